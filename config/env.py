@@ -1,0 +1,71 @@
+"""What the environment says, read once, strictly.
+
+Every variable has a type; a wrong one ends the start with one clear line. Production
+sets real environment variables; `make run` keeps its few choices in `var/local.env`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+# A unix socket's path may be 107 bytes long; clones in deep folders exceed that.
+LONGEST_SOCKET_PATH = 100
+
+
+class Environment(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=BASE_DIR / "var" / "local.env", extra="ignore", frozen=True
+    )
+
+    debug: bool = False
+    secret_key: str = ""
+    allowed_hosts: Annotated[str, NoDecode] = ""
+    csrf_trusted_origins: Annotated[str, NoDecode] = ""
+    site_url: str = ""
+    port: int = Field(8000, ge=1, le=65535)
+    var_dir: Path = BASE_DIR / "var"
+    database_url: str = ""
+    broker_url: str = ""
+    email_host: str = ""
+    email_port: int = 587
+    email_host_user: str = ""
+    email_host_password: str = ""
+    email_use_tls: bool = True
+    default_from_email: str = "Fanfare <shop@localhost>"
+    slack_webhook_url: str = ""
+    webhook_allowed_networks: Annotated[str, NoDecode] = ""
+    router: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_environment() -> Environment:
+    """The environment, or `ImproperlyConfigured` naming each wrong variable."""
+    try:
+        return Environment()  # type: ignore[call-arg]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: "
+            f"{problem['msg']}"
+            for problem in error.errors(include_input=False)
+        )
+        raise ImproperlyConfigured(f"The environment is wrong. {wrong}.") from None
+
+
+def comma_separated(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def embedded_broker_socket(var_dir: Path) -> Path:
+    """Where the embedded Valkey listens: the same answer in every process."""
+    path = var_dir.resolve() / "valkey.sock"
+    if len(str(path).encode()) <= LONGEST_SOCKET_PATH:
+        return path
+    digest = sha256(str(path).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"fanfare-{digest}" / "valkey.sock"

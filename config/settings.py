@@ -1,0 +1,236 @@
+"""The composition root's settings: names every part, is imported by none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from config.env import (
+    BASE_DIR,
+    comma_separated,
+    embedded_broker_socket,
+    read_environment,
+)
+
+ENV = read_environment()
+
+DEBUG = ENV.debug
+VAR_DIR = ENV.var_dir
+SECRET_KEY = ENV.secret_key or ("only-for-debug" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. On your own machine start with `make run` (or set "
+        "DEBUG=true); in production set SECRET_KEY to a long random text."
+    )
+ALLOWED_HOSTS = comma_separated(ENV.allowed_hosts) or (["*"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = comma_separated(ENV.csrf_trusted_origins)
+SITE_URL = (ENV.site_url or f"http://127.0.0.1:{ENV.port}").rstrip("/")
+
+INSTALLED_APPS = [
+    "config.apps.SiteConfig",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "rest_framework",
+    "shop",
+    "router",
+    "subscribers.receipts",
+    "subscribers.inventory",
+    "subscribers.fulfilment",
+    "subscribers.order_history",
+    "subscribers.customer_profiles",
+    "subscribers.slack_alerts",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.content_security.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.context.site",
+            ]
+        },
+    }
+]
+
+SQLITE_OPTIONS: dict[str, Any] = {
+    # Several processes write: take the lock at BEGIN, wait for it, lose nothing.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+}
+# A stopped process must hold nobody: each below the lease of 90 s.
+POSTGRESQL_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "options": "-c statement_timeout=60s -c lock_timeout=10s"
+    " -c idle_in_transaction_session_timeout=75s",
+}
+
+
+def database(url: str) -> dict[str, Any]:
+    if not url:
+        name = str(VAR_DIR / "fanfare.sqlite3")
+        found: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
+    else:
+        found = dict(dj_database_url.parse(url))
+    is_sqlite = found["ENGINE"].endswith("sqlite3")
+    options = SQLITE_OPTIONS if is_sqlite else POSTGRESQL_OPTIONS
+    return {
+        **found,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**options, **found.get("OPTIONS", {})},
+    }
+
+
+DATABASES = {"default": database(ENV.database_url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = not DEBUG
+# Health checks come from the load balancer, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
+X_FRAME_OPTIONS = "DENY"
+
+# Celery. Its database handling must keep the connection over tasks: reopening it
+# around each one costs three quarters of the throughput.
+CELERY_BROKER_URL = ENV.broker_url or (
+    f"redis+socket://{embedded_broker_socket(VAR_DIR)}?virtual_host=0"
+)
+CELERY_DB_REUSE_MAX = 10_000
+
+ROUTER: dict[str, Any] = {
+    "SOURCES": {
+        "shop.signals.purchase_completed": "/shop",
+        "shop.signals.stock_received": "/shop",
+    },
+    "SCHEMAS": {
+        "purchase.completed": [BASE_DIR / "shop/schemas/purchase.completed.v1.json"],
+        "stock.received": [BASE_DIR / "shop/schemas/stock.received.v1.json"],
+        "shipment.dispatched": [
+            BASE_DIR / "subscribers/fulfilment/schemas/shipment.dispatched.v1.json"
+        ],
+    },
+    # One line for each subscriber that is a single file: its dotted name. One that
+    # is an installed app with a module `handler` is found without a line here.
+    "HANDLERS": [],
+    **{name.upper(): value for name, value in ENV.router.items()},
+}
+
+SHOP: dict[str, Any] = {
+    "AVAILABILITY": "subscribers.inventory.availability.available",
+    "GATEWAY": "shop.payments.sandbox.SandboxGateway",
+    "CURRENCY": "EUR",
+}
+
+RECEIPTS: dict[str, Any] = {
+    "HISTORY_LINK": "subscribers.order_history.links.history_link",
+    "SHOP_NAME": "Fanfare",
+}
+
+SLACK_WEBHOOK_URL = ENV.slack_webhook_url
+
+# Mail: without EMAIL_HOST, files under `var/mail/` that a page shows in debug.
+DEFAULT_FROM_EMAIL = ENV.default_from_email
+EMAIL_HOST = ENV.email_host
+EMAIL_PORT = ENV.email_port
+EMAIL_HOST_USER = ENV.email_host_user
+EMAIL_HOST_PASSWORD = ENV.email_host_password
+EMAIL_USE_TLS = ENV.email_use_tls
+EMAIL_TIMEOUT = 20
+EMAIL_FILE_PATH = VAR_DIR / "mail"
+EMAIL_BACKEND = "django.core.mail.backends.{}.EmailBackend".format(
+    "smtp" if EMAIL_HOST else "filebased"
+)
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["router.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "router.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Fanfare",
+    "SITE_HEADER": "Fanfare",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "campaign",
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"django.db.backends": {"level": "INFO"}},
+}

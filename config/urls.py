@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("router.urls")),
+    path("", include("subscribers.order_history.urls")),
+    path("", include("subscribers.receipts.urls")),
+]
+
+if apps.is_installed("shop"):
+    urlpatterns.append(path("", include("shop.urls")))
+else:
+    urlpatterns.append(path("", RedirectView.as_view(url="/admin/")))

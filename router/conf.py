@@ -1,0 +1,88 @@
+"""`settings.ROUTER` as one frozen, validated object; nobody else reads settings."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.crypto import salted_hmac
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+#: Class of work → name of the broker's queue.
+QUEUES = {"default": "router.default", "slow": "router.slow"}
+
+
+class RouterSettings(BaseModel):
+    """Every setting of the router; times in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: dict[str, str] = Field(default_factory=dict)
+    handlers: tuple[str, ...] = ()
+    schemas: dict[str, tuple[Path, ...]] = Field(default_factory=dict)
+    own_source: str = "/router"
+    digest_key: str = ""
+    max_event_bytes: int = Field(1024 * 1024, ge=64 * 1024)
+
+    time_limit_seconds: float = Field(60, gt=0)
+    lease_seconds: float = Field(90, gt=0)
+    mark_seconds: float = Field(15, gt=0)
+    poll_seconds: float = Field(0.015, gt=0, le=1)
+    sweep_seconds: float = Field(1, gt=0)
+    full_look_seconds: float = Field(3, gt=0)
+    heartbeat_seconds: float = Field(2, gt=0)
+    stale_after_seconds: float = Field(15, gt=0)
+
+    queue_limit: int = Field(3, ge=1, le=100)
+    route_limit: int = Field(5000, ge=1)
+    chunk_limit: int = Field(200, ge=1, le=1000)
+    chunk_bytes: int = Field(4 * 1024 * 1024, ge=1024)
+    chunk_seconds: float = Field(0.25, gt=0)
+
+    retry_first_seconds: int = Field(1, ge=1)
+    retry_maximum_seconds: int = Field(600, ge=1)
+    max_failures: int = Field(8, ge=1, le=100)
+    give_up_after_seconds: int = Field(75 * 3600, ge=0)
+    losses_alone: int = Field(5, ge=1)
+
+
+def read() -> RouterSettings:
+    """`settings.ROUTER` checked. Raises `ImproperlyConfigured` naming each wrong key."""
+    given: dict[str, Any] = getattr(settings, "ROUTER", {})
+    try:
+        return RouterSettings.model_validate(
+            {name.lower(): value for name, value in given.items()}
+        )
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: "
+            f"{problem['msg']}"
+            for problem in error.errors(include_input=False)
+        )
+        raise ImproperlyConfigured(f"settings.ROUTER is wrong. {wrong}.") from None
+
+
+@cache
+def conf() -> RouterSettings:
+    """The settings in force."""
+    return read()
+
+
+@cache
+def digest_key() -> bytes:
+    """The key of the digests that tell whether two events have the same body."""
+    given = conf().digest_key
+    return given.encode() if given else salted_hmac("router.digest", b"").digest()
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("ROUTER", "SECRET_KEY"):
+        conf.cache_clear()
+        digest_key.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="router.conf")

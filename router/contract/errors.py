@@ -1,0 +1,62 @@
+"""The router's errors: the docstring is the default message.
+
+    RouterError
+    ├── InvalidEvent          what was to be published breaks the envelope's rules
+    │   ├── SchemaViolation   the data does not fit the type's JSON Schema
+    │   └── EventTooLarge
+    ├── EventConflict         the same (source, id) with another body
+    ├── CausationTooDeep      an event caused by an event … more than 32 deep
+    ├── InvalidSubscriber     a declared subscriber's options are wrong
+    ├── NotOpen               the failed task was settled by somebody else
+    └── LeaseLost             the delivery is not ours any more
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RouterError(Exception):
+    """The router could not do what was asked."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class InvalidEvent(RouterError):
+    """The event breaks the envelope's rules."""
+
+    def __init__(
+        self, message: str = "", *, problems: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(message)
+        #: Pairs of JSON pointer (RFC 6901) into the event, and what is wrong there.
+        self.problems = tuple(problems)
+
+
+class SchemaViolation(InvalidEvent):
+    """The data does not fit the JSON Schema of its type."""
+
+
+class EventTooLarge(InvalidEvent):
+    """The event is larger than ROUTER["MAX_EVENT_BYTES"] allows."""
+
+
+class EventConflict(RouterError):
+    """An event with this source and id exists, with another body."""
+
+
+class CausationTooDeep(RouterError):
+    """This event is the end of a chain of causes deeper than 32: events in a circle."""
+
+
+class InvalidSubscriber(RouterError):
+    """The options of a declared subscriber are wrong."""
+
+
+class NotOpen(RouterError):
+    """This failed task has already been settled."""
+
+
+class LeaseLost(RouterError):
+    """The lease on a delivery ran out or was taken back."""

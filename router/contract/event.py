@@ -1,0 +1,128 @@
+"""The Event: an immutable fact in the terms of CloudEvents 1.0."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Self
+
+from router.contract.errors import InvalidEvent
+
+TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
+# W3C Trace Context, section 3.2.
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+ATTRIBUTES = frozenset(
+    "specversion id source type subject time datacontenttype dataschema data "
+    "partitionkey traceparent".split()
+)
+LONGEST = {"id": 255, "source": 255, "type": 255, "subject": 255, "partitionkey": 255,
+           "dataschema": 500}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A fact that was published, as subscribers see it.
+
+    `id` is unique within `source`; `type` is a noun and a past participle joined by
+    dots; `time` is aware; `data` is JSON. Raises `InvalidEvent` naming each attribute
+    that breaks CloudEvents 1.0 (sections 2.1 and 3.1) or the limits of the log.
+    """
+
+    id: str
+    source: str
+    type: str
+    data: Any
+    time: datetime
+    subject: str = ""
+    dataschema: str = ""
+    partitionkey: str = ""
+    traceparent: str = ""
+    extensions: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = [*_attribute_problems(self), *_extension_problems(self.extensions)]
+        if "\\u0000" in canonical(self.data).replace("\\\\", ""):
+            problems.append(("/data", "contains the character U+0000; leave it out"))
+        if problems:
+            told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+            raise InvalidEvent(f"The event is not valid: {told}.", problems=problems)
+
+    def to_cloudevent(self) -> dict[str, Any]:
+        """The event in CloudEvents' JSON format, structured mode."""
+        optional = {
+            "subject": self.subject,
+            "dataschema": self.dataschema,
+            "partitionkey": self.partitionkey,
+            "traceparent": self.traceparent,
+        }
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "time": self.time.astimezone(timezone.utc)
+            .isoformat()
+            .replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            **{name: value for name, value in optional.items() if value},
+            **self.extensions,
+            "data": self.data,
+        }
+
+    def with_data(self, data: Any) -> Self:
+        """The same envelope around other data."""
+        return type(self)(**{**self.__dict__, "data": data})
+
+
+def canonical(value: Any) -> str:
+    """One text for equal JSON values: sorted keys, no spaces.
+
+    Raises `InvalidEvent` for what JSON can't say: NaN, infinity, other objects.
+    """
+    try:
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+    except (TypeError, ValueError) as error:
+        told = f"is not JSON: {error}"
+        raise InvalidEvent(
+            f"The event's data {told}.", problems=[("/data", told)]
+        ) from None
+
+
+def _attribute_problems(event: Event) -> list[tuple[str, str]]:
+    problems: list[tuple[str, str]] = []
+    for name, longest in LONGEST.items():
+        value = getattr(event, name)
+        if not isinstance(value, str):
+            problems.append((f"/{name}", "must be text"))
+        elif len(value) > longest:
+            problems.append((f"/{name}", f"is longer than {longest} characters"))
+        elif CONTROL.search(value):
+            problems.append((f"/{name}", "contains a control character"))
+        elif not value and name in ("id", "source", "type"):
+            problems.append((f"/{name}", "must not be empty"))
+    if isinstance(event.type, str) and event.type and not TYPE.fullmatch(event.type):
+        problems.append(
+            ("/type", "must be lower-case words joined by dots: `purchase.completed`")
+        )
+    if event.traceparent and not TRACEPARENT.fullmatch(event.traceparent):
+        problems.append(("/traceparent", "is not a W3C traceparent"))
+    if not isinstance(event.time, datetime) or event.time.tzinfo is None:
+        problems.append(("/time", "must be a time with its zone (RFC 3339)"))
+    return problems
+
+
+def _extension_problems(extensions: Mapping[str, Any]) -> list[tuple[str, str]]:
+    problems = []
+    for name, value in extensions.items():
+        if not EXTENSION_NAME.fullmatch(name) or name in ATTRIBUTES:
+            problems.append((f"/{name}", "is not a name for an extension attribute"))
+        elif not isinstance(value, str | int | bool):
+            problems.append((f"/{name}", "must be text, a whole number or a boolean"))
+    return problems

@@ -1,0 +1,65 @@
+"""What an attempt ends in: exactly one of these, matched exhaustively."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """Whether the receiver answered at all: an outage is no poison event."""
+
+    ANSWERED = "answered"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is kept of a failure: the error's class, its words and its traceback."""
+
+    error: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """Done."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Not now: again after `after_seconds`, or when the schedule says (None)."""
+
+    evidence: Evidence
+    after_seconds: float | None = None
+    kind: FailureKind = FailureKind.ANSWERED
+
+
+@dataclass(frozen=True)
+class Dead:
+    """Never: a person must look at it."""
+
+    evidence: Evidence
+
+
+Outcome = Acknowledged | Retry | Dead
+
+
+class RetryLater(Exception):  # noqa: N818 - a request, not an error
+    """Raised by a handler: not now, again after `after_seconds`.
+
+    Without `after_seconds` the subscriber's retry schedule decides. Counts as a failure.
+    """
+
+    def __init__(self, reason: str = "", *, after_seconds: float | None = None) -> None:
+        super().__init__(reason or "The handler asked to be called again later.")
+        if after_seconds is not None and after_seconds < 0:
+            raise ValueError("after_seconds must not be negative.")
+        self.after_seconds = after_seconds
+
+
+class Reject(Exception):  # noqa: N818 - a request, not an error
+    """Raised by a handler: this event will never succeed; open a FailedTask now."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)

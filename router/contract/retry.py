@@ -1,0 +1,37 @@
+"""How patiently a delivery is tried again: a pure, self-validating policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrySchedule:
+    """Waits that double from `first_seconds` to `maximum_seconds`.
+
+    A delivery is given up on at `max_failures` answers that were not yes; while the
+    receiver can't be reached at all, not before `give_up_after_seconds`.
+    """
+
+    first_seconds: int = 1
+    maximum_seconds: int = 600
+    max_failures: int = 8
+    give_up_after_seconds: int = 75 * 3600
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.first_seconds <= self.maximum_seconds <= 86_400:
+            raise ValueError("waits must be 1 ≤ first ≤ maximum ≤ 86400 seconds")
+        if not 1 <= self.max_failures <= 100:
+            raise ValueError("max_failures must be from 1 to 100")
+        if self.give_up_after_seconds < 0:
+            raise ValueError("give_up_after_seconds must not be negative")
+
+    def is_exhausted(
+        self, *, failures: int, failing_for: timedelta, is_unreachable: bool
+    ) -> bool:
+        """Whether to give up after the `failures`-th failure."""
+        if failures < self.max_failures:
+            return False
+        patience = timedelta(seconds=self.give_up_after_seconds)
+        return not is_unreachable or failing_for >= patience

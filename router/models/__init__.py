@@ -1,0 +1,29 @@
+from router.models.api_key import ApiKey, Scope
+from router.models.attempt import Attempt, AttemptResult, Trigger
+from router.models.clock import Clock
+from router.models.delivery import Delivery, DeliveryState, Origin
+from router.models.event import EventRecord, LogHead
+from router.models.failed_task import FailedTask, FailedTaskState, Reason
+from router.models.heartbeat import Heartbeat
+from router.models.subscriber import Subscriber, SubscriberState, Transport
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "AttemptResult",
+    "Clock",
+    "Delivery",
+    "DeliveryState",
+    "EventRecord",
+    "FailedTask",
+    "FailedTaskState",
+    "Heartbeat",
+    "LogHead",
+    "Origin",
+    "Reason",
+    "Scope",
+    "Subscriber",
+    "SubscriberState",
+    "Transport",
+    "Trigger",
+]

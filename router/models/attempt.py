@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from django.db import models
+
+from router.models.delivery import Delivery
+
+
+class Trigger(models.TextChoices):
+    SCHEDULED = "SCHEDULED"
+    MANUAL = "MANUAL"
+
+
+class AttemptResult(models.TextChoices):
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    RETRY = "RETRY"
+    DEAD = "DEAD"
+    VANISHED = "VANISHED"
+
+
+class Attempt(models.Model):
+    """One try of a delivery; append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    delivery = models.ForeignKey(
+        Delivery,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="attempt_log",
+    )
+    number = models.PositiveIntegerField()
+    trigger = models.CharField(
+        max_length=9, choices=Trigger, default=Trigger.SCHEDULED
+    )
+    result = models.CharField(max_length=12, choices=AttemptResult)
+    error = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+    wait_seconds = models.FloatField(null=True)
+    duration_ms = models.FloatField(null=True)
+    ended_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of delivery {self.delivery_id}"

@@ -1,0 +1,27 @@
+"""The only clock of the protocol: the database's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import DateTimeField, Func
+
+
+class Clock(Func):
+    """The present moment by the database, moving within a transaction.
+
+    `clock_timestamp()` on PostgreSQL, where `now()` would stand still; on SQLite the
+    host's clock, which is the database's there.
+    """
+
+    function = "CLOCK_TIMESTAMP"
+    arity = 0
+    output_field = DateTimeField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
+        return self.as_sql(
+            compiler,
+            connection,
+            template="STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f', 'NOW')",
+            **kwargs,
+        )

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from router.models.clock import Clock
+from router.models.event import EventRecord
+from router.models.subscriber import Subscriber
+
+
+class DeliveryState(models.TextChoices):
+    PENDING = "PENDING"
+    LEASED = "LEASED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    DEAD = "DEAD"
+    CANCELLED = "CANCELLED"
+
+
+class Origin(models.TextChoices):
+    LIVE = "live"
+    REPLAY = "replay"
+    BACKFILL = "backfill"
+    IMPORT = "import"
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def due(self) -> DeliveryQuerySet:
+        """PENDING, its time has come."""
+        return self.filter(state=DeliveryState.PENDING, due_at__lte=Clock())
+
+    def unmarked(self) -> DeliveryQuerySet:
+        """Not on its way to a worker, as far as the mark tells."""
+        return self.filter(
+            Q(dispatched_until__isnull=True) | Q(dispatched_until__lte=Clock())
+        )
+
+    def in_flight(self) -> DeliveryQuerySet:
+        """Leased, or on its way to a worker."""
+        return self.filter(
+            Q(state=DeliveryState.LEASED)
+            | Q(state=DeliveryState.PENDING, dispatched_until__gt=Clock())
+        )
+
+    def open(self) -> DeliveryQuerySet:
+        return self.filter(state__in=(DeliveryState.PENDING, DeliveryState.LEASED))
+
+    def expired(self) -> DeliveryQuerySet:
+        """Leased past the lease's end."""
+        return self.filter(state=DeliveryState.LEASED, leased_until__lte=Clock())
+
+
+class Delivery(models.Model):
+    """One event owed to one subscriber.
+
+    `attempts` counts starts, `failures` answers that were not yes, `vanished` leases
+    that ran out since the last answer. Foreign keys carry no constraint: routing alone
+    makes deliveries, under the head's lock, and nothing deletes what they name.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    event = models.ForeignKey(
+        EventRecord,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="deliveries",
+    )
+    subscriber = models.ForeignKey(
+        Subscriber,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="deliveries",
+    )
+    run = models.PositiveIntegerField(default=0)
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.LIVE)
+    ordering_key = models.CharField(max_length=255, blank=True)
+    state = models.CharField(
+        max_length=12, choices=DeliveryState, default=DeliveryState.PENDING
+    )
+    due_at = models.DateTimeField()
+    dispatched_until = models.DateTimeField(null=True)
+    dispatch_count = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    vanished = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    is_manual = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    acknowledged_at = models.DateTimeField(null=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "subscriber", "run"], name="delivery_once"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["subscriber", "due_at"],
+                name="delivery_pending",
+                condition=Q(state="PENDING"),
+            ),
+            models.Index(
+                fields=["subscriber", "leased_until"],
+                name="delivery_leased",
+                condition=Q(state="LEASED"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"

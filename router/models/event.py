@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from django.db import models
+
+from router.contract.event import Event
+from router.models.clock import Clock
+
+
+class EventRecord(models.Model):
+    """One published event in the log, which is its own outbox.
+
+    `number` is given at publish and may have gaps; `position` is given by the router
+    after the commit and has none. No position yet means: owed, not yet routed.
+    """
+
+    number = models.BigAutoField(primary_key=True)
+    position = models.BigIntegerField(null=True, unique=True, editable=False)
+    event_id = models.CharField("id", max_length=255)
+    source = models.CharField(max_length=255)
+    type = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255, blank=True)
+    time = models.DateTimeField()
+    dataschema = models.CharField(max_length=500, blank=True)
+    partitionkey = models.CharField(max_length=255, blank=True)
+    traceparent = models.CharField(max_length=55, blank=True)
+    extensions = models.JSONField(default=dict, blank=True)
+    data = models.JSONField()
+    digest = models.CharField(max_length=64, editable=False)
+    size_bytes = models.PositiveIntegerField(editable=False)
+    causation_depth = models.PositiveSmallIntegerField(default=0, editable=False)
+    #: Owed to this subscriber alone, whatever the filters say.
+    only_for = models.ForeignKey(
+        "router.Subscriber",
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    recorded_at = models.DateTimeField(db_default=Clock(), editable=False)
+
+    class Meta:
+        verbose_name = "event"
+        constraints = [
+            models.UniqueConstraint(fields=["source", "event_id"], name="event_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["number"],
+                name="event_unrouted",
+                condition=models.Q(position__isnull=True),
+            ),
+            models.Index(fields=["source", "subject"], name="event_of_subject"),
+            models.Index(fields=["type", "number"], name="event_of_type"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} #{self.number}"
+
+    def to_event(self) -> Event:
+        """The envelope that subscribers see."""
+        return Event(
+            id=self.event_id,
+            source=self.source,
+            type=self.type,
+            subject=self.subject,
+            time=self.time,
+            dataschema=self.dataschema,
+            partitionkey=self.partitionkey,
+            traceparent=self.traceparent,
+            extensions=self.extensions,
+            data=self.data,
+        )
+
+
+class LogHead(models.Model):
+    """The log's single head row: whoever gives positions, or decides who is routed to,
+    holds its lock."""
+
+    position = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"position {self.position}"

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from router.models.delivery import Delivery
+from router.models.event import EventRecord
+from router.models.subscriber import Subscriber
+
+
+class FailedTaskState(models.TextChoices):
+    OPEN = "open"
+    RETRIED = "retried"
+    DISCARDED = "discarded"
+
+
+class Reason(models.TextChoices):
+    EXHAUSTED = "EXHAUSTED"
+    REJECTED = "REJECTED"
+
+
+class FailedTaskQuerySet(models.QuerySet["FailedTask"]):
+    def open(self) -> FailedTaskQuerySet:
+        return self.filter(state=FailedTaskState.OPEN)
+
+
+class FailedTask(models.Model):
+    """A delivery that the router gave up on, kept with its evidence until a person
+    settles it. Written in the transaction of the death."""
+
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.DO_NOTHING, related_name="failed_tasks"
+    )
+    event = models.ForeignKey(
+        EventRecord, on_delete=models.DO_NOTHING, related_name="failed_tasks"
+    )
+    subscriber = models.ForeignKey(
+        Subscriber, on_delete=models.DO_NOTHING, related_name="failed_tasks"
+    )
+    reason = models.CharField(max_length=16, choices=Reason)
+    error = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField()
+    state = models.CharField(
+        max_length=16, choices=FailedTaskState, default=FailedTaskState.OPEN
+    )
+    opened_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    #: Who settled it, in words that outlive the account.
+    settled_by_name = models.CharField(max_length=200, blank=True)
+    settled_note = models.TextField(blank=True)
+    #: The earlier death of the same delivery, when a retry died again.
+    previous = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="later"
+    )
+
+    objects = FailedTaskQuerySet.as_manager()
+
+    class Meta:
+        permissions = [("remediate_failedtask", "Can retry and discard failed tasks")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["delivery"],
+                condition=models.Q(state="open"),
+                name="failed_task_open_once",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["subscriber"],
+                name="failed_task_open",
+                condition=models.Q(state="open"),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"failed task {self.pk}"

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """The last sign of life of one dispatcher or worker.
+
+    The web process never talks to the broker: `/readyz` reads here what the dispatcher
+    saw of it.
+    """
+
+    class Kind(models.TextChoices):
+        DISPATCHER = "dispatcher"
+        WORKER = "worker"
+
+    name = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=16, choices=Kind)
+    beat_at = models.DateTimeField()
+    is_broker_reachable = models.BooleanField(null=True)
+
+    def __str__(self) -> str:
+        return self.name

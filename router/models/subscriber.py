@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from django.db import models
+
+from router.contract.retry import RetrySchedule
+
+
+class SubscriberState(models.TextChoices):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class Transport(models.TextChoices):
+    HANDLER = "handler"
+
+
+class SubscriberQuerySet(models.QuerySet["Subscriber"]):
+    def known(self) -> SubscriberQuerySet:
+        """Those that are not deleted: every one of them is routed to."""
+        return self.filter(deleted_at__isnull=True)
+
+
+class Subscriber(models.Model):
+    """A registered receiver: which events, how, how patiently."""
+
+    name = models.SlugField(max_length=63, unique=True)
+    title = models.CharField(max_length=120)
+    transport = models.CharField(
+        max_length=16, choices=Transport, default=Transport.HANDLER
+    )
+    events = models.JSONField(default=list)
+    state = models.CharField(
+        max_length=16, choices=SubscriberState, default=SubscriberState.ACTIVE
+    )
+    state_reason = models.CharField(max_length=500, blank=True)
+    state_changed_at = models.DateTimeField(null=True, blank=True)
+    #: Held by the router for want of a setting; it lets go when the setting is there.
+    is_held_for_setup = models.BooleanField(default=False)
+    queue = models.CharField(max_length=16, default="default")
+    is_transactional = models.BooleanField(default=True)
+    is_safe_concurrently = models.BooleanField(default=False)
+    retry_first_seconds = models.PositiveIntegerField(null=True, blank=True)
+    retry_maximum_seconds = models.PositiveIntegerField(null=True, blank=True)
+    max_failures = models.PositiveSmallIntegerField(null=True, blank=True)
+    #: What the declaration says, used where a person has said nothing else.
+    declared_schedule = models.JSONField(default=dict, blank=True)
+    #: At or below this position is history to the subscriber, above it is live.
+    live_from = models.BigIntegerField(default=0)
+    #: Run time of one delivery, a moving mean: sizes the next chunk.
+    mean_run_ms = models.FloatField(null=True, blank=True, editable=False)
+    last_acknowledged_at = models.DateTimeField(null=True, editable=False)
+    last_failed_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SubscriberQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.title or self.name
+
+    def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
+        """The retry schedule in force: a person's words, the declaration's, `default`."""
+        said = {
+            "first_seconds": self.retry_first_seconds,
+            "maximum_seconds": self.retry_maximum_seconds,
+            "max_failures": self.max_failures,
+        }
+        chosen = {
+            **default.__dict__,
+            **self.declared_schedule,
+            **{name: value for name, value in said.items() if value is not None},
+        }
+        return RetrySchedule(**chosen)

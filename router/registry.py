@@ -1,0 +1,149 @@
+"""`@subscriber`: handler name → function and its declared options; no database."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from router.conf import QUEUES
+from router.contract.errors import InvalidSubscriber
+from router.contract.event import Event
+from router.contract.filters import pattern_problem
+
+Handler = Callable[[Event], object]
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What `@subscriber` was told, checked."""
+
+    name: str
+    handler: Handler
+    events: tuple[str, ...]
+    title: str
+    is_transactional: bool
+    is_safe_concurrently: bool
+    queue: str
+    time_limit_seconds: float | None
+    retry_first_seconds: int | None
+    retry_maximum_seconds: int | None
+    max_failures: int | None
+    missing: Callable[[], str | None] | None
+
+
+_declared: dict[str, Declaration] = {}
+
+
+def subscriber(
+    name: str,
+    *,
+    events: Sequence[str],
+    title: str = "",
+    is_transactional: bool = True,
+    is_safe_concurrently: bool = False,
+    queue: str = "default",
+    time_limit_seconds: float | None = None,
+    retry_first_seconds: int | None = None,
+    retry_maximum_seconds: int | None = None,
+    max_failures: int | None = None,
+    missing: Callable[[], str | None] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Register the decorated function as the subscriber `name`.
+
+    `events` are types or patterns (`purchase.completed`, `purchase.*`, `*`); `title`
+    is what customers and staff read. A transactional handler keeps its effects in the
+    router's database: they commit together with the acknowledgement, exactly once, and
+    its deliveries run one chunk at a time unless `is_safe_concurrently`. Handlers with
+    effects elsewhere say `is_transactional=False` and must be idempotent by
+    `(event.source, event.id)`. `missing` returns a hint while the subscriber lacks
+    something it needs; it is then held, nothing is lost.
+
+    Raises `InvalidSubscriber` when an option is wrong or the name is taken.
+    """
+
+    def register(handler: Handler) -> Handler:
+        declaration = Declaration(
+            name=name,
+            handler=handler,
+            events=(events,) if isinstance(events, str) else tuple(events),
+            title=title or name.replace("_", " ").capitalize(),
+            is_transactional=is_transactional,
+            is_safe_concurrently=is_safe_concurrently,
+            queue=queue,
+            time_limit_seconds=time_limit_seconds,
+            retry_first_seconds=retry_first_seconds,
+            retry_maximum_seconds=retry_maximum_seconds,
+            max_failures=max_failures,
+            missing=missing,
+        )
+        _validate(declaration)
+        _declared[name] = declaration
+        return handler
+
+    return register
+
+
+def declared() -> Iterator[Declaration]:
+    """Every declared subscriber, in the order of declaration."""
+    return iter(tuple(_declared.values()))
+
+
+def find(name: str) -> Declaration | None:
+    return _declared.get(name)
+
+
+def forget(name: str) -> None:
+    """Take a declaration back (test suites only)."""
+    _declared.pop(name, None)
+
+
+def _validate(declaration: Declaration) -> None:
+    problems = list(_problems(declaration))
+    if problems:
+        told = "; ".join(problems)
+        raise InvalidSubscriber(f"@subscriber({declaration.name!r}): {told}.")
+
+
+def _problems(declaration: Declaration) -> Iterator[str]:
+    known = _declared.get(declaration.name)
+    if not NAME.fullmatch(declaration.name):
+        yield "the name must be lower case letters, digits and underscores"
+    if known and _place(known.handler) != _place(declaration.handler):
+        yield f"the name is taken by {_place(known.handler)}"
+    if not declaration.events:
+        yield "`events` is empty: name at least one event type"
+    yield from filter(None, map(pattern_problem, declaration.events))
+    if inspect.iscoroutinefunction(declaration.handler):
+        yield "the handler is `async def`; write a plain function"
+    elif not _takes_one(declaration.handler):
+        yield "the handler must take exactly one argument, the event"
+    if declaration.queue not in QUEUES:
+        yield f"`queue` must be one of {', '.join(QUEUES)}"
+    yield from _number_problems(declaration)
+
+
+def _number_problems(declaration: Declaration) -> Iterator[str]:
+    for option in (
+        "time_limit_seconds",
+        "retry_first_seconds",
+        "retry_maximum_seconds",
+        "max_failures",
+    ):
+        value = getattr(declaration, option)
+        if value is not None and not value > 0:
+            yield f"`{option}` must be above zero"
+
+
+def _takes_one(handler: Handler) -> bool:
+    try:
+        inspect.signature(handler).bind(object())
+    except TypeError:
+        return False
+    return True
+
+
+def _place(handler: Handler) -> str:
+    return f"{handler.__module__}.{getattr(handler, '__qualname__', handler)}"
