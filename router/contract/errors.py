@@ -1,14 +1,14 @@
 """The router's errors: the docstring is the default message.
 
-    RouterError
-    ├── InvalidEvent          what was to be published breaks the envelope's rules
-    │   ├── SchemaViolation   the data does not fit the type's JSON Schema
-    │   └── EventTooLarge
-    ├── EventConflict         the same (source, id) with another body
-    ├── CausationTooDeep      an event caused by an event … more than 32 deep
-    ├── InvalidSubscriber     a declared subscriber's options are wrong
-    ├── NotOpen               the failed task was settled by somebody else
-    └── LeaseLost             the delivery is not ours any more
+RouterError
+├── InvalidEvent          what was to be published breaks the envelope's rules
+│   ├── SchemaViolation   the data does not fit the type's JSON Schema
+│   └── EventTooLarge
+├── EventConflict         the same (source, id) with another body
+├── CausationTooDeep      an event caused by an event … more than 32 deep
+├── InvalidSubscriber     a declared subscriber's options are wrong
+├── NotOpen               the failed task was settled by somebody else
+└── LeaseLost             the delivery is not ours any more
 """
 
 from __future__ import annotations

@@ -85,9 +85,7 @@ def canonical(value: Any) -> str:
     Raises `InvalidEvent` for what JSON can't say: NaN, infinity, other objects.
     """
     try:
-        return json.dumps(
-            value, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         told = f"is not JSON: {error}"
         raise InvalidEvent(

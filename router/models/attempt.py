@@ -28,9 +28,7 @@ class Attempt(models.Model):
         related_name="attempt_log",
     )
     number = models.PositiveIntegerField()
-    trigger = models.CharField(
-        max_length=9, choices=Trigger, default=Trigger.SCHEDULED
-    )
+    trigger = models.CharField(max_length=9, choices=Trigger, default=Trigger.SCHEDULED)
     result = models.CharField(max_length=12, choices=AttemptResult)
     error = models.TextField(blank=True)
     traceback = models.TextField(blank=True)

@@ -1,0 +1,10 @@
+"""The only door of the router for other apps."""
+
+from __future__ import annotations
+
+from router.contract.event import Event
+from router.contract.outcomes import Reject, RetryLater
+from router.flow.publishing import Published, publish
+from router.registry import subscriber
+
+__all__ = ["Event", "Published", "Reject", "RetryLater", "publish", "subscriber"]
