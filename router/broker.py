@@ -1,0 +1,90 @@
+"""The one place that sends to the broker and asks how many messages wait there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from celery import Celery, current_app
+from kombu import Connection
+from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from router.conf import QUEUES
+
+TASK = "router.deliver"
+# The dispatcher must not hang on a broker that accepts and stays silent.
+QUICK = {
+    "socket_connect_timeout": 0.25,
+    "socket_timeout": 0.5,
+    "retry_on_timeout": False,
+    "max_retries": 0,
+}
+
+
+class BrokerUnreachable(Exception):
+    """The broker did not take the message, surely: it may be sent again at once."""
+
+
+class BrokerSilent(Exception):
+    """The broker did not answer: it may or may not have taken the message."""
+
+
+class Doorbell:
+    """A connection of the dispatcher's own, opened when first needed."""
+
+    def __init__(self, app: Celery | None = None) -> None:
+        self._app = app or current_app
+        self._connection: Connection | None = None
+
+    def waiting_count(self, queue: str) -> int:
+        """Messages waiting in the queue of this class of work.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        with self._translated():
+            try:
+                declared = self._channel().queue_declare(QUEUES[queue], passive=True)
+            except ChannelError:
+                return 0
+            return int(declared.message_count)
+
+    def send(self, queue: str, *, subscriber_id: int, ids: Sequence[int]) -> None:
+        """Put one message on the queue: ids only, no payload, no ETA.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        with self._translated():
+            self._app.send_task(
+                TASK,
+                args=(subscriber_id, list(ids)),
+                queue=QUEUES[queue],
+                connection=self._connect(),
+                retry=False,
+            )
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            options = {**self._app.conf.broker_transport_options, **QUICK}
+            self._connection = self._app.connection_for_write(transport_options=options)
+        return self._connection
+
+    def _channel(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return self._connect().default_channel
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisTimeoutError, TimeoutError) as error:
+            self.close()
+            raise BrokerSilent(type(error).__name__) from error
+        except (OperationalError, RedisError, OSError) as error:
+            self.close()
+            raise BrokerUnreachable(type(error).__name__) from error

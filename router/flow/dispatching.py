@@ -1,0 +1,166 @@
+"""Step 3, dispatch: due deliveries to Celery, one message a subscriber and turn.
+
+The mark `dispatched_until` is committed before the message is sent. A message that is
+lost costs the time of the mark, no more: the delivery is then due again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, Value, When
+
+from router.broker import BrokerUnreachable, Doorbell
+from router.conf import QUEUES, conf
+from router.flow.registering import is_handler_missing
+from router.models import Clock, Delivery, Subscriber, SubscriberState
+
+#: Chunk of a subscriber whose run time nobody has measured yet.
+FIRST_CHUNK = 10
+MOST_DOUBLINGS = 3
+FULL_FOR_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Deliveries of one subscriber that travel in one message."""
+
+    subscriber: Subscriber
+    ids: tuple[int, ...]
+
+
+class Dispatcher:
+    """Hands due deliveries to the broker, turn by turn.
+
+    A turn gives each subscriber with something due one message; it is held while
+    messages wait in the queue, so that the backlog stays in the database and makes the
+    chunks grow by itself.
+    """
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._doorbell = doorbell
+        self._full_since: dict[str, float] = {}
+
+    def turn(self) -> int:
+        """Send what is due; returns the messages sent.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        return sum(self._turn(queue) for queue in QUEUES)
+
+    def _turn(self, queue: str) -> int:
+        due = subscribers_due(queue)
+        if not due:
+            return 0
+        if self._is_full(queue):
+            due = due[:1] if self._is_stuck(queue) else []
+        return sum(self._hand_over(queue, subscriber) for subscriber in due)
+
+    def _is_full(self, queue: str) -> bool:
+        is_full = self._doorbell.waiting_count(queue) >= conf().queue_limit
+        if is_full:
+            self._full_since.setdefault(queue, time.monotonic())
+        else:
+            self._full_since.pop(queue, None)
+        return is_full
+
+    def _is_stuck(self, queue: str) -> bool:
+        """Full for so long that the broker's count may be of messages nobody gets."""
+        now = time.monotonic()
+        if now - self._full_since.get(queue, now) < FULL_FOR_SECONDS:
+            return False
+        self._full_since[queue] = now
+        return True
+
+    def _hand_over(self, queue: str, subscriber: Subscriber) -> int:
+        chunk = mark_chunk(subscriber)
+        if chunk is None:
+            return 0
+        try:
+            self._doorbell.send(queue, subscriber_id=subscriber.pk, ids=chunk.ids)
+        except BrokerUnreachable:
+            unmark(chunk)
+            raise
+        return 1
+
+
+def subscribers_due(queue: str) -> list[Subscriber]:
+    """Active subscribers of this class of work with something to hand over."""
+    of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    is_free = Q(is_transactional=False) | Q(is_safe_concurrently=True)
+    due = (
+        Subscriber.objects.known()
+        .filter(Exists(of_subscriber.due().unmarked()))
+        .filter(state=SubscriberState.ACTIVE, queue=queue)
+        .filter(is_free | ~Exists(of_subscriber.in_flight()))
+    )
+    return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
+
+
+def mark_chunk(subscriber: Subscriber) -> Chunk | None:
+    """Mark the next due deliveries as on their way, and commit that."""
+    with transaction.atomic():
+        due = (
+            Delivery.objects.filter(subscriber=subscriber)
+            .due()
+            .unmarked()
+            .select_for_update(skip_locked=True, of=("self",))
+            .order_by("due_at", "id")
+            .values_list("id", "vanished", "event__size_bytes")
+        )
+        ids = _together(due[: chunk_size(subscriber)])
+        if not ids:
+            return None
+        Delivery.objects.filter(pk__in=ids).update(
+            dispatched_until=_mark_end(), dispatch_count=F("dispatch_count") + 1
+        )
+    return Chunk(subscriber=subscriber, ids=ids)
+
+
+def unmark(chunk: Chunk) -> None:
+    """Take the marks back of a message that was surely not sent."""
+    Delivery.objects.filter(pk__in=chunk.ids, lease_token__isnull=True).update(
+        dispatched_until=None, dispatch_count=F("dispatch_count") - 1
+    )
+
+
+def chunk_size(subscriber: Subscriber) -> int:
+    """How many deliveries run about `chunk_seconds` together."""
+    if subscriber.mean_run_ms is None:
+        return min(FIRST_CHUNK, conf().chunk_limit)
+    fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
+    return max(1, min(conf().chunk_limit, int(fitting)))
+
+
+def _together(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    """The ids that may share a message: not too heavy, and a suspect travels alone."""
+    chosen: list[int] = []
+    weight = 0
+    for pk, vanished, size in due:
+        weight += size
+        if chosen and (vanished or weight > conf().chunk_bytes):
+            break
+        chosen.append(pk)
+        if vanished:
+            break
+    return tuple(chosen)
+
+
+def _mark_end() -> Case:
+    """The mark's time, doubling with each message sent, at most the lease's."""
+    lease = conf().lease_seconds
+    seconds = [
+        min(lease, conf().mark_seconds * 2**count) for count in range(MOST_DOUBLINGS)
+    ]
+    return Case(
+        *(
+            When(dispatch_count=count, then=Clock() + timedelta(seconds=wait))
+            for count, wait in enumerate(seconds)
+        ),
+        default=Clock() + Value(timedelta(seconds=lease)),
+        output_field=DateTimeField(),
+    )

@@ -1,0 +1,207 @@
+"""Step 6, settle: what became of an attempt, in one fenced statement.
+
+Every write names the lease token. Fewer rows than expected: a lease was lost, and
+`LeaseLost` rolls everything back that was done under it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import cast
+
+from celery.utils.time import get_exponential_backoff_interval
+from django.db import transaction
+from django.db.models import F, FloatField, QuerySet, Value
+from django.db.models.functions import Coalesce
+
+from router.conf import conf
+from router.contract.errors import LeaseLost
+from router.contract.outcomes import Dead, FailureKind, Retry
+from router.contract.retry import RetrySchedule
+from router.flow.claiming import Claim
+from router.flow.giving_up import give_up
+from router.models import (
+    Attempt,
+    AttemptResult,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Reason,
+    Subscriber,
+    Trigger,
+)
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 24 * 3600
+LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
+# How much the last chunk weighs in the moving mean of the run time.
+WEIGHT = 0.2
+NO_LEASE = {"lease_token": None, "leased_until": None, "dispatched_until": None}
+
+
+def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
+    """Settle all of the claim as done, in the caller's transaction.
+
+    `run_ms` is the run time by delivery. Raises `LeaseLost`.
+    """
+    rows = _held(claim).update(
+        state=DeliveryState.ACKNOWLEDGED,
+        acknowledged_at=Clock(),
+        vanished=0,
+        is_manual=False,
+        dispatch_count=0,
+        **NO_LEASE,
+    )
+    if rows != len(claim.deliveries):
+        raise LeaseLost
+    Attempt.objects.bulk_create(
+        _attempt(delivery, AttemptResult.ACKNOWLEDGED, run_ms.get(delivery.pk))
+        for delivery in claim.deliveries
+    )
+    mean = sum(run_ms.values()) / max(1, len(run_ms))
+    Subscriber.objects.filter(pk=claim.subscriber.pk).update(
+        last_acknowledged_at=Clock(),
+        mean_run_ms=Coalesce(
+            F("mean_run_ms") * (1 - WEIGHT) + mean * WEIGHT,
+            Value(mean),
+            output_field=FloatField(),
+        ),
+    )
+
+
+def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> None:
+    """Settle a claim of one delivery that was not done, in a transaction of its own.
+
+    A lease that was lost meanwhile is logged and dropped.
+    """
+    with transaction.atomic():
+        found = (
+            _held(claim)
+            .annotate(now=Clock())
+            .select_related("event", "subscriber")
+            .select_for_update(of=("self",))
+            .first()
+        )
+        if found is None:
+            logger.warning("Delivery %s: the lease was lost", claim.ids)
+            return
+        now = cast(datetime, found.now)  # type: ignore[attr-defined]
+        found.failures += 1
+        found.failing_since = found.failing_since or now
+        Subscriber.objects.filter(pk=claim.subscriber.pk).update(last_failed_at=now)
+        if isinstance(outcome, Retry) and not _is_exhausted(found, outcome, now):
+            _wait(found, outcome, run_ms=run_ms)
+        else:
+            _die(found, outcome, run_ms=run_ms)
+
+
+def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:
+    """Give back what has not begun, its attempt uncounted."""
+    _held(claim).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock() + timedelta(seconds=wait_seconds),
+        attempts=F("attempts") - 1,
+        vanished=0,
+        dispatch_count=0,
+        **NO_LEASE,
+    )
+
+
+def put_off(claim: Claim) -> None:
+    """Give back what a passing trouble of the database stopped: no failure, a jitter."""
+    _held(claim).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock()
+        + timedelta(seconds=random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)),  # noqa: S311 - jitter
+        vanished=0,
+        dispatch_count=0,
+        **NO_LEASE,
+    )
+
+
+def schedule_of(subscriber: Subscriber) -> RetrySchedule:
+    """The subscriber's retry schedule, the router's settings behind it."""
+    return subscriber.schedule(
+        default=RetrySchedule(
+            first_seconds=conf().retry_first_seconds,
+            maximum_seconds=conf().retry_maximum_seconds,
+            max_failures=conf().max_failures,
+            give_up_after_seconds=conf().give_up_after_seconds,
+        )
+    )
+
+
+def _held(claim: Claim) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        pk__in=claim.ids, lease_token=claim.token, state=DeliveryState.LEASED
+    )
+
+
+def _is_exhausted(delivery: Delivery, outcome: Retry, now: datetime) -> bool:
+    return schedule_of(delivery.subscriber).is_exhausted(
+        failures=delivery.failures,
+        failing_for=now - (delivery.failing_since or now),
+        is_unreachable=outcome.kind is FailureKind.UNREACHABLE,
+    )
+
+
+def _wait(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
+    seconds = _wait_seconds(delivery, outcome)
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock() + timedelta(seconds=seconds),
+        failures=delivery.failures,
+        failing_since=delivery.failing_since,
+        vanished=0,
+        is_manual=False,
+        dispatch_count=0,
+        **NO_LEASE,
+    )
+    attempt = _attempt(delivery, AttemptResult.RETRY, run_ms)
+    attempt.error = outcome.evidence.error
+    attempt.traceback = outcome.evidence.traceback
+    attempt.wait_seconds = seconds
+    attempt.save()
+
+
+def _wait_seconds(delivery: Delivery, outcome: Retry) -> float:
+    if outcome.after_seconds is not None:
+        return min(outcome.after_seconds, LONGEST_WAIT_SECONDS)
+    schedule = schedule_of(delivery.subscriber)
+    return get_exponential_backoff_interval(
+        factor=schedule.first_seconds,
+        # Past this the maximum rules, and powers of two stay small.
+        retries=min(delivery.failures - 1, 20),
+        maximum=schedule.maximum_seconds,
+        full_jitter=True,
+    )
+
+
+def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
+    attempt = _attempt(delivery, AttemptResult.DEAD, run_ms)
+    attempt.error = outcome.evidence.error
+    attempt.traceback = outcome.evidence.traceback
+    attempt.save()
+    is_rejected = isinstance(outcome, Dead)
+    give_up(
+        delivery,
+        reason=Reason.REJECTED if is_rejected else Reason.EXHAUSTED,
+        evidence=outcome.evidence,
+    )
+
+
+def _attempt(
+    delivery: Delivery, result: AttemptResult, run_ms: float | None
+) -> Attempt:
+    return Attempt(
+        delivery=delivery,
+        number=delivery.attempts,
+        trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
+        result=result,
+        duration_ms=run_ms,
+        ended_at=Clock(),
+    )

@@ -1,0 +1,23 @@
+"""A test event: proves the whole way to one subscriber, without its side effects."""
+
+from __future__ import annotations
+
+from router.flow.publishing import Published, publish
+from router.models import Subscriber
+
+TEST_TYPE = "router.test"
+
+
+def send_test_event(subscriber_id: int) -> Published:
+    """Publish an event that this subscriber alone is owed.
+
+    It is routed, dispatched, claimed and settled like any other; a handler that does
+    not ask for `router.test` in its `events` is not called with it.
+    """
+    subscriber = Subscriber.objects.known().get(pk=subscriber_id)
+    return publish(
+        TEST_TYPE,
+        {"subscriber": {"name": subscriber.name}},
+        subject=subscriber.name,
+        only_for=subscriber.pk,
+    )

@@ -1,0 +1,31 @@
+"""What is kept of an exception: enough to mend it, never megabytes."""
+
+from __future__ import annotations
+
+import traceback
+
+from router.contract.outcomes import Evidence
+
+LONGEST_ERROR = 2_000
+LONGEST_TRACEBACK = 20_000
+
+
+def evidence_of(error: BaseException) -> Evidence:
+    """The error's class and words, and its traceback; neither need be picklable."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return Evidence(
+        error=_storable(f"{type(error).__qualname__}: {_words(error)}")[:LONGEST_ERROR],
+        traceback=_storable("".join(lines))[-LONGEST_TRACEBACK:],
+    )
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever __str__ does, evidence is kept
+        return "(its message can't be shown)"
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL can't store in a text: U+0000 and lone surrogates."""
+    return text.replace("\x00", "�").encode(errors="replace").decode()

@@ -1,0 +1,53 @@
+"""In-process subscribers: calls the declared function."""
+
+from __future__ import annotations
+
+from celery.exceptions import WorkerShutdown, WorkerTerminate
+from django.db import InterfaceError, OperationalError
+
+from router.contract.event import Event
+from router.contract.filters import wants
+from router.contract.outcomes import (
+    Acknowledged,
+    Dead,
+    FailureKind,
+    Outcome,
+    Reject,
+    Retry,
+    RetryLater,
+)
+from router.registry import Declaration
+from router.transports.evidence import evidence_of
+from router.transports.time_limit import time_limit
+
+PASSING = (OperationalError, InterfaceError)
+
+
+class HandlerTransport:
+    """Calls a handler within its time limit and turns what it does into an Outcome.
+
+    Returning acknowledges. Troubles of the database itself are raised, for the caller
+    to tell a passing one from a fault.
+    """
+
+    def __init__(self, declaration: Declaration, *, limit_seconds: float) -> None:
+        self._declaration = declaration
+        self._limit_seconds = limit_seconds
+
+    def send(self, event: Event) -> Outcome:
+        if not wants(self._declaration.events, event.type):
+            return Acknowledged()
+        try:
+            with time_limit(self._limit_seconds):
+                self._declaration.handler(event)
+        except (*PASSING, WorkerShutdown, WorkerTerminate):
+            raise
+        except RetryLater as error:
+            return Retry(evidence_of(error), after_seconds=error.after_seconds)
+        except Reject as error:
+            return Dead(evidence_of(error))
+        except ConnectionError as error:
+            return Retry(evidence_of(error), kind=FailureKind.UNREACHABLE)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any failure is kept
+            return Retry(evidence_of(error))
+        return Acknowledged()
