@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import tempfile
 from hashlib import sha256
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import Field, ValidationError
+from pydantic import Field, IPvAnyAddress, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ class Environment(BaseSettings):
     csrf_trusted_origins: Annotated[str, NoDecode] = ""
     site_url: str = ""
     port: int = Field(8000, ge=1, le=65535)
+    listen_address: IPvAnyAddress = IPv4Address("127.0.0.1")
     var_dir: Path = BASE_DIR / "var"
     database_url: str = ""
     broker_url: str = ""

@@ -1,0 +1,61 @@
+# `make run` starts everything; `make test` runs the whole suite.
+# `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
+
+PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
+RECENT = import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: run test lint types clean runtime tools
+
+run: runtime
+	@test -f var/local.env \
+		|| { mkdir -p var && echo DEBUG=true > var/local.env; } 2>/dev/null \
+		|| { echo "make run: var/ cannot be written to; make it writable." >&2; exit 2; }
+	@exec .venv/bin/python manage.py up
+
+test: tools
+	@exec .venv/bin/python -m tests.run $(ARGS)
+
+lint: tools
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -c "from importlinter.cli import lint_imports_command as lint; lint()"
+
+types: tools
+	DEBUG=true .venv/bin/python -m mypy .
+
+clean:
+	rm -rf .venv var .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+runtime:
+	@$(call install,requirements.txt,requirements.txt)
+
+tools:
+	@$(call install,requirements.txt tests/requirements.txt,tests/requirements.txt)
+
+# $(1): the files that say what is needed, $(2): the one for pip. Makes .venv where
+# there is none that works; asks pip only when the files differ from what it last saw.
+define install
+	set -e; \
+	if ! .venv/bin/python -c 'import pip; $(RECENT)' 2>/dev/null; then \
+		chosen=; recent=; \
+		for python in $(PYTHONS); do \
+			$$python -c '$(RECENT)' 2>/dev/null || continue; \
+			recent=$$python; \
+			$$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
+			chosen=$$python; break; \
+		done; \
+		if [ -z "$$recent" ]; then \
+			echo "Fanfare needs Python 3.11 or newer: install it and try again." >&2; exit 2; \
+		elif [ -z "$$chosen" ]; then \
+			echo "$$recent lacks venv: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; \
+		fi; \
+		echo "Making .venv with $$chosen ..."; \
+		rm -rf .venv; $$chosen -m venv .venv; \
+	fi; \
+	if ! cat $(1) | cmp -s - .venv/installed-$(notdir $(2:%/requirements.txt=%)); then \
+		echo "Installing $(2) (the first time takes a minute) ..."; \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(2); \
+		cat $(1) > .venv/installed-$(notdir $(2:%/requirements.txt=%)); \
+	fi
+endef

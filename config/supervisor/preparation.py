@@ -1,0 +1,30 @@
+"""What must be there before anything starts: tables, static files, a catalogue."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections, transaction
+
+from config.demo_login import create_demo_logins
+
+
+def prepare() -> None:
+    call_command("migrate", interactive=False, verbosity=0)
+    if not settings.DEBUG:
+        call_command("collectstatic", interactive=False, verbosity=0)
+    _seed()
+    if settings.DEBUG:
+        create_demo_logins()
+    connections.close_all()
+
+
+def _seed() -> None:
+    if not apps.is_installed("shop"):
+        return
+    if apps.get_model("shop", "Product").objects.exists():
+        return
+    # Interrupted half-way it must look as if it had never begun.
+    with transaction.atomic():
+        call_command("seed_shop", verbosity=0)

@@ -1,0 +1,54 @@
+"""The programs that make up Fanfare, beside its servers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from config.supervisor import limits
+from config.supervisor.process import Program, Role
+
+WEB_THREADS = 8
+#: Name of the program → its queue and how many processes work on it.
+WORKERS = {"worker": ("router.default", 2), "slow": ("router.slow", 1)}
+
+
+def programs(address: str, port: int) -> Iterator[Program]:
+    """In the order of their start."""
+    yield _web(address, port)
+    yield Program(
+        name="dispatcher",
+        role=Role.DISPATCHER,
+        argv=[sys.executable, "manage.py", "dispatch"],
+        grace_seconds=limits.DISPATCHER_GRACE_SECONDS,
+    )
+    for name, (queue, count) in WORKERS.items():
+        yield _worker(name, queue, count)
+
+
+def _web(address: str, port: int) -> Program:
+    arguments = f"--interface wsgi --host {address} --port {port} --no-ws --workers 1"
+    patience = f"--workers-kill-timeout {limits.WEB_GRACE_SECONDS - 5:.0f}"
+    return Program(
+        name="web",
+        role=Role.WEB,
+        argv=[sys.executable, "-m", "granian", *arguments.split(), *patience.split()]
+        + ["--blocking-threads", str(WEB_THREADS), "--log-level", "warning"]
+        + ["config.wsgi:application"],
+        grace_seconds=limits.WEB_GRACE_SECONDS,
+    )
+
+
+def _worker(name: str, queue: str, count: int) -> Program:
+    arguments = (
+        f"-A config --quiet worker -Q {queue} -n {name}@%h "
+        f"--concurrency {count} --without-gossip --without-mingle --loglevel WARNING"
+    )
+    return Program(
+        name=name,
+        role=Role.WORKER,
+        argv=[sys.executable, "-m", "celery", *arguments.split()],
+        grace_seconds=limits.WORKER_GRACE_SECONDS,
+        # Else macOS kills the pool's children, which are forks.
+        environment={"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"},
+    )
