@@ -1,8 +1,28 @@
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 
 
 class RouterConfig(AppConfig):
     name = "router"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        conf = import_module("router.conf").conf()
+        import_module("router.checks")
+        autodiscover_modules("handler")
+        for dotted in conf.handlers:
+            import_module(dotted)
+        import_module("router.sources").connect_sources()
+        import_module("router.worker_signs").connect()
+        post_migrate.connect(_register, sender=self)
+
+
+def _register(using: str, **_: Any) -> None:
+    if using == "default":
+        import_module("router.flow.registering").register_declared()

@@ -11,7 +11,7 @@ from kombu.exceptions import ChannelError, OperationalError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from router.conf import QUEUES
+from router.conf import QUEUES, conf
 
 TASK = "router.deliver"
 # The dispatcher must not hang on a broker that accepts and stays silent.
@@ -61,6 +61,9 @@ class Doorbell:
                 args=(subscriber_id, list(ids)),
                 queue=QUEUES[queue],
                 connection=self._connect(),
+                # The last resort for what no signal stops: past its lease the work
+                # is another's.
+                time_limit=conf().lease_seconds,
                 retry=False,
             )
 

@@ -51,7 +51,10 @@ class RouterSettings(BaseModel):
 
 
 def read() -> RouterSettings:
-    """`settings.ROUTER` checked. Raises `ImproperlyConfigured` naming each wrong key."""
+    """`settings.ROUTER`, checked.
+
+    Raises `ImproperlyConfigured` naming each wrong key.
+    """
     given: dict[str, Any] = getattr(settings, "ROUTER", {})
     try:
         return RouterSettings.model_validate(

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from router.contract.errors import InvalidEvent
@@ -17,8 +17,19 @@ EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 ATTRIBUTES = frozenset(
-    "specversion id source type subject time datacontenttype dataschema data "
-    "partitionkey traceparent".split()
+    {
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "subject",
+        "time",
+        "datacontenttype",
+        "dataschema",
+        "data",
+        "partitionkey",
+        "traceparent",
+    }
 )
 LONGEST = {"id": 255, "source": 255, "type": 255, "subject": 255, "partitionkey": 255,
            "dataschema": 500}  # fmt: skip
@@ -65,9 +76,7 @@ class Event:
             "id": self.id,
             "source": self.source,
             "type": self.type,
-            "time": self.time.astimezone(timezone.utc)
-            .isoformat()
-            .replace("+00:00", "Z"),
+            "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "datacontenttype": "application/json",
             **{name: value for name, value in optional.items() if value},
             **self.extensions,

@@ -33,6 +33,7 @@ class Retry:
     evidence: Evidence
     after_seconds: float | None = None
     kind: FailureKind = FailureKind.ANSWERED
+    is_time_limit: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ Outcome = Acknowledged | Retry | Dead
 class RetryLater(Exception):  # noqa: N818 - a request, not an error
     """Raised by a handler: not now, again after `after_seconds`.
 
-    Without `after_seconds` the subscriber's retry schedule decides. Counts as a failure.
+    Without `after_seconds` the subscriber's retry schedule decides. It counts as a
+    failure.
     """
 
     def __init__(self, reason: str = "", *, after_seconds: float | None = None) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
@@ -87,3 +87,109 @@ def _work(claimed: Claim, declaration: Declaration, started_at: float) -> Work:
         limit_seconds=limit,
         lease_ends_at=started_at + conf().lease_seconds,
     )
+
+
+def _deliver_transactional(work: Work) -> None:
+    deliveries: Sequence[Delivery] = work.claim.deliveries
+    if len(deliveries) > 1 and work.has_time():
+        try:
+            _run_together(work)
+        except NotAcknowledged as failed:
+            if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
+                # A second run would cost its neighbours another whole time limit.
+                _settle(work.only(failed.delivery), failed)
+                deliveries = [one for one in deliveries if one != failed.delivery]
+        except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
+            _after_trouble(error)
+        else:
+            return
+    _deliver_singly(work, deliveries, run_one=_run_together)
+
+
+def _deliver_singly(
+    work: Work, deliveries: Sequence[Delivery], *, run_one: Callable[[Work], None]
+) -> None:
+    for index, delivery in enumerate(deliveries):
+        if not work.has_time():
+            release(work.claim.only(*deliveries[index:]))
+            return
+        one = work.only(delivery)
+        try:
+            run_one(one)
+        except NotAcknowledged as failed:
+            _settle(one, failed)
+        except LeaseLost:
+            logger.warning("Delivery %s: the lease was lost", delivery.pk)
+        except Exception as error:  # noqa: BLE001 - settled as this delivery's failure
+            _settle_trouble(one, error)
+
+
+def _run_together(work: Work) -> None:
+    """Handlers and acknowledgements in one transaction: all of it or nothing.
+
+    Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
+    """
+    run_ms: dict[int, float] = {}
+    with transaction.atomic():
+        # Gone at the end if a handler swallowed a rollback: then nothing was done.
+        guard = transaction.savepoint()
+        for delivery in work.claim.deliveries:
+            run_ms[delivery.pk] = _run(work, delivery)
+        transaction.savepoint_commit(guard)
+        acknowledge(work.claim, run_ms=run_ms)
+        _isolate_hooks()
+
+
+def _run_outside(work: Work) -> None:
+    """The handler outside any transaction, then its acknowledgement."""
+    run_ms = {one.pk: _run(work, one) for one in work.claim.deliveries}
+    with transaction.atomic():
+        acknowledge(work.claim, run_ms=run_ms)
+
+
+def _run(work: Work, delivery: Delivery) -> float:
+    """Call the transport; returns the run time in ms. Raises `NotAcknowledged`."""
+    event = delivery.event.to_event()
+    cause = causation.Cause(
+        source=event.source,
+        event_id=event.id,
+        subscriber=work.claim.subscriber.name,
+        traceparent=event.traceparent,
+        depth=delivery.event.causation_depth,
+    )
+    started_at = time.monotonic()
+    with causation.caused_by(cause):
+        outcome: Outcome = work.transport.send(event)
+    run_ms = (time.monotonic() - started_at) * 1000
+    if not isinstance(outcome, Acknowledged):
+        raise NotAcknowledged(delivery, outcome, run_ms)
+    return run_ms
+
+
+def _isolate_hooks() -> None:
+    """One `on_commit` hook that raises must not keep the others from running."""
+    connection.run_on_commit = [
+        (sids, hook, True) for sids, hook, _ in connection.run_on_commit
+    ]
+
+
+def _settle(work: Work, failed: NotAcknowledged) -> None:
+    settle_failure(work.claim, failed.outcome, run_ms=failed.run_ms)
+
+
+def _settle_trouble(work: Work, error: Exception) -> None:
+    is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
+        error
+    )
+    _after_trouble(error)
+    if is_uncounted:
+        put_off(work.claim)
+    else:
+        settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)
+
+
+def _after_trouble(error: Exception) -> None:
+    """Make the connection fit for use again, whatever a handler left of it."""
+    logger.info("A transaction was rolled back: %s", type(error).__name__)
+    if not connection.is_usable():
+        connection.close()

@@ -22,9 +22,9 @@ def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> Failed
     The caller holds the delivery's row and has updated the subscriber's, which makes
     concurrent deaths of one subscriber see each other.
     """
-    is_first = not FailedTask.objects.open().filter(
-        subscriber=delivery.subscriber_id
-    ).exists()
+    is_first = (
+        not FailedTask.objects.open().filter(subscriber=delivery.subscriber_id).exists()
+    )
     Delivery.objects.filter(pk=delivery.pk).update(
         state=DeliveryState.DEAD,
         failures=delivery.failures,

@@ -112,7 +112,7 @@ def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:
 
 
 def put_off(claim: Claim) -> None:
-    """Give back what a passing trouble of the database stopped: no failure, a jitter."""
+    """Give back what a passing trouble of the database stopped: no failure counted."""
     _held(claim).update(
         state=DeliveryState.PENDING,
         due_at=Clock()

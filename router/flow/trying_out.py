@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from router.flow.publishing import Published, publish
 from router.models import Subscriber
-
-TEST_TYPE = "router.test"
+from router.transports.handler import TEST_TYPE
 
 
 def send_test_event(subscriber_id: int) -> Published:

@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,194 +15,444 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('scopes', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('last_used_at', models.DateTimeField(editable=False, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, unique=True)),
+                (
+                    "digest",
+                    models.CharField(editable=False, max_length=64, unique=True),
+                ),
+                ("scopes", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("last_used_at", models.DateTimeField(editable=False, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('run', models.PositiveIntegerField(default=0)),
-                ('origin', models.CharField(choices=[('live', 'Live'), ('replay', 'Replay'), ('backfill', 'Backfill'), ('import', 'Import')], default='live', max_length=8)),
-                ('ordering_key', models.CharField(blank=True, max_length=255)),
-                ('state', models.CharField(choices=[('PENDING', 'Pending'), ('LEASED', 'Leased'), ('ACKNOWLEDGED', 'Acknowledged'), ('DEAD', 'Dead'), ('CANCELLED', 'Cancelled')], default='PENDING', max_length=12)),
-                ('due_at', models.DateTimeField()),
-                ('dispatched_until', models.DateTimeField(null=True)),
-                ('dispatch_count', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('leased_until', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('vanished', models.PositiveIntegerField(default=0)),
-                ('failing_since', models.DateTimeField(null=True)),
-                ('is_manual', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField()),
-                ('acknowledged_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("run", models.PositiveIntegerField(default=0)),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[
+                            ("live", "Live"),
+                            ("replay", "Replay"),
+                            ("backfill", "Backfill"),
+                            ("import", "Import"),
+                        ],
+                        default="live",
+                        max_length=8,
+                    ),
+                ),
+                ("ordering_key", models.CharField(blank=True, max_length=255)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("PENDING", "Pending"),
+                            ("LEASED", "Leased"),
+                            ("ACKNOWLEDGED", "Acknowledged"),
+                            ("DEAD", "Dead"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        default="PENDING",
+                        max_length=12,
+                    ),
+                ),
+                ("due_at", models.DateTimeField()),
+                ("dispatched_until", models.DateTimeField(null=True)),
+                ("dispatch_count", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("vanished", models.PositiveIntegerField(default=0)),
+                ("failing_since", models.DateTimeField(null=True)),
+                ("is_manual", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField()),
+                ("acknowledged_at", models.DateTimeField(null=True)),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
+                "verbose_name_plural": "deliveries",
             },
         ),
         migrations.CreateModel(
-            name='EventRecord',
+            name="EventRecord",
             fields=[
-                ('number', models.BigAutoField(primary_key=True, serialize=False)),
-                ('position', models.BigIntegerField(editable=False, null=True, unique=True)),
-                ('event_id', models.CharField(max_length=255, verbose_name='id')),
-                ('source', models.CharField(max_length=255)),
-                ('type', models.CharField(max_length=255)),
-                ('subject', models.CharField(blank=True, max_length=255)),
-                ('time', models.DateTimeField()),
-                ('dataschema', models.CharField(blank=True, max_length=500)),
-                ('partitionkey', models.CharField(blank=True, max_length=255)),
-                ('traceparent', models.CharField(blank=True, max_length=55)),
-                ('extensions', models.JSONField(blank=True, default=dict)),
-                ('data', models.JSONField()),
-                ('digest', models.CharField(editable=False, max_length=64)),
-                ('size_bytes', models.PositiveIntegerField(editable=False)),
-                ('causation_depth', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('recorded_at', models.DateTimeField(db_default=router.models.clock.Clock(), editable=False)),
+                ("number", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "position",
+                    models.BigIntegerField(editable=False, null=True, unique=True),
+                ),
+                ("event_id", models.CharField(max_length=255, verbose_name="id")),
+                ("source", models.CharField(max_length=255)),
+                ("type", models.CharField(max_length=255)),
+                ("subject", models.CharField(blank=True, max_length=255)),
+                ("time", models.DateTimeField()),
+                ("dataschema", models.CharField(blank=True, max_length=500)),
+                ("partitionkey", models.CharField(blank=True, max_length=255)),
+                ("traceparent", models.CharField(blank=True, max_length=55)),
+                ("extensions", models.JSONField(blank=True, default=dict)),
+                ("data", models.JSONField()),
+                ("digest", models.CharField(editable=False, max_length=64)),
+                ("size_bytes", models.PositiveIntegerField(editable=False)),
+                (
+                    "causation_depth",
+                    models.PositiveSmallIntegerField(default=0, editable=False),
+                ),
+                (
+                    "recorded_at",
+                    models.DateTimeField(
+                        db_default=router.models.clock.Clock(), editable=False
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'event',
+                "verbose_name": "event",
             },
         ),
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True)),
-                ('kind', models.CharField(choices=[('dispatcher', 'Dispatcher'), ('worker', 'Worker')], max_length=16)),
-                ('beat_at', models.DateTimeField()),
-                ('is_broker_reachable', models.BooleanField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("dispatcher", "Dispatcher"), ("worker", "Worker")],
+                        max_length=16,
+                    ),
+                ),
+                ("beat_at", models.DateTimeField()),
+                ("is_broker_reachable", models.BooleanField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='LogHead',
+            name="LogHead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.BigIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("position", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Subscriber',
+            name="Subscriber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(max_length=63, unique=True)),
-                ('title', models.CharField(max_length=120)),
-                ('transport', models.CharField(choices=[('handler', 'Handler')], default='handler', max_length=16)),
-                ('events', models.JSONField(default=list)),
-                ('state', models.CharField(choices=[('active', 'Active'), ('paused', 'Paused'), ('disabled', 'Disabled')], default='active', max_length=16)),
-                ('state_reason', models.CharField(blank=True, max_length=500)),
-                ('state_changed_at', models.DateTimeField(blank=True, null=True)),
-                ('is_held_for_setup', models.BooleanField(default=False)),
-                ('queue', models.CharField(default='default', max_length=16)),
-                ('is_transactional', models.BooleanField(default=True)),
-                ('is_safe_concurrently', models.BooleanField(default=False)),
-                ('retry_first_seconds', models.PositiveIntegerField(blank=True, null=True)),
-                ('retry_maximum_seconds', models.PositiveIntegerField(blank=True, null=True)),
-                ('max_failures', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('declared_schedule', models.JSONField(blank=True, default=dict)),
-                ('live_from', models.BigIntegerField(default=0)),
-                ('mean_run_ms', models.FloatField(blank=True, editable=False, null=True)),
-                ('last_acknowledged_at', models.DateTimeField(editable=False, null=True)),
-                ('last_failed_at', models.DateTimeField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('deleted_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("name", models.SlugField(max_length=63, unique=True)),
+                ("title", models.CharField(max_length=120)),
+                (
+                    "transport",
+                    models.CharField(
+                        choices=[("handler", "Handler")],
+                        default="handler",
+                        max_length=16,
+                    ),
+                ),
+                ("events", models.JSONField(default=list)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("paused", "Paused"),
+                            ("disabled", "Disabled"),
+                        ],
+                        default="active",
+                        max_length=16,
+                    ),
+                ),
+                ("state_reason", models.CharField(blank=True, max_length=500)),
+                ("state_changed_at", models.DateTimeField(blank=True, null=True)),
+                ("is_held_for_setup", models.BooleanField(default=False)),
+                ("queue", models.CharField(default="default", max_length=16)),
+                ("is_transactional", models.BooleanField(default=True)),
+                ("is_safe_concurrently", models.BooleanField(default=False)),
+                (
+                    "retry_first_seconds",
+                    models.PositiveIntegerField(blank=True, null=True),
+                ),
+                (
+                    "retry_maximum_seconds",
+                    models.PositiveIntegerField(blank=True, null=True),
+                ),
+                (
+                    "max_failures",
+                    models.PositiveSmallIntegerField(blank=True, null=True),
+                ),
+                ("declared_schedule", models.JSONField(blank=True, default=dict)),
+                ("live_from", models.BigIntegerField(default=0)),
+                (
+                    "mean_run_ms",
+                    models.FloatField(blank=True, editable=False, null=True),
+                ),
+                (
+                    "last_acknowledged_at",
+                    models.DateTimeField(editable=False, null=True),
+                ),
+                ("last_failed_at", models.DateTimeField(editable=False, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("deleted_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('trigger', models.CharField(choices=[('SCHEDULED', 'Scheduled'), ('MANUAL', 'Manual')], default='SCHEDULED', max_length=9)),
-                ('result', models.CharField(choices=[('ACKNOWLEDGED', 'Acknowledged'), ('RETRY', 'Retry'), ('DEAD', 'Dead'), ('VANISHED', 'Vanished')], max_length=12)),
-                ('error', models.TextField(blank=True)),
-                ('traceback', models.TextField(blank=True)),
-                ('wait_seconds', models.FloatField(null=True)),
-                ('duration_ms', models.FloatField(null=True)),
-                ('ended_at', models.DateTimeField()),
-                ('delivery', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='attempt_log', to='router.delivery')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "trigger",
+                    models.CharField(
+                        choices=[("SCHEDULED", "Scheduled"), ("MANUAL", "Manual")],
+                        default="SCHEDULED",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "result",
+                    models.CharField(
+                        choices=[
+                            ("ACKNOWLEDGED", "Acknowledged"),
+                            ("RETRY", "Retry"),
+                            ("DEAD", "Dead"),
+                            ("VANISHED", "Vanished"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("traceback", models.TextField(blank=True)),
+                ("wait_seconds", models.FloatField(null=True)),
+                ("duration_ms", models.FloatField(null=True)),
+                ("ended_at", models.DateTimeField()),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="attempt_log",
+                        to="router.delivery",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='event',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='deliveries', to='router.eventrecord'),
+            model_name="delivery",
+            name="event",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="deliveries",
+                to="router.eventrecord",
+            ),
         ),
         migrations.AddField(
-            model_name='eventrecord',
-            name='only_for',
-            field=models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='router.subscriber'),
+            model_name="eventrecord",
+            name="only_for",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="+",
+                to="router.subscriber",
+            ),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='subscriber',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='deliveries', to='router.subscriber'),
+            model_name="delivery",
+            name="subscriber",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="deliveries",
+                to="router.subscriber",
+            ),
         ),
         migrations.CreateModel(
-            name='FailedTask',
+            name="FailedTask",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(choices=[('EXHAUSTED', 'Exhausted'), ('REJECTED', 'Rejected')], max_length=16)),
-                ('error', models.TextField(blank=True)),
-                ('traceback', models.TextField(blank=True)),
-                ('attempts', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('open', 'Open'), ('retried', 'Retried'), ('discarded', 'Discarded')], default='open', max_length=16)),
-                ('opened_at', models.DateTimeField()),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('settled_by_name', models.CharField(blank=True, max_length=200)),
-                ('settled_note', models.TextField(blank=True)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='failed_tasks', to='router.delivery')),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='failed_tasks', to='router.eventrecord')),
-                ('previous', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='later', to='router.failedtask')),
-                ('settled_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('subscriber', models.ForeignKey(on_delete=django.db.models.deletion.DO_NOTHING, related_name='failed_tasks', to='router.subscriber')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[("EXHAUSTED", "Exhausted"), ("REJECTED", "Rejected")],
+                        max_length=16,
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("traceback", models.TextField(blank=True)),
+                ("attempts", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("retried", "Retried"),
+                            ("discarded", "Discarded"),
+                        ],
+                        default="open",
+                        max_length=16,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                ("settled_by_name", models.CharField(blank=True, max_length=200)),
+                ("settled_note", models.TextField(blank=True)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="failed_tasks",
+                        to="router.delivery",
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="failed_tasks",
+                        to="router.eventrecord",
+                    ),
+                ),
+                (
+                    "previous",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="later",
+                        to="router.failedtask",
+                    ),
+                ),
+                (
+                    "settled_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "subscriber",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="failed_tasks",
+                        to="router.subscriber",
+                    ),
+                ),
             ],
             options={
-                'permissions': [('remediate_failedtask', 'Can retry and discard failed tasks')],
-                'indexes': [models.Index(condition=models.Q(('state', 'open')), fields=['subscriber'], name='failed_task_open')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('delivery',), name='failed_task_open_once')],
+                "permissions": [
+                    ("remediate_failedtask", "Can retry and discard failed tasks")
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "open")),
+                        fields=["subscriber"],
+                        name="failed_task_open",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "open")),
+                        fields=("delivery",),
+                        name="failed_task_open_once",
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='eventrecord',
-            index=models.Index(condition=models.Q(('position__isnull', True)), fields=['number'], name='event_unrouted'),
+            model_name="eventrecord",
+            index=models.Index(
+                condition=models.Q(("position__isnull", True)),
+                fields=["number"],
+                name="event_unrouted",
+            ),
         ),
         migrations.AddIndex(
-            model_name='eventrecord',
-            index=models.Index(fields=['source', 'subject'], name='event_of_subject'),
+            model_name="eventrecord",
+            index=models.Index(fields=["source", "subject"], name="event_of_subject"),
         ),
         migrations.AddIndex(
-            model_name='eventrecord',
-            index=models.Index(fields=['type', 'number'], name='event_of_type'),
+            model_name="eventrecord",
+            index=models.Index(fields=["type", "number"], name="event_of_type"),
         ),
         migrations.AddConstraint(
-            model_name='eventrecord',
-            constraint=models.UniqueConstraint(fields=('source', 'event_id'), name='event_once'),
+            model_name="eventrecord",
+            constraint=models.UniqueConstraint(
+                fields=("source", "event_id"), name="event_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'PENDING')), fields=['subscriber', 'due_at'], name='delivery_pending'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state", "PENDING")),
+                fields=["subscriber", "due_at"],
+                name="delivery_pending",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'LEASED')), fields=['subscriber', 'leased_until'], name='delivery_leased'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state", "LEASED")),
+                fields=["subscriber", "leased_until"],
+                name="delivery_leased",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(fields=('event', 'subscriber', 'run'), name='delivery_once'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(
+                fields=("event", "subscriber", "run"), name="delivery_once"
+            ),
         ),
     ]

@@ -63,7 +63,7 @@ class Subscriber(models.Model):
         return self.title or self.name
 
     def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
-        """The retry schedule in force: a person's words, the declaration's, `default`."""
+        """The schedule in force: a person's words, the declaration's, `default`."""
         said = {
             "first_seconds": self.retry_first_seconds,
             "maximum_seconds": self.retry_maximum_seconds,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from celery.exceptions import WorkerShutdown, WorkerTerminate
+from celery.exceptions import (
+    SoftTimeLimitExceeded,
+    WorkerShutdown,
+    WorkerTerminate,
+)
 from django.db import InterfaceError, OperationalError
 
 from router.contract.event import Event
@@ -18,8 +22,10 @@ from router.contract.outcomes import (
 )
 from router.registry import Declaration
 from router.transports.evidence import evidence_of
-from router.transports.time_limit import time_limit
+from router.transports.time_limit import TimeLimitExceeded, time_limit
 
+#: Proves the way to a subscriber; a handler that doesn't ask for it is not called.
+TEST_TYPE = "router.test"
 PASSING = (OperationalError, InterfaceError)
 
 
@@ -35,7 +41,7 @@ class HandlerTransport:
         self._limit_seconds = limit_seconds
 
     def send(self, event: Event) -> Outcome:
-        if not wants(self._declaration.events, event.type):
+        if event.type == TEST_TYPE and not wants(self._declaration.events, TEST_TYPE):
             return Acknowledged()
         try:
             with time_limit(self._limit_seconds):
@@ -46,6 +52,8 @@ class HandlerTransport:
             return Retry(evidence_of(error), after_seconds=error.after_seconds)
         except Reject as error:
             return Dead(evidence_of(error))
+        except (TimeLimitExceeded, SoftTimeLimitExceeded) as error:
+            return Retry(evidence_of(error), is_time_limit=True)
         except ConnectionError as error:
             return Retry(evidence_of(error), kind=FailureKind.UNREACHABLE)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - any failure is kept

@@ -1,0 +1,156 @@
+"""Dangerous settings, each with an id and a hint that says how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from router.conf import QUEUES, read
+from router.flow.schemas import load
+from router.registry import declared
+
+
+@register("router")
+def check_settings(**_: Any) -> list[CheckMessage]:
+    try:
+        conf = read()
+        for paths in conf.schemas.values():
+            for path in paths:
+                load(path)
+    except ImproperlyConfigured as error:
+        hint = "Mend settings.ROUTER; router/conf.py lists every key."
+        return [Error(str(error), hint=hint, id="router.E001")]
+    return [*_check_times()]
+
+
+def _check_times() -> Iterator[CheckMessage]:
+    """time limit < lease < visibility timeout; else work runs twice at once."""
+    conf = read()
+    limits = [one.time_limit_seconds or 0 for one in declared()]
+    longest = max([conf.time_limit_seconds, *limits])
+    if longest >= conf.lease_seconds:
+        yield Error(
+            f"A handler may run {longest:g} s, but its lease ends after "
+            f"{conf.lease_seconds:g} s: another worker would start the same work.",
+            hint="Make ROUTER['LEASE_SECONDS'] longer than every time limit.",
+            id="router.E002",
+        )
+    options = current_app.conf.broker_transport_options or {}
+    visibility = options.get("visibility_timeout", 3600)
+    if conf.lease_seconds >= visibility:
+        yield Error(
+            f"The lease of {conf.lease_seconds:g} s is longer than the broker's "
+            f"visibility timeout of {visibility:g} s: messages would come back early.",
+            hint="Set visibility_timeout in CELERY_BROKER_TRANSPORT_OPTIONS to 3600.",
+            id="router.E003",
+        )
+    if conf.retry_first_seconds > conf.retry_maximum_seconds:
+        yield Error(
+            "ROUTER['RETRY_FIRST_SECONDS'] is above RETRY_MAXIMUM_SECONDS.",
+            hint="Waits double from the first to the maximum.",
+            id="router.E004",
+        )
+
+
+#: Celery setting → what it must be, check id, what happens otherwise.
+MUST_BE: dict[str, tuple[object, str, str]] = {
+    "task_acks_late": (True, "E010", "A killed worker takes its messages along."),
+    "task_reject_on_worker_lost": (
+        True,
+        "E011",
+        "A killed pool child takes its message along.",
+    ),
+    "task_ignore_result": (True, "E012", "Results pile up that nobody reads."),
+    "task_create_missing_queues": (
+        False,
+        "E013",
+        "A misspelt queue takes messages that no worker gets.",
+    ),
+    "task_always_eager": (False, "E014", "Deliveries would run in the dispatcher."),
+    "worker_prefetch_multiplier": (
+        1,
+        "W015",
+        "A slow chunk holds messages that another worker could take.",
+    ),
+}
+
+
+@register("router")
+def check_celery(**_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for name, (needed, identity, trouble) in MUST_BE.items():
+        value = getattr(current_app.conf, name)
+        if value != needed:
+            kind = Error if identity.startswith("E") else Warning
+            hint = f"Take router.celery_settings.DEFAULTS, or set {name} to {needed}."
+            found.append(
+                kind(
+                    f"Celery's {name} is {value!r}. {trouble}",
+                    hint=hint,
+                    id=f"router.{identity}",
+                )
+            )
+    return [*found, *_check_queues(), *_check_reuse()]
+
+
+def _check_queues() -> Iterator[CheckMessage]:
+    known = {queue.name for queue in current_app.conf.task_queues or ()}
+    missing = sorted(set(QUEUES.values()) - known)
+    if missing:
+        yield Error(
+            f"Celery does not know the queue {', '.join(missing)}.",
+            hint="Add the queues of router.celery_settings.DEFAULTS to task_queues.",
+            id="router.E016",
+        )
+
+
+def _check_reuse() -> Iterator[CheckMessage]:
+    if not getattr(settings, "CELERY_DB_REUSE_MAX", None):
+        yield Warning(
+            "CELERY_DB_REUSE_MAX is not set: Celery reopens the database connection "
+            "around every task, which costs most of the throughput.",
+            hint="Set CELERY_DB_REUSE_MAX = 10_000.",
+            id="router.W017",
+        )
+
+
+@register(Tags.database)
+def check_database(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    options = connection.settings_dict.get("OPTIONS", {})
+    if connection.vendor == "sqlite":
+        return list(_check_sqlite(options))
+    return list(_check_timeouts(str(options.get("options", ""))))
+
+
+def _check_sqlite(options: dict[str, Any]) -> Iterator[CheckMessage]:
+    init = str(options.get("init_command", "")).replace(" ", "").lower()
+    if options.get("transaction_mode") != "IMMEDIATE":
+        yield Error(
+            "SQLite takes its write lock too late: with several processes, "
+            "transactions fail that could have waited.",
+            hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
+            id="router.E020",
+        )
+    if "journal_mode=wal" not in init:
+        yield Error(
+            "SQLite does not use its write-ahead log: readers block the writer.",
+            hint='Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL; …".',
+            id="router.E021",
+        )
+
+
+def _check_timeouts(options: str) -> Iterator[CheckMessage]:
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction"):
+        if name not in options:
+            yield Warning(
+                f"PostgreSQL's {name} is not set: a stopped process may hold a lock "
+                "for ever, and with it every delivery.",
+                hint='Set it in OPTIONS["options"], below the lease of 90 s.',
+                id="router.W022",
+            )

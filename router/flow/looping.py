@@ -1,0 +1,151 @@
+"""The dispatcher's loop: routes, dispatches and sweeps, and beats its heart.
+
+Run one or more; any may die at any time. It holds the only clock of the router, and
+outlives whatever the database or the broker do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import time
+from threading import Event as Flag
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
+from router.conf import conf
+from router.flow.beating import beat, fall_silent
+from router.flow.dispatching import Dispatcher
+from router.flow.routing import has_unrouted, route_batch
+from router.flow.sweeping import sweep
+from router.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 5.0
+BROKER_PAUSE_SECONDS = 0.5
+
+
+class Every:
+    """Tells when it is time again, jittered so that several dispatchers spread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next_at = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_at:
+            return False
+        self._next_at = now + self._seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return True
+
+
+class LowWater:
+    """Below this number everything is routed, so that a look skips what is behind.
+
+    It lags a full look's time behind the last routed event: transactions that commit
+    late, with a lower number, are still found at once. A full look finds the very late.
+    """
+
+    def __init__(self) -> None:
+        self._full_look = Every(conf().full_look_seconds)
+        self._mark = self._next_mark = 0
+
+    def start(self) -> int:
+        if self._full_look.is_due():
+            self._mark, behind = self._next_mark, 0
+            return behind
+        return self._mark
+
+    def routed(self, last_number: int) -> None:
+        self._next_mark = max(self._next_mark, last_number)
+
+
+class DispatcherLoop:
+    """One dispatcher."""
+
+    def __init__(self, doorbell: Doorbell | None = None) -> None:
+        self._doorbell = doorbell or Doorbell()
+        self._dispatcher = Dispatcher(self._doorbell)
+        self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
+        self._low_water = LowWater()
+        self._sweep = Every(conf().sweep_seconds)
+        self._beat = Every(conf().heartbeat_seconds)
+        self._broker = Every(BROKER_PAUSE_SECONDS)
+        self._is_broker_reachable: bool | None = None
+
+    def run(self, stop: Flag) -> None:
+        """Work until `stop` is set; a broken database is waited for."""
+        pause = conf().poll_seconds
+        while not stop.is_set():
+            try:
+                is_busy = self.tick()
+                pause = 0.0 if is_busy else conf().poll_seconds
+            except (DatabaseError, InterfaceError) as error:
+                pause = min(LONGEST_PAUSE_SECONDS, max(0.1, pause * 2))
+                logger.warning(
+                    "The database failed (%s); again in %.1f s",
+                    type(error).__name__,
+                    pause,
+                )
+                connection.close()
+            stop.wait(pause)
+        self._end()
+
+    def tick(self) -> bool:
+        """One turn; whether anything was done."""
+        routed = self._route()
+        sent = self._dispatch()
+        if self._sweep.is_due():
+            sweep()
+        if self._beat.is_due():
+            self._beat_heart()
+        return bool(routed or sent)
+
+    def _route(self) -> int:
+        after = self._low_water.start()
+        if not has_unrouted(after=after):
+            return 0
+        routed = route_batch(after=after)
+        self._low_water.routed(routed.last_number)
+        return routed.event_count
+
+    def _dispatch(self) -> int:
+        """Hand over what is due; while the broker is away, ask it now and then only."""
+        if self._is_broker_reachable is False and not self._broker.is_due():
+            return 0
+        try:
+            sent = self._dispatcher.turn()
+        except (BrokerUnreachable, BrokerSilent) as error:
+            self._note_broker(False, str(error))
+            return 0
+        self._note_broker(True)
+        return sent
+
+    def _note_broker(self, is_reachable: bool, why: str = "") -> None:
+        if is_reachable == self._is_broker_reachable:
+            return
+        self._is_broker_reachable = is_reachable
+        if is_reachable:
+            logger.info("The broker answers")
+        else:
+            logger.warning("The broker is away (%s); what is owed waits", why)
+        self._beat_heart()
+
+    def _beat_heart(self) -> None:
+        beat(
+            self._name,
+            Heartbeat.Kind.DISPATCHER,
+            is_broker_reachable=self._is_broker_reachable,
+        )
+
+    def _end(self) -> None:
+        self._doorbell.close()
+        try:
+            fall_silent(self._name)
+        except (DatabaseError, InterfaceError):
+            logger.info("The database was away at the end")

@@ -1,0 +1,27 @@
+"""Troubles of the database that pass by themselves: they count no failure."""
+
+from __future__ import annotations
+
+from django.db import Error, InterfaceError, OperationalError, connection
+
+# PostgreSQL, appendix A: serialization failure, deadlock, lock not available,
+# and the administrator's or crash shutdowns that cut a connection.
+PASSING_STATES = frozenset(
+    {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
+)
+
+
+def is_passing(error: Error) -> bool:
+    """Whether the same work may simply be done again."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state is not None:
+        return state in PASSING_STATES
+    if isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    return "locked" in str(error) if _is_sqlite() else True
+
+
+def _is_sqlite() -> bool:
+    return connection.vendor == "sqlite"

@@ -1,0 +1,88 @@
+"""Step 7, sweep: take back leases that ran out.
+
+Due deliveries whose mark passed need no sweep of their own: dispatch sees them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import F
+
+from router.conf import conf
+from router.contract.outcomes import Evidence
+from router.flow.giving_up import give_up
+from router.models import (
+    Attempt,
+    AttemptResult,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Reason,
+    Subscriber,
+    Trigger,
+)
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+def sweep() -> int:
+    """Give expired deliveries back, or give up on them; returns how many there were."""
+    with transaction.atomic():
+        expired = list(
+            Delivery.objects.expired()
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("subscriber", "event")
+            .order_by("pk")[:BATCH]
+        )
+        if not expired:
+            return 0
+        _note(expired)
+        for delivery in expired:
+            delivery.vanished += 1
+        lost = [one for one in expired if one.vanished > conf().losses_alone]
+        _give_back([one.pk for one in expired if one not in lost])
+        for delivery in lost:
+            _bury(delivery)
+    logger.warning("%d deliveries came back: their workers vanished", len(expired))
+    return len(expired)
+
+
+def _note(expired: Sequence[Delivery]) -> None:
+    Attempt.objects.bulk_create(
+        Attempt(
+            delivery=delivery,
+            number=delivery.attempts,
+            trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
+            result=AttemptResult.VANISHED,
+            error="The lease ran out: the worker died, hung or was cut off.",
+            ended_at=Clock(),
+        )
+        for delivery in expired
+    )
+
+
+def _give_back(ids: Sequence[int]) -> None:
+    """Back to waiting; without its token, a late write of the old worker hits nothing."""
+    Delivery.objects.filter(pk__in=ids).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock(),
+        vanished=F("vanished") + 1,
+        dispatch_count=0,
+        lease_token=None,
+        leased_until=None,
+        dispatched_until=None,
+    )
+
+
+def _bury(delivery: Delivery) -> None:
+    Subscriber.objects.filter(pk=delivery.subscriber_id).update(last_failed_at=Clock())
+    told = (
+        f"WorkerVanished: {delivery.vanished} workers in a row vanished with this "
+        "delivery, the last ones while they had nothing else."
+    )
+    give_up(delivery, reason=Reason.EXHAUSTED, evidence=Evidence(error=told))

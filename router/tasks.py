@@ -1,0 +1,29 @@
+"""Celery's tasks: each calls one function of the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+
+from router.broker import TASK
+from router.flow.delivering import deliver_chunk
+
+
+@shared_task(
+    name=TASK,
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+    # For one thing only: the database being away. What waits longer is found by the
+    # next sweep, so few and short.
+    autoretry_for=(OperationalError, InterfaceError),
+    retry_backoff=1,
+    retry_backoff_max=5,
+    retry_jitter=True,
+    max_retries=3,
+)
+def deliver(subscriber_id: int, ids: Sequence[int]) -> None:
+    """Deliver these deliveries of one subscriber."""
+    deliver_chunk(subscriber_id, ids)

@@ -1,0 +1,49 @@
+"""For users' test suites: deliver what is due, here and now.
+
+No broker, no worker, no dispatcher: the same code as theirs, called in turn.
+
+    def test_a_purchase_gives_points(db):
+        publish("purchase.completed", data, source="/test")
+        assert deliver_due() == 1
+"""
+
+from __future__ import annotations
+
+from django.db.models import F
+from django.utils import timezone
+
+from router.conf import QUEUES
+from router.flow.delivering import deliver_chunk
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.registering import register_declared
+from router.flow.routing import has_unrouted, route_batch
+from router.models import Delivery, DeliveryState
+
+__all__ = ["deliver_due", "register_declared", "skip_waits"]
+
+
+def deliver_due() -> int:
+    """Route and deliver until nothing is due; returns the attempts that were made.
+
+    What a handler publishes on the way is delivered as well. A failed delivery waits
+    as it would; `skip_waits` makes it due.
+    """
+    attempts = 0
+    while True:
+        while has_unrouted():
+            route_batch()
+        due = [one for queue in QUEUES for one in subscribers_due(queue)]
+        if not due:
+            return attempts
+        for subscriber in due:
+            chunk = mark_chunk(subscriber)
+            if chunk is not None:
+                deliver_chunk(subscriber.pk, chunk.ids)
+                attempts += len(chunk.ids)
+
+
+def skip_waits() -> int:
+    """Make every waiting delivery due now; returns how many waited."""
+    return Delivery.objects.filter(
+        state=DeliveryState.PENDING, due_at__gt=timezone.now()
+    ).update(due_at=F("created_at"), dispatched_until=None)

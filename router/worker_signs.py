@@ -1,0 +1,57 @@
+"""A worker's sign of life: a thread of its main process writes it to the database."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutdown
+from django.db import Error, connection
+
+from router.conf import conf
+from router.flow.beating import beat, fall_silent
+from router.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+_stop = Flag()
+
+
+def connect() -> None:
+    worker_ready.connect(_start, dispatch_uid="router.worker_signs")
+    worker_shutdown.connect(_end, dispatch_uid="router.worker_signs")
+
+
+def _name() -> str:
+    return f"worker@{socket.gethostname()}:{os.getpid()}"
+
+
+def _start(**_: Any) -> None:
+    Thread(target=_beat_on, name="heartbeat", daemon=True).start()
+
+
+def _beat_on() -> None:
+    while not _stop.is_set():
+        _quietly(lambda: beat(_name(), Heartbeat.Kind.WORKER))
+        _stop.wait(conf().heartbeat_seconds)
+
+
+def _end(**_: Any) -> None:
+    _stop.set()
+    _quietly(lambda: fall_silent(_name()))
+
+
+def _quietly(say: Any) -> None:
+    """Whatever the database does, the worker works on.
+
+    The connection is closed each time: a pool child forked meanwhile must inherit none.
+    """
+    try:
+        say()
+    except Error as error:
+        logger.info("No sign of life was written: %s", type(error).__name__)
+    finally:
+        connection.close()
