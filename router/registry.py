@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from router.conf import QUEUES
@@ -95,9 +96,16 @@ def find(name: str) -> Declaration | None:
     return _declared.get(name)
 
 
-def forget(name: str) -> None:
-    """Take a declaration back (test suites only)."""
-    _declared.pop(name, None)
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Within the block only what it declares is declared (for test suites)."""
+    kept = dict(_declared)
+    _declared.clear()
+    try:
+        yield
+    finally:
+        _declared.clear()
+        _declared.update(kept)
 
 
 def _validate(declaration: Declaration) -> None:

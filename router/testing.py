@@ -9,6 +9,9 @@ No broker, no worker, no dispatcher: the same code as theirs, called in turn.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db.models import F
 from django.utils import timezone
 
@@ -17,9 +20,21 @@ from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import mark_chunk, subscribers_due
 from router.flow.registering import register_declared
 from router.flow.routing import has_unrouted, route_batch
-from router.models import Delivery, DeliveryState
+from router.models import Delivery, DeliveryState, Subscriber
+from router.registry import isolated
 
-__all__ = ["deliver_due", "register_declared", "skip_waits"]
+__all__ = ["deliver_due", "isolated_subscribers", "register_declared", "skip_waits"]
+
+
+@contextmanager
+def isolated_subscribers() -> Iterator[None]:
+    """Within the block no subscriber is known but those that it declares.
+
+    Call `register_declared()` after the declarations.
+    """
+    with isolated():
+        Subscriber.objects.all().delete()
+        yield
 
 
 def deliver_due() -> int:

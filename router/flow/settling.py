@@ -37,6 +37,8 @@ from router.models import (
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 24 * 3600
+# Full jitter may say zero, and a failing handler would spin.
+SHORTEST_WAIT_SECONDS = 0.5
 LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
 # How much the last chunk weighs in the moving mean of the run time.
 WEIGHT = 0.2
@@ -172,13 +174,14 @@ def _wait_seconds(delivery: Delivery, outcome: Retry) -> float:
     if outcome.after_seconds is not None:
         return min(outcome.after_seconds, LONGEST_WAIT_SECONDS)
     schedule = schedule_of(delivery.subscriber)
-    return get_exponential_backoff_interval(
+    wait = get_exponential_backoff_interval(
         factor=schedule.first_seconds,
         # Past this the maximum rules, and powers of two stay small.
         retries=min(delivery.failures - 1, 20),
         maximum=schedule.maximum_seconds,
         full_jitter=True,
     )
+    return max(SHORTEST_WAIT_SECONDS, wait)
 
 
 def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
