@@ -7,24 +7,21 @@ import os
 import signal
 import sys
 
+# `up` stops cleanly from its first moment; while it still imports, nothing runs yet.
+if sys.argv[1:2] == ["up"]:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, lambda *_: os._exit(0))
+
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    if sys.argv[1:2] == ["up"]:
-        _leave_quietly_until_up_takes_over()
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(_told(error))
-
-
-def _leave_quietly_until_up_takes_over() -> None:
-    """Nothing runs yet while `up` is being imported, so there is nothing to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: os._exit(0))
 
 
 def _told(error: ImproperlyConfigured) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -28,20 +26,20 @@ class DemoRefusingBackend(ModelBackend):
         username: str | None = None,
         password: str | None = None,
         **kwargs: Any,
-    ) -> AbstractBaseUser | None:
+    ) -> User | None:
         if password == PASSWORD and not settings.DEBUG:
             return None
         return super().authenticate(request, username, password, **kwargs)
 
-    def user_can_authenticate(self, user: AbstractBaseUser | None) -> bool:
-        is_demo = str(getattr(user, "email", "")).endswith(MAIL_DOMAIN)
+    def user_can_authenticate(self, user: User | AnonymousUser | None) -> bool:
+        is_demo = isinstance(user, User) and user.email.endswith(MAIL_DOMAIN)
         return super().user_can_authenticate(user) and (settings.DEBUG or not is_demo)
 
 
 def create_demo_logins() -> None:
     """Make the demo's accounts where their names are free."""
     for name, group in LOGINS.items():
-        if not get_user_model().objects.filter(username=name).exists():
+        if not User.objects.filter(username=name).exists():
             _create(name, group)
 
 

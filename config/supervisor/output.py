@@ -34,10 +34,12 @@ class Output:
             prefix = f"\x1b[{COLOURS.get(name, 37)}m{prefix}\x1b[0m"
         self._write(f"{prefix} {text}\n")
 
-    def stream(self, name: str, lines: Iterable[bytes]) -> None:
-        """Copy a program's lines until its last writer is gone."""
+    def stream(self, name: str, lines: Iterable[bytes], noise: Iterable[str]) -> None:
+        """Copy a program's lines, but for `noise`, until its last writer is gone."""
         for line in lines:
-            self.line(name, line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            if text and not any(part in text for part in noise):
+                self.line(name, text)
 
     def _write(self, text: str) -> None:
         # A closed terminal must not fill the pipes of the programs that still run.

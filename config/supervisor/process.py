@@ -33,6 +33,8 @@ class Program:
     argv: Sequence[str]
     grace_seconds: float
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: Parts of lines that tell a person nothing.
+    noise: Sequence[str] = ()
 
 
 class Process:
@@ -59,7 +61,7 @@ class Process:
         self.started_at = time.monotonic()
         threading.Thread(
             target=self._output.stream,
-            args=(self.program.name, popen.stdout),
+            args=(self.program.name, popen.stdout, self.program.noise),
             daemon=True,
         ).start()
 

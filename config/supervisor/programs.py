@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -26,6 +27,12 @@ def programs(address: str, port: int) -> Iterator[Program]:
         yield _worker(name, queue, count)
 
 
+def _with_silence_about_root() -> str:
+    """On a machine of one's own nobody needs the warning that root runs the workers."""
+    given = os.environ.get("PYTHONWARNINGS")
+    return ",".join(filter(None, [given, "ignore:::celery.platforms"]))
+
+
 def _web(address: str, port: int) -> Program:
     arguments = f"--interface wsgi --host {address} --port {port} --no-ws --workers 1"
     patience = f"--workers-kill-timeout {limits.WEB_GRACE_SECONDS - 5:.0f}"
@@ -33,7 +40,7 @@ def _web(address: str, port: int) -> Program:
         name="web",
         role=Role.WEB,
         argv=[sys.executable, "-m", "granian", *arguments.split(), *patience.split()]
-        + ["--blocking-threads", str(WEB_THREADS), "--log-level", "warning"]
+        + ["--blocking-threads", str(WEB_THREADS), "--log-level", "error"]
         + ["config.wsgi:application"],
         grace_seconds=limits.WEB_GRACE_SECONDS,
     )
@@ -50,5 +57,9 @@ def _worker(name: str, queue: str, count: int) -> Program:
         argv=[sys.executable, "-m", "celery", *arguments.split()],
         grace_seconds=limits.WORKER_GRACE_SECONDS,
         # Else macOS kills the pool's children, which are forks.
-        environment={"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"},
+        environment={
+            "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+            "PYTHONWARNINGS": _with_silence_about_root(),
+        },
+        noise=["Warm shutdown"],
     )

@@ -19,7 +19,7 @@ class Site:
         self.url = f"http://{host}:{port}"
 
     def lives(self) -> bool:
-        return self._get("/healthz", patience=5)[0] == 200
+        return self._get("/healthz", patience=2)[0] == 200
 
     def is_ready(self) -> bool:
         return self._get("/readyz", patience=2)[0] == 200

@@ -71,6 +71,9 @@ class Run:
             self._watch()
         finally:
             self._output.line("up", "stopping: web, dispatcher, workers, broker")
+            if not self._site.lives():
+                # Nothing is in flight, and granian is deaf while it starts.
+                self._supervisor.kill("web")
             self._supervisor.stop_all()
             self._output.line("up", "stopped, nothing is left running")
 

@@ -41,11 +41,10 @@ class Supervisor:
             elif not process.is_running:
                 self._note_death(process)
 
-    def restart(self, name: str, reason: str) -> None:
-        """Kill a program that runs but does not answer; `look` starts it again."""
+    def kill(self, name: str) -> None:
+        """End a program and all it started at once; `look` would start it again."""
         for process in self._processes:
-            if process.program.name == name and process.is_running:
-                self._output.line("up", f"{name} {reason}: it is killed")
+            if process.program.name == name:
                 process.bury()
 
     def stop_all(self) -> None:

@@ -46,6 +46,7 @@ def program(server: str, socket: Path) -> Program:
         role=Role.BROKER,
         argv=argv,
         grace_seconds=limits.BROKER_GRACE_SECONDS,
+        noise=["Memory overcommit", "ready to exit", "Received SIGTERM"],
     )
 
 
