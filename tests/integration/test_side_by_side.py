@@ -1,0 +1,101 @@
+"""Several dispatchers, publishers and workers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+
+from router.flow.claiming import claim
+from router.flow.dispatching import mark_chunk
+from router.flow.routing import route_batch
+from router.models import Delivery, EventRecord
+from router.public import publish, subscriber
+from router.testing import deliver_due, isolated_subscribers, register_declared
+
+PUBLISHERS, EVENTS_EACH = 4, 40
+
+
+def side_by_side(*works: Callable[[], object]) -> list[object]:
+    def run(work: Callable[[], object]) -> object:
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+@pytest.fixture
+def listener(transactional_db: None):  # type: ignore[no-untyped-def]
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        yield
+
+
+@pytest.mark.usefixtures("listener")
+def test_positions_stay_gap_free_while_many_publish_and_two_route() -> None:
+    def publish_some() -> None:
+        for n in range(EVENTS_EACH):
+            with transaction.atomic():
+                publish("thing.happened", {"n": n})
+
+    def route_until_all() -> None:
+        while EventRecord.objects.filter(position__isnull=False).count() < total:
+            route_batch()
+
+    total = PUBLISHERS * EVENTS_EACH
+    side_by_side(*[publish_some] * PUBLISHERS, route_until_all, route_until_all)
+
+    positions = EventRecord.objects.order_by("position").values_list("position")
+    assert [position for (position,) in positions] == list(range(1, total + 1))
+    assert Delivery.objects.count() == total
+
+
+@pytest.mark.usefixtures("listener")
+def test_only_one_of_many_workers_gets_a_delivery() -> None:
+    for _ in range(50):
+        publish("thing.happened", {})
+    route_batch()
+    ids = list(Delivery.objects.values_list("pk", flat=True))
+    subscriber_id = Delivery.objects.first().subscriber_id
+
+    claims = side_by_side(*[lambda: claim(subscriber_id, ids)] * 4)
+
+    claimed = [pk for one in claims if one for pk in one.ids]
+    assert sorted(claimed) == ids
+
+
+@pytest.mark.usefixtures("listener")
+def test_two_dispatchers_never_mark_the_same_delivery() -> None:
+    for _ in range(50):
+        publish("thing.happened", {})
+    route_batch()
+    row = Delivery.objects.select_related("subscriber").first().subscriber
+
+    chunks = side_by_side(*[lambda: mark_chunk(row)] * 4)
+
+    marked = [pk for chunk in chunks if chunk for pk in chunk.ids]
+    assert len(marked) == len(set(marked))
+
+
+@pytest.mark.usefixtures("listener")
+def test_an_event_that_commits_late_is_routed_all_the_same() -> None:
+    """A lower number that becomes visible after a higher one was routed."""
+
+    def publish_elsewhere() -> None:
+        publish("thing.happened", {"late": False})
+        deliver_due()
+
+    with transaction.atomic():
+        publish("thing.happened", {"late": True})
+        side_by_side(publish_elsewhere)
+    deliver_due()
+
+    order = EventRecord.objects.order_by("position").values_list("data", flat=True)
+    assert [data["late"] for data in order] == [False, True]
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"ACKNOWLEDGED"}
