@@ -12,4 +12,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("fanfare")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.add_defaults(DEFAULTS)
+app.add_defaults(lambda: DEFAULTS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from celery import Celery, current_app
 from kombu import Connection
@@ -45,7 +47,8 @@ class Doorbell:
         """
         with self._translated():
             try:
-                declared = self._channel().queue_declare(QUEUES[queue], passive=True)
+                channel: Any = self._connect().default_channel
+                declared = channel.queue_declare(QUEUES[queue], passive=True)
             except ChannelError:
                 return 0
             return int(declared.message_count)
@@ -63,7 +66,7 @@ class Doorbell:
                 connection=self._connect(),
                 # The last resort for what no signal stops: past its lease the work
                 # is another's.
-                time_limit=conf().lease_seconds,
+                time_limit=math.ceil(conf().lease_seconds),
                 retry=False,
             )
 
@@ -77,9 +80,6 @@ class Doorbell:
             options = {**self._app.conf.broker_transport_options, **QUICK}
             self._connection = self._app.connection_for_write(transport_options=options)
         return self._connection
-
-    def _channel(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        return self._connect().default_channel
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -15,7 +15,13 @@ TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
 # W3C Trace Context, section 3.2.
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Half a surrogate pair is no character, and no database keeps it.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+HALF_PAIR = re.compile(
+    r"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
+)
+#: Far below where Python's JSON gives up, which a worker would do at every claim.
+DEEPEST_DATA = 100
 ATTRIBUTES = frozenset(
     {
         "specversion",
@@ -56,9 +62,11 @@ class Event:
     extensions: Mapping[str, str | int | bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        problems = [*_attribute_problems(self), *_extension_problems(self.extensions)]
-        if "\\u0000" in canonical(self.data).replace("\\\\", ""):
-            problems.append(("/data", "contains the character U+0000; leave it out"))
+        problems = [
+            *_attribute_problems(self),
+            *_extension_problems(self.extensions),
+            *_data_problems(self.data),
+        ]
         if problems:
             told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
             raise InvalidEvent(f"The event is not valid: {told}.", problems=problems)
@@ -95,7 +103,7 @@ def canonical(value: Any) -> str:
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         told = f"is not JSON: {error}"
         raise InvalidEvent(
             f"The event's data {told}.", problems=[("/data", told)]
@@ -133,3 +141,29 @@ def _extension_problems(extensions: Mapping[str, Any]) -> list[tuple[str, str]]:
         elif not isinstance(value, str | int | bool):
             problems.append((f"/{name}", "must be text, a whole number or a boolean"))
     return problems
+
+
+def _data_problems(data: Any) -> list[tuple[str, str]]:
+    text = canonical(data)
+    escapes = text.replace("\\\\", " ")
+    problems = []
+    if "\\u0000" in escapes:
+        problems.append(("/data", "contains the character U+0000; leave it out"))
+    if HALF_PAIR.search(escapes):
+        problems.append(("/data", "contains half of a surrogate pair; leave it out"))
+    # No deeper than it has brackets: the look is taken at odd data only.
+    if text.count("[") + text.count("{") > DEEPEST_DATA and _is_too_deep(data):
+        problems.append(("/data", f"is nested deeper than {DEEPEST_DATA} levels"))
+    return problems
+
+
+def _is_too_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(DEEPEST_DATA):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(inner, dict | list | tuple) for inner in level)

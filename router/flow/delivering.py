@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
@@ -168,9 +169,8 @@ def _run(work: Work, delivery: Delivery) -> float:
 
 def _isolate_hooks() -> None:
     """One `on_commit` hook that raises must not keep the others from running."""
-    connection.run_on_commit = [
-        (sids, hook, True) for sids, hook, _ in connection.run_on_commit
-    ]
+    hooks: list[Any] = connection.run_on_commit
+    connection.run_on_commit = [(sids, hook, True) for sids, hook, _ in hooks]
 
 
 def _settle(work: Work, failed: NotAcknowledged) -> None:

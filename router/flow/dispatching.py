@@ -7,7 +7,7 @@ lost costs the time of the mark, no more: the delivery is then due again.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -136,7 +136,7 @@ def chunk_size(subscriber: Subscriber) -> int:
     return max(1, min(conf().chunk_limit, int(fitting)))
 
 
-def _together(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+def _together(due: Iterable[tuple[int, int, int]]) -> tuple[int, ...]:
     """The ids that may share a message: not too heavy, and a suspect travels alone."""
     chosen: list[int] = []
     weight = 0

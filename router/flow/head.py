@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
 from router.models import Clock, LogHead
 
@@ -28,4 +27,4 @@ def try_lock_head() -> tuple[LogHead, datetime] | None:
         .filter(pk=HEAD)
         .first()
     )
-    return (head, cast(datetime, head.now)) if head else None  # type: ignore[attr-defined]
+    return (head, head.now) if head else None

@@ -113,7 +113,7 @@ def _insert(
         "causation_depth": depth,
         "only_for": only_for,
     }  # fmt: skip
-    fields = [EventRecord._meta.get_field(name) for name in values]
+    fields: list[Any] = [EventRecord._meta.get_field(name) for name in values]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     with connection.cursor() as cursor:
@@ -121,7 +121,8 @@ def _insert(
             f'INSERT INTO "{EventRecord._meta.db_table}" ({columns}) VALUES ({marks}) '  # noqa: S608 - names from the model
             'ON CONFLICT ("source", "event_id") DO NOTHING RETURNING "number"',
             [
-                field.get_db_prep_save(value, connection)
+                # Not `_save`, which makes JSON's null the column's NULL.
+                field.get_db_prep_value(value, connection)
                 for field, value in zip(fields, values.values(), strict=True)
             ],
         )

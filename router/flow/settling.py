@@ -10,7 +10,6 @@ import logging
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import cast
 
 from celery.utils.time import get_exponential_backoff_interval
 from django.db import transaction
@@ -91,7 +90,7 @@ def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> Non
         if found is None:
             logger.warning("Delivery %s: the lease was lost", claim.ids)
             return
-        now = cast(datetime, found.now)  # type: ignore[attr-defined]
+        now = found.now
         found.failures += 1
         found.failing_since = found.failing_since or now
         Subscriber.objects.filter(pk=claim.subscriber.pk).update(last_failed_at=now)
