@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from router.contract.errors import InvalidSubscriber
+from router.contract.event import Event
+from router.contract.filters import pattern_problem, wants
+from router.contract.retry import RetrySchedule
+from router.registry import Declaration, declared, isolated, subscriber
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event_type", "is_wanted"),
+    [
+        ("purchase.completed", "purchase.completed", True),
+        ("purchase.completed", "purchase.refunded", False),
+        ("purchase.*", "purchase.completed", True),
+        ("purchase.*", "purchase.line.returned", True),
+        # The dot belongs to the pattern: no other word that begins alike.
+        ("purchase.*", "purchases.completed", False),
+        ("purchase.*", "purchase", False),
+        ("*", "anything.at_all", True),
+    ],
+)
+def test_a_pattern_wants_what_it_says(
+    pattern: str, event_type: str, is_wanted: bool
+) -> None:
+    assert wants([pattern], event_type) is is_wanted
+
+
+@pytest.mark.parametrize("pattern", ["", "Purchase.*", "*.completed", "a..b", 7, None])
+def test_what_is_no_pattern_is_told(pattern: object) -> None:
+    assert pattern_problem(pattern)
+
+
+@pytest.mark.parametrize(
+    ("failures", "hours", "is_unreachable", "is_exhausted"),
+    [
+        (7, 1000, False, False),
+        (8, 0, False, True),
+        # Not reached at all: patience, however many the failures.
+        (800, 74, True, False),
+        (8, 75, True, True),
+    ],
+)
+def test_a_schedule_gives_up_on_answers_by_count_and_on_outages_by_time(
+    failures: int, hours: int, is_unreachable: bool, is_exhausted: bool
+) -> None:
+    found = RetrySchedule().is_exhausted(
+        failures=failures,
+        failing_for=timedelta(hours=hours),
+        is_unreachable=is_unreachable,
+    )
+
+    assert found is is_exhausted
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_seconds": 0},
+        {"first_seconds": 10, "maximum_seconds": 5},
+        {"maximum_seconds": 86_401},
+        {"max_failures": 0},
+        {"max_failures": 101},
+        {"give_up_after_seconds": -1},
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"must be"):
+        RetrySchedule(**wrong)
+
+
+def handler(event: Event) -> None: ...
+
+
+async def asynchronous(event: Event) -> None: ...
+
+
+def takes_two(event: Event, other: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "function", "told"),
+    [
+        ("Loyalty", {}, handler, "the name must be"),
+        ("loyalty", {"events": []}, handler, "`events` is empty"),
+        ("loyalty", {"events": ["No Type"]}, handler, "is not an event type"),
+        ("loyalty", {"queue": "fast"}, handler, "`queue` must be one of default, slow"),
+        ("loyalty", {"max_failures": 0}, handler, "`max_failures` must be above zero"),
+        ("loyalty", {}, asynchronous, "`async def`"),
+        ("loyalty", {}, takes_two, "exactly one argument"),
+    ],
+)
+def test_a_wrong_option_is_refused_where_it_stands(
+    name: str,
+    options: dict[str, object],
+    function: Callable[..., object],
+    told: str,
+) -> None:
+    with isolated(), pytest.raises(InvalidSubscriber, match=told):
+        subscriber(name, **{"events": ["purchase.completed"], **options})(function)
+
+
+def test_a_name_is_taken_once_but_a_module_may_load_twice() -> None:
+    def another(event: Event) -> None: ...
+
+    with isolated():
+        subscriber("loyalty", events=["purchase.completed"])(handler)
+        subscriber("loyalty", events=["purchase.completed"])(handler)
+        with pytest.raises(InvalidSubscriber, match="the name is taken by"):
+            subscriber("loyalty", events=["purchase.completed"])(another)
+        names: list[Declaration] = list(declared())
+
+    assert [one.name for one in names] == ["loyalty"]
