@@ -1,7 +1,13 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import include, path
+
+from router.api.health import healthz, readyz
 
 app_name = "router"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/", include("router.api.urls")),
+]

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def declared() -> Iterator[str]:
-    registry.subscriber("overview_declared", events=["purchase.completed"])(repr)
-    yield "overview_declared"
-    registry.forget("overview_declared")
+    with registry.isolated():
+        registry.subscriber("overview_declared", events=["purchase.completed"])(repr)
+        yield "overview_declared"
 
 
 def statements_of_overview() -> int:

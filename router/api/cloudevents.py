@@ -1,0 +1,151 @@
+"""CloudEvents 1.0 over HTTP, structured mode: bytes in, `publish()`'s arguments out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from cloudevents.core.exceptions import (
+    CloudEventValidationError,
+    InvalidAttributeTypeError,
+)
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import REQUIRED_ATTRIBUTES, CloudEvent
+from django.utils.dateparse import parse_datetime
+from rest_framework.parsers import BaseParser
+
+from router.api.problems import Malformed, TooLarge
+from router.conf import conf
+from router.contract.errors import InvalidEvent
+
+# The envelope of the log says application/json of all data.
+JSON_MEDIA_TYPE = re.compile(r"application/json\s*(;.*)?", re.IGNORECASE)
+OWN_ARGUMENTS = ("subject", "dataschema", "partitionkey", "traceparent")
+NOT_EXTENSIONS = {*REQUIRED_ATTRIBUTES, *OWN_ARGUMENTS, "time", "datacontenttype"}
+
+
+class StructuredParser(BaseParser):
+    """Reads one event, and never more of the body than an event may have."""
+
+    media_type = JSONFormat.CONTENT_TYPE
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        most = conf().max_event_bytes
+        meta = (parser_context or {})["request"].META
+        if int(meta.get("CONTENT_LENGTH") or 0) > most:
+            raise TooLarge(f"The body is larger than {most:,} bytes.")
+        return parse_json(stream.read(most))
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON as RFC 8259 has it: no NaN, no infinity. Raises `Malformed`."""
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise Malformed("The body is nested too deeply.") from None
+    except ValueError as error:
+        raise Malformed(f"The body is not JSON: {error}.") from None
+
+
+def publish_arguments(body: Any) -> dict[str, Any]:
+    """The arguments of `publish` for an event in the JSON format of CloudEvents.
+
+    Raises `InvalidEvent` naming each attribute that breaks the specification; the
+    rules of the log beyond it are `publish`'s own.
+    """
+    if not isinstance(body, dict):
+        raise InvalidEvent(
+            "The body must be one event: a JSON object.",
+            problems=[("", "must be an object")],
+        )
+    # An attribute that is null is one that is left out (JSON format, section 2.2).
+    attributes = {name: value for name, value in body.items() if value is not None}
+    data = attributes.pop("data", None)
+    problems = _problems(attributes)
+    if problems:
+        told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+        raise InvalidEvent(f"This is not an event: {told}.", problems=problems)
+    return {
+        "type": attributes["type"],
+        "source": attributes["source"],
+        "id": attributes["id"],
+        "time": attributes.get("time"),
+        **{name: attributes.get(name, "") for name in OWN_ARGUMENTS},
+        "extensions": {
+            name: value
+            for name, value in attributes.items()
+            if name not in NOT_EXTENSIONS
+        },
+        "data": data,
+    }
+
+
+def _problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with the envelope; `time` is made a datetime on the way."""
+    missing = [
+        (f"/{name}", "is required")
+        for name in REQUIRED_ATTRIBUTES
+        if name not in attributes
+    ]
+    return missing or [
+        *_data_problems(attributes),
+        *_time_problems(attributes),
+        *_envelope_problems(attributes),
+    ]
+
+
+def _data_problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
+    problems = []
+    if attributes.pop("data_base64", None) is not None:
+        told = "is not taken: the router keeps JSON; put JSON into `data`"
+        problems.append(("/data_base64", told))
+    kind = attributes.get("datacontenttype")
+    if isinstance(kind, str) and not JSON_MEDIA_TYPE.fullmatch(kind):
+        problems.append(("/datacontenttype", "must be application/json"))
+    if attributes["source"] == conf().own_source:
+        problems.append(("/source", "is the router's own; choose another"))
+    return problems
+
+
+def _time_problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
+    if "time" not in attributes:
+        return []
+    time = _parsed_time(attributes.pop("time"))
+    if time is None:
+        return [("/time", "must be a time with its zone (RFC 3339)")]
+    attributes["time"] = time
+    return []
+
+
+def _parsed_time(text: object) -> datetime | None:
+    try:
+        time = parse_datetime(text) if isinstance(text, str) else None
+        return time.astimezone(UTC) if time and time.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _envelope_problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
+    try:
+        CloudEvent(dict(attributes))
+    except CloudEventValidationError as error:
+        return [(f"/{name}", _told(found)) for name, found in error.errors.items()]
+    return []
+
+
+def _told(errors: list[Any]) -> str:
+    if any(isinstance(error, InvalidAttributeTypeError) for error in errors):
+        return "must be text"
+    return re.sub(r"^(Extension a|A)ttribute '\w*' ", "", str(errors[0]))
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not allowed")

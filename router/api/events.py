@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.cloudevents import StructuredParser, publish_arguments
+from router.api.permissions import MayPublish
+from router.public import publish
+
+
+class EventsApi(APIView):
+    """Publish an event."""
+
+    parser_classes = (StructuredParser,)
+    permission_classes = (MayPublish,)
+
+    def post(self, request: Request) -> Response:
+        """202 for a new event, 200 for one that is recorded already."""
+        published = publish(**publish_arguments(request.data))
+        status = HTTPStatus.ACCEPTED if published.is_new else HTTPStatus.OK
+        body = {
+            "number": published.number,
+            "id": published.event.id,
+            "source": published.event.source,
+            "status": int(status),
+        }
+        return Response(body, status=status)

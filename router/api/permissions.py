@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from router.models import ApiKey, Scope
+
+
+class HasScope(BasePermission):
+    """The key carries the scope that the call needs."""
+
+    scope: Scope
+
+    @property
+    def message(self) -> str:
+        return f"This API key lacks the scope `{self.scope}`."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.auth, ApiKey) and self.scope in request.auth.scopes
+
+
+class MayPublish(HasScope):
+    scope = Scope.PUBLISH

@@ -1,0 +1,115 @@
+"""One shape of error for the whole API: `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from router.contract.errors import (
+    EventConflict,
+    EventTooLarge,
+    InvalidEvent,
+    RouterError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+#: The first that fits; subclasses before their base.
+STATUS_OF = (
+    (EventTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (EventConflict, HTTPStatus.CONFLICT),
+    (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Malformed(exceptions.ParseError):
+    """The body can't be read at all."""
+
+
+class TooLarge(exceptions.APIException):
+    """The body is too large to be read."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    errors: Iterable[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as a response; `errors` are pairs of JSON pointer and words."""
+    pointed = [{"pointer": pointer, "detail": told} for pointer, told in errors]
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        **({"errors": pointed} if pointed else {}),
+    }
+    return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Any exception as a problem: REST framework's exception handler."""
+    set_rollback()
+    match error:
+        case Http404():
+            return problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        case PermissionDenied():
+            return problem(HTTPStatus.FORBIDDEN, "This is not allowed.")
+        case exceptions.APIException():
+            return _from_framework(error, context)
+        case RouterError():
+            return _from_router(error)
+        case OperationalError() | InterfaceError():
+            return _unavailable(error)
+    logger.exception("The API failed unexpectedly.", exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "The router failed; its log says more."
+    )
+
+
+def _from_framework(
+    error: exceptions.APIException, context: Mapping[str, Any]
+) -> Response:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    told = str(error.detail)
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        accepted = ", ".join(p.media_type for p in context["view"].parser_classes)
+        headers["Accept-Post"] = accepted
+        told = f"{told} Send {accepted}."
+    return problem(error.status_code, told, headers=headers)
+
+
+def _from_router(error: RouterError) -> Response:
+    for kind, status in STATUS_OF:
+        if isinstance(error, kind):
+            errors = getattr(error, "problems", ())
+            return problem(status, str(error), errors=errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+
+
+def _unavailable(error: Exception) -> Response:
+    logger.error("The API could not reach the database: %s.", type(error).__name__)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The database does not answer. The same request may be sent again: with the "
+        "same id an event is recorded once.",
+        headers={"Retry-After": "5"},
+    )
