@@ -1,0 +1,75 @@
+"""What is wrong with the shop's settings, told before the first customer comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
+
+from shop.conf import conf
+from shop.signals import purchase_completed
+
+SANDBOX = "shop.payments.sandbox.SandboxGateway"
+
+
+def register_all() -> None:
+    checks: Sequence[Callable[..., list[CheckMessage]]] = (
+        check_names,
+        check_listeners,
+        check_sandbox,
+    )
+    for check in checks:
+        register(check, "shop")
+
+
+def check_names(**_: Any) -> list[CheckMessage]:
+    """SHOP's dotted names lead to something that can be called."""
+    names = conf()
+    found: list[CheckMessage] = []
+    if names.availability and not _is_callable(names.availability):
+        found.append(_not_callable("AVAILABILITY", names.availability, "shop.E001"))
+    if not _is_callable(names.gateway):
+        found.append(_not_callable("GATEWAY", names.gateway, "shop.E002"))
+    return found
+
+
+def check_listeners(**_: Any) -> list[CheckMessage]:
+    if purchase_completed.has_listeners():
+        return []
+    return [
+        Warning(
+            "Nobody listens to shop.signals.purchase_completed: nothing can be sold.",
+            hint='Name it in ROUTER["SOURCES"], or connect a receiver of your own.',
+            id="shop.W003",
+        )
+    ]
+
+
+def check_sandbox(**_: Any) -> list[CheckMessage]:
+    if settings.DEBUG or conf().gateway != SANDBOX:
+        return []
+    return [
+        Warning(
+            "The shop takes payments with the sandbox: test cards buy real goods.",
+            hint='Set SHOP["GATEWAY"] to a gateway of a real bank, or DEBUG=true.',
+            id="shop.W004",
+        )
+    ]
+
+
+def _is_callable(name: str) -> bool:
+    try:
+        return callable(import_string(name))
+    except ImportError:
+        return False
+
+
+def _not_callable(setting: str, name: str, identity: str) -> Error:
+    return Error(
+        f'SHOP["{setting}"] is "{name}", which cannot be imported and called.',
+        hint="Correct the dotted name, or take the line out of SHOP.",
+        id=identity,
+    )

@@ -1,0 +1,46 @@
+"""What a text from outside may hold, and how long it may be.
+
+The limits are those of `schemas/purchase.completed.v1.json`: whatever passes here makes
+an event that its schema accepts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
+
+NAME_LENGTH = 100
+EMAIL_LENGTH = 254
+LINE_LENGTH = 100
+POSTAL_CODE_LENGTH = 16
+CITY_LENGTH = 80
+SKU_LENGTH = 40
+PRODUCT_NAME_LENGTH = 120
+MOST_OF_ONE = 99
+MOST_LINES = 40
+HIGHEST_PRICE_MINOR = 100_000_000
+
+UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# They turn the direction of what follows: a name could then read as another.
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+validate_sku = RegexValidator(
+    r"^[A-Z0-9][A-Z0-9-]*\Z",
+    _("Use capital letters, digits and hyphens, for example HRN-101."),
+)
+
+
+def validate_printable(text: str) -> None:
+    """Raises `ValidationError` when `text` holds what no keyboard types."""
+    if any(is_unprintable(character) for character in text):
+        raise ValidationError(
+            _("This holds a character that cannot be printed. Please type it again."),
+            code="unprintable",
+        )
+
+
+def is_unprintable(character: str) -> bool:
+    return character in TURNING or unicodedata.category(character) in UNPRINTABLE

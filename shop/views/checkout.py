@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from shop import intents
+from shop.basket import Basket
+from shop.checkout import NothingSold, ask_again, buy
+from shop.forms import CheckoutForm
+from shop.intents import KeyTaken, Wish
+from shop.models import CheckoutIntent, IntentState
+from shop.payments.gateway import gateway
+from shop.pricing import Priced
+from shop.traceparent import traceparent_of
+from shop.views.basket import without_withdrawn
+from shop.views.visitor import forget_details, keep_details, kept_details, owner_of
+
+
+@never_cache
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def checkout(request: HttpRequest) -> HttpResponse:
+    """The form; POST buys. One key, one order, however often it is sent."""
+    key = _key(request)
+    known = intents.find(key, owner_of(request)) if key else None
+    if known:
+        return _outcome(request, known)
+    current = without_withdrawn(request, Basket(request.session))
+    if not current.lines:
+        messages.warning(request, _("Your basket is empty: there is nothing to pay."))
+        return redirect("shop:basket")
+    if request.method == "POST":
+        return _post(request, key, current)
+    form = CheckoutForm(initial=kept_details(request))
+    return _page(request, form, current, key=uuid4())
+
+
+def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpResponse:
+    form = CheckoutForm(request.POST)
+    if key is None:
+        return _out_of_date(request, form, current)
+    if not form.is_valid():
+        return _page(request, form, current, key=key, status=422)
+    if request.POST.get("seen") != current.digest:
+        told = _("Your basket has changed. Look at the new total, then pay.")
+        return _page(request, form, current, key=key, told=told, status=409)
+    keep_details(request, form.details())
+    wish = Wish(
+        key=key,
+        owner=owner_of(request),
+        basket_id=Basket(request.session).id,
+        details=form.details(),
+        priced=current,
+        card_last4=form.card().last4,
+        traceparent=traceparent_of(request),
+    )
+    return _buy(request, wish, form)
+
+
+def _buy(request: HttpRequest, wish: Wish, form: CheckoutForm) -> HttpResponse:
+    try:
+        intent = buy(wish, form.card())
+    except KeyTaken:
+        return _out_of_date(request, form, wish.priced)
+    except NothingSold:
+        told = _(
+            "We could not take your order, and you have not been charged. "
+            "Your basket is as it was: please try again in a minute."
+        )
+        return _page(request, form, wish.priced, key=uuid4(), told=told, status=503)
+    return _outcome(request, intent)
+
+
+@never_cache
+@require_safe
+def pending(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Asks the bank again until it answers; refreshes itself, also without scripts."""
+    intent = intents.find(key, owner_of(request))
+    if intent is None:
+        raise Http404
+    if intents.ask_now(intent):
+        intent = _asked(intent)
+    if intent.state == IntentState.ORDERED:
+        return _outcome(request, intent)
+    return render(request, "shop/pending.html", {"state": _story(intent)})
+
+
+def _asked(intent: CheckoutIntent) -> CheckoutIntent:
+    try:
+        return ask_again(intent)
+    except NothingSold:
+        intent.refresh_from_db()
+        return intent
+
+
+def _outcome(request: HttpRequest, intent: CheckoutIntent) -> HttpResponse:
+    if intent.state == IntentState.ORDERED and intent.order:
+        Basket(request.session).empty_if(intent.basket_id)
+        forget_details(request)
+        return redirect(intent.order)
+    current = without_withdrawn(request, Basket(request.session))
+    if intent.state != IntentState.DECLINED or not current.lines:
+        return redirect("shop:checkout-pending", key=intent.key)
+    told = decline_told(intent.decline_reason)
+    form = CheckoutForm(request.POST)
+    return _page(request, form, current, key=uuid4(), told=told, status=422)
+
+
+def decline_told(reason: str) -> str:
+    if reason == "not_a_test_card":
+        return _("This shop is a demonstration: use one of the test cards below.")
+    return _(
+        "Your bank declined the card, and you have not been charged. "
+        "Try another card, or ask your bank."
+    )
+
+
+def _story(intent: CheckoutIntent) -> str:
+    if intent.state == IntentState.DECLINED:
+        return "declined"
+    if intent.state in (IntentState.ABANDONED, IntentState.VOIDED):
+        return "failed"
+    return "waiting"
+
+
+def _out_of_date(
+    request: HttpRequest, form: CheckoutForm, current: Priced
+) -> HttpResponse:
+    told = _("This page was out of date. Look it over, then pay again.")
+    return _page(request, form, current, key=uuid4(), told=told, status=409)
+
+
+def _page(
+    request: HttpRequest,
+    form: CheckoutForm,
+    current: Priced,
+    *,
+    key: UUID,
+    told: str | Promise = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "priced": current,
+        "key": key,
+        "told": told,
+        "test_cards": getattr(gateway(), "test_cards", ()),
+    }
+    return render(request, "shop/checkout.html", context, status=status)
+
+
+def _key(request: HttpRequest) -> UUID | None:
+    try:
+        return UUID(request.POST.get("key", ""))
+    except ValueError:
+        return None

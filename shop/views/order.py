@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from shop.basket import Basket
+from shop.countries import country_name
+from shop.models import Order, OrderLine, Product
+
+
+@never_cache
+@require_safe
+def order(request: HttpRequest, public_id: str) -> HttpResponse:
+    """What was bought, and how far everything is. Whoever has the address may look."""
+    orders = Order.objects.select_related("payment", "intent")
+    found = get_object_or_404(orders.prefetch_related("lines"), public_id=public_id)
+    Basket(request.session).empty_if(found.intent.basket_id)
+    context = {
+        "order": found,
+        "lines": _with_products(found),
+        "country": country_name(found.country),
+    }
+    return render(request, "shop/order.html", context)
+
+
+@never_cache
+@require_safe
+def progress(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The fragment that the order page asks for each second."""
+    found = get_object_or_404(Order, public_id=public_id)
+    return render(request, "shop/order_progress.html", {"order": found})
+
+
+def _with_products(found: Order) -> list[tuple[OrderLine, Product | None]]:
+    lines = list(found.lines.all())
+    products = Product.objects.filter(sku__in=[line.sku for line in lines])
+    by_sku = {product.sku: product for product in products}
+    return [(line, by_sku.get(line.sku)) for line in lines]
