@@ -40,6 +40,12 @@ def happen(count: int = 1, **envelope: object) -> list[int]:
     return [publish(TYPE, {"n": n}, **envelope).number for n in range(count)]
 
 
+def happen_and_roll_back() -> None:
+    with transaction.atomic():
+        happen()
+        transaction.set_rollback(True)
+
+
 def states() -> list[str]:
     return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
 
@@ -74,9 +80,7 @@ def test_an_event_reaches_every_subscriber_that_wants_it(declare: Declare) -> No
 def test_what_is_rolled_back_nobody_hears_of(declare: Declare) -> None:
     listener = declare()
 
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        happen()
-        1 / 0  # noqa: B018
+    happen_and_roll_back()
 
     assert deliver_due() == 0
     assert listener.seen == []
@@ -85,9 +89,7 @@ def test_what_is_rolled_back_nobody_hears_of(declare: Declare) -> None:
 def test_positions_have_no_gaps_though_numbers_have(declare: Declare) -> None:
     declare()
     happen(2)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        happen()
-        1 / 0  # noqa: B018
+    happen_and_roll_back()
     happen(2)
 
     deliver_due()

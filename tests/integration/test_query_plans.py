@@ -1,0 +1,88 @@
+"""No hot query reads the whole log: on PostgreSQL, with a table worth an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.overview import subscribers_overview
+from router.flow.routing import has_unrouted, route_batch
+from router.flow.sweeping import sweep
+from router.models import Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+
+SETTLED = 20_000
+FILL_LOG = """
+    INSERT INTO router_eventrecord (
+        position, event_id, source, type, subject, time, dataschema, partitionkey,
+        traceparent, extensions, data, digest, size_bytes, causation_depth)
+    SELECT n, n::text, '/old', 'thing.happened', '', now(), '', '', '', '{}', '{}', '',
+        2, 0 FROM generate_series(1, %s) AS n"""
+FILL_DELIVERIES = """
+    INSERT INTO router_delivery (
+        event_id, subscriber_id, run, origin, ordering_key, state, due_at, created_at,
+        acknowledged_at, dispatch_count, attempts, failures, vanished, is_manual)
+    SELECT number, %s, 0, 'live', '', 'ACKNOWLEDGED', now(), now(), now(), 0, 1, 0, 0,
+        false FROM router_eventrecord"""
+
+
+@pytest.fixture
+def long_log(transactional_db: None) -> Iterator[Subscriber]:
+    """Thousands of settled deliveries, and one event that is just published."""
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        row = Subscriber.objects.get()
+        with connection.cursor() as cursor:
+            cursor.execute(FILL_LOG, [SETTLED])
+            cursor.execute(FILL_DELIVERIES, [row.pk])
+            cursor.execute("UPDATE router_loghead SET position = %s", [SETTLED])
+            cursor.execute("ANALYZE")
+        publish("thing.happened", {})
+        yield row
+
+
+def route_and_dispatch(row: Subscriber) -> None:
+    assert route_batch().delivery_count == 1
+    assert subscribers_due("default") == [row]
+    assert mark_chunk(row) is not None
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda row: has_unrouted(after=SETTLED - 100),
+        route_and_dispatch,
+        lambda row: sweep(),
+        lambda row: subscribers_overview(),
+    ],
+    ids=["look for events", "route and dispatch", "sweep", "overview"],
+)
+def test_a_hot_query_uses_an_index(
+    long_log: Subscriber, work: Callable[[Subscriber], object]
+) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        work(long_log)
+
+    plans = [plan(query["sql"]) for query in captured if is_read(query["sql"])]
+    assert plans
+    for found in plans:
+        assert "Seq Scan on router_delivery" not in found, found
+        assert "Seq Scan on router_eventrecord" not in found, found
+
+
+def is_read(sql: str) -> bool:
+    return sql.lstrip().startswith(("SELECT", "UPDATE"))
+
+
+def plan(sql: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}")
+        return "\n".join(line for (line,) in cursor.fetchall())
