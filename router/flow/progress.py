@@ -1,0 +1,172 @@
+"""How far the events of one subject are, in terms that a page can show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from router import registry
+from router.models import (
+    Attempt,
+    Clock,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+
+#: Nobody reads a page of more; a subject has one or two.
+EVENT_LIMIT = 20
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class StepState(StrEnum):
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    RETRYING = "retrying"
+    HELD = "held"
+    ATTENTION = "attention"
+    CANCELLED = "cancelled"
+
+
+MOVING = frozenset({StepState.WAITING, StepState.WORKING, StepState.RETRYING})
+STOPPED = frozenset({StepState.HELD, StepState.ATTENTION})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One delivery: how it stands, by the database's clock."""
+
+    delivery_id: int
+    title: str
+    event_type: str
+    state: StepState
+    #: From the event's recording to its acknowledgement.
+    duration_ms: int | None
+    retry_in_seconds: int | None
+    attempts: int
+    failures: int
+    #: The class of the last failure, never its words: they may tell of customers.
+    last_error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Every step of a subject's events that are routed, and whether some are not."""
+
+    steps: tuple[Step, ...]
+    event_count: int
+    unrouted_count: int
+
+    @property
+    def done_count(self) -> int:
+        return sum(step.state == StepState.DONE for step in self.steps)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the next moment may look different."""
+        states = {step.state for step in self.steps}
+        return bool(self.unrouted_count) or not states.isdisjoint(MOVING)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether something waits for a person."""
+        return not {step.state for step in self.steps}.isdisjoint(STOPPED)
+
+
+def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Progress:
+    """The progress of the events with this source and subject: two statements, and a
+    third `with_errors`."""
+    events = EventRecord.objects.filter(source=source, subject=subject)
+    positions = dict(
+        events.order_by("number").values_list("number", "position")[:EVENT_LIMIT]
+    )
+    deliveries = _deliveries_of(list(positions))
+    errors = _last_errors(deliveries) if with_errors else {}
+    return Progress(
+        steps=tuple(_step(one, errors.get(one.pk, "")) for one in deliveries),
+        event_count=len(positions),
+        unrouted_count=sum(position is None for position in positions.values()),
+    )
+
+
+def _deliveries_of(numbers: Sequence[int]) -> list[Delivery]:
+    if not numbers:
+        return []
+    rows = Delivery.objects.filter(event_id__in=numbers).annotate(now=Clock())
+    # The data of an event may be large, and no page shows it.
+    rows = rows.select_related("event", "subscriber").defer("event__data")
+    return list(rows.order_by("event_id", "subscriber_id", "run"))
+
+
+def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:
+    failing = [one.pk for one in deliveries if one.attempts]
+    rows = Attempt.objects.filter(delivery_id__in=failing).exclude(error="")
+    errors = rows.order_by("id").values_list("delivery_id", "error")
+    return {delivery_id: error_class(error) for delivery_id, error in errors}
+
+
+def error_class(error: str) -> str:
+    """`ValueError` of `ValueError: its words`."""
+    return error.partition(":")[0].strip()[:80]
+
+
+def _step(delivery: Delivery, last_error: str) -> Step:
+    now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
+    state = _state(delivery)
+    wait = (delivery.due_at - now).total_seconds()
+    return Step(
+        delivery_id=delivery.pk,
+        title=str(delivery.subscriber),
+        event_type=delivery.event.type,
+        state=state,
+        duration_ms=_duration_ms(delivery) if state == StepState.DONE else None,
+        retry_in_seconds=(
+            max(0, math.ceil(wait)) if state == StepState.RETRYING else None
+        ),
+        attempts=delivery.attempts,
+        failures=delivery.failures,
+        last_error=last_error,
+    )
+
+
+def _state(delivery: Delivery) -> StepState:
+    match DeliveryState(delivery.state):
+        case DeliveryState.ACKNOWLEDGED:
+            return StepState.DONE
+        case DeliveryState.LEASED:
+            return StepState.WORKING
+        case DeliveryState.DEAD:
+            return StepState.ATTENTION
+        case DeliveryState.CANCELLED:
+            return StepState.CANCELLED
+        case DeliveryState.PENDING:
+            return _pending_state(delivery)
+
+
+def _pending_state(delivery: Delivery) -> StepState:
+    if _is_held(delivery.subscriber):
+        return StepState.HELD
+    has_failed = delivery.failures or delivery.vanished
+    return StepState.RETRYING if has_failed else StepState.WAITING
+
+
+def _is_held(subscriber: Subscriber) -> bool:
+    is_code_missing = (
+        subscriber.transport == Transport.HANDLER
+        and registry.find(subscriber.name) is None
+    )
+    return subscriber.state != SubscriberState.ACTIVE or is_code_missing
+
+
+def _duration_ms(delivery: Delivery) -> int | None:
+    if delivery.acknowledged_at is None:
+        return None
+    elapsed = delivery.acknowledged_at - delivery.event.recorded_at
+    return max(0, round(elapsed / MILLISECOND))
