@@ -24,9 +24,7 @@ ICONS = {
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     others = [
-        app
-        for app in admin.site.get_app_list(request)
-        if app["app_label"] != "router"
+        app for app in admin.site.get_app_list(request) if app["app_label"] != "router"
     ]
     return [router_group(request), *map(_group, others)]
 

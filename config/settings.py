@@ -6,6 +6,7 @@ from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from config.env import (
@@ -147,6 +148,8 @@ STORAGES = {
     },
 }
 
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
@@ -225,8 +228,43 @@ REST_FRAMEWORK: dict[str, Any] = {
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Fanfare",
     "SITE_HEADER": "Fanfare",
+    "SITE_SUBHEADER": _("Engine room"),
     "SITE_URL": "/",
     "SITE_SYMBOL": "campaign",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "router.admin.dashboard.dashboard",
+    "STYLES": [lambda request: static("router/admin.css")],
+    "SIDEBAR": {"navigation": "config.navigation.navigation"},
+    # Brass; 600 carries white text and 500 stands on the dark ground, both WCAG AA.
+    "COLORS": {
+        "base": {
+            "50": "oklch(98.5% .004 80)",
+            "100": "oklch(96.7% .006 80)",
+            "200": "oklch(92% .009 80)",
+            "300": "oklch(86% .011 78)",
+            "400": "oklch(74% .012 75)",
+            "500": "oklch(52% .012 75)",
+            "600": "oklch(44% .012 72)",
+            "700": "oklch(36% .012 70)",
+            "800": "oklch(27.5% .012 70)",
+            "900": "oklch(21% .012 70)",
+            "950": "oklch(14% .01 70)",
+        },
+        "primary": {
+            "50": "oklch(97.8% .022 88)",
+            "100": "oklch(95% .048 88)",
+            "200": "oklch(90.5% .085 87)",
+            "300": "oklch(85% .118 85)",
+            "400": "oklch(79% .125 82)",
+            "500": "oklch(74% .125 80)",
+            "600": "oklch(52.5% .103 76)",
+            "700": "oklch(46% .092 74)",
+            "800": "oklch(39% .077 72)",
+            "900": "oklch(33% .062 70)",
+            "950": "oklch(24% .045 68)",
+        },
+    },
 }
 
 LOGGING: dict[str, Any] = {

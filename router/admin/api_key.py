@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+
+from router.admin.base import ReadOnlyAdmin
+from router.admin.forms import ApiKeyForm
+from router.models import ApiKey
+from router.templatetags.router_admin import ago, badge
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Keys are made and revoked here; a key itself is shown once and kept nowhere."""
+
+    detail_template = "router/admin/api_key.html"
+    empty_list_hint = "Make the first key: publishers need one for POST /api/events/."
+    list_display = ("name", "state_badge", "may", "created", "last_used")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.add_apikey")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.change_apikey")
+
+    @admin.display(description="State")
+    def state_badge(self, key: ApiKey) -> SafeString:
+        return badge("revoked" if key.revoked_at else "usable")
+
+    @admin.display(description="May")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.display(description="Created")
+    def created(self, key: ApiKey) -> SafeString:
+        return ago(key.created_at)
+
+    @admin.display(description="Last used")
+    def last_used(self, key: ApiKey) -> SafeString:
+        return ago(key.last_used_at)
+
+    def detail_context(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
+        may_revoke = not row.revoked_at and self.has_revoke_permission(request)
+        return {"key": row, "may_revoke": may_revoke}
+
+    @sensitive_variables("text")
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ApiKeyForm(request.POST or None)
+        title = {"title": "New API key"}
+        if not form.is_valid():
+            context = {**title, "form": form}
+            return self.page(request, "router/admin/api_key_add.html", None, context)
+        key, text = ApiKey.make(**form.cleaned_data)
+        self.log_addition(request, key, f"Made with {', '.join(key.scopes)}")
+        context = {**title, "key": key, "text": text}
+        return self.page(request, "router/admin/api_key_shown.html", None, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.revoke_view))
+        own = path("<int:key_id>/revoke/", view, name="router_apikey_revoke")
+        return [own, *super().get_urls()]
+
+    def revoke_view(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        if not self.has_revoke_permission(request):
+            raise PermissionDenied
+        key = self.get_object(request, str(key_id))
+        if key is None:
+            raise Http404
+        usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
+        if usable.update(revoked_at=timezone.now()):
+            self.log_change(request, key, "Revoked")
+            messages.success(request, f"{key} is revoked: it opens nothing any more.")
+        else:
+            messages.warning(request, f"{key} was revoked already; nothing changed.")
+        return HttpResponseRedirect(self.url("change", key.pk))

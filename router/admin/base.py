@@ -1,0 +1,96 @@
+"""What the router's admin pages have in common: they show, and change nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from router.admin.pagination import CappedPaginator
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin as PlainAdmin
+
+    BaseAdmin = PlainAdmin[Any]
+else:
+    from unfold.admin import ModelAdmin as BaseAdmin
+
+
+class ReadOnlyAdmin(BaseAdmin):
+    """A list and a page for each row; no form anywhere.
+
+    Cheap on big tables: counts are capped and only newest-first by key is offered.
+    """
+
+    detail_template: str
+    #: What an empty list says: what will appear here, and how to make it appear.
+    empty_list_hint = ""
+
+    actions = None
+    ordering = ("-pk",)
+    sortable_by: tuple[str, ...] = ()
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 50
+    list_fullwidth = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        row = self.get_object(request, object_id or "")
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(
+                request, self.opts, object_id or ""
+            )
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        return self.page(
+            request, self.detail_template, row, self.detail_context(request, row)
+        )
+
+    def detail_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the page of one row shows beside the row."""
+        return {}
+
+    def page(
+        self,
+        request: HttpRequest,
+        template: str,
+        row: Model | None,
+        context: dict[str, Any],
+    ) -> TemplateResponse:
+        """A page in the admin's frame."""
+        common = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "title": str(row) if row else self.opts.verbose_name_plural,
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, template, {**common, **context})
+
+    def url(self, name: str, *args: object) -> str:
+        """The address of one of this model's admin pages."""
+        return reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args
+        )

@@ -1,0 +1,87 @@
+"""What the first page of the admin tells: is everything on its way?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from router.conf import conf
+from router.flow.overview import (
+    open_failed_count,
+    subscribers_overview,
+    unrouted_count,
+)
+from router.models import Heartbeat, LogHead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """A part of the machinery and whether it lives."""
+
+    name: str
+    state: str
+    told: str
+    beat_at: datetime | None = None
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The index page's context, with the router's numbers for those who may look."""
+    if not request.user.has_perm("router.view_subscriber"):
+        return context
+    rows = subscribers_overview()
+    unrouted = unrouted_count()
+    head = LogHead.objects.first()
+    return {
+        **context,
+        "title": "Dashboard",
+        "may_look": True,
+        "subscribers": rows,
+        "unrouted": unrouted,
+        "recorded": (head.position if head else 0) + unrouted,
+        "waiting": sum(row.waiting + row.working for row in rows),
+        "retrying": sum(row.retrying for row in rows),
+        "open_failed": open_failed_count(),
+        "signs": signs_of_life(),
+    }
+
+
+def signs_of_life() -> list[Sign]:
+    """Dispatcher, workers, and the broker as the dispatcher saw it."""
+    beats = list(Heartbeat.objects.order_by("-beat_at")[:100])
+    oldest = timezone.now() - timedelta(seconds=conf().stale_after_seconds)
+    alive = [beat for beat in beats if beat.beat_at >= oldest]
+    return [
+        _sign("Dispatcher", Heartbeat.Kind.DISPATCHER, beats, alive),
+        _sign("Workers", Heartbeat.Kind.WORKER, beats, alive),
+        _broker_sign(alive),
+    ]
+
+
+def _sign(
+    name: str, kind: Heartbeat.Kind, beats: list[Heartbeat], alive: list[Heartbeat]
+) -> Sign:
+    seen = [beat for beat in beats if beat.kind == kind]
+    living = sum(beat.kind == kind for beat in alive)
+    if living:
+        told = f"{living} running"
+        return Sign(name=name, state="alive", told=told, beat_at=seen[0].beat_at)
+    told = "Nothing runs; start it with `make run`."
+    return Sign(
+        name=name, state="silent", told=told, beat_at=seen[0].beat_at if seen else None
+    )
+
+
+def _broker_sign(alive: list[Heartbeat]) -> Sign:
+    seen = [beat for beat in alive if beat.is_broker_reachable is not None]
+    if not seen:
+        told = "No dispatcher is there to ask it."
+        return Sign(name="Broker", state="unknown", told=told)
+    if seen[0].is_broker_reachable:
+        told = "Reachable from the dispatcher"
+        return Sign(name="Broker", state="alive", told=told, beat_at=seen[0].beat_at)
+    told = "Not reachable: what is owed waits in the database."
+    return Sign(name="Broker", state="silent", told=told, beat_at=seen[0].beat_at)

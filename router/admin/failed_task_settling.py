@@ -1,0 +1,105 @@
+"""Retry and discard: a reason is asked, the flow settles, what it refused is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from router.admin.base import ReadOnlyAdmin
+from router.admin.forms import NoteForm
+from router.admin.lookup import whole_number
+from router.flow.remediation import Settled, discard, retry
+from router.models import FailedTask
+
+Base = ReadOnlyAdmin if TYPE_CHECKING else object
+#: One click settles so many; the rest is another click.
+MOST_AT_ONCE = 1000
+#: Tasks named on the confirmation page, and refusals told one by one.
+MOST_TOLD = 10
+SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
+DONE = {"retry": "will be tried again", "discard": "discarded"}
+
+
+class FailedTaskSettling(Base):
+    actions = ("retry_selected", "discard_selected")
+
+    def has_remediate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.remediate_failedtask")
+
+    @admin.action(description="Retry…", permissions=["remediate"])
+    def retry_selected(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse:
+        return self.confirm(request, "retry", chosen_ids(queryset), NoteForm())
+
+    @admin.action(description="Discard…", permissions=["remediate"])
+    def discard_selected(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse:
+        return self.confirm(request, "discard", chosen_ids(queryset), NoteForm())
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.settle_view))
+        return [path("settle/", view, name="router_failedtask_settle")] + (
+            super().get_urls()
+        )
+
+    def settle_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_remediate_permission(request):
+            raise PermissionDenied
+        verb = "retry" if request.POST.get("verb") == "retry" else "discard"
+        ids = posted_ids(request.POST.get("ids", ""))
+        form = NoteForm(request.POST)
+        if not form.is_valid():
+            return self.confirm(request, verb, ids, form)
+        settled = SETTLE[verb](ids, by=request.user, note=form.cleaned_data["note"])
+        tell(request, verb, settled)
+        if len(ids) == 1:
+            return HttpResponseRedirect(self.url("change", ids[0]))
+        return HttpResponseRedirect(self.url("changelist"))
+
+    def confirm(
+        self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
+    ) -> HttpResponse:
+        tasks = FailedTask.objects.filter(pk__in=ids).order_by("-pk")
+        context = {
+            "title": "Retry failed tasks"
+            if verb == "retry"
+            else "Discard failed tasks",
+            "verb": verb,
+            "ids": ",".join(map(str, ids)),
+            "count": len(ids),
+            "tasks": tasks.select_related("event", "subscriber")[:MOST_TOLD],
+            "more": max(0, len(ids) - MOST_TOLD),
+            "note_form": form,
+        }
+        return self.page(request, "router/admin/settle.html", None, context)
+
+
+def chosen_ids(tasks: QuerySet[FailedTask]) -> list[int]:
+    return list(tasks.values_list("pk", flat=True)[:MOST_AT_ONCE])
+
+
+def posted_ids(text: str) -> list[int]:
+    """The ids that the form carries; what is no number is left out."""
+    numbers: Iterable[int | None] = map(whole_number, text.split(","))
+    return [number for number in numbers if number is not None][:MOST_AT_ONCE]
+
+
+def tell(request: HttpRequest, verb: str, settled: Settled) -> None:
+    done, refused = len(settled.settled), settled.refused
+    if done:
+        noun = "failed task" if done == 1 else "failed tasks"
+        messages.success(request, f"{done} {noun} {DONE[verb]}.")
+    for task_id, why in refused[:MOST_TOLD]:
+        messages.warning(request, f"Failed task {task_id}: {why}")
+    if len(refused) > MOST_TOLD:
+        more = len(refused) - MOST_TOLD
+        messages.warning(request, f"{more} more were not changed, for such reasons.")

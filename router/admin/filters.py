@@ -1,0 +1,128 @@
+"""Filters that an index answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from router.admin.lookup import distinct_values
+from router.models import DeliveryState, FailedTaskState, Reason, Subscriber
+
+Choices = Iterable[tuple[str, str]]
+OPEN = (DeliveryState.PENDING, DeliveryState.LEASED)
+
+
+def subscriber_choices() -> list[tuple[str, str]]:
+    rows = Subscriber.objects.known().order_by("title")
+    return [(str(row.pk), str(row)) for row in rows]
+
+
+class TypeFilter(admin.SimpleListFilter):
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(value, value) for value in distinct_values("type")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        return queryset.filter(type=self.value()) if self.value() else None
+
+
+class UnroutedFilter(admin.SimpleListFilter):
+    title = "routing"
+    parameter_name = "unrouted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("1", "Not yet routed")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        return queryset.filter(position__isnull=True) if self.value() else None
+
+
+class OpenStateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [
+            ("waiting", "Waiting"),
+            ("retrying", "Retrying"),
+            ("working", "Working"),
+        ]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        chosen = {
+            "waiting": Q(state=DeliveryState.PENDING),
+            "retrying": Q(state=DeliveryState.PENDING, failures__gt=0),
+            "working": Q(state=DeliveryState.LEASED),
+        }
+        value = self.value()
+        return queryset.filter(chosen[value]) if value in chosen else None
+
+
+class OpenAtFilter(admin.SimpleListFilter):
+    """Open deliveries of one subscriber: only these are indexed by subscriber."""
+
+    title = "open at"
+    parameter_name = "open_at"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return subscriber_choices()
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        if not (self.value() or "").isdigit():
+            return None
+        return queryset.filter(subscriber_id=self.value(), state__in=OPEN)
+
+
+class FailedAtFilter(admin.SimpleListFilter):
+    title = "subscriber"
+    parameter_name = "subscriber"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return subscriber_choices()
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        if not (self.value() or "").isdigit():
+            return None
+        return queryset.filter(subscriber_id=self.value())
+
+
+class FailedTaskStateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(str(value), label) for value, label in FailedTaskState.choices]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        return queryset.filter(state=self.value()) if self.value() else None
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(str(value), label) for value, label in Reason.choices]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        return queryset.filter(reason=self.value()) if self.value() else None

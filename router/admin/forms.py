@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from router.contract.retry import RetrySchedule
+from router.models import ApiKey, Scope
+
+FIELDS = {
+    "retry_first_seconds": "first_seconds",
+    "retry_maximum_seconds": "maximum_seconds",
+    "max_failures": "max_failures",
+}
+
+
+class NoteForm(forms.Form):
+    """Why a person settles failed tasks: kept with them."""
+
+    note = forms.CharField(
+        label="Reason",
+        max_length=1000,
+        widget=forms.Textarea({"rows": 3}),
+        error_messages={
+            "required": "Say why: the reason is kept with the failed task."
+        },
+    )
+
+
+class PauseForm(forms.Form):
+    reason = forms.CharField(
+        max_length=300,
+        help_text="Shown to everybody who looks at this subscriber.",
+        error_messages={"required": "Say why: others will ask themselves."},
+    )
+
+
+class ScheduleForm(forms.Form):
+    """A person's words on the retry schedule; empty means the declaration's."""
+
+    retry_first_seconds = forms.IntegerField(
+        label="First wait", required=False, min_value=1, help_text="Seconds."
+    )
+    retry_maximum_seconds = forms.IntegerField(
+        label="Longest wait",
+        required=False,
+        min_value=1,
+        help_text="Seconds; waits double up to it.",
+    )
+    max_failures = forms.IntegerField(
+        label="Gives up after",
+        required=False,
+        min_value=1,
+        help_text="Failures; then a failed task waits for a person.",
+    )
+
+    def __init__(
+        self, *args: Any, instance: Any, declared: RetrySchedule, **kwargs: Any
+    ) -> None:
+        initial = {name: getattr(instance, name) for name in FIELDS}
+        super().__init__(*args, initial=initial, **kwargs)
+        self.declared = declared
+        for name, field in self.fields.items():
+            placeholder = str(getattr(declared, FIELDS[name]))
+            field.widget.attrs["placeholder"] = placeholder
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if self.errors:
+            return said
+        chosen = {FIELDS[name]: value for name, value in said.items() if value}
+        try:
+            RetrySchedule(**{**self.declared.__dict__, **chosen})
+        except ValueError as error:
+            raise forms.ValidationError(f"This can't be: {error}.") from None
+        return said
+
+
+class ApiKeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=100, help_text="Who will use it: one key for each client."
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose what the key may do."},
+    )
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if ApiKey.objects.filter(name=name).exists():
+            raise forms.ValidationError("A key of this name exists; choose another.")
+        return name

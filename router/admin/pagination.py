@@ -1,0 +1,25 @@
+"""Pages of a big table, without ever counting the whole of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.paginator import Paginator
+from django.utils.functional import cached_property
+
+if TYPE_CHECKING:
+    RowsPaginator = Paginator[Any]
+else:
+    RowsPaginator = Paginator
+
+#: Nobody turns so many pages; further back the search by number leads.
+MOST_ROWS = 10_000
+
+
+class CappedPaginator(RowsPaginator):
+    """Counts at most `MOST_ROWS` rows: the newest, as lists are ordered by -pk."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = self.object_list[: MOST_ROWS + 1]
+        return min(int(rows.count()), MOST_ROWS)

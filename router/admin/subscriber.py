@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from router.admin.base import ReadOnlyAdmin
+from router.admin.forms import PauseForm, ScheduleForm
+from router.admin.schedules import declared_schedule
+from router.admin.subscriber_mending import SubscriberMending
+from router.flow.overview import SubscriberOverview, subscribers_overview
+from router.flow.settling import schedule_of
+from router.models import FailedTask, Subscriber
+from router.templatetags.router_admin import ago, badge
+
+if TYPE_CHECKING:
+    BaseChangeList = ChangeList
+else:
+    from unfold.views import ChangeList as BaseChangeList
+
+MOST_FAILURES = 5
+
+
+class OverviewList(BaseChangeList):
+    """Rows that carry their numbers, read for all of them at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found = {row.subscriber.pk: row for row in subscribers_overview()}
+        for row in self.result_list:
+            row.overview = found.get(row.pk)
+
+
+@admin.register(Subscriber)
+class SubscriberAdmin(SubscriberMending, ReadOnlyAdmin):
+    detail_template = "router/admin/subscriber.html"
+    empty_list_hint = (
+        "Subscribers appear here when the dispatcher starts: decorate a function with "
+        "@subscriber, name its module in settings.ROUTER['HANDLERS'], and restart."
+    )
+    ordering = ("name",)
+    list_per_page = 100
+    list_display = (
+        "title",
+        "state_badge",
+        "backlog",
+        "oldest_waiting",
+        "last_success",
+        "open_failures",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscriber]:
+        return super().get_queryset(request).filter(deleted_at__isnull=True)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OverviewList
+
+    @admin.display(description="State")
+    def state_badge(self, row: Any) -> SafeString:
+        is_missing = row.overview and row.overview.is_handler_missing
+        return badge("missing" if is_missing else row.state)
+
+    @admin.display(description="Backlog")
+    def backlog(self, row: Any) -> str:
+        return backlog(row.overview)
+
+    @admin.display(description="Oldest waiting")
+    def oldest_waiting(self, row: Any) -> SafeString:
+        return ago(row.overview and row.overview.oldest_waiting_at, "nothing waits")
+
+    @admin.display(description="Last success")
+    def last_success(self, row: Any) -> SafeString:
+        return ago(row.last_acknowledged_at)
+
+    @admin.display(description="Open failures")
+    def open_failures(self, row: Any) -> SafeString | str:
+        if not (row.overview and row.overview.open_failed):
+            return "0"
+        return format_html(
+            '<b class="fan-text-attention">{}</b>', row.overview.open_failed
+        )
+
+    def detail_context(self, request: HttpRequest, row: Subscriber) -> dict[str, Any]:
+        overviews = subscribers_overview()
+        failures = FailedTask.objects.open().filter(subscriber=row)
+        return {
+            "subscriber": row,
+            "overview": next(one for one in overviews if one.subscriber.pk == row.pk),
+            "schedule": schedule_of(row),
+            "may_mend": self.has_mending_permission(request),
+            "schedule_form": ScheduleForm(
+                instance=row, declared=declared_schedule(row)
+            ),
+            "pause_form": PauseForm(),
+            "failures": failures.select_related("event").order_by("-pk")[
+                :MOST_FAILURES
+            ],
+        }
+
+
+def backlog(overview: SubscriberOverview | None) -> str:
+    """What is owed and not done: `12 waiting (3 retrying), 1 working`."""
+    if overview is None or not (overview.waiting or overview.working):
+        return "–"
+    retrying = f" ({overview.retrying:,} retrying)" if overview.retrying else ""
+    working = f", {overview.working:,} working" if overview.working else ""
+    return f"{overview.waiting:,} waiting{retrying}{working}"

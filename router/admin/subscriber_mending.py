@@ -1,0 +1,108 @@
+"""What operators do to a subscriber: each a POST to the flow, told back in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from router.admin.base import ReadOnlyAdmin
+from router.admin.forms import PauseForm, ScheduleForm
+from router.admin.schedules import declared_schedule
+from router.flow.registering import pause, resume
+from router.flow.trying_out import send_test_event
+from router.models import Subscriber
+
+Base = ReadOnlyAdmin if TYPE_CHECKING else object
+
+
+class SubscriberMending(Base):
+    def has_mending_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.change_subscriber")
+
+    def get_urls(self) -> list[URLPattern]:
+        steps = {
+            "pause": self.pause_view,
+            "resume": self.resume_view,
+            "test": self.test_view,
+            "schedule": self.schedule_view,
+        }
+        own = [
+            path(
+                f"<int:subscriber_id>/{name}/",
+                self.admin_site.admin_view(require_POST(view)),
+                name=f"router_subscriber_{name}",
+            )
+            for name, view in steps.items()
+        ]
+        return own + super().get_urls()
+
+    def pause_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        row = self.mendable(request, subscriber_id)
+        form = PauseForm(request.POST)
+        if not form.is_valid():
+            return self.again(request, row, pause_form=form)
+        reason = form.cleaned_data["reason"]
+        if pause(row.pk, reason=reason, by=request.user.get_username()):
+            self.tell(request, row, f"{row} is paused: what it is owed is kept.")
+        else:
+            self.warn(request, f"{row} is already paused or disabled; nothing changed.")
+        return self.back(row)
+
+    def resume_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        row = self.mendable(request, subscriber_id)
+        if resume(row.pk, by=request.user.get_username()):
+            self.tell(request, row, f"{row} is resumed: what was held is on its way.")
+        else:
+            self.warn(request, f"{row} is already active; nothing changed.")
+        return self.back(row)
+
+    def test_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        row = self.mendable(request, subscriber_id)
+        sent = send_test_event(row.pk)
+        self.tell(request, row, f"Test event #{sent.number} is on its way to {row}.")
+        return redirect_to_event(sent.number)
+
+    def schedule_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        row = self.mendable(request, subscriber_id)
+        form = ScheduleForm(request.POST, instance=row, declared=declared_schedule(row))
+        if not form.is_valid():
+            return self.again(request, row, schedule_form=form)
+        Subscriber.objects.known().filter(pk=row.pk).update(**form.cleaned_data)
+        self.tell(request, row, "The retry schedule is saved; it holds from now on.")
+        return self.back(row)
+
+    def mendable(self, request: HttpRequest, subscriber_id: int) -> Subscriber:
+        if not self.has_mending_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, str(subscriber_id))
+        if row is None:
+            raise Http404
+        return row
+
+    def again(
+        self, request: HttpRequest, row: Subscriber, **forms: object
+    ) -> HttpResponse:
+        row.refresh_from_db()
+        context = {**self.detail_context(request, row), **forms}
+        return self.page(request, self.detail_template, row, context)
+
+    def tell(self, request: HttpRequest, row: Subscriber, told: str) -> None:
+        self.log_change(request, row, told)
+        messages.success(request, told)
+
+    def warn(self, request: HttpRequest, told: str) -> None:
+        messages.warning(request, told)
+
+    def back(self, row: Subscriber) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.url("change", row.pk))
+
+
+def redirect_to_event(number: int) -> HttpResponseRedirect:
+    return HttpResponseRedirect(
+        reverse("admin:router_eventrecord_change", args=[number])
+    )
