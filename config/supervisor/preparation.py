@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
@@ -12,6 +14,8 @@ from config.demo_login import create_demo_logins
 
 def prepare() -> None:
     call_command("migrate", interactive=False, verbosity=0)
+    # WhiteNoise wants the folder to be there, also where it stays empty.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     if not settings.DEBUG:
         call_command("collectstatic", interactive=False, verbosity=0)
     _seed()

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+
+from tests.servers import waiting
+from tests.servers.postgresql import database_of_its_own
+from tests.servers.stack import Stack, running
+from tests.servers.valkey import Valkey, valkey
+
+CONTRACT = Path(__file__).parent / "contract"
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """The first of the two passes of `make test` is for the contract tests alone."""
+    if os.environ.get("TEST_PASS") == "contract":
+        others = [item for item in items if CONTRACT not in item.path.parents]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if CONTRACT in item.path.parents]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What `make test` has to tell goes before pytest's own last line."""
+    for line in filter(None, os.environ.get("TEST_NOTICES", "").split("\n")):
+        terminalreporter.write_line(f"!!! {line}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_root() -> None:
+    """WhiteNoise warns where there is none, and warnings are errors."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """`wait_until(condition, seconds)`: fails when it does not hold in time."""
+    return waiting.wait_until
+
+
+@pytest.fixture
+def free_port() -> int:
+    return waiting.free_port()
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Valkey]:
+    """A private Valkey that tests may kill, stop and start again."""
+    with valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def broker_url(valkey_server: Valkey) -> str:
+    """A broker with nothing in it."""
+    if not valkey_server.answers():
+        valkey_server.start()
+    with redis.Redis.from_url(valkey_server.url) as client:
+        client.flushall()
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """The private PostgreSQL of `make test`; its databases are the tests' own."""
+    url = os.environ.get("TEST_POSTGRESQL_URL")
+    if not url:
+        pytest.skip("needs PostgreSQL: run the tests with `make test`")
+    return url
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database for a stack of its own: "" is SQLite."""
+    if request.param == "sqlite":
+        yield ""
+    else:
+        with database_of_its_own(request.getfixturevalue("postgresql_url")) as url:
+            yield url
+
+
+StartStack = Callable[..., Stack]
+
+
+@pytest.fixture
+def start_stack(tmp_path: Path) -> Iterator[StartStack]:
+    """`start_stack(is_ready=True, **environment)`: the real thing for one test."""
+    with ExitStack() as stacks:
+
+        def start(*, is_ready: bool = True, **environment: str) -> Stack:
+            stack = Stack(tmp_path, **environment)
+            stacks.callback(stack.stop)
+            if is_ready:
+                stack.wait_ready()
+            return stack
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str
+) -> Iterator[Stack]:
+    """One that all tests share, on SQLite and on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("stack")
+    with running(folder, DATABASE_URL=database_url, ROUTER=QUICK) as started:
+        yield started
+
+
+# A fault shows within seconds; the order of the time limits is kept.
+QUICK = (
+    '{"time_limit_seconds": 2, "lease_seconds": 3, "mark_seconds": 1,'
+    ' "heartbeat_seconds": 0.5, "stale_after_seconds": 5}'
+)

@@ -1,0 +1,39 @@
+"""Where Chromium is; as root on Debian it is installed when it is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.servers.unavailable import Unavailable
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ON_MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+
+
+def chromium() -> str:
+    """The browser's program. Raises `Unavailable`."""
+    found = _find()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install()
+        found = _find()
+    if found is None:
+        raise Unavailable("there is no chromium on the PATH (set CHROMIUM to its path)")
+    return found
+
+
+def _find() -> str | None:
+    on_path = next(filter(None, map(shutil.which, NAMES)), None)
+    on_macos = str(ON_MACOS) if ON_MACOS.exists() else None
+    return os.environ.get("CHROMIUM") or on_path or on_macos
+
+
+def _install() -> None:
+    for command in ("apt-get update", "apt-get install -y chromium"):
+        subprocess.run(  # noqa: S603
+            [*command.split(), "-qq"],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            check=False,
+        )

