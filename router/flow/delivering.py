@@ -21,7 +21,13 @@ from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
 from router.flow.claiming import Claim, claim
 from router.flow.passing import is_passing
-from router.flow.settling import acknowledge, put_off, release, settle_failure
+from router.flow.settling import (
+    acknowledge,
+    note_run_time,
+    put_off,
+    release,
+    settle_failure,
+)
 from router.models import Delivery
 from router.registry import Declaration, find
 from router.transports.base import TransportProtocol
@@ -93,18 +99,28 @@ def _work(claimed: Claim, declaration: Declaration, started_at: float) -> Work:
 def _deliver_transactional(work: Work) -> None:
     deliveries: Sequence[Delivery] = work.claim.deliveries
     if len(deliveries) > 1 and work.has_time():
+        started_at = time.monotonic()
         try:
             _run_together(work)
         except NotAcknowledged as failed:
+            _shrink_next_chunk(work, started_at)
             if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
                 # A second run would cost its neighbours another whole time limit.
                 _settle(work.only(failed.delivery), failed)
                 deliveries = [one for one in deliveries if one != failed.delivery]
         except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
             _after_trouble(error)
+            _shrink_next_chunk(work, started_at)
         else:
             return
     _deliver_singly(work, deliveries, run_one=_run_together)
+
+
+def _shrink_next_chunk(work: Work, started_at: float) -> None:
+    """A chunk that failed late may leave the lease no time to run singly: without
+    this, the same chunk would come again and fail as late, for ever."""
+    run_ms = (time.monotonic() - started_at) * 1000 / len(work.claim.deliveries)
+    note_run_time(work.claim.subscriber.pk, run_ms)
 
 
 def _deliver_singly(
@@ -134,11 +150,24 @@ def _run_together(work: Work) -> None:
     with transaction.atomic():
         # Gone at the end if a handler swallowed a rollback: then nothing was done.
         guard = transaction.savepoint()
-        for delivery in work.claim.deliveries:
-            run_ms[delivery.pk] = _run(work, delivery)
+        done, rest = _run_while_there_is_time(work, run_ms)
         transaction.savepoint_commit(guard)
-        acknowledge(work.claim, run_ms=run_ms)
+        acknowledge(work.claim.only(*done), run_ms=run_ms)
+        if rest:
+            release(work.claim.only(*rest))
         _isolate_hooks()
+
+
+def _run_while_there_is_time(
+    work: Work, run_ms: dict[int, float]
+) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
+    """Run one after the other; returns what ran, and what had no time left."""
+    deliveries = work.claim.deliveries
+    for index, delivery in enumerate(deliveries):
+        if index and not work.has_time():
+            return deliveries[:index], deliveries[index:]
+        run_ms[delivery.pk] = _run(work, delivery)
+    return deliveries, ()
 
 
 def _run_outside(work: Work) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from celery.utils.time import get_exponential_backoff_interval
 from django.db import transaction
-from django.db.models import F, FloatField, QuerySet, Value
+from django.db.models import F, FloatField, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
@@ -98,6 +98,13 @@ def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> Non
             _wait(found, outcome, run_ms=run_ms)
         else:
             _die(found, outcome, run_ms=run_ms)
+
+
+def note_run_time(subscriber_id: int, run_ms: float) -> None:
+    """A delivery of this subscriber takes at least so long: smaller chunks."""
+    Subscriber.objects.filter(pk=subscriber_id).filter(
+        Q(mean_run_ms__isnull=True) | Q(mean_run_ms__lt=run_ms)
+    ).update(mean_run_ms=run_ms)
 
 
 def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:

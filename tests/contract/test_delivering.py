@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -31,7 +33,7 @@ from router.models import (
 )
 from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, register_declared, skip_waits
-from tests.contract.conftest import Declare
+from tests.contract.conftest import Declare, Receiver
 
 TYPE = "thing.happened"
 
@@ -44,6 +46,12 @@ def happen_and_roll_back() -> None:
     with transaction.atomic():
         happen()
         transaction.set_rollback(True)
+
+
+def mark(listener: Receiver) -> tuple[int, ...]:
+    chunk = mark_chunk(listener.row)
+    assert chunk is not None
+    return chunk.ids
 
 
 def states() -> list[str]:
@@ -581,6 +589,54 @@ def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
     assert sorted(states()) == ["ACKNOWLEDGED", "ACKNOWLEDGED", "PENDING"]
     failed = Attempt.objects.get(result="RETRY")
     assert failed.error.startswith("TimeLimitExceeded")
+
+
+def test_what_the_lease_leaves_no_time_for_is_given_back(
+    declare: Declare, settings: Any
+) -> None:
+    settings.ROUTER = {"LEASE_SECONDS": 1.0, "TIME_LIMIT_SECONDS": 0.8}
+
+    def take_a_while(event: Event) -> None:
+        ends_at = time.monotonic() + 0.15
+        while time.monotonic() < ends_at:
+            pass
+
+    listener = declare(behave=take_a_while)
+    happen(10)
+    route_batch()
+
+    deliver_chunk(listener.row.pk, mark(listener))
+
+    begun = len(listener.seen)
+    assert 1 <= begun < 10
+    assert states().count("ACKNOWLEDGED") == begun
+    assert set(Delivery.objects.values_list("state", "attempts")) == {
+        ("ACKNOWLEDGED", 1),
+        ("PENDING", 0),
+    }
+
+
+def test_a_chunk_that_fails_late_comes_back_smaller(
+    declare: Declare, settings: Any
+) -> None:
+    settings.ROUTER = {"LEASE_SECONDS": 0.9, "TIME_LIMIT_SECONDS": 0.5}
+
+    def fail_late(event: Event) -> None:
+        if event.data["n"] == 9:
+            ends_at = time.monotonic() + 0.45
+            while time.monotonic() < ends_at:
+                pass
+            raise ValueError("late")
+
+    declare(behave=fail_late)
+    happen(10)
+    for _ in range(40):
+        deliver_due()
+        skip_waits()
+        if FailedTask.objects.exists():
+            break
+
+    assert sorted(states()) == [*["ACKNOWLEDGED"] * 9, "DEAD"]
 
 
 def test_megabytes_of_error_text_are_cut(declare: Declare) -> None:
