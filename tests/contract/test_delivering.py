@@ -628,7 +628,7 @@ def test_a_chunk_that_fails_late_comes_back_smaller(
                 pass
             raise ValueError("late")
 
-    declare(behave=fail_late)
+    listener = declare(behave=fail_late)
     happen(10)
     for _ in range(40):
         deliver_due()
@@ -637,6 +637,8 @@ def test_a_chunk_that_fails_late_comes_back_smaller(
             break
 
     assert sorted(states()) == [*["ACKNOWLEDGED"] * 9, "DEAD"]
+    late_runs = [event for event in listener.seen if event.data["n"] == 9]
+    assert len(late_runs) <= 20, "the whole chunk came back again and again"
 
 
 def test_megabytes_of_error_text_are_cut(declare: Declare) -> None:
