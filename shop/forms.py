@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,6 +11,15 @@ from django.utils.translation import gettext_lazy as _
 
 from shop import countries, validation
 from shop.payments.cards import Card, card_cvc, card_expiry, card_number
+
+Read = TypeVar("Read")
+REQUIRED = {"required": _("Please fill this in.")}
+
+
+class CardInput(forms.PasswordInput):
+    """What was typed never comes back in the page, but can be read while typing."""
+
+    input_type = "text"
 
 
 class QuantityForm(forms.Form):
@@ -36,6 +45,7 @@ def _text(
         max_length=longest,
         validators=[validation.validate_printable],
         widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
+        error_messages=REQUIRED,
         **options,
     )
 
@@ -51,8 +61,8 @@ def _card_text(
     return forms.CharField(
         label=label,
         max_length=longest,
-        # What was typed never comes back in the page.
-        widget=forms.PasswordInput(attrs={**attributes, "type": "text"}),
+        widget=CardInput(attrs=attributes),
+        error_messages=REQUIRED,
     )
 
 
@@ -67,7 +77,8 @@ class CheckoutForm(forms.Form):
         validators=[validation.validate_printable],
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         error_messages={
-            "invalid": _("Write an email address such as name@example.com.")
+            **REQUIRED,
+            "invalid": _("Write an email address such as name@example.com."),
         },
     )
     line1 = _text(_("Address"), validation.LINE_LENGTH, "address-line1")
@@ -100,7 +111,7 @@ class CheckoutForm(forms.Form):
 
     def clean_card_expiry(self) -> date:
         told = _("Write month and year as on the card, for example 08/29.")
-        ends: date = self._card("card_expiry", card_expiry, told)
+        ends = self._card("card_expiry", card_expiry, told)
         if ends <= timezone.localdate():
             raise ValidationError(_("This card is no longer valid. Use another one."))
         return ends
@@ -125,7 +136,7 @@ class CheckoutForm(forms.Form):
             "card": [self[name] for name in self.card_fields],
         }
 
-    def _card(self, name: str, read: Callable[[str], Any], told: Any) -> Any:
+    def _card(self, name: str, read: Callable[[str], Read], told: Any) -> Read:
         try:
             return read(self.cleaned_data[name])
         except ValueError:

@@ -2,154 +2,361 @@
 
 import django.core.validators
 import django.db.models.deletion
+from django.db import migrations, models
+
 import shop.models.order
 import shop.validation
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Category',
+            name="Category",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('blurb', models.CharField(blank=True, max_length=200)),
-                ('place', models.PositiveSmallIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("slug", models.SlugField(unique=True)),
+                ("name", models.CharField(max_length=80)),
+                ("blurb", models.CharField(blank=True, max_length=200)),
+                ("place", models.PositiveSmallIntegerField(default=0)),
             ],
             options={
-                'verbose_name_plural': 'categories',
-                'ordering': ('place', 'name'),
+                "verbose_name_plural": "categories",
+                "ordering": ("place", "name"),
             },
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('customer_id', models.CharField(default=shop.models.order.new_customer_id, max_length=40, unique=True)),
-                ('email', models.EmailField(max_length=254, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "customer_id",
+                    models.CharField(
+                        default=shop.models.order.new_customer_id,
+                        max_length=40,
+                        unique=True,
+                    ),
+                ),
+                ("email", models.EmailField(max_length=254, unique=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(default=shop.models.order.new_public_id, max_length=20, unique=True)),
-                ('customer_id', models.CharField(db_index=True, max_length=40)),
-                ('placed_at', models.DateTimeField()),
-                ('name', models.CharField(max_length=100)),
-                ('email', models.EmailField(max_length=254)),
-                ('line1', models.CharField(max_length=100, verbose_name='address')),
-                ('line2', models.CharField(blank=True, max_length=100, verbose_name='address, second line')),
-                ('postal_code', models.CharField(blank=True, max_length=16)),
-                ('city', models.CharField(max_length=80)),
-                ('country', models.CharField(max_length=2)),
-                ('subtotal_minor', models.PositiveBigIntegerField()),
-                ('shipping_minor', models.PositiveBigIntegerField()),
-                ('total_minor', models.PositiveBigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.CharField(
+                        default=shop.models.order.new_public_id,
+                        max_length=20,
+                        unique=True,
+                    ),
+                ),
+                ("customer_id", models.CharField(db_index=True, max_length=40)),
+                ("placed_at", models.DateTimeField()),
+                ("name", models.CharField(max_length=100)),
+                ("email", models.EmailField(max_length=254)),
+                ("line1", models.CharField(max_length=100, verbose_name="address")),
+                (
+                    "line2",
+                    models.CharField(
+                        blank=True, max_length=100, verbose_name="address, second line"
+                    ),
+                ),
+                ("postal_code", models.CharField(blank=True, max_length=16)),
+                ("city", models.CharField(max_length=80)),
+                ("country", models.CharField(max_length=2)),
+                ("subtotal_minor", models.PositiveBigIntegerField()),
+                ("shipping_minor", models.PositiveBigIntegerField()),
+                ("total_minor", models.PositiveBigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
             ],
             options={
-                'ordering': ('-id',),
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='SandboxCharge',
+            name="SandboxCharge",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=100, unique=True)),
-                ('reference', models.CharField(max_length=100, unique=True)),
-                ('state', models.CharField(choices=[('authorised', 'authorised'), ('captured', 'captured'), ('voided', 'voided'), ('declined', 'declined')], max_length=12)),
-                ('reason', models.CharField(blank=True, max_length=40)),
-                ('amount_minor', models.PositiveBigIntegerField(default=0)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("key", models.CharField(max_length=100, unique=True)),
+                ("reference", models.CharField(max_length=100, unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("authorised", "authorised"),
+                            ("captured", "captured"),
+                            ("voided", "voided"),
+                            ("declined", "declined"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=40)),
+                ("amount_minor", models.PositiveBigIntegerField(default=0)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='OrderLine',
+            name="OrderLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sku', models.CharField(max_length=40, verbose_name='SKU')),
-                ('name', models.CharField(max_length=120)),
-                ('quantity', models.PositiveIntegerField()),
-                ('unit_price_minor', models.PositiveBigIntegerField()),
-                ('total_minor', models.PositiveBigIntegerField()),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='shop.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("sku", models.CharField(max_length=40, verbose_name="SKU")),
+                ("name", models.CharField(max_length=120)),
+                ("quantity", models.PositiveIntegerField()),
+                ("unit_price_minor", models.PositiveBigIntegerField()),
+                ("total_minor", models.PositiveBigIntegerField()),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="shop.order",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sku', models.CharField(max_length=40, unique=True, validators=[django.core.validators.RegexValidator('^[A-Z0-9][A-Z0-9-]*\\Z', 'Use capital letters, digits and hyphens, for example HRN-101.')], verbose_name='SKU')),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('name', models.CharField(max_length=120, validators=[shop.validation.validate_printable])),
-                ('summary', models.CharField(blank=True, max_length=200)),
-                ('description', models.TextField(blank=True)),
-                ('price_minor', models.PositiveIntegerField(validators=[django.core.validators.MaxValueValidator(100000000)], verbose_name='price in minor units')),
-                ('currency', models.CharField(default='EUR', max_length=3)),
-                ('picture', models.CharField(blank=True, help_text='Path of a static file.', max_length=200)),
-                ('is_available', models.BooleanField(default=True, verbose_name='for sale')),
-                ('keywords', models.CharField(blank=True, max_length=300)),
-                ('category', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='products', to='shop.category')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "sku",
+                    models.CharField(
+                        max_length=40,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Z0-9][A-Z0-9-]*\\Z",
+                                "Use capital letters, digits and hyphens, for example HRN-101.",
+                            )
+                        ],
+                        verbose_name="SKU",
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=120, validators=[shop.validation.validate_printable]
+                    ),
+                ),
+                ("summary", models.CharField(blank=True, max_length=200)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "price_minor",
+                    models.PositiveIntegerField(
+                        validators=[
+                            django.core.validators.MaxValueValidator(100000000)
+                        ],
+                        verbose_name="price in minor units",
+                    ),
+                ),
+                ("currency", models.CharField(default="EUR", max_length=3)),
+                (
+                    "picture",
+                    models.CharField(
+                        blank=True, help_text="Path of a static file.", max_length=200
+                    ),
+                ),
+                (
+                    "is_available",
+                    models.BooleanField(default=True, verbose_name="for sale"),
+                ),
+                ("keywords", models.CharField(blank=True, max_length=300)),
+                (
+                    "category",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="products",
+                        to="shop.category",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('category__place', 'name'),
+                "ordering": ("category__place", "name"),
             },
         ),
         migrations.CreateModel(
-            name='CheckoutIntent',
+            name="CheckoutIntent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.UUIDField(editable=False, unique=True)),
-                ('owner', models.CharField(editable=False, max_length=40)),
-                ('basket_id', models.UUIDField(editable=False)),
-                ('state', models.CharField(choices=[('authorising', 'asking the bank'), ('unknown', 'the bank has not answered'), ('authorised', 'authorised, not yet ordered'), ('ordered', 'ordered'), ('declined', 'declined'), ('abandoned', 'to be voided'), ('voided', 'voided')], default='authorising', max_length=12)),
-                ('details', models.JSONField(default=dict)),
-                ('lines', models.JSONField()),
-                ('subtotal_minor', models.PositiveBigIntegerField()),
-                ('shipping_minor', models.PositiveBigIntegerField()),
-                ('total_minor', models.PositiveBigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('card_last4', models.CharField(max_length=4)),
-                ('payment_reference', models.CharField(blank=True, max_length=100)),
-                ('decline_reason', models.CharField(blank=True, max_length=40)),
-                ('traceparent', models.CharField(blank=True, max_length=55)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('changed_at', models.DateTimeField(auto_now_add=True)),
-                ('order', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='intent', to='shop.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("key", models.UUIDField(editable=False, unique=True)),
+                ("owner", models.CharField(editable=False, max_length=40)),
+                ("basket_id", models.UUIDField(editable=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("authorising", "asking the bank"),
+                            ("unknown", "the bank has not answered"),
+                            ("authorised", "authorised, not yet ordered"),
+                            ("ordered", "ordered"),
+                            ("declined", "declined"),
+                            ("abandoned", "to be voided"),
+                            ("voided", "voided"),
+                        ],
+                        default="authorising",
+                        max_length=12,
+                    ),
+                ),
+                ("details", models.JSONField(default=dict)),
+                ("lines", models.JSONField()),
+                ("subtotal_minor", models.PositiveBigIntegerField()),
+                ("shipping_minor", models.PositiveBigIntegerField()),
+                ("total_minor", models.PositiveBigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("card_last4", models.CharField(max_length=4)),
+                ("payment_reference", models.CharField(blank=True, max_length=100)),
+                ("decline_reason", models.CharField(blank=True, max_length=40)),
+                ("traceparent", models.CharField(blank=True, max_length=55)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("changed_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "order",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intent",
+                        to="shop.order",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ('ordered', 'declined', 'voided')), _negated=True), fields=['changed_at'], name='intent_unsettled')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ('authorising', 'unknown', 'authorised', 'ordered'))), fields=('basket_id',), name='one_live_intent_per_basket')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(
+                            ("state__in", ("ordered", "declined", "voided")),
+                            _negated=True,
+                        ),
+                        fields=["changed_at"],
+                        name="intent_unsettled",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                ("authorising", "unknown", "authorised", "ordered"),
+                            )
+                        ),
+                        fields=("basket_id",),
+                        name="one_live_intent_per_basket",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('authorised', 'authorised'), ('captured', 'captured')], default='authorised', max_length=12)),
-                ('reference', models.CharField(max_length=100, unique=True)),
-                ('amount_minor', models.PositiveBigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('method', models.CharField(default='card', max_length=12)),
-                ('card_last4', models.CharField(max_length=4)),
-                ('changed_at', models.DateTimeField(auto_now=True)),
-                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='payment', to='shop.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("authorised", "authorised"),
+                            ("captured", "captured"),
+                        ],
+                        default="authorised",
+                        max_length=12,
+                    ),
+                ),
+                ("reference", models.CharField(max_length=100, unique=True)),
+                ("amount_minor", models.PositiveBigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("method", models.CharField(default="card", max_length=12)),
+                ("card_last4", models.CharField(max_length=4)),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "order",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payment",
+                        to="shop.order",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'authorised')), fields=['id'], name='payment_uncaptured')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "authorised")),
+                        fields=["id"],
+                        name="payment_uncaptured",
+                    )
+                ],
             },
         ),
     ]

@@ -40,8 +40,9 @@ def without_withdrawn(request: HttpRequest, kept: Basket) -> Priced:
 
 def _change(kept: Basket, given: QueryDict) -> dict[str, str]:
     """What is wrong with the quantities given, by SKU; the right ones are kept."""
-    if "remove" in given:
-        kept.remove(given["remove"])
+    removed = given.get("remove")
+    if removed:
+        kept.remove(str(removed))
         return {}
     errors: dict[str, str] = {}
     for sku in tuple(kept.lines):
@@ -50,5 +51,5 @@ def _change(kept: Basket, given: QueryDict) -> dict[str, str]:
             if form.is_valid():
                 kept.put(sku, form.cleaned_data["quantity"])
             else:
-                errors[sku] = form.errors["quantity"][0]
+                errors[sku] = str(form.errors["quantity"][0])
     return errors
