@@ -1,0 +1,68 @@
+"""The customer's pages: the purchases, and the link that opens them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from subscribers.order_history.links import LinkExpired, LinkForged, customer_of
+from subscribers.order_history.models import DispatchRecord, PurchaseRecord
+
+CUSTOMER = "order_history.customer"
+PER_PAGE = 20
+
+
+@require_safe
+@never_cache
+def purchases(request: HttpRequest) -> HttpResponse:
+    """The purchases of the customer whose link was opened, or how to open one."""
+    customer_id = request.session.get(CUSTOMER)
+    if not customer_id:
+        return render(request, "order_history/no_link.html")
+    records = PurchaseRecord.objects.filter(customer_id=customer_id)
+    pages = Paginator(records.prefetch_related("lines"), PER_PAGE)
+    page = pages.get_page(request.GET.get("page"))
+    parcels = _parcels(page.object_list)
+    shown = [(record, parcels[record.order_id]) for record in page.object_list]
+    return render(
+        request, "order_history/purchases.html", {"page": page, "shown": shown}
+    )
+
+
+@require_safe
+@never_cache
+def open_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Remember whose link it is, and leave the token out of every later address."""
+    try:
+        customer_id = customer_of(token)
+    except LinkExpired:
+        response = render(request, "order_history/link_expired.html", status=410)
+    except LinkForged:
+        response = render(request, "order_history/link_unknown.html", status=404)
+    else:
+        request.session.cycle_key()
+        request.session[CUSTOMER] = customer_id
+        response = redirect("order_history:purchases")
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@require_POST
+def leave(request: HttpRequest) -> HttpResponse:
+    """Forget whose purchases were shown in this browser."""
+    request.session.pop(CUSTOMER, None)
+    return redirect("order_history:purchases")
+
+
+def _parcels(records: Iterable[PurchaseRecord]) -> dict[str, list[DispatchRecord]]:
+    found: dict[str, list[DispatchRecord]] = defaultdict(list)
+    order_ids = [record.order_id for record in records]
+    for parcel in DispatchRecord.objects.filter(order_id__in=order_ids):
+        found[parcel.order_id].append(parcel)
+    return found

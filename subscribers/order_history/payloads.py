@@ -1,0 +1,52 @@
+"""What this subscriber reads in the events that it hears."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from subscribers.payload import Currency, Identifier, Minor, Part, Quantity, Sku
+
+Short = Annotated[str, Field(strict=True, max_length=100)]
+
+
+class Order(Part):
+    id: Identifier
+    placed_at: AwareDatetime
+    currency: Currency
+
+
+class Reference(Part):
+    id: Identifier
+
+
+class Line(Part):
+    sku: Sku
+    name: str
+    quantity: Quantity
+    total_minor: Minor
+
+
+class Totals(Part):
+    subtotal_minor: Minor
+    shipping_minor: Minor
+    total_minor: Minor
+
+
+class Purchase(Part):
+    order: Order
+    customer: Reference
+    lines: tuple[Line, ...]
+    totals: Totals
+
+
+class Shipment(Part):
+    dispatched_at: AwareDatetime
+    carrier: Short = ""
+    tracking_code: Short = ""
+
+
+class Dispatch(Part):
+    shipment: Shipment
+    order: Reference
