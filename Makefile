@@ -21,7 +21,7 @@ lint: tools
 	.venv/bin/python -c "from importlinter.cli import lint_imports_command as lint; lint()"
 
 types: tools
-	DEBUG=true .venv/bin/python -m mypy .
+	DEBUG=true .venv/bin/python -m mypy
 
 clean:
 	rm -rf .venv var .mypy_cache .ruff_cache .import_linter_cache .hypothesis
