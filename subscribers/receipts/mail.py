@@ -1,0 +1,69 @@
+"""The receipt as a mail: one text, one page, one name for both attempts."""
+
+from __future__ import annotations
+
+from email.utils import formataddr, parseaddr
+from hashlib import sha256
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext
+
+from router.public import Event
+from subscribers.receipts.conf import history_link, shop_name
+from subscribers.receipts.payloads import Purchase
+
+
+def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
+    """The mail for this purchase, in the site's language."""
+    with translation.override(settings.LANGUAGE_CODE):
+        context = _context(purchase)
+        mail = EmailMultiAlternatives(
+            subject=gettext("Your receipt from %(shop)s") % {"shop": shop_name()},
+            body=render_to_string("receipts/receipt.txt", context),
+            to=[_recipient(purchase)],
+            headers={"Message-ID": message_id(event)},
+        )
+        mail.attach_alternative(
+            render_to_string("receipts/receipt.html", context), "text/html"
+        )
+    return mail
+
+
+def message_id(event: Event) -> str:
+    """The same event always has the same one: whoever gets it twice can tell."""
+    digest = sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    return f"<receipt.{digest[:40]}@{domain or 'localhost'}>"
+
+
+def _recipient(purchase: Purchase) -> str:
+    name = " ".join(purchase.customer.name.split())
+    return formataddr((name, purchase.customer.email))
+
+
+def _context(purchase: Purchase) -> dict[str, object]:
+    totals, shown = purchase.totals, purchase.shown
+    return {
+        "shop_name": shop_name(),
+        "site_url": settings.SITE_URL,
+        "history_link": history_link(purchase.customer.id),
+        "order": purchase.order,
+        "customer": purchase.customer,
+        "address_lines": purchase.shipping_address.lines,
+        "payment": purchase.payment,
+        "lines": [
+            {
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price": shown(line.unit_price_minor),
+                "total": shown(line.total_minor),
+            }
+            for line in purchase.lines
+        ],
+        "subtotal": shown(totals.subtotal_minor),
+        "shipping": shown(totals.shipping_minor) if totals.shipping_minor else "",
+        "total": shown(totals.total_minor),
+    }

@@ -1,0 +1,75 @@
+"""What the receipts read in `purchase.completed`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from subscribers.money import formatted
+from subscribers.payload import Currency, Identifier, Minor, Part, Quantity
+
+#: One plain address (RFC 5322 dot-atom): nothing that could begin another header.
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+DOMAIN = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+"
+MailAddress = Annotated[
+    str, Field(pattern=rf"^{ATOM}(\.{ATOM})*@{DOMAIN}$", max_length=254)
+]
+
+
+class Order(Part):
+    id: Identifier
+    placed_at: AwareDatetime
+    currency: Currency
+
+
+class Customer(Part):
+    id: Identifier
+    name: str
+    email: MailAddress
+
+
+class Address(Part):
+    name: str
+    line1: str
+    line2: str = ""
+    postal_code: str = ""
+    city: str
+    country: str
+
+    @property
+    def lines(self) -> list[str]:
+        city = f"{self.postal_code} {self.city}".strip()
+        lines = [self.name, self.line1, self.line2, city, self.country]
+        return [line for line in lines if line]
+
+
+class Line(Part):
+    name: str
+    quantity: Quantity
+    unit_price_minor: Minor
+    total_minor: Minor
+
+
+class Totals(Part):
+    subtotal_minor: Minor
+    shipping_minor: Minor
+    total_minor: Minor
+
+
+class Payment(Part):
+    method: str = ""
+    last4: str = ""
+
+
+class Purchase(Part):
+    order: Order
+    customer: Customer
+    shipping_address: Address
+    lines: tuple[Line, ...]
+    totals: Totals
+    payment: Payment = Payment()
+
+    def shown(self, amount_minor: int) -> str:
+        """An amount of this purchase, as the active language writes it."""
+        return formatted(amount_minor, self.order.currency)

@@ -1,0 +1,147 @@
+"""What an alert says, as Slack's blocks. Nothing personal leaves the house."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.urls import NoReverseMatch, reverse
+from pydantic import Field
+
+from router.public import Event
+from subscribers.money import formatted
+from subscribers.payload import Currency, Identifier, Minor, Part, Quantity, read
+
+FAILED_TASK = "router.failed_task.opened"
+MOST_LINES = 10
+#: Slack refuses longer texts: 150 characters in a header, 3,000 in a section.
+LONGEST_TITLE = 150
+LONGEST_LINE = 250
+ERROR_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+class Order(Part):
+    id: Identifier
+    currency: Currency
+
+
+class Line(Part):
+    name: str
+    quantity: Quantity
+
+
+class Totals(Part):
+    total_minor: Minor
+
+
+class Purchase(Part):
+    order: Order
+    lines: tuple[Line, ...]
+    totals: Totals
+
+
+class Failure(Part):
+    id: Annotated[int | str, Field(union_mode="left_to_right")]
+    reason: str
+    error: str = ""
+
+
+class Failing(Part):
+    name: str
+    title: str
+
+
+class About(Part):
+    number: int
+    type: str
+
+
+class FailedTask(Part):
+    failed_task: Failure
+    subscriber: Failing
+    event: About
+    is_first_of_incident: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """A title, some lines of plain text, and perhaps one link."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    link: str = ""
+    link_text: str = ""
+
+    def blocks(self) -> list[dict[str, Any]]:
+        """The alert as Slack's blocks: plain text only, so that nothing is markup."""
+        return [
+            {"type": "header", "text": _plain(self.title[:LONGEST_TITLE])},
+            *({"type": "section", "text": _plain(line)} for line in self._sections()),
+            *self._button(),
+        ]
+
+    def text(self) -> str:
+        """The alert for a reader of plain text."""
+        link = f"{self.link_text}: {self.link}" if self.link else ""
+        return "\n".join(part for part in [self.title, *self.lines, link] if part)
+
+    def _sections(self) -> list[str]:
+        return ["\n".join(line[:LONGEST_LINE] for line in self.lines)]
+
+    def _button(self) -> list[dict[str, Any]]:
+        if not self.link:
+            return []
+        button = {"type": "button", "text": _plain(self.link_text), "url": self.link}
+        return [{"type": "actions", "elements": [button]}]
+
+
+def alert_for(event: Event) -> Alert | None:
+    """What to tell the team; None when it was told before."""
+    if event.type == FAILED_TASK:
+        return _failure(read(FailedTask, event))
+    return _purchase(read(Purchase, event))
+
+
+def _purchase(purchase: Purchase) -> Alert:
+    total = formatted(purchase.totals.total_minor, purchase.order.currency)
+    items = [f"{line.quantity} × {line.name}" for line in purchase.lines]
+    more = len(items) - MOST_LINES
+    return Alert(
+        title=f"New order: {total}",
+        lines=[
+            f"Order {purchase.order.id}",
+            *items[:MOST_LINES],
+            *([f"and {more} more"] if more > 0 else []),
+        ],
+    )
+
+
+def _failure(failed: FailedTask) -> Alert | None:
+    if not failed.is_first_of_incident:
+        return None
+    # The error's own words may quote a customer's data; its class can't.
+    found = ERROR_CLASS.match(failed.failed_task.error)
+    reason = failed.failed_task.reason.lower()
+    return Alert(
+        title=f"{failed.subscriber.title} needs a person",
+        lines=[
+            f"Event {failed.event.number} ({failed.event.type}) was given up on: "
+            f"{reason}{f', {found[0]}' if found else ''}.",
+            "Further failures of this incident are not announced.",
+        ],
+        link=f"{settings.SITE_URL}{_admin_path(failed.failed_task.id)}",
+        link_text="Look at it in the admin",
+    )
+
+
+def _admin_path(failed_task_id: int | str) -> str:
+    try:
+        return reverse("admin:router_failedtask_change", args=[failed_task_id])
+    except NoReverseMatch:
+        return reverse("admin:index")
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text, "emoji": False}

@@ -1,0 +1,62 @@
+"""Posting to Slack's incoming webhook. Its address is a secret: whoever has it, posts.
+
+No log line and no error may hold it, so the client's own log is silenced and its
+exceptions are replaced, not chained.
+"""
+
+from __future__ import annotations
+
+import logging
+from http.client import HTTPException
+
+from slack_sdk.errors import SlackClientError
+from slack_sdk.webhook import WebhookClient, WebhookResponse
+
+from router.public import Reject, RetryLater
+from subscribers.slack_alerts.alerts import Alert
+
+TIMEOUT_SECONDS = 10
+SILENT = logging.getLogger("subscribers.slack_alerts.client")
+SILENT.setLevel(logging.CRITICAL + 1)
+#: Slack's words are short and fixed (`no_service`, `invalid_payload`); keep it so.
+LONGEST_ANSWER = 60
+
+
+def post(alert: Alert, *, url: str) -> None:
+    """Post the alert.
+
+    Raises `ConnectionError` when Slack is out of reach, `RetryLater` when it asks for
+    patience or a person must mend the webhook, `Reject` when it refuses this alert.
+    """
+    client = WebhookClient(
+        url, timeout=TIMEOUT_SECONDS, logger=SILENT, retry_handlers=[]
+    )
+    try:
+        answer = client.send(text=alert.text(), blocks=alert.blocks())
+    except (OSError, HTTPException) as error:
+        told = f"Slack can't be reached: {type(error).__name__}."
+        raise ConnectionError(told) from None
+    except (SlackClientError, ValueError):
+        raise RetryLater("SLACK_WEBHOOK_URL is no web address.") from None
+    _judge(answer)
+
+
+def _judge(answer: WebhookResponse) -> None:
+    code = answer.status_code
+    if code < 300:
+        return
+    told = f"Slack answered {code} {answer.body[:LONGEST_ANSWER]!r}"
+    if code == 429:
+        raise RetryLater(f"{told}.", after_seconds=_patience(answer))
+    if code >= 500:
+        raise ConnectionError(f"{told}.")
+    if code == 400:
+        raise Reject(f"{told}: the alert itself is refused.")
+    raise RetryLater(f"{told}: check SLACK_WEBHOOK_URL, the webhook may be gone.")
+
+
+def _patience(answer: WebhookResponse) -> float | None:
+    """Slack's Retry-After in seconds; None leaves it to the retry schedule."""
+    given = {name.lower(): value for name, value in answer.headers.items()}
+    asked = given.get("retry-after", "")
+    return float(asked) if asked.isdecimal() else None
