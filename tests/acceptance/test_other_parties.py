@@ -1,0 +1,127 @@
+"""Others take the place of the shop, of a subscriber, of the whole project."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from config.env import BASE_DIR
+from tests.acceptance.asking import deliveries
+from tests.acceptance.purchases import SIX, post, purchase
+from tests.conftest import StartStack
+from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
+
+DOCS = BASE_DIR / "docs"
+WITHOUT_SHOP = """
+from config.settings import *
+
+INSTALLED_APPS.remove("shop")
+"""
+WITH_LOYALTY = """
+from config.settings import *
+
+ROUTER["HANDLERS"] = ["loyalty"]
+"""
+
+
+def code_blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+def with_settings(folder: Path, text: str) -> dict[str, str]:
+    (folder / "own_settings.py").write_text(text)
+    path = os.pathsep.join((str(folder), str(BASE_DIR)))
+    return {"DJANGO_SETTINGS_MODULE": "own_settings", "PYTHONPATH": path}
+
+
+def publish_by_http(stack: Stack, order_id: str) -> None:
+    key = stack.manage("create_api_key", order_id, "--scopes", "publish").strip()
+    status, answer = post(stack, key, purchase(order_id))
+    assert status == 202
+    assert answer["number"]
+
+
+def wait_for_all(stack: Stack, order_id: str, names: set[str]) -> None:
+    wanted = dict.fromkeys(names, "ACKNOWLEDGED")
+    wait_until(lambda: deliveries(stack, subject=order_id) == wanted, 30)
+
+
+@pytest.mark.timeout(180)
+def test_without_the_shop_a_purchase_by_curl_reaches_everyone(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    stack = start_stack(**with_settings(tmp_path, WITHOUT_SHOP))
+
+    publish_by_http(stack, "order-by-curl")
+
+    wait_for_all(stack, "order-by-curl", SIX)
+
+
+@pytest.mark.timeout(180)
+def test_a_subscriber_is_added_with_the_file_and_the_line_of_the_docs(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    (tmp_path / "loyalty.py").write_text(code_blocks("add-a-subscriber.md")[0])
+    stack = start_stack(**with_settings(tmp_path, WITH_LOYALTY))
+
+    publish_by_http(stack, "order-with-points")
+
+    wait_for_all(stack, "order-with-points", SIX | {"loyalty"})
+    assert "23 points" in stack.log_text()
+
+
+@contextmanager
+def background(command: list[str], log: Path, **options: object) -> Iterator[None]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603
+            command, stdout=out, stderr=subprocess.STDOUT, **options
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(40)
+
+
+@pytest.mark.timeout(180)
+def test_the_two_files_of_the_docs_are_a_whole_project(
+    tmp_path: Path, broker_url: str, wait_until: Callable[..., None]
+) -> None:
+    settings, listener = code_blocks("use-elsewhere.md")
+    (tmp_path / "settings.py").write_text(settings)
+    (tmp_path / "listener.py").write_text(listener)
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "settings",
+        "PYTHONPATH": os.pathsep.join((str(tmp_path), str(BASE_DIR))),
+        "SECRET_KEY": "a-key-for-this-test",
+        "DATABASE_PATH": str(tmp_path / "own.sqlite3"),
+        "BROKER_URL": broker_url,
+    }
+    django = [sys.executable, "-m", "django"]
+
+    def run(*arguments: str) -> None:
+        subprocess.run([*django, *arguments], cwd=tmp_path, env=environment, check=True)  # noqa: S603
+
+    def start(name: str, *command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        log = tmp_path / f"{name}.log"
+        return background([*command], log, cwd=tmp_path, env=environment)
+
+    run("migrate", "-v0")
+    run("check", "--fail-level", "WARNING")
+    celery = [sys.executable, "-m", "celery", "-A", "settings", "worker"]
+    queues = ["-Q", "router.default,router.slow", "-P", "solo"]
+    with start("dispatcher", *django, "dispatch"), start("worker", *celery, *queues):
+        run("publish", "parcel.arrived", "--data", '{"number": 7}')
+        wait_until(
+            lambda: "heard parcel.arrived 7" in (tmp_path / "worker.log").read_text(),
+            30,
+        )
