@@ -39,6 +39,7 @@ def _web(address: str, port: int) -> Program:
     return Program(
         name="web",
         role=Role.WEB,
+        noise=["Service Unavailable: /readyz"],
         argv=[sys.executable, "-m", "granian", *arguments.split(), *patience.split()]
         + ["--blocking-threads", str(WEB_THREADS), "--log-level", "error"]
         + ["config.wsgi:application"],

@@ -120,6 +120,8 @@ class Stack:
             "PORT": str(self.port),
             "DATABASE_URL": "",
             "BROKER_URL": "",
+            # It would make every start of every program slower.
+            "PYTHONDEVMODE": "",
         }
         return {**os.environ, **own, **changes}
 

@@ -24,7 +24,7 @@ class Valkey:
             raise Unavailable(
                 "neither the wheel of Valkey nor valkey-server nor redis-server is here"
             )
-        self._binary = found
+        self.binary = found
         self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -32,7 +32,7 @@ class Valkey:
 
     def start(self) -> Server:
         options = f"--port {self.port} --bind 127.0.0.1 --appendonly no --dir"
-        argv = [self._binary, *options.split(), str(self._folder), "--save", ""]
+        argv = [self.binary, *options.split(), str(self._folder), "--save", ""]
         self.server = Server(argv, self._folder / "valkey.log")
         wait_until(self.answers)
         return self.server

