@@ -1,0 +1,142 @@
+"""The dispatcher against a real broker, with no worker behind it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+
+from router.broker import Doorbell
+from router.celery_settings import DEFAULTS
+from router.conf import QUEUES
+from router.flow.looping import DispatcherLoop
+from router.models import Delivery, DeliveryState, Heartbeat
+from router.public import publish, subscriber
+from router.registry import declared
+from router.testing import isolated_subscribers, register_declared
+from tests.acceptance.purchases import SIX, purchase
+from tests.servers.valkey import Valkey
+from tests.servers.waiting import free_port
+
+QUEUE = QUEUES["default"]
+
+
+def doorbell_to(url: str) -> Doorbell:
+    app = Celery("test", broker=url, set_as_current=False)
+    app.add_defaults(lambda: DEFAULTS)
+    return Doorbell(app)
+
+
+@pytest.fixture
+def loop(transactional_db: None, broker_url: str) -> Iterator[DispatcherLoop]:
+    doorbell = doorbell_to(broker_url)
+    yield DispatcherLoop(doorbell)
+    doorbell.close()
+
+
+def messages(url: str) -> list[str]:
+    with redis.Redis.from_url(url) as client:
+        return [found.decode() for found in client.lrange(QUEUE, 0, -1)]
+
+
+def turn(loop: DispatcherLoop, times: int = 5) -> None:
+    for _ in range(times):
+        loop.tick()
+
+
+def test_one_purchase_puts_one_message_per_subscriber_on_the_broker(
+    loop: DispatcherLoop, broker_url: str, settings: Any
+) -> None:
+    settings.SLACK_WEBHOOK_URL = "http://127.0.0.1:9/unused"
+    register_declared()
+    event = purchase("order-1")
+    assert {one.name for one in declared()} == SIX
+    publish("purchase.completed", event["data"], source="/shop", subject="order-1")
+
+    turn(loop)
+
+    sent = messages(broker_url)
+    assert len(sent) == 6
+    assert Delivery.objects.filter(dispatched_until__isnull=False).count() == 6
+    bodies = [base64.b64decode(json.loads(one)["body"]).decode() for one in sent]
+    assert not [body for body in bodies if "anna" in body.lower()]
+    assert sorted(len(json.loads(body)[0][1]) for body in bodies) == [1] * 6
+    assert {"router.deliver"} == {json.loads(one)["headers"]["task"] for one in sent}
+    assert {None} == {json.loads(one)["headers"]["eta"] for one in sent}
+
+
+@pytest.fixture
+def listener(transactional_db: None) -> Iterator[None]:
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"], is_transactional=False)(
+            lambda event: None
+        )
+        register_declared()
+        yield
+
+
+@pytest.mark.usefixtures("listener")
+def test_a_backlog_waits_in_the_database_and_not_in_the_broker(
+    loop: DispatcherLoop, broker_url: str
+) -> None:
+    for _ in range(200):
+        publish("thing.happened", {})
+
+    turn(loop, 30)
+
+    assert len(messages(broker_url)) == 3
+    waiting = Delivery.objects.filter(dispatched_until__isnull=True).count()
+    assert waiting == 200 - 3 * 10
+
+
+@pytest.mark.usefixtures("listener")
+def test_what_is_on_its_way_is_sent_again_when_the_broker_lost_it(
+    loop: DispatcherLoop, broker_url: str
+) -> None:
+    publish("thing.happened", {})
+    turn(loop)
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushall()
+    turn(loop)
+    assert messages(broker_url) == []
+
+    Delivery.objects.update(dispatched_until="2020-01-01T00:00:00Z")
+    turn(loop)
+
+    assert len(messages(broker_url)) == 1
+
+
+@pytest.mark.usefixtures("listener")
+def test_without_a_broker_nothing_is_marked_and_all_of_it_waits() -> None:
+    loop = DispatcherLoop(doorbell_to(f"redis://127.0.0.1:{free_port()}/0"))
+    publish("thing.happened", {})
+
+    turn(loop)
+
+    state = Delivery.objects.values_list("state", "dispatched_until", "dispatch_count")
+    assert list(state) == [(DeliveryState.PENDING, None, 0)]
+    assert Heartbeat.objects.get().is_broker_reachable is False
+
+
+@pytest.mark.usefixtures("listener")
+def test_it_goes_on_when_the_broker_is_back(
+    valkey_server: Valkey, broker_url: str
+) -> None:
+    loop = DispatcherLoop(doorbell_to(broker_url))
+    turn(loop)
+    valkey_server.server.stop()
+    publish("thing.happened", {})
+    turn(loop)
+    assert Heartbeat.objects.get().is_broker_reachable is False
+
+    valkey_server.start()
+    loop._broker._next_at = 0
+    turn(loop)
+
+    assert len(messages(valkey_server.url)) == 1
+    assert Heartbeat.objects.get().is_broker_reachable is True
