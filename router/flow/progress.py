@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from router.models import (
 
 #: Nobody reads a page of more; a subject has one or two.
 EVENT_LIMIT = 20
+ERROR_CLASS = re.compile(r"([A-Za-z_][\w.]{0,99})(:|$)")
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -113,8 +115,9 @@ def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:
 
 
 def error_class(error: str) -> str:
-    """`ValueError` of `ValueError: its words`."""
-    return error.partition(":")[0].strip()[:80]
+    """`ValueError` of `ValueError: its words`; nothing of words without a class."""
+    found = ERROR_CLASS.match(error)
+    return found[1] if found else ""
 
 
 def _step(delivery: Delivery, last_error: str) -> Step:

@@ -1,63 +1,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
-from django.test import Client
-from django.utils import timezone
 
 from router.conf import conf
-from router.models import ApiKey, EventRecord, Scope
+from router.models import EventRecord
+from tests.integration.api import Post, an_envelope, assert_problem
 
 pytestmark = pytest.mark.django_db
-
-STRUCTURED = "application/cloudevents+json"
-Post = Callable[..., Any]
-
-
-def an_envelope(**attributes: Any) -> dict[str, Any]:
-    return {
-        "specversion": "1.0",
-        "id": "a-1",
-        "source": "/partner",
-        "type": "parcel.lost",
-        "data": {"parcel": 7},
-        **attributes,
-    }
-
-
-@pytest.fixture
-def key() -> str:
-    return ApiKey.make("partner", scopes=[Scope.PUBLISH])[1]
-
-
-@pytest.fixture
-def post(client: Client, key: str) -> Post:
-    def send(body: Any, content_type: str = STRUCTURED) -> Any:
-        text = body if isinstance(body, str | bytes) else json.dumps(body)
-        return client.post(
-            "/api/events/",
-            text,
-            content_type=content_type,
-            headers={"Authorization": f"Bearer {key}"},
-        )
-
-    return send
-
-
-def assert_problem(response: Any, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.content
-    assert response["Content-Type"] == "application/problem+json"
-    body: dict[str, Any] = response.json()
-    assert body["status"] == status
-    assert body["type"] == "about:blank"
-    assert body["title"]
-    assert body["detail"]
-    return body
 
 
 def test_an_event_is_recorded_and_its_number_told(post: Post) -> None:
@@ -233,104 +185,3 @@ def test_a_body_above_a_mebibyte_is_too_large(post: Post) -> None:
 
 def test_a_body_far_above_the_limit_is_not_read(post: Post) -> None:
     assert_problem(post("x" * (conf().max_event_bytes * 4)), 413)
-
-
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        "application/json",  # Might be anything.
-        "application/cloudevents-batch+json",  # Not spoken yet.
-        "text/plain",
-        "multipart/form-data; boundary=x",
-    ],
-)
-def test_another_content_type_is_told_which_is_taken(
-    post: Post, content_type: str
-) -> None:
-    response = post("{}", content_type)
-    assert STRUCTURED in assert_problem(response, 415)["detail"]
-    assert response["Accept-Post"] == STRUCTURED
-
-
-def test_a_charset_beside_the_content_type_does_no_harm(post: Post) -> None:
-    assert post(an_envelope(), f"{STRUCTURED}; charset=utf-8").status_code == 202
-
-
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        "",  # Nothing is said.
-        "Bearer",  # The key is missing.
-        "Bearer fanfare_guess",  # Nobody has this key.
-        "Bearer \xe9\xff",  # Not even ASCII.
-        "Basic cGFydG5lcjpzZWNyZXQ=",  # Another scheme.
-    ],
-)
-def test_without_a_known_key_nobody_comes_in(
-    client: Client, authorization: str
-) -> None:
-    response = client.post(
-        "/api/events/",
-        json.dumps(an_envelope()),
-        content_type=STRUCTURED,
-        headers={"Authorization": authorization},
-    )
-    assert_problem(response, 401)
-    assert response["WWW-Authenticate"].startswith("Bearer")
-    assert not EventRecord.objects.exists()
-
-
-def test_a_revoked_key_is_refused(post: Post) -> None:
-    assert post(an_envelope()).status_code == 202
-    ApiKey.objects.update(revoked_at=timezone.now())
-    assert_problem(post(an_envelope(id="a-2")), 401)
-
-
-def test_a_key_without_the_scope_is_refused(post: Post) -> None:
-    ApiKey.objects.update(scopes=[Scope.MANAGE])
-    assert "publish" in assert_problem(post(an_envelope()), 403)["detail"]
-
-
-def test_the_use_of_a_key_is_noted_at_most_once_a_minute(post: Post) -> None:
-    post(an_envelope())
-    noted = ApiKey.objects.get().last_used_at
-    assert noted
-    post(an_envelope(id="a-2"))
-    assert ApiKey.objects.get().last_used_at == noted
-    long_ago = noted - timedelta(minutes=2)
-    ApiKey.objects.update(last_used_at=long_ago)
-    post(an_envelope(id="a-3"))
-    assert ApiKey.objects.get().last_used_at != long_ago
-
-
-def test_another_method_is_told_which_is_taken(client: Client, key: str) -> None:
-    response = client.get("/api/events/", headers={"Authorization": f"Bearer {key}"})
-    assert_problem(response, 405)
-    assert "POST" in response["Allow"]
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("get", "/api/"),
-        ("post", "/api/nothing/"),
-        ("delete", "/api/events/7"),
-        ("post", "/api/events"),  # The slash is missing; no redirect loses the body.
-    ],
-)
-def test_an_unknown_path_is_a_problem_too(
-    client: Client, method: str, path: str
-) -> None:
-    assert_problem(getattr(client, method)(path), 404)
-
-
-def test_while_the_database_is_away_the_publisher_is_told_to_come_again(
-    post: Post,
-) -> None:
-    def away(*_: Any) -> None:
-        raise OperationalError("server closed the connection")
-
-    with connection.execute_wrapper(away):
-        response = post(an_envelope())
-    assert "server closed" not in assert_problem(response, 503)["detail"]
-    assert response["Retry-After"]

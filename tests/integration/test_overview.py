@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,14 +15,13 @@ from router.flow import overview
 from router.models import FailedTaskState, SubscriberState
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty_router")
 
 
 @pytest.fixture
-def declared() -> Iterator[str]:
-    with registry.isolated():
-        registry.subscriber("overview_declared", events=["purchase.completed"])(repr)
-        yield "overview_declared"
+def declared(empty_router: None) -> str:
+    registry.subscriber("overview_declared", events=["purchase.completed"])(repr)
+    return "overview_declared"
 
 
 def statements_of_overview() -> int:

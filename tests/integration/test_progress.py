@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +18,7 @@ from router.models import Attempt, EventRecord, Subscriber, SubscriberState
 from router.templatetags.router_progress import milliseconds
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty_router")
 
 TAG = Template(
     "{% load router_progress %}{% delivery_progress source='/shop' "
@@ -28,14 +27,13 @@ TAG = Template(
 
 
 @pytest.fixture(autouse=True)
-def receipts() -> Iterator[Subscriber]:
-    with registry.isolated():
-        registry.subscriber("receipts", events=["purchase.completed"])(repr)
-        yield a_subscriber("receipts", title="Receipt by mail")
+def receipts(empty_router: None) -> Subscriber:
+    registry.subscriber("receipts", events=["purchase.completed"])(repr)
+    return a_subscriber("receipts", title="Receipt by mail")
 
 
 @pytest.fixture
-def event() -> EventRecord:
+def event(db: None) -> EventRecord:
     return an_event()
 
 

@@ -1,0 +1,51 @@
+"""The broker: can it be reached, and does it keep what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from celery import current_app
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from router.broker import QUICK
+from router.management.doctor.finding import Finding, Level, judged
+
+TITLE = "broker"
+POLICY = "noeviction"
+
+
+def examine_broker() -> Iterator[Finding]:
+    app = current_app
+    options = {**(app.conf.broker_transport_options or {}), **QUICK}
+    with app.connection_for_write(transport_options=options) as connection:
+        kind = str(connection.transport_cls)
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+            yield judged(TITLE, True, f"{kind} answers", mend="")
+            yield from _eviction(connection)
+        except (OperationalError, RedisError, OSError) as error:
+            told = f"{kind} does not answer ({type(error).__name__})"
+            mend = "Start it, and look at BROKER_URL. Until then events only wait."
+            yield judged(TITLE, False, told, mend=mend)
+
+
+def _eviction(connection: Connection) -> Iterator[Finding]:
+    """A broker that throws keys away when it is full loses the doorbells unseen."""
+    client: Any = getattr(connection.default_channel, "client", None)
+    if client is None:
+        return
+    policy = client.info("memory").get("maxmemory_policy")
+    if policy is None:
+        told = "maxmemory-policy can't be read"
+        mend = f"Make sure that it is {POLICY}."
+        yield Finding(TITLE, Level.NOTICE, told, mend)
+        return
+    yield judged(
+        TITLE,
+        policy == POLICY,
+        f"maxmemory-policy is {policy}",
+        mend=f"Set it: `CONFIG SET maxmemory-policy {POLICY}`, and in its file.",
+    )

@@ -1,0 +1,124 @@
+"""The database: does it answer, does it keep what it was told, is its clock right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from router.conf import conf
+from router.flow.health import known_migrations
+from router.management.doctor.finding import Finding, judged
+
+TITLE = "database"
+CLOCK_TOLERANCE_SECONDS = 2.0
+TIMEOUTS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+)
+#: Settings of PostgreSQL that decide whether a commit survives a power cut.
+DURABLE = ("synchronous_commit", "fsync", "full_page_writes")
+
+
+def examine_database() -> Iterator[Finding]:
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        told = f"{connection.vendor} does not answer ({type(error).__name__})"
+        mend = "Start it, and look at DATABASE_URL."
+        yield judged(TITLE, False, told, mend=mend)
+        return
+    yield judged(TITLE, True, f"{connection.vendor} answers", mend="")
+    yield _migrations()
+    if connection.vendor == "postgresql":
+        yield from _postgresql()
+    elif connection.vendor == "sqlite":
+        yield from _sqlite()
+
+
+def _migrations() -> Finding:
+    recorded = connection.introspection.table_names()
+    applied: set[tuple[str, str]] = set()
+    if "django_migrations" in recorded:
+        applied = set(_rows("SELECT app, name FROM django_migrations"))
+    missing = sorted(known_migrations() - applied)
+    named = ", ".join(f"{app}.{name}" for app, name in missing[:3])
+    more = " …" if len(missing) > 3 else ""
+    told = f"{len(missing)} not applied: {named}{more}" if missing else "all applied"
+    mend = "Run `manage.py migrate`."
+    return judged("migrations", not missing, told, mend=mend)
+
+
+def _sqlite() -> Iterator[Finding]:
+    mode = _one("PRAGMA journal_mode")
+    yield judged(
+        "SQLite log",
+        mode == "wal",
+        f"journal_mode is {mode}",
+        mend="Put `PRAGMA journal_mode=WAL;` into OPTIONS['init_command'].",
+    )
+    begin = connection.settings_dict["OPTIONS"].get("transaction_mode", "DEFERRED")
+    yield judged(
+        "SQLite lock",
+        begin == "IMMEDIATE",
+        f"transactions begin {begin}",
+        mend="Set OPTIONS['transaction_mode'] = 'IMMEDIATE'.",
+    )
+    level = int(_one("PRAGMA synchronous"))
+    yield judged(
+        "durability",
+        level >= 2,
+        "synchronous is FULL" if level >= 2 else "a power cut may undo commits",
+        mend="Put `PRAGMA synchronous=FULL;` into OPTIONS['init_command'].",
+    )
+
+
+def _postgresql() -> Iterator[Finding]:
+    yield _clock()
+    for name in DURABLE:
+        value = _one(f"SHOW {name}")
+        yield judged(
+            "durability",
+            value not in ("off", "local"),
+            f"{name} is {value}",
+            mend=f"Set {name} = on: otherwise a crash may undo what was committed.",
+        )
+    lease_ms = conf().lease_seconds * 1000
+    for name in TIMEOUTS:
+        value_ms = int(_one(f"SELECT setting FROM pg_settings WHERE name = '{name}'"))  # noqa: S608 - a constant
+        yield judged(
+            "timeouts",
+            0 < value_ms < lease_ms,
+            f"{name} is {value_ms / 1000:g} s" if value_ms else f"{name} is not set",
+            mend=f"Set {name} above 0 and below the lease of "
+            f"{conf().lease_seconds:g} s: a stopped process would hold its locks.",
+        )
+
+
+def _clock() -> Finding:
+    """The database's clock decides; a host far from it shows wrong times."""
+    before = timezone.now()
+    theirs: datetime = _one("SELECT clock_timestamp()")
+    after = timezone.now()
+    middle = before + (after - before) / 2
+    skew = (theirs - middle).total_seconds()
+    return judged(
+        "clock",
+        abs(skew) <= CLOCK_TOLERANCE_SECONDS,
+        f"the database's is {skew:+.3f} s from this host's",
+        mend="Let both hosts keep time by NTP.",
+    )
+
+
+def _rows(sql: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+def _one(sql: str) -> Any:
+    return _rows(sql)[0][0]

@@ -1,0 +1,102 @@
+"""One screen: each subscriber, what is open, and whether the machinery runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+from django.utils import timezone
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from router.flow.health import Check, readiness
+from router.flow.overview import (
+    CAP,
+    SubscriberOverview,
+    open_failed_count,
+    subscribers_overview,
+    unrouted_count,
+)
+from router.flow.rates import acknowledged_last_minute
+from router.models import SubscriberState
+from router.terminal import age, mark
+
+COLUMNS = ("/min", "backlog", "oldest", "failing", "failed")
+STYLE_OF_STATE = {
+    SubscriberState.ACTIVE: "green",
+    SubscriberState.PAUSED: "yellow",
+    SubscriberState.DISABLED: "bold red",
+}
+
+
+def status_screen() -> RenderableType:
+    """The screen as of now; while the database is away, only the checks."""
+    parts: list[RenderableType] = [_health(readiness())]
+    try:
+        parts += [Text(), _subscribers(), Text(), _open()]
+    except DatabaseError:
+        parts.append(Text("The rest is in the database.", style="dim"))
+    return Group(*parts)
+
+
+def _health(checks: list[Check]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    for check in checks:
+        table.add_row(mark(check.is_ok), check.name, Text(check.detail))
+    return table
+
+
+def _subscribers() -> RenderableType:
+    found = subscribers_overview()
+    if not found:
+        return Text(
+            "No subscriber is registered yet. Declare one with @subscriber; the "
+            "dispatcher registers it when it starts."
+        )
+    rates = acknowledged_last_minute()
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("subscriber", no_wrap=True, max_width=26, overflow="ellipsis")
+    table.add_column("state", no_wrap=True)
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        table.add_row(*_row(one, rates.get(one.subscriber.pk, 0)))
+    return table
+
+
+def _row(one: SubscriberOverview, rate: int) -> Iterator[RenderableType]:
+    yield Text(one.subscriber.name)
+    yield _state(one)
+    yield f"{rate:,}"
+    yield f"{one.waiting + one.working:,}"
+    yield _oldest(one)
+    yield Text(f"{one.retrying:,}", style="yellow" if one.retrying else "")
+    yield Text(f"{one.open_failed:,}", style="bold red" if one.open_failed else "")
+
+
+def _state(one: SubscriberOverview) -> Text:
+    if one.is_handler_missing:
+        return Text("code missing", style="bold red")
+    state = SubscriberState(one.subscriber.state)
+    return Text(state.value, style=STYLE_OF_STATE[state])
+
+
+def _oldest(one: SubscriberOverview) -> str:
+    if one.oldest_waiting_at is None:
+        return "–"
+    return age((timezone.now() - one.oldest_waiting_at).total_seconds())
+
+
+def _open() -> Text:
+    failed = open_failed_count()
+    text = Text(f"not yet routed: {_capped(unrouted_count())}   failed tasks: ")
+    text.append(_capped(failed), style="bold red" if failed else "")
+    return text.append(" (a person must mend them in the admin)" if failed else "")
+
+
+def _capped(count: int) -> str:
+    return f"{count:,} or more" if count >= CAP else f"{count:,}"

@@ -1,0 +1,114 @@
+"""What happens, line by line: events as they are published, attempts as they end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from rich.text import Text
+
+from router.flow.progress import error_class
+from router.models import Attempt, AttemptResult, EventRecord
+from router.terminal import age
+
+#: Rows may commit after rows with higher numbers: look this far back for them.
+LOOK_BACK = 500
+#: So much is read at a look; what comes faster than that is shown later.
+READ_LIMIT = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    at: datetime
+    text: Text
+
+
+@dataclass
+class Follower:
+    """Gives each row of a growing table once, also one that commits late."""
+
+    rows: QuerySet[Any]
+    seen: deque[int] = field(default_factory=lambda: deque(maxlen=LOOK_BACK * 4))
+
+    def last(self, count: int) -> list[Any]:
+        """The last `count` rows; everything up to them counts as seen."""
+        found = list(self.rows.order_by("-pk")[: max(count, LOOK_BACK)])[::-1]
+        self.seen.extend(row.pk for row in found)
+        return found[-count:] if count else []
+
+    def new(self) -> list[Any]:
+        """What has come since, oldest first."""
+        newest = max(self.seen, default=0)
+        rows = self.rows.filter(pk__gt=newest - LOOK_BACK).exclude(pk__in=self.seen)
+        found = list(rows.order_by("pk")[:READ_LIMIT])
+        self.seen.extend(row.pk for row in found)
+        return found
+
+
+class Tail:
+    """Follows the event log and the attempts; never reads an event's data."""
+
+    def __init__(self) -> None:
+        events = EventRecord.objects.defer("data", "extensions")
+        attempts = Attempt.objects.defer("traceback", "delivery__event__data")
+        self._events = Follower(events)
+        self._attempts = Follower(
+            attempts.select_related("delivery__event", "delivery__subscriber")
+        )
+
+    def last(self, count: int) -> list[Line]:
+        lines = _lines(self._events.last(count), self._attempts.last(count))
+        return lines[-count:] if count else []
+
+    def new(self) -> list[Line]:
+        return _lines(self._events.new(), self._attempts.new())
+
+
+def _lines(events: Iterable[EventRecord], attempts: Iterable[Attempt]) -> list[Line]:
+    lines = [*map(_event_line, events), *map(_attempt_line, attempts)]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _event_line(event: EventRecord) -> Line:
+    rest = Text(f"published by {event.source}", style="bold")
+    return Line(at=event.recorded_at, text=_text(event.recorded_at, event, rest))
+
+
+def _attempt_line(attempt: Attempt) -> Line:
+    delivery = attempt.delivery
+    rest = Text(f"→ {delivery.subscriber.name} ")
+    for words, style in _outcome(attempt):
+        rest.append(words, style=style)
+    text = _text(attempt.ended_at, delivery.event, rest)
+    return Line(at=attempt.ended_at, text=text)
+
+
+def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
+    cause = error_class(attempt.error)
+    match AttemptResult(attempt.result):
+        case AttemptResult.ACKNOWLEDGED:
+            took = attempt.duration_ms
+            yield (
+                "acknowledged" + ("" if took is None else f" in {took:.0f} ms"),
+                ("green"),
+            )
+        case AttemptResult.RETRY:
+            wait = attempt.wait_seconds
+            yield "retry" + ("" if wait is None else f" in {age(wait)}"), "yellow"
+        case AttemptResult.DEAD:
+            yield "given up on: needs a person", "bold red"
+        case AttemptResult.VANISHED:
+            yield "vanished with its worker", "yellow"
+    if cause:
+        yield f" ({cause})", "dim"
+
+
+def _text(at: datetime, event: EventRecord, rest: Text) -> Text:
+    told = timezone.localtime(at).strftime("%H:%M:%S.%f")[:-3]
+    text = Text(f"{told} ", style="", no_wrap=True, overflow="ellipsis")
+    return text.append(f"#{event.pk} {event.type} ").append_text(rest)
