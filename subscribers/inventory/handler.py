@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from router.public import Event, subscriber
 from subscribers.inventory.models import Reason
 from subscribers.inventory.stock import Cause, Change, move
@@ -20,21 +24,37 @@ class Purchase(Part):
     lines: tuple[Item, ...]
 
 
+class Received(Part):
+    """None at all makes a product known, and out of stock."""
+
+    sku: Sku
+    name: str = ""
+    quantity: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+
+
 class Receipt(Part):
-    items: tuple[Item, ...]
+    items: tuple[Received, ...]
 
 
 @subscriber("inventory", events=["purchase.completed", RECEIVED], title="Stock")
 def keep_stock(event: Event) -> None:
     """Move the stock of every product in the event, once."""
     if event.type == RECEIVED:
-        items, sign, reason = read(Receipt, event).items, 1, Reason.RECEIVED
+        changes, reason = _came_in(read(Receipt, event)), Reason.RECEIVED
     else:
-        items, sign, reason = read(Purchase, event).lines, -1, Reason.SOLD
-    move(
-        [
-            Change(sku=item.sku, name=item.name, quantity=sign * item.quantity)
-            for item in items
-        ],
-        cause=Cause(reason=reason, source=event.source, event_id=event.id),
-    )
+        changes, reason = _went_out(read(Purchase, event)), Reason.SOLD
+    move(changes, cause=Cause(reason=reason, source=event.source, event_id=event.id))
+
+
+def _came_in(receipt: Receipt) -> list[Change]:
+    return [
+        Change(sku=item.sku, name=item.name, quantity=item.quantity)
+        for item in receipt.items
+    ]
+
+
+def _went_out(purchase: Purchase) -> list[Change]:
+    return [
+        Change(sku=line.sku, name=line.name, quantity=-line.quantity)
+        for line in purchase.lines
+    ]

@@ -1,0 +1,84 @@
+"""Events as the subscribers' tests need them: whole, and easily bent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from router.public import Event
+
+PLACED = "2026-11-20T10:15:00Z"
+
+
+def line(sku: str, quantity: int, price_minor: int, name: str = "") -> dict[str, Any]:
+    return {
+        "sku": sku,
+        "name": name or f"The {sku}",
+        "quantity": quantity,
+        "unit_price_minor": price_minor,
+        "total_minor": quantity * price_minor,
+    }
+
+
+def purchase(
+    order_id: str = "ord_1",
+    *,
+    lines: list[dict[str, Any]] | None = None,
+    customer_id: str = "cus_1",
+    name: str = "Clara Horn",
+    email: str = "clara@example.com",
+    placed_at: str = PLACED,
+    currency: str = "EUR",
+    shipping_minor: int = 590,
+) -> Event:
+    """A purchase of two mutes and one oil, unless told otherwise."""
+    bought = lines or [line("mute", 2, 3450), line("oil", 1, 850)]
+    subtotal = sum(one["total_minor"] for one in bought)
+    data = {
+        "order": {"id": order_id, "placed_at": placed_at, "currency": currency},
+        "customer": {"id": customer_id, "name": name, "email": email},
+        "shipping_address": {
+            "name": name,
+            "line1": "Brass Lane 7",
+            "line2": "",
+            "postal_code": "10115",
+            "city": "Berlin",
+            "country": "DE",
+        },
+        "lines": bought,
+        "totals": {
+            "subtotal_minor": subtotal,
+            "shipping_minor": shipping_minor,
+            "total_minor": subtotal + shipping_minor,
+        },
+        "payment": {"method": "card", "last4": "4242"},
+    }
+    return event("purchase.completed", data, id=f"{order_id}.completed")
+
+
+def event(
+    type: str,  # noqa: A002 - CloudEvents' own word
+    data: Any,
+    *,
+    id: str = "event_1",  # noqa: A002 - CloudEvents' own word
+    source: str = "/shop",
+) -> Event:
+    return Event(
+        id=id,
+        source=source,
+        type=type,
+        time=datetime.fromisoformat(PLACED),
+        data=data,
+    )
+
+
+def without(given: Event, *path: str) -> Event:
+    """The same event, with one member of its data gone."""
+    *steps, last = path
+    data = dict(given.data)
+    inner = data
+    for step in steps:
+        inner[step] = dict(inner[step])
+        inner = inner[step]
+    del inner[last]
+    return given.with_data(data)
