@@ -39,6 +39,8 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return redirect("shop:basket")
     if request.method == "POST":
         return _post(request, key, current)
+    # Kept before anybody pays: a reload after a crash must find its own intent.
+    owner_of(request)
     form = CheckoutForm(initial=kept_details(request))
     return _page(request, form, current, key=uuid4())
 

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import jsonschema_rs
+import pytest
+from django.test import Client
+
+from router.models import EventRecord
+from shop.models import Order, SandboxCharge
+from tests.integration.shopping import DETAILS, a_product, check_out, put_in_basket
+from tests.unit.test_schemas import PURCHASE
+
+pytestmark = pytest.mark.django_db
+TEXTS = ("name", "line1", "line2", "postal_code", "city")
+
+
+@pytest.fixture
+def shopper(client: Client) -> Client:
+    put_in_basket(client, a_product())
+    return client
+
+
+@pytest.mark.parametrize("field", [name for name in DETAILS if name != "line2"])
+def test_what_an_order_needs_is_asked_for(shopper: Client, field: str) -> None:
+    answer = check_out(shopper, **{field: "  "})
+
+    assert answer.status_code == 422
+    assert field in answer.context["form"].errors
+    assert SandboxCharge.objects.count() == 0
+
+
+@pytest.mark.parametrize("field", DETAILS)
+def test_a_huge_field_is_refused(shopper: Client, field: str) -> None:
+    answer = check_out(shopper, **{field: "x" * 100_000})
+
+    assert answer.status_code == 422
+    assert field in answer.context["form"].errors
+
+
+@pytest.mark.parametrize("field", DETAILS)
+@pytest.mark.parametrize("text", ["A\x00B", "A\nB", "A\u202eB", "A\x85B"])
+def test_control_characters_are_refused(
+    shopper: Client, field: str, text: str
+) -> None:
+    answer = check_out(shopper, **{field: text})
+
+    assert answer.status_code == 422
+    assert field in answer.context["form"].errors
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\nBcc: x@y.z"],
+)
+def test_a_bad_mail_address_is_refused_with_an_example(
+    shopper: Client, email: str
+) -> None:
+    assert "name@example.com" in check_out(shopper, email=email).content.decode()
+
+
+@pytest.mark.parametrize("country", ["XX", "Germany", "<script>"])
+def test_a_country_we_do_not_send_to_is_refused(shopper: Client, country: str) -> None:
+    assert check_out(shopper, country=country).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("card_number", "4242 4242 4242 4241"),
+        ("card_number", "<script>"),
+        ("card_expiry", "13/49"),
+        ("card_expiry", "01/20"),
+        ("card_cvc", "12"),
+    ],
+)
+def test_a_card_that_cannot_be_is_told_before_any_bank_is_asked(
+    shopper: Client, field: str, wrong: str
+) -> None:
+    answer = check_out(shopper, **{field: wrong})
+
+    assert answer.status_code == 422
+    assert field in answer.context["form"].errors
+    assert SandboxCharge.objects.count() == 0
+
+
+def test_a_card_that_the_sandbox_does_not_know_is_declined(shopper: Client) -> None:
+    answer = check_out(shopper, "378282246310005")
+
+    assert "test cards" in answer.content.decode()
+    assert Order.objects.count() == 0
+
+
+def test_script_in_every_field_is_text_on_every_page(shopper: Client) -> None:
+    script = "<script>1</script>"
+    texts = {name: script for name in TEXTS if name != "postal_code"}
+
+    again = check_out(shopper, **texts, postal_code="<b>1</b>", email=script)
+    order = check_out(shopper, **texts, postal_code="<b>1</b>")
+
+    for page in (again, shopper.get(order["Location"])):
+        assert script not in page.content.decode()
+        assert "&lt;script&gt;" in page.content.decode()
+
+
+def test_the_longest_texts_make_an_event_that_keeps_its_schema(shopper: Client) -> None:
+    longest = {
+        "name": "ÿ" * 100,
+        "line1": "🎺" * 100,
+        "line2": "x" * 100,
+        "postal_code": "9" * 16,
+        "city": "x" * 80,
+        "email": f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.com",
+    }
+
+    assert check_out(shopper, **longest).status_code == 302
+    event = EventRecord.objects.get(type="purchase.completed")
+    jsonschema_rs.Draft202012Validator(PURCHASE).validate(event.data)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/orders/0/", "/orders/" + "x" * 300 + "/", "/orders/1/progress/", "/checkout/1/"],
+)
+def test_forged_addresses_are_not_found(client: Client, address: str) -> None:
+    assert client.get(address).status_code == 404
+
+
+def test_a_form_far_too_large_is_a_bad_request(shopper: Client) -> None:
+    answer = check_out(shopper, name="x" * 3_000_000)
+
+    assert answer.status_code == 400
