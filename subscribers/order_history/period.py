@@ -47,7 +47,7 @@ class PeriodForm(forms.Form):
     last = forms.DateField(label=_("To"), required=False)
 
     def add_prefix(self, field_name: str) -> str:
-        return {"first": "from", "last": "to"}[field_name]
+        return {"first": "from", "last": "to"}.get(field_name, field_name)
 
     def clean(self) -> dict[str, object]:
         period = self._filled()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from django.utils.encoding import punycode
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from subscribers.money import formatted
 from subscribers.payload import Currency, Identifier, Minor, Part, Quantity
@@ -12,8 +13,21 @@ from subscribers.payload import Currency, Identifier, Minor, Part, Quantity
 #: One plain address (RFC 5322 dot-atom): nothing that could begin another header.
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 DOMAIN = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+"
+
+
+def _in_ascii(address: str) -> str:
+    """The address with its domain as mail servers write it (RFC 3490)."""
+    local, _, domain = address.rpartition("@")
+    try:
+        return f"{local}@{punycode(domain)}"
+    except UnicodeError:
+        raise ValueError("the domain can't be written in ASCII") from None
+
+
 MailAddress = Annotated[
-    str, Field(pattern=rf"^{ATOM}(\.{ATOM})*@{DOMAIN}$", max_length=254)
+    str,
+    Field(pattern=rf"^{ATOM}(\.{ATOM})*@{DOMAIN}$", max_length=254),
+    AfterValidator(_in_ascii),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
 from pydantic import Field
 
 from router.public import Event
@@ -109,11 +110,11 @@ def _purchase(purchase: Purchase) -> Alert:
     items = [f"{line.quantity} × {line.name}" for line in purchase.lines]
     more = len(items) - MOST_LINES
     return Alert(
-        title=f"New order: {total}",
+        title=_("New order: %(total)s") % {"total": total},
         lines=[
-            f"Order {purchase.order.id}",
+            _("Order %(id)s") % {"id": purchase.order.id},
             *items[:MOST_LINES],
-            *([f"and {more} more"] if more > 0 else []),
+            *([_("and %(count)d more") % {"count": more}] if more > 0 else []),
         ],
     )
 
@@ -122,17 +123,22 @@ def _failure(failed: FailedTask) -> Alert | None:
     if not failed.is_first_of_incident:
         return None
     # The error's own words may quote a customer's data; its class can't.
-    found = ERROR_CLASS.match(failed.failed_task.error)
-    reason = failed.failed_task.reason.lower()
+    error = ERROR_CLASS.match(failed.failed_task.error)
+    told = {
+        "number": failed.event.number,
+        "type": failed.event.type,
+        "reason": failed.failed_task.reason.lower(),
+        "error": f", {error[0]}" if error else "",
+    }
     return Alert(
-        title=f"{failed.subscriber.title} needs a person",
+        title=_("%(title)s needs a person") % {"title": failed.subscriber.title},
         lines=[
-            f"Event {failed.event.number} ({failed.event.type}) was given up on: "
-            f"{reason}{f', {found[0]}' if found else ''}.",
-            "Further failures of this incident are not announced.",
+            _("Event %(number)d (%(type)s) was given up on: %(reason)s%(error)s.")
+            % told,
+            _("Further failures of this incident are not announced."),
         ],
         link=f"{settings.SITE_URL}{_admin_path(failed.failed_task.id)}",
-        link_text="Look at it in the admin",
+        link_text=_("Look at it in the admin"),
     )
 
 

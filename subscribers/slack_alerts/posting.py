@@ -7,6 +7,7 @@ exceptions are replaced, not chained.
 from __future__ import annotations
 
 import logging
+from html import escape
 from http.client import HTTPException
 
 from slack_sdk.errors import SlackClientError
@@ -32,7 +33,9 @@ def post(alert: Alert, *, url: str) -> None:
         url, timeout=TIMEOUT_SECONDS, logger=SILENT, retry_handlers=[]
     )
     try:
-        answer = client.send(text=alert.text(), blocks=alert.blocks())
+        answer = client.send(
+            text=escape(alert.text(), quote=False), blocks=alert.blocks()
+        )
     except (OSError, HTTPException) as error:
         told = f"Slack can't be reached: {type(error).__name__}."
         raise ConnectionError(told) from None
