@@ -42,7 +42,8 @@ def void_abandoned(intent: CheckoutIntent) -> bool:
     except GatewayUnreachable:
         logger.warning("Intent %s is still to be voided.", intent.pk)
         return False
-    return intents.voided(intent)
+    intents.voided(intent)
+    return True
 
 
 def give_up(intent: CheckoutIntent) -> bool | None:

@@ -39,6 +39,19 @@ def static_root() -> None:
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A file, where SQLite would take memory: threads then wait for each other's
+    locks as processes do."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        folder = tmp_path_factory.mktemp("database")
+        database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
+
+
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
     """`wait_until(condition, seconds)`: fails when it does not hold in time."""
@@ -96,6 +109,7 @@ def start_stack(tmp_path: Path) -> Iterator[StartStack]:
 
         def start(*, is_ready: bool = True, **environment: str) -> Stack:
             stack = Stack(tmp_path, **environment)
+            stacks.callback(lambda: print(stack.log_text()))
             stacks.callback(stack.stop)
             if is_ready:
                 stack.wait_ready()

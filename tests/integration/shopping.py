@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from django.http import HttpResponse
 from django.test import Client
 
 from shop.models import Category, Product
@@ -45,7 +44,7 @@ def put_in_basket(client: Client, product: Product, quantity: object = 1) -> Any
     return client.post(product.get_absolute_url(), {"quantity": quantity})
 
 
-def hidden_fields(page: HttpResponse) -> dict[str, str]:
+def hidden_fields(page: Any) -> dict[str, str]:
     """`key` and `seen` of the form on a checkout page."""
     found = re.findall(
         r'<input type="hidden" name="(key|seen)" value="([^"]*)">',
@@ -54,7 +53,7 @@ def hidden_fields(page: HttpResponse) -> dict[str, str]:
     return dict(found)
 
 
-def filled(page: HttpResponse, card: str = PAYS, **changes: str) -> dict[str, str]:
+def filled(page: Any, card: str = PAYS, **changes: str) -> dict[str, str]:
     """What a browser would send from this checkout page."""
     return {
         **DETAILS,
@@ -68,7 +67,8 @@ def filled(page: HttpResponse, card: str = PAYS, **changes: str) -> dict[str, st
 
 def check_out(client: Client, card: str = PAYS, **changes: str) -> Any:
     """From a filled basket to what the pay button answers."""
-    return client.post("/checkout/", filled(client.get("/checkout/"), card, **changes))
+    form = filled(client.get("/checkout/"), card, **changes)
+    return client.post("/checkout/", form)
 
 
 def nothing_in_stock(skus: Sequence[str]) -> Mapping[str, int]:

@@ -38,9 +38,7 @@ def test_a_huge_field_is_refused(shopper: Client, field: str) -> None:
 
 @pytest.mark.parametrize("field", DETAILS)
 @pytest.mark.parametrize("text", ["A\x00B", "A\nB", "A\u202eB", "A\x85B"])
-def test_control_characters_are_refused(
-    shopper: Client, field: str, text: str
-) -> None:
+def test_control_characters_are_refused(shopper: Client, field: str, text: str) -> None:
     answer = check_out(shopper, **{field: text})
 
     assert answer.status_code == 422

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shop import checks
+from shop.signals import purchase_completed
+
+
+def ids(found: list[Any]) -> list[str]:
+    assert all(message.hint for message in found)
+    return [message.id for message in found]
+
+
+def test_the_settings_that_ship_are_in_order() -> None:
+    assert ids(checks.check_names()) == []
+    assert ids(checks.check_listeners()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "dotted", "told"),
+    [
+        ("AVAILABILITY", "no.such.module", ["shop.E001"]),
+        ("AVAILABILITY", "shop.money.nothing", ["shop.E001"]),
+        ("AVAILABILITY", "shop.validation.NAME_LENGTH", ["shop.E001"]),
+        ("AVAILABILITY", "", []),
+        ("GATEWAY", "no.such.module", ["shop.E002"]),
+        ("GATEWAY", "", ["shop.E002"]),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_an_error(
+    settings: Any, name: str, dotted: str, told: list[str]
+) -> None:
+    settings.SHOP = {**settings.SHOP, name: dotted}
+
+    assert ids(checks.check_names()) == told
+
+
+def test_a_shop_that_nobody_hears_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purchase_completed, "receivers", [])
+
+    assert ids(checks.check_listeners()) == ["shop.W003"]
+
+
+@pytest.mark.parametrize(("is_debug", "told"), [(True, []), (False, ["shop.W004"])])
+def test_the_sandbox_outside_debug_is_warned(
+    settings: Any, is_debug: bool, told: list[str]
+) -> None:
+    settings.DEBUG = is_debug
+
+    assert ids(checks.check_sandbox()) == told
