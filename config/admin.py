@@ -14,20 +14,25 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
     ThemedAdmin = ModelAdmin[Any]
+    ThemedUserAdmin = PlainUserAdmin[User]
 else:
     from unfold.admin import ModelAdmin as ThemedAdmin
+
+    ThemedUserAdmin = PlainUserAdmin
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(PlainUserAdmin, ThemedAdmin):
+class UserAdmin(ThemedUserAdmin, ThemedAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    # The two-column chooser breaks accessibility rules and the narrow layout.
+    filter_horizontal = ()
 
 
 @admin.register(Group)
 class GroupAdmin(PlainGroupAdmin, ThemedAdmin):
-    pass
+    filter_horizontal = ()

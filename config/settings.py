@@ -233,6 +233,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": _("Engine room"),
     "SITE_URL": "/",
     "SITE_SYMBOL": "campaign",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("router/favicon.svg"),
+        }
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "router.admin.dashboard.dashboard",
@@ -275,5 +282,8 @@ LOGGING: dict[str, Any] = {
     "formatters": {"plain": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django.db.backends": {"level": "INFO"}},
+    "loggers": {
+        # Its own handler would print a second time what the root prints.
+        "django": {"handlers": [], "level": "INFO"},
+    },
 }

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from router.admin.base import ReadOnlyAdmin
 from router.admin.forms import ApiKeyForm
 from router.models import ApiKey
-from router.templatetags.router_admin import ago, badge
+from router.telling import ago, badge
 
 
 @admin.register(ApiKey)

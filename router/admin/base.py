@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -30,11 +31,12 @@ class ReadOnlyAdmin(BaseAdmin):
     #: What an empty list says: what will appear here, and how to make it appear.
     empty_list_hint = ""
 
-    actions = None
+    actions: Any = None
     ordering = ("-pk",)
-    sortable_by: tuple[str, ...] = ()
+    sortable_by = ()
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 50
     list_fullwidth = False
@@ -59,9 +61,7 @@ class ReadOnlyAdmin(BaseAdmin):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         row = self.get_object(request, object_id or "")
         if row is None:
-            return self._get_obj_does_not_exist_redirect(
-                request, self.opts, object_id or ""
-            )
+            raise Http404(f"No {self.opts.verbose_name} {object_id}.")
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         return self.page(
@@ -86,7 +86,7 @@ class ReadOnlyAdmin(BaseAdmin):
             "original": row,
             "title": str(row) if row else self.opts.verbose_name_plural,
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**common, **context})
 
     def url(self, name: str, *args: object) -> str:

@@ -69,7 +69,7 @@ def _sign(
     if living:
         told = f"{living} running"
         return Sign(name=name, state="alive", told=told, beat_at=seen[0].beat_at)
-    told = "Nothing runs; start it with `make run`."
+    told = "Nothing runs: start it with “make run”."
     return Sign(
         name=name, state="silent", told=told, beat_at=seen[0].beat_at if seen else None
     )

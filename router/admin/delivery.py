@@ -11,7 +11,7 @@ from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import OpenAtFilter, OpenStateFilter
 from router.admin.lookup import event_numbers, whole_number
 from router.models import Delivery
-from router.templatetags.router_admin import ago, delivery_badge
+from router.telling import ago, delivery_badge
 
 #: The newest attempts shown; each has its traceback on the page.
 MOST_ATTEMPTS = 100

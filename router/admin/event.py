@@ -11,7 +11,7 @@ from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import TypeFilter, UnroutedFilter
 from router.admin.lookup import event_numbers
 from router.models import EventRecord
-from router.templatetags.router_admin import ago, badge
+from router.telling import ago, badge
 
 #: An event has one delivery for each subscriber and run; more are cut off, and said so.
 MOST_DELIVERIES = 200

@@ -6,22 +6,22 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from router.admin.base import ReadOnlyAdmin
 from router.admin.failed_task_settling import FailedTaskSettling
 from router.admin.filters import FailedAtFilter, FailedTaskStateFilter, ReasonFilter
 from router.admin.forms import NoteForm
 from router.admin.lookup import event_numbers, whole_number
 from router.models import FailedTask, FailedTaskState
-from router.templatetags.router_admin import ago, badge, first_line
+from router.telling import ago, badge, first_line
 
 MOST_ATTEMPTS = 100
 LONGEST_ERROR = 90
 
 
 @admin.register(FailedTask)
-class FailedTaskAdmin(FailedTaskSettling, ReadOnlyAdmin):
+class FailedTaskAdmin(FailedTaskSettling):
     detail_template = "router/admin/failed_task.html"
     empty_list_hint = (
         "When a subscriber rejects an event, or fails until its retry schedule is "
@@ -35,7 +35,6 @@ class FailedTaskAdmin(FailedTaskSettling, ReadOnlyAdmin):
         "reason",
         "error_line",
         "opened",
-        "settled",
     )
     list_select_related = ("event", "subscriber")
     list_filter = (FailedTaskStateFilter, FailedAtFilter, ReasonFilter)
@@ -62,7 +61,8 @@ class FailedTaskAdmin(FailedTaskSettling, ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state_badge(self, task: FailedTask) -> SafeString:
-        return badge(task.state)
+        by = f" by {task.settled_by_name}" if task.settled_by_name else ""
+        return format_html("{}{}", badge(task.state), by)
 
     @admin.display(description="Error")
     def error_line(self, task: FailedTask) -> str:
@@ -72,10 +72,6 @@ class FailedTaskAdmin(FailedTaskSettling, ReadOnlyAdmin):
     @admin.display(description="Opened")
     def opened(self, task: FailedTask) -> SafeString:
         return ago(task.opened_at)
-
-    @admin.display(description="Settled by")
-    def settled(self, task: FailedTask) -> str:
-        return task.settled_by_name or "–"
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

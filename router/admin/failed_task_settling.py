@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -18,7 +18,6 @@ from router.admin.lookup import whole_number
 from router.flow.remediation import Settled, discard, retry
 from router.models import FailedTask
 
-Base = ReadOnlyAdmin if TYPE_CHECKING else object
 #: One click settles so many; the rest is another click.
 MOST_AT_ONCE = 1000
 #: Tasks named on the confirmation page, and refusals told one by one.
@@ -27,8 +26,8 @@ SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
 DONE = {"retry": "will be tried again", "discard": "discarded"}
 
 
-class FailedTaskSettling(Base):
-    actions = ("retry_selected", "discard_selected")
+class FailedTaskSettling(ReadOnlyAdmin):
+    actions: Any = ("retry_selected", "discard_selected")
 
     def has_remediate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.remediate_failedtask")

@@ -62,6 +62,7 @@ class OpenStateFilter(admin.SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> QuerySet[Any] | None:
         chosen = {
+            "open": Q(state__in=OPEN),
             "waiting": Q(state=DeliveryState.PENDING),
             "retrying": Q(state=DeliveryState.PENDING, failures__gt=0),
             "working": Q(state=DeliveryState.LEASED),

@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from router.contract.retry import RetrySchedule
-from router.models import ApiKey, Scope
+from router.models import ApiKey, Scope, Subscriber
 
 FIELDS = {
     "retry_first_seconds": "first_seconds",
@@ -55,10 +56,14 @@ class ScheduleForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, instance: Any, declared: RetrySchedule, **kwargs: Any
+        self,
+        data: QueryDict | None = None,
+        *,
+        subscriber: Subscriber,
+        declared: RetrySchedule,
     ) -> None:
-        initial = {name: getattr(instance, name) for name in FIELDS}
-        super().__init__(*args, initial=initial, **kwargs)
+        initial = {name: getattr(subscriber, name) for name in FIELDS}
+        super().__init__(data, initial=initial)
         self.declared = declared
         for name, field in self.fields.items():
             placeholder = str(getattr(declared, FIELDS[name]))

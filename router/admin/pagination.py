@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
@@ -21,5 +22,5 @@ class CappedPaginator(RowsPaginator):
 
     @cached_property
     def count(self) -> int:
-        rows = self.object_list[: MOST_ROWS + 1]
-        return min(int(rows.count()), MOST_ROWS)
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[:MOST_ROWS].count()

@@ -9,14 +9,13 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from router.admin.base import ReadOnlyAdmin
 from router.admin.forms import PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
 from router.admin.subscriber_mending import SubscriberMending
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.settling import schedule_of
 from router.models import FailedTask, Subscriber
-from router.templatetags.router_admin import ago, badge
+from router.telling import ago, badge
 
 if TYPE_CHECKING:
     BaseChangeList = ChangeList
@@ -37,7 +36,7 @@ class OverviewList(BaseChangeList):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(SubscriberMending, ReadOnlyAdmin):
+class SubscriberAdmin(SubscriberMending):
     detail_template = "router/admin/subscriber.html"
     empty_list_hint = (
         "Subscribers appear here when the dispatcher starts: decorate a function with "
@@ -94,7 +93,7 @@ class SubscriberAdmin(SubscriberMending, ReadOnlyAdmin):
             "schedule": schedule_of(row),
             "may_mend": self.has_mending_permission(request),
             "schedule_form": ScheduleForm(
-                instance=row, declared=declared_schedule(row)
+                subscriber=row, declared=declared_schedule(row)
             ),
             "pause_form": PauseForm(),
             "failures": failures.select_related("event").order_by("-pk")[

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,10 +15,8 @@ from router.flow.registering import pause, resume
 from router.flow.trying_out import send_test_event
 from router.models import Subscriber
 
-Base = ReadOnlyAdmin if TYPE_CHECKING else object
 
-
-class SubscriberMending(Base):
+class SubscriberMending(ReadOnlyAdmin):
     def has_mending_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.change_subscriber")
 
@@ -69,7 +65,9 @@ class SubscriberMending(Base):
 
     def schedule_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
-        form = ScheduleForm(request.POST, instance=row, declared=declared_schedule(row))
+        form = ScheduleForm(
+            request.POST, subscriber=row, declared=declared_schedule(row)
+        )
         if not form.is_valid():
             return self.again(request, row, schedule_form=form)
         Subscriber.objects.known().filter(pk=row.pk).update(**form.cleaned_data)
@@ -79,7 +77,7 @@ class SubscriberMending(Base):
     def mendable(self, request: HttpRequest, subscriber_id: int) -> Subscriber:
         if not self.has_mending_permission(request):
             raise PermissionDenied
-        row = self.get_object(request, str(subscriber_id))
+        row: Subscriber | None = self.get_object(request, str(subscriber_id))
         if row is None:
             raise Http404
         return row
