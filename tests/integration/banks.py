@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import transaction
 
 from shop.payments.cards import Card
@@ -63,12 +65,15 @@ class CrashBeforeCapture(SandboxGateway):
 
 
 class Suspicious(SandboxGateway):
-    """Refuses to be asked inside a transaction of the caller."""
+    """Refuses to be asked inside a transaction of the caller, and counts."""
+
+    asked: ClassVar[list[str]] = []
 
     def authorise(
         self, amount_minor: int, currency: str, card: Card, *, idempotency_key: str
     ) -> Answer:
         assert transaction.get_autocommit()
+        self.asked.append(idempotency_key)
         return super().authorise(
             amount_minor, currency, card, idempotency_key=idempotency_key
         )
