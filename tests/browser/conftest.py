@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
+
+from config.env import BASE_DIR
+from tests.conftest import QUICK
+from tests.servers.chromium import chromium
+from tests.servers.stack import Stack, running
+
+GRUMPY = '''
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from router.public import Event, subscriber
+
+
+@subscriber(
+    "grumpy", events=["purchase.completed"], title="Thank-you letter", max_failures=3
+)
+def refuse(event: Event) -> None:
+    """Fails for the customer Grumpy until a person has mended it."""
+    is_grumpy = event.data["customer"]["name"] == "Gus Grumpy"
+    if is_grumpy and not (Path(settings.VAR_DIR) / "mended").exists():
+        raise ValueError("out of paper")
+'''
+SETTINGS = """
+from config.settings import *
+
+ROUTER["HANDLERS"] = ["grumpy"]
+"""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole site, with a seventh subscriber that can be made to fail."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "grumpy.py").write_text(GRUMPY)
+    (folder / "site_settings.py").write_text(SETTINGS)
+    path = os.pathsep.join((str(folder), str(BASE_DIR)))
+    with running(
+        folder,
+        DJANGO_SETTINGS_MODULE="site_settings",
+        PYTHONPATH=path,
+        ROUTER=QUICK,
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium(),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Fails the test for a request off this machine, or one that the policy refused."""
+    wrong: list[str] = []
+
+    def note_request(request: Request) -> None:
+        if urlsplit(request.url).hostname not in ("127.0.0.1", None):
+            wrong.append(f"asked {request.url}")
+
+    def note_console(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            wrong.append(message.text)
+
+    context = browser.new_context()
+    context.on("request", note_request)
+    context.on("console", note_console)
+    yield context
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def mended(site: Stack) -> Path:
+    """Touch it, and the grumpy subscriber works again."""
+    return site.var_dir / "mended"

@@ -1,0 +1,157 @@
+"""A customer and an operator, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
+
+PAYS, DECLINED = "4242 4242 4242 4242", "4000 0000 0000 0002"
+SEVEN = 7
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def fill_basket(page: Page, site: Stack) -> None:
+    page.goto(f"{site.url}/products/quickwater-valve-oil/")
+    page.get_by_role("button", name="Add to basket").click()
+    page.goto(f"{site.url}/checkout/")
+
+
+def fill_form(page: Page, *, card: str = PAYS, name: str = "Ada Horn") -> None:
+    for label, value in {
+        "name": name,
+        "email": "ada@example.com",
+        "line1": "Bandstand Lane 4",
+        "postal_code": "10115",
+        "city": "Berlin",
+        "card_number": card,
+        "card_expiry": "12 / 39",
+        "card_cvc": "123",
+    }.items():
+        page.locator(f"[name={label}]").fill(value)
+    page.locator("[name=country]").select_option("DE")
+
+
+def pay(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^Pay")).click()
+
+
+def order_count(site: Stack) -> int:
+    code = "from shop.models import Order; print(Order.objects.count())"
+    return int(site.manage("shell", "-v0", "-c", code).split()[-1])
+
+
+def sign_in(page: Page, site: Stack, name: str) -> None:
+    page.goto(f"{site.url}/admin/")
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=password]").fill("fanfare")
+    page.locator("[name=password]").press("Enter")
+    page.wait_for_url(f"{site.url}/admin/")
+
+
+def test_a_purchase_fills_in_until_every_subscriber_is_done(
+    page: Page, site: Stack
+) -> None:
+    fill_basket(page, site)
+    fill_form(page)
+
+    pay(page)
+
+    expect(page.locator(".progress__item--done")).to_have_count(SEVEN, timeout=15_000)
+    expect(page.locator("[hx-trigger]")).to_have_count(0)
+    page.reload()
+    expect(page.locator(".progress__item--done")).to_have_count(SEVEN)
+
+
+def test_a_double_click_buys_once(page: Page, site: Stack) -> None:
+    before = order_count(site)
+    fill_basket(page, site)
+    fill_form(page)
+
+    page.get_by_role("button", name=re.compile("^Pay")).dblclick()
+    page.wait_for_url(re.compile("/orders/"))
+    page.go_back()
+    page.reload()
+
+    assert order_count(site) == before + 1
+
+
+def test_a_declined_card_sells_nothing_and_keeps_the_basket(
+    page: Page, site: Stack
+) -> None:
+    before = order_count(site)
+    fill_basket(page, site)
+    fill_form(page, card=DECLINED)
+
+    pay(page)
+
+    expect(page.get_by_role("alert")).to_contain_text("declined")
+    assert order_count(site) == before
+    fill_form(page)
+    pay(page)
+    page.wait_for_url(re.compile("/orders/"))
+    assert order_count(site) == before + 1
+
+
+def test_without_javascript_the_shop_sells_all_the_same(
+    browser: Browser, site: Stack
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    fill_basket(page, site)
+    fill_form(page)
+
+    pay(page)
+    page.wait_for_url(re.compile("/orders/"))
+
+    def is_done() -> bool:
+        page.reload()
+        return bool(page.locator(".progress__item--done").count() == SEVEN)
+
+    wait_until(is_done, 15)
+    context.close()
+
+
+def test_what_failed_is_told_and_an_operator_mends_it(
+    page: Page, site: Stack, mended: Path
+) -> None:
+    alerts = site.var_dir / "slack"
+    mended.unlink(missing_ok=True)
+    fill_basket(page, site)
+    fill_form(page, name="Gus Grumpy")
+    pay(page)
+    page.wait_for_url(re.compile("/orders/"))
+    order = page.url
+
+    expect(page.locator(".progress__item--done")).to_have_count(6, timeout=15_000)
+    letter = page.locator(".progress__item", has_text="Thank-you letter")
+    expect(letter).to_have_class(re.compile("--attention"), timeout=30_000)
+    wait_until(lambda: "Thank-you letter needs a person" in told(alerts), 15)
+
+    mended.touch()
+    sign_in(page, site, "operator")
+    page.goto(f"{site.url}/admin/router/failedtask/")
+    page.locator("a[href*='/failedtask/'][href$='/change/']").first.click()
+    expect(page.get_by_text("ValueError: out of paper").first).to_be_visible()
+    stale = page.context.new_page()
+    stale.goto(page.url)
+    page.locator("[name=note]").fill("There is paper again.")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("will be tried again")).to_be_visible()
+
+    stale.locator("[name=note]").fill("Me too.")
+    stale.get_by_role("button", name="Discard").click()
+    expect(stale.get_by_text("already retried by operator")).to_be_visible()
+
+    page.goto(order)
+    expect(page.locator(".progress__item--done")).to_have_count(SEVEN, timeout=15_000)
+
+
+def told(folder: Path) -> str:
+    return "".join(found.read_text() for found in folder.glob("*.txt"))
