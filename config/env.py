@@ -50,7 +50,7 @@ class Environment(BaseSettings):
 def read_environment() -> Environment:
     """The environment, or `ImproperlyConfigured` naming each wrong variable."""
     try:
-        return Environment()  # type: ignore[call-arg]
+        return Environment()
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']).upper()}: "
