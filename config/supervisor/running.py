@@ -38,8 +38,7 @@ def run(environment: Environment, stop: StopRequest, check: Callable[[], None]) 
         socket = embedded_broker_socket(var_dir)
         broker = _broker(environment, socket)
         check()
-        output.line("up", "preparing the database")
-        prepare()
+        prepare(output)
         # The same answers in every program, wherever it was started from.
         os.environ.update(VAR_DIR=str(var_dir), PORT=str(environment.port))
         stop.interrupts = False

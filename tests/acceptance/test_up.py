@@ -136,7 +136,7 @@ def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
     for name in PROGRAMS:
         family = [found := stack.kill(name), *found.children(recursive=True)]
         stack.wait_for_log(f"{name} was ended by SIGKILL")
-        wait_until(lambda name=name: stack.find(name) is not None)
+        wait_until(lambda name=name: stack.find(name) is not None, seconds=30)
         assert [process for process in family if not has_ended(process)] == []
     assert stack.stop() == 0
 
@@ -145,7 +145,7 @@ def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> 
     stack = start_stack()
     everything = stack.everything()
     for _ in range(limits.DEATHS_MAXIMUM):
-        wait_until(lambda: stack.find("slow") is not None)
+        wait_until(lambda: stack.find("slow") is not None, seconds=30)
         wait_until(has_ended_one(stack.kill("slow")))
     assert stack.process.wait(60) == 1
     last = stack.log_text().splitlines()[-1]
