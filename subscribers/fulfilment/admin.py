@@ -27,6 +27,7 @@ class PickListInline(TabularInline):  # type: ignore[misc]  # unfold is not type
     model = ShipmentLine
     fields = readonly_fields = ["quantity", "sku", "name"]
     extra = 0
+    hide_title = True
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None) -> bool:
@@ -47,7 +48,7 @@ class ShipmentAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
     list_per_page = 50
     inlines = [PickListInline]
     fields = [
-        "public_id", "order_id", "shown_state", "written_address", *LABEL_FIELDS,
+        "public_id", "order_id", "state", "written_address", *LABEL_FIELDS,
         "created_at", "packed_at", "shipped_at",
     ]  # fmt: skip
     actions = ["print_pick_lists", "mark_packed", "mark_shipped"]

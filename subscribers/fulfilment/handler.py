@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b32encode
 from hashlib import sha256
 
 from router.public import Event, subscriber
@@ -58,5 +59,5 @@ def open_shipment(event: Event) -> None:
 
 def _public_id(event: Event) -> str:
     """The same event always opens the shipment of the same name."""
-    digest = sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
-    return f"shp_{digest[:24]}"
+    digest = sha256(f"{event.source}\n{event.id}".encode()).digest()
+    return f"shp_{b32encode(digest[:10]).decode().lower()}"

@@ -39,13 +39,15 @@ class StockLevelAdmin(FactAdmin):
     list_display = ["sku", "name", "on_hand", "owed", "updated_at"]
     list_filter = [BackorderFilter]
     search_fields = ["sku", "name"]
-    fields = ["sku", "name", "on_hand", "owed", "updated_at"]
+    fields = ["sku", "name", "on_hand", "backordered", "updated_at"]
     actions_list = ["receive"]
     actions_detail = ["receive_this"]
 
-    @display(description=_("back-ordered"), ordering="-on_hand", label="danger")
-    def owed(self, level: StockLevel) -> int | str:
-        return level.backordered or ""
+    @display(
+        description=_("back-ordered"), ordering="-on_hand", label={"owed": "danger"}
+    )
+    def owed(self, level: StockLevel) -> tuple[str, int] | None:
+        return ("owed", level.backordered) if level.backordered else None
 
     # A method, not a dotted name: a check would look that up in the database, which is
     # not there yet when a fresh one is migrated.

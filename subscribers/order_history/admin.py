@@ -20,6 +20,7 @@ class LineInline(TabularInline):  # type: ignore[misc]  # unfold is not typed
     model = PurchaseLine
     fields = readonly_fields = ["quantity", "sku", "name", "total"]
     extra = 0
+    hide_title = True
     can_delete = False
 
     @display(description=_("total"))

@@ -183,6 +183,13 @@ def test_who_may_only_look_can_not_ship(shipment: Shipment, client: Client) -> N
     assert client.get(f"{LIST}pick-lists/?ids={shipment.pk}").status_code == 200
 
 
+def test_the_shipment_tells_its_state(shipment: Shipment, admin_client: Client) -> None:
+    for address in (LIST, f"{LIST}{shipment.pk}/change/"):
+        page = admin_client.get(address).content.decode()
+        assert "picking" in page.lower()
+        assert "(&#x27;picking" not in page
+
+
 def test_the_pick_list_can_be_read(shipment: Shipment, admin_client: Client) -> None:
     moved = admin_client.get(f"{LIST}{shipment.pk}/pick-list", follow=True)
     page = moved.content.decode()

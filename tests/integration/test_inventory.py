@@ -151,6 +151,9 @@ def test_the_admin_lists_back_orders(admin_client: Client) -> None:
     page = admin_client.get("/admin/inventory/stocklevel/?stock=back").content.decode()
     assert "tuba" in page
     assert "Cup mute" not in page
+    level = StockLevel.objects.get(sku="tuba")
+    address = f"/admin/inventory/stocklevel/{level.pk}/change/"
+    assert admin_client.get(address).status_code == 200
 
 
 def test_movements_can_be_looked_at_and_not_changed(admin_client: Client) -> None:

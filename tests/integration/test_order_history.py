@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 
 from router.public import Event, Reject
@@ -170,6 +171,15 @@ def test_a_link_outlives_a_change_of_the_secret_key(
     settings.SECRET_KEY = "another"
 
     assert client.get(link).status_code == 302
+
+
+def test_where_no_shop_is_the_page_has_a_frame_of_its_own() -> None:
+    page = render_to_string(
+        "order_history/no_link.html", {"site_base": "order_history/plain.html"}
+    )
+
+    assert "order_history/plain.css" in page
+    assert "You need no account" in page
 
 
 def test_leaving_hides_the_purchases(client: Client) -> None:
