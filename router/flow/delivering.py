@@ -198,8 +198,9 @@ def _run(work: Work, delivery: Delivery) -> float:
 
 def _isolate_hooks() -> None:
     """One `on_commit` hook that raises must not keep the others from running."""
-    hooks: list[Any] = connection.run_on_commit
-    connection.run_on_commit = [(sids, hook, True) for sids, hook, _ in hooks]
+    # Django's own triples of savepoints, hook and robustness; the stubs know two.
+    here: Any = connection
+    here.run_on_commit = [(sids, hook, True) for sids, hook, _ in here.run_on_commit]
 
 
 def _settle(work: Work, failed: NotAcknowledged) -> None:
