@@ -8,6 +8,7 @@ from rest_framework.views import APIView
 
 from router.api.cloudevents import StructuredParser, publish_arguments
 from router.api.permissions import MayPublish
+from router.api.problems import LengthMissing
 from router.public import publish
 
 
@@ -19,6 +20,8 @@ class EventsApi(APIView):
 
     def post(self, request: Request) -> Response:
         """202 for a new event, 200 for one that is recorded already."""
+        if not request.META.get("CONTENT_LENGTH"):
+            raise LengthMissing("Send the body with a Content-Length, not chunked.")
         published = publish(**publish_arguments(request.data))
         status = HTTPStatus.ACCEPTED if published.is_new else HTTPStatus.OK
         body = {

@@ -42,6 +42,12 @@ class TooLarge(exceptions.APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class LengthMissing(exceptions.APIException):
+    """The body's length is not told, and an unknown length is not read."""
+
+    status_code = HTTPStatus.LENGTH_REQUIRED
+
+
 def problem(
     status: int,
     detail: str,

@@ -34,6 +34,17 @@ def test_another_content_type_is_told_which_is_taken(
     assert response["Accept-Post"] == STRUCTURED
 
 
+def test_a_body_without_its_length_is_refused(client: Client, key: str) -> None:
+    response = client.post(
+        "/api/events/",
+        json.dumps(an_envelope()),
+        content_type=STRUCTURED,
+        headers={"Authorization": f"Bearer {key}"},
+        CONTENT_LENGTH="",
+    )
+    assert_problem(response, 411)
+
+
 def test_a_charset_beside_the_content_type_does_no_harm(post: Post) -> None:
     assert post(an_envelope(), f"{STRUCTURED}; charset=utf-8").status_code == 202
 
