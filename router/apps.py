@@ -23,6 +23,7 @@ class RouterConfig(AppConfig):
         post_migrate.connect(_register, sender=self)
 
 
-def _register(using: str, **_: Any) -> None:
+def _register(app_config: AppConfig, using: str, **_: Any) -> None:
     if using == "default":
         import_module("router.flow.registering").register_declared()
+        import_module("router.roles").ensure_roles(app_config, using)

@@ -57,9 +57,11 @@ class ReadOnlyAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        if object_id is None:
+            raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        row = self.get_object(request, object_id or "")
+        row = self.get_object(request, object_id)
         if row is None:
             raise Http404(f"No {self.opts.verbose_name} {object_id}.")
         if not self.has_view_permission(request, row):

@@ -8,7 +8,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseRedirect,
+)
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
@@ -53,7 +58,9 @@ class FailedTaskSettling(ReadOnlyAdmin):
     def settle_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_remediate_permission(request):
             raise PermissionDenied
-        verb = "retry" if request.POST.get("verb") == "retry" else "discard"
+        verb = request.POST.get("verb", "")
+        if verb not in SETTLE:
+            return HttpResponseBadRequest("Say whether to retry or to discard.")
         ids = posted_ids(request.POST.get("ids", ""))
         form = NoteForm(request.POST)
         if not form.is_valid():

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,8 +75,8 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+@contextmanager
+def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
     """Fails the test for a request off this machine, or one that the policy refused."""
     wrong: list[str] = []
 
@@ -86,12 +88,18 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         if "Content Security Policy" in message.text:
             wrong.append(message.text)
 
-    context = browser.new_context()
+    context = browser.new_context(**options)
     context.on("request", note_request)
     context.on("console", note_console)
     yield context
     context.close()
     assert not wrong
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with watched(browser) as context:
+        yield context
 
 
 @pytest.fixture

@@ -1,0 +1,129 @@
+"""Every kind of admin page, in a real browser: accessible, and true to its policy.
+
+(The context of these tests fails them for a script or style that the policy refuses.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import watched
+from tests.servers.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+PAGES = [
+    "",
+    "router/subscriber/",
+    "router/subscriber/{subscriber}/change/",
+    "router/eventrecord/",
+    "router/eventrecord/{event}/change/",
+    "router/eventrecord/?q=nothing-like-this",
+    "router/delivery/",
+    "router/delivery/{delivery}/change/",
+    "router/failedtask/",
+    "router/failedtask/{failed_task}/change/",
+    "router/apikey/",
+    "router/apikey/add/",
+    "auth/user/",
+    "auth/user/{user}/change/",
+    "auth/user/add/",
+    "auth/group/",
+    "auth/group/{group}/change/",
+    "password_change/",
+]
+ROWS = """
+import json
+from django.contrib.auth.models import Group, User
+from router.models import *
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+subscriber = a_subscriber("browsed", state="paused", state_reason="under repair")
+event = an_event(event_id="browsed", type="browsed.once", is_routed=False)
+delivery = a_delivery(event, subscriber, "DEAD", attempts=1, failures=1)
+delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper",
+    traceback="Traceback", ended_at=event.recorded_at, duration_ms=3.2)
+task = a_failed_task(delivery, traceback="Traceback")
+print(json.dumps({"subscriber": subscriber.pk, "event": event.pk,
+    "delivery": delivery.pk, "failed_task": task.pk,
+    "user": User.objects.first().pk, "group": Group.objects.first().pk}))
+"""
+
+
+@pytest.fixture(scope="module")
+def rows(site: Stack) -> dict[str, int]:
+    """One row of each kind, by its key."""
+    found: dict[str, int] = json.loads(site.manage("shell", "-v0", "-c", ROWS))
+    return found
+
+
+@pytest.fixture(scope="module", params=[(1280, "light"), (390, "dark")])
+def staff(
+    request: pytest.FixtureRequest, browser: Browser, site: Stack
+) -> Iterator[BrowserContext]:
+    width, theme = request.param
+    size = {"width": width, "height": 900}
+    with watched(browser, viewport=size, color_scheme=theme) as context:
+        page = context.new_page()
+        sign_in(page, site)
+        yield context
+
+
+def sign_in(page: Page, site: Stack) -> None:
+    page.goto(f"{site.url}/admin/")
+    assert not violations(page)
+    page.locator("[name=username]").fill("demo")
+    page.locator("[name=password]").fill("fanfare")
+    page.locator("[name=password]").press("Enter")
+    page.wait_for_url(f"{site.url}/admin/")
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=WCAG).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_accessible_and_fits_its_window(
+    staff: BrowserContext, site: Stack, rows: dict[str, int], path: str
+) -> None:
+    page = staff.pages[0]
+    answer = page.goto(f"{site.url}/admin/{path.format(**rows)}")
+    page.locator("h1").wait_for()
+
+    assert answer is not None
+    assert answer.status == 200
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+        "it scrolls sideways"
+    )
+
+
+def test_the_chosen_tasks_are_asked_about(
+    staff: BrowserContext, site: Stack, rows: dict[str, int]
+) -> None:
+    page = staff.pages[0]
+    page.goto(f"{site.url}/admin/router/failedtask/?q={rows['failed_task']}")
+    page.locator("input.action-select").first.check()
+    page.locator("select[name=action]").select_option("discard_selected")
+    page.locator("#changelist-actions button[type=submit]").click()
+
+    expect(page.get_by_role("heading", name="Discard 1 failed task?")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Discard 1 failed task").click()
+    expect(page.get_by_label("Reason")).to_be_focused()
+
+
+def test_the_menu_works_by_keyboard(staff: BrowserContext, site: Stack) -> None:
+    page = staff.pages[0]
+    page.goto(f"{site.url}/admin/router/failedtask/")
+
+    page.get_by_role("button", name="Filters").press("Enter")
+
+    expect(page.locator("#changelist-filter")).to_be_visible()
+    assert violations(page) == []

@@ -1,0 +1,30 @@
+"""People who look at the admin, each logged in with a browser of their own."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from router.roles import OPERATORS, VIEWERS
+
+
+def a_person(name: str, group: str = "") -> Client:
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.set(Group.objects.filter(name=group))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def an_operator(name: str = "olga") -> Client:
+    return a_person(name, OPERATORS)
+
+
+def a_viewer(name: str = "vera") -> Client:
+    return a_person(name, VIEWERS)
+
+
+def told(response: object) -> str:
+    """The messages that the last page showed."""
+    context = getattr(response, "context", None) or {}
+    return " ".join(str(message) for message in context.get("messages", ()))

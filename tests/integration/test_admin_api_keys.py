@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import reverse
+
+from router.models import ApiKey
+from router.models.api_key import digest
+from tests.integration.staff import a_viewer, an_operator, told
+
+pytestmark = pytest.mark.django_db
+
+LIST, ADD = "/admin/router/apikey/", "/admin/router/apikey/add/"
+GIVEN = {"name": "Warehouse", "scopes": ["publish", "consume"]}
+
+
+def test_a_new_key_is_shown_once_and_kept_nowhere(admin_client: Client) -> None:
+    answer = admin_client.post(ADD, GIVEN)
+    text = re.search(r"fanfare_[\w-]{43}", answer.content.decode())[0]  # type: ignore[index]
+
+    key = ApiKey.objects.get()
+    assert (key.name, key.scopes) == ("Warehouse", ["publish", "consume"])
+    assert key.digest == digest(text)
+    assert "no-store" in answer.headers["Cache-Control"]
+    for address in (LIST, reverse("admin:router_apikey_change", args=[key.pk])):
+        assert text not in admin_client.get(address).content.decode()
+    kept = [session.get_decoded() for session in Session.objects.all()]
+    assert text not in str([kept, list(LogEntry.objects.values())])
+    assert text not in str(admin_client.cookies)
+
+
+@pytest.mark.parametrize(
+    ("given", "told_back"),
+    [
+        ({**GIVEN, "name": "Taken"}, "A key of this name exists"),
+        ({**GIVEN, "scopes": []}, "Choose what the key may do"),
+        ({**GIVEN, "scopes": ["everything"]}, "errorlist"),
+        ({**GIVEN, "name": " "}, "errorlist"),
+    ],
+)
+def test_a_wrong_form_makes_no_key(
+    admin_client: Client, given: dict[str, object], told_back: str
+) -> None:
+    ApiKey.make("Taken", scopes=["publish"])
+
+    page = admin_client.post(ADD, given).content.decode()
+
+    assert told_back in page
+    assert ApiKey.objects.count() == 1
+
+
+def test_a_revoked_key_stays_revoked_from_the_first_time(admin_client: Client) -> None:
+    key, _ = ApiKey.make("Warehouse", scopes=["publish"])
+    address = reverse("admin:router_apikey_revoke", args=[key.pk])
+
+    first = admin_client.post(address, follow=True)
+    key.refresh_from_db()
+    moment = key.revoked_at
+    second = admin_client.post(address, follow=True)
+
+    key.refresh_from_db()
+    assert "is revoked" in told(first)
+    assert "was revoked already" in told(second)
+    assert moment is not None
+    assert key.revoked_at == moment
+
+
+def test_operators_and_viewers_neither_make_nor_revoke() -> None:
+    key, _ = ApiKey.make("Warehouse", scopes=["publish"])
+    revoke = reverse("admin:router_apikey_revoke", args=[key.pk])
+
+    for person in (an_operator(), a_viewer()):
+        assert "Warehouse" in person.get(LIST).content.decode()
+        assert person.post(ADD, GIVEN).status_code == 403
+        assert person.post(revoke).status_code == 403
+    key.refresh_from_db()
+    assert key.revoked_at is None

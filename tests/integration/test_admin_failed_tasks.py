@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from router.models import (
+    AttemptResult,
+    DeliveryState,
+    FailedTask,
+    FailedTaskState,
+    Reason,
+    Subscriber,
+)
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+from tests.integration.staff import a_person, a_viewer, an_operator, told
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+LIST = "/admin/router/failedtask/"
+SETTLE = "/admin/router/failedtask/settle/"
+NOTE = "the printer has paper again"
+
+
+@pytest.fixture
+def mail() -> Subscriber:
+    return a_subscriber("mail")
+
+
+def a_task(subscriber: Subscriber, **fields: object) -> FailedTask:
+    event = an_event(data={"note": "<script>alert(1)</script>"})
+    delivery = a_delivery(event, subscriber, "DEAD", attempts=8, failures=8)
+    delivery.attempt_log.create(
+        number=8,
+        result=AttemptResult.DEAD,
+        error="ValueError: no paper",
+        traceback="Traceback of the eighth",
+        ended_at=event.recorded_at,
+    )
+    return a_failed_task(delivery, **fields)
+
+
+def page_of(task: FailedTask) -> str:
+    return reverse("admin:router_failedtask_change", args=[task.pk])
+
+
+def settle(client: Client, *tasks: FailedTask, verb: str, note: str = NOTE) -> str:
+    ids = ",".join(str(task.pk) for task in tasks)
+    form = {"ids": ids, "verb": verb, "note": note}
+    answer = client.post(SETTLE, form, follow=True)
+    return f"{told(answer)} {answer.content.decode()}"
+
+
+def state_of(task: FailedTask) -> tuple[str, str]:
+    task.refresh_from_db()
+    task.delivery.refresh_from_db()
+    return task.state, task.delivery.state
+
+
+def test_the_page_shows_the_whole_evidence(mail: Subscriber) -> None:
+    task = a_task(mail, reason=Reason.REJECTED, traceback="Traceback of the last")
+
+    page = an_operator().get(page_of(task)).content.decode()
+
+    for shown in (
+        "no such warehouse",
+        "Rejected",
+        "Traceback of the last",
+        "Traceback of the eighth",
+        "&quot;specversion&quot;: &quot;1.0&quot;",
+    ):
+        assert shown in page
+    assert "<script>alert" not in page
+
+
+def test_a_retry_owes_the_delivery_again_and_keeps_who_and_why(
+    mail: Subscriber,
+) -> None:
+    task = a_task(mail)
+
+    page = settle(an_operator("olga"), task, verb="retry")
+
+    assert state_of(task) == (FailedTaskState.RETRIED, DeliveryState.PENDING)
+    assert (task.settled_by_name, task.settled_note) == ("olga", NOTE)
+    assert task.settled_at is not None
+    assert "1 failed task will be tried again" in page
+    assert NOTE in page
+
+
+def test_a_discard_cancels_the_delivery(mail: Subscriber) -> None:
+    task = a_task(mail)
+
+    settle(an_operator(), task, verb="discard")
+
+    assert state_of(task) == (FailedTaskState.DISCARDED, DeliveryState.CANCELLED)
+
+
+@pytest.mark.parametrize("note", ["", "   \n "])
+def test_without_a_reason_nothing_is_changed(mail: Subscriber, note: str) -> None:
+    task = a_task(mail)
+
+    page = settle(an_operator(), task, verb="retry", note=note)
+
+    assert "Say why" in page
+    assert state_of(task) == (FailedTaskState.OPEN, DeliveryState.DEAD)
+
+
+def test_a_verb_that_nobody_knows_changes_nothing(mail: Subscriber) -> None:
+    task = a_task(mail)
+    form = {"ids": str(task.pk), "verb": "explode", "note": NOTE}
+
+    answer = an_operator().post(SETTLE, form)
+
+    assert answer.status_code == 400
+    assert state_of(task)[0] == FailedTaskState.OPEN
+
+
+def test_acting_on_a_stale_page_says_so_and_changes_nothing(mail: Subscriber) -> None:
+    task = a_task(mail)
+    settle(an_operator("olga"), task, verb="retry")
+
+    page = settle(an_operator("otto"), task, verb="discard", note="too late")
+
+    assert f"Failed task {task.pk}: It was already retried by olga" in page
+    assert state_of(task) == (FailedTaskState.RETRIED, DeliveryState.PENDING)
+    assert (task.settled_by_name, task.settled_note) == ("olga", NOTE)
+
+
+def test_many_are_settled_after_a_page_that_asks(mail: Subscriber) -> None:
+    tasks = [a_task(mail) for _ in range(3)]
+    operator = an_operator()
+    chosen = {
+        "action": "retry_selected",
+        "_selected_action": [task.pk for task in tasks],
+    }
+
+    question = operator.post(LIST, chosen)
+
+    assert "Retry 3 failed tasks?" in question.content.decode()
+    assert state_of(tasks[0])[0] == FailedTaskState.OPEN
+    form = {name: question.context[name] for name in ("ids", "verb")}
+    answer = operator.post(SETTLE, {**form, "note": NOTE}, follow=True)
+    assert "3 failed tasks will be tried again" in told(answer)
+    assert {state_of(task)[0] for task in tasks} == {FailedTaskState.RETRIED}
+
+
+def test_of_many_the_stale_ones_are_told_one_by_one(mail: Subscriber) -> None:
+    stale, fresh = a_task(mail), a_task(mail)
+    operator = an_operator()
+    settle(operator, stale, verb="discard")
+
+    page = settle(operator, stale, fresh, verb="retry")
+
+    assert "1 failed task will be tried again" in page
+    assert f"Failed task {stale.pk}: It was already discarded" in page
+
+
+def test_what_is_no_number_is_not_settled(mail: Subscriber) -> None:
+    task = a_task(mail)
+    form = {"ids": f"x,,{task.pk},²", "verb": "retry", "note": NOTE}
+
+    answer = an_operator().post(SETTLE, form, follow=True)
+
+    assert "1 failed task will be tried again" in told(answer)
+
+
+def test_viewers_see_the_evidence_and_no_button(mail: Subscriber) -> None:
+    task = a_task(mail)
+    viewer = a_viewer()
+
+    page = viewer.get(page_of(task)).content.decode()
+    listed = viewer.get(LIST).content.decode()
+
+    assert "no such warehouse" in page
+    assert SETTLE not in page
+    assert "retry_selected" not in listed
+
+
+@pytest.mark.parametrize("address", [LIST, SETTLE])
+def test_viewers_are_refused_to_change_anything(mail: Subscriber, address: str) -> None:
+    task = a_task(mail)
+    form = {
+        "action": "retry_selected",
+        "_selected_action": task.pk,
+        "ids": task.pk,
+        "verb": "retry",
+        "note": NOTE,
+    }
+
+    answer = a_viewer().post(address, form)
+
+    assert answer.status_code == 403
+    assert state_of(task)[0] == FailedTaskState.OPEN
+
+
+def test_staff_without_a_role_see_nothing(mail: Subscriber) -> None:
+    task = a_task(mail)
+
+    assert a_person("nina").get(page_of(task)).status_code == 403
+    assert a_person("nora").get(LIST).status_code == 403
+
+
+def test_looking_at_an_address_settles_nothing(mail: Subscriber) -> None:
+    task = a_task(mail)
+    form: dict[str, str | int] = {"ids": task.pk, "verb": "retry", "note": NOTE}
+
+    assert an_operator().get(SETTLE, form).status_code == 405
+    assert state_of(task)[0] == FailedTaskState.OPEN
+
+
+def test_a_form_of_another_site_is_refused(mail: Subscriber) -> None:
+    task = a_task(mail)
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = an_operator().cookies
+
+    answer = strict.post(SETTLE, {"ids": task.pk, "verb": "retry", "note": NOTE})
+
+    assert answer.status_code == 403
+    assert state_of(task)[0] == FailedTaskState.OPEN
+
+
+def test_open_ones_stand_first_and_each_can_be_found(mail: Subscriber) -> None:
+    other = a_task(a_subscriber("stock"))
+    newest = a_task(mail)
+    operator = an_operator()
+    settle(operator, newest, verb="discard")
+
+    everything = operator.get(LIST).context["cl"].result_list
+    open_ones = operator.get(LIST, {"state": "open"}).context["cl"].result_list
+    of_mail = operator.get(LIST, {"subscriber": mail.pk}).context["cl"].result_list
+    by_event = operator.get(LIST, {"q": newest.event.event_id}).context["cl"]
+
+    assert list(everything) == [other, newest]
+    assert list(open_ones) == [other]
+    assert list(of_mail) == [newest]
+    assert list(by_event.result_list) == [newest]

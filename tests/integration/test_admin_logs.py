@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from router.models import AttemptResult, Delivery, EventRecord
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+from tests.integration.staff import a_viewer, an_operator
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+EVENTS, DELIVERIES = "/admin/router/eventrecord/", "/admin/router/delivery/"
+LISTS = [EVENTS, DELIVERIES, "/admin/router/failedtask/"]
+
+
+def shown(address: str, **query: str | int) -> list[int]:
+    cl = a_viewer(f"v{timezone.now().timestamp()}").get(address, query).context["cl"]
+    return [row.pk for row in cl.result_list]
+
+
+def test_links_lead_from_the_event_to_its_attempts() -> None:
+    event, mail = an_event(), a_subscriber("mail")
+    delivery = a_delivery(event, mail, "DEAD", attempts=1, failures=1)
+    task = a_failed_task(delivery)
+    delivery.attempt_log.create(
+        number=1,
+        result=AttemptResult.DEAD,
+        error="KeyError: 'sku'",
+        traceback="Traceback <b>bold</b>",
+        wait_seconds=0.25,
+        duration_ms=3.21,
+        ended_at=timezone.now(),
+    )
+    viewer = a_viewer()
+
+    of_event = viewer.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    delivery_page = reverse("admin:router_delivery_change", args=[delivery.pk])
+    of_delivery = viewer.get(delivery_page).content.decode()
+
+    assert delivery_page in of_event
+    for text in ("KeyError", "Traceback &lt;b&gt;", "3.2 ms", "0.2 s", "Dead"):
+        assert text in of_delivery
+    assert reverse("admin:router_failedtask_change", args=[task.pk]) in of_delivery
+
+
+def test_an_event_is_shown_as_it_is_sent_and_escaped() -> None:
+    event = an_event(data={"name": "<script>alert(1)</script>"})
+
+    page = a_viewer().get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+    assert "&quot;specversion&quot;: &quot;1.0&quot;" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+
+
+def test_a_time_is_relative_and_exact_on_hover() -> None:
+    moment = timezone.now() - timedelta(minutes=4)
+    event = an_event(recorded_at=moment)
+
+    page = a_viewer().get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+    assert f'title="{moment:%Y-%m-%d %H:%M:%S.%f} UTC">4 min ago<' in page
+
+
+@pytest.mark.parametrize("address", [EVENTS, DELIVERIES])
+def test_the_log_cannot_be_changed(address: str) -> None:
+    row = a_delivery(an_event(), a_subscriber("mail"))
+    pk = row.pk if address == DELIVERIES else row.event_id
+    operator = an_operator()
+
+    assert operator.get(f"{address}add/").status_code == 403
+    assert operator.post(f"{address}{pk}/change/", {"type": "x"}).status_code == 405
+    assert operator.post(f"{address}{pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize("address", LISTS)
+def test_no_list_counts_a_whole_table(address: str) -> None:
+    a_failed_task(a_delivery(an_event(), a_subscriber("mail"), "DEAD"))
+    viewer = a_viewer()
+
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(address)
+
+    log = r'COUNT\(.*FROM "router_(eventrecord|delivery|failedtask)"'
+    counts = [one["sql"] for one in queries if re.search(log, one["sql"])]
+    assert counts
+    for sql in counts:
+        assert "LIMIT" in sql
+
+
+@pytest.mark.parametrize("address", LISTS)
+def test_more_rows_cost_no_more_statements(address: str) -> None:
+    mail, viewer = a_subscriber("mail"), a_viewer()
+
+    def statements() -> int:
+        a_failed_task(a_delivery(an_event(), mail, "DEAD"))
+        with CaptureQueriesContext(connection) as queries:
+            viewer.get(address)
+        return len(queries)
+
+    before = statements()
+    for _ in range(9):
+        a_failed_task(a_delivery(an_event(), mail, "DEAD"))
+
+    assert statements() == before
+
+
+def test_an_event_page_costs_the_same_for_many_deliveries() -> None:
+    event, viewer = an_event(), a_viewer()
+
+    def statements(number: int) -> int:
+        a_delivery(event, a_subscriber(f"subscriber_{number}"))
+        with CaptureQueriesContext(connection) as queries:
+            viewer.get(f"{EVENTS}{event.pk}/change/")
+        return len(queries)
+
+    assert statements(1) == statements(2) == statements(3)
+
+
+def test_events_are_found_by_number_id_or_subject_exactly() -> None:
+    wanted = an_event(event_id="evt-1", subject="order-9", source="/shop")
+    other = an_event(event_id="evt-11", subject="order-99", source="/fulfilment")
+
+    assert shown(EVENTS, q=f"#{wanted.pk}") == [wanted.pk]
+    assert shown(EVENTS, q="evt-1") == [wanted.pk]
+    assert shown(EVENTS, q="order-99") == [other.pk]
+    assert shown(EVENTS, q="order") == []
+    assert shown(EVENTS, q="9" * 30) == []
+
+
+def test_events_are_filtered_by_type_and_routing() -> None:
+    sold = an_event(type="purchase.completed")
+    sent = an_event(type="shipment.dispatched", is_routed=False)
+
+    assert shown(EVENTS) == [sent.pk, sold.pk]
+    assert shown(EVENTS, type="purchase.completed") == [sold.pk]
+    assert shown(EVENTS, unrouted=1) == [sent.pk]
+
+
+def test_deliveries_are_found_by_state_subscriber_and_event() -> None:
+    mail, stock = a_subscriber("mail"), a_subscriber("stock")
+    event = an_event(subject="order-7")
+    waiting = a_delivery(event, mail)
+    working = a_delivery(event, stock, "LEASED")
+    retrying = a_delivery(an_event(), mail, failures=1)
+    done = a_delivery(an_event(), mail, "ACKNOWLEDGED")
+
+    assert shown(DELIVERIES, state="waiting") == [retrying.pk, waiting.pk]
+    assert shown(DELIVERIES, state="retrying") == [retrying.pk]
+    assert shown(DELIVERIES, state="open") == [retrying.pk, working.pk, waiting.pk]
+    assert shown(DELIVERIES, open_at=stock.pk) == [working.pk]
+    assert shown(DELIVERIES, q="order-7") == [working.pk, waiting.pk]
+    assert done.pk in shown(DELIVERIES)
+
+
+def test_a_list_does_not_read_the_payloads() -> None:
+    a_delivery(an_event(), a_subscriber("mail"))
+    viewer = a_viewer()
+
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(EVENTS)
+        viewer.get(DELIVERIES)
+
+    assert not [one for one in queries if '"router_eventrecord"."data"' in one["sql"]]
+
+
+def test_empty_lists_say_what_will_appear_and_how() -> None:
+    viewer = a_viewer()
+
+    assert not EventRecord.objects.exists()
+    assert not Delivery.objects.exists()
+    for address in (*LISTS, "/admin/router/subscriber/"):
+        assert "appear" in viewer.get(address).content.decode()
+
+
+@pytest.mark.parametrize("address", [EVENTS, DELIVERIES])
+def test_what_is_not_there_is_not_found(address: str) -> None:
+    assert a_viewer().get(f"{address}999/change/").status_code == 404

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from router.models import EventRecord, Subscriber, SubscriberState
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+from tests.integration.staff import a_viewer, an_operator, told
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+LIST = "/admin/router/subscriber/"
+
+
+@pytest.fixture
+def mail() -> Subscriber:
+    return a_subscriber("mail", events=["purchase.*"])
+
+
+def page_of(subscriber: Subscriber) -> str:
+    return reverse("admin:router_subscriber_change", args=[subscriber.pk])
+
+
+def button(subscriber: Subscriber, name: str) -> str:
+    return reverse(f"admin:router_subscriber_{name}", args=[subscriber.pk])
+
+
+def fresh(subscriber: Subscriber) -> Subscriber:
+    return Subscriber.objects.get(pk=subscriber.pk)
+
+
+def test_the_list_tells_how_each_is_doing(mail: Subscriber) -> None:
+    hours_ago = timezone.now() - timedelta(hours=3, minutes=5)
+    a_delivery(an_event(), mail, created_at=hours_ago)
+    a_delivery(an_event(), mail, failures=2)
+    a_delivery(an_event(), mail, "LEASED")
+    a_failed_task(a_delivery(an_event(), mail, "DEAD"))
+
+    page = a_viewer().get(LIST).content.decode()
+
+    assert "2 waiting (1 retrying), 1 working" in page
+    assert "3 h ago" in page
+    assert '<b class="fan-text-attention">1</b>' in page
+
+
+def test_more_subscribers_cost_no_more_statements(mail: Subscriber) -> None:
+    viewer = a_viewer()
+
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            viewer.get(LIST)
+        return len(queries)
+
+    before = statements()
+    for number in range(5):
+        a_delivery(an_event(), a_subscriber(f"more_{number}"))
+
+    assert statements() == before
+
+
+def test_the_deleted_are_not_shown(mail: Subscriber) -> None:
+    gone = a_subscriber("gone", deleted_at=timezone.now())
+    operator = an_operator()
+
+    assert "Gone" not in operator.get(LIST).content.decode()
+    assert operator.get(page_of(gone)).status_code == 404
+    assert operator.post(button(gone, "resume")).status_code == 404
+
+
+def test_pausing_asks_why_and_holds(mail: Subscriber) -> None:
+    operator = an_operator("olga")
+
+    unasked = operator.post(button(mail, "pause"), {"reason": "  "})
+    assert "Say why" in unasked.content.decode()
+    assert fresh(mail).state == SubscriberState.ACTIVE
+
+    answer = operator.post(button(mail, "pause"), {"reason": "moves"}, follow=True)
+
+    assert "is paused" in told(answer)
+    assert fresh(mail).state == SubscriberState.PAUSED
+    assert "moves" in answer.content.decode()
+    entry = LogEntry.objects.get()
+    assert (entry.user.get_username(), entry.object_id) == ("olga", str(mail.pk))
+
+
+def test_pausing_twice_says_so_and_changes_nothing(mail: Subscriber) -> None:
+    operator = an_operator()
+    operator.post(button(mail, "pause"), {"reason": "first"})
+
+    answer = operator.post(button(mail, "pause"), {"reason": "second"}, follow=True)
+
+    assert "already paused" in told(answer)
+    assert "first" in fresh(mail).state_reason
+
+
+def test_resuming_lets_go_and_says_when_there_was_nothing(mail: Subscriber) -> None:
+    operator = an_operator()
+    operator.post(button(mail, "pause"), {"reason": "moves"})
+
+    first = operator.post(button(mail, "resume"), follow=True)
+    second = operator.post(button(mail, "resume"), follow=True)
+
+    assert "is resumed" in told(first)
+    assert "already active" in told(second)
+    assert fresh(mail).state == SubscriberState.ACTIVE
+
+
+def test_a_test_event_is_owed_to_this_subscriber_alone(mail: Subscriber) -> None:
+    answer = an_operator().post(button(mail, "test"), follow=True)
+
+    event = EventRecord.objects.get()
+    assert event.only_for == mail
+    assert f"Test event #{event.number}" in told(answer)
+    assert answer.redirect_chain[-1][0].endswith(f"/eventrecord/{event.number}/change/")
+
+
+def test_the_schedule_is_saved_and_empty_means_the_declared_one(
+    mail: Subscriber,
+) -> None:
+    operator = an_operator()
+    given = {
+        "retry_first_seconds": 5,
+        "retry_maximum_seconds": 60,
+        "max_failures": 3,
+    }
+
+    answer = operator.post(button(mail, "schedule"), given, follow=True)
+    page = " ".join(answer.content.decode().split())
+    assert "from 5 s to 1 min; gives up after 3 failures" in page
+
+    operator.post(button(mail, "schedule"), dict.fromkeys(given, ""))
+    left = fresh(mail)
+    assert {getattr(left, name) for name in given} == {None}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"retry_first_seconds": 0},
+        {"retry_first_seconds": "soon"},
+        {"max_failures": 101},
+        {"retry_maximum_seconds": 86_401},
+        # longer than the declaration's longest wait of 600 s
+        {"retry_first_seconds": 601},
+    ],
+)
+def test_a_schedule_that_cannot_be_is_told_and_not_saved(
+    mail: Subscriber, given: dict[str, Any]
+) -> None:
+    answer = an_operator().post(button(mail, "schedule"), given)
+
+    assert "errorlist" in answer.content.decode()
+    assert fresh(mail).retry_first_seconds is None
+    assert fresh(mail).max_failures is None
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule"])
+def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> None:
+    viewer = a_viewer()
+    page = viewer.get(page_of(mail)).content.decode()
+
+    assert "purchase.*" in page
+    assert button(mail, name) not in page
+    assert viewer.post(button(mail, name), {"reason": "why"}).status_code == 403
+    assert fresh(mail).state == SubscriberState.ACTIVE
+    assert not EventRecord.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule"])
+def test_looking_at_a_button_changes_nothing(mail: Subscriber, name: str) -> None:
+    assert an_operator().get(button(mail, name)).status_code == 405
+
+
+def test_nobody_adds_or_deletes_here(mail: Subscriber) -> None:
+    operator = an_operator()
+
+    assert operator.get(f"{LIST}add/").status_code == 403
+    assert operator.post(f"{LIST}{mail.pk}/delete/").status_code == 403
+    assert operator.post(page_of(mail), {"title": "Other"}).status_code == 405

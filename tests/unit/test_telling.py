@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from router import telling
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.2, "just now"),
+        (59.9, "59 s ago"),
+        (60, "1 min ago"),
+        (3_700, "1 h ago"),
+        (200_000, "2 d ago"),
+        (-12, "in 12 s"),
+    ],
+)
+def test_a_moment_is_told_relative_to_now(seconds: float, told: str) -> None:
+    assert telling.relative(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (None, "–"),
+        (0.84, "0.8 s"),
+        (5, "5 s"),
+        (250, "4 min 10 s"),
+        (3_600, "1 h"),
+        (86_400 + 59, "1 d"),  # no hours between: minutes would mislead
+    ],
+)
+def test_a_wait_is_told_in_its_largest_units(seconds: float | None, told: str) -> None:
+    assert telling.seconds(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(None, "–"), (3.21, "3.2 ms"), (1250.4, "1,250 ms")]
+)
+def test_a_run_is_told_in_milliseconds(value: float | None, told: str) -> None:
+    assert telling.milliseconds(value) == told
+
+
+def test_the_first_line_that_says_something_is_shown() -> None:
+    assert telling.first_line("\n \nno paper\nmore") == "no paper"
+    assert telling.first_line("") == ""
