@@ -1,0 +1,101 @@
+"""Each dangerous setting is a system check with an id and a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.core.checks import CheckMessage
+from django.db import connection
+
+from router.checks import check_celery, check_database, check_settings
+from router.public import subscriber
+from router.registry import isolated
+
+
+def ids(messages: list[CheckMessage]) -> set[str]:
+    assert all(message.hint for message in messages)
+    return {str(message.id) for message in messages}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "identity"),
+    [
+        ({"LEESE_SECONDS": 90}, "router.E001"),
+        ({"LEASE_SECONDS": "long"}, "router.E001"),
+        ({"SCHEMAS": {"a.b": [Path("nowhere.json")]}}, "router.E001"),
+        # Another worker would start while the first still runs.
+        ({"LEASE_SECONDS": 60}, "router.E002"),
+        # The broker would hand a message out again while its lease holds.
+        ({"LEASE_SECONDS": 3600}, "router.E003"),
+        ({"RETRY_FIRST_SECONDS": 601}, "router.E004"),
+    ],
+)
+def test_a_wrong_setting_of_the_router_is_found(
+    settings: Any, wrong: dict[str, Any], identity: str
+) -> None:
+    settings.ROUTER = wrong
+
+    assert ids(check_settings()) == {identity}
+
+
+def test_a_handler_that_may_outlast_its_lease_is_found(settings: Any) -> None:
+    settings.ROUTER = {}
+    with isolated():
+        subscriber("slow", events=["a.b"], time_limit_seconds=90)(lambda event: None)
+
+        assert ids(check_settings()) == {"router.E002"}
+
+
+def test_the_settings_as_they_are_have_no_faults() -> None:
+    assert [*check_settings(), *check_celery(), *check_database()] == []
+
+
+@pytest.fixture
+def changed_celery() -> Iterator[dict[str, Any]]:
+    changes: dict[str, Any] = {}
+    before = {name: current_app.conf[name] for name in WRONG_CELERY}
+    yield changes
+    for name, value in before.items():
+        current_app.conf[name] = value
+
+
+WRONG_CELERY: dict[str, tuple[Any, str]] = {
+    "task_acks_late": (False, "router.E010"),
+    "task_reject_on_worker_lost": (False, "router.E011"),
+    "task_ignore_result": (False, "router.E012"),
+    "task_create_missing_queues": (True, "router.E013"),
+    "task_always_eager": (True, "router.E014"),
+    "worker_prefetch_multiplier": (4, "router.W015"),
+    "task_queues": ([], "router.E016"),
+}
+
+
+@pytest.mark.usefixtures("changed_celery")
+@pytest.mark.parametrize("name", WRONG_CELERY)
+def test_a_celery_that_would_lose_work_is_found(name: str) -> None:
+    value, identity = WRONG_CELERY[name]
+    current_app.conf[name] = value
+
+    assert ids(check_celery()) == {identity}
+
+
+def test_reconnecting_for_every_task_is_found(settings: Any) -> None:
+    settings.CELERY_DB_REUSE_MAX = None
+
+    assert ids(check_celery()) == {"router.W017"}
+
+
+def test_a_database_without_the_needed_options_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
+    expected = {
+        "sqlite": {"router.E020", "router.E021"},
+        "postgresql": {"router.W022"},
+    }
+
+    assert ids(check_database()) == expected[connection.vendor]
