@@ -16,7 +16,7 @@ from config.demo_login import LOGINS, PASSWORD
 PAGES = {
     "Store": "shop:catalogue",
     "Admin": "admin:index",
-    "Mail": "receipts:mail",
+    "Mail": "receipts:mails",
     "Sales": "order_history:sales",
 }
 
