@@ -73,17 +73,12 @@ def publish_arguments(body: Any) -> dict[str, Any]:
     if problems:
         told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
         raise InvalidEvent(f"This is not an event: {told}.", problems=problems)
+    extensions = {name: attributes[name] for name in {*attributes} - NOT_EXTENSIONS}
     return {
-        "type": attributes["type"],
-        "source": attributes["source"],
-        "id": attributes["id"],
-        "time": attributes.get("time"),
+        **{name: attributes[name] for name in ("type", "source", "id")},
         **{name: attributes.get(name, "") for name in OWN_ARGUMENTS},
-        "extensions": {
-            name: value
-            for name, value in attributes.items()
-            if name not in NOT_EXTENSIONS
-        },
+        "time": attributes.get("time"),
+        "extensions": extensions,
         "data": data,
     }
 
