@@ -24,3 +24,8 @@ class CappedPaginator(RowsPaginator):
     def count(self) -> int:
         rows = cast("QuerySet[Any]", self.object_list)
         return rows[:MOST_ROWS].count()
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there may be more rows than are counted and paged."""
+        return self.count >= MOST_ROWS

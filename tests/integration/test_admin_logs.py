@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from router.admin import pagination
 from router.models import AttemptResult, Delivery, EventRecord
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer, an_operator
@@ -92,6 +93,16 @@ def test_no_list_counts_a_whole_table(address: str) -> None:
     assert counts
     for sql in counts:
         assert "LIMIT" in sql
+
+
+def test_a_list_that_is_cut_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagination, "MOST_ROWS", 2)
+    for _ in range(3):
+        an_event()
+
+    page = a_viewer().get(EVENTS).content.decode()
+
+    assert "the newest 2 events" in page
 
 
 @pytest.mark.parametrize("address", LISTS)
