@@ -11,7 +11,7 @@ from django.conf import settings
 
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
-from tests.servers.stack import Stack, running
+from tests.servers.stack import Stack
 from tests.servers.valkey import Valkey, valkey
 
 CONTRACT = Path(__file__).parent / "contract"
@@ -89,7 +89,7 @@ def postgresql_url() -> str:
     return url
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database for a stack of its own: "" is SQLite."""
     if request.param == "sqlite":
@@ -116,16 +116,6 @@ def start_stack(tmp_path: Path) -> Iterator[StartStack]:
             return stack
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def stack(
-    tmp_path_factory: pytest.TempPathFactory, database_url: str
-) -> Iterator[Stack]:
-    """One that all tests share, on SQLite and on PostgreSQL."""
-    folder = tmp_path_factory.mktemp("stack")
-    with running(folder, DATABASE_URL=database_url, ROUTER=QUICK) as started:
-        yield started
 
 
 # A fault shows within seconds; the order of the time limits is kept.

@@ -17,7 +17,7 @@ from config.env import BASE_DIR
 
 OURS = ("config", "router", "shop", "subscribers")
 MOST_LINES = 250
-LONGEST_BODY = 25
+LONGEST_BODY = 30
 PINNED = re.compile(r"[A-Za-z0-9_.\[\]-]+==[^ ;]+( ;.*|;.*)?")
 
 

@@ -1,0 +1,91 @@
+"""A purchase by plain HTTP reaches all six, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+from http.client import HTTPException
+
+import pytest
+
+from tests.acceptance.asking import deliveries
+from tests.acceptance.customer import Customer
+from tests.acceptance.purchases import SIX
+from tests.conftest import QUICK, StartStack
+from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("purchase")]
+
+ALL_DONE = dict.fromkeys(SIX, "ACKNOWLEDGED")
+ORDERS = """
+import json
+from shop.models import Order
+print(json.dumps([str(order.public_id) for order in Order.objects.all()]))
+"""
+DELIVERED = """
+from router.models import Delivery
+purchases = Delivery.objects.filter(event__type="purchase.completed")
+print(purchases.filter(state="ACKNOWLEDGED").count())
+"""
+SOLD = """
+from subscribers.inventory.models import StockMovement
+print(-sum(row.quantity for row in StockMovement.objects.filter(reason="sold")))
+"""
+
+
+def ask(stack: Stack, code: str) -> str:
+    return stack.manage("shell", "-v0", "-c", code).splitlines()[-1]
+
+
+def mails(stack: Stack, order: str) -> int:
+    files = (stack.var_dir / "mail").iterdir()
+    return sum(order in file.read_text() for file in files)
+
+
+def test_a_purchase_without_javascript_reaches_all_six(
+    start_stack: StartStack, database_url: str
+) -> None:
+    stack = start_stack(DATABASE_URL=database_url)
+    customer = Customer(stack.url)
+
+    order = customer.buy()
+
+    wait_until(lambda: customer.sees_all_done(order))
+    assert deliveries(stack, subject=order) == ALL_DONE
+    assert mails(stack, order) == 1
+    assert ask(stack, SOLD) == "1"
+
+
+def test_a_stop_with_purchases_in_flight_loses_nothing(
+    start_stack: StartStack, database_url: str
+) -> None:
+    stack = start_stack(DATABASE_URL=database_url, ROUTER=QUICK)
+    confirmed: list[str] = []
+
+    def buy_until_closed() -> None:
+        customer = Customer(stack.url)
+        try:
+            while True:
+                confirmed.append(customer.buy())
+        except (urllib.error.URLError, HTTPException, OSError):
+            return
+
+    customers = [threading.Thread(target=buy_until_closed) for _ in range(3)]
+    for customer in customers:
+        customer.start()
+    wait_until(lambda: len(confirmed) > 5, seconds=60)
+    assert stack.stop() == 0, stack.log_text()
+    for customer in customers:
+        customer.join()
+
+    orders = json.loads(ask(stack, ORDERS))
+    assert set(confirmed) <= set(orders)
+    stack.start()
+    stack.wait_ready()
+    visitor = Customer(stack.url)
+    for order in orders:
+        wait_until(lambda order=order: visitor.sees_all_done(order), seconds=60)
+    assert ask(stack, DELIVERED) == str(len(SIX) * len(orders))
+    assert ask(stack, SOLD) == str(len(orders))
