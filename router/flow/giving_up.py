@@ -9,7 +9,7 @@ from django.db import transaction
 from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
 from router.flow.publishing import publish
-from router.models import Clock, Delivery, DeliveryState, FailedTask, Reason
+from router.models import UNLEASED, Clock, Delivery, DeliveryState, FailedTask, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,7 @@ def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> Failed
         vanished=delivery.vanished,
         failing_since=delivery.failing_since,
         is_manual=False,
-        dispatch_count=0,
-        lease_token=None,
-        leased_until=None,
-        dispatched_until=None,
+        **UNLEASED,
     )
     failed = FailedTask.objects.create(
         delivery=delivery,

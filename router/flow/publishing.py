@@ -24,6 +24,19 @@ from router.contract.event import Event, canonical
 from router.flow import causation, schemas
 from router.models import EventRecord
 
+#: Attributes of the envelope that are columns of the log, by the same names.
+COPIED = (
+    "source",
+    "type",
+    "subject",
+    "time",
+    "dataschema",
+    "partitionkey",
+    "traceparent",
+    "extensions",
+    "data",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
@@ -85,34 +98,27 @@ def _record(event: Event, *, depth: int, only_for: int | None) -> Published:
             "Publish a reference to the large part instead."
         )
     digest = _digest(event, body)
-    number = _insert(event, digest=digest, size=size, depth=depth, only_for=only_for)
+    number = _insert(
+        {
+            "event_id": event.id,
+            **{name: getattr(event, name) for name in COPIED},
+            "digest": digest,
+            "size_bytes": size,
+            "causation_depth": depth,
+            "only_for": only_for,
+        }
+    )
     if number is not None:
         return Published(number=number, event=event, is_new=True)
     return _existing(event, digest)
 
 
-def _insert(
-    event: Event, *, digest: str, size: int, depth: int, only_for: int | None
-) -> int | None:
+def _insert(values: dict[str, Any]) -> int | None:
     """The new row's number, or None when `(source, id)` is there already.
 
     Raw SQL: one statement that neither aborts the caller's transaction on a double
     nor needs a savepoint, which the ORM can't say.
     """
-    values = {
-        "event_id": event.id,
-        **{
-            name: getattr(event, name)
-            for name in (
-                "source", "type", "subject", "time", "dataschema", "partitionkey",
-                "traceparent", "extensions", "data",
-            )
-        },
-        "digest": digest,
-        "size_bytes": size,
-        "causation_depth": depth,
-        "only_for": only_for,
-    }  # fmt: skip
     fields: list[Any] = [EventRecord._meta.get_field(name) for name in values]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from router.contract.errors import NotOpen
 from router.models import (
+    UNLEASED,
     Clock,
     Delivery,
     DeliveryState,
@@ -89,8 +90,7 @@ def _settle(
         failures=0,
         vanished=0,
         failing_since=None,
-        dispatched_until=None,
-        dispatch_count=0,
+        **UNLEASED,
         is_manual=delivery_state == DeliveryState.PENDING,
     )
     if moved != 1:

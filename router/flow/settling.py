@@ -23,6 +23,7 @@ from router.contract.retry import RetrySchedule
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
 from router.models import (
+    UNLEASED,
     Attempt,
     AttemptResult,
     Clock,
@@ -30,7 +31,6 @@ from router.models import (
     DeliveryState,
     Reason,
     Subscriber,
-    Trigger,
 )
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,6 @@ SHORTEST_WAIT_SECONDS = 0.5
 LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
 # How much the last chunk weighs in the moving mean of the run time.
 WEIGHT = 0.2
-NO_LEASE = {"lease_token": None, "leased_until": None, "dispatched_until": None}
 
 
 def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
@@ -54,13 +53,16 @@ def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
         acknowledged_at=Clock(),
         vanished=0,
         is_manual=False,
-        dispatch_count=0,
-        **NO_LEASE,
+        **UNLEASED,
     )
     if rows != len(claim.deliveries):
         raise LeaseLost
     Attempt.objects.bulk_create(
-        _attempt(delivery, AttemptResult.ACKNOWLEDGED, run_ms.get(delivery.pk))
+        Attempt.of(
+            delivery,
+            AttemptResult.ACKNOWLEDGED,
+            duration_ms=run_ms.get(delivery.pk),
+        )
         for delivery in claim.deliveries
     )
     mean = sum(run_ms.values()) / max(1, len(run_ms))
@@ -114,8 +116,7 @@ def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:
         due_at=Clock() + timedelta(seconds=wait_seconds),
         attempts=F("attempts") - 1,
         vanished=0,
-        dispatch_count=0,
-        **NO_LEASE,
+        **UNLEASED,
     )
 
 
@@ -126,8 +127,7 @@ def put_off(claim: Claim) -> None:
         due_at=Clock()
         + timedelta(seconds=random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)),  # noqa: S311 - jitter
         vanished=0,
-        dispatch_count=0,
-        **NO_LEASE,
+        **UNLEASED,
     )
 
 
@@ -166,14 +166,16 @@ def _wait(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
         failing_since=delivery.failing_since,
         vanished=0,
         is_manual=False,
-        dispatch_count=0,
-        **NO_LEASE,
+        **UNLEASED,
     )
-    attempt = _attempt(delivery, AttemptResult.RETRY, run_ms)
-    attempt.error = outcome.evidence.error
-    attempt.traceback = outcome.evidence.traceback
-    attempt.wait_seconds = seconds
-    attempt.save()
+    Attempt.of(
+        delivery,
+        AttemptResult.RETRY,
+        error=outcome.evidence.error,
+        traceback=outcome.evidence.traceback,
+        wait_seconds=seconds,
+        duration_ms=run_ms,
+    ).save()
 
 
 def _wait_seconds(delivery: Delivery, outcome: Retry) -> float:
@@ -191,26 +193,16 @@ def _wait_seconds(delivery: Delivery, outcome: Retry) -> float:
 
 
 def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
-    attempt = _attempt(delivery, AttemptResult.DEAD, run_ms)
-    attempt.error = outcome.evidence.error
-    attempt.traceback = outcome.evidence.traceback
-    attempt.save()
+    Attempt.of(
+        delivery,
+        AttemptResult.DEAD,
+        error=outcome.evidence.error,
+        traceback=outcome.evidence.traceback,
+        duration_ms=run_ms,
+    ).save()
     is_rejected = isinstance(outcome, Dead)
     give_up(
         delivery,
         reason=Reason.REJECTED if is_rejected else Reason.EXHAUSTED,
         evidence=outcome.evidence,
-    )
-
-
-def _attempt(
-    delivery: Delivery, result: AttemptResult, run_ms: float | None
-) -> Attempt:
-    return Attempt(
-        delivery=delivery,
-        number=delivery.attempts,
-        trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
-        result=result,
-        duration_ms=run_ms,
-        ended_at=Clock(),
     )

@@ -15,6 +15,7 @@ from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.flow.giving_up import give_up
 from router.models import (
+    UNLEASED,
     Attempt,
     AttemptResult,
     Clock,
@@ -22,7 +23,6 @@ from router.models import (
     DeliveryState,
     Reason,
     Subscriber,
-    Trigger,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,16 +53,9 @@ def sweep() -> int:
 
 
 def _note(expired: Sequence[Delivery]) -> None:
+    told = "The lease ran out: the worker died, hung or was cut off."
     Attempt.objects.bulk_create(
-        Attempt(
-            delivery=delivery,
-            number=delivery.attempts,
-            trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
-            result=AttemptResult.VANISHED,
-            error="The lease ran out: the worker died, hung or was cut off.",
-            ended_at=Clock(),
-        )
-        for delivery in expired
+        Attempt.of(delivery, AttemptResult.VANISHED, error=told) for delivery in expired
     )
 
 
@@ -72,10 +65,7 @@ def _give_back(ids: Sequence[int]) -> None:
         state=DeliveryState.PENDING,
         due_at=Clock(),
         vanished=F("vanished") + 1,
-        dispatch_count=0,
-        lease_token=None,
-        leased_until=None,
-        dispatched_until=None,
+        **UNLEASED,
     )
 
 

@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ("last_used_at", models.DateTimeField(editable=False, null=True)),
                 ("revoked_at", models.DateTimeField(blank=True, null=True)),
             ],
+            options={"verbose_name": "API key"},
         ),
         migrations.CreateModel(
             name="Delivery",

@@ -1,13 +1,14 @@
 from router.models.api_key import ApiKey, Scope
 from router.models.attempt import Attempt, AttemptResult, Trigger
 from router.models.clock import Clock
-from router.models.delivery import Delivery, DeliveryState, Origin
+from router.models.delivery import UNLEASED, Delivery, DeliveryState, Origin
 from router.models.event import EventRecord, LogHead
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
 from router.models.subscriber import Subscriber, SubscriberState, Transport
 
 __all__ = [
+    "UNLEASED",
     "ApiKey",
     "Attempt",
     "AttemptResult",

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
+from router.models.clock import Clock
 from router.models.delivery import Delivery
 
 
@@ -38,3 +41,15 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of delivery {self.delivery_id}"
+
+    @classmethod
+    def of(cls, delivery: Delivery, result: AttemptResult, **evidence: Any) -> Attempt:
+        """The attempt that this delivery is at, ended now with this result."""
+        return cls(
+            delivery=delivery,
+            number=delivery.attempts,
+            trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
+            result=result,
+            ended_at=Clock(),
+            **evidence,
+        )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
@@ -14,6 +16,15 @@ class DeliveryState(models.TextChoices):
     ACKNOWLEDGED = "ACKNOWLEDGED"
     DEAD = "DEAD"
     CANCELLED = "CANCELLED"
+
+
+#: A delivery that no worker has a right to, and that is not on its way to one.
+UNLEASED: dict[str, Any] = {
+    "lease_token": None,
+    "leased_until": None,
+    "dispatched_until": None,
+    "dispatch_count": 0,
+}
 
 
 class Origin(models.TextChoices):
