@@ -23,4 +23,10 @@ WORKER_GRACE_SECONDS = 30.0
 BROKER_GRACE_SECONDS = 5.0
 
 #: A program that gives no sign of life for this long is killed and started again.
-SILENCE_SECONDS = 30.0
+#: Heartbeats: shorter than SQLite's patience with a lock, so that buyers only wait.
+SILENCE_SECONDS = 15.0
+#: The web process may have all its threads wait for that lock.
+WEB_SILENCE_SECONDS = 30.0
+#: So often signs of life are looked for; after a longer gap nobody is judged.
+BEAT_LOOK_SECONDS = 2.0
+LOOK_GAP_SECONDS = 10.0

@@ -66,6 +66,10 @@ class Process:
         ).start()
 
     @property
+    def pid(self) -> int | None:
+        return None if self._popen is None else self._popen.pid
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs; below zero the signal that ended it."""
         return None if self._popen is None else self._popen.poll()

@@ -14,6 +14,7 @@ from config.supervisor.preparation import prepare
 from config.supervisor.process import Program
 from config.supervisor.programs import programs
 from config.supervisor.readiness import Site
+from config.supervisor.silence import Silence
 from config.supervisor.stopping import StopRequest, pause
 from config.supervisor.summary import print_summary
 from config.supervisor.supervisor import Supervisor
@@ -96,9 +97,16 @@ class Run:
         )
 
     def _watch(self) -> None:
+        silence = Silence(self._site, self._supervisor.processes)
+        silence.listen()
         while not self._stop.is_asked:
+            for process in silence.silent():
+                name = process.program.name
+                self._output.line("up", f"{name} gives no sign of life; it is killed")
+                self._supervisor.kill(name)
             self._supervisor.look()
             pause(limits.LOOK_SECONDS)
+        silence.end()
 
     def _wait(
         self,

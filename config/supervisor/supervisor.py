@@ -23,18 +23,18 @@ class Supervisor:
         self._output = output
         self._stop = stop
         self._will = Will()
-        self._processes: list[Process] = []
+        self.processes: list[Process] = []
         self._deaths: dict[str, deque[float]] = defaultdict(deque)
         self._restart_at: dict[str, float] = {}
 
     def start(self, program: Program) -> None:
         process = Process(program, self._output, self._will)
-        self._processes.append(process)
+        self.processes.append(process)
         process.start()
 
     def look(self) -> None:
         """Start again what died, in its time. Raises `TooManyDeaths`."""
-        for process in self._processes:
+        for process in self.processes:
             name = process.program.name
             if name in self._restart_at:
                 self._restart_when_due(process)
@@ -43,13 +43,13 @@ class Supervisor:
 
     def kill(self, name: str) -> None:
         """End a program and all it started at once; `look` would start it again."""
-        for process in self._processes:
+        for process in self.processes:
             if process.program.name == name:
                 process.bury()
 
     def stop_all(self) -> None:
         """Stop producers first, the broker last; leave nothing running."""
-        by_role = sorted(self._processes, key=lambda process: process.program.role)
+        by_role = sorted(self.processes, key=lambda process: process.program.role)
         for _, together in groupby(by_role, key=lambda process: process.program.role):
             self._stop_together(list(together))
         self._will.close()

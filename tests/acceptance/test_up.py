@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from config.supervisor import limits
+from config.supervisor.readiness import Site
+from tests.acceptance.customer import Customer
 from tests.servers.server import Server
 from tests.servers.stack import PROGRAMS, Stack, running
 from tests.servers.valkey import valkey
@@ -193,3 +195,16 @@ def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
             assert f"listens on {place}" in refusal(start_stack(is_ready=False))
         finally:
             server.stop()
+
+
+@pytest.mark.timeout(180)
+def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> None:
+    stack = start_stack()
+    silenced = [stack.kill(name, signal.SIGSTOP) for name in ("dispatcher", "web")]
+    for name in ("dispatcher", "web"):
+        stack.wait_for_log(f"{name} gives no sign of life", seconds=90)
+    assert all(map(has_ended, silenced))
+    wait_until(Site("127.0.0.1", stack.port).is_ready, seconds=60)
+    order = Customer(stack.url).buy()
+    wait_until(lambda: Customer(stack.url).sees_all_done(order), seconds=30)
+    assert stack.stop() == 0
