@@ -15,6 +15,8 @@ from tests.servers.unavailable import Unavailable
 from tests.servers.valkey import valkey
 
 NO_TESTS = 5
+#: Half of the time is spent waiting for real processes. `-n0` turns it off again.
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
@@ -67,7 +69,7 @@ def _two_passes(
     postgresql_url = environment.get("TEST_POSTGRESQL_URL", "")
     print(f"All tests on {'PostgreSQL' if postgresql_url else 'SQLite'}", flush=True)
     second = _pytest(
-        arguments,
+        [*SIDE_BY_SIDE, *arguments],
         {
             **environment,
             "DATABASE_URL": postgresql_url,

@@ -18,8 +18,6 @@ from config.env import BASE_DIR
 from tests.servers.stack import READY
 from tests.servers.waiting import free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("up")
-
 # Python's own terminal in a process of its own: what comes in is typed there.
 IN_A_TERMINAL = (
     "import os, pty, sys;"

@@ -16,7 +16,7 @@ from tests.conftest import QUICK, StartStack
 from tests.servers.stack import Stack
 from tests.servers.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("purchase")]
+pytestmark = pytest.mark.timeout(240)
 
 ALL_DONE = dict.fromkeys(SIX, "ACKNOWLEDGED")
 ORDERS = """

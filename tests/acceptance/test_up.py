@@ -19,7 +19,6 @@ from tests.servers.stack import PROGRAMS, Stack, running
 from tests.servers.valkey import valkey
 from tests.servers.waiting import free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("up")
 StartStack = Callable[..., Stack]
 
 
@@ -200,10 +199,14 @@ def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
 @pytest.mark.timeout(180)
 def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> None:
     stack = start_stack()
-    silenced = [stack.kill(name, signal.SIGSTOP) for name in ("dispatcher", "web")]
+    web = stack.find("web")
+    assert web is not None
+    serving = web.children()[0]
+    serving.suspend()
+    silenced = [serving, stack.kill("dispatcher", signal.SIGSTOP)]
     for name in ("dispatcher", "web"):
         stack.wait_for_log(f"{name} gives no sign of life", seconds=90)
-    assert all(map(has_ended, silenced))
+    wait_until(lambda: all(map(has_ended, silenced)), seconds=10)
     wait_until(Site("127.0.0.1", stack.port).is_ready, seconds=60)
     order = Customer(stack.url).buy()
     wait_until(lambda: Customer(stack.url).sees_all_done(order), seconds=30)

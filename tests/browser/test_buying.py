@@ -14,7 +14,7 @@ from tests.servers.waiting import wait_until
 PAYS, DECLINED = "4242 4242 4242 4242", "4000 0000 0000 0002"
 SEVEN = 7
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
 
 
 def fill_basket(page: Page, site: Stack) -> None:

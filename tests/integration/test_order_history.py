@@ -147,8 +147,9 @@ def test_an_expired_link_says_so(
         "gAAAAA" + "A" * 94,
         "é" * 40,
         "A" * 3000,
-        Fernet(Fernet.generate_key()).encrypt(b"cus_1").decode(),  # another's key
+        Fernet(Fernet.generate_key()).encrypt(b"cus_1").decode(),
     ],
+    ids=["short", "invented", "not ASCII", "endless", "of another key"],
 )
 def test_a_forged_link_opens_nothing(client: Client, token: str) -> None:
     keep_history(purchase())
