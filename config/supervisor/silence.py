@@ -38,6 +38,9 @@ class Silence:
         self._thread = threading.Thread(target=self._look_on, daemon=True)
 
     def listen(self) -> None:
+        """From the moment that everything is ready."""
+        for process in self._processes:
+            self._note(process)
         self._thread.start()
 
     def end(self) -> None:
@@ -54,6 +57,7 @@ class Silence:
         allowed = ALLOWED_SECONDS.get(process.program.role)
         if allowed is None or process.pid is None:
             return False
+        # What was started again has as long as the first start.
         first_due = process.started_at + limits.READY_SECONDS - allowed
         return now - self._sign_at.get(process.pid, first_due) > allowed
 

@@ -201,9 +201,9 @@ def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> 
     stack = start_stack()
     web = stack.find("web")
     assert web is not None
-    serving = web.children()[0]
-    serving.suspend()
-    silenced = [serving, stack.kill("dispatcher", signal.SIGSTOP)]
+    silenced = [*web.children(), stack.kill("dispatcher", signal.SIGSTOP)]
+    for child in web.children():
+        child.suspend()
     for name in ("dispatcher", "web"):
         stack.wait_for_log(f"{name} gives no sign of life", seconds=90)
     wait_until(lambda: all(map(has_ended, silenced)), seconds=10)
