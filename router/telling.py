@@ -12,9 +12,11 @@ from django.utils.safestring import SafeString
 
 from router.models import (
     AttemptResult,
+    BreakerState,
     Delivery,
     DeliveryState,
     FailedTaskState,
+    Subscriber,
     SubscriberState,
 )
 
@@ -34,6 +36,9 @@ BADGES: dict[str, tuple[str, str, str]] = {
     FailedTaskState.DISCARDED: ("quiet", "delete", "Discarded"),
     AttemptResult.RETRY: ("retry", "replay", "Retry"),
     AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
+    AttemptResult.UNCOUNTED: ("quiet", "sensors", "Not counted"),
+    "breaker-open": ("attention", "cloud_off", "Unreachable"),
+    "breaker-trickle": ("retry", "water_drop", "Failing"),
     "retrying": ("retry", "replay", "Retrying"),
     "routed": ("ok", "alt_route", "Routed"),
     "unrouted": ("working", "schedule", "Unrouted"),
@@ -56,6 +61,16 @@ def badge(state: str) -> SafeString:
         icon,
         word,
     )
+
+
+def subscriber_badge(subscriber: Subscriber, *, is_missing: bool) -> SafeString:
+    """Whether a subscriber gets what it is owed, and if not, why."""
+    if is_missing:
+        return badge("missing")
+    is_held = subscriber.state != SubscriberState.ACTIVE
+    if is_held or subscriber.breaker == BreakerState.CLOSED:
+        return badge(subscriber.state)
+    return badge(f"breaker-{subscriber.breaker}")
 
 
 def delivery_badge(delivery: Delivery) -> SafeString:

@@ -58,7 +58,11 @@ def deliver_due() -> int:
 
 
 def skip_waits() -> int:
-    """Make every waiting delivery due now; returns how many waited."""
+    """Make every waiting delivery due now; returns how many waited.
+
+    A receiver that is down is looked at now as well.
+    """
+    Subscriber.objects.filter(probe_at__isnull=False).update(probe_at=F("created_at"))
     return Delivery.objects.filter(
         state=DeliveryState.PENDING, due_at__gt=timezone.now()
     ).update(due_at=F("created_at"), dispatched_until=None)

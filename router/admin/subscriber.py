@@ -15,7 +15,7 @@ from router.admin.subscriber_mending import SubscriberMending
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.settling import schedule_of
 from router.models import FailedTask, Subscriber
-from router.telling import ago, badge
+from router.telling import ago, subscriber_badge
 
 if TYPE_CHECKING:
     BaseChangeList = ChangeList
@@ -61,8 +61,8 @@ class SubscriberAdmin(SubscriberMending):
 
     @admin.display(description="State")
     def state_badge(self, row: Any) -> SafeString:
-        is_missing = row.overview and row.overview.is_handler_missing
-        return badge("missing" if is_missing else row.state)
+        is_missing = bool(row.overview and row.overview.is_handler_missing)
+        return subscriber_badge(row, is_missing=is_missing)
 
     @admin.display(description="Backlog")
     def backlog(self, row: Any) -> str:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from router.conf import conf
+from router.flow.probing import let_through
 from router.models import Clock, Delivery, DeliveryState, Subscriber, SubscriberState
 
 
@@ -61,6 +62,7 @@ def _lease(subscriber_id: int, ids: Sequence[int], token: uuid.UUID) -> int:
     claimable = (
         Delivery.objects.filter(
             company,
+            let_through(),
             pk__in=ids,
             subscriber=subscriber_id,
             subscriber__state=SubscriberState.ACTIVE,

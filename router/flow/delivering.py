@@ -126,19 +126,20 @@ def _shrink_next_chunk(work: Work, started_at: float) -> None:
 def _deliver_singly(
     work: Work, deliveries: Sequence[Delivery], *, run_one: Callable[[Work], None]
 ) -> None:
+    is_left_alone = False
     for index, delivery in enumerate(deliveries):
-        if not work.has_time():
+        if is_left_alone or not work.has_time():
             release(work.claim.only(*deliveries[index:]))
             return
         one = work.only(delivery)
         try:
             run_one(one)
         except NotAcknowledged as failed:
-            _settle(one, failed)
+            is_left_alone = _settle(one, failed)
         except LeaseLost:
             logger.warning("Delivery %s: the lease was lost", delivery.pk)
         except Exception as error:  # noqa: BLE001 - settled as this delivery's failure
-            _settle_trouble(one, error)
+            is_left_alone = _settle_trouble(one, error)
 
 
 def _run_together(work: Work) -> None:
@@ -203,19 +204,19 @@ def _isolate_hooks() -> None:
     here.run_on_commit = [(sids, hook, True) for sids, hook, _ in here.run_on_commit]
 
 
-def _settle(work: Work, failed: NotAcknowledged) -> None:
-    settle_failure(work.claim, failed.outcome, run_ms=failed.run_ms)
+def _settle(work: Work, failed: NotAcknowledged) -> bool:
+    return settle_failure(work.claim, failed.outcome, run_ms=failed.run_ms)
 
 
-def _settle_trouble(work: Work, error: Exception) -> None:
+def _settle_trouble(work: Work, error: Exception) -> bool:
     is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
         error
     )
     _after_trouble(error)
     if is_uncounted:
         put_off(work.claim)
-    else:
-        settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)
+        return False
+    return settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)
 
 
 def _after_trouble(error: Exception) -> None:

@@ -16,8 +16,16 @@ from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, Value,
 
 from router.broker import BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
+from router.flow.probing import choose_probe, is_closed, is_probe_due
 from router.flow.registering import is_handler_missing
-from router.models import Clock, Delivery, Subscriber, SubscriberState
+from router.models import (
+    BreakerState,
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    Subscriber,
+    SubscriberState,
+)
 
 #: Chunk of a subscriber whose run time nobody has measured yet.
 FIRST_CHUNK = 10
@@ -91,28 +99,34 @@ class Dispatcher:
 def subscribers_due(queue: str) -> list[Subscriber]:
     """Active subscribers of this class of work with something to hand over."""
     of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
-    is_free = Q(is_transactional=False) | Q(is_safe_concurrently=True)
+    is_concurrent = Q(is_transactional=False) | Q(is_safe_concurrently=True)
+    is_free = is_concurrent & Q(ramp__isnull=True)
     due = (
         Subscriber.objects.known()
         .filter(Exists(of_subscriber.due().unmarked()))
         .filter(state=SubscriberState.ACTIVE, queue=queue)
+        .filter(is_closed() | is_probe_due())
         .filter(is_free | ~Exists(of_subscriber.in_flight()))
     )
     return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
-    """Mark the next due deliveries as on their way, and commit that."""
+    """Mark the next due deliveries as on their way, and commit that.
+
+    Of a receiver that is down it is the next probe alone.
+    """
     with transaction.atomic():
         due = (
             Delivery.objects.filter(subscriber=subscriber)
             .due()
             .unmarked()
             .select_for_update(skip_locked=True, of=("self",))
-            .order_by("due_at", "id")
-            .values_list("id", "vanished", "event__size_bytes")
         )
-        ids = _together(due[: chunk_size(subscriber)])
+        if subscriber.breaker == BreakerState.CLOSED:
+            ids = _next_chunk(subscriber, due)
+        else:
+            ids = choose_probe(subscriber, due)
         if not ids:
             return None
         Delivery.objects.filter(pk__in=ids).update(
@@ -130,10 +144,18 @@ def unmark(chunk: Chunk) -> None:
 
 def chunk_size(subscriber: Subscriber) -> int:
     """How many deliveries run about `chunk_seconds` together."""
+    limit = min(conf().chunk_limit, subscriber.ramp or conf().chunk_limit)
     if subscriber.mean_run_ms is None:
-        return min(FIRST_CHUNK, conf().chunk_limit)
+        return min(FIRST_CHUNK, limit)
     fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
-    return max(1, min(conf().chunk_limit, int(fitting)))
+    return max(1, min(limit, int(fitting)))
+
+
+def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
+    rows = due.order_by("due_at", "id").values_list(
+        "id", "vanished", "event__size_bytes"
+    )
+    return _together(rows[: chunk_size(subscriber)])
 
 
 def _together(due: Iterable[tuple[int, int, int]]) -> tuple[int, ...]:

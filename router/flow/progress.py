@@ -12,6 +12,7 @@ from enum import StrEnum
 from router import registry
 from router.models import (
     Attempt,
+    BreakerState,
     Clock,
     Delivery,
     DeliveryState,
@@ -123,7 +124,7 @@ def error_class(error: str) -> str:
 def _step(delivery: Delivery, last_error: str) -> Step:
     now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
     state = _state(delivery)
-    wait = (delivery.due_at - now).total_seconds()
+    wait = (_next_try_at(delivery) - now).total_seconds()
     return Step(
         delivery_id=delivery.pk,
         title=str(delivery.subscriber),
@@ -156,8 +157,17 @@ def _state(delivery: Delivery) -> StepState:
 def _pending_state(delivery: Delivery) -> StepState:
     if _is_held(delivery.subscriber):
         return StepState.HELD
-    has_failed = delivery.failures or delivery.vanished
+    has_failed = (
+        delivery.failures
+        or delivery.vanished
+        or delivery.subscriber.breaker != BreakerState.CLOSED
+    )
     return StepState.RETRYING if has_failed else StepState.WAITING
+
+
+def _next_try_at(delivery: Delivery) -> datetime:
+    """A receiver that is down gets nothing before its next probe."""
+    return max(delivery.due_at, delivery.subscriber.probe_at or delivery.due_at)
 
 
 def _is_held(subscriber: Subscriber) -> bool:

@@ -7,10 +7,12 @@ owed to this subscriber" never depends on a race with routing.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from router.flow import breaker
 from router.flow.head import lock_head
 from router.models import Clock, LogHead, Subscriber, SubscriberState
 from router.registry import Declaration, declared, find
@@ -47,14 +49,17 @@ def resume(subscriber_id: int, *, by: str) -> bool:
         .filter(pk=subscriber_id)
         .exclude(state=SubscriberState.ACTIVE)
     )
-    is_resumed = _set_state(held, SubscriberState.ACTIVE, "")
+    is_resumed = _set_state(held, SubscriberState.ACTIVE, "", **breaker.AFRESH)
     if is_resumed:
         logger.info("Subscriber %s was resumed by %s", subscriber_id, by)
     return is_resumed
 
 
 def _set_state(
-    subscribers: QuerySet[Subscriber], state: SubscriberState, reason: str
+    subscribers: QuerySet[Subscriber],
+    state: SubscriberState,
+    reason: str,
+    **changes: Any,
 ) -> bool:
     return bool(
         subscribers.update(
@@ -62,6 +67,7 @@ def _set_state(
             state_reason=reason,
             state_changed_at=Clock(),
             is_held_for_setup=False,
+            **changes,
         )
     )
 

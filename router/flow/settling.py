@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery.utils.time import get_exponential_backoff_interval
 from django.db import transaction
@@ -20,6 +21,7 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, FailureKind, Retry
 from router.contract.retry import RetrySchedule
+from router.flow import breaker
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
 from router.models import (
@@ -73,33 +75,39 @@ def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
             Value(mean),
             output_field=FloatField(),
         ),
+        failed_in_a_row=[],
+        unreachable_in_a_row=[],
     )
+    if breaker.is_troubled(claim.subscriber):
+        breaker.note_success(claim)
 
 
-def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> None:
+def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> bool:
     """Settle a claim of one delivery that was not done, in a transaction of its own.
 
-    A lease that was lost meanwhile is logged and dropped.
+    Returns whether the receiver is to be left alone now. A lease that was lost
+    meanwhile is logged and dropped.
     """
     with transaction.atomic():
         found = (
             _held(claim)
             .annotate(now=Clock())
-            .select_related("event", "subscriber")
+            .select_related("event")
             .select_for_update(of=("self",))
             .first()
         )
         if found is None:
             logger.warning("Delivery %s: the lease was lost", claim.ids)
-            return
-        now = found.now
-        found.failures += 1
-        found.failing_since = found.failing_since or now
-        Subscriber.objects.filter(pk=claim.subscriber.pk).update(last_failed_at=now)
-        if isinstance(outcome, Retry) and not _is_exhausted(found, outcome, now):
-            _wait(found, outcome, run_ms=run_ms)
+            return False
+        is_counted = breaker.note_failure(claim, found, outcome)
+        Subscriber.objects.filter(pk=claim.subscriber.pk).update(
+            last_failed_at=found.now
+        )
+        if isinstance(outcome, Retry) and not is_counted:
+            _hold(found, outcome, run_ms=run_ms)
         else:
-            _die(found, outcome, run_ms=run_ms)
+            _count(found, outcome, run_ms=run_ms)
+        return breaker.is_open(found.subscriber)
 
 
 def note_run_time(subscriber_id: int, run_ms: float) -> None:
@@ -143,6 +151,35 @@ def schedule_of(subscriber: Subscriber) -> RetrySchedule:
     )
 
 
+def _hold(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
+    """An outage is nobody's failure: the breaker says when it is tried again."""
+    Attempt.of(
+        delivery,
+        AttemptResult.UNCOUNTED,
+        error=outcome.evidence.error,
+        traceback=outcome.evidence.traceback,
+        duration_ms=run_ms,
+    ).save()
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock() + timedelta(seconds=_asked_wait_seconds(outcome)),
+        attempts=F("attempts") - 1,
+        vanished=0,
+        **UNLEASED,
+    )
+
+
+def _count(delivery: Any, outcome: Retry | Dead, *, run_ms: float) -> None:
+    delivery.failures += 1
+    delivery.failing_since = delivery.failing_since or delivery.now
+    if isinstance(outcome, Retry) and not _is_exhausted(
+        delivery, outcome, delivery.now
+    ):
+        _wait(delivery, outcome, run_ms=run_ms)
+    else:
+        _die(delivery, outcome, run_ms=run_ms)
+
+
 def _held(claim: Claim) -> QuerySet[Delivery]:
     return Delivery.objects.filter(
         pk__in=claim.ids, lease_token=claim.token, state=DeliveryState.LEASED
@@ -178,9 +215,13 @@ def _wait(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
     ).save()
 
 
+def _asked_wait_seconds(outcome: Retry) -> float:
+    return min(outcome.after_seconds or 0.0, LONGEST_WAIT_SECONDS)
+
+
 def _wait_seconds(delivery: Delivery, outcome: Retry) -> float:
     if outcome.after_seconds is not None:
-        return min(outcome.after_seconds, LONGEST_WAIT_SECONDS)
+        return _asked_wait_seconds(outcome)
     schedule = schedule_of(delivery.subscriber)
     wait = get_exponential_backoff_interval(
         factor=schedule.first_seconds,

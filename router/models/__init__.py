@@ -1,19 +1,32 @@
 from router.models.api_key import ApiKey, Scope
 from router.models.attempt import Attempt, AttemptResult, Trigger
 from router.models.clock import Clock
-from router.models.delivery import UNLEASED, Delivery, DeliveryState, Origin
+from router.models.delivery import (
+    UNLEASED,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    Origin,
+)
 from router.models.event import EventRecord, LogHead
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
-from router.models.subscriber import Subscriber, SubscriberState, Transport
+from router.models.subscriber import (
+    BreakerState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
 
 __all__ = [
     "UNLEASED",
     "ApiKey",
     "Attempt",
     "AttemptResult",
+    "BreakerState",
     "Clock",
     "Delivery",
+    "DeliveryQuerySet",
     "DeliveryState",
     "EventRecord",
     "FailedTask",

@@ -18,6 +18,8 @@ class AttemptResult(models.TextChoices):
     RETRY = "RETRY"
     DEAD = "DEAD"
     VANISHED = "VANISHED"
+    #: A probe of a receiver that was down, or in flight when it went down.
+    UNCOUNTED = "UNCOUNTED"
 
 
 class Attempt(models.Model):

@@ -98,6 +98,7 @@ class Delivery(models.Model):
     failures = models.PositiveIntegerField(default=0)
     vanished = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
+    probed_at = models.DateTimeField(null=True)
     is_manual = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     acknowledged_at = models.DateTimeField(null=True)

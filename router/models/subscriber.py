@@ -11,6 +11,16 @@ class SubscriberState(models.TextChoices):
     DISABLED = "disabled"
 
 
+class BreakerState(models.TextChoices):
+    """Whether a receiver that fails is left alone."""
+
+    CLOSED = "closed", "Well"
+    #: Down: what is owed is held, one probe at a time looks whether it is back.
+    OPEN = "open", "Unreachable"
+    #: It answers, and says no: one delivery at a time, and failures count.
+    TRICKLE = "trickle", "Failing"
+
+
 class Transport(models.TextChoices):
     HANDLER = "handler"
 
@@ -47,6 +57,27 @@ class Subscriber(models.Model):
     declared_schedule = models.JSONField(default=dict, blank=True)
     #: At or below this position is history to the subscriber, above it is live.
     live_from = models.BigIntegerField(default=0)
+    breaker = models.CharField(
+        max_length=8,
+        choices=BreakerState,
+        default=BreakerState.CLOSED,
+        editable=False,
+    )
+    #: Goes up whenever the breaker opens or closes: an attempt of an older epoch
+    #: tells nothing of the receiver as it is now.
+    breaker_epoch = models.PositiveIntegerField(default=0, editable=False)
+    #: When the present incident began; None when there is none.
+    incident_since = models.DateTimeField(null=True, editable=False)
+    #: Closed: the different deliveries that failed in a row; else the probes that did.
+    failed_in_a_row = models.JSONField(default=list, editable=False)
+    #: Those of them that reached nobody.
+    unreachable_in_a_row = models.JSONField(default=list, editable=False)
+    #: The delivery that may look whether the receiver is back.
+    probe_id = models.BigIntegerField(null=True, editable=False)
+    probe_at = models.DateTimeField(null=True, editable=False)
+    probe_count = models.PositiveIntegerField(default=0, editable=False)
+    #: The largest chunk while it drains after an incident; None: no limit.
+    ramp = models.PositiveIntegerField(null=True, editable=False)
     #: Run time of one delivery, a moving mean: sizes the next chunk.
     mean_run_ms = models.FloatField(null=True, blank=True, editable=False)
     last_acknowledged_at = models.DateTimeField(null=True, editable=False)

@@ -9,6 +9,7 @@ from router import telling
 register = template.Library()
 
 register.simple_tag(telling.badge)
+register.simple_tag(telling.subscriber_badge)
 register.simple_tag(telling.delivery_badge)
 register.simple_tag(telling.ago)
 register.filter(telling.milliseconds)

@@ -305,25 +305,6 @@ def test_waits_grow_and_then_the_router_gives_up_with_its_evidence(
     assert waits[3] is None
 
 
-def test_a_receiver_that_cannot_be_reached_is_not_given_up_on(
-    declare: Declare,
-) -> None:
-    def unreachable(event: Event) -> None:
-        raise ConnectionRefusedError("down for days")
-
-    declare(behave=unreachable, max_failures=2)
-    happen()
-
-    for _ in range(6):
-        deliver_due()
-        skip_waits()
-
-    assert states() == ["PENDING"]
-    Delivery.objects.update(failing_since=timezone.now() - timedelta(hours=76))
-    deliver_due()
-    assert states() == ["DEAD"]
-
-
 def test_a_death_is_told_by_an_event_once_per_incident(declare: Declare) -> None:
     declare(behave=boom, max_failures=1)
     heard = declare("alerts", events=["router.failed_task.opened"])

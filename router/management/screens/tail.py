@@ -104,6 +104,8 @@ def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
             yield "given up on: needs a person", "bold red"
         case AttemptResult.VANISHED:
             yield "vanished with its worker", "yellow"
+        case AttemptResult.UNCOUNTED:
+            yield "not counted: the receiver is down", "dim"
     if cause:
         yield f" ({cause})", "dim"
 

@@ -1,0 +1,49 @@
+"""Tells people of a receiver that went down, and came back: once an incident each."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from router.contract.errors import RouterError
+from router.flow.claiming import Claim
+from router.flow.publishing import publish
+from router.models import Delivery, Subscriber
+
+logger = logging.getLogger(__name__)
+
+OPENED = "router.breaker.opened"
+RECOVERED = "router.subscriber.recovered"
+DISABLED = "router.subscriber.disabled"
+
+
+def tell_opened(subscriber: Subscriber, delivery: Delivery) -> None:
+    logger.error("%s fails: what it is owed is held", subscriber.name)
+    _tell(OPENED, subscriber, delivery)
+
+
+def tell_disabled(subscriber: Subscriber, delivery: Delivery) -> None:
+    logger.error("%s was down for too long: it is disabled", subscriber.name)
+    _tell(DISABLED, subscriber, delivery)
+
+
+def tell_recovered(claim: Claim) -> None:
+    logger.info("%s is back", claim.subscriber.name)
+    _tell(RECOVERED, claim.subscriber, claim.deliveries[0])
+
+
+def _tell(type_: str, subscriber: Subscriber, delivery: Delivery) -> None:
+    """An event like any other; telling must not undo what is told."""
+    # A subscriber that fails on a notice must not cause another notice, and so on.
+    if delivery.event.type.startswith("router."):
+        return
+    data: dict[str, Any] = {
+        "subscriber": {"name": subscriber.name, "title": subscriber.title}
+    }
+    try:
+        with transaction.atomic():
+            publish(type_, data, subject=subscriber.name)
+    except RouterError:
+        logger.exception("The notice %s of %s was not published", type_, subscriber.pk)

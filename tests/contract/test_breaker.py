@@ -1,0 +1,423 @@
+"""An outage is not a poison event, nor the other way round."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from router.contract.outcomes import Evidence, FailureKind, Retry
+from router.flow.claiming import claim
+from router.flow.delivering import deliver_chunk
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.registering import pause, resume
+from router.flow.routing import route_batch
+from router.flow.settling import acknowledge, settle_failure
+from router.models import (
+    Attempt,
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    FailedTask,
+    Subscriber,
+    SubscriberState,
+)
+from router.public import Event, Reject, RetryLater, publish
+from router.testing import deliver_due, skip_waits
+from tests.contract.conftest import Declare, Receiver
+
+TYPE = "thing.happened"
+OPENED = "router.breaker.opened"
+RECOVERED = "router.subscriber.recovered"
+DISABLED = "router.subscriber.disabled"
+
+
+class Outage:
+    """A receiver that is down until it is up, and chokes on some events for ever."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error: Exception = error or ConnectionRefusedError("down")
+        self.is_down = True
+        self.poison: frozenset[int] = frozenset()
+
+    def __call__(self, event: Event) -> None:
+        if self.is_down:
+            raise self.error
+        if event.data["n"] in self.poison:
+            raise ValueError("choked")
+
+
+def happen(count: int = 1) -> None:
+    for n in range(count):
+        publish(TYPE, {"n": n})
+
+
+def count(state: DeliveryState) -> int:
+    return Delivery.objects.filter(state=state).count()
+
+
+def notices(type_: str) -> int:
+    return EventRecord.objects.filter(type=type_).count()
+
+
+def breaker_of(receiver: Receiver) -> str:
+    return receiver.row.breaker
+
+
+def go_on(times: int = 1) -> None:
+    for _ in range(times):
+        skip_waits()
+        deliver_due()
+
+
+def drain() -> None:
+    """Until nothing is owed any more but what needs a person."""
+    for _ in range(100):
+        go_on()
+        if not Delivery.objects.open().exists():
+            return
+    raise AssertionError("Something is still owed.")
+
+
+def test_an_outage_with_a_poison_among_many_gives_up_on_the_poison_alone(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    outage.poison = frozenset({700})
+    down = declare("down", outage)
+    well = declare("well")
+    happen(1000)
+
+    deliver_due()
+    go_on(20)
+    assert breaker_of(down) == BreakerState.OPEN
+    assert len(well.seen) == 1000
+    # The first five, and one probe a look: nobody hammers at what is down.
+    assert len(down.seen) <= 6 + 20
+    assert FailedTask.objects.count() == 0
+
+    outage.is_down = False
+    drain()
+
+    assert count(DeliveryState.ACKNOWLEDGED) == 1999
+    [failed] = FailedTask.objects.all()
+    assert failed.event.data == {"n": 700}
+    assert (notices(OPENED), notices(RECOVERED)) == (1, 1)
+
+
+def test_three_days_down_kill_nothing(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage, max_failures=2)
+    happen(7)
+    deliver_due()
+    for _ in range(72):
+        an_hour = timedelta(hours=1)
+        Subscriber.objects.filter(incident_since__isnull=False).update(
+            incident_since=timezone.now() - an_hour * 72
+        )
+        Delivery.objects.update(failing_since=timezone.now() - an_hour * 72)
+        go_on()
+
+    assert count(DeliveryState.PENDING) == 7
+    assert down.row.state == SubscriberState.ACTIVE
+    outage.is_down = False
+    drain()
+    assert count(DeliveryState.ACKNOWLEDGED) == 7
+    assert FailedTask.objects.count() == 0
+
+
+def test_down_for_too_long_it_is_disabled_and_what_it_is_owed_is_held(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    happen(3)
+    deliver_due()
+    go_on(2)
+    Subscriber.objects.filter(name="down").update(
+        incident_since=timezone.now() - timedelta(hours=76)
+    )
+
+    go_on(3)
+
+    assert down.row.state == SubscriberState.DISABLED
+    assert "76 hours" not in down.row.state_reason
+    assert "75 hours" in down.row.state_reason
+    assert count(DeliveryState.PENDING) == 3
+    assert notices(DISABLED) == 1
+    outage.is_down = False
+    assert resume(down.row.pk, by="olga")
+    drain()
+    assert count(DeliveryState.ACKNOWLEDGED) == 3
+
+
+def test_one_that_reaches_nobody_twice_opens_it(declare: Declare) -> None:
+    down = declare("down", Outage())
+    happen()
+    deliver_due()
+    assert breaker_of(down) == BreakerState.CLOSED
+
+    go_on()
+
+    assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_four_that_fail_open_nothing_and_a_success_starts_the_count_again(
+    declare: Declare,
+) -> None:
+    outage = Outage(ValueError("no"))
+    picky = declare("picky", outage)
+    happen(4)
+    deliver_due()
+    assert breaker_of(picky) == BreakerState.CLOSED
+    assert len(picky.row.failed_in_a_row) == 4
+
+    outage.is_down = False
+    happen()
+    deliver_due()
+
+    assert picky.row.failed_in_a_row == []
+
+
+def test_probes_count_neither_attempt_nor_failure(declare: Declare) -> None:
+    down = declare("down", Outage())
+    happen(9)
+    deliver_due()
+    before = list(Delivery.objects.order_by("pk").values_list("attempts", "failures"))
+
+    go_on(12)
+
+    after = list(Delivery.objects.order_by("pk").values_list("attempts", "failures"))
+    assert after == before
+    assert Attempt.objects.filter(result="UNCOUNTED").count() == 12
+    # The least recently probed first: everybody had a turn.
+    assert Delivery.objects.filter(probed_at__isnull=True).count() == 0
+    assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_attempts_in_flight_at_the_opening_count_nothing(declare: Declare) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    happen(8)
+    route_batch()
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+    assert breaker_of(down) == BreakerState.OPEN
+
+    late = Retry(Evidence("ConnectionError"), kind=FailureKind.UNREACHABLE)
+    settle_failure(in_flight, late, run_ms=1)
+
+    first = Delivery.objects.get(pk=ids[0])
+    assert (first.attempts, first.failures, first.state) == (0, 0, "PENDING")
+
+
+def test_a_late_success_from_before_the_opening_does_not_close_it(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    happen(8)
+    route_batch()
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+
+    acknowledge(in_flight, run_ms={})
+
+    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
+    assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_what_was_on_its_way_when_it_opened_is_not_claimed(declare: Declare) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    happen(8)
+    route_batch()
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    deliver_chunk(down.row.pk, ids[:6])
+    assert breaker_of(down) == BreakerState.OPEN
+
+    assert claim(down.row.pk, ids[6:]) is None
+
+
+def test_one_probe_at_a_time_and_ever_more_rarely(declare: Declare) -> None:
+    down = declare("down", Outage())
+    happen(6)
+    deliver_due()
+    waits = []
+    for _ in range(4):
+        skip_waits()
+        chunk = mark_chunk(down.row)
+        assert chunk is not None
+        assert len(chunk.ids) == 1
+        assert mark_chunk(down.row) is None
+        probe_at = down.row.probe_at
+        assert probe_at is not None
+        waits.append((probe_at - timezone.now()).total_seconds())
+        deliver_chunk(down.row.pk, chunk.ids)
+    assert waits == sorted(waits)
+    assert waits[-1] > 3 * waits[0]
+
+
+def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None:
+    down = declare("down", Outage())
+    happen(6)
+    deliver_due()
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    assert claim(down.row.pk, chunk.ids) is not None
+
+    skip_waits()
+
+    assert subscribers_due("default") == []
+
+
+def test_a_receiver_that_answers_and_refuses_gets_a_trickle_in_which_failures_count(
+    declare: Declare,
+) -> None:
+    outage = Outage(ValueError("misdeployed"))
+    picky = declare("picky", outage, max_failures=3)
+    happen(9)
+    deliver_due()
+    assert breaker_of(picky) == BreakerState.OPEN
+
+    go_on(3)
+    assert breaker_of(picky) == BreakerState.TRICKLE
+    assert FailedTask.objects.count() == 0
+    go_on(60)
+
+    assert FailedTask.objects.count() == 9
+    assert notices(OPENED) == 1
+
+
+def test_five_bad_events_hold_no_good_one_for_ever(declare: Declare) -> None:
+    outage = Outage()
+    outage.is_down = False
+    outage.poison = frozenset(range(6))
+    declare("picky", outage, max_failures=3)
+    happen(30)
+
+    drain()
+
+    assert count(DeliveryState.ACKNOWLEDGED) == 24
+    assert count(DeliveryState.DEAD) == 6
+
+
+def test_a_trickle_that_reaches_nobody_is_an_outage_again(declare: Declare) -> None:
+    outage = Outage(ValueError("misdeployed"))
+    picky = declare("picky", outage)
+    happen(9)
+    deliver_due()
+    go_on(3)
+    assert breaker_of(picky) == BreakerState.TRICKLE
+
+    outage.error = ConnectionResetError("gone")
+    go_on()
+
+    assert breaker_of(picky) == BreakerState.OPEN
+    assert notices(OPENED) == 1
+
+
+def test_the_backlog_drains_at_a_ramp(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    happen(40)
+    deliver_due()
+    go_on()
+    outage.is_down = False
+    sizes = []
+    while Delivery.objects.open().exists():
+        skip_waits()
+        chunk = mark_chunk(down.row)
+        assert chunk is not None
+        sizes.append(len(chunk.ids))
+        deliver_chunk(down.row.pk, chunk.ids)
+
+    assert sizes[:5] == [1, 1, 2, 4, 8]
+    assert down.row.ramp is None
+    assert down.row.incident_since is None
+
+
+def test_while_it_drains_one_chunk_is_in_flight(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage, is_transactional=False)
+    happen(40)
+    deliver_due()
+    outage.is_down = False
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    deliver_chunk(down.row.pk, chunk.ids)
+    assert down.row.ramp == 1
+
+    skip_waits()
+    assert mark_chunk(down.row) is not None
+
+    assert subscribers_due("default") == []
+
+
+def test_an_outage_that_comes_back_while_it_drains_is_told_once(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    happen(20)
+    deliver_due()
+    outage.is_down = False
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    deliver_chunk(down.row.pk, chunk.ids)
+    assert breaker_of(down) == BreakerState.CLOSED
+
+    outage.is_down = True
+    go_on(6)
+
+    assert breaker_of(down) == BreakerState.OPEN
+    assert (notices(OPENED), notices(RECOVERED)) == (1, 0)
+
+
+def test_paused_holds_probes_too_and_resume_starts_afresh(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    happen(6)
+    deliver_due()
+    seen = len(down.seen)
+    assert pause(down.row.pk, reason="", by="olga")
+    go_on(3)
+    assert len(down.seen) == seen
+
+    outage.is_down = False
+    assert resume(down.row.pk, by="olga")
+    drain()
+
+    assert count(DeliveryState.ACKNOWLEDGED) == 6
+
+
+@pytest.mark.parametrize("word", [RetryLater("busy", after_seconds=1), Reject("never")])
+def test_who_names_a_time_or_says_never_is_well(
+    declare: Declare, word: Exception
+) -> None:
+    calm = declare("calm", Outage(word))
+    happen(9)
+
+    deliver_due()
+
+    assert len(calm.seen) >= 9
+    assert breaker_of(calm) == BreakerState.CLOSED
+
+
+def test_a_subscriber_that_fails_on_notices_makes_no_more_of_them(
+    declare: Declare,
+) -> None:
+    declare("deaf", Outage(), events=["router.*"])
+    declare("down", Outage())
+    happen(6)
+    deliver_due()
+
+    go_on(10)
+
+    assert notices(OPENED) == 1
