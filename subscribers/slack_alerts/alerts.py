@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from pydantic import Field
 
 from router.public import Event
@@ -16,6 +17,25 @@ from subscribers.money import formatted
 from subscribers.payload import Currency, Identifier, Minor, Part, Quantity, read
 
 FAILED_TASK = "router.failed_task.opened"
+#: What the router says of a receiver → what the team is told of it.
+RECEIVERS = {
+    "router.breaker.opened": (
+        gettext_lazy("%(title)s cannot do its work"),
+        gettext_lazy(
+            "What it is owed is held, none is lost. It is looked at by and by."
+        ),
+    ),
+    "router.subscriber.recovered": (
+        gettext_lazy("%(title)s is back"),
+        gettext_lazy("What it is owed is being delivered."),
+    ),
+    "router.subscriber.disabled": (
+        gettext_lazy("%(title)s needs a person"),
+        gettext_lazy(
+            "It was down for too long. Resume it in the admin when it is back."
+        ),
+    ),
+}
 MOST_LINES = 10
 #: Slack refuses longer texts: 150 characters in a header, 3,000 in a section.
 LONGEST_TITLE = 150
@@ -66,6 +86,10 @@ class FailedTask(Part):
     is_first_of_incident: bool
 
 
+class Receiver(Part):
+    subscriber: Failing
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """A title, some lines of plain text, and perhaps one link."""
@@ -102,6 +126,9 @@ def alert_for(event: Event) -> Alert | None:
     """What to tell the team; None when it was told before."""
     if event.type == FAILED_TASK:
         return _failure(read(FailedTask, event))
+    if event.type in RECEIVERS:
+        title, line = RECEIVERS[event.type]
+        return _receiver(read(Receiver, event), str(title), str(line))
     return _purchase(read(Purchase, event))
 
 
@@ -116,6 +143,12 @@ def _purchase(purchase: Purchase) -> Alert:
             *items[:MOST_LINES],
             *([_("and %(count)d more") % {"count": more}] if more > 0 else []),
         ],
+    )
+
+
+def _receiver(receiver: Receiver, title: str, line: str) -> Alert:
+    return Alert(
+        title=title % {"title": receiver.subscriber.title}, lines=[line]
     )
 
 

@@ -113,6 +113,22 @@ def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
     assert "clara" not in json.dumps(post)
 
 
+@pytest.mark.parametrize(
+    ("happened", "told"),
+    [
+        ("router.breaker.opened", "Receipt mail cannot do its work"),
+        ("router.subscriber.recovered", "Receipt mail is back"),
+        ("router.subscriber.disabled", "Receipt mail needs a person"),
+    ],
+)
+def test_a_receiver_that_goes_down_or_comes_back_is_announced(
+    slack: Any, happened: str, told: str
+) -> None:
+    data = {"subscriber": {"name": "receipts", "title": "Receipt mail"}}
+    alert_team(event(happened, data, source="/router"))
+    assert told in json.dumps(slack.posts)
+
+
 def test_only_the_first_of_an_incident_is_announced(slack: Any) -> None:
     alert_team(failed(is_first=False))
 
