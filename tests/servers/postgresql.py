@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -33,6 +34,39 @@ SETTINGS = {
 }
 
 
+class PostgreSQL:
+    """A server that can be killed and started again, on the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._binaries = _binaries(folder, is_copied=self._user is not None)
+        if self._user is not None:
+            shutil.chown(folder, self._user)
+        _make_cluster(self._binaries, folder, self._user)
+        self.url = f"postgresql://postgres@/fanfare?host={folder}"
+        self.server = self.start()
+        _maintain(self.url, "CREATE DATABASE {}", "fanfare")
+
+    def start(self) -> Server:
+        folder = self._folder
+        argv = [str(self._binaries / "postgres"), "-D", str(folder / "data")]
+        argv += ["-k", str(folder)]
+        for name, value in SETTINGS.items():
+            argv += ["-c", f"{name}={value}"]
+        self.server = Server(argv, folder / "postgresql.log", self._user)
+        wait_until(self.answers, seconds=30)
+        return self.server
+
+    def answers(self) -> bool:
+        self.server.check_runs()
+        try:
+            psycopg.connect(_with_name(self.url, "postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Its URL: the given TEST_DATABASE_URL, else that of a server of our own."""
@@ -41,30 +75,28 @@ def postgresql() -> Iterator[str]:
         yield given
         return
     with TemporaryDirectory(prefix="fanfare-pg-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        user = UNPRIVILEGED if os.geteuid() == 0 else None
-        binaries = _binaries(folder, is_copied=user is not None)
-        if user is not None:
-            shutil.chown(folder, user)
-        _make_cluster(binaries, folder, user)
-        server = _start(binaries, folder, user)
+        running = PostgreSQL(Path(name))
         try:
-            yield f"postgresql://postgres@/fanfare?host={folder}"
+            yield running.url
         finally:
-            server.stop(signal.SIGINT)
+            running.server.stop(signal.SIGINT)
 
 
 @contextmanager
 def database_of_its_own(url: str) -> Iterator[str]:
     """The URL of an empty database beside the given one, dropped afterwards."""
     name = f"stack_{uuid.uuid4().hex[:12]}"
+    _maintain(url, "CREATE DATABASE {}", name)
+    try:
+        yield _with_name(url, name)
+    finally:
+        _maintain(url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _maintain(url: str, statement: LiteralString, name: str) -> None:
+    """With a connection of its own: a test may kill the server meanwhile."""
     with psycopg.connect(_with_name(url, "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield _with_name(url, name)
-        finally:
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
-            connection.execute(drop.format(sql.Identifier(name)))
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def _with_name(url: str, name: str) -> str:
@@ -109,23 +141,3 @@ def _make_cluster(binaries: Path, folder: Path, user: str | None) -> None:
         cwd=folder,
         stdout=subprocess.DEVNULL,
     )
-
-
-def _start(binaries: Path, folder: Path, user: str | None) -> Server:
-    argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for name, value in SETTINGS.items():
-        argv += ["-c", f"{name}={value}"]
-    server = Server(argv, folder / "postgresql.log", user)
-
-    def answers() -> bool:
-        server.check_runs()
-        try:
-            url = f"postgresql://postgres@/postgres?host={folder}"
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute("CREATE DATABASE fanfare")
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    wait_until(answers, seconds=30)
-    return server

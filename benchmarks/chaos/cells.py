@@ -1,0 +1,50 @@
+"""The combinations that are shown: where orders are kept, what carries messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+#: Minutes made seconds; the order of the times is that of production.
+TIMES = {
+    "time_limit_seconds": 2,
+    "lease_seconds": 3,
+    "mark_seconds": 1,
+    "heartbeat_seconds": 0.5,
+    "stale_after_seconds": 5,
+    "retry_maximum_seconds": 4,
+    "probe_first_seconds": 0.5,
+    "probe_maximum_seconds": 2,
+}
+ROUTER = json.dumps(TIMES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    database: str
+    broker: str
+    pool: str
+    is_naive: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.database}-{self.broker}-{self.pool}"
+
+
+def _cells(*, is_naive: bool) -> dict[str, Cell]:
+    cells = [
+        Cell(database=database, broker=broker, pool=pool, is_naive=is_naive)
+        for database, broker in (
+            ("sqlite", "valkey"),
+            ("postgresql", "valkey"),
+            ("postgresql", "rabbitmq"),
+        )
+        for pool in ("prefork", "threads")
+    ]
+    return {cell.name: cell for cell in cells}
+
+
+CELLS = _cells(is_naive=False)
+#: The same, of plain Celery.
+NAIVE = _cells(is_naive=True)
+QUICK = "postgresql-valkey-prefork"

@@ -1,0 +1,42 @@
+"""Sets the failpoints into the router from outside: what ships has no hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from celery.signals import task_postrun
+
+from benchmarks.chaos.project.failpoints import reached
+from router import tasks
+from router.flow import delivering, dispatching, looping
+
+#: Module, function after whose return the process may die, name of the failpoint.
+AFTER: list[tuple[Any, str, str]] = [
+    (looping, "route_batch", "dispatcher-after-routing"),
+    (dispatching, "mark_chunk", "dispatcher-after-mark"),
+    (delivering, "claim", "worker-after-claim"),
+    (delivering, "acknowledge", "worker-before-commit"),
+    (tasks, "deliver_chunk", "worker-after-commit"),
+]
+
+
+def install() -> None:
+    for module, function, name in AFTER:
+        setattr(module, function, _dying_after(getattr(module, function), name))
+    task_postrun.connect(_before_ack, dispatch_uid="chaos.before_ack")
+
+
+def _dying_after(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        answer = function(*args, **options)
+        reached(name)
+        return answer
+
+    return wrapped
+
+
+def _before_ack(**_: Any) -> None:
+    reached("worker-before-ack")
