@@ -1,0 +1,52 @@
+"""A worker keeps its connection over tasks: what if the database ended it meanwhile?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.routing import route_batch
+from router.models import Delivery, DeliveryState
+from router.public import Event, publish, subscriber
+from router.tasks import deliver
+from router.testing import isolated_subscribers, register_declared
+
+
+@pytest.fixture
+def listener(transactional_db: None) -> Iterator[None]:
+    def listen(event: Event) -> None:
+        pass
+
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(listen)
+        register_declared()
+        yield
+
+
+def end_own_session() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (own,) = cursor.fetchone()
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [own])
+    finally:
+        other.close()
+
+
+@pytest.mark.usefixtures("listener")
+def test_the_first_task_after_the_database_ended_the_session_delivers() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no sessions")
+    publish("thing.happened", {}, source="/test")
+    route_batch()
+    (due,) = subscribers_due("default")
+    chunk = mark_chunk(due)
+    assert chunk is not None
+    end_own_session()
+    deliver(due.pk, chunk.ids)
+    assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
