@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from router.contract.outcomes import Evidence, FailureKind, Retry
@@ -29,6 +30,7 @@ from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver
 
 TYPE = "thing.happened"
+UNCOUNTED = Q(attempt_log__result="UNCOUNTED")
 OPENED = "router.breaker.opened"
 RECOVERED = "router.subscriber.recovered"
 DISABLED = "router.subscriber.disabled"
@@ -193,7 +195,8 @@ def test_probes_count_neither_attempt_nor_failure(declare: Declare) -> None:
     assert after == before
     assert Attempt.objects.filter(result="UNCOUNTED").count() == 12
     # The least recently probed first: everybody had a turn.
-    assert Delivery.objects.filter(probed_at__isnull=True).count() == 0
+    probes = Delivery.objects.annotate(probes=Count("attempt_log", filter=UNCOUNTED))
+    assert sorted(probes.values_list("probes", flat=True)) == [1] * 6 + [2] * 3
     assert breaker_of(down) == BreakerState.OPEN
 
 
@@ -212,6 +215,50 @@ def test_attempts_in_flight_at_the_opening_count_nothing(declare: Declare) -> No
 
     first = Delivery.objects.get(pk=ids[0])
     assert (first.attempts, first.failures, first.state) == (0, 0, "PENDING")
+
+
+def test_a_late_failure_from_before_counts_nothing_once_it_is_closed_again(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    down = declare("down", outage, is_transactional=False)
+    happen(8)
+    route_batch()
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+    outage.is_down = False
+    go_on()
+    assert breaker_of(down) == BreakerState.CLOSED
+
+    settle_failure(in_flight, Retry(Evidence("ValueError")), run_ms=1)
+
+    first = Delivery.objects.get(pk=ids[0])
+    assert (first.attempts, first.failures, first.state) == (0, 0, "PENDING")
+    assert down.row.failed_in_a_row == []
+
+
+def test_the_late_success_of_an_old_probe_leaves_a_new_incident_open(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    happen(8)
+    deliver_due()
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    probe = claim(down.row.pk, chunk.ids)
+    assert probe is not None
+    assert pause(down.row.pk, reason="", by="olga")
+    assert resume(down.row.pk, by="olga")
+    skip_waits()
+    deliver_chunk(down.row.pk, list(Delivery.objects.values_list("pk", flat=True)))
+    assert breaker_of(down) == BreakerState.OPEN
+
+    acknowledge(probe, run_ms={})
+
+    assert breaker_of(down) == BreakerState.OPEN
 
 
 def test_a_late_success_from_before_the_opening_does_not_close_it(
@@ -262,7 +309,7 @@ def test_one_probe_at_a_time_and_ever_more_rarely(declare: Declare) -> None:
 
 
 def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None:
-    down = declare("down", Outage())
+    down = declare("down", Outage(), is_transactional=False)
     happen(6)
     deliver_due()
     skip_waits()
