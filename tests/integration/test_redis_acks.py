@@ -1,0 +1,74 @@
+"""A worker takes messages again after an acknowledgement that the broker missed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import pytest
+from django.apps import apps
+from kombu import Connection, Consumer, Queue
+from kombu.transport import redis
+
+from router.redis_acks import ForgettingQoS
+from tests.servers.valkey import Valkey
+
+QUEUE = Queue("acks", routing_key="acks")
+PATIENCE_SECONDS = 3
+
+
+def send(url: str, body: str) -> None:
+    with Connection(url) as connection:
+        connection.Producer().publish(
+            body, routing_key="acks", declare=[QUEUE], retry=False
+        )
+
+
+def drain(connection: Any, taken: list[Any], count: int) -> bool:
+    """Whether so many messages came in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(taken) < count and time.monotonic() < deadline:
+        # A connection that the kill cut is opened anew, as the worker does.
+        with contextlib.suppress(TimeoutError, *connection.connection_errors):
+            connection.drain_events(timeout=0.2)
+    return len(taken) >= count
+
+
+def takes_another_after_a_missed_ack(valkey: Valkey, qos: type[redis.QoS]) -> bool:
+    channels = type("Channel", (redis.Channel,), {"QoS": qos})
+    transport = type("Transport", (redis.Transport,), {"Channel": channels})
+    taken: list[Any] = []
+    send(valkey.url, "first")
+    with Connection(valkey.url, transport=transport) as connection:
+        consumer = Consumer(
+            connection.channel(),
+            [QUEUE],
+            prefetch_count=1,
+            on_message=taken.append,
+            auto_declare=False,
+        )
+        with consumer:
+            assert drain(connection, taken, 1)
+            valkey.server.kill()
+            with pytest.raises(connection.connection_errors):
+                taken[0].ack()
+            valkey.start()
+            send(valkey.url, "second")
+            return drain(connection, taken, 2)
+
+
+def test_a_missed_ack_does_not_count_against_the_prefetch_limit(
+    valkey_server: Valkey, broker_url: str
+) -> None:
+    assert takes_another_after_a_missed_ack(valkey_server, ForgettingQoS)
+
+
+def test_kombu_still_needs_the_cure(valkey_server: Valkey, broker_url: str) -> None:
+    """When this fails, `router.redis_acks` can go."""
+    assert not takes_another_after_a_missed_ack(valkey_server, redis.QoS)
+
+
+def test_the_router_installs_it() -> None:
+    assert apps.is_installed("router")
+    assert redis.Channel.QoS is ForgettingQoS
