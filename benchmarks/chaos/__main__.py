@@ -16,11 +16,14 @@ from benchmarks.chaos.servers import servers
 from config.env import read_environment
 
 DEFAULT_SEED = 1
+PLAIN_WIDTH = 100
 
 
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
-    console = Console(highlight=False)
+    # Elsewhere than on a terminal there is no width to keep to.
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    console = Console(highlight=False, width=width)
     folder = read_environment().var_dir.resolve() / "chaos"
     choice = Choice(
         seed=options.seed,

@@ -13,8 +13,9 @@ TIMES = {
     "heartbeat_seconds": 0.5,
     "stale_after_seconds": 5,
     "retry_maximum_seconds": 4,
-    "probe_first_seconds": 0.5,
-    "probe_maximum_seconds": 2,
+    "probe_first_seconds": 0.2,
+    "probe_maximum_seconds": 0.5,
+    "trickle_seconds": 0.1,
 }
 ROUTER = json.dumps(TIMES)
 

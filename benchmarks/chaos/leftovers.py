@@ -30,7 +30,7 @@ def left_in(broker_url: str) -> set[Pair]:
 
 def _waiting(connection: Any) -> Iterator[dict[str, Any]]:
     channel = connection.default_channel
-    with contextlib.suppress(connection.channel_errors):
+    with contextlib.suppress(*connection.channel_errors):
         while message := channel.basic_get(QUEUE, no_ack=True):
             yield dict(channel.message_to_python(message).headers)
 

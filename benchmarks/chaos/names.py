@@ -9,3 +9,5 @@ PICKY = "picky"
 #: Lines in a file, outside the database: at least once.
 POST = "post"
 SUBSCRIBERS = (LEDGER, PICKY, POST)
+#: Who publishes.
+SOURCE = "/chaos"

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 import psycopg
@@ -60,13 +60,14 @@ def freeze(server: Startable, seconds: float) -> None:
 def flush(broker: Startable) -> None:
     """Everything that waits in the broker is gone."""
     with Connection(broker.url) as connection:
-        channel = connection.default_channel
         if broker.url.startswith("redis"):
+            channel: Any = connection.default_channel
             channel.client.flushall()
             return
         for queue in QUEUES:
-            with contextlib.suppress(connection.channel_errors):
-                connection.channel().queue_purge(queue)
+            with contextlib.suppress(*connection.channel_errors):
+                channel = connection.channel()
+                channel.queue_purge(queue)
 
 
 def terminate_sessions(url: str) -> None:

@@ -12,14 +12,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
+from benchmarks.chaos.names import SOURCE
 from benchmarks.chaos.project.effects import write_line
 from benchmarks.chaos.project.failpoints import reached
 from benchmarks.chaos.project.models import Order
 from router.public import publish
 
-CURSED_SHARE = 1 / 40
+CURSED_SHARE = 1 / 60
 ROLLED_BACK_SHARE = 1 / 25
-SOURCE = "/chaos"
 
 
 class RolledBack(Exception):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from benchmarks.chaos.names import SUBSCRIBERS
+from benchmarks.chaos.names import SOURCE, SUBSCRIBERS
 from benchmarks.chaos.project.models import Effect, Order
 from router.models import Delivery, EventRecord, FailedTask
 
@@ -31,9 +31,9 @@ def everything() -> dict[str, Any]:
     return {
         "orders": [str(pk) for pk in Order.objects.values_list("pk", flat=True)],
         "effects": [[str(order), name, at] for order, name, at in effects],
-        "events": EventRecord.objects.count(),
+        "events": EventRecord.objects.filter(source=SOURCE).count(),
         "positions": _positions(),
-        "deliveries": Delivery.objects.count(),
+        "deliveries": Delivery.objects.filter(event__source=SOURCE).count(),
         "open": [*_unrouted(), *_open()],
         "failed": _failed(),
     }
@@ -45,7 +45,7 @@ def _positions() -> list[int]:
 
 
 def _unrouted() -> list[list[str]]:
-    ids = EventRecord.objects.filter(position__isnull=True)
+    ids = EventRecord.objects.filter(position__isnull=True, source=SOURCE)
     return [
         [event_id, name]
         for event_id in ids.values_list("event_id", flat=True)
