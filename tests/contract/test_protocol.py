@@ -11,7 +11,6 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -22,18 +21,16 @@ from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
-    multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
 
 from router.contract.errors import LeaseLost
-from router.contract.outcomes import Dead, Evidence, FailureKind, Outcome, Retry
+from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
 from router.flow import breaker, remediation
 from router.flow.claiming import Claim, claim
 from router.flow.dispatching import Chunk, mark_chunk, subscribers_due, unmark
@@ -55,11 +52,13 @@ from router.models import (
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 
+KINDS = ("thing", "other", "unheard")
+PICK = st.integers(0, 59)
 NAMES = ("alpha", "beta", "gamma")
 WANTED = {"alpha": {"thing"}, "beta": {"thing"}, "gamma": {"thing", "other"}}
 #: More of them look deeper, and differently each time.
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "0"))
-OUTCOMES: list[Outcome] = [
+OUTCOMES: list[Retry | Dead] = [
     Retry(Evidence("ValueError: no")),
     Retry(Evidence("ConnectionError: gone"), kind=FailureKind.UNREACHABLE),
     Retry(Evidence("RetryLater: busy"), after_seconds=3),
@@ -67,141 +66,149 @@ OUTCOMES: list[Outcome] = [
 ]
 
 
-@dataclass
-class Held:
-    """A worker's claim; whether the lease is its own is the database's to say."""
-
-    claim: Claim
-    is_settled: bool = field(default=False)
-
-
 class Protocol(RuleBasedStateMachine):
-    messages = Bundle("messages")
-    claims = Bundle("claims")
+    """Every rule draws the same number: Hypothesis prefers rules that draw nothing."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.committed: list[tuple[int, str]] = []
+        _empty()
+        self.kinds: dict[int, str] = {}
         self.rolled_back: set[str] = set()
         self.positions: dict[int, int] = {}
+        #: What travels, and what workers hold; a message may arrive twice or never.
+        self.messages: list[Chunk] = []
+        self.claims: list[Claim] = []
         #: Effects by delivery, as the transactions of handlers committed them.
         self.effects: Counter[int] = Counter()
         self.olga, _ = User.objects.get_or_create(username="olga")
 
     @initialize(count=st.integers(3, 12))
     def something_is_owed(self, count: int) -> None:
-        self.publish("thing", count)
-        self.route()
-
-    @rule(kind=st.sampled_from(["thing", "other", "unheard"]), count=st.integers(1, 4))
-    def publish(self, kind: str, count: int) -> None:
         for _ in range(count):
-            number = publish(f"{kind}.happened", {}).number
-            self.committed.append((number, kind))
+            self.happen("thing")
+        self.route(0)
 
-    @rule()
-    def publish_and_roll_back(self) -> None:
+    def happen(self, kind: str) -> None:
+        self.kinds[publish(f"{kind}.happened", {}).number] = kind
+
+    @rule(pick=PICK)
+    def publish(self, pick: int) -> None:
+        for _ in range(1 + pick % 4):
+            self.happen(KINDS[pick % len(KINDS)])
+
+    @rule(pick=PICK)
+    def publish_in_vain(self, pick: int) -> None:
+        """Rolled back, or the same again."""
         with transaction.atomic():
             self.rolled_back.add(publish("thing.happened", {}).event.id)
             transaction.set_rollback(True)
+        record = EventRecord.objects.get(number=min(self.kinds))
+        assert not publish(
+            record.type, record.data, id=record.event_id, source=record.source
+        ).is_new
 
-    @rule()
-    def publish_the_same_again(self) -> None:
-        for record in EventRecord.objects.order_by("-number")[:1]:
-            again = publish(
-                record.type, record.data, id=record.event_id, source=record.source
-            )
-            assert not again.is_new
-
-    @rule()
-    def route(self) -> None:
+    @rule(pick=PICK)
+    def route(self, pick: int) -> None:
         route_batch()
 
-    @rule(target=messages)
-    def dispatch(self) -> object:
+    @rule(pick=PICK)
+    def dispatch(self, pick: int) -> None:
         chunks = [mark_chunk(one) for one in subscribers_due("default")]
-        return multiple(*(chunk for chunk in chunks if chunk is not None))
+        self.messages += [chunk for chunk in chunks if chunk is not None]
 
-    @rule(chunk=consumes(messages), is_refused=st.booleans())
-    def the_broker_loses_a_message(self, chunk: Chunk, is_refused: bool) -> None:
-        if is_refused:
+    @precondition(lambda self: self.messages)
+    @rule(pick=PICK)
+    def lose_a_message(self, pick: int) -> None:
+        chunk = self.messages.pop(pick % len(self.messages))
+        if pick % 2:
             unmark(chunk)
 
-    @rule(chunk=messages, target=claims)
-    def claim(self, chunk: Chunk) -> object:
-        """The message stays in the bundle: brokers deliver twice."""
+    @precondition(lambda self: self.messages)
+    @rule(pick=PICK)
+    def claim(self, pick: int) -> None:
+        """The message stays: brokers deliver twice."""
+        chunk = self.messages[pick % len(self.messages)]
         claimed = claim(chunk.subscriber.pk, chunk.ids)
-        return multiple() if claimed is None else Held(claimed)
+        if claimed is not None:
+            self.claims.append(claimed)
 
-    @rule(held=consumes(claims))
-    def acknowledge(self, held: Held) -> None:
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def acknowledge(self, pick: int) -> None:
+        self.carry_out(self.claims.pop(pick % len(self.claims)))
+
+    def carry_out(self, held: Claim) -> None:
         """Effects and acknowledgement in one transaction, as a handler's are."""
         try:
             with transaction.atomic():
-                acknowledge(held.claim, run_ms={})
+                acknowledge(held, run_ms={})
         except LeaseLost:
             return
-        self.effects.update(held.claim.ids)
+        self.effects.update(held.ids)
 
-    @rule(held=consumes(claims), outcome=st.sampled_from(OUTCOMES))
-    def fail_singly(self, held: Held, outcome: Retry | Dead) -> None:
-        deliveries = held.claim.deliveries
-        for index, delivery in enumerate(deliveries):
-            if settle_failure(held.claim.only(delivery), outcome, run_ms=1):
-                release(held.claim.only(*deliveries[index + 1 :]))
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def fail_singly(self, pick: int) -> None:
+        held = self.claims.pop(pick % len(self.claims))
+        for index, delivery in enumerate(held.deliveries):
+            outcome = OUTCOMES[pick % len(OUTCOMES)]
+            if settle_failure(held.only(delivery), outcome, run_ms=1):
+                release(held.only(*held.deliveries[index + 1 :]))
                 return
 
-    @rule(held=consumes(claims), is_database_s=st.booleans())
-    def break_off(self, held: Held, is_database_s: bool) -> None:
-        for delivery in held.claim.deliveries:
-            give_back = put_off if is_database_s else release
-            give_back(held.claim.only(delivery))
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def break_off(self, pick: int) -> None:
+        held = self.claims.pop(pick % len(self.claims))
+        give_back = put_off if pick % 2 else release
+        for delivery in held.deliveries:
+            give_back(held.only(delivery))
 
-    @rule()
-    def leases_run_out(self) -> None:
-        """The workers that hold them may wake later and write."""
+    @rule(pick=PICK)
+    def leases_run_out(self, pick: int) -> None:
+        """The workers that hold them may wake later, and write."""
         Delivery.objects.filter(state=DeliveryState.LEASED).update(
             leased_until=timezone.now() - timedelta(seconds=1)
         )
         sweep()
 
-    @rule()
-    def time_passes(self) -> None:
+    @rule(pick=PICK)
+    def time_passes(self, pick: int) -> None:
         pending = Delivery.objects.filter(state=DeliveryState.PENDING)
         pending.update(due_at=F("created_at"), dispatched_until=None)
         Subscriber.objects.filter(probe_at__isnull=False).update(
             probe_at=F("created_at")
         )
 
-    @rule(name=st.sampled_from(NAMES))
-    def hold_or_let_go(self, name: str) -> None:
-        one = Subscriber.objects.get(name=name)
+    @rule(pick=PICK)
+    def hold_or_let_go(self, pick: int) -> None:
+        one = Subscriber.objects.get(name=NAMES[pick % len(NAMES)])
         if one.state == SubscriberState.ACTIVE:
             pause(one.pk, reason="", by="olga")
         else:
             resume(one.pk, by="olga")
 
-    @rule(is_retried=st.booleans())
-    def a_person_mends(self, is_retried: bool) -> None:
-        settle = remediation.retry if is_retried else remediation.discard
+    @rule(pick=PICK)
+    def a_person_mends(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
+            settle = remediation.retry if pick % 2 else remediation.discard
             assert settle([failed.pk], by=self.olga, note="").settled
             for again in (remediation.retry, remediation.discard):
                 assert not again([failed.pk], by=self.olga, note="").settled
 
-    @rule()
-    def a_late_writer_hits_nothing(self) -> None:
+    @rule(pick=PICK)
+    def a_late_writer_hits_nothing(self, pick: int) -> None:
         """Whoever names a token that is not in the row changes nothing."""
         before = list(Delivery.objects.order_by("pk").values())
         leased = Delivery.objects.filter(state=DeliveryState.LEASED)
-        for delivery in leased.select_related("event")[:1]:
+        for delivery in leased.select_related("event", "subscriber")[:1]:
             stale = Claim(
                 subscriber=delivery.subscriber,
                 token=uuid.uuid4(),
                 deliveries=(delivery,),
             )
             release(stale)
-            settle_failure(stale, OUTCOMES[0], run_ms=1)
+            settle_failure(stale, OUTCOMES[pick % len(OUTCOMES)], run_ms=1)
             with pytest.raises(LeaseLost), transaction.atomic():
                 acknowledge(stale, run_ms={})
         assert list(Delivery.objects.order_by("pk").values()) == before
@@ -211,7 +218,7 @@ class Protocol(RuleBasedStateMachine):
         routed = dict(
             EventRecord.objects.exclude(position=None).values_list("number", "position")
         )
-        kinds = dict(self.committed)
+        kinds = self.kinds
         owed = Counter(
             Delivery.objects.filter(event_id__in=kinds).values_list(
                 "event_id", "subscriber__name"
@@ -267,8 +274,8 @@ class Protocol(RuleBasedStateMachine):
         for one in Subscriber.objects.exclude(state=SubscriberState.ACTIVE):
             resume(one.pk, by="olga")
         for _ in range(200):
-            self.leases_run_out()
-            self.time_passes()
+            self.leases_run_out(0)
+            self.time_passes(0)
             while route_batch().event_count:
                 pass
             due = subscribers_due("default")
@@ -278,17 +285,18 @@ class Protocol(RuleBasedStateMachine):
                 chunk = mark_chunk(one)
                 claimed = chunk and claim(one.pk, chunk.ids)
                 if claimed:
-                    self.acknowledge(Held(claimed))
+                    self.carry_out(claimed)
         assert not Delivery.objects.open().exists()
         self.every_recorded_event_is_owed_exactly_once()
         self.a_delivery_has_one_effect_if_it_is_acknowledged_and_else_none()
-        _empty()
 
 
 def _empty() -> None:
     for model in (Attempt, FailedTask, Delivery, EventRecord):
         model.objects.all().delete()
-    Subscriber.objects.update(**breaker.AFRESH)
+    Subscriber.objects.update(
+        state=SubscriberState.ACTIVE, **{**breaker.AFRESH, "ramp": None}
+    )
     LogHead.objects.update(position=0)
 
 
