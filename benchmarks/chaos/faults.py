@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import time
@@ -96,7 +97,9 @@ def freeze_child(scene: Scene) -> None:
     child = _a_child(scene)
     child.suspend()
     time.sleep(PAST_THE_LEASE_SECONDS)
-    child.resume()
+    # Celery's hard time limit may have killed it meanwhile.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child.resume()
 
 
 def _a_child(scene: Scene) -> psutil.Process:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import psutil
+
 from benchmarks.chaos.faults import NotInjected, Scene
 from benchmarks.chaos.figures import Window
 from benchmarks.chaos.plan import Fault, Hits
@@ -41,7 +43,7 @@ def _inject(fault: Fault, scene: Scene) -> Injected:
     began_at, did_happen = time.time(), True
     try:
         fault.inject(scene)
-    except NotInjected:
+    except (NotInjected, psutil.NoSuchProcess):
         did_happen = False
     window = Window(began_at=began_at, ended_at=time.time())
     return Injected(fault=fault, window=window, did_happen=did_happen)
