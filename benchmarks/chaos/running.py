@@ -119,6 +119,7 @@ def _collect(
     collected: dict[str, Any] = json.loads(told)
     if cell.is_naive:
         collected["open"] = [list(pair) for pair in left_in(broker.url)]
+    (Path(environment["CHAOS_DIR"]) / "collected.json").write_text(told)
     return collected
 
 

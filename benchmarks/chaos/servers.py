@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from kombu import Connection
 
 from tests.servers.postgresql import PostgreSQL, database_of_its_own
 from tests.servers.server import Server
+from tests.servers.unavailable import Unavailable
 
 START_AGAIN_SECONDS = 30.0
 QUEUES = ("router.default", "router.slow", "celery")
@@ -96,7 +98,10 @@ class Servers:
 
     def broker(self, name: str) -> Startable:
         if name not in self._brokers:
-            made = getattr(import_module(f"tests.servers.{name}"), name)()
+            module = f"tests.servers.{name}"
+            if find_spec(module) is None:
+                raise Unavailable(f"there is no {module}")
+            made = getattr(import_module(module), name)()
             self._brokers[name] = self._stack.enter_context(made)
         flush(self._brokers[name])
         return self._brokers[name]

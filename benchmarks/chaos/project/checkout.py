@@ -18,7 +18,7 @@ from benchmarks.chaos.project.failpoints import reached
 from benchmarks.chaos.project.models import Order
 from router.public import publish
 
-CURSED_SHARE = 1 / 60
+CURSED_SHARE = 1 / 100
 ROLLED_BACK_SHARE = 1 / 25
 
 

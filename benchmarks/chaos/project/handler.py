@@ -16,7 +16,7 @@ def keep_ledger(event: Event) -> None:
 @subscriber(
     PICKY,
     events=[TYPE],
-    max_failures=3,
+    max_failures=2,
     retry_first_seconds=1,
     retry_maximum_seconds=1,
 )
