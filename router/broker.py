@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from celery import Celery, current_app
 from kombu import Connection
 from kombu.exceptions import ChannelError, OperationalError
@@ -16,12 +17,18 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from router.conf import QUEUES, conf
 
 TASK = "router.deliver"
-# The dispatcher must not hang on a broker that accepts and stays silent.
+# The dispatcher must not hang on a broker that accepts and stays silent. Each transport
+# takes the options it knows: the first are Redis's, the others AMQP's, where only a
+# confirmed message is known to have arrived.
 QUICK = {
     "socket_connect_timeout": 0.25,
     "socket_timeout": 0.5,
     "retry_on_timeout": False,
     "max_retries": 0,
+    "connect_timeout": 1.0,
+    "read_timeout": 1.0,
+    "write_timeout": 1.0,
+    "confirm_publish": True,
 }
 
 
@@ -50,6 +57,8 @@ class Doorbell:
                 channel: Any = self._connect().default_channel
                 declared = channel.queue_declare(QUEUES[queue], passive=True)
             except ChannelError:
+                # On AMQP the question closes the channel where there is no queue.
+                self.close()
                 return 0
             return int(declared.message_count)
 
@@ -85,9 +94,10 @@ class Doorbell:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (RedisTimeoutError, TimeoutError) as error:
+        except (OperationalError, RedisError, AMQPError, OSError) as error:
             self.close()
-            raise BrokerSilent(type(error).__name__) from error
-        except (OperationalError, RedisError, OSError) as error:
-            self.close()
-            raise BrokerUnreachable(type(error).__name__) from error
+            # kombu wraps what it met.
+            met = error.__cause__ or error
+            is_silent = isinstance(met, RedisTimeoutError | TimeoutError)
+            kind = BrokerSilent if is_silent else BrokerUnreachable
+            raise kind(type(met).__name__) from error

@@ -18,7 +18,14 @@ DEFAULTS: dict[str, Any] = {
     "task_default_queue": QUEUES["default"],
     "task_create_missing_queues": False,
     "task_queues": [
-        Queue(name, Exchange(name), routing_key=name) for name in QUEUES.values()
+        Queue(
+            name,
+            Exchange(name, type="topic"),
+            routing_key=name,
+            # RabbitMQ's replicated kind; Redis knows one kind only.
+            queue_arguments={"x-queue-type": "quorum"},
+        )
+        for name in QUEUES.values()
     ],
     "imports": ["router.tasks"],
     "worker_prefetch_multiplier": 1,

@@ -137,7 +137,9 @@ def mark_chunk(subscriber: Subscriber) -> Chunk | None:
 
 def unmark(chunk: Chunk) -> None:
     """Take the marks back of a message that was surely not sent."""
-    Delivery.objects.filter(pk__in=chunk.ids, lease_token__isnull=True).update(
+    # None is left of what another dispatcher sent, and a worker settled, meanwhile.
+    marked = Delivery.objects.filter(pk__in=chunk.ids, dispatch_count__gt=0)
+    marked.filter(lease_token__isnull=True).update(
         dispatched_until=None, dispatch_count=F("dispatch_count") - 1
     )
 

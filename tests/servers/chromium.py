@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from tests.servers.debian import install
 from tests.servers.unavailable import Unavailable
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -16,8 +16,8 @@ ON_MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 def chromium() -> str:
     """The browser's program. Raises `Unavailable`."""
     found = _find()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
+    if found is None:
+        install("chromium")
         found = _find()
     if found is None:
         raise Unavailable("there is no chromium on the PATH (set CHROMIUM to its path)")
@@ -28,12 +28,3 @@ def _find() -> str | None:
     on_path = next(filter(None, map(shutil.which, NAMES)), None)
     on_macos = str(ON_MACOS) if ON_MACOS.exists() else None
     return os.environ.get("CHROMIUM") or on_path or on_macos
-
-
-def _install() -> None:
-    for command in ("apt-get update", "apt-get install -y chromium"):
-        subprocess.run(  # noqa: S603
-            [*command.split(), "-qq"],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-        )

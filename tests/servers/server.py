@@ -3,14 +3,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 class Server:
     """A server's process, in its own session, its words in a file."""
 
-    def __init__(self, argv: Sequence[str], log: Path, user: str | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log: Path,
+        user: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         with log.open("ab") as output:
             self._popen = subprocess.Popen(  # noqa: S603
                 argv,
@@ -19,6 +26,8 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 user=user,
+                env=env,
+                cwd=cwd,
             )
         self.log = log
 
