@@ -23,6 +23,8 @@ from benchmarks.chaos.servers import (
     start_again,
     terminate_sessions,
 )
+from benchmarks.chaos.servers import kill as kill_server
+from benchmarks.chaos.servers import stop as stop_server
 
 #: A stopped process wakes when its work is another's.
 PAST_THE_LEASE_SECONDS = TIMES["lease_seconds"] * 1.5
@@ -110,13 +112,13 @@ def _a_child(scene: Scene) -> psutil.Process:
 
 
 def broker_kill(scene: Scene) -> None:
-    scene.broker.server.kill()
+    kill_server(scene.broker)
     time.sleep(OUTAGE_SECONDS)
     start_again(scene.broker)
 
 
 def broker_restart(scene: Scene) -> None:
-    scene.broker.server.stop()
+    stop_server(scene.broker)
     start_again(scene.broker)
 
 

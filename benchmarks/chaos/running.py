@@ -28,7 +28,7 @@ FIRST_EFFECT_SECONDS = 60.0
 #: Quick or not → seconds between two faults: least, most.
 PAUSES = {True: (0.2, 0.6), False: (0.8, 2.0)}
 #: Quick or not → seconds at the end for what is open; plain Celery and the router.
-PATIENCE = {True: (8.0, 25.0), False: (20.0, 45.0)}
+PATIENCE = {True: (8.0, 60.0), False: (20.0, 120.0)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,8 @@ from tests.servers.postgresql import PostgreSQL, database_of_its_own
 from tests.servers.server import Server
 from tests.servers.unavailable import Unavailable
 
-START_AGAIN_SECONDS = 30.0
+START_AGAIN_SECONDS = 60.0
+STOP_SECONDS = 10.0
 QUEUES = ("router.default", "router.slow", "celery")
 
 
@@ -48,10 +49,37 @@ def start_again(server: Startable) -> None:
             return
 
 
+def kill(server: Startable) -> None:
+    """All of it at once; RabbitMQ's main process is a mere shell."""
+    processes = _family(server)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=START_AGAIN_SECONDS)
+    server.server.kill()
+
+
+def stop(server: Startable) -> None:
+    """As a machine does that goes down in good order."""
+    processes = _family(server)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    kill(server)
+
+
+def _family(server: Startable) -> list[psutil.Process]:
+    try:
+        main = psutil.Process(server.server.pid)
+        return [main, *main.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def freeze(server: Startable, seconds: float) -> None:
     """All of its processes stand still for so long."""
-    main = psutil.Process(server.server.pid)
-    processes = [main, *main.children(recursive=True)]
+    processes = _family(server)
     for number, pause in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0.0)):
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
