@@ -11,6 +11,7 @@ from django.conf import settings
 
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
+from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 from tests.servers.stack import Stack
 from tests.servers.valkey import Valkey, valkey
 
@@ -97,6 +98,37 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     else:
         with database_of_its_own(request.getfixturevalue("postgresql_url")) as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    """A private RabbitMQ that tests may kill, stop and start again."""
+    if not os.environ.get("RABBITMQ"):
+        pytest.skip("needs RabbitMQ: run the tests with `make test`")
+    with rabbitmq() as server:
+        yield server
+
+
+RABBITMQ_TOO = [
+    "sqlite and Valkey",
+    "postgresql and Valkey",
+    # One worker of the suite has the node, which takes long to start.
+    pytest.param("postgresql and RabbitMQ", marks=pytest.mark.xdist_group("rabbitmq")),
+]
+
+
+@pytest.fixture(params=RABBITMQ_TOO)
+def servers(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The environment of a stack with each kind of database and broker."""
+    kind, _, broker = request.param.partition(" and ")
+    environment = {"BROKER_URL": ""}
+    if broker == "RabbitMQ":
+        environment["BROKER_URL"] = request.getfixturevalue("rabbitmq_server").url
+    if kind == "sqlite":
+        yield {**environment, "DATABASE_URL": ""}
+        return
+    with database_of_its_own(request.getfixturevalue("postgresql_url")) as url:
+        yield {**environment, "DATABASE_URL": url}
 
 
 StartStack = Callable[..., Stack]

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tests.servers.chromium import chromium
 from tests.servers.postgresql import postgresql
+from tests.servers.rabbitmq import rabbitmq_program
 from tests.servers.unavailable import Unavailable
 from tests.servers.valkey import valkey
 
@@ -31,10 +32,16 @@ def broker() -> Iterator[str]:
         yield server.url
 
 
+@contextmanager
+def other_broker() -> Iterator[str]:
+    yield rabbitmq_program()
+
+
 #: What is wanted → the variable that tells the tests where it is.
 SERVICES: dict[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
     "PostgreSQL": ("TEST_POSTGRESQL_URL", postgresql),
     "Valkey": ("BROKER_URL", broker),
+    "RabbitMQ": ("RABBITMQ", other_broker),
     "Chromium": ("CHROMIUM", browser),
 }
 

@@ -45,9 +45,9 @@ def mails(stack: Stack, order: str) -> int:
 
 
 def test_a_purchase_without_javascript_reaches_all_six(
-    start_stack: StartStack, database_url: str
+    start_stack: StartStack, servers: dict[str, str]
 ) -> None:
-    stack = start_stack(DATABASE_URL=database_url)
+    stack = start_stack(**servers)
     customer = Customer(stack.url)
 
     order = customer.buy()
@@ -59,9 +59,9 @@ def test_a_purchase_without_javascript_reaches_all_six(
 
 
 def test_a_stop_with_purchases_in_flight_loses_nothing(
-    start_stack: StartStack, database_url: str
+    start_stack: StartStack, servers: dict[str, str]
 ) -> None:
-    stack = start_stack(DATABASE_URL=database_url, ROUTER=QUICK)
+    stack = start_stack(**servers, ROUTER=QUICK)
     confirmed: list[str] = []
 
     def buy_until_closed() -> None:

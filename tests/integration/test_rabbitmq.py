@@ -1,0 +1,122 @@
+"""The dispatcher against a real RabbitMQ, with no worker behind it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from amqp.exceptions import ChannelError, PreconditionFailed
+from celery import Celery
+from kombu import Connection
+
+from router.broker import BrokerSilent, Doorbell
+from router.celery_settings import DEFAULTS
+from router.conf import QUEUES
+from router.flow.looping import DispatcherLoop
+from router.models import Delivery, Heartbeat
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+from tests.acceptance.purchases import SIX
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.waiting import wait_until
+
+pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.timeout(180)]
+QUEUE = QUEUES["default"]
+
+
+@pytest.fixture
+def loop(transactional_db: None, rabbitmq_server: RabbitMQ) -> Iterator[DispatcherLoop]:
+    app = Celery("test", broker=rabbitmq_server.url, set_as_current=False)
+    app.add_defaults(lambda: DEFAULTS)
+    with Connection(rabbitmq_server.url) as connection, suppress(ChannelError):
+        connection.default_channel.queue_purge(QUEUE)
+    doorbell = Doorbell(app)
+    with isolated_subscribers():
+        for name in sorted(SIX):
+            declare = subscriber(
+                name, events=["thing.happened"], is_transactional=False
+            )
+            declare(lambda event: None)
+        register_declared()
+        yield DispatcherLoop(doorbell)
+    doorbell.close()
+
+
+def turn(loop: DispatcherLoop, times: int = 3) -> None:
+    loop._broker._next_at = 0
+    for _ in range(times):
+        loop.tick()
+
+
+def waiting(loop: DispatcherLoop) -> int:
+    return loop._doorbell.waiting_count("default")
+
+
+def is_reachable() -> bool | None:
+    return Heartbeat.objects.get().is_broker_reachable
+
+
+def test_one_event_puts_one_message_per_subscriber_on_a_quorum_queue(
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+) -> None:
+    publish("thing.happened", {})
+
+    turn(loop)
+
+    assert waiting(loop) == len(SIX)
+    assert Delivery.objects.filter(dispatched_until__isnull=False).count() == len(SIX)
+    with Connection(rabbitmq_server.url) as connection:
+        channel = connection.default_channel
+        with pytest.raises(PreconditionFailed, match="x-queue-type"):
+            channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+
+
+def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+) -> None:
+    publish("thing.happened", {})
+    turn(loop)
+    rabbitmq_server.signal(signal.SIGSTOP)
+    try:
+        publish("thing.happened", {})
+        started_at = time.monotonic()
+        with pytest.raises(BrokerSilent):
+            loop._doorbell.send("default", subscriber_id=1, ids=[1])
+        # Far from the minutes that AMQP itself would wait.
+        assert time.monotonic() - started_at < 30
+        turn(loop)
+        assert is_reachable() is False
+    finally:
+        rabbitmq_server.signal(signal.SIGCONT)
+
+    Delivery.objects.update(dispatched_until="2020-01-01T00:00:00Z")
+    turn(loop)
+
+    assert is_reachable() is True
+
+
+def test_what_it_confirmed_survives_its_death_and_what_it_missed_is_sent_again(
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+) -> None:
+    publish("thing.happened", {})
+    turn(loop)
+    wait_until(rabbitmq_server.knows_its_queues)
+    rabbitmq_server.kill()
+    publish("thing.happened", {})
+    turn(loop)
+    assert is_reachable() is False
+    unmarked = Delivery.objects.filter(dispatched_until__isnull=True)
+    assert unmarked.count() == len(SIX)
+
+    rabbitmq_server.start()
+
+    wait_until(lambda: waiting(loop) == len(SIX))
+    with Connection(rabbitmq_server.url) as connection:
+        connection.default_channel.queue_purge(QUEUE)
+    Delivery.objects.update(dispatched_until=None)
+    turn(loop)
+    assert waiting(loop) == len(SIX)
+    assert is_reachable() is True
