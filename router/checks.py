@@ -96,7 +96,7 @@ def check_celery(**_: Any) -> list[CheckMessage]:
                     id=f"router.{identity}",
                 )
             )
-    return [*found, *_check_queues(), *_check_reuse()]
+    return [*found, *_check_queues(), *_check_queue_types(), *_check_reuse()]
 
 
 def _check_queues() -> Iterator[CheckMessage]:
@@ -107,6 +107,24 @@ def _check_queues() -> Iterator[CheckMessage]:
             f"Celery does not know the queue {', '.join(missing)}.",
             hint="Add the queues of router.celery_settings.DEFAULTS to task_queues.",
             id="router.E016",
+        )
+
+
+def _check_queue_types() -> Iterator[CheckMessage]:
+    if not str(current_app.conf.broker_url or "").startswith("amqp"):
+        return
+    others = sorted(
+        queue.name
+        for queue in current_app.conf.task_queues or ()
+        if (queue.queue_arguments or {}).get("x-queue-type") != "quorum"
+    )
+    if others:
+        yield Error(
+            f"On RabbitMQ the queue {', '.join(others)} would live on one node alone, "
+            "and a worker that dies could stall it.",
+            hint='Give it queue_arguments={"x-queue-type": "quorum"}, under a new '
+            "name where it exists already: RabbitMQ can't change a queue's type.",
+            id="router.E018",
         )
 
 

@@ -81,10 +81,13 @@ def test_an_unreachable_database_is_told_in_one_line(start_stack: StartStack) ->
     assert "geheim" not in line
 
 
-def test_an_unreachable_broker_is_told_in_one_line(start_stack: StartStack) -> None:
-    url = f"redis://:geheim@127.0.0.1:{free_port()}/0"
+@pytest.mark.parametrize("kind", ["redis", "amqp"])
+def test_an_unreachable_broker_is_told_in_one_line(
+    start_stack: StartStack, kind: str
+) -> None:
+    url = f"{kind}://somebody:geheim@127.0.0.1:{free_port()}/0"
     line = refusal(start_stack(is_ready=False, BROKER_URL=url))
-    assert "broker redis://" in line
+    assert f"broker {kind}://" in line
     assert "cannot be reached" in line
     assert "geheim" not in line
 

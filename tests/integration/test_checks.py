@@ -10,8 +10,10 @@ import pytest
 from celery import current_app
 from django.core.checks import CheckMessage
 from django.db import connection
+from kombu import Queue
 
 from router.checks import check_celery, check_database, check_settings
+from router.conf import QUEUES
 from router.public import subscriber
 from router.registry import isolated
 
@@ -81,6 +83,20 @@ def test_a_celery_that_would_lose_work_is_found(name: str) -> None:
     current_app.conf[name] = value
 
     assert ids(check_celery()) == {identity}
+
+
+@pytest.mark.usefixtures("changed_celery")
+@pytest.mark.parametrize("url", ["amqp://127.0.0.1//", "redis://127.0.0.1/0"])
+def test_on_rabbitmq_a_classic_queue_is_found(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr(current_app.conf, "broker_url", url)
+    assert ids(check_celery()) == set()
+
+    current_app.conf.task_queues = [Queue(name) for name in QUEUES.values()]
+
+    is_rabbitmq = url.startswith("amqp")
+    assert ids(check_celery()) == ({"router.E018"} if is_rabbitmq else set())
 
 
 def test_reconnecting_for_every_task_is_found(settings: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from celery import current_app
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -26,7 +27,7 @@ def examine_broker() -> Iterator[Finding]:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
             yield judged(TITLE, True, f"{kind} answers", mend="")
             yield from _eviction(connection)
-        except (OperationalError, RedisError, OSError) as error:
+        except (OperationalError, RedisError, AMQPError, OSError) as error:
             told = f"{kind} does not answer ({type(error).__name__})"
             mend = "Start it, and look at BROKER_URL. Until then events only wait."
             yield judged(TITLE, False, told, mend=mend)
