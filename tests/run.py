@@ -76,7 +76,7 @@ def _two_passes(
     postgresql_url = environment.get("TEST_POSTGRESQL_URL", "")
     print(f"All tests on {'PostgreSQL' if postgresql_url else 'SQLite'}", flush=True)
     second = _pytest(
-        [*SIDE_BY_SIDE, *arguments],
+        arguments,
         {
             **environment,
             "DATABASE_URL": postgresql_url,
@@ -88,7 +88,9 @@ def _two_passes(
 
 def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
     return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pytest", *arguments], env=environment, check=False
+        [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments],
+        env=environment,
+        check=False,
     ).returncode
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models import Count, Q
@@ -34,6 +35,13 @@ UNCOUNTED = Q(attempt_log__result="UNCOUNTED")
 OPENED = "router.breaker.opened"
 RECOVERED = "router.subscriber.recovered"
 DISABLED = "router.subscriber.disabled"
+
+
+@pytest.fixture(autouse=True)
+def patience(settings: Any) -> None:
+    """Only `skip_waits` makes a probe due, however slow the machine is."""
+    waits = {"PROBE_FIRST_SECONDS": 3600, "PROBE_MAXIMUM_SECONDS": 360_000}
+    settings.ROUTER = {**settings.ROUTER, **waits, "TRICKLE_SECONDS": 3600}
 
 
 class Outage:
