@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,6 @@ class SiteConfig(AppConfig):
 
     name = "config"
     verbose_name = "Fanfare"
+
+    def ready(self) -> None:
+        import_module("config.checks")

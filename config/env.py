@@ -43,6 +43,8 @@ class Environment(BaseSettings):
     email_use_tls: bool = True
     default_from_email: str = "Fanfare <shop@localhost>"
     slack_webhook_url: str = ""
+    #: In production: yes, this shop is a demonstration, and sells for nothing.
+    sandbox_payments: bool = False
     webhook_allowed_networks: Annotated[str, NoDecode] = ""
     router: dict[str, Any] = Field(default_factory=dict)
 

@@ -194,6 +194,8 @@ SHOP: dict[str, Any] = {
     "CURRENCY": "EUR",
 }
 
+SILENCED_SYSTEM_CHECKS = ["shop.W004"] if ENV.sandbox_payments else []
+
 RECEIPTS: dict[str, Any] = {
     "HISTORY_LINK": "subscribers.order_history.links.history_link",
     "SHOP_NAME": "Fanfare",

@@ -1,0 +1,59 @@
+"""What production's environment must say; `check --deploy` names what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+
+from config.env import Environment, read_environment
+
+#: Variable → check id, what its default would do in production, and an example.
+#: (Without SECRET_KEY nothing starts at all.)
+REQUIRED = {
+    "ALLOWED_HOSTS": ("E001", "Every request would be refused.", "shop.example.com"),
+    "SITE_URL": (
+        "E002",
+        "Links in mails would lead to the reader's own machine.",
+        "https://shop.example.com",
+    ),
+    "DATABASE_URL": (
+        "E003",
+        "Each container would have a SQLite of its own, and none the others' events.",
+        "postgresql://fanfare:password@host/fanfare",
+    ),
+    "BROKER_URL": (
+        "E004",
+        "Dispatcher and workers would look for a broker that only `up` starts.",
+        "redis://host:6379/0",
+    ),
+    "EMAIL_HOST": (
+        "E005",
+        "Receipts would become files that nobody reads.",
+        "smtp.example.com",
+    ),
+    "DEFAULT_FROM_EMAIL": (
+        "E006",
+        "Receipts would come from an address that does not exist.",
+        "Fanfare <shop@example.com>",
+    ),
+}
+
+
+@register("config", deploy=True)
+def check_environment(**_: Any) -> list[CheckMessage]:
+    environment = read_environment()
+    return [] if environment.debug else [*_missing(environment)]
+
+
+def _missing(environment: Environment) -> Iterator[CheckMessage]:
+    for name, (identity, trouble, example) in REQUIRED.items():
+        field = name.lower()
+        value = getattr(environment, field).strip()
+        if not value or field not in environment.model_fields_set:
+            yield Error(
+                f"{name} is not set. {trouble}",
+                hint=f"Set the environment variable {name}, for example to {example}",
+                id=f"config.{identity}",
+            )

@@ -1,0 +1,46 @@
+"""`manage.py alive`: the health check of a container."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error
+
+from config.env import read_environment
+from config.supervisor.readiness import Site
+from router.flow.health import alive
+
+
+class Command(BaseCommand):
+    help = (
+        "Whether the web process, a dispatcher or a worker of this host lives. Exit "
+        "code 1: no. A database that does not answer is none of their faults."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("process", choices=("web", "dispatcher", "worker"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        process = options["process"]
+        lives = _web_lives() if process == "web" else self._beats(process)
+        self.stdout.write(f"{process}: {'alive' if lives else 'no sign of life'}")
+        if not lives:
+            sys.exit(1)
+
+    def _beats(self, kind: str) -> bool:
+        signature = f"{kind}@{socket.gethostname()}:"
+        try:
+            return any(beat.name.startswith(signature) for beat in alive())
+        except Error as error:
+            # Restarting the process would not mend that.
+            self.stderr.write(f"The database does not answer: {type(error).__name__}")
+            return True
+
+
+def _web_lives() -> bool:
+    environment = read_environment()
+    return Site(str(environment.listen_address), environment.port).lives()

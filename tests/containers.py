@@ -1,0 +1,103 @@
+"""What the files under `docker/` say, read the way Docker reads them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from config.env import BASE_DIR
+
+DOCKER = BASE_DIR / "docker"
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<rest>[^}]*)\}")
+#: What the example leaves empty, since nobody may run with it.
+SECRETS = {
+    "SECRET_KEY": "a-key-of-this-test-alone-g8Zq4vXw2nB6tRk9sLm3pYc7hJd5fQe1uA0i",
+    "POSTGRES_PASSWORD": "swordfish",
+}
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions and what they say, continued lines joined."""
+    text = (DOCKER / "Dockerfile").read_text()
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    lines = [line for line in joined.splitlines() if line.strip()]
+    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in lines]
+
+
+def image_command() -> list[str]:
+    """The program of a container that is told no other."""
+    *_, said = (said for name, said in instructions() if name == "CMD")
+    return list(json.loads(said))
+
+
+def compose_text() -> str:
+    return (DOCKER / "compose.yaml").read_text()
+
+
+def example() -> dict[str, str]:
+    """`.env.example`, by variable."""
+    lines = (DOCKER / ".env.example").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and line[0] != "#")
+    return {name: value for name, _, value in pairs}
+
+
+def compose(environment: dict[str, str]) -> dict[str, Any]:
+    """The compose file with its variables filled in, as `docker compose config`.
+
+    Raises `LookupError` with the file's own words where a required one is missing.
+    """
+    loaded: dict[str, Any] = _filled(yaml.safe_load(compose_text()), environment)
+    return loaded
+
+
+def _filled(node: Any, environment: dict[str, str]) -> Any:
+    match node:
+        case dict():
+            return {name: _filled(one, environment) for name, one in node.items()}
+        case list():
+            return [_filled(one, environment) for one in node]
+        case str():
+            return VARIABLE.sub(lambda found: _value(found, environment), node)
+    return node
+
+
+def _value(found: re.Match[str], environment: dict[str, str]) -> str:
+    value = environment.get(found["name"], "")
+    if value or found["kind"] is None:
+        return value
+    if found["kind"] == ":?":
+        raise LookupError(found["rest"])
+    return found["rest"]
+
+
+def filled() -> dict[str, Any]:
+    """The compose file in the environment of the example, secrets filled in."""
+    return compose({**example(), **SECRETS})
+
+
+def ours(services: dict[str, Any]) -> dict[str, Any]:
+    """The services that run Fanfare's own image."""
+    return {name: one for name, one in services.items() if "build" in one}
+
+
+def programs() -> Iterator[tuple[str, list[str]]]:
+    """Every program that a container is started or checked with, by its service."""
+    yield "image", image_command()
+    for name, service in ours(filled()["services"]).items():
+        check = service.get("healthcheck", {}).get("test", [])
+        for command in service.get("command", []), check[1:]:
+            for argv in _simple_commands(command):
+                yield name, argv
+
+
+def _simple_commands(command: list[str]) -> list[list[str]]:
+    if command[:2] != ["sh", "-c"]:
+        return [command] if command else []
+    parts = (shlex.split(part) for part in re.split(r"&&|;", command[2]))
+    words = ([word for word in part if word != "do"] for part in parts)
+    return [part for part in words if part and part[0] == "python"]

@@ -1,0 +1,256 @@
+"""The files under `docker/`: every name in them is one that exists, and production is
+told by its environment alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from celery.bin.base import CLIContext
+from celery.bin.worker import worker as celery_worker
+from django.core.management import get_commands, load_command_class
+from granian.cli import cli as granian
+
+from config.celery import app
+from config.checks import REQUIRED, check_environment
+from config.env import BASE_DIR, Environment
+from router.conf import QUEUES
+from tests import containers
+
+ALONE = ("SECRET_KEY", "POSTGRES_PASSWORD", *REQUIRED)
+
+
+@pytest.fixture
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = containers.filled()["services"]
+    return found
+
+
+def production(**changes: str) -> dict[str, str]:
+    """The environment of a container of ours, and of nothing else."""
+    service = containers.filled()["services"]["web"]
+    given = {name: str(value) for name, value in service["environment"].items()}
+    inherited = {"PATH": os.environ["PATH"], "DEBUG": "false"}
+    return {**inherited, **given, **changes}
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+# ── The image ────────────────────────────────────────────────────────────────
+
+
+def test_the_image_has_two_stages_and_the_second_is_not_root() -> None:
+    said = containers.instructions()
+    stages = [index for index, (name, _) in enumerate(said) if name == "FROM"]
+    users = [text for name, text in said[stages[-1] :] if name == "USER"]
+
+    assert len(stages) == 2
+    assert users == ["10001:10001"]
+
+
+def test_what_the_image_copies_exists_and_is_let_through() -> None:
+    ignored = (containers.DOCKER / "Dockerfile.dockerignore").read_text().split("\n")
+    copied = [
+        text.split()[0]
+        for name, text in containers.instructions()
+        if name == "COPY" and not text.startswith("--from")
+    ]
+
+    assert "*" in ignored
+    for path in copied:
+        assert (BASE_DIR / path).exists()
+        assert f"!{path}" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(copied)
+
+
+def test_the_image_holds_no_secret() -> None:
+    said = containers.instructions()
+    kept = " ".join(text for name, text in said if name in ("ENV", "ARG", "LABEL"))
+
+    assert not re.search("KEY|PASSWORD|SECRET|TOKEN|URL", kept)
+
+
+# ── The programs ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("service", "argv"), list(containers.programs()))
+def test_each_program_knows_its_arguments(service: str, argv: list[str]) -> None:
+    match argv:
+        case ["python", "manage.py", name, *arguments]:
+            command = load_command_class(get_commands()[name], name)
+            command.create_parser("manage.py", name).parse_args(arguments)
+        case ["celery", "-A", "config", "--quiet", "worker", *arguments]:
+            surroundings = CLIContext(app=app, no_color=True, workdir=None)
+            celery_worker.make_context("worker", arguments, obj=surroundings)
+        case ["granian", *arguments]:
+            parsed = granian.make_context("granian", arguments)
+            assert parsed.params["app"] == "config.wsgi:application"
+        case _:
+            pytest.fail(f"{service} runs {argv}, which nobody knows")
+
+
+def test_every_queue_has_a_worker(services: dict[str, Any]) -> None:
+    queues = [
+        argv[argv.index("-Q") + 1]
+        for _, argv in containers.programs()
+        if argv[0] == "celery"
+    ]
+
+    assert sorted(queues) == sorted(QUEUES.values())
+
+
+def test_every_process_that_stays_has_a_check_of_its_own(
+    services: dict[str, Any],
+) -> None:
+    # What names no check inherits the image's, which asks the web process.
+    checks = {
+        name: service.get("healthcheck", {"test": ["alive", "web"]})
+        for name, service in containers.ours(services).items()
+    }
+    told = {
+        name: check.get("test", ["", None])[-1]
+        for name, check in checks.items()
+        if not check.get("disable")
+    }
+
+    assert told == {
+        "web": "web",
+        "dispatcher": "dispatcher",
+        "worker": "worker",
+        "worker-slow": "worker",
+    }
+
+
+# ── The composition ──────────────────────────────────────────────────────────
+
+
+def test_what_a_service_refers_to_is_declared(services: dict[str, Any]) -> None:
+    whole = containers.filled()
+    for service in services.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            assert name in services
+            is_checked = "healthcheck" in services[name]
+            assert is_checked or wanted["condition"] != "service_healthy"
+        assert set(service.get("networks", ())) <= set(whole["networks"])
+        for volume in service.get("volumes", ()):
+            assert volume.split(":")[0] in whole["volumes"]
+
+
+def test_servers_are_reached_from_inside_only(services: dict[str, Any]) -> None:
+    servers = set(services) - set(containers.ours(services))
+
+    assert servers == {"postgresql", "valkey", "rabbitmq"}
+    for name in servers:
+        assert services[name]["networks"] == ["inside"]
+        assert "ports" not in services[name]
+    assert containers.filled()["networks"]["inside"] == {"internal": True}
+    assert services["web"]["ports"] == ["127.0.0.1:8000:8000"]
+
+
+def test_the_broker_keeps_what_it_is_given(services: dict[str, Any]) -> None:
+    options = " ".join(services["valkey"]["command"])
+
+    assert "--appendonly yes" in options
+    assert "--maxmemory-policy noeviction" in options
+    assert services["rabbitmq"]["profiles"] == ["rabbitmq"]
+
+
+def test_every_variable_is_known_and_shown_in_the_example() -> None:
+    used = {
+        found["name"]
+        for found in containers.VARIABLE.finditer(containers.compose_text())
+    }
+    known = {name.upper() for name in Environment.model_fields}
+    given = set(containers.filled()["services"]["web"]["environment"])
+
+    assert given <= known
+    assert set(REQUIRED) <= given
+    assert used | {"COMPOSE_PROFILES"} == set(containers.example())
+
+
+def test_no_secret_has_a_default() -> None:
+    for found in containers.VARIABLE.finditer(containers.compose_text()):
+        if re.search("KEY|PASSWORD|USER|WEBHOOK", found["name"]):
+            assert found["kind"] == ":?" or not found["rest"]
+    for name, value in containers.example().items():
+        assert not (value and re.search("KEY|PASSWORD|WEBHOOK", name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in ALONE if name not in ("DATABASE_URL", "BROKER_URL")],
+)
+def test_nothing_is_composed_without_what_is_required(name: str) -> None:
+    environment = {**containers.example(), **containers.SECRETS, name: ""}
+
+    with pytest.raises(LookupError, match=f"set {name} in docker/.env"):
+        containers.compose(environment)
+
+
+# ── Production ───────────────────────────────────────────────────────────────
+
+
+def test_the_environment_of_the_example_passes_every_check() -> None:
+    told = manage("check", "--deploy", "--fail-level", "WARNING", **production())
+
+    assert told.returncode == 0, told.stderr
+    assert "no issues" in told.stdout
+
+
+def test_a_shop_without_a_real_bank_must_say_that_it_is_a_demonstration() -> None:
+    environment = production(SANDBOX_PAYMENTS="false")
+    told = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+
+    assert told.returncode != 0
+    assert "shop.W004" in told.stderr
+    assert "1 issue" in told.stderr
+
+
+def test_without_a_secret_key_nothing_starts() -> None:
+    told = manage("check", **production(SECRET_KEY=""))
+
+    assert told.returncode != 0
+    assert "SECRET_KEY is not set" in told.stderr
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("name", REQUIRED)
+def test_each_required_variable_is_asked_for_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    monkeypatch.setitem(Environment.model_config, "env_file", None)
+    for known in Environment.model_fields:
+        monkeypatch.delenv(known.upper(), raising=False)
+    for given, text in production().items():
+        monkeypatch.setenv(given, text)
+    assert check_environment() == []
+
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+
+    (told,) = check_environment()
+    assert told.msg.startswith(f"{name} is not set.")
+    assert name in str(told.hint)
+
+
+def test_in_debug_nothing_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in REQUIRED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEBUG", "true")
+
+    assert check_environment() == []
