@@ -138,7 +138,10 @@ def test_it_can_be_stopped_while_it_starts(start_stack: StartStack, said: str) -
 def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
     stack = start_stack()
     for name in PROGRAMS:
-        family = [found := stack.kill(name), *found.children(recursive=True)]
+        found = stack.find(name)
+        assert found is not None
+        family = [found, *found.children(recursive=True)]
+        stack.kill(name)
         stack.wait_for_log(f"{name} was ended by SIGKILL")
         wait_until(lambda name=name: stack.find(name) is not None, seconds=30)
         assert [process for process in family if not has_ended(process)] == []
