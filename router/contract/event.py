@@ -38,7 +38,7 @@ ATTRIBUTES = frozenset(
     }
 )
 LONGEST = {"id": 255, "source": 255, "type": 255, "subject": 255, "partitionkey": 255,
-           "dataschema": 500}  # fmt: skip
+           "dataschema": 500, "traceparent": 55}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,9 @@ def _attribute_problems(event: Event) -> list[tuple[str, str]]:
         problems.append(
             ("/type", "must be lower-case words joined by dots: `purchase.completed`")
         )
-    if event.traceparent and not TRACEPARENT.fullmatch(event.traceparent):
+    traceparent = event.traceparent
+    is_text = isinstance(traceparent, str)
+    if is_text and traceparent and not TRACEPARENT.fullmatch(traceparent):
         problems.append(("/traceparent", "is not a W3C traceparent"))
     if not isinstance(event.time, datetime) or event.time.tzinfo is None:
         problems.append(("/time", "must be a time with its zone (RFC 3339)"))
