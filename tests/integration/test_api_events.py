@@ -74,6 +74,8 @@ def test_the_same_id_with_another_body_is_a_conflict(post: Post) -> None:
         ({"source": ["/partner"]}, "/source"),
         ({"subject": {"a": 1}}, "/subject"),
         ({"partitionkey": 7}, "/partitionkey"),
+        ({"traceparent": ["00"]}, "/traceparent"),
+        ({"traceparent": 7}, "/traceparent"),
         # Text that would break the log's columns.
         ({"id": "x" * 256}, "/id"),
         ({"id": ""}, "/id"),
