@@ -147,9 +147,7 @@ def _purchase(purchase: Purchase) -> Alert:
 
 
 def _receiver(receiver: Receiver, title: str, line: str) -> Alert:
-    return Alert(
-        title=title % {"title": receiver.subscriber.title}, lines=[line]
-    )
+    return Alert(title=title % {"title": receiver.subscriber.title}, lines=[line])
 
 
 def _failure(failed: FailedTask) -> Alert | None:
