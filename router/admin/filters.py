@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from router.admin.lookup import distinct_values
+from router.admin.lookup import distinct_values, whole_number
 from router.models import DeliveryState, FailedTaskState, Reason, Subscriber
 
 Choices = Iterable[tuple[str, str]]
@@ -83,9 +83,10 @@ class OpenAtFilter(admin.SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> QuerySet[Any] | None:
-        if not (self.value() or "").isdigit():
+        chosen = whole_number(self.value() or "")
+        if chosen is None:
             return None
-        return queryset.filter(subscriber_id=self.value(), state__in=OPEN)
+        return queryset.filter(subscriber_id=chosen, state__in=OPEN)
 
 
 class FailedAtFilter(admin.SimpleListFilter):
@@ -98,9 +99,8 @@ class FailedAtFilter(admin.SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> QuerySet[Any] | None:
-        if not (self.value() or "").isdigit():
-            return None
-        return queryset.filter(subscriber_id=self.value())
+        chosen = whole_number(self.value() or "")
+        return None if chosen is None else queryset.filter(subscriber_id=chosen)
 
 
 class FailedTaskStateFilter(admin.SimpleListFilter):
