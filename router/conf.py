@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from django.utils.crypto import salted_hmac
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 #: Class of work → name of the broker's queue.
-QUEUES = {"default": "router.default", "slow": "router.slow"}
+QUEUES = {
+    "default": "router.default",
+    "slow": "router.slow",
+    "webhooks": "router.webhooks",
+}
+#: Classes of work that a handler may declare itself to be.
+HANDLER_QUEUES = ("default", "slow")
 
 
 class RouterSettings(BaseModel):
@@ -53,6 +60,21 @@ class RouterSettings(BaseModel):
     probe_maximum_seconds: float = Field(120, gt=0)
     trickle_seconds: float = Field(1, gt=0)
     losses_alone: int = Field(5, ge=1)
+
+    #: Newest first; see `router.encryption`.
+    encryption_keys: tuple[str, ...] = ()
+    webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_deadline_seconds: float = Field(20, gt=0)
+    webhook_waits_seconds: tuple[int, ...] = (
+        5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
+    )  # fmt: skip
+    webhook_in_flight: int = Field(100, ge=1, le=1000)
+    webhook_chunks_in_flight: int = Field(3, ge=1, le=100)
+    rotation_overlap_seconds: int = Field(24 * 3600, ge=0)
+    pull_lease_maximum_seconds: int = Field(600, ge=1)
+    pull_total_maximum_seconds: int = Field(3600, ge=1)
+    pull_wait_maximum_seconds: float = Field(20, ge=0)
+    api_calls_per_minute: int = Field(6000, ge=1)
 
 
 def read() -> RouterSettings:

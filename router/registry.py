@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from router.conf import QUEUES
+from router.conf import HANDLER_QUEUES
 from router.contract.errors import InvalidSubscriber
 from router.contract.event import Event
 from router.contract.filters import pattern_problem
@@ -128,8 +128,8 @@ def _problems(declaration: Declaration) -> Iterator[str]:
         yield "the handler is `async def`; write a plain function"
     elif not _takes_one(declaration.handler):
         yield "the handler must take exactly one argument, the event"
-    if declaration.queue not in QUEUES:
-        yield f"`queue` must be one of {', '.join(QUEUES)}"
+    if declaration.queue not in HANDLER_QUEUES:
+        yield f"`queue` must be one of {', '.join(HANDLER_QUEUES)}"
     yield from _number_problems(declaration)
 
 

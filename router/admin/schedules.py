@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.contract.retry import RetrySchedule
-from router.flow.settling import schedule_of
+from router.flow.patience import schedule_of
 from router.models import Subscriber
 
 

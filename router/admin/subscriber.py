@@ -13,7 +13,7 @@ from router.admin.forms import PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
 from router.admin.subscriber_mending import SubscriberMending
 from router.flow.overview import SubscriberOverview, subscribers_overview
-from router.flow.settling import schedule_of
+from router.flow.patience import schedule_of
 from router.models import FailedTask, Subscriber
 from router.telling import ago, subscriber_badge
 

@@ -22,3 +22,11 @@ class HasScope(BasePermission):
 
 class MayPublish(HasScope):
     scope = Scope.PUBLISH
+
+
+class MayConsume(HasScope):
+    scope = Scope.CONSUME
+
+
+class MayManage(HasScope):
+    scope = Scope.MANAGE

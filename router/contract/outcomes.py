@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class FailureKind(StrEnum):
@@ -11,6 +13,21 @@ class FailureKind(StrEnum):
 
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
+    #: The receiver says that it wants nothing any more: HTTP 410.
+    GONE = "gone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """What was sent to a receiver outside, and what it answered.
+
+    `request` has the address and the headers, without signatures and secrets; `answer`
+    is the first KiB of the body as text; `status` is None when nothing was answered.
+    """
+
+    request: Mapping[str, Any]
+    status: int | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -19,11 +36,14 @@ class Evidence:
 
     error: str = ""
     traceback: str = ""
+    exchange: Exchange | None = None
 
 
 @dataclass(frozen=True)
 class Acknowledged:
     """Done."""
+
+    exchange: Exchange | None = None
 
 
 @dataclass(frozen=True)

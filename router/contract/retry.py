@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
+
+LONGEST_WAIT_SECONDS = 24 * 3600
+MOST_WAITS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrySchedule:
-    """Waits that double from `first_seconds` to `maximum_seconds`.
+    """Waits that double from `first_seconds` to `maximum_seconds`, or a table of them.
 
     A delivery is given up on at `max_failures` answers that were not yes; while the
     receiver can't be reached at all, not before `give_up_after_seconds`.
@@ -18,14 +22,20 @@ class RetrySchedule:
     maximum_seconds: int = 600
     max_failures: int = 8
     give_up_after_seconds: int = 75 * 3600
+    #: The waits one by one; the last repeats. Empty: they double.
+    waits_seconds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.first_seconds <= self.maximum_seconds <= 86_400:
+        if not 1 <= self.first_seconds <= self.maximum_seconds <= LONGEST_WAIT_SECONDS:
             raise ValueError("waits must be 1 ≤ first ≤ maximum ≤ 86400 seconds")
         if not 1 <= self.max_failures <= 100:
             raise ValueError("max_failures must be from 1 to 100")
         if self.give_up_after_seconds < 0:
             raise ValueError("give_up_after_seconds must not be negative")
+        if len(self.waits_seconds) > MOST_WAITS or not all(
+            0 <= wait <= LONGEST_WAIT_SECONDS for wait in self.waits_seconds
+        ):
+            raise ValueError("waits must be at most 50, each of 0 to 86400 seconds")
 
     def is_exhausted(
         self, *, failures: int, failing_for: timedelta, is_unreachable: bool
@@ -35,3 +45,9 @@ class RetrySchedule:
             return False
         patience = timedelta(seconds=self.give_up_after_seconds)
         return not is_unreachable or failing_for >= patience
+
+    def table_wait_seconds(self, failures: int) -> float:
+        """The table's wait after the `failures`-th failure, ±20 % before the cap."""
+        wait = self.waits_seconds[min(failures, len(self.waits_seconds)) - 1]
+        jittered = wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return min(jittered, LONGEST_WAIT_SECONDS)

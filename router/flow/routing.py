@@ -15,9 +15,11 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from router.conf import conf
-from router.contract.filters import wants
+from router.contract.outcomes import Evidence
+from router.flow.giving_up import give_up
 from router.flow.head import try_lock_head
-from router.models import Delivery, EventRecord, LogHead, Subscriber
+from router.flow.matching import Broken, Matching
+from router.models import Delivery, EventRecord, LogHead, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +72,11 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
         if not events:
             return NOTHING
         _give_positions(head, events)
-        deliveries = list(_deliveries(events, subscribers, now))
+        broken: Broken = {}
+        deliveries = list(_deliveries(events, subscribers, now, broken))
         Delivery.objects.bulk_create(deliveries, batch_size=2000)
+        if broken:
+            _give_up_on_unfiltered(deliveries, broken)
     return Routed(
         event_count=len(events),
         delivery_count=len(deliveries),
@@ -100,13 +105,17 @@ def _give_positions(head: LogHead, events: Sequence[EventRecord]) -> None:
 
 
 def _deliveries(
-    events: Iterable[EventRecord], subscribers: Sequence[Subscriber], now: datetime
+    events: Iterable[EventRecord],
+    subscribers: Sequence[Subscriber],
+    now: datetime,
+    broken: Broken,
 ) -> Iterable[Delivery]:
     for event in events:
+        matching = Matching(event, broken)
         for subscriber in subscribers:
-            if _is_owed(event, subscriber):
+            if matching.is_owed(subscriber):
                 yield Delivery(
-                    event_id=event.number,
+                    event=event,
                     subscriber=subscriber,
                     ordering_key=event.partitionkey,
                     due_at=now,
@@ -114,7 +123,10 @@ def _deliveries(
                 )
 
 
-def _is_owed(event: EventRecord, subscriber: Subscriber) -> bool:
-    if event.only_for_id is not None:
-        return event.only_for_id == subscriber.pk
-    return wants(subscriber.events, event.type)
+def _give_up_on_unfiltered(deliveries: Iterable[Delivery], broken: Broken) -> None:
+    """A filter that raised says neither yes nor no: a person must."""
+    for delivery in deliveries:
+        error = broken.get((delivery.event_id, delivery.subscriber_id))
+        if error is not None:
+            evidence = Evidence(error=f"FilterFailed: {type(error).__name__}")
+            give_up(delivery, reason=Reason.REJECTED, evidence=evidence)

@@ -12,18 +12,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from celery.utils.time import get_exponential_backoff_interval
 from django.db import transaction
 from django.db.models import F, FloatField, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from router.conf import conf
 from router.contract.errors import LeaseLost
-from router.contract.outcomes import Dead, FailureKind, Retry
-from router.contract.retry import RetrySchedule
+from router.contract.outcomes import Dead, Evidence, Exchange, FailureKind, Retry
 from router.flow import breaker
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
+from router.flow.patience import asked_wait_seconds, schedule_of, wait_seconds
 from router.models import (
     UNLEASED,
     Attempt,
@@ -37,18 +35,22 @@ from router.models import (
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT_SECONDS = 24 * 3600
-# Full jitter may say zero, and a failing handler would spin.
-SHORTEST_WAIT_SECONDS = 0.5
 LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
 # How much the last chunk weighs in the moving mean of the run time.
 WEIGHT = 0.2
+NO_EXCHANGES: Mapping[int, Exchange] = {}
 
 
-def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
+def acknowledge(
+    claim: Claim,
+    *,
+    run_ms: Mapping[int, float],
+    exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
+) -> None:
     """Settle all of the claim as done, in the caller's transaction.
 
-    `run_ms` is the run time by delivery. Raises `LeaseLost`.
+    `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
+    delivery. Raises `LeaseLost`.
     """
     rows = _held(claim).update(
         state=DeliveryState.ACKNOWLEDGED,
@@ -64,9 +66,16 @@ def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
             delivery,
             AttemptResult.ACKNOWLEDGED,
             duration_ms=run_ms.get(delivery.pk),
+            exchange=exchanges.get(delivery.pk),
         )
         for delivery in claim.deliveries
     )
+    _note_success(claim, run_ms)
+    if breaker.is_troubled(claim.subscriber):
+        breaker.note_success(claim)
+
+
+def _note_success(claim: Claim, run_ms: Mapping[int, float]) -> None:
     mean = sum(run_ms.values()) / max(1, len(run_ms))
     Subscriber.objects.filter(pk=claim.subscriber.pk).update(
         last_acknowledged_at=Clock(),
@@ -78,8 +87,6 @@ def acknowledge(claim: Claim, *, run_ms: Mapping[int, float]) -> None:
         failed_in_a_row=[],
         unreachable_in_a_row=[],
     )
-    if breaker.is_troubled(claim.subscriber):
-        breaker.note_success(claim)
 
 
 def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> bool:
@@ -139,16 +146,13 @@ def put_off(claim: Claim) -> None:
     )
 
 
-def schedule_of(subscriber: Subscriber) -> RetrySchedule:
-    """The subscriber's retry schedule, the router's settings behind it."""
-    return subscriber.schedule(
-        default=RetrySchedule(
-            first_seconds=conf().retry_first_seconds,
-            maximum_seconds=conf().retry_maximum_seconds,
-            max_failures=conf().max_failures,
-            give_up_after_seconds=conf().give_up_after_seconds,
-        )
-    )
+def _told(evidence: Evidence) -> dict[str, Any]:
+    """What an attempt keeps of a failure."""
+    return {
+        "error": evidence.error,
+        "traceback": evidence.traceback,
+        "exchange": evidence.exchange,
+    }
 
 
 def _hold(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
@@ -156,13 +160,12 @@ def _hold(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
     Attempt.of(
         delivery,
         AttemptResult.UNCOUNTED,
-        error=outcome.evidence.error,
-        traceback=outcome.evidence.traceback,
+        **_told(outcome.evidence),
         duration_ms=run_ms,
     ).save()
     Delivery.objects.filter(pk=delivery.pk).update(
         state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=_asked_wait_seconds(outcome)),
+        due_at=Clock() + timedelta(seconds=asked_wait_seconds(outcome)),
         attempts=F("attempts") - 1,
         vanished=0,
         **UNLEASED,
@@ -195,7 +198,7 @@ def _is_exhausted(delivery: Delivery, outcome: Retry, now: datetime) -> bool:
 
 
 def _wait(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
-    seconds = _wait_seconds(delivery, outcome)
+    seconds = wait_seconds(delivery, outcome)
     Delivery.objects.filter(pk=delivery.pk).update(
         state=DeliveryState.PENDING,
         due_at=Clock() + timedelta(seconds=seconds),
@@ -208,37 +211,17 @@ def _wait(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
     Attempt.of(
         delivery,
         AttemptResult.RETRY,
-        error=outcome.evidence.error,
-        traceback=outcome.evidence.traceback,
+        **_told(outcome.evidence),
         wait_seconds=seconds,
         duration_ms=run_ms,
     ).save()
-
-
-def _asked_wait_seconds(outcome: Retry) -> float:
-    return min(outcome.after_seconds or 0.0, LONGEST_WAIT_SECONDS)
-
-
-def _wait_seconds(delivery: Delivery, outcome: Retry) -> float:
-    if outcome.after_seconds is not None:
-        return _asked_wait_seconds(outcome)
-    schedule = schedule_of(delivery.subscriber)
-    wait = get_exponential_backoff_interval(
-        factor=schedule.first_seconds,
-        # Past this the maximum rules, and powers of two stay small.
-        retries=min(delivery.failures - 1, 20),
-        maximum=schedule.maximum_seconds,
-        full_jitter=True,
-    )
-    return max(SHORTEST_WAIT_SECONDS, wait)
 
 
 def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
     Attempt.of(
         delivery,
         AttemptResult.DEAD,
-        error=outcome.evidence.error,
-        traceback=outcome.evidence.traceback,
+        **_told(outcome.evidence),
         duration_ms=run_ms,
     ).save()
     is_rejected = isinstance(outcome, Dead)

@@ -1,5 +1,6 @@
 from router.models.api_key import ApiKey, Scope
 from router.models.attempt import Attempt, AttemptResult, Trigger
+from router.models.audit_entry import AuditEntry
 from router.models.clock import Clock
 from router.models.delivery import (
     UNLEASED,
@@ -9,8 +10,10 @@ from router.models.delivery import (
     Origin,
 )
 from router.models.event import EventRecord, LogHead
+from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
+from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BreakerState,
     Subscriber,
@@ -23,12 +26,14 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AttemptResult",
+    "AuditEntry",
     "BreakerState",
     "Clock",
     "Delivery",
     "DeliveryQuerySet",
     "DeliveryState",
     "EventRecord",
+    "EventSchema",
     "FailedTask",
     "FailedTaskState",
     "Heartbeat",
@@ -36,6 +41,7 @@ __all__ = [
     "Origin",
     "Reason",
     "Scope",
+    "SigningSecret",
     "Subscriber",
     "SubscriberState",
     "Transport",

@@ -22,6 +22,16 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100, unique=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list)
+    #: Patterns that it is bound to; an empty list binds to nothing.
+    sources = models.JSONField(default=list, blank=True)
+    types = models.JSONField(default=list, blank=True)
+    subscribers = models.JSONField(default=list, blank=True)
+    #: None: the router's setting.
+    calls_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    #: The minute that is counted, and the calls in it.
+    minute = models.BigIntegerField(default=0, editable=False)
+    calls_count = models.PositiveIntegerField(default=0, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -41,6 +51,24 @@ class ApiKey(models.Model):
         """The saved key and its text, which is shown once and kept nowhere."""
         text = f"fanfare_{secrets.token_urlsafe(32)}"
         return cls.objects.create(name=name, scopes=scopes, digest=digest(text)), text
+
+    def may_publish(self, *, source: str, event_type: str) -> bool:
+        """Whether its bindings let it publish an event of this source and type."""
+        return _is_bound_to(self.sources, source) and _is_bound_to(
+            self.types, event_type
+        )
+
+    def may_touch(self, subscriber_name: str) -> bool:
+        """Whether its bindings let it consume for, or manage, this subscriber."""
+        return _is_bound_to(self.subscribers, subscriber_name)
+
+
+def _is_bound_to(patterns: list[str], value: str) -> bool:
+    """`/shop` is itself, `/shop/*` all that begins so; no pattern binds to nothing."""
+    return not patterns or any(
+        value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
+        for pattern in patterns
+    )
 
 
 def digest(text: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 
+from router.contract.outcomes import Exchange
 from router.models.clock import Clock
 from router.models.delivery import Delivery
 
@@ -39,13 +40,25 @@ class Attempt(models.Model):
     traceback = models.TextField(blank=True)
     wait_seconds = models.FloatField(null=True)
     duration_ms = models.FloatField(null=True)
+    #: What a webhook was sent with: its address and headers, no signature, no secret.
+    request = models.JSONField(null=True)
+    http_status = models.PositiveSmallIntegerField(null=True)
+    #: The first KiB of a webhook's answer, as text.
+    answer = models.TextField(blank=True, db_default="")
     ended_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"attempt {self.number} of delivery {self.delivery_id}"
 
     @classmethod
-    def of(cls, delivery: Delivery, result: AttemptResult, **evidence: Any) -> Attempt:
+    def of(
+        cls,
+        delivery: Delivery,
+        result: AttemptResult,
+        *,
+        exchange: Exchange | None = None,
+        **evidence: Any,
+    ) -> Attempt:
         """The attempt that this delivery is at, ended now with this result."""
         return cls(
             delivery=delivery,
@@ -53,5 +66,16 @@ class Attempt(models.Model):
             trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
             result=result,
             ended_at=Clock(),
+            **_told(exchange),
             **evidence,
         )
+
+
+def _told(exchange: Exchange | None) -> dict[str, Any]:
+    if exchange is None:
+        return {}
+    return {
+        "request": dict(exchange.request),
+        "http_status": exchange.status,
+        "answer": exchange.answer,
+    }

@@ -94,6 +94,8 @@ class Delivery(models.Model):
     dispatch_count = models.PositiveSmallIntegerField(default=0)
     lease_token = models.UUIDField(null=True)
     leased_until = models.DateTimeField(null=True)
+    #: When a puller took its lease, which it may extend so far and no further.
+    pulled_at = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     vanished = models.PositiveIntegerField(default=0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC
+
 from django.db import models
 
 from router.contract.event import Event
@@ -57,6 +59,25 @@ class EventRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} #{self.number}"
+
+    def context(self) -> dict[str, str | int | bool]:
+        """The context attributes that filters look at; it needs no data."""
+        optional = {
+            "subject": self.subject,
+            "dataschema": self.dataschema,
+            "partitionkey": self.partitionkey,
+            "traceparent": self.traceparent,
+        }
+        return {
+            "specversion": "1.0",
+            "id": self.event_id,
+            "source": self.source,
+            "type": self.type,
+            "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            **{name: value for name, value in optional.items() if value},
+            **self.extensions,
+        }
 
     def to_event(self) -> Event:
         """The envelope that subscribers see."""

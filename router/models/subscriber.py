@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 
 from router.contract.retry import RetrySchedule
+from router.models.encrypted import EncryptedJSONField
 
 
 class SubscriberState(models.TextChoices):
@@ -22,7 +23,9 @@ class BreakerState(models.TextChoices):
 
 
 class Transport(models.TextChoices):
-    HANDLER = "handler"
+    HANDLER = "handler", "In-process handler"
+    WEBHOOK = "webhook", "Webhook"
+    PULL = "pull", "Pull"
 
 
 class SubscriberQuerySet(models.QuerySet["Subscriber"]):
@@ -34,12 +37,24 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
 class Subscriber(models.Model):
     """A registered receiver: which events, how, how patiently."""
 
-    name = models.SlugField(max_length=63, unique=True)
+    name = models.SlugField(max_length=63)
     title = models.CharField(max_length=120)
     transport = models.CharField(
         max_length=16, choices=Transport, default=Transport.HANDLER
     )
     events = models.JSONField(default=list)
+    #: A filter of the CloudEvents Subscriptions API; None wants all of `events`.
+    filter = models.JSONField(null=True, blank=True)
+    #: Where webhooks are posted to.
+    url = models.CharField(max_length=2000, blank=True, db_default="")
+    #: Headers that every webhook carries beside the router's own: often a password.
+    custom_headers = EncryptedJSONField(default=dict, blank=True, db_default="")
+    #: Webhooks that may start each second; None: as many as it takes.
+    rate_per_second = models.FloatField(null=True, blank=True)
+    #: When the next webhook may start, while `rate_per_second` is kept.
+    paced_until = models.DateTimeField(null=True, editable=False)
+    #: Webhooks that may be under way at once; None: the router's setting.
+    in_flight_limit = models.PositiveIntegerField(null=True, blank=True)
     state = models.CharField(
         max_length=16, choices=SubscriberState, default=SubscriberState.ACTIVE
     )
@@ -53,6 +68,8 @@ class Subscriber(models.Model):
     retry_first_seconds = models.PositiveIntegerField(null=True, blank=True)
     retry_maximum_seconds = models.PositiveIntegerField(null=True, blank=True)
     max_failures = models.PositiveSmallIntegerField(null=True, blank=True)
+    #: Of a webhook: the waits between its attempts; None: the router's setting.
+    waits_seconds = models.JSONField(null=True, blank=True)
     #: What the declaration says, used where a person has said nothing else.
     declared_schedule = models.JSONField(default=dict, blank=True)
     #: At or below this position is history to the subscriber, above it is live.
@@ -89,6 +106,13 @@ class Subscriber(models.Model):
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="subscriber_name_once",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title or self.name
@@ -105,4 +129,8 @@ class Subscriber(models.Model):
             **self.declared_schedule,
             **{name: value for name, value in said.items() if value is not None},
         }
+        if self.waits_seconds is not None:
+            chosen["waits_seconds"] = tuple(self.waits_seconds)
+            if self.max_failures is None:
+                chosen["max_failures"] = len(self.waits_seconds) + 1
         return RetrySchedule(**chosen)

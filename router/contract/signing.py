@@ -1,0 +1,47 @@
+"""Signatures of webhooks, by the Standard Webhooks specification."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+PREFIX = "whsec_"
+# The specification asks for 24 to 64 bytes.
+SECRET_BYTES = 32
+
+
+def make_secret() -> str:
+    """A new random secret, `whsec_…`."""
+    random = secrets.token_bytes(SECRET_BYTES)
+    return PREFIX + base64.b64encode(random).decode()
+
+
+def is_secret(text: str) -> bool:
+    """Whether this is `whsec_` and 24 to 64 bytes in base64."""
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return text.startswith(PREFIX) and 24 <= len(key) <= 64
+
+
+def signed_headers(
+    body: str, *, webhook_id: str, at: datetime, secrets: Iterable[str]
+) -> dict[str, str]:
+    """The three headers that prove this body, with a signature by each secret.
+
+    `at` is aware; receivers refuse what is minutes old, so sign at each attempt.
+    """
+    # The library reads an aware time of another zone as if it were UTC.
+    moment = at.astimezone(UTC)
+    signatures = [Webhook(key).sign(webhook_id, moment, body) for key in secrets]
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }

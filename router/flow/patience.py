@@ -1,0 +1,50 @@
+"""How long a delivery that failed waits: its subscriber's schedule, put to use."""
+
+from __future__ import annotations
+
+from celery.utils.time import get_exponential_backoff_interval
+
+from router.conf import conf
+from router.contract.outcomes import Retry
+from router.contract.retry import LONGEST_WAIT_SECONDS, RetrySchedule
+from router.models import Delivery, Subscriber, Transport
+
+# Full jitter may say zero, and a failing handler would spin.
+SHORTEST_WAIT_SECONDS = 0.5
+
+
+def schedule_of(subscriber: Subscriber) -> RetrySchedule:
+    """The subscriber's retry schedule, the router's settings behind it."""
+    is_webhook = subscriber.transport == Transport.WEBHOOK
+    waits = conf().webhook_waits_seconds if is_webhook else ()
+    return subscriber.schedule(
+        default=RetrySchedule(
+            first_seconds=conf().retry_first_seconds,
+            maximum_seconds=conf().retry_maximum_seconds,
+            max_failures=len(waits) + 1 if is_webhook else conf().max_failures,
+            give_up_after_seconds=conf().give_up_after_seconds,
+            waits_seconds=waits,
+        )
+    )
+
+
+def asked_wait_seconds(outcome: Retry) -> float:
+    """The wait that the receiver named itself, exactly; none when it named none."""
+    return min(outcome.after_seconds or 0.0, LONGEST_WAIT_SECONDS)
+
+
+def wait_seconds(delivery: Delivery, outcome: Retry) -> float:
+    """The wait after this failure, which `delivery.failures` counts already."""
+    if outcome.after_seconds is not None:
+        return asked_wait_seconds(outcome)
+    schedule = schedule_of(delivery.subscriber)
+    if schedule.waits_seconds:
+        return schedule.table_wait_seconds(delivery.failures)
+    wait = get_exponential_backoff_interval(
+        factor=schedule.first_seconds,
+        # Past this the maximum rules, and powers of two stay small.
+        retries=min(delivery.failures - 1, 20),
+        maximum=schedule.maximum_seconds,
+        full_jitter=True,
+    )
+    return max(SHORTEST_WAIT_SECONDS, wait)
