@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,8 @@ from router.contract.errors import (
     EventConflict,
     EventTooLarge,
     InvalidEvent,
+    NameTaken,
+    NotManaged,
     RouterError,
 )
 
@@ -26,6 +28,8 @@ MEDIA_TYPE = "application/problem+json"
 STATUS_OF = (
     (EventTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (EventConflict, HTTPStatus.CONFLICT),
+    (NameTaken, HTTPStatus.CONFLICT),
+    (NotManaged, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
@@ -75,6 +79,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
             return problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
         case PermissionDenied():
             return problem(HTTPStatus.FORBIDDEN, "This is not allowed.")
+        case exceptions.ValidationError():
+            return _from_validation(error)
         case exceptions.APIException():
             return _from_framework(error, context)
         case RouterError():
@@ -85,6 +91,28 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "The router failed; its log says more."
     )
+
+
+def _from_validation(error: exceptions.ValidationError) -> Response:
+    errors = list(_pointed(error.detail, ""))
+    told = "; ".join(f"{pointer} {detail}".strip() for pointer, detail in errors[:5])
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return problem(status, f"The body is not as it must be: {told}", errors=errors)
+
+
+def _pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """A serializer's nested errors as pairs of JSON pointer (RFC 6901) and words."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            step = str(name).replace("~", "~0").replace("/", "~1")
+            is_whole = name == "non_field_errors"
+            yield from _pointed(inner, pointer if is_whole else f"{pointer}/{step}")
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            is_word = isinstance(inner, str)
+            yield from _pointed(inner, pointer if is_word else f"{pointer}/{index}")
+    else:
+        yield pointer, str(detail)
 
 
 def _from_framework(

@@ -4,8 +4,16 @@ from django.urls import path, re_path
 
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
+from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
+from router.api.subscribers import SubscriberApi, SubscribersApi
 
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),
+    path("subscribers/", SubscribersApi.as_view(), name="api-subscribers"),
+    path("subscribers/<str:name>/", SubscriberApi.as_view(), name="api-subscriber"),
+    path("subscribers/<str:name>/pause/", PauseApi.as_view()),
+    path("subscribers/<str:name>/resume/", ResumeApi.as_view()),
+    path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
+    path("subscribers/<str:name>/test/", TestApi.as_view()),
     re_path(r"", NowhereApi.as_view()),
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from router.contract.event import EXTENSION_NAME
+from router.contract.event import CONTROL, EXTENSION_NAME
 
 COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "exact": str.__eq__,
@@ -80,8 +80,8 @@ def _comparison_problems(
         yield None
         if not isinstance(name, str) or not EXTENSION_NAME.fullmatch(name):
             yield pointer, f"{str(name)[:50]!r} is no name of an attribute"
-        elif not isinstance(wanted, str) or not wanted:
-            yield f"{pointer}/{name}", "must be text, and not empty"
+        elif not isinstance(wanted, str) or not wanted or CONTROL.search(wanted):
+            yield f"{pointer}/{name}", "must be printable text, and not empty"
 
 
 def _list_problems(

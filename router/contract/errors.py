@@ -6,7 +6,9 @@ RouterError
 │   └── EventTooLarge
 ├── EventConflict         the same (source, id) with another body
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
-├── InvalidSubscriber     a declared subscriber's options are wrong
+├── InvalidSubscriber     a subscriber's options are wrong
+├── NameTaken             another subscriber has this name
+├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotOpen               the failed task was settled by somebody else
 └── LeaseLost             the delivery is not ours any more
 """
@@ -23,15 +25,17 @@ class RouterError(Exception):
         super().__init__(message or (self.__doc__ or "").strip())
 
 
-class InvalidEvent(RouterError):
-    """The event breaks the envelope's rules."""
-
+class _Pointed(RouterError):
     def __init__(
         self, message: str = "", *, problems: Sequence[tuple[str, str]] = ()
     ) -> None:
         super().__init__(message)
-        #: Pairs of JSON pointer (RFC 6901) into the event, and what is wrong there.
+        #: Pairs of JSON pointer (RFC 6901), and what is wrong there.
         self.problems = tuple(problems)
+
+
+class InvalidEvent(_Pointed):
+    """The event breaks the envelope's rules."""
 
 
 class SchemaViolation(InvalidEvent):
@@ -50,8 +54,16 @@ class CausationTooDeep(RouterError):
     """This event is the end of a chain of causes deeper than 32: events in a circle."""
 
 
-class InvalidSubscriber(RouterError):
-    """The options of a declared subscriber are wrong."""
+class InvalidSubscriber(_Pointed):
+    """The options of a subscriber are wrong."""
+
+
+class NameTaken(RouterError):
+    """There is a subscriber of this name already."""
+
+
+class NotManaged(RouterError):
+    """This subscriber is declared in code: change it there, and restart."""
 
 
 class NotOpen(RouterError):

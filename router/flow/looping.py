@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
 from router.conf import conf
 from router.flow.beating import beat, fall_silent
+from router.flow.cancelling import cancel_owed_to_deleted
 from router.flow.dispatching import Dispatcher
 from router.flow.routing import has_unrouted, route_batch
 from router.flow.sweeping import sweep
@@ -102,6 +103,7 @@ class DispatcherLoop:
         sent = self._dispatch()
         if self._sweep.is_due():
             sweep()
+            cancel_owed_to_deleted()
         if self._beat.is_due():
             self._beat_heart()
         return bool(routed or sent)

@@ -14,7 +14,13 @@ from django.db.models import QuerySet
 
 from router.flow import breaker
 from router.flow.head import lock_head
-from router.models import Clock, LogHead, Subscriber, SubscriberState
+from router.models import (
+    Clock,
+    LogHead,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
 from router.registry import Declaration, declared, find
 
 logger = logging.getLogger(__name__)
@@ -73,10 +79,17 @@ def _set_state(
 
 
 def _register(declaration: Declaration, head: LogHead) -> None:
-    subscriber, is_new = Subscriber.objects.get_or_create(
+    subscriber, is_new = Subscriber.objects.known().get_or_create(
         name=declaration.name,
         defaults={"live_from": head.position, **_declared_fields(declaration)},
     )
+    if subscriber.transport != Transport.HANDLER:
+        logger.error(
+            "@subscriber(%r) is ignored: a subscriber of that name is managed by "
+            "people; rename one of them",
+            declaration.name,
+        )
+        return
     if not is_new:
         Subscriber.objects.filter(pk=subscriber.pk).update(
             **_declared_fields(declaration)

@@ -1,0 +1,141 @@
+"""Subscribers in JSON: what a client sends, and what it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from router.models import Subscriber, SubscriberState, Transport
+
+ORDERINGS = ["none", "key"]
+STARTS = ["now", "beginning"]
+#: Name in JSON → field of the model, where they differ.
+FIELD_OF = {"headers": "custom_headers"}
+
+
+@extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+class FilterField(serializers.JSONField):
+    """A filter of the CloudEvents Subscriptions API."""
+
+
+class ChangesSerializer(serializers.Serializer[Any]):
+    """What may be changed of a subscriber; what is left out stays."""
+
+    title = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    transport = serializers.ChoiceField(
+        choices=[Transport.WEBHOOK.value, Transport.PULL.value], required=False
+    )
+    url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    events = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False
+    )
+    filter = FilterField(required=False, allow_null=True)
+    headers = serializers.DictField(
+        child=serializers.CharField(max_length=2000, allow_blank=True), required=False
+    )
+    rate_per_second = serializers.FloatField(required=False, allow_null=True)
+    in_flight_limit = serializers.IntegerField(required=False, allow_null=True)
+    waits_seconds = serializers.ListField(
+        child=serializers.IntegerField(), required=False, allow_null=True
+    )
+    max_failures = serializers.IntegerField(required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _refuse_unknown(self)
+        return attrs
+
+    def wanted(self) -> dict[str, Any]:
+        """The fields of the model that the body names."""
+        said = self.validated_data
+        known: list[str] = list(ChangesSerializer().fields)
+        return {FIELD_OF.get(name, name): said[name] for name in known if name in said}
+
+
+class NewSubscriberSerializer(ChangesSerializer):
+    """A subscriber to be made."""
+
+    name = serializers.CharField(max_length=63)
+    transport = serializers.ChoiceField(
+        choices=[Transport.WEBHOOK.value, Transport.PULL.value]
+    )
+    ordering = serializers.ChoiceField(choices=ORDERINGS, default="none")
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is a word of Python's own.
+        start = serializers.ChoiceField(choices=STARTS, default="now")
+        return {**super().get_fields(), "from": start}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        problems = {}
+        if attrs["ordering"] == "key":
+            problems["ordering"] = "is not offered yet: only `none`"
+        if attrs["from"] == "beginning":
+            problems["from"] = "is not offered yet: only `now`"
+        if problems:
+            raise serializers.ValidationError(problems)
+        return super().validate(attrs)
+
+
+class SubscriberSerializer(serializers.ModelSerializer[Subscriber]):
+    """A subscriber as it is; its headers by name only, since they may be secrets."""
+
+    title = serializers.CharField()
+    events = serializers.ListField(child=serializers.CharField())
+    filter = FilterField(allow_null=True)
+    ordering = serializers.SerializerMethodField()
+    header_names = serializers.SerializerMethodField()
+    state = serializers.ChoiceField(choices=SubscriberState.choices)
+    waits_seconds = serializers.ListField(
+        child=serializers.IntegerField(), allow_null=True
+    )
+
+    class Meta:
+        model = Subscriber
+        fields = [
+            "name",
+            "title",
+            "transport",
+            "url",
+            "events",
+            "filter",
+            "ordering",
+            "header_names",
+            "rate_per_second",
+            "in_flight_limit",
+            "waits_seconds",
+            "max_failures",
+            "state",
+            "state_reason",
+            "breaker",
+            "live_from",
+            "last_acknowledged_at",
+            "last_failed_at",
+            "created_at",
+        ]
+
+    def get_ordering(self, row: Subscriber) -> str:
+        return "none"
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_header_names(self, row: Subscriber) -> list[str]:
+        return sorted(row.custom_headers)
+
+
+class MadeSubscriberSerializer(SubscriberSerializer):
+    """The same, with its signing secret: shown this once."""
+
+    secret = serializers.CharField(required=False)
+
+    class Meta(SubscriberSerializer.Meta):
+        fields = [*SubscriberSerializer.Meta.fields, "secret"]
+
+
+def _refuse_unknown(serializer: serializers.Serializer[Any]) -> None:
+    """A misspelt field must not be taken for one that was left out."""
+    given: Any = serializer.initial_data
+    unknown = sorted(set(given) - set(serializer.fields))
+    if unknown:
+        told = f"is not known; known are: {', '.join(serializer.fields)}"
+        raise serializers.ValidationError(dict.fromkeys(unknown, told))

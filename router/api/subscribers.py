@@ -1,0 +1,122 @@
+"""Subscribers: list, make, show, change, delete."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.db.models import Q
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.finding import actor, find_subscriber, key_of
+from router.api.pages import CursorPages
+from router.api.permissions import MayManage
+from router.api.subscriber_shapes import (
+    ChangesSerializer,
+    MadeSubscriberSerializer,
+    NewSubscriberSerializer,
+    SubscriberSerializer,
+)
+from router.flow.subscribing import (
+    Managed,
+    create_subscriber,
+    delete_subscriber,
+    edit_subscriber,
+)
+from router.models import ApiKey, Subscriber
+
+TAGS = ["subscribers"]
+
+
+class SubscribersApi(ListAPIView[Subscriber]):
+    permission_classes = (MayManage,)
+    serializer_class = SubscriberSerializer
+    pagination_class = CursorPages
+
+    def get_queryset(self) -> Any:
+        return Subscriber.objects.known().filter(_within(key_of(self.request)))
+
+    @extend_schema(operation_id="list_subscribers", tags=TAGS)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Every subscriber that this key may manage, the newest first."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="create_subscriber",
+        tags=TAGS,
+        request=NewSubscriberSerializer,
+        responses={201: MadeSubscriberSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Add a subscriber: it is owed every event that is routed from now on.
+
+        A webhook's signing secret is in the answer, this once.
+        """
+        wanted = NewSubscriberSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        name = wanted.validated_data["name"]
+        self.check_object_permissions(request, name)
+        made = create_subscriber(name, by=actor(request), **wanted.wanted())
+        return Response(_shown(made), status=HTTPStatus.CREATED)
+
+
+class SubscriberApi(APIView):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="get_subscriber", tags=TAGS, responses=SubscriberSerializer
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """One subscriber."""
+        return Response(SubscriberSerializer(find_subscriber(self, name)).data)
+
+    @extend_schema(
+        operation_id="change_subscriber",
+        tags=TAGS,
+        request=ChangesSerializer,
+        responses=MadeSubscriberSerializer,
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Change what the body names.
+
+        It holds for events that are routed from now on; what is owed already is
+        delivered by the new way. Turned into a webhook for the first time, the answer
+        has its signing secret, this once.
+        """
+        row = find_subscriber(self, name)
+        changes = ChangesSerializer(data=request.data)
+        changes.is_valid(raise_exception=True)
+        changed = edit_subscriber(row, by=actor(request), **changes.wanted())
+        return Response(_shown(changed))
+
+    @extend_schema(
+        operation_id="delete_subscriber",
+        tags=TAGS,
+        responses={204: OpenApiResponse(description="It is gone.")},
+    )
+    def delete(self, request: Request, name: str) -> Response:
+        """Delete it for good: what it is owed is cancelled, and nobody gets it."""
+        delete_subscriber(find_subscriber(self, name), by=actor(request))
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _shown(managed: Managed) -> dict[str, Any]:
+    shown: dict[str, Any] = dict(SubscriberSerializer(managed.subscriber).data)
+    if managed.secret is not None:
+        shown["secret"] = managed.secret
+    return shown
+
+
+def _within(key: ApiKey) -> Q:
+    """The subscribers that the key is bound to; all, when it is bound to none."""
+    found = Q()
+    for pattern in key.subscribers:
+        if pattern.endswith("*"):
+            found |= Q(name__startswith=pattern[:-1])
+        else:
+            found |= Q(name=pattern)
+    return found

@@ -1,0 +1,105 @@
+"""What a subscriber that is managed by people may look like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from router.contract.dialects import filter_problems
+from router.contract.filters import pattern_problem
+from router.contract.retry import RetrySchedule
+from router.models import Transport
+from router.transports.webhook.urls import url_problem
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+#: RFC 9110: a token, and visible text.
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+HEADER_VALUE = re.compile(r"[\x20-\x7e\t]{0,2000}")
+#: Headers that are the router's own or the connection's.
+RESERVED = re.compile(
+    r"webhook-.*|router-.*|host|content-.*|transfer-encoding|connection|keep-alive|te|"
+    r"trailer|upgrade|proxy-.*|accept-encoding|expect|user-agent",
+    re.IGNORECASE,
+)
+MOST_HEADERS = 20
+MOST_PATTERNS = 100
+Problem = tuple[str, str]
+
+
+def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
+    """Pairs of JSON pointer and what is wrong there; `wanted` has every field."""
+    return [
+        *_name_problems(wanted["name"]),
+        *_way_problems(wanted),
+        *_pattern_problems(wanted["events"]),
+        *_filter_problems(wanted["filter"]),
+        *_header_problems(wanted["custom_headers"]),
+        *_limit_problems(wanted),
+        *_patience_problems(wanted),
+    ]
+
+
+def _name_problems(name: str) -> Iterator[Problem]:
+    if not NAME.fullmatch(name):
+        told = "must be lower-case letters, digits, _ and -, a letter first, at most 63"
+        yield "/name", told
+
+
+def _way_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
+    transport, url = wanted["transport"], wanted["url"]
+    if transport not in (Transport.WEBHOOK, Transport.PULL):
+        yield "/transport", "must be `webhook` or `pull`"
+    if transport == Transport.WEBHOOK and not url:
+        yield "/url", "is required: where webhooks are posted to"
+    if url and (told := url_problem(url)):
+        yield "/url", told
+
+
+def _pattern_problems(patterns: list[str]) -> Iterator[Problem]:
+    if not 1 <= len(patterns) <= MOST_PATTERNS:
+        yield "/events", f"must name from 1 to {MOST_PATTERNS} event types or patterns"
+    for index, pattern in enumerate(patterns):
+        if told := pattern_problem(pattern):
+            yield f"/events/{index}", told
+
+
+def _filter_problems(expression: object) -> Iterator[Problem]:
+    if expression is not None:
+        for pointer, told in filter_problems(expression):
+            yield f"/filter{pointer}", told
+
+
+def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
+    if len(headers) > MOST_HEADERS:
+        yield "/headers", f"must be at most {MOST_HEADERS}"
+    for name, value in headers.items():
+        pointer = f"/headers/{name.replace('~', '~0').replace('/', '~1')}"
+        if not HEADER_NAME.fullmatch(name):
+            yield pointer, "is no name of a header"
+        elif RESERVED.fullmatch(name):
+            yield pointer, "is set by the router itself"
+        elif not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+            yield pointer, "must be printable ASCII, at most 2000 characters"
+
+
+def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
+    rate, limit = wanted["rate_per_second"], wanted["in_flight_limit"]
+    if rate is not None and not 0.001 <= rate <= 10_000:
+        yield "/rate_per_second", "must be from 0.001 to 10000, or null for no limit"
+    if limit is not None and not 1 <= limit <= 1000:
+        yield "/in_flight_limit", "must be from 1 to 1000, or null for the default"
+
+
+def _patience_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
+    waits, most = wanted["waits_seconds"], wanted["max_failures"]
+    if waits is not None and not waits:
+        yield "/waits_seconds", "must name at least one wait, or be null"
+        return
+    if most is not None and not 1 <= most <= 100:
+        yield "/max_failures", "must be from 1 to 100, or null for the default"
+        return
+    try:
+        RetrySchedule(waits_seconds=tuple(waits or ()))
+    except ValueError as error:
+        yield "/waits_seconds", str(error)

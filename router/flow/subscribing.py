@@ -1,0 +1,124 @@
+"""Subscribers that people add, change and delete while the router runs.
+
+Creating, re-filtering and deleting take the head's lock, so that the answer to "is this
+event owed to this subscriber" never depends on a race with routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from router.contract.errors import InvalidSubscriber, NameTaken, NotManaged
+from router.flow import auditing
+from router.flow.cancelling import cancel_owed_to_deleted
+from router.flow.head import lock_head
+from router.flow.rotating import new_secret
+from router.flow.subscriber_rules import subscriber_problems
+from router.flow.switching import QUEUE_OF, switch_transport
+from router.models import Clock, LogHead, SigningSecret, Subscriber, Transport
+from router.registry import find
+
+#: What people may set, and what holds while they say nothing.
+DEFAULTS: dict[str, Any] = {
+    "title": "",
+    "transport": "",
+    "url": "",
+    "events": ["*"],
+    "filter": None,
+    "custom_headers": {},
+    "rate_per_second": None,
+    "in_flight_limit": None,
+    "waits_seconds": None,
+    "max_failures": None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Managed:
+    """The subscriber as it is now; `secret` where one was made, to be shown once."""
+
+    subscriber: Subscriber
+    secret: str | None = None
+
+
+@transaction.atomic
+def create_subscriber(name: str, *, by: str, **wanted: Any) -> Managed:
+    """Add a subscriber that is owed every event routed from now on.
+
+    `wanted` are fields of `DEFAULTS`. Raises `InvalidSubscriber` naming each field that
+    is wrong, or `NameTaken`.
+    """
+    fields = {**DEFAULTS, **wanted}
+    _check({"name": name, **fields})
+    head = lock_head()
+    if find(name) or Subscriber.objects.known().filter(name=name).exists():
+        raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
+    subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
+    auditing.note("subscriber.created", f"subscriber {name}", by=by)
+    return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
+
+
+@transaction.atomic
+def edit_subscriber(subscriber: Subscriber, *, by: str, **changes: Any) -> Managed:
+    """Change fields of `DEFAULTS`; events that are routed already stay as they are.
+
+    Raises `InvalidSubscriber` naming each field that is wrong, or `NotManaged`.
+    """
+    lock_head()
+    row = Subscriber.objects.select_for_update().get(pk=subscriber.pk)
+    if row.transport == Transport.HANDLER:
+        raise NotManaged
+    fields = {name: getattr(row, name) for name in DEFAULTS} | changes
+    _check({"name": row.name, **fields})
+    if fields["transport"] != row.transport:
+        switch_transport(row.pk, Transport(fields["transport"]))
+        row.refresh_from_db()
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(changes))
+    told = ", ".join(sorted(changes))
+    auditing.note("subscriber.changed", f"subscriber {row.name}", by=by, detail=told)
+    return Managed(subscriber=row, secret=_secret_if_needed(row))
+
+
+def delete_subscriber(subscriber: Subscriber, *, by: str) -> None:
+    """Take it out of routing, and cancel what it is owed.
+
+    Raises `NotManaged` for one whose code is installed: it would come back.
+    """
+    if find(subscriber.name) and subscriber.transport == Transport.HANDLER:
+        raise NotManaged
+    with transaction.atomic():
+        lock_head()
+        rows = Subscriber.objects.known().filter(pk=subscriber.pk)
+        if rows.update(deleted_at=Clock()):
+            SigningSecret.objects.filter(subscriber=subscriber).delete()
+            auditing.note("subscriber.deleted", f"subscriber {subscriber.name}", by=by)
+    cancel_owed_to_deleted()
+
+
+def _check(wanted: Mapping[str, Any]) -> None:
+    problems = subscriber_problems(wanted)
+    if problems:
+        told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+        raise InvalidSubscriber(f"This can't be: {told}.", problems=problems)
+
+
+def _columns(name: str, fields: Mapping[str, Any], head: LogHead) -> dict[str, Any]:
+    return {
+        **fields,
+        "title": fields["title"] or name,
+        "queue": QUEUE_OF[Transport(fields["transport"])],
+        "is_transactional": False,
+        "live_from": head.position,
+    }
+
+
+def _secret_if_needed(subscriber: Subscriber) -> str | None:
+    is_webhook = subscriber.transport == Transport.WEBHOOK
+    has_secret = SigningSecret.objects.live().filter(subscriber=subscriber).exists()
+    return new_secret(subscriber) if is_webhook and not has_secret else None
