@@ -132,11 +132,9 @@ def _from_framework(
 
 
 def _from_router(error: RouterError) -> Response:
-    for kind, status in STATUS_OF:
-        if isinstance(error, kind):
-            errors = getattr(error, "problems", ())
-            return problem(status, str(error), errors=errors)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    found = (status for kind, status in STATUS_OF if isinstance(error, kind))
+    status = next(found, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return problem(status, str(error), errors=getattr(error, "problems", ()))
 
 
 def _unavailable(error: Exception) -> Response:

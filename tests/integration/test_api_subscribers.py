@@ -1,0 +1,360 @@
+"""Subscribers managed over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from router.flow.cancelling import cancel_owed_to_deleted
+from router.flow.routing import route_batch
+from router.models import (
+    ApiKey,
+    AuditEntry,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    FailedTask,
+    FailedTaskState,
+    Scope,
+    SigningSecret,
+    Subscriber,
+    SubscriberState,
+)
+from router.public import publish
+from tests.integration.api import assert_problem
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+ERP = {"name": "erp", "transport": "pull", "events": ["ticket.*"]}
+HOOK = {
+    "name": "crm",
+    "transport": "webhook",
+    "url": "https://crm.example.com/hooks",
+    "events": ["ticket.sold"],
+}
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def call(client: Client) -> Call:
+    """`call(method, path, body, **binding)`: with a key that may manage."""
+    texts: dict[str, str] = {}
+
+    def send(method: str, path: str, body: Any = None, **key: Any) -> Any:
+        name = str(key)
+        if name not in texts:
+            made = ApiKey.make(f"manager {name}", scopes=[Scope.MANAGE])
+            ApiKey.objects.filter(pk=made[0].pk).update(**key)
+            texts[name] = made[1]
+        return client.generic(
+            method,
+            f"/api/subscribers/{path}",
+            "" if body is None else json.dumps(body),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {texts[name]}"},
+        )
+
+    return send
+
+
+def the(name: str) -> Subscriber:
+    return Subscriber.objects.known().get(name=name)
+
+
+def pointers(response: Any, status: int = 422) -> list[str]:
+    return [error["pointer"] for error in assert_problem(response, status)["errors"]]
+
+
+def test_a_pull_subscriber_is_made_and_owed_what_comes(call: Call) -> None:
+    made = call("POST", "", ERP)
+
+    assert made.status_code == 201, made.content
+    body = made.json()
+    assert body["state"] == "active"
+    assert body["ordering"] == "none"
+    assert "secret" not in body
+    publish("ticket.sold", {}, source="/test")
+    publish("parcel.lost", {}, source="/test")
+    route_batch()
+    (delivery,) = Delivery.objects.all()
+    assert delivery.event.type == "ticket.sold"
+
+
+def test_the_secret_of_a_webhook_is_shown_once_and_kept_encrypted(call: Call) -> None:
+    secret = call("POST", "", HOOK).json()["secret"]
+
+    assert secret.startswith("whsec_")
+    assert secret not in call("GET", "crm/").content.decode()
+    assert SigningSecret.objects.get().secret == secret
+    kept = SigningSecret.objects.extra(select={"raw": "secret"}).get()  # noqa: S610 - as it lies there
+    assert secret not in kept.raw
+
+
+def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) -> None:
+    headers = {"X-Token": "open sesame"}
+
+    shown = call("POST", "", {**HOOK, "headers": headers})
+
+    assert shown.json()["header_names"] == ["X-Token"]
+    assert "sesame" not in shown.content.decode()
+    assert the("crm").custom_headers == headers
+    raw = Subscriber.objects.extra(select={"raw": "custom_headers"}).get()  # noqa: S610 - as it lies there
+    assert "sesame" not in raw.raw
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        ({"name": "Erp!"}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"transport": "handler"}, "/transport"),
+        ({"transport": "pigeon"}, "/transport"),
+        ({"transport": "webhook"}, "/url"),
+        ({"events": []}, "/events"),
+        ({"events": ["ticket.*", "No Pattern"]}, "/events/1"),
+        ({"events": "purchase.*"}, "/events"),
+        ({"filter": {"exact": {}}}, "/filter/exact"),
+        ({"filter": {"exact": {"type": 7}}}, "/filter/exact/type"),
+        ({"filter": {"exact": {"type": "a\u0000b"}}}, "/filter/exact/type"),
+        ({"filter": {"sql": "TRUE"}}, "/filter"),
+        ({"filter": {"all": [{"any": []}]}}, "/filter/all/0/any"),
+        ({"filter": []}, "/filter"),
+        ({"headers": {"Webhook-Id": "mine"}}, "/headers/Webhook-Id"),
+        ({"headers": {"X-A": "one\r\nX-B: two"}}, "/headers/X-A"),
+        ({"headers": {"X A": "one"}}, "/headers/X A"),
+        ({"rate_per_second": 0}, "/rate_per_second"),
+        ({"rate_per_second": 1e9}, "/rate_per_second"),
+        ({"in_flight_limit": 0}, "/in_flight_limit"),
+        ({"waits_seconds": []}, "/waits_seconds"),
+        ({"waits_seconds": [5, -1]}, "/waits_seconds"),
+        ({"max_failures": 0}, "/max_failures"),
+        # Named by the contract of the API, and not offered yet.
+        ({"ordering": "key"}, "/ordering"),
+        ({"from": "beginning"}, "/from"),
+        # A misspelt field is told, not passed over.
+        ({"evnets": ["*"]}, "/evnets"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_pointer(
+    call: Call, wrong: dict[str, Any], pointer: str
+) -> None:
+    assert pointer in pointers(call("POST", "", {**ERP, **wrong}))
+    assert not Subscriber.objects.exists()
+
+
+def test_a_body_that_is_no_object_is_told(call: Call) -> None:
+    assert_problem(call("POST", "", [ERP]), 422)
+
+
+def test_a_taken_name_is_a_conflict_until_its_subscriber_is_deleted(call: Call) -> None:
+    call("POST", "", ERP)
+
+    assert_problem(call("POST", "", ERP), 409)
+    assert call("DELETE", "erp/").status_code == 204
+    assert call("POST", "", ERP).status_code == 201
+
+
+def test_the_list_shows_the_newest_first_in_pages(call: Call) -> None:
+    for name in ("a", "b", "c"):
+        call("POST", "", {**ERP, "name": name})
+
+    first = call("GET", "?page_size=2").json()
+    rest = call("GET", f"?page_size=2&cursor={first['next']}").json()
+
+    assert [row["name"] for row in first["results"]] == ["c", "b"]
+    assert [row["name"] for row in rest["results"]] == ["a"]
+    assert rest["next"] is None
+
+
+def test_a_change_holds_for_what_is_routed_from_now_on(call: Call) -> None:
+    call("POST", "", ERP)
+    publish("ticket.sold", {}, source="/test")
+    route_batch()
+
+    changed = call("PATCH", "erp/", {"events": ["parcel.*"], "title": "The books"})
+
+    assert changed.json()["events"] == ["parcel.*"]
+    publish("ticket.sold", {}, source="/test")
+    publish("parcel.lost", {}, source="/test")
+    route_batch()
+    types = Delivery.objects.order_by("pk").values_list("event__type", flat=True)
+    assert list(types) == ["ticket.sold", "parcel.lost"]
+
+
+def test_a_filter_chooses_by_attributes(call: Call) -> None:
+    call("POST", "", {**ERP, "filter": {"prefix": {"subject": "vip-"}}})
+
+    publish("ticket.sold", {}, source="/test", subject="vip-7")
+    publish("ticket.sold", {}, source="/test", subject="order-7")
+    publish("ticket.sold", {}, source="/test")
+    route_batch()
+
+    assert Delivery.objects.get().event.subject == "vip-7"
+
+
+def test_a_filter_that_breaks_loses_nothing_and_holds_up_nobody(call: Call) -> None:
+    call("POST", "", ERP)
+    call("POST", "", {**ERP, "name": "crm"})
+    Subscriber.objects.filter(name="erp").update(filter={"exact": 7})
+
+    publish("ticket.sold", {}, source="/test")
+    route_batch()
+
+    assert Delivery.objects.get(subscriber__name="crm").state == DeliveryState.PENDING
+    assert Delivery.objects.get(subscriber__name="erp").state == DeliveryState.DEAD
+    failed = FailedTask.objects.get()
+    assert failed.error.startswith("FilterFailed")
+    assert failed.state == FailedTaskState.OPEN
+
+
+def test_turned_into_a_webhook_it_gets_a_secret_and_what_it_was_owed(
+    call: Call,
+) -> None:
+    call("POST", "", ERP)
+    leased = a_delivery(
+        an_event(), the("erp"), "LEASED", lease_token="0" * 32, dispatch_count=1
+    )
+
+    assert pointers(call("PATCH", "erp/", {"transport": "webhook"})) == ["/url"]
+    turned = call("PATCH", "erp/", {"transport": "webhook", "url": HOOK["url"]})
+
+    assert turned.json()["secret"].startswith("whsec_")
+    leased.refresh_from_db()
+    assert (leased.state, leased.lease_token) == (DeliveryState.PENDING, None)
+    assert the("erp").queue == "webhooks"
+    again = call("PATCH", "erp/", {"transport": "pull"})
+    assert "secret" not in again.json()
+    assert the("erp").queue == "default"
+
+
+def test_deleting_cancels_what_is_owed_and_keeps_what_was_done(call: Call) -> None:
+    call("POST", "", ERP)
+    erp = the("erp")
+    waiting = a_delivery(an_event(), erp)
+    working = a_delivery(an_event(), erp, "LEASED", lease_token="0" * 32)
+    done = a_delivery(an_event(), erp, "ACKNOWLEDGED")
+    dead = a_delivery(an_event(), erp, "DEAD")
+    task = a_failed_task(dead)
+
+    assert call("DELETE", "erp/").status_code == 204
+
+    states = dict(Delivery.objects.values_list("pk", "state"))
+    assert states[done.pk] == DeliveryState.ACKNOWLEDGED
+    assert {states[one.pk] for one in (waiting, working, dead)} == {
+        DeliveryState.CANCELLED
+    }
+    task.refresh_from_db()
+    assert task.state == FailedTaskState.DISCARDED
+
+
+def test_a_deleted_subscriber_is_owed_nothing_more(call: Call) -> None:
+    call("POST", "", ERP)
+    call("DELETE", "erp/")
+
+    publish("ticket.sold", {}, source="/test")
+    route_batch()
+
+    assert not Delivery.objects.exists()
+    assert_problem(call("GET", "erp/"), 404)
+
+
+def test_the_sweep_ends_a_deletion_that_was_cut_off() -> None:
+    gone = a_subscriber("gone", deleted_at="2026-01-01T00:00:00Z")
+    stays = a_subscriber("stays")
+    for subscriber in (gone, stays):
+        a_delivery(an_event(), subscriber)
+
+    assert cancel_owed_to_deleted() == 1
+    assert cancel_owed_to_deleted() == 0
+    assert gone.deliveries.get().state == DeliveryState.CANCELLED
+    assert stays.deliveries.get().state == DeliveryState.PENDING
+
+
+def test_a_handler_is_changed_in_its_code(call: Call) -> None:
+    a_subscriber("mail", transport="handler")
+
+    assert (
+        "code" in assert_problem(call("PATCH", "mail/", {"title": "x"}), 409)["detail"]
+    )
+
+
+def test_paused_and_resumed_and_told_so(call: Call) -> None:
+    call("POST", "", ERP)
+
+    paused = call("POST", "erp/pause/", {"reason": "stocktaking"}).json()
+    assert paused["state"] == SubscriberState.PAUSED
+    assert "stocktaking" in paused["state_reason"]
+    assert call("POST", "erp/pause/").json()["state"] == SubscriberState.PAUSED
+    assert call("POST", "erp/resume/").json()["state"] == SubscriberState.ACTIVE
+
+
+def test_a_rotation_keeps_the_old_secret_for_the_overlap(call: Call) -> None:
+    old = call("POST", "", HOOK).json()["secret"]
+
+    rotated = call("POST", "crm/rotate-secret/", {"overlap_seconds": 60}).json()
+
+    live = [one.secret for one in SigningSecret.objects.live()]
+    assert live == [rotated["secret"], old]
+    assert rotated["old_expire_at"]
+    last = call("POST", "crm/rotate-secret/", {"overlap_seconds": 0}).json()
+    assert [one.secret for one in SigningSecret.objects.live()] == [last["secret"]]
+    assert_problem(call("POST", "crm/rotate-secret/", {"overlap_seconds": -1}), 422)
+
+
+def test_a_test_event_goes_to_that_subscriber_alone(call: Call) -> None:
+    call("POST", "", ERP)
+    call("POST", "", {**ERP, "name": "crm", "events": ["*"]})
+
+    number = call("POST", "erp/test/").json()["number"]
+
+    route_batch()
+    assert EventRecord.objects.get(pk=number).type == "router.test"
+    assert Delivery.objects.get().subscriber.name == "erp"
+
+
+def test_a_key_reaches_the_subscribers_that_it_is_bound_to(call: Call) -> None:
+    for name in ("erp", "erp-two", "crm"):
+        call("POST", "", {**ERP, "name": name})
+    bound = {"subscribers": ["erp", "shop-*"]}
+
+    names = [row["name"] for row in call("GET", "", **bound).json()["results"]]
+
+    assert names == ["erp"]
+    assert call("GET", "erp/", **bound).status_code == 200
+    assert_problem(call("GET", "erp-two/", **bound), 403)
+    assert_problem(call("DELETE", "crm/", **bound), 403)
+    assert_problem(call("POST", "", {**ERP, "name": "mine"}, **bound), 403)
+    made = call("POST", "", {**ERP, "name": "shop-1"}, **bound)
+    assert made.status_code == 201
+
+
+def test_a_key_without_the_scope_may_not(client: Client) -> None:
+    text = ApiKey.make("reader", scopes=[Scope.CONSUME])[1]
+    headers = {"Authorization": f"Bearer {text}"}
+    assert_problem(client.get("/api/subscribers/", headers=headers), 403)
+
+
+def test_every_change_is_in_the_audit_without_secrets(call: Call) -> None:
+    secret = call("POST", "", {**HOOK, "headers": {"X-Token": "sesame"}}).json()
+    call("PATCH", "crm/", {"headers": {"X-Token": "abracadabra"}})
+    call("POST", "crm/rotate-secret/")
+    call("POST", "crm/pause/")
+    call("DELETE", "crm/")
+
+    lines = list(AuditEntry.objects.order_by("pk"))
+    assert [line.action for line in lines] == [
+        "subscriber.created",
+        "subscriber.changed",
+        "subscriber.secret_rotated",
+        "subscriber.paused",
+        "subscriber.deleted",
+    ]
+    assert {line.actor for line in lines} == {"key manager {}"}
+    told = " ".join(line.detail for line in lines)
+    for word in ("sesame", "abracadabra", secret["secret"]):
+        assert word not in told
