@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 
 from router.admin.forms import PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
-from router.admin.subscriber_mending import SubscriberMending
+from router.admin.subscriber_managing import SubscriberManaging
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.patience import schedule_of
-from router.models import FailedTask, Subscriber
+from router.models import FailedTask, Subscriber, Transport
 from router.telling import ago, subscriber_badge
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ class OverviewList(BaseChangeList):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(SubscriberMending):
+class SubscriberAdmin(SubscriberManaging):
     detail_template = "router/admin/subscriber.html"
     empty_list_hint = (
-        "Subscribers appear here when the dispatcher starts: decorate a function with "
-        "@subscriber, name its module in settings.ROUTER['HANDLERS'], and restart."
+        "Add one that is reached by webhook or pulls. Functions of this project appear "
+        "by themselves: decorate one with @subscriber, name its module in "
+        "settings.ROUTER['HANDLERS'], and restart."
     )
     ordering = ("name",)
     list_per_page = 100
@@ -86,11 +87,16 @@ class SubscriberAdmin(SubscriberMending):
 
     def detail_context(self, request: HttpRequest, row: Subscriber) -> dict[str, Any]:
         overviews = subscribers_overview()
+        overview = next(one for one in overviews if one.subscriber.pk == row.pk)
         failures = FailedTask.objects.open().filter(subscriber=row)
         return {
             "subscriber": row,
-            "overview": next(one for one in overviews if one.subscriber.pk == row.pk),
+            "overview": overview,
             "schedule": schedule_of(row),
+            "is_managed": row.transport != Transport.HANDLER,
+            "may_manage": self.may_manage(request, row),
+            "may_remove": self.has_add_permission(request)
+            and overview.is_handler_missing,
             "may_mend": self.has_mending_permission(request),
             "schedule_form": ScheduleForm(
                 subscriber=row, declared=declared_schedule(row)

@@ -1,0 +1,138 @@
+"""The form of a subscriber that people manage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from router.models import Subscriber, Transport
+
+TRANSPORTS = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
+NO_HEADERS = "-"
+
+
+def _lines(rows: int, **attrs: object) -> forms.Textarea:
+    return forms.Textarea({"rows": rows, "spellcheck": "false", **attrs})
+
+
+class ManagedForm(forms.Form):
+    """Texts of a person, made the fields of `create_subscriber` by `wanted`."""
+
+    name = forms.CharField(
+        max_length=63,
+        help_text="Lower-case letters, digits, _ and -. It stays as it is.",
+    )
+    title = forms.CharField(
+        max_length=120, required=False, help_text="What customers and staff read."
+    )
+    transport = forms.ChoiceField(
+        choices=TRANSPORTS,
+        help_text="Webhook: the router posts to its address. Pull: it asks by API.",
+    )
+    url = forms.CharField(
+        label="Address", max_length=2000, required=False, help_text="https://…"
+    )
+    events = forms.CharField(
+        label="Hears",
+        initial="*",
+        widget=_lines(3),
+        help_text="One event type or pattern a line: purchase.completed, purchase.*, *",
+    )
+    filter = forms.JSONField(
+        required=False,
+        widget=_lines(3),
+        help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '
+        "Empty wants all.",
+    )
+    headers = forms.CharField(
+        required=False,
+        widget=_lines(3, autocomplete="off"),
+        help_text="Sent with every webhook. One a line: Name: value.",
+    )
+    rate_per_second = forms.FloatField(
+        label="Rate", required=False, help_text="Webhooks a second. Empty: no limit."
+    )
+    in_flight_limit = forms.IntegerField(
+        label="At once", required=False, help_text="Webhooks under way. Empty: default."
+    )
+    waits_seconds = forms.CharField(
+        label="Retry waits",
+        required=False,
+        help_text="Seconds, by commas: 5, 300, 1800. Empty: default.",
+    )
+    max_failures = forms.IntegerField(
+        label="Gives up after",
+        required=False,
+        help_text="Failures. Empty: one more than there are waits.",
+    )
+
+    def __init__(
+        self, data: QueryDict | None = None, *, subscriber: Subscriber | None = None
+    ) -> None:
+        initial = _texts_of(subscriber) if subscriber else {}
+        super().__init__(data, initial=initial)
+        self._subscriber = subscriber
+        if subscriber:
+            del self.fields["name"]
+            if subscriber.custom_headers:
+                names = ", ".join(sorted(subscriber.custom_headers))
+                self.fields["headers"].help_text = (
+                    f"Kept as they are while this is empty: {names}. New lines replace "
+                    f"them all; a single {NO_HEADERS} removes them."
+                )
+
+    def clean_events(self) -> list[str]:
+        text: str = self.cleaned_data["events"]
+        return text.split()
+
+    def clean_waits_seconds(self) -> list[int] | None:
+        text: str = self.cleaned_data["waits_seconds"]
+        try:
+            return [int(part) for part in text.split(",")] if text.strip() else None
+        except ValueError:
+            raise forms.ValidationError("Write whole seconds, by commas.") from None
+
+    def clean_headers(self) -> dict[str, str] | None:
+        """None keeps what there is."""
+        text: str = self.cleaned_data["headers"].strip()
+        if not text:
+            return None if self._subscriber else {}
+        if text == NO_HEADERS:
+            return {}
+        pairs = [line.partition(":") for line in text.splitlines() if line.strip()]
+        if not all(colon for _, colon, _ in pairs):
+            raise forms.ValidationError("Write one header a line: Name: value.")
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    def wanted(self) -> dict[str, Any]:
+        """The fields of `DEFAULTS` that the form says."""
+        said = dict(self.cleaned_data)
+        said.pop("name", None)
+        headers = said.pop("headers")
+        return said if headers is None else {**said, "custom_headers": headers}
+
+    def refuse(self, problems: Iterable[tuple[str, str]]) -> None:
+        """Show each problem at the field that its JSON pointer names."""
+        for pointer, told in problems:
+            field = pointer.split("/")[1]
+            self.add_error(
+                field if field in self.fields else None, f"{pointer[1:]} {told}."
+            )
+
+
+def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
+    waits = subscriber.waits_seconds
+    return {
+        "title": subscriber.title,
+        "transport": subscriber.transport,
+        "url": subscriber.url,
+        "events": "\n".join(subscriber.events),
+        "filter": subscriber.filter,
+        "rate_per_second": subscriber.rate_per_second,
+        "in_flight_limit": subscriber.in_flight_limit,
+        "waits_seconds": ", ".join(str(wait) for wait in waits) if waits else "",
+        "max_failures": subscriber.max_failures,
+    }

@@ -1,0 +1,171 @@
+"""Webhook and pull subscribers, added, changed, rotated and deleted in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from router.flow.subscribing import create_subscriber
+from router.models import (
+    AuditEntry,
+    DeliveryState,
+    SigningSecret,
+    Subscriber,
+)
+from tests.integration.rows import a_delivery, a_subscriber, an_event
+from tests.integration.staff import an_operator
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+ADD = "/admin/router/subscriber/add/"
+FILLED = {
+    "name": "crm",
+    "transport": "webhook",
+    "url": "https://crm.example.com/hooks",
+    "events": "purchase.*\nparcel.lost",
+    "headers": "X-Token: open sesame",
+    "waits_seconds": "5, 300",
+}
+
+
+@pytest.fixture
+def chief() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("carla"))
+    return client
+
+
+@pytest.fixture
+def crm() -> Subscriber:
+    return create_subscriber(
+        "crm",
+        by="test",
+        transport="webhook",
+        url=FILLED["url"],
+        events=["*"],
+        custom_headers={"X-Token": "open sesame"},
+    ).subscriber
+
+
+def page(name: str, subscriber: Subscriber) -> str:
+    return reverse(f"admin:router_subscriber_{name}", args=[subscriber.pk])
+
+
+def secret_in(response: Any) -> str:
+    text: str = response.content.decode()
+    return text.partition('id="signing-secret">')[2].partition("<")[0]
+
+
+def test_a_webhook_is_added_and_its_secret_shown_once(chief: Client) -> None:
+    response = chief.post(ADD, FILLED)
+
+    crm = Subscriber.objects.get()
+    assert secret_in(response) == SigningSecret.objects.get().secret
+    assert crm.events == ["purchase.*", "parcel.lost"]
+    assert crm.custom_headers == {"X-Token": "open sesame"}
+    assert crm.waits_seconds == [5, 300]
+    assert AuditEntry.objects.get().actor == "user carla"
+    shown = chief.get(page("change", crm)).content.decode()
+    assert "X-Token" in shown
+    assert "sesame" not in shown
+    assert "whsec_" not in shown
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("name", "Not A Name", "lower-case"),
+        ("url", "", "required"),
+        ("events", "No Pattern", "not an event type"),
+        ("filter", "{", "JSON"),
+        ("filter", '{"sql": "TRUE"}', "exact"),
+        ("headers", "no colon", "Name: value"),
+        ("headers", "Webhook-Id: 7", "router itself"),
+        ("waits_seconds", "soon", "whole seconds"),
+        ("max_failures", "0", "from 1 to 100"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field(
+    chief: Client, field: str, text: str, told: str
+) -> None:
+    response = chief.post(ADD, {**FILLED, field: text})
+
+    assert not Subscriber.objects.exists()
+    assert told in str(response.context["form"].errors[field])
+
+
+def test_a_taken_name_is_told(chief: Client, crm: Subscriber) -> None:
+    response = chief.post(ADD, FILLED)
+
+    assert "already" in str(response.context["form"].errors["name"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [("", {"X-Token": "open sesame"}), ("-", {}), ("X-B: c", {"X-B": "c"})],
+)
+def test_headers_are_kept_removed_or_replaced(
+    chief: Client, crm: Subscriber, headers: str, kept: dict[str, str]
+) -> None:
+    chief.post(page("edit", crm), {**FILLED, "headers": headers, "title": "The CRM"})
+
+    changed = Subscriber.objects.get()
+    assert changed.custom_headers == kept
+    assert changed.title == "The CRM"
+
+
+def test_the_form_never_shows_a_header_again(chief: Client, crm: Subscriber) -> None:
+    shown = chief.get(page("edit", crm)).content.decode()
+    assert "X-Token" in shown
+    assert "sesame" not in shown
+
+
+def test_rotating_shows_the_new_secret_and_keeps_the_old(
+    chief: Client, crm: Subscriber
+) -> None:
+    old = SigningSecret.objects.get().secret
+
+    response = chief.post(page("rotate", crm))
+
+    live = [one.secret for one in SigningSecret.objects.live()]
+    assert live == [secret_in(response), old]
+
+
+def test_deleting_asks_first_and_says_what_is_lost(
+    chief: Client, crm: Subscriber
+) -> None:
+    waiting = a_delivery(an_event(), crm)
+
+    asked = chief.get(page("remove", crm)).content.decode()
+    assert "1 waiting" in asked
+    assert "never gets" in asked
+    assert Subscriber.objects.known().exists()
+
+    chief.post(page("remove", crm))
+    assert not Subscriber.objects.known().exists()
+    waiting.refresh_from_db()
+    assert waiting.state == DeliveryState.CANCELLED
+
+
+def test_what_code_declares_is_not_changed_here_but_removed_when_its_code_is_gone(
+    chief: Client,
+) -> None:
+    mail = a_subscriber("mail")
+
+    assert chief.get(page("edit", mail)).status_code == 404
+    assert page("remove", mail) in chief.get(page("change", mail)).content.decode()
+    chief.post(page("remove", mail))
+    assert not Subscriber.objects.known().exists()
+
+
+@pytest.mark.parametrize("name", ["edit", "rotate", "remove"])
+def test_an_operator_mends_but_does_not_manage(name: str, crm: Subscriber) -> None:
+    operator = an_operator()
+
+    assert operator.post(page(name, crm), FILLED).status_code == 403
+    assert operator.get(ADD).status_code == 403
+    assert page(name, crm) not in operator.get(page("change", crm)).content.decode()
