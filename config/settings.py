@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django_htmx",
     "rest_framework",
+    "drf_spectacular",
     "shop",
     "router",
     "subscribers.receipts",
@@ -228,6 +229,27 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "router.api.problems.problem_response",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "router.api.openapi.ProblemSchema",
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Fanfare",
+    "DESCRIPTION": "Publish events, consume what is owed, manage subscribers.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SCHEMA_PATH_PREFIX": "/api",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "Transport": "router.models.Transport",
+        "ManagedTransport": "router.api.subscriber_shapes.MANAGED",
+        "SubscriberState": "router.models.SubscriberState",
+        "FailedTaskState": "router.models.FailedTaskState",
+        "DeliveryState": "router.models.DeliveryState",
+    },
 }
 
 UNFOLD: dict[str, Any] = {

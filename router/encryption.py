@@ -37,6 +37,11 @@ def decrypt(token: str) -> str:
         ) from None
 
 
+def make_key() -> str:
+    """A new random key for `ROUTER["ENCRYPTION_KEYS"]`."""
+    return Fernet.generate_key().decode()
+
+
 def is_key(text: str) -> bool:
     """Whether this is a Fernet key: 32 bytes in URL-safe base64."""
     try:

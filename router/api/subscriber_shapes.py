@@ -11,6 +11,8 @@ from router.models import Subscriber, SubscriberState, Transport
 
 ORDERINGS = ["none", "key"]
 STARTS = ["now", "beginning"]
+#: The transports that a client may choose.
+MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
 #: Name in JSON → field of the model, where they differ.
 FIELD_OF = {"headers": "custom_headers"}
 
@@ -24,9 +26,7 @@ class ChangesSerializer(serializers.Serializer[Any]):
     """What may be changed of a subscriber; what is left out stays."""
 
     title = serializers.CharField(max_length=120, required=False, allow_blank=True)
-    transport = serializers.ChoiceField(
-        choices=[Transport.WEBHOOK.value, Transport.PULL.value], required=False
-    )
+    transport = serializers.ChoiceField(choices=MANAGED, required=False)
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     events = serializers.ListField(
         child=serializers.CharField(max_length=255), required=False
@@ -57,9 +57,7 @@ class NewSubscriberSerializer(ChangesSerializer):
     """A subscriber to be made."""
 
     name = serializers.CharField(max_length=63)
-    transport = serializers.ChoiceField(
-        choices=[Transport.WEBHOOK.value, Transport.PULL.value]
-    )
+    transport = serializers.ChoiceField(choices=MANAGED)
     ordering = serializers.ChoiceField(choices=ORDERINGS, default="none")
 
     def get_fields(self) -> dict[str, Any]:

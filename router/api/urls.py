@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
@@ -15,5 +16,6 @@ urlpatterns = [
     path("subscribers/<str:name>/resume/", ResumeApi.as_view()),
     path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
     path("subscribers/<str:name>/test/", TestApi.as_view()),
+    path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]
