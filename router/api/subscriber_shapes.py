@@ -17,7 +17,7 @@ MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)
 FIELD_OF = {"headers": "custom_headers"}
 
 
-@extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+@extend_schema_field({"type": "object", "additionalProperties": True})
 class FilterField(serializers.JSONField):
     """A filter of the CloudEvents Subscriptions API."""
 
