@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
+from router.api.reference import api_reference
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
 
@@ -16,6 +17,7 @@ urlpatterns = [
     path("subscribers/<str:name>/resume/", ResumeApi.as_view()),
     path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
     path("subscribers/<str:name>/test/", TestApi.as_view()),
+    path("docs/", api_reference, name="api-docs"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]
