@@ -107,10 +107,15 @@ def test_without_script_all_is_there_but_the_buttons(
         expect(page.locator("details.answer table").first).to_be_visible()
 
 
-def test_on_paper_nothing_is_folded_away(page: Page, site: Stack) -> None:
+def test_on_paper_nothing_is_folded_away_and_nothing_is_dark(
+    page: Page, site: Stack
+) -> None:
     show(page, site)
+    page.get_by_role("button", name="Dark").click()
 
-    page.emulate_media(media="print")
+    page.emulate_media(media="print", color_scheme="dark")
 
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator("h1")).to_have_css("color", "rgb(0, 0, 0)")
     expect(page.get_by_role("navigation")).to_be_hidden()
     expect(page.locator("details.answer table").first).to_be_visible()

@@ -91,12 +91,21 @@ def test_every_operation_is_on_the_page(
     for name, (method, path, operation) in operations.items():
         assert f">{method}</span> <code>{path}</code>" in articles[name]
         assert f'<a href="#{name}">' in page
-        (needed,) = operation["security"]
-        for scope in needed["apiKey"]:
-            assert f"the scope <code>{scope}</code>" in articles[name]
         for status in operation["responses"]:
             shown = articles[name] + page.partition("<article")[0]
             assert f">{status} " in shown
+
+
+@pytest.mark.parametrize(
+    ("operation", "scope"),
+    [("publish_event", "publish"), ("create_subscriber", "manage")],
+)
+def test_the_scope_that_a_call_needs_is_told(
+    articles: dict[str, str], page: str, operation: str, scope: str
+) -> None:
+    assert f"a key with the scope <code>{scope}</code>" in articles[operation]
+    (scopes,) = re.findall(r"create_api_key NAME --scopes ([\w,]+)", page)
+    assert scope in scopes.split(",")
 
 
 def test_what_is_sent_is_shown_with_its_duties_and_values(
