@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ from router.models import (
 )
 from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, register_declared, skip_waits
-from tests.contract.conftest import Declare, Receiver
+from tests.contract.conftest import Behaviour, Declare, Receiver
 
 TYPE = "thing.happened"
 
@@ -555,14 +556,21 @@ def test_a_transactional_subscriber_has_one_chunk_in_flight(declare: Declare) ->
     assert {one.name for one in subscribers_due("default")} == {"safe", "outside"}
 
 
-def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
-    declare: Declare,
-) -> None:
-    def hang(event: Event) -> None:
-        while event.data["n"] == 1:
-            pass
+def hang(event: Event) -> None:
+    while event.data["n"] == 1:
+        pass
 
-    declare(behave=hang, time_limit_seconds=0.2)
+
+def hang_and_swallow_errors(event: Event) -> None:
+    with suppress(Exception):
+        hang(event)
+
+
+@pytest.mark.parametrize("behave", [hang, hang_and_swallow_errors])
+def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
+    declare: Declare, behave: Behaviour
+) -> None:
+    declare(behave=behave, time_limit_seconds=0.2)
     happen(3)
 
     deliver_due()
