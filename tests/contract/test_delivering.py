@@ -441,7 +441,7 @@ def test_a_subscriber_whose_code_is_gone_is_parked(declare: Declare) -> None:
     assert (delivery.state, delivery.attempts) == ("PENDING", 0)
 
 
-def test_a_lease_that_runs_out_comes_back_alone_and_dies_in_the_end(
+def test_a_lease_that_runs_out_comes_back_suspected_and_dies_in_the_end(
     declare: Declare,
 ) -> None:
     listener = declare()
@@ -453,7 +453,6 @@ def test_a_lease_that_runs_out_comes_back_alone_and_dies_in_the_end(
     assert sweep() == 2
 
     assert claim(listener.row.pk, everything) is None
-    assert len(mark_chunk(listener.row).ids) == 1
 
     for _ in range(5):
         assert claim(listener.row.pk, everything[:1]) is not None
