@@ -61,6 +61,7 @@ WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
 ]
 WORLD = (
     ["time_passes", "time_passes", "leases_run_out", "lose_a_message"]
+    + ["a_worker_vanishes", "a_worker_vanishes"]
     + ["publish_in_vain", "hold_or_let_go", "a_person_mends"]
     + ["a_late_writer_hits_nothing"]
 )
@@ -185,6 +186,12 @@ class Protocol(RuleBasedStateMachine):
             leased_until=timezone.now() - timedelta(seconds=1)
         )
         sweep()
+
+    def a_worker_vanishes(self, pick: int) -> None:
+        """With what it took; then the next one gets suspects."""
+        self.dispatch(pick)
+        self.claim(pick)
+        self.leases_run_out(pick)
 
     def time_passes(self, pick: int) -> None:
         pending = Delivery.objects.filter(state=DeliveryState.PENDING)
