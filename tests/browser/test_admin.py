@@ -9,15 +9,15 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
+from tests.browser.accessibility import fits, violations
 from tests.browser.conftest import watched
+from tests.browser.visitors import sign_in
 from tests.servers.stack import Stack
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 PAGES = [
     "",
     "router/subscriber/",
@@ -70,22 +70,8 @@ def staff(
     size = {"width": width, "height": 900}
     with watched(browser, viewport=size, color_scheme=theme) as context:
         page = context.new_page()
-        sign_in(page, site)
+        sign_in(page, site, "demo")
         yield context
-
-
-def sign_in(page: Page, site: Stack) -> None:
-    page.goto(f"{site.url}/admin/")
-    assert not violations(page)
-    page.locator("[name=username]").fill("demo")
-    page.locator("[name=password]").fill("fanfare")
-    page.locator("[name=password]").press("Enter")
-    page.wait_for_url(f"{site.url}/admin/")
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page, options=WCAG).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -99,9 +85,7 @@ def test_each_page_is_accessible_and_fits_its_window(
     assert answer is not None
     assert answer.status == 200
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
-        "it scrolls sideways"
-    )
+    assert fits(page), "it scrolls sideways"
 
 
 def test_the_chosen_tasks_are_asked_about(
