@@ -33,14 +33,32 @@ def purchase(site: Stack, **details: str) -> dict[str, str]:
     return found
 
 
-def buy(**details: str) -> None:
-    """Print the keys of what a purchase left behind, as JSON."""
+def buy(*, product_name: str = "", **details: str) -> None:
+    """Print the keys of what a purchase left behind, as JSON.
+
+    With `product_name` it is of a product of that name, which is new to the store.
+    """
     client = Client()
-    put_in_basket(client, Product.objects.get(slug="quickwater-valve-oil"))
+    put_in_basket(client, product(product_name))
     address = check_out(client, **details)["Location"]
     order = Order.objects.get(public_id=address.strip("/").rpartition("/")[2])
     wait_until(lambda: is_delivered(order), 30)
     print(json.dumps(keys(order)))
+
+
+def product(name: str) -> Product:
+    oil = Product.objects.get(slug="quickwater-valve-oil")
+    if not name:
+        return oil
+    return Product.objects.create(
+        sku="NEW-1",
+        slug="new-1",
+        name=name,
+        summary=name,
+        description=name,
+        price_minor=690,
+        category=oil.category,
+    )
 
 
 def event_of(order: Order) -> EventRecord:
