@@ -57,13 +57,14 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: server.check_runs() or answers(url), 30)
+        wait_until(lambda: answers(url, server), 30)
         yield url
     finally:
         server.stop()
 
 
-def answers(url: str) -> bool:
+def answers(url: str, server: Server) -> bool:
+    server.check_runs()
     try:
         with urlopen(Request(f"{url}/healthz", headers=PROXIED)):
             return True
