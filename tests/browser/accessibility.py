@@ -6,7 +6,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-LOOKS = [(1280, "light"), (1280, "dark"), (390, "dark")]
+WIDE, NARROW = 1280, 390
+LOOKS = [(WIDE, "light"), (WIDE, "dark"), (NARROW, "dark")]
 NARROWEST = 360
 
 
@@ -29,6 +30,15 @@ def assert_accessible(page: Page) -> None:
     assert not wrong, wrong
     resize(page, NARROWEST)
     assert fits(page), f"It scrolls sideways at {NARROWEST} px"
+
+
+def assert_accessible_as_it_is(page: Page) -> None:
+    """No violation, wide and narrow, in the colours it was loaded in."""
+    for width in (WIDE, NARROW):
+        resize(page, width)
+        found = violations(page)
+        assert not found, f"{width} px: {found}"
+    assert fits(page), f"It scrolls sideways at {NARROW} px"
 
 
 def seen(page: Page, width: int, theme: str) -> list[str]:

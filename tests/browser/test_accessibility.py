@@ -6,9 +6,10 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.accessibility import assert_accessible
+from tests.browser.accessibility import assert_accessible, assert_accessible_as_it_is
+from tests.browser.conftest import watched
 from tests.browser.visitors import (
     DECLINED,
     LATE_YES,
@@ -60,7 +61,6 @@ def shelves(site: Stack) -> dict[str, str]:
         "/account/orders/",
         "/account/orders/unknown/",
         "/account/orders/{expired}/",
-        "/admin/",
     ],
 )
 def test_what_anybody_may_see_is_accessible(
@@ -166,15 +166,23 @@ def test_what_staff_see_outside_the_admin_is_accessible(
     assert_accessible(page)
 
 
-def test_coming_and_going_are_accessible(page: Page, site: Stack) -> None:
-    page.goto(f"{site.url}/admin/")
-    log_in(page, "demo", "wrong")
-    expect(page.get_by_text("Please enter the correct")).to_be_visible()
-    assert_accessible(page)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_coming_and_going_are_accessible(
+    browser: Browser, site: Stack, theme: str
+) -> None:
+    # The admin's theme asks for the system's colours once, while a page loads.
+    with watched(browser, color_scheme=theme, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/admin/")
+        assert_accessible_as_it_is(page)
+        log_in(page, "demo", "wrong")
+        expect(page.get_by_text("Please enter the correct")).to_be_visible()
+        assert_accessible_as_it_is(page)
 
-    log_in(page, "demo", "fanfare")
-    page.wait_for_url(f"{site.url}/admin/")
-    page.locator("form[action$='/logout/']").evaluate("form => form.submit()")
-    page.wait_for_url(f"{site.url}/admin/logout/")
-    page.locator("h1").wait_for()
-    assert_accessible(page)
+        log_in(page, "demo", "fanfare")
+        page.wait_for_url(f"{site.url}/admin/")
+        page.locator("form[action$='/logout/']").evaluate("form => form.submit()")
+        page.wait_for_url(f"{site.url}/admin/logout/")
+        page.locator("h1").wait_for()
+        assert_accessible_as_it_is(page)
+        expect(page.locator("html.dark")).to_have_count(int(theme == "dark"))
