@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from shop.models import Category, Order, OrderLine, Payment, Product
+from shop.money import formatted
 
 
 class ReadOnly:
@@ -37,14 +39,33 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]
 
 class LineInline(ReadOnly, TabularInline):  # type: ignore[misc]
     model = OrderLine
-    fields = ("sku", "name", "quantity", "unit_price_minor", "total_minor")
+    fields = ("sku", "name", "quantity", "unit_price", "total")
+    readonly_fields = ("unit_price", "total")
+    hide_title = True
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
+        return OrderLine.objects.select_related("order")
+
+    @admin.display(description="unit price")
+    def unit_price(self, line: OrderLine) -> str:
+        return formatted(line.unit_price_minor, line.order.currency)
+
+    @admin.display(description="total")
+    def total(self, line: OrderLine) -> str:
+        return formatted(line.total_minor, line.order.currency)
 
 
 class PaymentInline(ReadOnly, TabularInline):  # type: ignore[misc]
     model = Payment
-    fields = ("state", "reference", "amount_minor", "currency", "card_last4")
+    fields = ("state", "reference", "amount", "card_last4")
+    readonly_fields = ("amount",)
+    hide_title = True
     extra = 0
+
+    @admin.display(description="amount")
+    def amount(self, payment: Payment) -> str:
+        return formatted(payment.amount_minor, payment.currency)
 
 
 @admin.register(Order)
@@ -54,7 +75,20 @@ class OrderAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("=public_id", "=email")
+    fields = (
+        "public_id", "customer_id", "placed_at", "name", "email", "line1", "line2",
+        "postal_code", "city", "country", "subtotal", "shipping", "total",
+    )  # fmt: skip
+    readonly_fields = ("subtotal", "shipping", "total")
     inlines = (LineInline, PaymentInline)
+
+    @admin.display(description="items")
+    def subtotal(self, order: Order) -> str:
+        return formatted(order.subtotal_minor, order.currency)
+
+    @admin.display(description="shipping")
+    def shipping(self, order: Order) -> str:
+        return formatted(order.shipping_minor, order.currency)
 
     @admin.display(description="payment")
     def payment_state(self, order: Order) -> str:

@@ -43,7 +43,7 @@ def _text(
     return forms.CharField(
         label=label,
         max_length=longest,
-        validators=[validation.validate_printable],
+        validators=[validation.validate_printable, validation.validate_visible],
         widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
         error_messages=REQUIRED,
         **options,

@@ -27,6 +27,10 @@ UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They turn the direction of what follows: a name could then read as another.
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+# They count as letters or signs, and show nothing.
+BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+INVISIBLE = frozenset({"Cf", "Mn", "Zs"})
+
 validate_sku = RegexValidator(
     r"^[A-Z0-9][A-Z0-9-]*\Z",
     _("Use capital letters, digits and hyphens, for example HRN-101."),
@@ -42,5 +46,17 @@ def validate_printable(text: str) -> None:
         )
 
 
+def validate_visible(text: str) -> None:
+    """Raises `ValidationError` when nothing of `text` shows: nobody is called that."""
+    if all(is_invisible(character) for character in text):
+        raise ValidationError(
+            _("Nothing of this can be seen. Please type it again."), code="invisible"
+        )
+
+
 def is_unprintable(character: str) -> bool:
     return character in TURNING or unicodedata.category(character) in UNPRINTABLE
+
+
+def is_invisible(character: str) -> bool:
+    return character in BLANK or unicodedata.category(character) in INVISIBLE

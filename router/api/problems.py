@@ -20,6 +20,7 @@ from router.contract.errors import (
     InvalidEvent,
     NameTaken,
     NotManaged,
+    NotPulled,
     RouterError,
 )
 
@@ -30,6 +31,7 @@ STATUS_OF = (
     (EventConflict, HTTPStatus.CONFLICT),
     (NameTaken, HTTPStatus.CONFLICT),
     (NotManaged, HTTPStatus.CONFLICT),
+    (NotPulled, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
+from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi
 from router.api.reference import api_reference
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
@@ -17,6 +18,10 @@ urlpatterns = [
     path("subscribers/<str:name>/resume/", ResumeApi.as_view()),
     path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
     path("subscribers/<str:name>/test/", TestApi.as_view()),
+    path("subscribers/<str:name>/pull/", PullApi.as_view(), name="api-pull"),
+    path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
+    path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
+    path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),
     path("docs/", api_reference, name="api-docs"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),

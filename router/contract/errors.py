@@ -9,6 +9,7 @@ RouterError
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber has this name
 ├── NotManaged            the subscriber is declared in code, and changed there
+├── NotPulled             the subscriber is reached another way
 ├── NotOpen               the failed task was settled by somebody else
 └── LeaseLost             the delivery is not ours any more
 """
@@ -64,6 +65,10 @@ class NameTaken(RouterError):
 
 class NotManaged(RouterError):
     """This subscriber is declared in code: change it there, and restart."""
+
+
+class NotPulled(RouterError):
+    """This subscriber does not pull: set its transport to `pull` first."""
 
 
 class NotOpen(RouterError):

@@ -26,6 +26,7 @@ from router.models import (
     Delivery,
     Subscriber,
     SubscriberState,
+    Transport,
 )
 
 CLOSED: dict[str, Any] = {
@@ -53,6 +54,9 @@ def note_failure(claim: Claim, delivery: Delivery, outcome: Retry | Dead) -> boo
     """
     subscriber = Subscriber.objects.select_for_update().get(pk=claim.subscriber.pk)
     delivery.subscriber = subscriber
+    if subscriber.transport == Transport.PULL:
+        # Whoever pulls is there, and paces itself.
+        return True
     if subscriber.breaker_epoch != claim.subscriber.breaker_epoch:
         return False
     if _is_considered(outcome):

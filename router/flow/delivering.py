@@ -2,7 +2,8 @@
 
 Deliveries of a transactional handler share one transaction: effects and
 acknowledgements commit together or not at all. If one is not done, all roll back and
-run again singly. Handlers with effects elsewhere always run singly.
+run again singly. Handlers with effects elsewhere always run singly. Suspects come last,
+each with a claim of its own: if one makes the worker vanish, the next was never leased.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
-from router.flow.claiming import Claim, claim
+from router.flow.claiming import Claim, claims
 from router.flow.passing import is_passing
 from router.flow.settling import (
     acknowledge,
@@ -29,7 +30,7 @@ from router.flow.settling import (
     settle_failure,
 )
 from router.models import Delivery
-from router.registry import Declaration, find
+from router.registry import find
 from router.transports.base import TransportProtocol
 from router.transports.evidence import evidence_of
 from router.transports.handler import HandlerTransport
@@ -57,43 +58,47 @@ class Work:
     claim: Claim
     transport: TransportProtocol
     limit_seconds: float
-    #: By the monotonic clock of this process.
-    lease_ends_at: float
+    #: Of the message, by the monotonic clock of this process; no lease ends earlier.
+    ends_at: float
 
     def has_time(self) -> bool:
-        """Whether a run that takes its whole time limit ends within the lease."""
-        return time.monotonic() + self.limit_seconds < self.lease_ends_at
+        """Whether a run that takes its whole time limit ends in time."""
+        return time.monotonic() + self.limit_seconds < self.ends_at
 
     def only(self, delivery: Delivery) -> Work:
         return replace(self, claim=self.claim.only(delivery))
 
 
 def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
-    """Claim what is claimable of these deliveries, carry it out and settle it."""
-    started_at = time.monotonic()
-    claimed = claim(subscriber_id, ids)
-    if claimed is None:
-        return
+    """Claim what is claimable of these deliveries, carry it out and settle it.
+
+    Suspects for whom no time is left stay unclaimed until their mark passes.
+    """
+    ends_at = time.monotonic() + conf().lease_seconds
+    for claimed in claims(subscriber_id, ids):
+        if not _carry_out(claimed, ends_at=ends_at):
+            return
+
+
+def _carry_out(claimed: Claim, *, ends_at: float) -> bool:
+    """Run and settle one claim; returns whether there is time for another."""
     declaration = find(claimed.subscriber.name)
     if declaration is None:
         logger.error("No handler named %s is installed here", claimed.subscriber.name)
         release(claimed, wait_seconds=PARKED_SECONDS)
-        return
-    work = _work(claimed, declaration, started_at)
+        return False
+    limit = declaration.time_limit_seconds or conf().time_limit_seconds
+    work = Work(
+        claim=claimed,
+        transport=HandlerTransport(declaration, limit_seconds=limit),
+        limit_seconds=limit,
+        ends_at=ends_at,
+    )
     if declaration.is_transactional:
         _deliver_transactional(work)
     else:
         _deliver_singly(work, work.claim.deliveries, run_one=_run_outside)
-
-
-def _work(claimed: Claim, declaration: Declaration, started_at: float) -> Work:
-    limit = declaration.time_limit_seconds or conf().time_limit_seconds
-    return Work(
-        claim=claimed,
-        transport=HandlerTransport(declaration, limit_seconds=limit),
-        limit_seconds=limit,
-        lease_ends_at=started_at + conf().lease_seconds,
-    )
+    return work.has_time()
 
 
 def _deliver_transactional(work: Work) -> None:

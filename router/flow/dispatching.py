@@ -154,23 +154,19 @@ def chunk_size(subscriber: Subscriber) -> int:
 
 
 def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
-    rows = due.order_by("due_at", "id").values_list(
-        "id", "vanished", "event__size_bytes"
-    )
+    rows = due.order_by("due_at", "id").values_list("id", "event__size_bytes")
     return _together(rows[: chunk_size(subscriber)])
 
 
-def _together(due: Iterable[tuple[int, int, int]]) -> tuple[int, ...]:
-    """The ids that may share a message: not too heavy, and a suspect travels alone."""
+def _together(due: Iterable[tuple[int, int]]) -> tuple[int, ...]:
+    """The first ids, as long as they are not too heavy for one message."""
     chosen: list[int] = []
     weight = 0
-    for pk, vanished, size in due:
+    for pk, size in due:
         weight += size
-        if chosen and (vanished or weight > conf().chunk_bytes):
+        if chosen and weight > conf().chunk_bytes:
             break
         chosen.append(pk)
-        if vanished:
-            break
     return tuple(chosen)
 
 

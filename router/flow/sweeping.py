@@ -73,6 +73,6 @@ def _bury(delivery: Delivery) -> None:
     Subscriber.objects.filter(pk=delivery.subscriber_id).update(last_failed_at=Clock())
     told = (
         f"WorkerVanished: {delivery.vanished} workers in a row vanished with this "
-        "delivery, the last ones while they had nothing else."
+        "delivery, the last ones while they held no other."
     )
     give_up(delivery, reason=Reason.EXHAUSTED, evidence=Evidence(error=told))

@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class TimeLimitExceeded(Exception):
-    """The handler ran longer than its time limit."""
+class TimeLimitExceeded(BaseException):
+    """The handler ran longer than its time limit.
+
+    No `Exception`: a loop that tries again whatever failed would swallow it, and run on
+    to the end of its lease.
+    """
 
 
 @contextmanager

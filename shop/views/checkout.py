@@ -84,15 +84,28 @@ def _buy(request: HttpRequest, wish: Wish, form: CheckoutForm) -> HttpResponse:
 @never_cache
 @require_safe
 def pending(request: HttpRequest, key: UUID) -> HttpResponse:
-    """Asks the bank again until it answers; refreshes itself, also without scripts."""
+    """Asks the bank again until it answers; looks again by itself, also without
+    scripts."""
     intent = intents.find(key, owner_of(request))
     if intent is None:
         raise Http404
     if intents.ask_now(intent):
         intent = _asked(intent)
+    if request.headers.get("HX-Request"):
+        return _hint(intent)
     if intent.state == IntentState.ORDERED:
         return _outcome(request, intent)
     return render(request, "shop/pending.html", {"state": _story(intent)})
+
+
+def _hint(intent: CheckoutIntent) -> HttpResponse:
+    """Tells the page's own script to load the page again once there is news.
+
+    A page that reloads while nothing is new takes a screen reader back to its top.
+    """
+    is_waiting = intent.state != IntentState.ORDERED and _story(intent) == "waiting"
+    headers = {} if is_waiting else {"HX-Refresh": "true"}
+    return HttpResponse(status=204, headers=headers)
 
 
 def _asked(intent: CheckoutIntent) -> CheckoutIntent:

@@ -41,7 +41,9 @@ def message_id(event: Event) -> str:
 
 def _recipient(purchase: Purchase) -> str:
     name = " ".join(purchase.customer.name.split())
-    return formataddr((name, purchase.customer.email))
+    # Else whoever reads the mail decodes an encoded word that the customer typed, and
+    # what it hides, line ends too.
+    return formataddr((name.replace("=?", "= ?"), purchase.customer.email))
 
 
 def _context(purchase: Purchase) -> dict[str, object]:

@@ -18,6 +18,7 @@ from playwright.sync_api import (
 )
 
 from config.env import BASE_DIR
+from tests.browser.purchases import purchase
 from tests.conftest import QUICK
 from tests.servers.chromium import chromium
 from tests.servers.stack import Stack, running
@@ -62,6 +63,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         ROUTER=QUICK,
     ) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def bought(site: Stack) -> dict[str, str]:
+    """The keys of one purchase, acknowledged by everybody."""
+    return purchase(site)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def test_an_example_is_copied_whole(browser: Browser, site: Stack) -> None:
 
         expect(page.get_by_role("button", name="✓")).to_be_visible()
         copied = page.evaluate("navigator.clipboard.readText()")
-        assert copied.startswith(f'curl "{site.url}/api/events/" \\\n')
+        assert copied.startswith(f'curl "{site.url}/api/')
         assert copied == page.locator(".example pre").first.text_content()
 
 

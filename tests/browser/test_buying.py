@@ -8,51 +8,25 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.visitors import (
+    DECLINED,
+    LATE_YES,
+    fill_basket,
+    fill_form,
+    pay,
+    sign_in,
+)
 from tests.servers.stack import Stack
 from tests.servers.waiting import wait_until
 
-PAYS, DECLINED = "4242 4242 4242 4242", "4000 0000 0000 0002"
 SEVEN = 7
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
 
 
-def fill_basket(page: Page, site: Stack) -> None:
-    page.goto(f"{site.url}/products/quickwater-valve-oil/")
-    page.get_by_role("button", name="Add to basket").click()
-    page.goto(f"{site.url}/checkout/")
-
-
-def fill_form(page: Page, *, card: str = PAYS, name: str = "Ada Horn") -> None:
-    for label, value in {
-        "name": name,
-        "email": "ada@example.com",
-        "line1": "Bandstand Lane 4",
-        "postal_code": "10115",
-        "city": "Berlin",
-        "card_number": card,
-        "card_expiry": "12 / 39",
-        "card_cvc": "123",
-    }.items():
-        page.locator(f"[name={label}]").fill(value)
-    page.locator("[name=country]").select_option("DE")
-
-
-def pay(page: Page) -> None:
-    page.get_by_role("button", name=re.compile("^Pay")).click()
-
-
 def order_count(site: Stack) -> int:
     code = "from shop.models import Order; print(Order.objects.count())"
     return int(site.manage("shell", "-v0", "-c", code).split()[-1])
-
-
-def sign_in(page: Page, site: Stack, name: str) -> None:
-    page.goto(f"{site.url}/admin/")
-    page.locator("[name=username]").fill(name)
-    page.locator("[name=password]").fill("fanfare")
-    page.locator("[name=password]").press("Enter")
-    page.wait_for_url(f"{site.url}/admin/")
 
 
 def test_a_purchase_fills_in_until_every_subscriber_is_done(
@@ -97,6 +71,15 @@ def test_a_declined_card_sells_nothing_and_keeps_the_basket(
     pay(page)
     page.wait_for_url(re.compile("/orders/"))
     assert order_count(site) == before + 1
+
+
+def test_a_bank_that_answers_late_is_waited_for(page: Page, site: Stack) -> None:
+    fill_basket(page, site)
+    fill_form(page, card=LATE_YES)
+    pay(page)
+
+    expect(page.get_by_role("heading", name="Your bank takes its time")).to_be_visible()
+    page.wait_for_url(re.compile("/orders/"), timeout=30_000)
 
 
 def test_without_javascript_the_shop_sells_all_the_same(

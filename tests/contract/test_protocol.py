@@ -12,6 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 
 import pytest
 from django.contrib.auth.models import User
@@ -31,7 +32,7 @@ from hypothesis.stateful import (
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
 from router.flow import breaker, remediation
-from router.flow.claiming import Claim, claim
+from router.flow.claiming import Claim, claims
 from router.flow.dispatching import Chunk, mark_chunk, subscribers_due, unmark
 from router.flow.registering import pause, resume
 from router.flow.routing import route_batch
@@ -60,6 +61,7 @@ WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
 ]
 WORLD = (
     ["time_passes", "time_passes", "leases_run_out", "lose_a_message"]
+    + ["a_worker_vanishes", "a_worker_vanishes"]
     + ["publish_in_vain", "hold_or_let_go", "a_person_mends"]
     + ["a_late_writer_hits_nothing"]
 )
@@ -143,9 +145,8 @@ class Protocol(RuleBasedStateMachine):
         if not self.messages:
             return
         chunk = self.messages[pick % len(self.messages)]
-        claimed = claim(chunk.subscriber.pk, chunk.ids)
-        if claimed is not None:
-            self.claims.append(claimed)
+        in_turn = claims(chunk.subscriber.pk, chunk.ids)
+        self.claims += islice(in_turn, 1 + pick % 3)
 
     def acknowledge(self, pick: int) -> None:
         if not self.claims:
@@ -185,6 +186,12 @@ class Protocol(RuleBasedStateMachine):
             leased_until=timezone.now() - timedelta(seconds=1)
         )
         sweep()
+
+    def a_worker_vanishes(self, pick: int) -> None:
+        """With what it took; then the next one gets suspects."""
+        self.dispatch(pick)
+        self.claim(pick)
+        self.leases_run_out(pick)
 
     def time_passes(self, pick: int) -> None:
         pending = Delivery.objects.filter(state=DeliveryState.PENDING)
@@ -274,6 +281,13 @@ class Protocol(RuleBasedStateMachine):
             assert is_leased == (one.leased_until is not None)
 
     @invariant()
+    def a_suspect_shares_its_lease_with_nobody(self) -> None:
+        leased = Delivery.objects.filter(state=DeliveryState.LEASED)
+        by_token = Counter(leased.values_list("lease_token", flat=True))
+        suspects = leased.filter(vanished__gt=0)
+        assert {by_token[one.lease_token] for one in suspects} <= {1}
+
+    @invariant()
     def a_breaker_that_is_not_closed_looks_again(self) -> None:
         for one in Subscriber.objects.exclude(breaker=BreakerState.CLOSED):
             assert one.probe_at is not None
@@ -293,9 +307,9 @@ class Protocol(RuleBasedStateMachine):
                 break
             for one in due:
                 chunk = mark_chunk(one)
-                claimed = chunk and claim(one.pk, chunk.ids)
-                if claimed:
-                    self.carry_out(claimed)
+                if chunk is not None:
+                    for claimed in claims(one.pk, chunk.ids):
+                        self.carry_out(claimed)
         assert not Delivery.objects.open().exists()
         self.every_recorded_event_is_owed_exactly_once()
         self.a_delivery_has_one_effect_if_it_is_acknowledged_and_else_none()

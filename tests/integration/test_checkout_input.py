@@ -45,6 +45,14 @@ def test_control_characters_are_refused(shopper: Client, field: str, text: str) 
     assert field in answer.context["form"].errors
 
 
+@pytest.mark.parametrize("field", TEXTS)
+def test_a_text_of_nothing_visible_is_refused(shopper: Client, field: str) -> None:
+    answer = check_out(shopper, **{field: "\u200b\u200b"})
+
+    assert answer.status_code == 422
+    assert field in answer.context["form"].errors
+
+
 @pytest.mark.parametrize(
     "email",
     ["ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\nBcc: x@y.z"],

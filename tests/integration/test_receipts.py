@@ -90,6 +90,10 @@ def test_without_history_there_is_no_link(settings: Any) -> None:
         'Clara "Lip" Horn',
         "",
         "=?utf-8?q?x?=",
+        "=?utf-8?q?=0D=0ABcc:_evil@example.org?=",
+        "<evil@example.org>",
+        "evil@example.org, Clara",
+        'Clara" <evil@example.org>, "',
         "名前 " * 20,
     ],
 )

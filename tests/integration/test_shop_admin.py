@@ -27,6 +27,14 @@ def test_staff_find_an_order_with_its_lines_and_payment(
         assert told in page.content.decode()
 
 
+def test_staff_read_amounts_as_money(admin_client: Client, order: Order) -> None:
+    page = admin_client.get(f"/admin/shop/order/{order.pk}/change/").content.decode()
+
+    # An oil, its shipping, and both together.
+    for told in ("€6.90", "€5.90", "€12.80"):
+        assert told in page
+
+
 def test_an_order_cannot_be_rewritten(admin_client: Client, order: Order) -> None:
     address = f"/admin/shop/order/{order.pk}/change/"
 

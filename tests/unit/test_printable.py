@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ValidationError
 
-from shop.validation import validate_printable
+from shop.validation import validate_printable, validate_visible
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,26 @@ def test_what_a_keyboard_types_is_taken(text: str) -> None:
 def test_what_no_keyboard_types_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         validate_printable(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Ada", "\u200bAda", "नि", "👩\u200d🎤", "\u05d0\u200f"]
+)
+def test_what_shows_something_is_taken(text: str) -> None:
+    validate_visible(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b",  # no width
+        "\u200e\u200f\u2060\ufeff",
+        "\u3164",  # a letter that fills, and shows nothing
+        "\u2800",  # braille without dots
+        "\u0301",  # an accent on nothing
+        "\u00a0\u00ad",
+    ],
+)
+def test_what_shows_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        validate_visible(text)

@@ -10,13 +10,13 @@ from celery.signals import task_postrun
 
 from benchmarks.chaos.project.failpoints import reached
 from router import tasks
-from router.flow import delivering, dispatching, looping
+from router.flow import claiming, delivering, dispatching, looping
 
 #: Module, function after whose return the process may die, name of the failpoint.
 AFTER: list[tuple[Any, str, str]] = [
     (looping, "route_batch", "dispatcher-after-routing"),
     (dispatching, "mark_chunk", "dispatcher-after-mark"),
-    (delivering, "claim", "worker-after-claim"),
+    (claiming, "claim", "worker-after-claim"),
     (delivering, "acknowledge", "worker-before-commit"),
     (tasks, "deliver_chunk", "worker-after-commit"),
 ]

@@ -1,0 +1,54 @@
+"""What axe says of a page: every rule of WCAG 2.2 at levels A and AA."""
+
+from __future__ import annotations
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+WIDE, NARROW = 1280, 390
+LOOKS = [(WIDE, "light"), (WIDE, "dark"), (NARROW, "dark")]
+NARROWEST = 360
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=WCAG).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+def fits(page: Page) -> bool:
+    """Whether all is seen without scrolling sideways."""
+    return bool(
+        page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    )
+
+
+def assert_accessible(page: Page) -> None:
+    """No violation, wide and narrow, light and dark; and it fits a small phone."""
+    found = {f"{width} px, {theme}": seen(page, width, theme) for width, theme in LOOKS}
+    wrong = {look: told for look, told in found.items() if told}
+    assert not wrong, wrong
+    resize(page, NARROWEST)
+    assert fits(page), f"It scrolls sideways at {NARROWEST} px"
+
+
+def assert_accessible_as_it_is(page: Page) -> None:
+    """No violation, wide and narrow, in the colours it was loaded in."""
+    for width in (WIDE, NARROW):
+        resize(page, width)
+        found = violations(page)
+        assert not found, f"{width} px: {found}"
+    assert fits(page), f"It scrolls sideways at {NARROW} px"
+
+
+def seen(page: Page, width: int, theme: str) -> list[str]:
+    resize(page, width)
+    # Colours on their way from one theme to the other would be measured as they pass.
+    page.emulate_media(
+        color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce"
+    )
+    return violations(page)
+
+
+def resize(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})

@@ -1,0 +1,104 @@
+"""Purchases on a running stack, made without a browser.
+
+`purchase` is called by tests; the rest runs in the stack's own Python, on its database.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from shop.models import Order, Product
+from subscribers.customer_profiles.models import CustomerProfile
+from subscribers.fulfilment.models import Shipment
+from subscribers.order_history.links import history_link
+from subscribers.order_history.models import PurchaseRecord
+from tests.integration.rows import a_delivery, a_subscriber
+from tests.integration.shopping import check_out, put_in_basket
+from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
+
+SUBSCRIBERS = 7
+
+
+def purchase(site: Stack, **details: str) -> dict[str, str]:
+    """Buy, wait until all have acknowledged it, and return the keys of its rows."""
+    code = f"from tests.browser.purchases import buy; buy(**{details!r})"
+    found: dict[str, str] = json.loads(site.manage("shell", "-v0", "-c", code))
+    return found
+
+
+def buy(*, product_name: str = "", **details: str) -> None:
+    """Print the keys of what a purchase left behind, as JSON.
+
+    With `product_name` it is of a product of that name, which is new to the store.
+    """
+    client = Client()
+    put_in_basket(client, product(product_name))
+    address = check_out(client, **details)["Location"]
+    order = Order.objects.get(public_id=address.strip("/").rpartition("/")[2])
+    wait_until(lambda: is_delivered(order), 30)
+    print(json.dumps(keys(order)))
+
+
+def product(name: str) -> Product:
+    oil = Product.objects.get(slug="quickwater-valve-oil")
+    if not name:
+        return oil
+    return Product.objects.create(
+        sku="NEW-1",
+        slug="new-1",
+        name=name,
+        summary=name,
+        description=name,
+        price_minor=690,
+        category=oil.category,
+    )
+
+
+def event_of(order: Order) -> EventRecord:
+    return EventRecord.objects.get(subject=order.public_id, type="purchase.completed")
+
+
+def is_delivered(order: Order) -> bool:
+    states = Delivery.objects.filter(
+        event=event_of(order), state=DeliveryState.ACKNOWLEDGED
+    )
+    return states.count() == SUBSCRIBERS
+
+
+def keys(order: Order) -> dict[str, str]:
+    profile = CustomerProfile.objects.get(customer_id=order.customer_id)
+    found = {
+        "order": order.pk,
+        "public_id": order.public_id,
+        "event": event_of(order).pk,
+        "shipment": Shipment.objects.get(order_id=order.public_id).pk,
+        "record": PurchaseRecord.objects.get(order_id=order.public_id).pk,
+        "profile": profile.pk,
+        "history": history_link(order.customer_id),
+    }
+    return {name: str(key) for name, key in found.items()}
+
+
+def show_every_state(public_id: str) -> None:
+    """Owe the order's event to more, so that its page tells of every state at once."""
+    event = event_of(Order.objects.get(public_id=public_id))
+    later = timezone.now() + timedelta(hours=1)
+    stands: list[tuple[str, dict[str, Any]]] = [
+        ("LEASED", {"leased_until": later}),
+        ("DEAD", {}),
+        ("CANCELLED", {}),
+        # No code of this name is there: held.
+        ("PENDING", {}),
+    ]
+    for state, fields in stands:
+        a_delivery(event, a_subscriber(f"stands-{state.lower()}"), state, **fields)
+    receipts = Subscriber.objects.get(name="receipts")
+    for run, failures in enumerate((0, 2), start=1):
+        a_delivery(event, receipts, due_at=later, failures=failures, run=run)
