@@ -7,17 +7,15 @@ or style that the policy refuses.)
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.accessibility import fits, violations
 from tests.browser.conftest import watched
 from tests.servers.stack import Stack
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true })"
-IS_TOO_WIDE = "document.documentElement.scrollWidth > window.innerWidth"
 
 
 def show(page: Page, site: Stack) -> None:
@@ -36,9 +34,7 @@ def test_it_is_accessible(
         show(page, site)
         page.evaluate(OPEN_ALL)
 
-        found = Axe().run(page, options=WCAG).response["violations"]
-
-        assert [f"{one['id']}: {one['nodes'][0]['html']}" for one in found] == []
+        assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [360, 640, 1000, 1920])
@@ -47,7 +43,7 @@ def test_it_fits_every_screen(page: Page, site: Stack, width: int) -> None:
     show(page, site)
     page.evaluate(OPEN_ALL)
 
-    assert not page.evaluate(IS_TOO_WIDE)
+    assert fits(page)
 
 
 def test_by_keyboard_the_first_way_leads_past_the_contents(
