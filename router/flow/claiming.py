@@ -16,7 +16,14 @@ from django.db.models import F, Q
 
 from router.conf import conf
 from router.flow.probing import let_through
-from router.models import Clock, Delivery, DeliveryState, Subscriber, SubscriberState
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +46,17 @@ class Claim:
 
 
 def claim(subscriber_id: int, ids: Sequence[int]) -> Claim | None:
-    """Lease what of these deliveries is claimable; None when nothing is."""
-    subscriber = Subscriber.objects.known().filter(pk=subscriber_id).first()
+    """Lease what of these deliveries is claimable; None when nothing is.
+
+    What is pulled is nothing for a worker, whatever the message says.
+    """
+    pushed = Subscriber.objects.known().exclude(transport=Transport.PULL)
+    subscriber = pushed.filter(pk=subscriber_id).first()
     if subscriber is None:
         return None
     token = uuid.uuid4()
     with transaction.atomic():
-        if not _lease(subscriber_id, ids, token):
+        if not _lease(subscriber, ids, token):
             return None
         leased = (
             Delivery.objects.filter(pk__in=ids, lease_token=token)
@@ -56,7 +67,7 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim | None:
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 
 
-def _lease(subscriber_id: int, ids: Sequence[int], token: uuid.UUID) -> int:
+def _lease(subscriber: Subscriber, ids: Sequence[int], token: uuid.UUID) -> int:
     # Whoever made a worker vanish runs alone, so that it takes no innocent ones along.
     company = Q() if len(ids) == 1 else Q(vanished=0)
     claimable = (
@@ -64,7 +75,9 @@ def _lease(subscriber_id: int, ids: Sequence[int], token: uuid.UUID) -> int:
             company,
             let_through(),
             pk__in=ids,
-            subscriber=subscriber_id,
+            subscriber=subscriber.pk,
+            # The way of carrying it out is the one that was read.
+            subscriber__transport=subscriber.transport,
             subscriber__state=SubscriberState.ACTIVE,
             subscriber__deleted_at__isnull=True,
         )

@@ -2,7 +2,8 @@
 
 Deliveries of a transactional handler share one transaction: effects and
 acknowledgements commit together or not at all. If one is not done, all roll back and
-run again singly. Handlers with effects elsewhere always run singly.
+run again singly. Handlers with effects elsewhere always run singly. Webhooks are
+`router.flow.posting`'s.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
 from router.flow.claiming import Claim, claim
-from router.flow.passing import is_passing
+from router.flow.passing import is_passing, mend_connection
+from router.flow.posting import post_chunk
 from router.flow.settling import (
     acknowledge,
     note_run_time,
@@ -28,7 +30,7 @@ from router.flow.settling import (
     release,
     settle_failure,
 )
-from router.models import Delivery
+from router.models import Delivery, Transport
 from router.registry import Declaration, find
 from router.transports.base import TransportProtocol
 from router.transports.evidence import evidence_of
@@ -74,6 +76,9 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
     claimed = claim(subscriber_id, ids)
     if claimed is None:
         return
+    if claimed.subscriber.transport == Transport.WEBHOOK:
+        post_chunk(claimed, lease_ends_at=started_at + conf().lease_seconds)
+        return
     declaration = find(claimed.subscriber.name)
     if declaration is None:
         logger.error("No handler named %s is installed here", claimed.subscriber.name)
@@ -109,7 +114,7 @@ def _deliver_transactional(work: Work) -> None:
                 _settle(work.only(failed.delivery), failed)
                 deliveries = [one for one in deliveries if one != failed.delivery]
         except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
-            _after_trouble(error)
+            mend_connection(error)
             _shrink_next_chunk(work, started_at)
         else:
             return
@@ -212,15 +217,8 @@ def _settle_trouble(work: Work, error: Exception) -> bool:
     is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
         error
     )
-    _after_trouble(error)
+    mend_connection(error)
     if is_uncounted:
         put_off(work.claim)
         return False
     return settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)
-
-
-def _after_trouble(error: Exception) -> None:
-    """Make the connection fit for use again, whatever a handler left of it."""
-    logger.info("A transaction was rolled back: %s", type(error).__name__)
-    if not connection.is_usable():
-        connection.close()
