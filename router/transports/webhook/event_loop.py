@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp.abc import AbstractResolver
 
 from router.transports.webhook.limits import RESOLVING_THREADS, most_posts
 from router.transports.webhook.posting import MOST_READ
@@ -49,7 +50,7 @@ class EventLoop:
     def session(self, *, is_plain: bool) -> ClientSession:
         """The session for http or for https; to be called in the loop."""
         if is_plain not in self._sessions:
-            self._sessions[is_plain] = _session(is_plain=is_plain)
+            self._sessions[is_plain] = open_session(is_plain=is_plain)
         return self._sessions[is_plain]
 
     def close(self) -> None:
@@ -65,13 +66,18 @@ class EventLoop:
             await session.close()
 
 
-def _session(*, is_plain: bool) -> ClientSession:
-    """No cookies, no proxy of the environment, no unpacking, no limit of its own."""
+def open_session(
+    *, is_plain: bool, names: AbstractResolver | None = None
+) -> ClientSession:
+    """A session that goes where webhooks may go; `names` resolves (None: the system).
+
+    No cookies, no proxy of the environment, no unpacking, no limit of its own.
+    """
     return ClientSession(
         connector=TCPConnector(
             limit=0,
             ssl=False if is_plain else ssl.create_default_context(),
-            resolver=CheckingResolver(is_plain=is_plain),
+            resolver=CheckingResolver(is_plain=is_plain, inner=names),
             socket_factory=CheckingSockets(is_plain=is_plain),
             keepalive_timeout=KEEP_ALIVE_SECONDS,
         ),
