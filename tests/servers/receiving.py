@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Receiver:
     """Reads a whole request from each connection, then behaves."""
 
     behave: Behaviour = field(default_factory=lambda: status(204))
+    tls: ssl.SSLContext | None = None
     received: list[Received] = field(default_factory=list)
     connection_count: int = 0
     #: Set when the test is over: behaviours that wait, wait for this.
@@ -94,16 +96,25 @@ class Receiver:
             self._threads.append(thread)
             thread.start()
 
+    def _opened(self, connection: socket.socket) -> socket.socket:
+        connection.settimeout(LONGEST_SECONDS)
+        if self.tls is None:
+            return connection
+        try:
+            return self.tls.wrap_socket(connection, server_side=True)
+        except OSError:
+            connection.close()
+            raise
+
     def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError, ValueError):
-            connection.settimeout(LONGEST_SECONDS)
-            received = read_request(connection)
+        with contextlib.suppress(OSError, ValueError), self._opened(connection) as wire:
+            received = read_request(wire)
             with self._lock:
                 self.received.append(received)
                 self._at_once += 1
                 self._most_at_once = max(self._most_at_once, self._at_once)
             try:
-                self.behave(connection, received)
+                self.behave(wire, received)
             finally:
                 with self._lock:
                     self._at_once -= 1
