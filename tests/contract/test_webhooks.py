@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 import uuid
@@ -38,6 +39,7 @@ from router.public import publish
 from router.testing import deliver_due, isolated_subscribers, skip_waits
 from router.transports.webhook import event_loop
 from router.transports.webhook.transport import WebhookTransport
+from tests.servers.npm import node
 from tests.servers.receiving import Received, Receiver, status
 
 TYPE = "thing.happened"
@@ -177,6 +179,43 @@ def accepts(received: Received, secret: str) -> bool:
     except WebhookVerificationError:
         return False
     return True
+
+
+def test_npm_s_verifier_agrees_with_python_s(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    folder = os.environ.get("NPM_FOLDER")
+    if not folder:
+        pytest.skip("needs npm's packages: run the tests with `make test`")
+    second, stranger = make_secret(), make_secret()
+    row = subscribe(receiver.url)
+    happen()
+    deliver_due()
+    SigningSecret.objects.create(subscriber=row, secret=second)
+    publish(TYPE, {"text": "ü ✓ \U0001f3ba </script>"})
+    deliver_due()
+    secrets = (SECRET, second, stranger)
+
+    verdicts = node(
+        folder,
+        "verify.cjs",
+        [
+            {
+                "secret": secret,
+                "body": received.body.decode(),
+                "headers": received.headers,
+            }
+            for received in receiver.received
+            for secret in secrets
+        ],
+    )
+
+    assert verdicts == [
+        accepts(received, secret)
+        for received in receiver.received
+        for secret in secrets
+    ]
+    assert verdicts == [True, False, False, True, True, False]
 
 
 def test_a_no_is_tried_again_by_the_table_and_in_the_end_a_person_is_asked(
