@@ -64,4 +64,5 @@ def _npm(folder: Path, *arguments: str) -> None:
             timeout=INSTALL_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"npm could not install {PACKAGE}: {type(error).__name__}")
+        told = f"npm could not install {PACKAGE}: {type(error).__name__}"
+        raise Unavailable(told) from error
