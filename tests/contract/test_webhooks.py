@@ -415,10 +415,12 @@ def test_no_more_are_under_way_than_the_subscriber_takes(
     first = mark(row)
     assert len(first) == 5
     assert mark(row) == (), "one message is on its way"
+    assert mark_chunk(row) is None, "nor for a dispatcher that looked before"
 
     held = claim(row.pk, first)
     assert held is not None
     assert mark(row) == (), "all places are taken"
+    assert mark_chunk(row) is None
 
     acknowledge_all(held.only(*held.deliveries[:3]))
     assert len(mark(row)) == 3
@@ -444,6 +446,7 @@ def test_no_more_chunks_are_under_way_than_the_router_grants(
         assert claim(row.pk, mark(row)) is not None
 
     assert mark(row) == ()
+    assert mark_chunk(row) is None
 
 
 def test_a_rate_is_kept_from_chunk_to_chunk(
@@ -456,6 +459,7 @@ def test_a_rate_is_kept_from_chunk_to_chunk(
         ids = mark(row)
         deliver_chunk(row.pk, ids)
         assert len(ids) <= 2, "a quarter of a second's worth"
+        assert mark_chunk(row) is None or not ids
         return "PENDING" not in states()
 
     started_at = time.monotonic()
