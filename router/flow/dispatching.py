@@ -111,7 +111,11 @@ class Dispatcher:
 def subscribers_due(queue: str) -> list[Subscriber]:
     """Active subscribers of this class of work with something to hand over."""
     of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
-    is_concurrent = Q(is_transactional=False) | Q(is_safe_concurrently=True)
+    is_concurrent = (
+        Q(is_transactional=False)
+        | Q(is_safe_concurrently=True)
+        | Q(transport=Transport.WEBHOOK)
+    )
     is_free = is_concurrent & Q(ramp__isnull=True)
     due = (
         _of_queue(queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from router.contract.signing import make_secret
@@ -25,8 +26,8 @@ def letter(key: int = 1, **data: Any) -> Letter:
     )
 
 
-def a_receiver(url: str) -> Receiver:
-    return Receiver(url=url, secrets=(make_secret(),))
+def a_receiver(url: str, **custom_headers: str) -> Receiver:
+    return Receiver(url=url, secrets=(make_secret(),), custom_headers=custom_headers)
 
 
 def terms(**changes: Any) -> Terms:
@@ -39,9 +40,16 @@ def terms(**changes: Any) -> Terms:
     return Terms(**{**defaults, **changes})
 
 
-def post_to(url: str, count: int = 1, **changes: Any) -> list[Answer]:
+def post_to(
+    url: str,
+    count: int = 1,
+    custom_headers: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> list[Answer]:
     """Post so many letters there; the answers in the order of the letters."""
-    transport = WebhookTransport(a_receiver(url), terms(**changes))
+    transport = WebhookTransport(
+        a_receiver(url, **custom_headers or {}), terms(**changes)
+    )
     letters = [letter(key) for key in range(1, count + 1)]
     answers = [one for wave in transport.send_all(letters) for one in wave]
     return sorted(answers, key=lambda answer: answer.key)

@@ -143,6 +143,20 @@ def test_a_hostile_url_makes_no_connection(
     assert (inside.connection_count, connected) == (0, [])
 
 
+@pytest.mark.parametrize("name", ["X-Key", "X-Key: 1\r\nX-Other", "Host"])
+def test_a_hostile_header_makes_no_connection(
+    settings: Any, inside: Receiver, name: str
+) -> None:
+    settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"]}
+
+    (answer,) = post_to(inside.url, custom_headers={name: "1\r\nX-Evil: 2"})
+
+    assert isinstance(answer.outcome, Retry)
+    assert answer.outcome.kind is FailureKind.ANSWERED
+    assert answer.outcome.evidence.error.startswith("HeaderRefused: ")
+    assert inside.connection_count == 0
+
+
 @pytest.mark.parametrize("url", [url for url in HOSTILE if url.startswith("http")])
 def test_past_the_look_at_the_url_it_makes_none_either(
     inside: Receiver, connected: list[str], url: str

@@ -16,7 +16,7 @@ from router.transports.webhook.event_loop import EventLoop, event_loop
 from router.transports.webhook.letter import Letter, Receiver
 from router.transports.webhook.posting import post
 from router.transports.webhook.troubles import fault, refusal
-from router.transports.webhook.urls import is_plain, url_problem
+from router.transports.webhook.urls import is_plain
 
 #: What has come within this time of the first answer is settled together with it.
 WAVE_SECONDS = 0.05
@@ -60,9 +60,9 @@ class WebhookTransport:
 
         What is left when the caller stops asking, or when the lease ends, is given up.
         """
-        problem = url_problem(self._receiver.url)
-        if problem is not None:
-            yield [Answer(key=one.key, outcome=refusal(problem)) for one in letters]
+        refused = refusal(self._receiver)
+        if refused is not None:
+            yield [Answer(key=one.key, outcome=refused) for one in letters]
             return
         loop = event_loop()
         under_way = loop.submit(self._post_all(loop, letters))

@@ -20,6 +20,9 @@ from aiohttp import (
 
 from router.contract.outcomes import Evidence, Exchange, FailureKind, Retry
 from router.transports.webhook.addresses import AddressRefused
+from router.transports.webhook.headers import headers_problem
+from router.transports.webhook.letter import Receiver
+from router.transports.webhook.urls import url_problem
 
 
 def retry_for(
@@ -28,7 +31,8 @@ def retry_for(
     """The outcome of a post that got no answer."""
     refused = _refused(error)
     if refused is not None:
-        return refusal(str(refused), exchange=exchange)
+        told = f"AddressRefused: {refused}"
+        return Retry(Evidence(error=told, exchange=exchange))
     if isinstance(error, TimeoutError | ServerTimeoutError):
         told = f"TimedOut: no answer within {deadline_seconds:g} s."
     else:
@@ -43,9 +47,15 @@ def fault(evidence: Evidence) -> Retry:
     return Retry(evidence)
 
 
-def refusal(why: str, *, exchange: Exchange | None = None) -> Retry:
-    """The outcome of a post that was not tried, for a person to mend."""
-    return Retry(Evidence(error=f"AddressRefused: {why}", exchange=exchange))
+def refusal(receiver: Receiver) -> Retry | None:
+    """The outcome for a receiver that nothing is posted to; None when it may be."""
+    problem = url_problem(receiver.url)
+    if problem is not None:
+        return Retry(Evidence(f"AddressRefused: {problem}"))
+    problem = headers_problem(receiver.custom_headers)
+    if problem is not None:
+        return Retry(Evidence(f"HeaderRefused: {problem}"))
+    return None
 
 
 def _refused(error: BaseException | None) -> AddressRefused | None:
