@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
-from router.conf import QUEUES, read
+from router.conf import QUEUES, RouterSettings, read
 from router.encryption import is_key
 from router.flow.schemas import load
 from router.registry import declared
@@ -58,6 +58,10 @@ def _check_times() -> Iterator[CheckMessage]:
             hint="Waits double from the first to the maximum.",
             id="router.E004",
         )
+    yield from _check_deadline(conf)
+
+
+def _check_deadline(conf: RouterSettings) -> Iterator[CheckMessage]:
     if conf.webhook_deadline_seconds >= conf.time_limit_seconds:
         yield Error(
             f"A webhook may take {conf.webhook_deadline_seconds:g} s, which is not "

@@ -459,7 +459,6 @@ def test_a_rate_is_kept_from_chunk_to_chunk(
         ids = mark(row)
         deliver_chunk(row.pk, ids)
         assert len(ids) <= 2, "a quarter of a second's worth"
-        assert mark_chunk(row) is None or not ids
         return "PENDING" not in states()
 
     started_at = time.monotonic()
@@ -467,6 +466,19 @@ def test_a_rate_is_kept_from_chunk_to_chunk(
 
     assert len(receiver.received) == 6
     assert time.monotonic() - started_at >= 4 / 10
+
+
+def test_two_dispatchers_keep_one_rate(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    row = subscribe(receiver.url, rate_per_second=0.01)
+    owe(row, 3)
+
+    deliver_chunk(row.pk, mark(row))
+
+    assert len(receiver.received) == 1
+    assert mark(row) == ()
+    assert mark_chunk(row) is None, "though it was due when the other looked"
 
 
 def test_what_is_pulled_is_not_dispatched_and_no_worker_claims_it(
