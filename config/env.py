@@ -46,6 +46,10 @@ class Environment(BaseSettings):
     #: In production: yes, this shop is a demonstration, and sells for nothing.
     sandbox_payments: bool = False
     webhook_allowed_networks: Annotated[str, NoDecode] = ""
+    #: Fernet keys, the newest first.
+    encryption_keys: Annotated[str, NoDecode] = ""
+    #: Ids of system checks whose warnings are meant, and not to be repeated.
+    silenced_checks: Annotated[str, NoDecode] = ""
     router: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -187,6 +187,8 @@ ROUTER: dict[str, Any] = {
     # One line for each subscriber that is a single file: its dotted name. One that
     # is an installed app with a module `handler` is found without a line here.
     "HANDLERS": [],
+    "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),
+    "WEBHOOK_ALLOWED_NETWORKS": comma_separated(ENV.webhook_allowed_networks),
     **{name.upper(): value for name, value in ENV.router.items()},
 }
 
@@ -196,7 +198,10 @@ SHOP: dict[str, Any] = {
     "CURRENCY": "EUR",
 }
 
-SILENCED_SYSTEM_CHECKS = ["shop.W004"] if ENV.sandbox_payments else []
+SILENCED_SYSTEM_CHECKS = [
+    *comma_separated(ENV.silenced_checks),
+    *(["shop.W004"] if ENV.sandbox_payments else []),
+]
 
 RECEIPTS: dict[str, Any] = {
     "HISTORY_LINK": "subscribers.order_history.links.history_link",

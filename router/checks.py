@@ -11,7 +11,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
-from router.conf import QUEUES, read
+from router.conf import QUEUES, RouterSettings, read
+from router.encryption import is_key
 from router.flow.schemas import load
 from router.registry import declared
 
@@ -26,11 +27,12 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         hint = "Mend settings.ROUTER; router/conf.py lists every key."
         return [Error(str(error), hint=hint, id="router.E001")]
-    return [*_check_times()]
+    return [*_check_times(), *_check_networks()]
 
 
 def _check_times() -> Iterator[CheckMessage]:
-    """time limit < lease < visibility timeout; else work runs twice at once."""
+    """HTTP deadline < time limit < lease < visibility timeout; else work runs twice at
+    once."""
     conf = read()
     limits = [one.time_limit_seconds or 0 for one in declared()]
     longest = max([conf.time_limit_seconds, *limits])
@@ -55,6 +57,59 @@ def _check_times() -> Iterator[CheckMessage]:
             "ROUTER['RETRY_FIRST_SECONDS'] is above RETRY_MAXIMUM_SECONDS.",
             hint="Waits double from the first to the maximum.",
             id="router.E004",
+        )
+    yield from _check_deadline(conf)
+
+
+def _check_deadline(conf: RouterSettings) -> Iterator[CheckMessage]:
+    if conf.webhook_deadline_seconds >= conf.time_limit_seconds:
+        yield Error(
+            f"A webhook may take {conf.webhook_deadline_seconds:g} s, which is not "
+            f"below the time limit of {conf.time_limit_seconds:g} s: its answer would "
+            "come too late to be settled.",
+            hint="Make ROUTER['WEBHOOK_DEADLINE_SECONDS'] shorter than every other.",
+            id="router.E005",
+        )
+
+
+def _check_networks() -> Iterator[CheckMessage]:
+    networks = read().webhook_allowed_networks
+    if networks and not settings.DEBUG:
+        told = ", ".join(map(str, networks))
+        yield Warning(
+            f"Webhooks may be posted to {told}: whoever may name a URL reaches there.",
+            hint="Leave WEBHOOK_ALLOWED_NETWORKS empty, or silence this check.",
+            id="router.W007",
+        )
+
+
+@register("router")
+def check_encryption(**_: Any) -> list[CheckMessage]:
+    try:
+        keys = read().encryption_keys
+    except ImproperlyConfigured:
+        return []
+    return list(_check_keys(keys))
+
+
+def _check_keys(keys: tuple[str, ...]) -> Iterator[CheckMessage]:
+    hint = (
+        "Make one with cryptography.fernet.Fernet.generate_key(), keep it, and set it "
+        "in ENCRYPTION_KEYS; the newest stands first."
+    )
+    if not keys and not settings.DEBUG:
+        yield Error(
+            "ROUTER['ENCRYPTION_KEYS'] is empty: the secrets of webhooks would be "
+            "encrypted with a key derived from SECRET_KEY, and lost with it.",
+            hint=hint,
+            id="router.E006",
+        )
+    wrong = [place for place, key in enumerate(keys, start=1) if not is_key(key)]
+    for place in wrong:
+        yield Error(
+            f"Key {place} of ROUTER['ENCRYPTION_KEYS'] is not a Fernet key.",
+            hint=hint,
+            id="router.E008",
         )
 
 

@@ -19,6 +19,8 @@ QUEUES = {
     "slow": "router.slow",
     "webhooks": "router.webhooks",
 }
+#: The class of work of everything that is posted.
+WEBHOOKS = "webhooks"
 #: Classes of work that a handler may declare itself to be.
 HANDLER_QUEUES = ("default", "slow")
 

@@ -153,5 +153,6 @@ def start_stack(tmp_path: Path) -> Iterator[StartStack]:
 # A fault shows within seconds; the order of the time limits is kept.
 QUICK = (
     '{"time_limit_seconds": 2, "lease_seconds": 3, "mark_seconds": 1,'
+    ' "webhook_deadline_seconds": 1,'
     ' "heartbeat_seconds": 0.5, "stale_after_seconds": 5}'
 )

@@ -13,7 +13,7 @@ from benchmarks.chaos.cells import Cell
 from benchmarks.chaos.program import Program
 
 KEEP_SECONDS = 0.1
-QUEUES = "router.default,router.slow"
+QUEUES = "router.default,router.slow,router.webhooks"
 CONCURRENCY = 2
 #: Of each kind, so that one is left when the other is hit.
 COUNT = 2

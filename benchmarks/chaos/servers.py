@@ -25,7 +25,7 @@ from tests.servers.unavailable import Unavailable
 
 START_AGAIN_SECONDS = 60.0
 STOP_SECONDS = 10.0
-QUEUES = ("router.default", "router.slow", "celery")
+QUEUES = ("router.default", "router.slow", "router.webhooks", "celery")
 
 
 class Startable(Protocol):

@@ -10,8 +10,13 @@ from config.supervisor import limits
 from config.supervisor.process import Program, Role
 
 WEB_THREADS = 8
-#: Name of the program → its queue and how many processes work on it.
-WORKERS = {"worker": ("router.default", 2), "slow": ("router.slow", 1)}
+#: Name of the program → its queue, and who works on it. Webhooks mostly wait: threads
+#: share one event loop, and each has a connection to the database.
+WORKERS = {
+    "worker": ("router.default", "--concurrency 2"),
+    "slow": ("router.slow", "--concurrency 1"),
+    "webhooks": ("router.webhooks", "--pool threads --concurrency 16"),
+}
 
 
 def programs(address: str, port: int) -> Iterator[Program]:
@@ -23,8 +28,8 @@ def programs(address: str, port: int) -> Iterator[Program]:
         argv=[sys.executable, "manage.py", "dispatch"],
         grace_seconds=limits.DISPATCHER_GRACE_SECONDS,
     )
-    for name, (queue, count) in WORKERS.items():
-        yield _worker(name, queue, count)
+    for name, (queue, pool) in WORKERS.items():
+        yield _worker(name, queue, pool)
 
 
 def _with_silence_about_root() -> str:
@@ -47,10 +52,10 @@ def _web(address: str, port: int) -> Program:
     )
 
 
-def _worker(name: str, queue: str, count: int) -> Program:
+def _worker(name: str, queue: str, pool: str) -> Program:
     arguments = (
         f"-A config --quiet worker -Q {queue} -n {name}@%h "
-        f"--concurrency {count} --without-gossip --without-mingle --loglevel WARNING"
+        f"{pool} --without-gossip --without-mingle --loglevel WARNING"
     )
     return Program(
         name=name,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from router.conf import conf
 from router.contract.outcomes import Dead, FailureKind, Retry
@@ -29,6 +29,9 @@ from router.models import (
     Transport,
 )
 
+GONE = "Gone (HTTP 410): it says that it wants nothing any more."
+KEPT = "What it is owed is kept: resume it when it is back."
+ALWAYS = Q()
 CLOSED: dict[str, Any] = {
     "breaker": BreakerState.CLOSED,
     "failed_in_a_row": [],
@@ -52,12 +55,16 @@ def note_failure(claim: Claim, delivery: Delivery, outcome: Retry | Dead) -> boo
     Runs in the caller's transaction, which holds the delivery; locks the subscriber,
     and leaves `delivery.subscriber` as it is now.
     """
-    subscriber = Subscriber.objects.select_for_update().get(pk=claim.subscriber.pk)
+    rows = Subscriber.objects.select_for_update().defer("custom_headers")
+    subscriber = rows.get(pk=claim.subscriber.pk)
     delivery.subscriber = subscriber
     if subscriber.transport == Transport.PULL:
         # Whoever pulls is there, and paces itself.
         return True
     if subscriber.breaker_epoch != claim.subscriber.breaker_epoch:
+        return False
+    if isinstance(outcome, Retry) and outcome.kind is FailureKind.GONE:
+        _disable(subscriber, delivery, GONE)
         return False
     if _is_considered(outcome):
         return True
@@ -101,8 +108,10 @@ def is_troubled(subscriber: Subscriber) -> bool:
     return subscriber.breaker != BreakerState.CLOSED or subscriber.ramp is not None
 
 
-def is_open(subscriber: Subscriber) -> bool:
-    return subscriber.breaker != BreakerState.CLOSED
+def is_left_alone(subscriber: Subscriber) -> bool:
+    """Whether nothing but a probe may reach it now."""
+    is_held = subscriber.state != SubscriberState.ACTIVE
+    return is_held or subscriber.breaker != BreakerState.CLOSED
 
 
 def _is_considered(outcome: Retry | Dead) -> bool:
@@ -162,20 +171,25 @@ def _open(subscriber: Subscriber, delivery: Delivery) -> None:
 def _disable_in_the_end(subscriber: Subscriber, delivery: Delivery) -> None:
     """Down for so long that a person must say when it is worth another look."""
     patience = timedelta(seconds=conf().give_up_after_seconds)
+    reason = f"Could not be reached for {patience.total_seconds() / 3600:.0f} hours."
+    is_long_down = Q(incident_since__lte=Clock() - patience)
+    _disable(subscriber, delivery, reason, is_long_down)
+
+
+def _disable(
+    subscriber: Subscriber, delivery: Delivery, reason: str, when: Q = ALWAYS
+) -> None:
+    """Hold what is owed until a person resumes, and tell people, once."""
     changed = Subscriber.objects.filter(
-        pk=subscriber.pk,
-        state=SubscriberState.ACTIVE,
-        incident_since__lte=Clock() - patience,
+        when, pk=subscriber.pk, state=SubscriberState.ACTIVE
     ).update(
         state=SubscriberState.DISABLED,
-        state_reason=(
-            f"Could not be reached for {patience.total_seconds() / 3600:.0f} hours. "
-            "What it is owed is kept: resume it when it is back."
-        ),
+        state_reason=f"{reason} {KEPT}",
         state_changed_at=Clock(),
     )
     if changed:
-        incident.tell_disabled(subscriber, delivery)
+        subscriber.state = SubscriberState.DISABLED
+        incident.tell_disabled(subscriber, delivery, reason)
 
 
 def _has_more(claim: Claim) -> bool:

@@ -25,6 +25,7 @@ from router.models import (
     DeliveryState,
     Subscriber,
     SubscriberState,
+    Transport,
 )
 
 
@@ -65,14 +66,16 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim]:
 def claim(subscriber_id: int, ids: Sequence[int]) -> Claim | None:
     """Lease what of these deliveries is claimable; None when nothing is.
 
-    A suspect is, where it is the only one asked for.
+    A suspect is, where it is the only one asked for. What is pulled is nothing for a
+    worker, whatever the message says.
     """
-    subscriber = Subscriber.objects.known().filter(pk=subscriber_id).first()
+    pushed = Subscriber.objects.known().exclude(transport=Transport.PULL)
+    subscriber = pushed.filter(pk=subscriber_id).first()
     if subscriber is None:
         return None
     token = uuid.uuid4()
     with transaction.atomic():
-        if not _lease(subscriber_id, ids, token):
+        if not _lease(subscriber, ids, token):
             return None
         leased = (
             Delivery.objects.filter(pk__in=ids, lease_token=token)
@@ -89,11 +92,12 @@ def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
     return suspects.order_by("pk").values_list("pk", flat=True).first()
 
 
-def _lease(subscriber_id: int, ids: Sequence[int], token: uuid.UUID) -> int:
+def _lease(subscriber: Subscriber, ids: Sequence[int], token: uuid.UUID) -> int:
     company = Q() if len(ids) == 1 else Q(vanished=0)
     claimable = (
-        _claimable(subscriber_id, ids)
-        .filter(company)
+        _claimable(subscriber.pk, ids)
+        # The way of carrying it out is the one that was read.
+        .filter(company, subscriber__transport=subscriber.transport)
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("pk")
     )

@@ -2,8 +2,9 @@
 
 Deliveries of a transactional handler share one transaction: effects and
 acknowledgements commit together or not at all. If one is not done, all roll back and
-run again singly. Handlers with effects elsewhere always run singly. Suspects come last,
-each with a claim of its own: if one makes the worker vanish, the next was never leased.
+run again singly. Handlers with effects elsewhere always run singly. Webhooks are
+`router.flow.posting`'s. Suspects come last, each with a claim of its own: if one makes
+the worker vanish, the next was never leased.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
 from router.flow.claiming import Claim, claims
-from router.flow.passing import is_passing
+from router.flow.passing import is_passing, mend_connection
+from router.flow.posting import post_chunk
 from router.flow.settling import (
     acknowledge,
     note_run_time,
@@ -29,7 +31,7 @@ from router.flow.settling import (
     release,
     settle_failure,
 )
-from router.models import Delivery
+from router.models import Delivery, Transport
 from router.registry import find
 from router.transports.base import TransportProtocol
 from router.transports.evidence import evidence_of
@@ -82,6 +84,9 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
 
 def _carry_out(claimed: Claim, *, ends_at: float) -> bool:
     """Run and settle one claim; returns whether there is time for another."""
+    if claimed.subscriber.transport == Transport.WEBHOOK:
+        post_chunk(claimed, lease_ends_at=ends_at)
+        return time.monotonic() + conf().webhook_deadline_seconds < ends_at
     declaration = find(claimed.subscriber.name)
     if declaration is None:
         logger.error("No handler named %s is installed here", claimed.subscriber.name)
@@ -114,7 +119,7 @@ def _deliver_transactional(work: Work) -> None:
                 _settle(work.only(failed.delivery), failed)
                 deliveries = [one for one in deliveries if one != failed.delivery]
         except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
-            _after_trouble(error)
+            mend_connection(error)
             _shrink_next_chunk(work, started_at)
         else:
             return
@@ -217,15 +222,8 @@ def _settle_trouble(work: Work, error: Exception) -> bool:
     is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
         error
     )
-    _after_trouble(error)
+    mend_connection(error)
     if is_uncounted:
         put_off(work.claim)
         return False
     return settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)
-
-
-def _after_trouble(error: Exception) -> None:
-    """Make the connection fit for use again, whatever a handler left of it."""
-    logger.info("A transaction was rolled back: %s", type(error).__name__)
-    if not connection.is_usable():
-        connection.close()

@@ -12,10 +12,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 
 from router.broker import BrokerUnreachable, Doorbell
-from router.conf import QUEUES, conf
+from router.conf import QUEUES, WEBHOOKS, conf
+from router.flow import throttling
 from router.flow.probing import choose_probe, is_closed, is_probe_due
 from router.flow.registering import is_handler_missing
 from router.models import (
@@ -25,6 +36,7 @@ from router.models import (
     DeliveryQuerySet,
     Subscriber,
     SubscriberState,
+    Transport,
 )
 
 #: Chunk of a subscriber whose run time nobody has measured yet.
@@ -99,16 +111,29 @@ class Dispatcher:
 def subscribers_due(queue: str) -> list[Subscriber]:
     """Active subscribers of this class of work with something to hand over."""
     of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
-    is_concurrent = Q(is_transactional=False) | Q(is_safe_concurrently=True)
+    is_concurrent = (
+        Q(is_transactional=False)
+        | Q(is_safe_concurrently=True)
+        | Q(transport=Transport.WEBHOOK)
+    )
     is_free = is_concurrent & Q(ramp__isnull=True)
     due = (
-        Subscriber.objects.known()
+        _of_queue(queue)
         .filter(Exists(of_subscriber.due().unmarked()))
-        .filter(state=SubscriberState.ACTIVE, queue=queue)
+        .filter(state=SubscriberState.ACTIVE)
         .filter(is_closed() | is_probe_due())
         .filter(is_free | ~Exists(of_subscriber.in_flight()))
     )
     return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
+
+
+def _of_queue(queue: str) -> QuerySet[Subscriber]:
+    """What is pulled is on no queue."""
+    if queue != WEBHOOKS:
+        handlers = Subscriber.objects.known().filter(transport=Transport.HANDLER)
+        return handlers.filter(queue=queue)
+    webhooks = Subscriber.objects.known().filter(transport=Transport.WEBHOOK)
+    return throttling.within_limits(webhooks)
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
@@ -145,8 +170,13 @@ def unmark(chunk: Chunk) -> None:
 
 
 def chunk_size(subscriber: Subscriber) -> int:
-    """How many deliveries run about `chunk_seconds` together."""
+    """How many deliveries run about `chunk_seconds` together.
+
+    Webhooks run all at once: of them as many as there is room for.
+    """
     limit = min(conf().chunk_limit, subscriber.ramp or conf().chunk_limit)
+    if subscriber.transport == Transport.WEBHOOK:
+        return min(limit, throttling.allowance(subscriber))
     if subscriber.mean_run_ms is None:
         return min(FIRST_CHUNK, limit)
     fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
@@ -155,7 +185,10 @@ def chunk_size(subscriber: Subscriber) -> int:
 
 def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
     rows = due.order_by("due_at", "id").values_list("id", "event__size_bytes")
-    return _together(rows[: chunk_size(subscriber)])
+    ids = _together(rows[: chunk_size(subscriber)])
+    if ids:
+        throttling.note_start(subscriber, len(ids))
+    return ids
 
 
 def _together(due: Iterable[tuple[int, int]]) -> tuple[int, ...]:

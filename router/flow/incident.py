@@ -24,9 +24,9 @@ def tell_opened(subscriber: Subscriber, delivery: Delivery) -> None:
     _tell(OPENED, subscriber, delivery)
 
 
-def tell_disabled(subscriber: Subscriber, delivery: Delivery) -> None:
-    logger.error("%s was down for too long: it is disabled", subscriber.name)
-    _tell(DISABLED, subscriber, delivery)
+def tell_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> None:
+    logger.error("%s is disabled: %s", subscriber.name, reason)
+    _tell(DISABLED, subscriber, delivery, reason=reason)
 
 
 def tell_recovered(claim: Claim) -> None:
@@ -34,13 +34,14 @@ def tell_recovered(claim: Claim) -> None:
     _tell(RECOVERED, claim.subscriber, claim.deliveries[0])
 
 
-def _tell(type_: str, subscriber: Subscriber, delivery: Delivery) -> None:
+def _tell(type_: str, subscriber: Subscriber, delivery: Delivery, **more: str) -> None:
     """An event like any other; telling must not undo what is told."""
     # A subscriber that fails on a notice must not cause another notice, and so on.
     if delivery.event.type.startswith("router."):
         return
     data: dict[str, Any] = {
-        "subscriber": {"name": subscriber.name, "title": subscriber.title}
+        "subscriber": {"name": subscriber.name, "title": subscriber.title},
+        **more,
     }
     try:
         with transaction.atomic():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.db import Error, InterfaceError, OperationalError, connection
+
+logger = logging.getLogger(__name__)
 
 # PostgreSQL, appendix A: serialization failure, deadlock, lock not available,
 # and the administrator's or crash shutdowns that cut a connection.
@@ -21,6 +25,13 @@ def is_passing(error: Error) -> bool:
     if not isinstance(error, OperationalError):
         return False
     return "locked" in str(error) if _is_sqlite() else True
+
+
+def mend_connection(error: Exception) -> None:
+    """Make the connection fit for use again, whatever was left of it."""
+    logger.info("A transaction was rolled back: %s", type(error).__name__)
+    if not connection.is_usable():
+        connection.close()
 
 
 def _is_sqlite() -> bool:

@@ -14,13 +14,7 @@ from django.db.models import QuerySet
 
 from router.flow import breaker
 from router.flow.head import lock_head
-from router.models import (
-    Clock,
-    LogHead,
-    Subscriber,
-    SubscriberState,
-    Transport,
-)
+from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
 from router.registry import Declaration, declared, find
 
 logger = logging.getLogger(__name__)
@@ -36,7 +30,8 @@ def register_declared() -> None:
 
 def is_handler_missing(subscriber: Subscriber) -> bool:
     """Whether the code that this subscriber names is not installed here."""
-    return find(subscriber.name) is None
+    is_handler = subscriber.transport == Transport.HANDLER
+    return is_handler and find(subscriber.name) is None
 
 
 def pause(subscriber_id: int, *, reason: str, by: str) -> bool:

@@ -114,7 +114,7 @@ def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> boo
             _hold(found, outcome, run_ms=run_ms)
         else:
             _count(found, outcome, run_ms=run_ms)
-        return breaker.is_open(found.subscriber)
+        return breaker.is_left_alone(found.subscriber)
 
 
 def note_run_time(subscriber_id: int, run_ms: float) -> None:

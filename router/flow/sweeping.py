@@ -37,6 +37,7 @@ def sweep() -> int:
             Delivery.objects.expired()
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("subscriber", "event")
+            .defer("subscriber__custom_headers")
             .order_by("pk")[:BATCH]
         )
         if not expired:

@@ -30,8 +30,12 @@ class Transport(models.TextChoices):
 
 class SubscriberQuerySet(models.QuerySet["Subscriber"]):
     def known(self) -> SubscriberQuerySet:
-        """Those that are not deleted: every one of them is routed to."""
-        return self.filter(deleted_at__isnull=True)
+        """Those that are not deleted: every one of them is routed to.
+
+        Their headers stay encrypted until somebody asks for them: a lost key must stop
+        the webhooks that need it, and nobody else.
+        """
+        return self.filter(deleted_at__isnull=True).defer("custom_headers")
 
 
 class Subscriber(models.Model):

@@ -32,7 +32,7 @@ RECEIVERS = {
     "router.subscriber.disabled": (
         gettext_lazy("%(title)s needs a person"),
         gettext_lazy(
-            "It was down for too long. Resume it in the admin when it is back."
+            "What it is owed is held. Resume it in the admin when it is back."
         ),
     ),
 }
@@ -88,6 +88,7 @@ class FailedTask(Part):
 
 class Receiver(Part):
     subscriber: Failing
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,10 @@ def _purchase(purchase: Purchase) -> Alert:
 
 
 def _receiver(receiver: Receiver, title: str, line: str) -> Alert:
-    return Alert(title=title % {"title": receiver.subscriber.title}, lines=[line])
+    return Alert(
+        title=title % {"title": receiver.subscriber.title},
+        lines=[text for text in (receiver.reason, line) if text],
+    )
 
 
 def _failure(failed: FailedTask) -> Alert | None:

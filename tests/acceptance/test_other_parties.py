@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from config.env import BASE_DIR
 from tests.acceptance.asking import deliveries
@@ -103,6 +104,7 @@ def test_the_two_files_of_the_docs_are_a_whole_project(
         "DJANGO_SETTINGS_MODULE": "settings",
         "PYTHONPATH": os.pathsep.join((str(tmp_path), str(BASE_DIR))),
         "SECRET_KEY": "a-key-for-this-test",
+        "ENCRYPTION_KEY": Fernet.generate_key().decode(),
         "DATABASE_PATH": str(tmp_path / "own.sqlite3"),
         "BROKER_URL": broker_url,
     }
@@ -118,7 +120,7 @@ def test_the_two_files_of_the_docs_are_a_whole_project(
     run("migrate", "-v0")
     run("check", "--fail-level", "WARNING")
     celery = [sys.executable, "-m", "celery", "-A", "settings", "worker"]
-    queues = ["-Q", "router.default,router.slow", "-P", "solo"]
+    queues = ["-Q", "router.default,router.slow,router.webhooks", "-P", "solo"]
     with start("dispatcher", *django, "dispatch"), start("worker", *celery, *queues):
         run("publish", "parcel.arrived", "--data", '{"number": 7}')
         wait_until(

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from cryptography.fernet import Fernet
 from django.core.checks import CheckMessage
 from django.db import connection
 from kombu import Queue
 
-from router.checks import check_celery, check_database, check_settings
+from router.checks import (
+    check_celery,
+    check_database,
+    check_encryption,
+    check_settings,
+)
 from router.conf import QUEUES
 from router.public import subscriber
 from router.registry import isolated
@@ -34,6 +40,10 @@ def ids(messages: list[CheckMessage]) -> set[str]:
         # The broker would hand a message out again while its lease holds.
         ({"LEASE_SECONDS": 3600}, "router.E003"),
         ({"RETRY_FIRST_SECONDS": 601}, "router.E004"),
+        # A webhook's answer would find its time limit passed.
+        ({"WEBHOOK_DEADLINE_SECONDS": 60}, "router.E005"),
+        ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.0/8"]}, "router.W007"),
+        ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.1/8"]}, "router.E001"),
     ],
 )
 def test_a_wrong_setting_of_the_router_is_found(
@@ -52,8 +62,30 @@ def test_a_handler_that_may_outlast_its_lease_is_found(settings: Any) -> None:
         assert ids(check_settings()) == {"router.E002"}
 
 
-def test_the_settings_as_they_are_have_no_faults() -> None:
-    assert [*check_settings(), *check_celery(), *check_database()] == []
+@pytest.mark.parametrize(
+    ("keys", "is_debug", "found"),
+    [
+        ([], True, set()),
+        ([], False, {"router.E006"}),
+        ([Fernet.generate_key().decode()], False, set()),
+        # The newest is whole, the one behind it was cut.
+        ([Fernet.generate_key().decode(), "c3dvcmRmaXNo"], True, {"router.E008"}),
+    ],
+)
+def test_secrets_without_a_key_of_their_own_are_found(
+    settings: Any, keys: list[str], is_debug: bool, found: set[str]
+) -> None:
+    settings.DEBUG = is_debug
+    settings.ROUTER = {"ENCRYPTION_KEYS": keys}
+
+    assert ids(check_encryption()) == found
+
+
+def test_the_settings_as_they_are_have_no_faults(settings: Any) -> None:
+    settings.DEBUG = True
+    checks = (check_settings, check_encryption, check_celery, check_database)
+
+    assert [told for check in checks for told in check()] == []
 
 
 @pytest.fixture

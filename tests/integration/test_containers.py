@@ -21,7 +21,7 @@ from config.env import BASE_DIR, Environment
 from router.conf import QUEUES
 from tests import containers
 
-ALONE = ("SECRET_KEY", "POSTGRES_PASSWORD", *REQUIRED)
+ALONE = ("SECRET_KEY", "POSTGRES_PASSWORD", "ENCRYPTION_KEYS", *REQUIRED)
 
 
 @pytest.fixture
@@ -131,6 +131,7 @@ def test_every_process_that_stays_has_a_check_of_its_own(
         "dispatcher": "dispatcher",
         "worker": "worker",
         "worker-slow": "worker",
+        "worker-webhooks": "worker",
     }
 
 
@@ -217,6 +218,24 @@ def test_a_shop_without_a_real_bank_must_say_that_it_is_a_demonstration() -> Non
     assert told.returncode != 0
     assert "shop.W004" in told.stderr
     assert "1 issue" in told.stderr
+
+
+def test_networks_that_webhooks_may_reach_must_be_meant() -> None:
+    environment = production(WEBHOOK_ALLOWED_NETWORKS="10.1.0.0/16")
+    command = ["check", "--deploy", "--fail-level", "WARNING"]
+
+    told = manage(*command, **environment)
+    meant = manage(*command, **{**environment, "SILENCED_CHECKS": "router.W007"})
+
+    assert "router.W007" in told.stderr
+    assert meant.returncode == 0, meant.stderr
+
+
+def test_without_a_key_for_its_secrets_nothing_starts() -> None:
+    told = manage("migrate", "--check", **production(ENCRYPTION_KEYS=""))
+
+    assert told.returncode != 0
+    assert "router.E006" in told.stderr
 
 
 def test_without_a_secret_key_nothing_starts() -> None:

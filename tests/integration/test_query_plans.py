@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from router.flow.claiming import claim
 from router.flow.dispatching import mark_chunk, subscribers_due
 from router.flow.overview import subscribers_overview
 from router.flow.routing import has_unrouted, route_batch
@@ -53,15 +54,25 @@ def route_and_dispatch(row: Subscriber) -> None:
     assert mark_chunk(row) is not None
 
 
+def dispatch_a_webhook(row: Subscriber) -> None:
+    Subscriber.objects.update(transport="webhook", rate_per_second=10)
+    route_batch()
+    (webhook,) = subscribers_due("webhooks")
+    chunk = mark_chunk(webhook)
+    assert chunk is not None
+    assert claim(row.pk, chunk.ids) is not None
+
+
 @pytest.mark.parametrize(
     "work",
     [
         lambda row: has_unrouted(after=SETTLED - 100),
         route_and_dispatch,
+        dispatch_a_webhook,
         lambda row: sweep(),
         lambda row: subscribers_overview(),
     ],
-    ids=["look for events", "route and dispatch", "sweep", "overview"],
+    ids=["look for events", "route and dispatch", "webhook", "sweep", "overview"],
 )
 def test_a_hot_query_uses_an_index(
     long_log: Subscriber, work: Callable[[Subscriber], object]

@@ -25,6 +25,7 @@ PROGRAMS = {
     "dispatcher": "dispatch",
     "worker": "worker@",
     "slow": "slow@",
+    "webhooks": "webhooks@",
 }
 
 

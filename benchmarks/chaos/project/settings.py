@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -29,7 +30,11 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
 globals().update(
     {name: value for name, value in vars(real).items() if name.startswith("CELERY_")}
 )
-ROUTER = {name.upper(): value for name, value in real.ENV.router.items()}
+ROUTER = {
+    # It has no secret to keep.
+    "ENCRYPTION_KEYS": [base64.urlsafe_b64encode(bytes(32)).decode()],
+    **{name.upper(): value for name, value in real.ENV.router.items()},
+}
 
 #: Where the logs of the benchmark and its failpoints are.
 CHAOS_DIR = Path(os.environ["CHAOS_DIR"])

@@ -1,6 +1,106 @@
+"""Which URLs webhooks may be posted to; asked at save, and again at every attempt.
+
+It resolves no name: where a name leads is looked at when it is resolved.
+"""
+
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from yarl import URL
+
+from router.conf import conf
+from router.transports.webhook.addresses import address_problem, parse
+
+LONGEST_URL = 2000
+LONGEST_HOST = 253
+# Parsers disagree about each of these, and what they disagree about leads inside.
+UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff\\]")
+HOST = re.compile(
+    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
+# What resolvers read as an IPv4 address: 2130706433, 0x7f.1, 0177.0.0.1.
+NUMERIC_END = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)$")
+#: Below this, ports belong to protocols that are none of HTTP's business.
+FIRST_FREE_PORT = 1024
+WEB_PORTS = (80, 443)
 
 
 def url_problem(url: str) -> str | None:
-    """Why webhooks can't be posted to this URL, or None when they can."""
-    return None if url.startswith(("http://", "https://")) else "must be an https URL"
+    """Why nothing may be posted there, and what to give instead; None when it may."""
+    return next(_problems(url), None)
+
+
+def is_plain(url: URL) -> bool:
+    """Whether it goes without TLS."""
+    return url.scheme == "http"
+
+
+def _problems(text: str) -> Iterator[str]:
+    if not text:
+        yield "There is no URL: give the address that webhooks are posted to."
+        return
+    if len(text) > LONGEST_URL:
+        yield f"The URL is longer than {LONGEST_URL} characters."
+        return
+    if UNSAFE.search(text):
+        yield "The URL has a space, a backslash or a control character: encode it."
+        return
+    try:
+        url = URL(text)
+        host = url.raw_host or ""
+        port = url.port
+    except ValueError:
+        yield "This is not a URL. It looks like https://example.com/webhooks."
+        return
+    yield from _shape_problems(url, text)
+    yield from _port_problems(port)
+    yield from _host_problems(host, is_plain=is_plain(url))
+
+
+def _shape_problems(url: URL, text: str) -> Iterator[str]:
+    if url.scheme not in ("http", "https"):
+        yield "The URL must begin with https://."
+    if "@" in text.partition("://")[2].partition("/")[0] or url.raw_user:
+        yield "The URL must not carry a user or password: use a custom header."
+    if "#" in text:
+        yield "The URL must not have a fragment (#): leave it out."
+
+
+def _port_problems(port: int | None) -> Iterator[str]:
+    if port is None or (port < FIRST_FREE_PORT and port not in WEB_PORTS):
+        yield (
+            f"Port {port} is not one for webhooks: use 443, or one from "
+            f"{FIRST_FREE_PORT} up."
+        )
+
+
+def _host_problems(host: str, *, is_plain: bool) -> Iterator[str]:
+    if parse(host) is not None:
+        problem = address_problem(host, is_plain=is_plain)
+        if problem is not None:
+            yield problem
+    elif host.endswith("."):
+        yield "The host ends with a dot: leave it out."
+    elif NUMERIC_END.search(host):
+        yield f"{host} is not an address: write it as four numbers from 0 to 255."
+    elif len(host) > LONGEST_HOST or not HOST.fullmatch(host):
+        yield "The URL's host is not a valid name."
+    else:
+        yield from _name_problems(host, is_plain=is_plain)
+
+
+def _name_problems(name: str, *, is_plain: bool) -> Iterator[str]:
+    allowed = conf().webhook_allowed_networks
+    is_local = name == "localhost" or name.endswith(".localhost")
+    if is_local and not any(network.is_loopback for network in allowed):
+        yield (
+            f"{name} is this machine itself: list 127.0.0.0/8 in "
+            "WEBHOOK_ALLOWED_NETWORKS where that is meant."
+        )
+    elif is_plain and not allowed:
+        yield (
+            "The URL must begin with https://; plain http is for the networks that "
+            "WEBHOOK_ALLOWED_NETWORKS lists."
+        )

@@ -1,0 +1,91 @@
+"""How many webhooks a subscriber may have under way at once, and how fast they start.
+
+While one of its messages is on its way to a worker no other is sent: a receiver that is
+slow fills neither the queue nor the workers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from router.conf import conf
+from router.flow.probing import is_closed
+from router.models import Clock, Delivery, DeliveryState, Subscriber
+
+IS_ON_ITS_WAY = Q(state=DeliveryState.PENDING)
+IS_LEASED = Q(state=DeliveryState.LEASED)
+
+
+def in_flight_limit(subscriber: Subscriber) -> int:
+    """How many webhooks to this subscriber may be under way at once."""
+    return subscriber.in_flight_limit or conf().webhook_in_flight
+
+
+def within_limits(subscribers: QuerySet[Subscriber]) -> QuerySet[Subscriber]:
+    """Those of these webhook subscribers that may have another chunk, as far as a look
+    without a lock tells. A receiver that is down is its probes' affair."""
+    deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    has_place = Q(
+        leased_count__lt=Coalesce(
+            F("in_flight_limit"), Value(conf().webhook_in_flight)
+        ),
+        chunk_count__lt=conf().webhook_chunks_in_flight,
+    )
+    is_free = ~Exists(deliveries.in_flight().filter(IS_ON_ITS_WAY))
+    return subscribers.alias(
+        leased_count=_leased(deliveries, Count("pk")),
+        chunk_count=_leased(deliveries, Count("lease_token", distinct=True)),
+    ).filter(~is_closed() | Q(is_free, has_place, _is_in_pace()))
+
+
+def allowance(subscriber: Subscriber) -> int:
+    """How many deliveries the next chunk may have.
+
+    Runs in the caller's transaction, which holds the subscriber's row from here on:
+    two dispatchers must not fill the same room. 0 also while another holds it.
+    """
+    rows = Subscriber.objects.known().filter(_is_in_pace(), pk=subscriber.pk)
+    held = rows.select_for_update(skip_locked=True).first()
+    if held is None:
+        return 0
+    # Only now: what was read before the lock may be of another dispatcher's past.
+    flight = _in_flight(held)
+    if flight["on_their_way"] or flight["chunks"] >= conf().webhook_chunks_in_flight:
+        return 0
+    room = in_flight_limit(held) - flight["leased"]
+    if held.rate_per_second:
+        room = min(room, max(1, int(held.rate_per_second * conf().chunk_seconds)))
+    return max(0, int(room))
+
+
+def note_start(subscriber: Subscriber, count: int) -> None:
+    """So many are about to start: the next may when these have had their time."""
+    if subscriber.rate_per_second:
+        pause = timedelta(seconds=count / subscriber.rate_per_second)
+        Subscriber.objects.filter(pk=subscriber.pk).update(paced_until=Clock() + pause)
+
+
+def _is_in_pace() -> Q:
+    is_unpaced = Q(rate_per_second__isnull=True) | Q(paced_until__isnull=True)
+    return is_unpaced | Q(paced_until__lte=Clock())
+
+
+def _in_flight(subscriber: Subscriber) -> dict[str, Any]:
+    return (
+        Delivery.objects.filter(subscriber=subscriber)
+        .in_flight()
+        .aggregate(
+            leased=Count("pk", filter=IS_LEASED),
+            chunks=Count("lease_token", filter=IS_LEASED, distinct=True),
+            on_their_way=Count("pk", filter=IS_ON_ITS_WAY),
+        )
+    )
+
+
+def _leased(deliveries: QuerySet[Delivery], count: Count) -> Coalesce:
+    leased = deliveries.filter(IS_LEASED).order_by().values("subscriber")
+    return Coalesce(Subquery(leased.annotate(total=count).values("total")), Value(0))

@@ -1,0 +1,69 @@
+"""Headers of webhooks: the router's own, and those that the subscriber asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# RFC 9110, sections 5.1 and 5.5: a token; visible characters, spaces and tabs.
+NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+VALUE = re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|")
+MOST_HEADERS = 20
+LONGEST_VALUE = 2000
+#: The router's own, and those that belong to the connection.
+RESERVED = frozenset(
+    {
+        "accept-encoding", "connection", "content-encoding", "content-length",
+        "content-type", "expect", "host", "http2-settings", "keep-alive", "te",
+        "trailer", "transfer-encoding", "upgrade", "user-agent",
+    }
+)  # fmt: skip
+RESERVED_PREFIXES = ("webhook-", "router-", "proxy-")
+
+
+def headers_problem(headers: object) -> str | None:
+    """Why these can't be a subscriber's custom headers; None when they can."""
+    if not isinstance(headers, Mapping):
+        return "Custom headers are an object: names and their values."
+    if len(headers) > MOST_HEADERS:
+        return f"There are more than {MOST_HEADERS} custom headers."
+    told = (_header_problem(name, value) for name, value in headers.items())
+    return next((problem for problem in told if problem), None)
+
+
+def is_reserved(name: str) -> bool:
+    lower = name.lower()
+    return lower in RESERVED or lower.startswith(RESERVED_PREFIXES)
+
+
+def together(
+    own: Mapping[str, str], custom: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """All headers, and the same as they may be shown to people.
+
+    A custom header never takes the place of one of the router's; its value, and the
+    signatures, are not shown.
+    """
+    names = {name.lower() for name in own}
+    others = {
+        name: value
+        for name, value in custom.items()
+        if not is_reserved(name) and name.lower() not in names
+    }
+    shown = {
+        name: "(hidden)" if name == "webhook-signature" else value
+        for name, value in own.items()
+    }
+    return {**others, **own}, {**dict.fromkeys(others, "(hidden)"), **shown}
+
+
+def _header_problem(name: object, value: object) -> str | None:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        return "A custom header's name is letters, digits and hyphens."
+    if is_reserved(name):
+        return f"The header {name} is the router's own: choose another name."
+    if not isinstance(value, str) or not VALUE.fullmatch(value):
+        return f"The header {name} must be one line of plain ASCII text."
+    if len(value) > LONGEST_VALUE:
+        return f"The header {name} is longer than {LONGEST_VALUE} characters."
+    return None

@@ -1,0 +1,73 @@
+"""What a receiver's HTTP status comes to."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from router.contract.outcomes import (
+    Acknowledged,
+    Evidence,
+    Exchange,
+    FailureKind,
+    Outcome,
+    Retry,
+)
+from router.contract.retry import LONGEST_WAIT_SECONDS
+
+GONE = 410
+#: Statuses below 500 that say "not now" rather than "no".
+NOT_NOW = frozenset({408, 425, 429})
+#: The two whose wait RFC 6585 and RFC 9110 let the receiver name.
+WAIT_NAMED = frozenset({429, 503})
+SECONDS = re.compile(r"[0-9]{1,10}")
+
+
+def outcome_of(exchange: Exchange, *, retry_after: str = "") -> Outcome:
+    """The outcome of an exchange that has a status.
+
+    2xx acknowledges. 410 is gone for good. What speaks of an outage (5xx, 408, 425,
+    429) is unreachable; 3xx, which is not followed, and other 4xx are answers.
+    """
+    status = exchange.status or 0
+    if 200 <= status < 300:
+        return Acknowledged(exchange)
+    is_named = status in WAIT_NAMED
+    return Retry(
+        Evidence(error=_words(status), exchange=exchange),
+        after_seconds=wait_named(retry_after) if is_named else None,
+        kind=kind_of(status),
+    )
+
+
+def kind_of(status: int) -> FailureKind:
+    if status == GONE:
+        return FailureKind.GONE
+    if status >= 500 or status in NOT_NOW:
+        return FailureKind.UNREACHABLE
+    return FailureKind.ANSWERED
+
+
+def wait_named(value: str, *, now: datetime | None = None) -> float | None:
+    """The wait that Retry-After names (RFC 9110, section 10.2.3), in seconds, at most
+    a day; None when it names none."""
+    text = value.strip()
+    if SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # The date of RFC 850, and "-0000", come without a zone: it is GMT.
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    wait = (aware - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, wait), LONGEST_WAIT_SECONDS)
+
+
+def _words(status: int) -> str:
+    if status == GONE:
+        return "HttpStatus: 410, the receiver wants nothing any more."
+    if 300 <= status < 400:
+        return f"HttpStatus: {status}, a redirect, which is not followed."
+    return f"HttpStatus: {status}"

@@ -1,0 +1,127 @@
+"""Posts letters to one receiver, many at once; hands the answers back as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from yarl import URL
+
+from router.contract.outcomes import Outcome
+from router.transports.evidence import evidence_of
+from router.transports.webhook.event_loop import EventLoop, event_loop
+from router.transports.webhook.letter import Letter, Receiver
+from router.transports.webhook.posting import post
+from router.transports.webhook.troubles import fault, refusal
+from router.transports.webhook.urls import is_plain
+
+#: What has come within this time of the first answer is settled together with it.
+WAVE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What became of a letter; `outcome` is None when it was not posted at all."""
+
+    key: int
+    outcome: Outcome | None
+    run_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How letters are posted: `in_flight` of them at once, `rate` beginning a second
+    (None: no limit), each within `deadline_seconds`, none that could outlast `ends_at`
+    of the monotonic clock."""
+
+    in_flight: int
+    rate: float | None
+    deadline_seconds: float
+    ends_at: float
+
+    def has_time(self) -> bool:
+        return time.monotonic() + self.deadline_seconds < self.ends_at
+
+
+class WebhookTransport:
+    """The way to one receiver."""
+
+    def __init__(self, receiver: Receiver, terms: Terms) -> None:
+        self._receiver = receiver
+        self._terms = terms
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._is_over = False
+
+    def send_all(self, letters: Sequence[Letter]) -> Iterator[list[Answer]]:
+        """Post all letters; one answer to each, in waves, in the order of answering.
+
+        What is left when the caller stops asking, or when the lease ends, is given up.
+        """
+        refused = refusal(self._receiver)
+        if refused is not None:
+            yield [Answer(key=one.key, outcome=refused) for one in letters]
+            return
+        loop = event_loop()
+        under_way = loop.submit(self._post_all(loop, letters))
+        left = len(letters)
+        try:
+            while left:
+                wave = self._wave(left)
+                if not wave:
+                    return
+                left -= len(wave)
+                yield wave
+        finally:
+            under_way.cancel()
+
+    def begin_no_more(self) -> None:
+        """Hand back what has not been begun."""
+        self._is_over = True
+
+    def _wave(self, most: int) -> list[Answer]:
+        """Wait for an answer, and a moment for those that come right behind it."""
+        wave: list[Answer] = []
+        ends_at = self._terms.ends_at
+        while len(wave) < most:
+            try:
+                rest = max(0.0, ends_at - time.monotonic())
+                wave.append(self._answers.get(timeout=rest))
+            except queue.Empty:
+                break
+            if len(wave) == 1:
+                ends_at = time.monotonic() + WAVE_SECONDS
+        return wave
+
+    async def _post_all(self, loop: EventLoop, letters: Sequence[Letter]) -> None:
+        places = asyncio.Semaphore(self._terms.in_flight)
+        async with asyncio.TaskGroup() as group:
+            for index, letter in enumerate(letters):
+                group.create_task(self._post_in_turn(loop, letter, index, places))
+
+    async def _post_in_turn(
+        self, loop: EventLoop, letter: Letter, index: int, places: asyncio.Semaphore
+    ) -> None:
+        if self._terms.rate:
+            await asyncio.sleep(index / self._terms.rate)
+        async with places, loop.slots:
+            self._answers.put(await self._post(loop, letter))
+
+    async def _post(self, loop: EventLoop, letter: Letter) -> Answer:
+        if self._is_over or not self._terms.has_time():
+            return Answer(key=letter.key, outcome=None)
+        started_at = time.monotonic()
+        session = loop.session(is_plain=is_plain(URL(self._receiver.url)))
+        try:
+            outcome = await post(
+                session,
+                letter,
+                self._receiver,
+                deadline_seconds=self._terms.deadline_seconds,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
+            outcome = fault(evidence_of(error))
+        run_ms = (time.monotonic() - started_at) * 1000
+        return Answer(key=letter.key, outcome=outcome, run_ms=run_ms)

@@ -1,0 +1,96 @@
+"""What went wrong on the way to a receiver, in words without secrets.
+
+The errors' own words may quote a URL or a header, and with them a password.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientOSError,
+    ClientSSLError,
+    ServerConnectionError,
+    ServerTimeoutError,
+)
+
+from router.contract.outcomes import Evidence, Exchange, FailureKind, Retry
+from router.transports.webhook.addresses import AddressRefused
+from router.transports.webhook.headers import headers_problem
+from router.transports.webhook.letter import Receiver
+from router.transports.webhook.urls import url_problem
+
+
+def retry_for(
+    error: Exception, *, deadline_seconds: float, exchange: Exchange
+) -> Retry:
+    """The outcome of a post that got no answer."""
+    refused = _refused(error)
+    if refused is not None:
+        told = f"AddressRefused: {refused}"
+        return Retry(Evidence(error=told, exchange=exchange))
+    if isinstance(error, TimeoutError | ServerTimeoutError):
+        told = f"TimedOut: no answer within {deadline_seconds:g} s."
+    else:
+        told = _words(error)
+    is_broken = told.startswith("NotHttp")
+    kind = FailureKind.ANSWERED if is_broken else FailureKind.UNREACHABLE
+    return Retry(Evidence(error=told, exchange=exchange), kind=kind)
+
+
+def fault(evidence: Evidence) -> Retry:
+    """The outcome of a letter that could not be written."""
+    return Retry(evidence)
+
+
+def refusal(receiver: Receiver) -> Retry | None:
+    """The outcome for a receiver that nothing is posted to; None when it may be."""
+    problem = url_problem(receiver.url)
+    if problem is not None:
+        return Retry(Evidence(f"AddressRefused: {problem}"))
+    problem = headers_problem(receiver.custom_headers)
+    if problem is not None:
+        return Retry(Evidence(f"HeaderRefused: {problem}"))
+    return None
+
+
+def _refused(error: BaseException | None) -> AddressRefused | None:
+    """The refusal behind the connector's error, if there is one."""
+    while error is not None:
+        if isinstance(error, AddressRefused):
+            return error
+        error = getattr(error, "os_error", None) or error.__cause__
+    return None
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case ClientConnectorDNSError():
+            return f"NameNotResolved: {error.host} has no address ({_reason(error)})."
+        case ClientConnectorCertificateError():
+            return f"CertificateRefused: {_certificate_reason(error)}."
+        case ClientSSLError():
+            return "TlsFailed: no secure connection could be agreed on."
+        case ClientConnectorError():
+            return f"NotConnected: {_reason(error)}."
+        case ServerConnectionError() | ClientOSError():
+            return "Disconnected: the connection was closed before the answer."
+        case ClientError():
+            return "NotHttp: the answer is not HTTP, or its headers are too large."
+        case _:
+            return f"NotConnected: {type(error).__name__}."
+
+
+def _reason(error: ClientConnectorError) -> str:
+    return error.os_error.strerror or type(error.os_error).__name__
+
+
+def _certificate_reason(error: ClientConnectorCertificateError) -> str:
+    inner = error.certificate_error
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return inner.verify_message
+    return type(inner).__name__

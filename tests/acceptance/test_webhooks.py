@@ -1,0 +1,86 @@
+"""Webhooks by the real processes, which die and are stopped in the midst of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from router.contract.signing import make_secret
+from tests.conftest import QUICK
+from tests.servers.postgresql import database_of_its_own
+from tests.servers.receiving import Received, Receiver, status
+from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
+
+SECRET = make_secret()
+SUBSCRIBE = """
+from router.models import SigningSecret, Subscriber
+row = Subscriber.objects.create(
+    name="erp", title="ERP", transport="webhook", url={url!r}, queue="webhooks",
+    events=["parcel.arrived"], is_transactional=False,
+)
+SigningSecret.objects.create(subscriber=row, secret={secret!r})
+"""
+PUBLISH = """
+from router.public import publish
+for n in range({count}):
+    publish("parcel.arrived", {{"n": n}})
+"""
+STATES = """
+import json
+from router.models import Delivery
+rows = Delivery.objects.filter(subscriber__name="erp")
+print(json.dumps(list(rows.values_list("state", flat=True))))
+"""
+
+
+def run(stack: Stack, code: str, **values: Any) -> str:
+    return stack.manage("shell", "-v0", "-c", code.format(**values))
+
+
+def are_all_acknowledged(stack: Stack, count: int) -> bool:
+    states = json.loads(run(stack, STATES).splitlines()[-1])
+    return states == ["ACKNOWLEDGED"] * count
+
+
+@pytest.mark.timeout(180)
+def test_a_killed_worker_loses_no_webhook_and_a_stopped_one_doubles_none(
+    start_stack: Callable[..., Stack], postgresql_url: str
+) -> None:
+    own = database_of_its_own(postgresql_url)
+    with Receiver() as receiver, own as database_url:
+
+        def be_slow(connection: Any, received: Received) -> None:
+            receiver.over.wait(0.6)
+            status(200)(connection, received)
+
+        receiver.behave = be_slow
+        stack = start_stack(
+            WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8",
+            DATABASE_URL=database_url,
+            ROUTER=QUICK,
+        )
+        run(stack, SUBSCRIBE, url=receiver.url, secret=SECRET)
+        run(stack, PUBLISH, count=12)
+        wait_until(lambda: receiver.received, 20)
+        stack.kill("webhooks")
+        wait_until(lambda: are_all_acknowledged(stack, 12), 60)
+        assert len({one.webhook_id for one in receiver.received}) == 12
+
+        before = len(receiver.received)
+        run(stack, PUBLISH, count=12)
+        wait_until(lambda: len(receiver.received) > before, 20)
+        assert stack.stop() == 0
+        stack.start()
+        stack.wait_ready()
+        wait_until(lambda: are_all_acknowledged(stack, 24), 60)
+        since = receiver.received[before:]
+        assert set(Counter(one.webhook_id for one in since).values()) == {1}
+        for one in receiver.received:
+            Webhook(SECRET).verify(one.body, one.headers)
+        assert stack.stop() == 0

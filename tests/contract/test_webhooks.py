@@ -1,0 +1,600 @@
+"""Push: what is owed to a webhook is posted, signed, and settled by its answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from router.contract.signing import make_secret
+from router.flow import claiming, posting
+from router.flow.claiming import Claim, claim
+from router.flow.delivering import deliver_chunk
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.registering import resume
+from router.flow.routing import route_batch
+from router.flow.settling import acknowledge
+from router.models import (
+    Attempt,
+    Delivery,
+    EventRecord,
+    FailedTask,
+    SigningSecret,
+    Subscriber,
+)
+from router.public import publish
+from router.testing import deliver_due, isolated_subscribers, skip_waits
+from router.transports.webhook import event_loop
+from router.transports.webhook.transport import WebhookTransport
+from tests.servers.npm import node
+from tests.servers.receiving import Received, Receiver, status
+
+TYPE = "thing.happened"
+SECRET = make_secret()
+Subscribe = Callable[..., Subscriber]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as one:
+        yield one
+
+
+@pytest.fixture
+def subscribe(transactional_db: None, settings: Any) -> Iterator[Subscribe]:
+    """`subscribe(url, name=…, **fields)`: a webhook subscriber with a secret."""
+    settings.ROUTER = {
+        "WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"],
+        "WEBHOOK_DEADLINE_SECONDS": 2,
+    }
+
+    def make(url: str, *, name: str = "erp", **fields: Any) -> Subscriber:
+        defaults = {
+            "title": name.upper(),
+            "transport": "webhook",
+            "url": url,
+            "events": [TYPE],
+            "queue": "webhooks",
+            "is_transactional": False,
+        }
+        row = Subscriber.objects.create(name=name, **{**defaults, **fields})
+        SigningSecret.objects.create(subscriber=row, secret=SECRET)
+        return row
+
+    with isolated_subscribers():
+        yield make
+    event_loop.close()
+
+
+def happen(count: int = 1) -> list[int]:
+    return [publish(TYPE, {"n": n}).number for n in range(count)]
+
+
+def states() -> list[str]:
+    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
+
+
+def test_an_event_is_posted_signed_and_acknowledged(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    receiver.behave = status(200, body=b"thanks")
+    subscribe(receiver.url, custom_headers={"X-Key": "password"})
+    (number,) = happen()
+
+    assert deliver_due() == 1
+
+    assert states() == ["ACKNOWLEDGED"]
+    (received,) = receiver.received
+    assert received.line == "POST /hooks HTTP/1.1"
+    event = Webhook(SECRET).verify(received.body, received.headers)
+    assert (event["type"], event["data"]) == (TYPE, {"n": 0})
+    assert received.headers["content-type"].startswith("application/cloudevents+json")
+    assert received.webhook_id == f"msg_{number}"
+    assert received.headers["router-attempt"] == "1"
+    assert received.headers["router-origin"] == "live"
+    assert received.headers["x-key"] == "password"
+    assert received.headers["accept-encoding"] == "identity"
+
+
+def test_an_attempt_tells_what_was_sent_and_answered_and_no_secret(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    receiver.behave = status(200, body=b"thanks\x00\x1b[31m \xff<b>")
+    subscribe(f"{receiver.url}?token=secret", custom_headers={"X-Key": "password"})
+    happen()
+
+    deliver_due()
+
+    attempt = Attempt.objects.get()
+    assert (attempt.http_status, attempt.answer) == (200, "thanks��[31m �<b>")
+    assert attempt.request["url"] == f"{receiver.url}?…"
+    assert attempt.request["headers"]["x-key".title()] == "(hidden)"
+    told = json.dumps(attempt.request)
+    signature = receiver.received[0].headers["webhook-signature"]
+    assert not any(one in told for one in ("secret", "password", SECRET, signature))
+
+
+def mark(row: Subscriber) -> tuple[int, ...]:
+    """As the dispatcher does, if it would."""
+    due = {one.pk: one for one in subscribers_due("webhooks")}
+    chunk = mark_chunk(due[row.pk]) if row.pk in due else None
+    return chunk.ids if chunk else ()
+
+
+def owe(row: Subscriber, count: int) -> None:
+    happen(count)
+    route_batch()
+
+
+def wait_of(delivery: Delivery) -> float:
+    return (delivery.due_at - timezone.now()).total_seconds()
+
+
+def test_each_attempt_is_signed_afresh_with_the_same_id_by_every_live_secret(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    """Before, during and after a rotation."""
+    answers = [status(400), status(400), status(400), status(200)]
+    receiver.behave = lambda *call: answers.pop(0)(*call)
+    row = subscribe(receiver.url)
+    happen()
+    old, new = SECRET, make_secret()
+
+    deliver_due()
+    SigningSecret.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    SigningSecret.objects.create(subscriber=row, secret=new)
+    for _ in range(2):
+        skip_waits()
+        deliver_due()
+    SigningSecret.objects.filter(expires_at__isnull=False).update(
+        expires_at=timezone.now() - timedelta(seconds=1)
+    )
+    skip_waits()
+    deliver_due()
+
+    received = receiver.received
+    assert [accepts(one, old) for one in received] == [True, True, True, False]
+    assert [accepts(one, new) for one in received] == [False, True, True, True]
+    assert len({one.webhook_id for one in received}) == 1
+    assert [one.headers["router-attempt"] for one in received] == ["1", "2", "3", "4"]
+    assert states() == ["ACKNOWLEDGED"]
+
+
+def accepts(received: Received, secret: str) -> bool:
+    try:
+        Webhook(secret).verify(received.body, received.headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def test_npm_s_verifier_agrees_with_python_s(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    folder = os.environ.get("NPM_FOLDER")
+    if not folder:
+        pytest.skip("needs npm's packages: run the tests with `make test`")
+    second, stranger = make_secret(), make_secret()
+    row = subscribe(receiver.url)
+    happen()
+    deliver_due()
+    SigningSecret.objects.create(subscriber=row, secret=second)
+    publish(TYPE, {"text": "ü ✓ \U0001f3ba </script>"})
+    deliver_due()
+    secrets = (SECRET, second, stranger)
+
+    verdicts = node(
+        folder,
+        "verify.cjs",
+        [
+            {
+                "secret": secret,
+                "body": received.body.decode(),
+                "headers": received.headers,
+            }
+            for received in receiver.received
+            for secret in secrets
+        ],
+    )
+
+    assert verdicts == [
+        accepts(received, secret)
+        for received in receiver.received
+        for secret in secrets
+    ]
+    assert verdicts == [True, False, False, True, True, False]
+
+
+def test_a_no_is_tried_again_by_the_table_and_in_the_end_a_person_is_asked(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    receiver.behave = status(415, body=b"JSON only")
+    subscribe(receiver.url, waits_seconds=[100, 1000])
+    happen()
+    waits = []
+
+    for _ in range(3):
+        deliver_due()
+        waits.append(wait_of(Delivery.objects.get()))
+        skip_waits()
+
+    assert 79 < waits[0] < 121
+    assert 799 < waits[1] < 1201
+    failed = FailedTask.objects.get()
+    assert (failed.reason, failed.error) == ("EXHAUSTED", "HttpStatus: 415")
+    assert set(Attempt.objects.values_list("http_status", "answer")) == {
+        (415, "JSON only")
+    }
+
+
+@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize(("asked", "waited"), [("1234", 1234), ("999999", 86_400)])
+def test_a_wait_that_the_receiver_names_is_kept_exactly(
+    subscribe: Subscribe, receiver: Receiver, code: int, asked: str, waited: int
+) -> None:
+    receiver.behave = status(code, f"retry-after: {asked}")
+    subscribe(receiver.url)
+    happen()
+
+    deliver_due()
+
+    assert waited - 10 < wait_of(Delivery.objects.get()) <= waited
+
+
+def test_gone_disables_the_subscriber_holds_what_it_is_owed_and_is_told_once(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    receiver.behave = status(410)
+    row = subscribe(receiver.url)
+    happen(3)
+
+    deliver_due()
+    skip_waits()
+    deliver_due()
+
+    row.refresh_from_db()
+    assert row.state == "disabled"
+    assert row.state_reason.startswith("Gone (HTTP 410)")
+    assert len(receiver.received) == 3
+    assert set(
+        Delivery.objects.filter(event__type=TYPE).values_list(
+            "state", "attempts", "failures"
+        )
+    ) == {("PENDING", 0, 0)}
+    (told,) = EventRecord.objects.filter(type="router.subscriber.disabled")
+    assert told.data["reason"].startswith("Gone")
+
+    receiver.behave = status(204)
+    resume(row.pk, by="olga")
+    deliver_due()
+    assert set(states()) == {"ACKNOWLEDGED"}
+
+
+def test_one_dead_endpoint_among_many_leaves_the_others_alone(
+    subscribe: Subscribe, receiver: Receiver, free_port: int
+) -> None:
+    subscribe(f"http://127.0.0.1:{free_port}/", name="dead")
+    for n in range(20):
+        subscribe(receiver.url, name=f"healthy_{n}")
+    happen(3)
+
+    deliver_due()
+    skip_waits()
+    deliver_due()
+
+    assert len(receiver.received) == 60
+    dead = Subscriber.objects.get(name="dead")
+    assert dead.breaker == "open"
+    waiting = Delivery.objects.filter(state="PENDING")
+    assert {one.subscriber_id for one in waiting} == {dead.pk}
+
+
+def test_of_a_mixed_chunk_each_gets_its_own_answer(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    def by_number(connection: socket.socket, received: Received) -> None:
+        n = json.loads(received.body)["data"]["n"]
+        status(400 if n % 3 == 0 else 200)(connection, received)
+
+    receiver.behave = by_number
+    subscribe(receiver.url)
+    happen(9)
+
+    deliver_due()
+
+    assert states() == ["PENDING", "ACKNOWLEDGED", "ACKNOWLEDGED"] * 3
+    failed = Delivery.objects.filter(state="PENDING")
+    assert {one.failures for one in failed} == {1}
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_statements_of_a_chunk_of_yeses_do_not_grow_with_it(
+    subscribe: Subscribe, receiver: Receiver, count: int, monkeypatch: Any
+) -> None:
+    # All answers in one wave, however slow the machine.
+    monkeypatch.setattr("router.transports.webhook.transport.WAVE_SECONDS", 5.0)
+    row = subscribe(receiver.url)
+    owe(row, count)
+
+    with CaptureQueriesContext(connection) as queries:
+        ids = mark(row)
+        deliver_chunk(row.pk, ids)
+
+    assert len(ids) == count
+    assert set(states()) == {"ACKNOWLEDGED"}
+    assert len(queries) <= 26
+
+
+def test_no_transaction_is_open_while_anything_is_posted(
+    subscribe: Subscribe, receiver: Receiver, monkeypatch: Any
+) -> None:
+    was_open: list[bool] = []
+    send_all = WebhookTransport.send_all
+
+    def look(self: WebhookTransport, letters: Any) -> Any:
+        was_open.append(connection.in_atomic_block)
+        return send_all(self, letters)
+
+    monkeypatch.setattr(WebhookTransport, "send_all", look)
+    subscribe(receiver.url)
+    happen()
+
+    deliver_due()
+
+    assert was_open == [False]
+
+
+def test_a_lease_lost_in_a_wave_costs_the_others_nothing(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    row = subscribe(receiver.url)
+    owe(row, 5)
+    ids = mark(row)
+
+    def take_one_away(connection_: socket.socket, received: Received) -> None:
+        Delivery.objects.filter(pk=ids[2]).update(lease_token=uuid.uuid4())
+        connection.close()
+        status(200)(connection_, received)
+
+    receiver.behave = take_one_away
+    deliver_chunk(row.pk, ids)
+
+    assert Delivery.objects.get(pk=ids[2]).state == "LEASED"
+    assert sorted(states()) == [*["ACKNOWLEDGED"] * 4, "LEASED"]
+    assert Attempt.objects.count() == 4
+
+
+def test_what_has_no_time_left_in_its_lease_is_given_back_unbegun(
+    subscribe: Subscribe, receiver: Receiver, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "LEASE_SECONDS": 1.5}
+    row = subscribe(receiver.url)
+    owe(row, 3)
+
+    deliver_chunk(row.pk, mark(row))
+
+    assert receiver.received == []
+    assert set(Delivery.objects.values_list("state", "attempts")) == {("PENDING", 0)}
+
+
+def test_a_breaker_that_opens_stops_the_rest_of_a_paced_chunk(
+    subscribe: Subscribe, receiver: Receiver, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "CHUNK_SECONDS": 5, "BREAKER_DIFFERENT": 2}
+    receiver.behave = status(500)
+    row = subscribe(receiver.url, rate_per_second=4)
+    owe(row, 10)
+
+    deliver_chunk(row.pk, mark(row))
+
+    assert 2 <= len(receiver.received) < 10
+    assert set(states()) == {"PENDING"}
+    counted = Delivery.objects.filter(attempts__gt=0).count()
+    assert counted <= len(receiver.received)
+
+
+def test_no_more_are_under_way_than_the_subscriber_takes(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    row = subscribe(receiver.url, in_flight_limit=5)
+    owe(row, 20)
+
+    first = mark(row)
+    assert len(first) == 5
+    assert mark(row) == (), "one message is on its way"
+    assert mark_chunk(row) is None, "nor for a dispatcher that looked before"
+
+    held = claim(row.pk, first)
+    assert held is not None
+    assert mark(row) == (), "all places are taken"
+    assert mark_chunk(row) is None
+
+    acknowledge_all(held.only(*held.deliveries[:3]))
+    assert len(mark(row)) == 3
+
+
+def acknowledge_all(held: Claim) -> None:
+    with transaction.atomic():
+        acknowledge(held, run_ms={})
+
+
+def test_no_more_chunks_are_under_way_than_the_router_grants(
+    subscribe: Subscribe, receiver: Receiver, settings: Any
+) -> None:
+    settings.ROUTER = {
+        **settings.ROUTER,
+        "CHUNK_LIMIT": 2,
+        "WEBHOOK_CHUNKS_IN_FLIGHT": 3,
+    }
+    row = subscribe(receiver.url)
+    owe(row, 20)
+
+    for _ in range(3):
+        assert claim(row.pk, mark(row)) is not None
+
+    assert mark(row) == ()
+    assert mark_chunk(row) is None
+
+
+def test_a_rate_is_kept_from_chunk_to_chunk(
+    subscribe: Subscribe, receiver: Receiver, wait_until: Callable[..., None]
+) -> None:
+    row = subscribe(receiver.url, rate_per_second=10)
+    owe(row, 6)
+
+    def deliver() -> bool:
+        ids = mark(row)
+        deliver_chunk(row.pk, ids)
+        assert len(ids) <= 2, "a quarter of a second's worth"
+        return "PENDING" not in states()
+
+    started_at = time.monotonic()
+    wait_until(deliver)
+
+    assert len(receiver.received) == 6
+    assert time.monotonic() - started_at >= 4 / 10
+
+
+def test_two_dispatchers_keep_one_rate(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    row = subscribe(receiver.url, rate_per_second=0.01)
+    owe(row, 3)
+
+    deliver_chunk(row.pk, mark(row))
+
+    assert len(receiver.received) == 1
+    assert mark(row) == ()
+    assert mark_chunk(row) is None, "though it was due when the other looked"
+
+
+def test_what_is_pulled_is_not_dispatched_and_no_worker_claims_it(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    row = subscribe(receiver.url, transport="pull")
+    happen()
+
+    assert deliver_due() == 0
+    assert claim(row.pk, [Delivery.objects.get().pk]) is None
+
+
+@pytest.mark.parametrize("other", ["pull", "handler"])
+def test_a_transport_that_changes_after_the_dispatch_is_respected(
+    subscribe: Subscribe, receiver: Receiver, other: str
+) -> None:
+    row = subscribe(receiver.url)
+    owe(row, 2)
+    ids = mark(row)
+
+    Subscriber.objects.update(transport=other)
+    deliver_chunk(row.pk, ids)
+
+    assert receiver.received == []
+    assert set(Delivery.objects.values_list("state", "attempts")) == {("PENDING", 0)}
+
+    Subscriber.objects.update(transport="webhook")
+    Delivery.objects.update(dispatched_until=None, due_at=F("created_at"))
+    deliver_due()
+    assert set(states()) == {"ACKNOWLEDGED"}
+
+
+def test_a_transport_that_changes_within_the_claim_is_respected(
+    subscribe: Subscribe, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """It was read as a webhook, and is pulled when the lease is taken."""
+    row = subscribe(receiver.url)
+    owe(row, 1)
+    ids = mark(row)
+    let_through = claiming.let_through
+
+    def switch_in_the_midst() -> Any:
+        Subscriber.objects.update(transport="pull")
+        return let_through()
+
+    monkeypatch.setattr(claiming, "let_through", switch_in_the_midst)
+
+    assert claim(row.pk, ids) is None
+
+
+def test_without_a_secret_nothing_is_posted_unsigned(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    subscribe(receiver.url)
+    SigningSecret.objects.all().delete()
+    happen()
+
+    deliver_due()
+
+    assert receiver.received == []
+    assert Attempt.objects.get().error.startswith("SecretMissing: ")
+
+
+def test_a_lost_key_holds_the_webhooks_that_need_it_and_nobody_else(
+    subscribe: Subscribe, receiver: Receiver, settings: Any
+) -> None:
+    subscribe(receiver.url, name="old", custom_headers={"X-Key": "password"})
+    settings.ROUTER = {
+        **settings.ROUTER,
+        "ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
+    }
+    subscribe(receiver.url, name="new")
+    happen()
+
+    deliver_due()
+
+    assert len(receiver.received) == 1
+    delivery = Delivery.objects.get(subscriber__name="old")
+    assert (delivery.state, delivery.attempts, delivery.failures) == ("PENDING", 0, 0)
+    assert wait_of(delivery) > 30
+
+
+def test_an_address_that_is_refused_fails_with_the_reason(
+    subscribe: Subscribe, receiver: Receiver, settings: Any
+) -> None:
+    settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": []}
+    subscribe(receiver.url)
+    happen()
+
+    deliver_due()
+
+    assert receiver.connection_count == 0
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.failures) == ("PENDING", 1)
+    error = Attempt.objects.get().error
+    assert error.startswith("AddressRefused: ")
+    assert "WEBHOOK_ALLOWED_NETWORKS" in error
+
+
+def test_an_answer_is_kept_though_the_database_stumbles(
+    subscribe: Subscribe, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """The receiver has said yes: it must not be asked again for our trouble."""
+    troubles = [OperationalError("database is locked"), InterfaceError("cut off")]
+    write = posting.acknowledge
+
+    def stumble(*args: Any, **options: Any) -> None:
+        if troubles:
+            raise troubles.pop()
+        write(*args, **options)
+
+    monkeypatch.setattr(posting, "acknowledge", stumble)
+    subscribe(receiver.url)
+    happen(3)
+
+    deliver_due()
+
+    assert set(states()) == {"ACKNOWLEDGED"}
+    assert len(receiver.received) == 3

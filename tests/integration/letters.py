@@ -1,0 +1,55 @@
+"""Posts letters without router or database: the transport alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from router.contract.signing import make_secret
+from router.transports.webhook.letter import Letter, Receiver
+from router.transports.webhook.transport import Answer, Terms, WebhookTransport
+from tests.integration.events import event
+
+DEADLINE_SECONDS = 1.0
+#: What a busy machine may add to a deadline.
+SLACK_SECONDS = 1.0
+
+
+def letter(key: int = 1, **data: Any) -> Letter:
+    return Letter(
+        key=key,
+        event=event("thing.happened", {"n": key, **data}),
+        number=key,
+        attempt=1,
+        origin="live",
+    )
+
+
+def a_receiver(url: str, **custom_headers: str) -> Receiver:
+    return Receiver(url=url, secrets=(make_secret(),), custom_headers=custom_headers)
+
+
+def terms(**changes: Any) -> Terms:
+    defaults: dict[str, Any] = {
+        "in_flight": 100,
+        "rate": None,
+        "deadline_seconds": DEADLINE_SECONDS,
+        "ends_at": time.monotonic() + 30,
+    }
+    return Terms(**{**defaults, **changes})
+
+
+def post_to(
+    url: str,
+    count: int = 1,
+    custom_headers: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> list[Answer]:
+    """Post so many letters there; the answers in the order of the letters."""
+    transport = WebhookTransport(
+        a_receiver(url, **custom_headers or {}), terms(**changes)
+    )
+    letters = [letter(key) for key in range(1, count + 1)]
+    answers = [one for wave in transport.send_all(letters) for one in wave]
+    return sorted(answers, key=lambda answer: answer.key)

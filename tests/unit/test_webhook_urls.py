@@ -1,0 +1,229 @@
+"""Which URLs, addresses, headers and waits of webhooks are taken."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from router.contract.outcomes import Acknowledged, Exchange, FailureKind, Retry
+from router.transports.webhook.addresses import DENIED, is_public, parse
+from router.transports.webhook.headers import headers_problem, together
+from router.transports.webhook.statuses import outcome_of, wait_named
+from router.transports.webhook.urls import url_problem
+
+#: URL → a word of why not.
+HOSTILE = {
+    "": "no URL",
+    "example.com/hooks": "not a URL|begin with https|port",
+    "http://example.com/": "https",
+    "ftp://example.com/": "https",
+    "file:///etc/passwd": "https",
+    "javascript:alert(1)": "https",
+    "gopher://example.com:6379/_FLUSHALL": "https",
+    "https://user:password@example.com/": "user",
+    "https://user@example.com/": "user",
+    "https://@example.com/": "user",
+    "https://example.com@127.0.0.1/": "user",
+    "https://example.com/#top": "fragment",
+    "https://example.com/\r\nX-Evil: 1": "control",
+    "https://example.com/\x00": "control",
+    "https://example.com/a b": "space",
+    " https://example.com/": "space",
+    "https://example.com\\@127.0.0.1/": "backslash",
+    "https://example.com:22/": "Port",
+    "https://example.com:25/": "Port",
+    "https://example.com:0/": "Port",
+    "https://example.com:99999/": "not a URL",
+    "https://example.com./": "dot",
+    "https://localhost/": "this machine",
+    "https://LOCALHOST/": "this machine",
+    "https://evil.localhost/": "this machine",
+    "https://127.0.0.1/": "not a public",
+    "https://127.0.0.1./": "dot",
+    # The many ways of writing an address.
+    "https://2130706433/": "four numbers",
+    "https://0x7f000001/": "four numbers",
+    "https://0x7f.1/": "four numbers",
+    "https://017700000001/": "four numbers",
+    "https://0177.0.0.1/": "four numbers",
+    "https://127.1/": "four numbers",
+    "https://127.0.0.0x1/": "four numbers",
+    "https://１２７.0.0.1/": "public|four numbers|not a",
+    "https://①②⑦.⓪.⓪.①/": "public|four numbers|not a",
+    "https://127%2e0%2e0%2e1/": "not a",
+    "https://ⓛocalhost/": "this machine|not a",
+    "https://[::1]/": "not a public",
+    "https://[::]/": "not a public",
+    "https://[::ffff:127.0.0.1]/": "not a public",
+    "https://[::ffff:7f00:1]/": "not a public",
+    "https://[::127.0.0.1]/": "not a public",
+    # NAT64, its local form, 6to4 and Teredo carry an address inside.
+    "https://[64:ff9b::7f00:1]/": "not a public",
+    "https://[64:ff9b:1::7f00:1]/": "not a public",
+    "https://[2002:7f00:1::]/": "not a public",
+    "https://[2001:0:7f00:1::]/": "not a public",
+    "https://[fe80::1%25eth0]/": "not a",
+    "https://[fc00::1]/": "not a public",
+    "https://[fec0::1]/": "not a public",
+    "https://[ff02::1]/": "not a public",
+    "https://0.0.0.0/": "not a public",
+    "https://10.1.2.3/": "not a public",
+    "https://100.64.0.1/": "not a public",
+    "https://169.254.169.254/latest/meta-data/": "not a public",
+    "https://172.16.0.1/": "not a public",
+    "https://192.168.1.1/": "not a public",
+    "https://192.88.99.1/": "not a public",
+    "https://198.18.0.1/": "not a public",
+    "https://224.0.0.1/": "not a public",
+    "https://255.255.255.255/": "not a public",
+    "https://exa mple.com/": "space",
+    "https://exa_mple..com/": "not a",
+    f"https://{'a' * 64}.com/": "not a",
+    f"https://example.com/{'a' * 2000}": "longer",
+    "https:///hooks": "not a|Port",
+}
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_a_hostile_url_is_refused_with_words_that_say_why(url: str) -> None:
+    problem = url_problem(url)
+
+    assert problem is not None
+    assert any(word in problem for word in HOSTILE[url].split("|")) or (
+        "Port" in HOSTILE[url] and "Port" in problem
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "https://example.com/hooks/7?token=a%20b&x=%2F",
+        "https://hooks.example.com:8443/",
+        "https://bücher.example/",
+        "https://xn--bcher-kva.example/",
+        "https://8.8.8.8/",
+        "https://[2606:4700::1111]/",
+        "https://3com.example/",
+    ],
+)
+def test_an_honest_url_is_taken(url: str) -> None:
+    assert url_problem(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("http://10.1.2.3/", True),
+        ("http://erp.internal:8080/", True),
+        ("http://[fd00::7]/", True),
+        ("http://[::ffff:10.1.2.3]/", True),
+        ("https://10.1.2.3/", True),
+        ("http://10.2.0.1/", False),
+        # Plain http stays inside, and this machine is not listed.
+        ("http://8.8.8.8/", False),
+        ("http://localhost/", False),
+    ],
+)
+def test_allowed_networks_are_reached_and_by_plain_http_too(
+    settings: Any, url: str, is_taken: bool
+) -> None:
+    settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": ["10.1.0.0/16", "fd00::/8"]}
+
+    assert (url_problem(url) is None) == is_taken
+
+
+@pytest.mark.parametrize("network", DENIED, ids=str)
+def test_the_ends_of_each_denied_network_are_not_public(network: Any) -> None:
+    for address in (network[0], network[-1]):
+        parsed = parse(str(address))
+        assert parsed is not None
+        assert not is_public(parsed)
+
+
+@pytest.mark.parametrize(
+    ("headers", "word"),
+    [
+        ({"X-Key": "a\r\nHost: evil"}, "one line"),
+        ({"X-Key": "ü"}, "ASCII"),
+        ({"X-Key": 7}, "one line"),
+        ({"X Key": "a"}, "name"),
+        ({"": "a"}, "name"),
+        ({"Host": "evil"}, "router's own"),
+        ({"Content-Length": "0"}, "router's own"),
+        ({"transfer-encoding": "chunked"}, "router's own"),
+        ({"Webhook-Signature": "v1,forged"}, "router's own"),
+        ({"ROUTER-ATTEMPT": "9"}, "router's own"),
+        ({"X-Key": "a" * 2001}, "longer"),
+        ({f"X-{n}": "a" for n in range(21)}, "more than"),
+        (["X-Key"], "object"),
+    ],
+)
+def test_a_header_that_would_mislead_is_refused(headers: Any, word: str) -> None:
+    problem = headers_problem(headers)
+
+    assert problem is not None
+    assert word in problem
+
+
+def test_a_plain_header_is_taken() -> None:
+    assert headers_problem({"Authorization": "Bearer a b", "X-Empty": ""}) is None
+
+
+def test_a_custom_header_never_takes_the_place_of_the_router_s() -> None:
+    own = {"content-type": "application/cloudevents+json", "webhook-id": "msg_1"}
+    custom = {"Content-Type": "text/html", "WEBHOOK-ID": "x", "Host": "x", "X-A": "1"}
+
+    headers, shown = together(own, custom)
+
+    assert headers == {**own, "X-A": "1"}
+    assert shown == {**own, "X-A": "(hidden)"}
+
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        (" 7 ", 7),
+        ("9999999999", 86_400),
+        ("99999999999999999999", None),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("soon", None),
+        ("Fri, 20 Nov 2026 12:01:40 GMT", 100),
+        ("Fri, 20 Nov 2026 12:01:40 -0000", 100),
+        ("Fri, 20 Nov 2026 13:01:40 +0100", 100),
+        ("Friday, 20-Nov-26 12:01:40 GMT", 100),
+        ("Fri Nov 20 12:01:40 2026", 100),
+        ("Fri, 20 Nov 2020 12:00:00 GMT", 0),
+        ("Fri, 20 Nov 2099 12:00:00 GMT", 86_400),
+    ],
+)
+def test_retry_after_is_read_in_all_its_forms(
+    value: str, seconds: float | None
+) -> None:
+    assert wait_named(value, now=NOON) == seconds
+
+
+@pytest.mark.parametrize("status", range(200, 600))
+def test_every_status_has_one_meaning(status: int) -> None:
+    outcome = outcome_of(Exchange(request={}, status=status), retry_after="7")
+
+    if status < 300:
+        assert isinstance(outcome, Acknowledged)
+        return
+    assert isinstance(outcome, Retry)
+    assert outcome.after_seconds == (7 if status in (429, 503) else None)
+    if status == 410:
+        assert outcome.kind is FailureKind.GONE
+    elif status >= 500 or status in (408, 425, 429):
+        assert outcome.kind is FailureKind.UNREACHABLE
+    else:
+        assert outcome.kind is FailureKind.ANSWERED
