@@ -8,7 +8,8 @@ RouterError
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a declared subscriber's options are wrong
 ├── NotOpen               the failed task was settled by somebody else
-└── LeaseLost             the delivery is not ours any more
+├── LeaseLost             the delivery is not ours any more
+└── NotPulling            a pull for a subscriber that is gone or does not pull
 """
 
 from __future__ import annotations
@@ -60,3 +61,7 @@ class NotOpen(RouterError):
 
 class LeaseLost(RouterError):
     """The lease on a delivery ran out or was taken back."""
+
+
+class NotPulling(RouterError):
+    """This subscriber does not pull."""

@@ -26,6 +26,7 @@ from router.models import (
     Delivery,
     Subscriber,
     SubscriberState,
+    Transport,
 )
 
 CLOSED: dict[str, Any] = {
@@ -53,6 +54,8 @@ def note_failure(claim: Claim, delivery: Delivery, outcome: Retry | Dead) -> boo
     """
     subscriber = Subscriber.objects.select_for_update().get(pk=claim.subscriber.pk)
     delivery.subscriber = subscriber
+    if _paces_itself(subscriber):
+        return True
     if subscriber.breaker_epoch != claim.subscriber.breaker_epoch:
         return False
     if _is_considered(outcome):
@@ -94,11 +97,18 @@ def note_success(claim: Claim) -> None:
 
 def is_troubled(subscriber: Subscriber) -> bool:
     """Whether a success changes more than the time of the last one."""
+    if _paces_itself(subscriber):
+        return False
     return subscriber.breaker != BreakerState.CLOSED or subscriber.ramp is not None
 
 
 def is_open(subscriber: Subscriber) -> bool:
     return subscriber.breaker != BreakerState.CLOSED
+
+
+def _paces_itself(subscriber: Subscriber) -> bool:
+    """A puller comes when it can: there is nobody to leave alone."""
+    return subscriber.transport == Transport.PULL
 
 
 def _is_considered(outcome: Retry | Dead) -> bool:

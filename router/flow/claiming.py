@@ -7,7 +7,7 @@ count. What is claimable is read here, never believed from the message.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +16,14 @@ from django.db.models import F, Q
 
 from router.conf import conf
 from router.flow.probing import let_through
-from router.models import Clock, Delivery, DeliveryState, Subscriber, SubscriberState
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,11 @@ class Claim:
         return Claim(
             subscriber=self.subscriber, token=self.token, deliveries=deliveries
         )
+
+    @property
+    def tokens(self) -> Collection[uuid.UUID]:
+        """What proves the lease."""
+        return (self.token,)
 
     @property
     def ids(self) -> list[int]:
@@ -68,6 +80,8 @@ def _lease(subscriber_id: int, ids: Sequence[int], token: uuid.UUID) -> int:
             subscriber__state=SubscriberState.ACTIVE,
             subscriber__deleted_at__isnull=True,
         )
+        # Switched while the message was on its way: a puller comes by itself.
+        .exclude(subscriber__transport=Transport.PULL)
         .due()
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("pk")

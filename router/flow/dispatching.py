@@ -7,7 +7,6 @@ lost costs the time of the mark, no more: the delivery is then due again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,6 +17,7 @@ from router.broker import BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
 from router.flow.probing import choose_probe, is_closed, is_probe_due
 from router.flow.registering import is_handler_missing
+from router.flow.together import together
 from router.models import (
     BreakerState,
     Clock,
@@ -25,6 +25,7 @@ from router.models import (
     DeliveryQuerySet,
     Subscriber,
     SubscriberState,
+    Transport,
 )
 
 #: Chunk of a subscriber whose run time nobody has measured yet.
@@ -107,6 +108,8 @@ def subscribers_due(queue: str) -> list[Subscriber]:
         .filter(state=SubscriberState.ACTIVE, queue=queue)
         .filter(is_closed() | is_probe_due())
         .filter(is_free | ~Exists(of_subscriber.in_flight()))
+        # A puller comes by itself.
+        .exclude(transport=Transport.PULL)
     )
     return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
 
@@ -157,21 +160,7 @@ def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...
     rows = due.order_by("due_at", "id").values_list(
         "id", "vanished", "event__size_bytes"
     )
-    return _together(rows[: chunk_size(subscriber)])
-
-
-def _together(due: Iterable[tuple[int, int, int]]) -> tuple[int, ...]:
-    """The ids that may share a message: not too heavy, and a suspect travels alone."""
-    chosen: list[int] = []
-    weight = 0
-    for pk, vanished, size in due:
-        weight += size
-        if chosen and (vanished or weight > conf().chunk_bytes):
-            break
-        chosen.append(pk)
-        if vanished:
-            break
-    return tuple(chosen)
+    return together(rows[: chunk_size(subscriber)])
 
 
 def _mark_end() -> Case:
