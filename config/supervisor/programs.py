@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from config.supervisor import limits
 from config.supervisor.process import Program, Role
 
-WEB_THREADS = 8
+# Half of them may keep long polls: ROUTER["PULL_WAITS_AT_ONCE"].
+WEB_THREADS = 16
 #: Name of the program → its queue and how many processes work on it.
 WORKERS = {"worker": ("router.default", 2), "slow": ("router.slow", 1)}
 

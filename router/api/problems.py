@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,12 +12,14 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from router.contract.errors import (
     EventConflict,
     EventTooLarge,
     InvalidEvent,
+    NotPulling,
     RouterError,
 )
 
@@ -26,8 +28,12 @@ MEDIA_TYPE = "application/problem+json"
 STATUS_OF = (
     (EventTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (EventConflict, HTTPStatus.CONFLICT),
+    (NotPulling, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
+
+#: Under this name REST framework tells what is wrong with the whole.
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +81,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
             return problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
         case PermissionDenied():
             return problem(HTTPStatus.FORBIDDEN, "This is not allowed.")
+        case exceptions.ValidationError():
+            return _from_fields(error)
         case exceptions.APIException():
             return _from_framework(error, context)
         case RouterError():
@@ -101,6 +109,29 @@ def _from_framework(
         headers["Accept-Post"] = accepted
         told = f"{told} Send {accepted}."
     return problem(error.status_code, told, headers=headers)
+
+
+def _from_fields(error: exceptions.ValidationError) -> Response:
+    errors = list(_pointed(error.detail))
+    told = "; ".join(f"{pointer or 'the body'}: {words}" for pointer, words in errors)
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"The body is wrong. {told}", errors=errors
+    )
+
+
+def _pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """REST framework's nested errors as pairs of JSON pointer (RFC 6901) and words."""
+    if isinstance(detail, str):
+        yield pointer, str(detail)
+        return
+    for name, told in detail.items() if isinstance(detail, dict) else enumerate(detail):
+        is_of_whole = name == NON_FIELD or isinstance(told, str)
+        step = "" if is_of_whole else f"/{_escaped(name)}"
+        yield from _pointed(told, pointer + step)
+
+
+def _escaped(name: object) -> str:
+    return str(name).replace("~", "~0").replace("/", "~1")
 
 
 def _from_router(error: RouterError) -> Response:

@@ -1,0 +1,259 @@
+"""Pulling over HTTP: bodies, keys, and what is wrong said field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from router.flow.routing import route_batch
+from router.models import ApiKey, Delivery, Scope, Subscriber, Transport
+from router.public import publish
+from tests.integration.api import assert_problem
+from tests.integration.rows import a_subscriber
+
+pytestmark = pytest.mark.django_db
+
+Call = Callable[..., Any]
+JSON = "application/json"
+
+
+@pytest.fixture
+def consumer() -> str:
+    """An API key that may consume, for the subscribers whose names begin with erp."""
+    key, text = ApiKey.make("erp", scopes=[Scope.CONSUME])
+    key.subscribers = ["erp*"]
+    key.save()
+    return text
+
+
+@pytest.fixture
+def call(client: Client, consumer: str, empty_router: None) -> Call:
+    """Posts a body to a path of the API with that key."""
+    for name in ("erp", "crm"):
+        a_subscriber(name, events=["parcel.lost"], transport=Transport.PULL)
+
+    def send(path: str, body: Any = None, *, key: str = consumer) -> Any:
+        return client.post(
+            f"/api/{path}/",
+            body if isinstance(body, str | bytes) else json.dumps(body or {}),
+            content_type=JSON,
+            headers={"Authorization": f"Bearer {key}"},
+        )
+
+    return send
+
+
+def lose_parcels(count: int = 1) -> None:
+    for n in range(count):
+        publish("parcel.lost", {"parcel": n}, subject=f"parcel-{n}", id=f"lost-{n}")
+    route_batch()
+
+
+def pulled(call: Call, **body: Any) -> list[dict[str, Any]]:
+    response = call("subscribers/erp/pull", body)
+    assert response.status_code == 200, response.content
+    found: list[dict[str, Any]] = response.json()["deliveries"]
+    return found
+
+
+def named(delivery: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": delivery["id"], "lease_token": delivery["lease_token"], **more}
+
+
+def test_a_pull_gives_whole_events_and_the_leases_to_settle_them(call: Call) -> None:
+    lose_parcels(2)
+
+    first, second = pulled(call, max=10, wait_seconds=0, lease_seconds=30)
+
+    assert (first["attempt"], first["origin"], first["position"]) == (1, "live", 1)
+    assert second["position"] == 2
+    assert first["event"]["specversion"] == "1.0"
+    assert first["event"]["type"] == "parcel.lost"
+    assert first["event"]["data"] == {"parcel": 0}
+    assert first["event"]["id"] == "lost-0"
+    assert isinstance(first["lease_token"], str)
+    assert pulled(call) == []
+
+
+def test_no_body_asks_for_the_defaults(call: Call) -> None:
+    lose_parcels(11)
+    response = call("subscribers/erp/pull", b"")
+    assert len(response.json()["deliveries"]) == 10
+    assert response.json()["state"] == "active"
+
+
+def test_each_entry_has_its_own_answer(call: Call) -> None:
+    lose_parcels(3)
+    one, two, three = pulled(call)
+    stale = {**named(two), "lease_token": three["lease_token"].swapcase()[::-1]}
+    unknown = {"id": 2**63 - 1, "lease_token": "never was"}
+
+    response = call(
+        "deliveries/ack", {"deliveries": [named(one), stale, unknown, named(three)]}
+    )
+
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [one["status"] for one in results] == [200, 409, 409, 200]
+    assert [one["id"] for one in results][0] == one["id"]
+    assert "lost" in results[1]["detail"]
+    assert "detail" not in results[0]
+    assert (
+        Delivery.objects.filter(subscriber__name="erp", state="ACKNOWLEDGED").count()
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_all", "of_one", "waited"),
+    [
+        ({"delay_seconds": 60}, {}, 60),  # For all of them.
+        ({"delay_seconds": 60}, {"delay_seconds": 7}, 7),  # An entry's own goes first.
+        ({"delay_seconds": 0}, {}, 0),
+        ({"delay_seconds": 10**9}, {}, 86_400),  # At most a day.
+    ],
+)
+def test_a_nack_says_when_again(
+    call: Call, of_all: dict[str, Any], of_one: dict[str, Any], waited: float
+) -> None:
+    lose_parcels()
+    (one,) = pulled(call)
+
+    body = {"deliveries": [named(one, **of_one)], "error": "ValueError: no", **of_all}
+    response = call("deliveries/nack", body)
+
+    assert response.json() == {"results": [{"id": one["id"], "status": 200}]}
+    attempt = Delivery.objects.get(pk=one["id"]).attempt_log.get()
+    assert (attempt.wait_seconds, attempt.error) == (waited, "ValueError: no")
+
+
+def test_a_lease_is_extended_and_given_back(call: Call) -> None:
+    lose_parcels()
+    (one,) = pulled(call)
+    body = {"deliveries": [named(one)], "lease_seconds": 60}
+    assert call("deliveries/extend", body).json()["results"][0]["status"] == 200
+    body = {"deliveries": [named(one)]}
+    assert call("deliveries/release", body).json()["results"][0]["status"] == 200
+    (again,) = pulled(call)
+    assert again["attempt"] == 1
+    assert call("deliveries/ack", body).json()["results"][0]["status"] == 409
+
+
+def test_a_paused_subscriber_says_so_and_gives_nothing(call: Call) -> None:
+    lose_parcels()
+    Subscriber.objects.update(state="paused")
+    response = call("subscribers/erp/pull")
+    assert response.json() == {"state": "paused", "deliveries": []}
+
+
+def test_a_subscriber_that_does_not_pull_is_a_conflict(call: Call) -> None:
+    Subscriber.objects.update(transport=Transport.WEBHOOK)
+    assert "webhook" in assert_problem(call("subscribers/erp/pull"), 409)["detail"]
+
+
+def test_a_key_does_not_learn_what_it_is_not_bound_to(call: Call) -> None:
+    foreign = assert_problem(call("subscribers/crm/pull"), 404)["detail"]
+    unknown = assert_problem(call("subscribers/nobody/pull"), 404)["detail"]
+    assert foreign.replace("crm", "nobody") == unknown
+
+
+@pytest.mark.parametrize("verb", ["ack", "nack", "release", "extend"])
+def test_a_key_settles_nothing_of_others(call: Call, verb: str) -> None:
+    lose_parcels()
+    _, other = ApiKey.make("crm", scopes=[Scope.CONSUME])
+    response = call("subscribers/crm/pull", key=other)
+    (foreign,) = response.json()["deliveries"]
+
+    told = call(f"deliveries/{verb}", {"deliveries": [named(foreign)]}).json()
+    unknown = {"id": foreign["id"] + 100, "lease_token": foreign["lease_token"]}
+    never = call(f"deliveries/{verb}", {"deliveries": [unknown]}).json()
+
+    assert told["results"][0]["status"] == 409
+    assert told["results"][0]["detail"] == never["results"][0]["detail"]
+    assert Delivery.objects.get(pk=foreign["id"]).state == "LEASED"
+
+
+@pytest.mark.parametrize(
+    "path", ["subscribers/erp/pull"]
+    + [f"deliveries/{verb}" for verb in ("ack", "nack", "release", "extend")],
+)  # fmt: skip
+def test_a_key_without_the_scope_is_refused(call: Call, path: str) -> None:
+    _, publisher = ApiKey.make("p", scopes=[Scope.PUBLISH, Scope.MANAGE])
+    assert "consume" in assert_problem(call(path, key=publisher), 403)["detail"]
+    assert_problem(call(path, key="nobody's"), 401)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        ("subscribers/erp/pull", {"max": 0}, "/max"),
+        ("subscribers/erp/pull", {"max": 1001}, "/max"),
+        ("subscribers/erp/pull", {"max": "many"}, "/max"),
+        ("subscribers/erp/pull", {"wait_seconds": -1}, "/wait_seconds"),
+        ("subscribers/erp/pull", {"wait_seconds": "nan"}, "/wait_seconds"),
+        ("subscribers/erp/pull", {"lease_seconds": 0}, "/lease_seconds"),
+        ("subscribers/erp/pull", {"lease_seconds": 601}, "/lease_seconds"),
+        ("subscribers/erp/pull", '{"lease_seconds": 1e999}', "/lease_seconds"),
+        ("subscribers/erp/pull", [1], ""),  # No object at all.
+        ("deliveries/ack", {}, "/deliveries"),
+        ("deliveries/ack", {"deliveries": 7}, "/deliveries"),
+        ("deliveries/ack", {"deliveries": [7]}, "/deliveries/0"),
+        (
+            "deliveries/ack",
+            {"deliveries": [{"id": 1, "lease_token": "x"}, {"id": 1}]},
+            "/deliveries/1/lease_token",
+        ),
+        (
+            "deliveries/ack",
+            {"deliveries": [{"id": 2**63, "lease_token": "x"}]},
+            "/deliveries/0/id",
+        ),
+        (
+            "deliveries/ack",
+            {"deliveries": [{"id": 1, "lease_token": "x"}] * 1001},
+            "/deliveries",
+        ),
+        ("deliveries/nack", {"deliveries": [], "delay_seconds": -1}, "/delay_seconds"),
+        ("deliveries/nack", {"deliveries": [], "error": "\x00"}, "/error"),
+        ("deliveries/extend", {"deliveries": [], "lease_seconds": 0}, "/lease_seconds"),
+    ],
+)
+def test_what_is_wrong_is_said_by_pointer(
+    call: Call, path: str, body: Any, pointer: str
+) -> None:
+    errors = assert_problem(call(path, body), 422)["errors"]
+    assert [error["pointer"] for error in errors] == [pointer]
+    assert errors[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("{", 400),
+        ("[" * 100_000, 400),
+        ('{"max": NaN}', 400),
+        (b'"\xff"', 400),  # No UTF-8.
+        ('"text"', 422),  # No object.
+        (" " * 2_000_000, 413),
+    ],
+)
+def test_a_body_that_can_not_be_read_is_a_problem_too(
+    call: Call, body: str | bytes, status: int
+) -> None:
+    assert_problem(call("deliveries/ack", body), status)
+
+
+def test_another_content_type_is_told_which_is_taken(
+    client: Client, consumer: str
+) -> None:
+    response = client.post(
+        "/api/deliveries/ack/",
+        "deliveries=1",
+        content_type="application/x-www-form-urlencoded",
+        headers={"Authorization": f"Bearer {consumer}"},
+    )
+    assert JSON in assert_problem(response, 415)["detail"]
