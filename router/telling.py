@@ -18,6 +18,7 @@ from router.models import (
     FailedTaskState,
     Subscriber,
     SubscriberState,
+    Transport,
 )
 
 STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -39,6 +40,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     AttemptResult.UNCOUNTED: ("quiet", "sensors", "Not counted"),
     "breaker-open": ("attention", "cloud_off", "Unreachable"),
     "breaker-trickle": ("retry", "water_drop", "Failing"),
+    "pulls": ("ok", "download", "Pulls"),
     "retrying": ("retry", "replay", "Retrying"),
     "routed": ("ok", "alt_route", "Routed"),
     "unrouted": ("working", "schedule", "Unrouted"),
@@ -68,6 +70,8 @@ def subscriber_badge(subscriber: Subscriber, *, is_missing: bool) -> SafeString:
     if is_missing:
         return badge("missing")
     is_held = subscriber.state != SubscriberState.ACTIVE
+    if not is_held and subscriber.transport == Transport.PULL:
+        return badge("pulls")
     if is_held or subscriber.breaker == BreakerState.CLOSED:
         return badge(subscriber.state)
     return badge(f"breaker-{subscriber.breaker}")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from config.supervisor import limits
 from config.supervisor.process import Program, Role
 
-WEB_THREADS = 8
+# Half of them may keep long polls: ROUTER["PULL_WAITS_AT_ONCE"].
+WEB_THREADS = 16
 #: Name of the program → its queue, and who works on it. Webhooks mostly wait: threads
 #: share one event loop, and each has a connection to the database.
 WORKERS = {

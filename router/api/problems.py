@@ -20,7 +20,7 @@ from router.contract.errors import (
     InvalidEvent,
     NameTaken,
     NotManaged,
-    NotPulled,
+    NotPulling,
     RouterError,
 )
 
@@ -31,9 +31,11 @@ STATUS_OF = (
     (EventConflict, HTTPStatus.CONFLICT),
     (NameTaken, HTTPStatus.CONFLICT),
     (NotManaged, HTTPStatus.CONFLICT),
-    (NotPulled, HTTPStatus.CONFLICT),
+    (NotPulling, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
+
+#: Under this name REST framework tells what is wrong with the whole.
 
 logger = logging.getLogger(__name__)
 

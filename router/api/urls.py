@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
-from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi
+from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference import api_reference
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
@@ -21,6 +21,7 @@ urlpatterns = [
     path("subscribers/<str:name>/pull/", PullApi.as_view(), name="api-pull"),
     path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
     path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
+    path("deliveries/release/", ReleaseApi.as_view(), name="api-release"),
     path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),
     path("docs/", api_reference, name="api-docs"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),

@@ -9,9 +9,9 @@ RouterError
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber has this name
 ├── NotManaged            the subscriber is declared in code, and changed there
-├── NotPulled             the subscriber is reached another way
 ├── NotOpen               the failed task was settled by somebody else
-└── LeaseLost             the delivery is not ours any more
+├── LeaseLost             the delivery is not ours any more
+└── NotPulling            a pull for a subscriber that is gone or does not pull
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class NotManaged(RouterError):
     """This subscriber is declared in code: change it there, and restart."""
 
 
-class NotPulled(RouterError):
-    """This subscriber does not pull: set its transport to `pull` first."""
-
-
 class NotOpen(RouterError):
     """This failed task has already been settled."""
 
 
 class LeaseLost(RouterError):
     """The lease on a delivery ran out or was taken back."""
+
+
+class NotPulling(RouterError):
+    """This subscriber does not pull."""

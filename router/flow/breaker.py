@@ -58,8 +58,7 @@ def note_failure(claim: Claim, delivery: Delivery, outcome: Retry | Dead) -> boo
     rows = Subscriber.objects.select_for_update().defer("custom_headers")
     subscriber = rows.get(pk=claim.subscriber.pk)
     delivery.subscriber = subscriber
-    if subscriber.transport == Transport.PULL:
-        # Whoever pulls is there, and paces itself.
+    if _paces_itself(subscriber):
         return True
     if subscriber.breaker_epoch != claim.subscriber.breaker_epoch:
         return False
@@ -105,6 +104,8 @@ def note_success(claim: Claim) -> None:
 
 def is_troubled(subscriber: Subscriber) -> bool:
     """Whether a success changes more than the time of the last one."""
+    if _paces_itself(subscriber):
+        return False
     return subscriber.breaker != BreakerState.CLOSED or subscriber.ramp is not None
 
 
@@ -112,6 +113,11 @@ def is_left_alone(subscriber: Subscriber) -> bool:
     """Whether nothing but a probe may reach it now."""
     is_held = subscriber.state != SubscriberState.ACTIVE
     return is_held or subscriber.breaker != BreakerState.CLOSED
+
+
+def _paces_itself(subscriber: Subscriber) -> bool:
+    """A puller comes when it can: there is nobody to leave alone."""
+    return subscriber.transport == Transport.PULL
 
 
 def _is_considered(outcome: Retry | Dead) -> bool:

@@ -44,6 +44,11 @@ class Claim:
         )
 
     @property
+    def tokens(self) -> Collection[uuid.UUID]:
+        """What proves the lease."""
+        return (self.token,)
+
+    @property
     def ids(self) -> list[int]:
         return [delivery.pk for delivery in self.deliveries]
 

@@ -7,7 +7,6 @@ lost costs the time of the mark, no more: the delivery is then due again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,6 +28,7 @@ from router.conf import QUEUES, WEBHOOKS, conf
 from router.flow import throttling
 from router.flow.probing import choose_probe, is_closed, is_probe_due
 from router.flow.registering import is_handler_missing
+from router.flow.together import together
 from router.models import (
     BreakerState,
     Clock,
@@ -123,6 +123,8 @@ def subscribers_due(queue: str) -> list[Subscriber]:
         .filter(state=SubscriberState.ACTIVE)
         .filter(is_closed() | is_probe_due())
         .filter(is_free | ~Exists(of_subscriber.in_flight()))
+        # A puller comes by itself.
+        .exclude(transport=Transport.PULL)
     )
     return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
 
@@ -185,22 +187,10 @@ def chunk_size(subscriber: Subscriber) -> int:
 
 def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
     rows = due.order_by("due_at", "id").values_list("id", "event__size_bytes")
-    ids = _together(rows[: chunk_size(subscriber)])
+    ids = together(rows[: chunk_size(subscriber)])
     if ids:
         throttling.note_start(subscriber, len(ids))
     return ids
-
-
-def _together(due: Iterable[tuple[int, int]]) -> tuple[int, ...]:
-    """The first ids, as long as they are not too heavy for one message."""
-    chosen: list[int] = []
-    weight = 0
-    for pk, size in due:
-        weight += size
-        if chosen and weight > conf().chunk_bytes:
-            break
-        chosen.append(pk)
-    return tuple(chosen)
 
 
 def _mark_end() -> Case:

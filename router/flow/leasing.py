@@ -1,23 +1,27 @@
-"""Pull: a subscriber outside asks for what it is owed, and leases it.
+"""Step 4 for pullers: lease what is due, count the attempt, commit; only then answer.
 
-The same states, counters and fence as where a worker delivers: the attempt is counted
-and committed before the answer goes out, and every later write names the token.
+A puller comes by itself and paces itself: neither broker nor breaker stands between it
+and what it is owed.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
+from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
-from router.flow.claiming import Claim
+from router.contract.errors import NotPulling
+from router.flow.sweeping import sweep
+from router.flow.together import together
 from router.models import (
     Clock,
     Delivery,
-    DeliveryQuerySet,
     DeliveryState,
     Subscriber,
     SubscriberState,
@@ -25,55 +29,96 @@ from router.models import (
 )
 
 
-def has_due(subscriber_id: int) -> bool:
-    """Whether there is something to pull; takes no lock."""
-    return _pullable(subscriber_id).exists()
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """What a pull came to: deliveries with their events, in order of position."""
+
+    state: SubscriberState
+    deliveries: tuple[Delivery, ...] = ()
 
 
-def pull(subscriber: Subscriber, *, most: int, lease_seconds: float) -> Claim | None:
-    """Lease the next due deliveries, `most` at most; None when nothing is due.
+def pull(subscriber_id: int, *, most: int, lease_seconds: float) -> Pulled:
+    """Lease at most so many due deliveries to the caller, for so long.
 
-    Several may pull at once: none gets what another has. A suspect, whose lease ran out
-    before, is handed out alone.
+    All of a pull have one `lease_token`; other pulls at the same time get others. A
+    delivery whose lease ran out before comes alone. Nothing is leased while the
+    subscriber is paused or disabled: `state` says so.
+
+    Raises `NotPulling` when the subscriber is gone or has another transport.
     """
-    token = uuid.uuid4()
+    seen = _look(subscriber_id)
+    if seen.has_expired:
+        sweep(subscriber_id=subscriber_id)
+    elif seen.state != SubscriberState.ACTIVE or not seen.has_due:
+        return Pulled(state=SubscriberState(seen.state))
     with transaction.atomic():
-        ids = _next_ids(subscriber.pk, most)
-        if not ids:
-            return None
-        Delivery.objects.filter(pk__in=ids).update(
-            state=DeliveryState.LEASED,
-            lease_token=token,
-            leased_until=Clock() + timedelta(seconds=lease_seconds),
-            pulled_at=Clock(),
-            attempts=F("attempts") + 1,
-        )
-        leased = Delivery.objects.filter(pk__in=ids).select_related("event")
-        deliveries = tuple(leased.order_by("event__position", "pk"))
-    return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
+        subscriber = _lock(subscriber_id)
+        state = SubscriberState(subscriber.state)
+        if state != SubscriberState.ACTIVE:
+            return Pulled(state=state)
+        ids = _choose(subscriber, most)
+        return Pulled(state=state, deliveries=_lease(ids, lease_seconds))
 
 
-def _next_ids(subscriber_id: int, most: int) -> list[int]:
-    rows = (
-        _pullable(subscriber_id)
-        .select_for_update(skip_locked=True, of=("self",))
-        .order_by("due_at", "pk")
-        .values_list("pk", "vanished")[:most]
+def _look(subscriber_id: int) -> Any:
+    """One cheap statement without a transaction: is there anything to lease?"""
+    of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    return _pulling(
+        Subscriber.objects.filter(pk=subscriber_id)
+        .annotate(has_due=Exists(of_subscriber.due()))
+        .annotate(has_expired=Exists(of_subscriber.expired()))
+        .first()
     )
-    return _together(list(rows))
 
 
-def _together(rows: Sequence[tuple[int, int]]) -> list[int]:
-    """The first alone if it is a suspect; else all that are none."""
-    if rows and rows[0][1]:
-        return [rows[0][0]]
-    return [pk for pk, vanished in rows if not vanished]
+def _lock(subscriber_id: int) -> Any:
+    """Until the leases are committed nobody pauses it, nor switches its transport."""
+    rows = Subscriber.objects.select_for_update(no_key=True)
+    return _pulling(rows.filter(pk=subscriber_id).first())
 
 
-def _pullable(subscriber_id: int) -> DeliveryQuerySet:
-    return Delivery.objects.filter(
-        subscriber=subscriber_id,
-        subscriber__state=SubscriberState.ACTIVE,
-        subscriber__transport=Transport.PULL,
-        subscriber__deleted_at__isnull=True,
-    ).due()
+def _pulling(subscriber: Subscriber | None) -> Any:
+    if subscriber is None or subscriber.deleted_at is not None:
+        raise NotPulling("This subscriber was deleted.")
+    if subscriber.transport != Transport.PULL:
+        raise NotPulling(
+            f"This subscriber does not pull: its transport is {subscriber.transport}."
+        )
+    return subscriber
+
+
+def _choose(subscriber: Subscriber, most: int) -> tuple[int, ...]:
+    # Locked here, and updated by their ids: a LIMIT in the UPDATE's own subquery may
+    # be run twice by PostgreSQL, and then locks and leases more than it says.
+    due = (
+        Delivery.objects.filter(subscriber=subscriber)
+        .due()
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("due_at", "id")
+        .values_list("id", "vanished", "event__size_bytes")
+    )
+    return _without_suspects(list(due[:most]))
+
+
+def _without_suspects(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    """A lease that ran out before is had alone: if it runs out again, only that one
+    is told by it."""
+    if due and due[0][1]:
+        return (due[0][0],)
+    healthy = takewhile(lambda row: not row[1], due)
+    return together((pk, size) for pk, _, size in healthy)
+
+
+def _lease(ids: tuple[int, ...], lease_seconds: float) -> tuple[Delivery, ...]:
+    if not ids:
+        return ()
+    token = uuid.uuid4()
+    Delivery.objects.filter(pk__in=ids).update(
+        state=DeliveryState.LEASED,
+        lease_token=token,
+        leased_until=Clock() + timedelta(seconds=lease_seconds),
+        pulled_at=Clock(),
+        attempts=F("attempts") + 1,
+    )
+    leased = Delivery.objects.filter(pk__in=ids, lease_token=token)
+    return tuple(leased.select_related("event").order_by("event__position"))

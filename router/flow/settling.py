@@ -185,7 +185,7 @@ def _count(delivery: Any, outcome: Retry | Dead, *, run_ms: float) -> None:
 
 def _held(claim: Claim) -> QuerySet[Delivery]:
     return Delivery.objects.filter(
-        pk__in=claim.ids, lease_token=claim.token, state=DeliveryState.LEASED
+        pk__in=claim.ids, lease_token__in=claim.tokens, state=DeliveryState.LEASED
     )
 
 

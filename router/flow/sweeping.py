@@ -30,11 +30,16 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 
 
-def sweep() -> int:
-    """Give expired deliveries back, or give up on them; returns how many there were."""
+def sweep(*, subscriber_id: int | None = None) -> int:
+    """Give expired deliveries back, or give up on them; returns how many there were.
+
+    Those of one subscriber alone where its `subscriber_id` is given.
+    """
+    of = {} if subscriber_id is None else {"subscriber": subscriber_id}
     with transaction.atomic():
         expired = list(
             Delivery.objects.expired()
+            .filter(**of)
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("subscriber", "event")
             .defer("subscriber__custom_headers")

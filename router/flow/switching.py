@@ -1,9 +1,10 @@
-"""How a subscriber is reached may change at any moment: nothing is lost or doubled."""
+"""Another way to a subscriber: what was under way the old way is taken back."""
 
 from __future__ import annotations
 
 from django.db import transaction
 
+from router.conf import WEBHOOKS
 from router.flow import breaker
 from router.models import (
     UNLEASED,
@@ -15,29 +16,32 @@ from router.models import (
 )
 
 #: Transport → the class of work that its deliveries are.
-QUEUE_OF = {Transport.WEBHOOK: "webhooks", Transport.PULL: "default"}
+QUEUE_OF = {Transport.WEBHOOK: WEBHOOKS, Transport.PULL: "default"}
 
 
-@transaction.atomic
-def switch_transport(subscriber_id: int, transport: Transport) -> None:
-    """Reach this subscriber by webhook or by pull from now on.
+def switch_transport(subscriber_id: int, transport: Transport) -> int:
+    """Set the transport, and take back what is leased or on its way to a worker.
 
-    What is under way comes back and is due at once: its lease's token is cleared, so
-    that a late acknowledgement by the old way hits nothing.
+    In the caller's transaction or one of its own. Returns how many deliveries came
+    back: they are due at once, and whoever had their leases can't settle them any
+    more. Of the breaker nothing is left: it knew the other receiver.
     """
-    Subscriber.objects.select_for_update().get(pk=subscriber_id)
-    Subscriber.objects.filter(pk=subscriber_id).update(
-        transport=transport,
-        queue=QUEUE_OF[transport],
-        is_transactional=False,
-        # Measured of the other way.
-        mean_run_ms=None,
-        paced_until=None,
-        **breaker.AFRESH,
-    )
-    Delivery.objects.filter(
-        subscriber=subscriber_id, state=DeliveryState.LEASED
-    ).update(state=DeliveryState.PENDING, due_at=Clock(), **UNLEASED)
-    Delivery.objects.filter(
-        subscriber=subscriber_id, state=DeliveryState.PENDING
-    ).exclude(dispatched_until=None).update(dispatched_until=None, dispatch_count=0)
+    under_way = Delivery.objects.filter(subscriber=subscriber_id).in_flight()
+    with transaction.atomic():
+        # Deliveries before their subscriber, as whoever settles locks them: the other
+        # way round two of them could wait for each other.
+        list(under_way.select_for_update().order_by("pk").values_list("pk"))
+        subscriber = Subscriber.objects.select_for_update().get(pk=subscriber_id)
+        if subscriber.transport == transport:
+            return 0
+        Subscriber.objects.filter(pk=subscriber_id).update(
+            transport=transport,
+            queue=QUEUE_OF[transport],
+            is_transactional=False,
+            paced_until=None,
+            mean_run_ms=None,
+            **{**breaker.AFRESH, "ramp": None},
+        )
+        return under_way.update(
+            state=DeliveryState.PENDING, due_at=Clock(), vanished=0, **UNLEASED
+        )

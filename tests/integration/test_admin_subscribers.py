@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from router.models import EventRecord, Subscriber, SubscriberState
+from router.models import EventRecord, Subscriber, SubscriberState, Transport
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer, an_operator, told
 
@@ -184,3 +184,12 @@ def test_nobody_adds_or_deletes_here(mail: Subscriber) -> None:
     assert operator.get(f"{LIST}add/").status_code == 403
     assert operator.post(f"{LIST}{mail.pk}/delete/").status_code == 403
     assert operator.post(page_of(mail), {"title": "Other"}).status_code == 405
+
+
+def test_a_subscriber_that_pulls_misses_no_handler() -> None:
+    puller = a_subscriber("erp", transport=Transport.PULL)
+    page = a_viewer().get(page_of(puller)).content.decode()
+    assert "Pulls" in page
+    assert "No code answers" not in page
+    assert "default queue" not in page
+    assert "exactly once" not in page

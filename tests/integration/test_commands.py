@@ -21,6 +21,7 @@ from router.models import (
     Delivery,
     EventRecord,
     SubscriberState,
+    Transport,
 )
 from router.models.api_key import digest
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -195,6 +196,11 @@ class TestStatus:
 
         with connection.execute_wrapper(away):
             assert "✗ database" in run("status")
+
+
+def test_status_tells_who_pulls() -> None:
+    a_subscriber("erp", transport=Transport.PULL)
+    assert cells(run("status"), "erp")[1] == "pulls"
 
 
 def test_status_says_how_a_first_subscriber_comes_to_be() -> None:

@@ -19,7 +19,7 @@ from router.flow.overview import (
     unrouted_count,
 )
 from router.flow.rates import acknowledged_last_minute
-from router.models import BreakerState, SubscriberState
+from router.models import BreakerState, SubscriberState, Transport
 from router.terminal import age, mark
 
 COLUMNS = ("/min", "backlog", "oldest", "failing", "failed")
@@ -82,6 +82,8 @@ def _state(one: SubscriberOverview) -> Text:
     if one.is_handler_missing:
         return Text("code missing", style="bold red")
     state = SubscriberState(one.subscriber.state)
+    if state == SubscriberState.ACTIVE and one.subscriber.transport == Transport.PULL:
+        return Text("pulls", style="green")
     is_well = one.subscriber.breaker == BreakerState.CLOSED
     if state == SubscriberState.ACTIVE and not is_well:
         return Text(BreakerState(one.subscriber.breaker).label.lower(), style="red")

@@ -1,0 +1,117 @@
+"""What pullers send, and what they are answered."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rest_framework import serializers
+
+from router.conf import conf
+
+MOST_ENTRIES = 1000
+LARGEST_ID = 2**63 - 1
+
+
+class SecondsField(serializers.FloatField):
+    """A number of seconds; never NaN nor infinity."""
+
+    def to_internal_value(self, data: Any) -> float:
+        seconds = super().to_internal_value(data)
+        if not math.isfinite(seconds):
+            self.fail("invalid")
+        return seconds
+
+
+class LeaseSecondsField(SecondsField):
+    """How long a lease is to hold: above zero, within the router's settings."""
+
+    def to_internal_value(self, data: Any) -> float:
+        seconds = super().to_internal_value(data)
+        most = conf().pull_lease_maximum_seconds
+        if not 0 < seconds <= most:
+            told = (
+                f"Must be above 0 and at most {most}; extend the lease while you work."
+            )
+            raise serializers.ValidationError(told)
+        return seconds
+
+
+class PullBody(serializers.Serializer[Any]):
+    max = serializers.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
+    wait_seconds = SecondsField(
+        default=0,
+        min_value=0,
+        help_text="How long to wait for something to become due; the router may "
+        "answer sooner with nothing.",
+    )
+    lease_seconds = LeaseSecondsField(default=30)
+
+
+class LeaseBody(serializers.Serializer[Any]):
+    id = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
+    lease_token = serializers.CharField(max_length=100)
+
+
+class NackedBody(LeaseBody):
+    delay_seconds = SecondsField(min_value=0, required=False)
+
+
+class ExtendedBody(LeaseBody):
+    lease_seconds = LeaseSecondsField(required=False)
+
+
+class AckBody(serializers.Serializer[Any]):
+    deliveries = serializers.ListField(child=LeaseBody(), max_length=MOST_ENTRIES)
+
+
+class NackBody(serializers.Serializer[Any]):
+    deliveries = serializers.ListField(child=NackedBody(), max_length=MOST_ENTRIES)
+    delay_seconds = SecondsField(
+        min_value=0,
+        required=False,
+        help_text="For every entry that names none of its own, at most a day. Without "
+        "it the subscriber's retry schedule decides.",
+    )
+    error = serializers.CharField(
+        max_length=2000,
+        required=False,
+        allow_blank=True,
+        help_text="What went wrong, for the people who mend it.",
+    )
+
+
+class ExtendBody(serializers.Serializer[Any]):
+    deliveries = serializers.ListField(child=ExtendedBody(), max_length=MOST_ENTRIES)
+    lease_seconds = LeaseSecondsField(
+        default=30, help_text="From now, for every entry that names none of its own."
+    )
+
+
+class PulledDelivery(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    lease_token = serializers.CharField()
+    attempt = serializers.IntegerField(help_text="1 for the first.")
+    origin = serializers.ChoiceField(["live", "replay", "backfill", "import"])
+    position = serializers.IntegerField()
+    event = serializers.DictField(help_text="A CloudEvent in structured mode.")
+
+
+class PulledBody(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(
+        ["active", "paused", "disabled"],
+        help_text="While it is not active, nothing is handed out.",
+    )
+    deliveries = PulledDelivery(many=True)
+
+
+class ResultBody(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField([200, 409])
+    detail = serializers.CharField(required=False, help_text="Why it is 409.")
+
+
+class ResultsBody(serializers.Serializer[Any]):
+    """An answer to each entry, in their order."""
+
+    results = ResultBody(many=True)

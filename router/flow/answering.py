@@ -1,0 +1,154 @@
+"""Step 6 for pullers: ack, nack, release and extend, many leases at a time.
+
+Each lease is answered by itself: one that is lost stops no other. The statements do not
+grow with the leases, except that each delivery that dies opens its own failed task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from router.conf import conf
+from router.contract.outcomes import Evidence, Retry
+from router.flow import settling
+from router.flow.holding import (
+    Lease,
+    MayTouch,
+    Refusal,
+    holdings,
+    lock_held,
+    refusals,
+)
+from router.flow.patience import schedule_of, wait_seconds
+from router.models import (
+    UNLEASED,
+    Attempt,
+    AttemptResult,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Subscriber,
+)
+
+NO_REASON = "Nack: the consumer gave no reason."
+
+
+def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+    """Done: an answer to each lease, in their order."""
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        for holding in holdings(held.values()):
+            run_ms = {one.pk: _held_for_ms(one) for one in holding.deliveries}
+            settling.acknowledge(holding, run_ms=run_ms)
+    return refusals(leases, held)
+
+
+def nack(
+    leases: Sequence[Lease], *, may_touch: MayTouch, error: str = ""
+) -> list[Refusal]:
+    """Not now: again after the lease's `seconds`, at most a day, or on schedule.
+
+    Each counts a failure; at the subscriber's `max_failures` the delivery is dead, with
+    a failed task that keeps `error`.
+    """
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        outcomes = {
+            row: Retry(Evidence(error or NO_REASON), after_seconds=lease.seconds)
+            for lease, row in held.items()
+        }
+        dying = {row for row in outcomes if _is_at_its_last(row)}
+        _wait({row: told for row, told in outcomes.items() if row not in dying})
+        for holding in holdings(dying):
+            for row in holding.deliveries:
+                settling.settle_failure(
+                    holding.only(row), outcomes[row], run_ms=_held_for_ms(row)
+                )
+    return refusals(leases, held)
+
+
+def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+    """Give back what was not begun: due at once, its attempt uncounted."""
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        for holding in holdings(held.values()):
+            settling.release(holding)
+    return refusals(leases, held)
+
+
+def extend(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+    """Hold the lease for its `seconds` from now, within the bounds of one pull."""
+    total = timedelta(seconds=conf().pull_total_maximum_seconds)
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        for lease, row in held.items():
+            row.leased_until = row.now + timedelta(seconds=lease.seconds or 0)
+        granted = {
+            lease: row
+            for lease, row in held.items()
+            if row.leased_until - row.pulled_at <= total
+        }
+        Delivery.objects.bulk_update(granted.values(), ["leased_until"])
+    too_long = (
+        f"A delivery may be held for {conf().pull_total_maximum_seconds} seconds from "
+        "its pull. Settle it; this lease ends when it would have."
+    )
+    return [
+        too_long if told is None and lease not in granted else told
+        for lease, told in zip(leases, refusals(leases, held), strict=True)
+    ]
+
+
+def _is_at_its_last(row: Any) -> bool:
+    return schedule_of(row.subscriber).is_exhausted(
+        failures=row.failures + 1, failing_for=timedelta(0), is_unreachable=False
+    )
+
+
+def _wait(outcomes: dict[Any, Retry]) -> None:
+    if not outcomes:
+        return
+    attempts = [_waiting_attempt(row, told) for row, told in outcomes.items()]
+    rows = Delivery.objects.filter(pk__in=[row.pk for row in outcomes])
+    rows.update(
+        state=DeliveryState.PENDING,
+        failures=F("failures") + 1,
+        failing_since=Coalesce(F("failing_since"), Clock()),
+        vanished=0,
+        is_manual=False,
+        **UNLEASED,
+    )
+    Delivery.objects.bulk_update(outcomes, ["due_at"])
+    Attempt.objects.bulk_create(attempts)
+    _note_failure(outcomes)
+
+
+def _waiting_attempt(row: Any, outcome: Retry) -> Attempt:
+    """The attempt that failed; the row is given its next `due_at` on the way."""
+    row.failures += 1
+    seconds = wait_seconds(row, outcome)
+    row.due_at = row.now + timedelta(seconds=seconds)
+    return Attempt.of(
+        row,
+        AttemptResult.RETRY,
+        error=outcome.evidence.error,
+        wait_seconds=seconds,
+        duration_ms=_held_for_ms(row),
+    )
+
+
+def _note_failure(rows: Iterable[Delivery]) -> None:
+    of = {row.subscriber_id for row in rows}
+    Subscriber.objects.filter(pk__in=of).update(last_failed_at=Clock())
+
+
+def _held_for_ms(row: Any) -> float:
+    """How long the puller has had it."""
+    held_for: timedelta = row.now - row.pulled_at
+    return held_for.total_seconds() * 1000

@@ -1,0 +1,59 @@
+"""A pull that waits for something to become due, without holding a transaction."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from router.conf import conf
+from router.flow.leasing import Pulled, pull
+
+LOOK_SECONDS = 0.075
+
+
+def pull_patiently(
+    subscriber_id: int,
+    *,
+    most: int,
+    lease_seconds: float,
+    wait_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Pulled:
+    """`pull`, looking again for up to `wait_seconds` while it comes to nothing.
+
+    Each one that waits keeps a thread of the web process. Where as many wait as
+    ROUTER["PULL_WAITS_AT_ONCE"] lets, the answer is given at once.
+
+    Raises what `pull` raises.
+    """
+    ends_at = time.monotonic() + min(wait_seconds, conf().pull_wait_maximum_seconds)
+    pulled = pull(subscriber_id, most=most, lease_seconds=lease_seconds)
+    if pulled.deliveries or wait_seconds <= 0:
+        return pulled
+    with _a_seat() as is_seated:
+        while is_seated and not pulled.deliveries and time.monotonic() < ends_at:
+            # Jittered, so that pullers who came together do not look together.
+            sleep(LOOK_SECONDS * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+            pulled = pull(subscriber_id, most=most, lease_seconds=lease_seconds)
+    return pulled
+
+
+@contextmanager
+def _a_seat() -> Iterator[bool]:
+    """Whether this process has a thread to spare for one more that waits."""
+    seats = _seats(conf().pull_waits_at_once)
+    is_seated = seats.acquire(blocking=False)
+    try:
+        yield is_seated
+    finally:
+        if is_seated:
+            seats.release()
+
+
+@cache
+def _seats(count: int) -> threading.Semaphore:
+    return threading.Semaphore(count)

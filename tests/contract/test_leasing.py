@@ -1,0 +1,386 @@
+"""What pullers get, and what becomes of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from router.contract.errors import NotPulling
+from router.flow import answering
+from router.flow.claiming import claim
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.leasing import pull
+from router.flow.long_poll import pull_patiently
+from router.flow.registering import pause, resume
+from router.flow.routing import route_batch
+from router.flow.sweeping import sweep
+from router.flow.switching import switch_transport
+from router.models import (
+    Attempt,
+    BreakerState,
+    Delivery,
+    EventRecord,
+    FailedTask,
+    Subscriber,
+    Transport,
+)
+from router.public import publish
+from tests.contract.conftest import Declare
+from tests.contract.pulling import (
+    TYPE,
+    a_puller,
+    ack,
+    leases,
+    let_leases_run_out,
+    owe,
+    say,
+    stale,
+    states,
+    take,
+)
+
+
+@pytest.fixture
+def puller(transactional_db: None) -> Subscriber:
+    Subscriber.objects.all().delete()
+    return a_puller()
+
+
+def statements(act: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as seen:
+        act()
+    return len(seen)
+
+
+def test_a_pull_leases_the_oldest_due_in_order_and_counts_the_attempt(
+    puller: Subscriber,
+) -> None:
+    owe(5)
+
+    pulled = take(puller, most=3)
+
+    assert [one.event.data["n"] for one in pulled] == [0, 1, 2]
+    assert {one.attempts for one in pulled} == {1}
+    assert [one.event.data["n"] for one in take(puller)] == [3, 4]
+    assert take(puller) == ()
+
+
+def test_what_waits_is_not_pulled(puller: Subscriber) -> None:
+    owe()
+    Delivery.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    assert take(puller) == ()
+
+
+def test_acknowledged_is_settled_once(puller: Subscriber) -> None:
+    owe(2)
+    pulled = take(puller)
+
+    assert ack(pulled) == [True, True]
+    assert ack(pulled) == [False, False]
+
+    assert states() == ["ACKNOWLEDGED", "ACKNOWLEDGED"]
+    assert Attempt.objects.filter(result="ACKNOWLEDGED").count() == 2
+    puller.refresh_from_db()
+    assert puller.last_acknowledged_at is not None
+
+
+def test_a_lost_lease_stops_no_other(puller: Subscriber) -> None:
+    owe(3)
+    first, second, third = take(puller)
+    named = [*leases([first]), stale(second), *leases([third])]
+
+    assert say(answering.ack, named) == [True, False, True]
+    assert states() == ["ACKNOWLEDGED", "LEASED", "ACKNOWLEDGED"]
+
+
+def test_leases_of_several_pulls_are_settled_in_one_go(puller: Subscriber) -> None:
+    owe(3)
+    pulled = [take(puller, most=1)[0] for _ in range(3)]
+    assert len({one.lease_token for one in pulled}) == 3
+    assert ack(pulled) == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "options"),
+    [
+        (answering.ack, {}),
+        (answering.nack, {}),
+        (answering.release, {}),
+        (answering.extend, {}),
+    ],
+)
+def test_the_statements_do_not_grow_with_the_batch(
+    puller: Subscriber, answer: Any, options: dict[str, Any]
+) -> None:
+    def of_so_many(count: int) -> int:
+        owe(count)
+        pulled = [take(puller, most=1)[0] for _ in range(count)]
+        named = leases(pulled, 7)
+        return statements(lambda: say(answer, named, **options))
+
+    assert of_so_many(2) == of_so_many(20)
+
+
+def test_what_the_caller_may_not_touch_is_as_if_it_were_not_there(
+    puller: Subscriber,
+) -> None:
+    owe()
+    named = leases(take(puller))
+    for answer in (
+        answering.ack, answering.nack, answering.extend, answering.release,
+    ):  # fmt: skip
+        foreign = answer(named, may_touch=lambda name: name != "erp")
+        unknown = answer([stale(Delivery(pk=999_999))], may_touch=lambda name: True)
+        assert foreign == unknown
+        assert foreign != [None]
+    assert states() == ["LEASED"]
+
+
+def test_a_nack_waits_exactly_as_long_as_it_says(puller: Subscriber) -> None:
+    owe()
+    pulled = take(puller)
+
+    assert say(answering.nack, leases(pulled, 3600), error="ValueError: no") == [True]
+
+    delivery = Delivery.objects.get()
+    left = delivery.due_at - timezone.now()
+    assert timedelta(minutes=59) < left <= timedelta(hours=1)
+    assert (delivery.state, delivery.failures, delivery.attempts) == ("PENDING", 1, 1)
+    attempt = Attempt.objects.get()
+    assert (attempt.result, attempt.error) == ("RETRY", "ValueError: no")
+    assert attempt.wait_seconds == 3600
+
+
+def test_no_nack_waits_longer_than_a_day(puller: Subscriber) -> None:
+    owe()
+    say(answering.nack, leases(take(puller), 1e300))
+    left = Delivery.objects.get().due_at - timezone.now()
+    assert timedelta(hours=23) < left <= timedelta(hours=24)
+
+
+def test_a_nack_without_a_delay_waits_as_the_schedule_says(puller: Subscriber) -> None:
+    Subscriber.objects.update(retry_first_seconds=100, retry_maximum_seconds=100)
+    owe()
+    say(answering.nack, leases(take(puller)))
+    left = Delivery.objects.get().due_at - timezone.now()
+    assert timedelta(0) < left <= timedelta(seconds=100)
+    assert Attempt.objects.get().wait_seconds
+
+
+def test_at_the_last_failure_a_failed_task_opens(puller: Subscriber) -> None:
+    Subscriber.objects.update(max_failures=2)
+    owe(2)
+    Delivery.objects.filter(pk=Delivery.objects.earliest("pk").pk).update(failures=1)
+
+    named = leases(take(puller), 0)
+    assert say(answering.nack, named, error="ValueError: no") == [True, True]
+
+    assert states() == ["DEAD", "PENDING"]
+    failed = FailedTask.objects.get()
+    assert (failed.reason, failed.error) == ("EXHAUSTED", "ValueError: no")
+    assert failed.attempts == 1
+
+
+def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:
+    Subscriber.objects.update(max_failures=1)
+    owe(10)
+    say(answering.nack, leases(take(puller)))
+    puller.refresh_from_db()
+    assert puller.breaker == BreakerState.CLOSED
+    assert FailedTask.objects.count() == 10
+    assert puller.last_failed_at is not None
+
+
+def test_what_was_not_begun_is_released_uncounted(puller: Subscriber) -> None:
+    owe()
+    assert say(answering.release, leases(take(puller))) == [True]
+    (again,) = take(puller)
+    assert (again.attempts, again.failures) == (1, 0)
+
+
+def test_an_extended_lease_ends_so_many_seconds_from_now(puller: Subscriber) -> None:
+    owe()
+    pulled = take(puller, seconds=1)
+
+    assert say(answering.extend, leases(pulled, 60)) == [True]
+
+    left = Delivery.objects.get().leased_until - timezone.now()  # type: ignore[operator]
+    assert timedelta(seconds=55) < left <= timedelta(seconds=60)
+    assert ack(pulled) == [True]
+
+
+def test_no_delivery_is_held_for_longer_than_the_settings_say(
+    puller: Subscriber, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "PULL_TOTAL_MAXIMUM_SECONDS": 100}
+    owe(2)
+    old, new = pulled = take(puller)
+    Delivery.objects.filter(pk=old.pk).update(
+        pulled_at=F("pulled_at") - timedelta(seconds=60)
+    )
+
+    told = answering.extend(leases(pulled, 50), may_touch=lambda name: True)
+
+    assert told[0] is not None
+    assert "100 seconds" in told[0]
+    assert told[1] is None
+    assert ack(pulled) == [True, True]
+
+
+def test_a_lease_that_ran_out_is_lost_and_the_next_pull_has_it(
+    puller: Subscriber,
+) -> None:
+    owe()
+    late = take(puller)
+    let_leases_run_out()
+
+    assert ack(late) == [False]
+    assert say(answering.extend, leases(late, 5)) == [False]
+    (again,) = take(puller)
+    assert (again.attempts, again.vanished) == (2, 1)
+    assert ack(late) == [False]
+    assert ack([again]) == [True]
+    results = Attempt.objects.order_by("pk").values_list("result", flat=True)
+    assert list(results) == ["VANISHED", "ACKNOWLEDGED"]
+
+
+def test_a_suspect_is_handed_out_alone(puller: Subscriber) -> None:
+    owe(3)
+    suspect = Delivery.objects.order_by("pk")[1]
+    Delivery.objects.filter(pk=suspect.pk).update(vanished=1)
+
+    assert [len(take(puller)) for _ in range(3)] == [1, 1, 1]
+
+
+def test_no_answer_is_heavier_than_a_chunk(puller: Subscriber, settings: Any) -> None:
+    settings.ROUTER = {**settings.ROUTER, "CHUNK_BYTES": 1024}
+    owe(3)
+    EventRecord.objects.update(size_bytes=600)
+    assert len(take(puller)) == 1
+
+
+def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(
+    puller: Subscriber,
+) -> None:
+    owe(2)
+    pulled = take(puller, most=1)
+    pause(puller.pk, reason="", by="olga")
+
+    told = pull(puller.pk, most=10, lease_seconds=30)
+    assert (told.state, told.deliveries) == ("paused", ())
+    assert ack(pulled) == [True]
+
+    resume(puller.pk, by="olga")
+    assert ack(take(puller)) == [True]
+    # Nothing to recover from: nobody is told that it did.
+    assert not EventRecord.objects.filter(type__startswith="router.").exists()
+
+
+def test_who_does_not_pull_is_refused(puller: Subscriber) -> None:
+    Subscriber.objects.update(transport=Transport.WEBHOOK)
+    with pytest.raises(NotPulling, match="webhook"):
+        take(puller)
+    Subscriber.objects.update(deleted_at=timezone.now())
+    with pytest.raises(NotPulling, match="deleted"):
+        take(puller)
+
+
+def test_what_is_pulled_goes_to_no_worker(declare: Declare) -> None:
+    """Though a handler of that name is installed, and a message was on its way."""
+    listener = declare()
+    publish(TYPE, {})
+    route_batch()
+    chunk = mark_chunk(listener.row)
+    assert chunk is not None
+
+    switch_transport(listener.row.pk, Transport.PULL)
+
+    assert claim(listener.row.pk, chunk.ids) is None
+    assert subscribers_due("default") == []
+    assert len(take(listener.row)) == 1
+
+
+def test_a_switch_takes_back_what_is_under_way(puller: Subscriber) -> None:
+    owe(2)
+    pulled = take(puller, most=1)
+    Subscriber.objects.update(breaker=BreakerState.OPEN, probe_at=timezone.now())
+
+    assert switch_transport(puller.pk, Transport.WEBHOOK) == 1
+    assert switch_transport(puller.pk, Transport.WEBHOOK) == 0
+    assert states() == ["PENDING", "PENDING"]
+    assert ack(pulled) == [False]
+    assert switch_transport(puller.pk, Transport.PULL) == 0
+    assert ack(pulled) == [False]
+
+    assert len(take(puller)) == 2
+    puller.refresh_from_db()
+    assert puller.breaker == BreakerState.CLOSED
+
+
+def test_a_long_poll_has_what_becomes_due_meanwhile(puller: Subscriber) -> None:
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            owe()
+
+    pulled = pull_patiently(
+        puller.pk, most=1, lease_seconds=30, wait_seconds=20, sleep=sleep
+    )
+
+    assert len(pulled.deliveries) == 1
+    assert len(looks) == 3
+
+
+def test_a_long_poll_ends_with_nothing_when_its_time_is_over(
+    puller: Subscriber, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "PULL_WAIT_MAXIMUM_SECONDS": 0.1}
+    pulled = pull_patiently(puller.pk, most=1, lease_seconds=30, wait_seconds=1e9)
+    assert pulled.deliveries == ()
+
+
+def test_only_so_many_wait_at_once(puller: Subscriber, settings: Any) -> None:
+    settings.ROUTER = {**settings.ROUTER, "PULL_WAITS_AT_ONCE": 1}
+    answered = []
+
+    def another_comes(seconds: float) -> None:
+        if not answered:
+            answered.append(
+                pull_patiently(
+                    puller.pk,
+                    most=1,
+                    lease_seconds=30,
+                    wait_seconds=20,
+                    sleep=lambda seconds: pytest.fail("it waits"),
+                )
+            )
+            owe()
+
+    first = pull_patiently(
+        puller.pk, most=1, lease_seconds=30, wait_seconds=20, sleep=another_comes
+    )
+    assert len(first.deliveries) == 1
+    assert answered[0].deliveries == ()
+
+
+def test_a_look_that_finds_nothing_costs_one_statement(puller: Subscriber) -> None:
+    owe()
+    take(puller)
+    assert statements(lambda: take(puller)) == 1
+
+
+def test_leases_of_a_vanished_puller_come_back_by_the_sweep(puller: Subscriber) -> None:
+    owe()
+    take(puller)
+    let_leases_run_out()
+    assert sweep() == 1
+    assert states() == ["PENDING"]
