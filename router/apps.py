@@ -20,6 +20,7 @@ class RouterConfig(AppConfig):
             import_module(dotted)
         import_module("router.sources").connect_sources()
         import_module("router.worker_signs").connect()
+        import_module("router.worker_end").connect()
         import_module("router.redis_acks").install()
         post_migrate.connect(_register, sender=self)
 

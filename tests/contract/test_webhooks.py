@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.signals import worker_shutting_down
 from cryptography.fernet import Fernet
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
@@ -388,6 +389,29 @@ def test_what_has_no_time_left_in_its_lease_is_given_back_unbegun(
 
     assert receiver.received == []
     assert set(Delivery.objects.values_list("state", "attempts")) == {("PENDING", 0)}
+
+
+def test_a_worker_that_is_asked_to_stop_begins_no_more(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    def stop_the_worker(connection: socket.socket, received: Received) -> None:
+        worker_shutting_down.send(sender=None, sig="SIGTERM", how="Warm", exitcode=0)
+        status(204)(connection, received)
+
+    receiver.behave = stop_the_worker
+    row = subscribe(receiver.url, in_flight_limit=3)
+    owe(row, 3)
+    ids = mark(row)
+    Subscriber.objects.update(in_flight_limit=1)
+
+    deliver_chunk(row.pk, ids)
+
+    assert len(receiver.received) == 1
+    assert sorted(Delivery.objects.values_list("state", "attempts")) == [
+        ("ACKNOWLEDGED", 1),
+        ("PENDING", 0),
+        ("PENDING", 0),
+    ]
 
 
 def test_a_breaker_that_opens_stops_the_rest_of_a_paced_chunk(

@@ -38,6 +38,8 @@ class EventLoop:
         )
         self._sessions: dict[bool, ClientSession] = {}
         self.slots = asyncio.Semaphore(most_posts())
+        #: The process is about to end: what is under way may finish, and no more.
+        self.is_ending = False
 
     def start(self) -> Self:
         self._thread.start()
@@ -102,6 +104,14 @@ def event_loop() -> EventLoop:
         if _running is None:
             _running = EventLoop().start()
         return _running
+
+
+def begin_no_more() -> None:
+    """Hand back whatever is not under way yet: this process is about to end."""
+    # Without the lock: a signal's handler may have interrupted whoever holds it.
+    running = _running
+    if running is not None:
+        running.is_ending = True
 
 
 def close() -> None:

@@ -110,7 +110,8 @@ class WebhookTransport:
             self._answers.put(await self._post(loop, letter))
 
     async def _post(self, loop: EventLoop, letter: Letter) -> Answer:
-        if self._is_over or not self._terms.has_time():
+        is_over = self._is_over or loop.is_ending
+        if is_over or not self._terms.has_time():
             return Answer(key=letter.key, outcome=None)
         started_at = time.monotonic()
         session = loop.session(is_plain=is_plain(URL(self._receiver.url)))
