@@ -71,12 +71,17 @@ class EntriesSerializer(serializers.Serializer[Any]):
 
 
 class NackSerializer(EntriesSerializer):
-    """`delay_seconds`: exactly so long; left out, the retry schedule says."""
+    """`delay_seconds`: exactly so long; left out, the retry schedule says.
+
+    `has_begun: false` gives back what was never worked on: no failure is counted, and
+    it is due after `delay_seconds`, or at once.
+    """
 
     delay_seconds = serializers.FloatField(
         min_value=0, max_value=LONGEST_DELAY_SECONDS, required=False, allow_null=True
     )
     reason = serializers.CharField(max_length=500, default="", allow_blank=True)
+    has_begun = serializers.BooleanField(default=True)
 
 
 class ExtendSerializer(EntriesSerializer):

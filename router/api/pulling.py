@@ -86,11 +86,13 @@ class NackApi(APIView):
         """Not now: they come again, and at the last failure a person is told."""
         said = NackSerializer(data=request.data)
         said.is_valid(raise_exception=True)
+        told = said.validated_data
         answers = nack(
             said.entries(),
             may_touch=key_of(request).may_touch,
-            delay_seconds=said.validated_data.get("delay_seconds"),
-            reason=said.validated_data["reason"],
+            delay_seconds=told.get("delay_seconds"),
+            reason=told["reason"],
+            has_begun=told["has_begun"],
         )
         return _results(answers)
 

@@ -18,7 +18,7 @@ from django.db.models import Case, DateTimeField, F, When
 from router.conf import conf
 from router.contract.outcomes import Evidence, Retry
 from router.flow.claiming import Claim
-from router.flow.settling import acknowledge, settle_failure
+from router.flow.settling import acknowledge, release, settle_failure
 from router.models import Clock, Delivery, DeliveryState, Transport
 
 LOST = "The lease is not held any more: it ran out, or the delivery was settled."
@@ -55,9 +55,15 @@ def nack(
     may_touch: MayTouch,
     delay_seconds: float | None = None,
     reason: str = "",
+    has_begun: bool = True,
 ) -> list[Answer]:
     """Give these deliveries back as failed: due again after `delay_seconds` exactly, or
-    when the retry schedule says; at the last failure a FailedTask is opened."""
+    when the retry schedule says; at the last failure a FailedTask is opened.
+
+    What has not begun comes back as if it had not been leased.
+    """
+    if not has_begun:
+        return _give_back(entries, may_touch, delay_seconds or 0)
     with transaction.atomic():
         held = _held(entries, may_touch)
     told = f"Nacked: {reason}" if reason else "Nacked"
@@ -71,6 +77,16 @@ def nack(
             settle_failure(claim, outcome, run_ms=_held_ms(delivery))
         answers.append(_answer(entry, delivery is not None))
     return answers
+
+
+@transaction.atomic
+def _give_back(
+    entries: Sequence[Entry], may_touch: MayTouch, delay_seconds: float
+) -> list[Answer]:
+    held = _held(entries, may_touch)
+    for claim in _claims(held.values()):
+        release(claim, wait_seconds=delay_seconds)
+    return [_answer(entry, entry[0] in held) for entry in entries]
 
 
 @transaction.atomic

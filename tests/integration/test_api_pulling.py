@@ -183,6 +183,21 @@ def test_nacked_without_a_delay_the_schedule_says(erp: Subscriber, call: Call) -
     assert 0 < (delivery.due_at - delivery.now).total_seconds() <= 1
 
 
+def test_what_has_not_begun_comes_back_as_if_it_had_not_been_leased(
+    erp: Subscriber, call: Call
+) -> None:
+    edit_subscriber(erp, by="test", max_failures=1)
+    sold(2)
+    found = pulled(call)
+
+    answer = call("deliveries/nack/", {**entries(*found), "has_begun": False})
+
+    assert statuses(answer) == [200, 200]
+    assert Attempt.objects.count() == FailedTask.objects.count() == 0
+    assert [one["attempt"] for one in pulled(call)] == [1, 1]
+    assert statuses(call("deliveries/ack/", entries(*found))) == [409, 409]
+
+
 def test_many_nacks_open_no_breaker_and_end_as_failed_tasks(
     erp: Subscriber, call: Call
 ) -> None:
