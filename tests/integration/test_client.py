@@ -227,19 +227,24 @@ def test_stopped_it_finishes_the_event_at_hand_and_gives_back_the_rest(
     assert seats_until(router.consumer("erp"), last=3) == [2, 3]
 
 
+def lease_ends() -> list[datetime]:
+    assert sweep() == 0
+    rows = Delivery.objects.order_by("pk")
+    return list(rows.values_list("leased_until", flat=True))
+
+
+def wait_for_extensions(*, seconds: float) -> None:
+    until = lease_ends()[0] + timedelta(seconds=seconds)
+    wait_until(lambda: lease_ends()[0] > until)
+
+
 def test_a_body_longer_than_the_lease_keeps_it(router: Client) -> None:
     sold(1, 2)
     consumer = router.consumer("erp", lease_seconds=SHORT_LEASE_SECONDS)
-    much_later = timedelta(seconds=3 * SHORT_LEASE_SECONDS)
-
-    def ends() -> list[Any]:
-        assert sweep() == 0
-        rows = Delivery.objects.order_by("pk")
-        return list(rows.values_list("leased_until", flat=True))
 
     for event in consumer:
         if event.data["seat"] == 1:
-            wait_until(lambda until=ends()[0] + much_later: ends()[0] > until)
+            wait_for_extensions(seconds=3 * SHORT_LEASE_SECONDS)
         else:
             consumer.stop()
 
