@@ -241,6 +241,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": "/api",
+    "TAGS": [
+        {"name": "events", "description": "Publish what has happened."},
+        {"name": "subscribers", "description": "Who is owed which events, and how."},
+        {
+            "name": "pull",
+            "description": "A subscriber with the transport `pull` leases what it is"
+            " owed, works, and acknowledges it.",
+        },
+    ],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {

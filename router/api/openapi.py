@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
+from router.api.permissions import HasScope
 from router.api.problems import MEDIA_TYPE
 
 PROBLEM = {
@@ -15,17 +16,24 @@ PROBLEM = {
     "description": "RFC 9457.",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
+        "type": {"type": "string", "description": "Always `about:blank`."},
+        "title": {"type": "string", "description": "The status in words."},
+        "status": {"type": "integer", "description": "The status once more."},
+        "detail": {
+            "type": "string",
+            "description": "What happened, and how to mend it.",
+        },
         "errors": {
             "type": "array",
+            "description": "Where the body breaks a rule.",
             "items": {
                 "type": "object",
                 "required": ["pointer", "detail"],
                 "properties": {
-                    "pointer": {"type": "string", "description": "RFC 6901"},
+                    "pointer": {
+                        "type": "string",
+                        "description": "JSON pointer into the body (RFC 6901).",
+                    },
                     "detail": {"type": "string"},
                 },
             },
@@ -63,10 +71,12 @@ class ProblemSchema(AutoSchema):
 
     def _problems(self, operation: dict[str, Any]) -> dict[str, str]:
         found = dict(EVERYWHERE)
-        if self.method == "GET":
+        if any(one["in"] == "query" for one in operation.get("parameters", ())):
             found |= OF_A_QUERY
-        else:
-            found |= OF_AN_ACT | OF_A_BODY
+        if self.method != "GET":
+            found |= OF_AN_ACT
+        if "requestBody" in operation:
+            found |= OF_A_BODY
         if "{" in self.path:
             found |= OF_A_PATH
         return found
@@ -92,3 +102,9 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "scheme": "bearer",
             "description": "`manage.py create_api_key NAME --scopes …`",
         }
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[str]]:
+        """OpenAPI 3.1 lets a scheme other than OAuth name the roles that are needed."""
+        permissions = auto_schema.view.get_permissions()
+        needed = [str(one.scope) for one in permissions if isinstance(one, HasScope)]
+        return {self.name: needed}

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from router.api.subscriber_words import Meaning
 from router.models import Subscriber, SubscriberState, Transport
 
 ORDERINGS = ["none", "key"]
@@ -17,12 +18,12 @@ MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)
 FIELD_OF = {"headers": "custom_headers"}
 
 
-@extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+@extend_schema_field({"type": "object", "additionalProperties": True})
 class FilterField(serializers.JSONField):
     """A filter of the CloudEvents Subscriptions API."""
 
 
-class ChangesSerializer(serializers.Serializer[Any]):
+class ChangesSerializer(Meaning):
     """What may be changed of a subscriber; what is left out stays."""
 
     title = serializers.CharField(max_length=120, required=False, allow_blank=True)
@@ -58,11 +59,15 @@ class NewSubscriberSerializer(ChangesSerializer):
 
     name = serializers.CharField(max_length=63)
     transport = serializers.ChoiceField(choices=MANAGED)
-    ordering = serializers.ChoiceField(choices=ORDERINGS, default="none")
+    ordering = serializers.ChoiceField(
+        choices=ORDERINGS, default="none", help_text="Only `none` is offered yet."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's own.
-        start = serializers.ChoiceField(choices=STARTS, default="now")
+        start = serializers.ChoiceField(
+            choices=STARTS, default="now", help_text="Only `now` is offered yet."
+        )
         return {**super().get_fields(), "from": start}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +81,7 @@ class NewSubscriberSerializer(ChangesSerializer):
         return super().validate(attrs)
 
 
-class SubscriberSerializer(serializers.ModelSerializer[Subscriber]):
+class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
     """A subscriber as it is; its headers by name only, since they may be secrets."""
 
     title = serializers.CharField()
@@ -122,7 +127,7 @@ class SubscriberSerializer(serializers.ModelSerializer[Subscriber]):
 
 
 class MadeSubscriberSerializer(SubscriberSerializer):
-    """The same, with its signing secret: shown this once."""
+    """The subscriber; with its signing secret, where one was made just now."""
 
     secret = serializers.CharField(required=False)
 

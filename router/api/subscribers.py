@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db.models import Q
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,6 +30,16 @@ from router.flow.subscribing import (
 from router.models import ApiKey, Subscriber
 
 TAGS = ["subscribers"]
+A_WEBHOOK = OpenApiExample(
+    "A webhook",
+    value={
+        "name": "crm",
+        "transport": "webhook",
+        "url": "https://crm.example/hooks",
+        "events": ["purchase.*"],
+    },
+    request_only=True,
+)
 
 
 class SubscribersApi(ListAPIView[Subscriber]):
@@ -50,6 +60,7 @@ class SubscribersApi(ListAPIView[Subscriber]):
         tags=TAGS,
         request=NewSubscriberSerializer,
         responses={201: MadeSubscriberSerializer},
+        examples=[A_WEBHOOK],
     )
     def post(self, request: Request) -> Response:
         """Add a subscriber: it is owed every event that is routed from now on.

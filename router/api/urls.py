@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi
+from router.api.reference import api_reference
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
 
@@ -21,6 +22,7 @@ urlpatterns = [
     path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
     path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
     path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),
+    path("docs/", api_reference, name="api-docs"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]

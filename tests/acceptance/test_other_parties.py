@@ -95,7 +95,7 @@ def background(command: list[str], log: Path, **options: object) -> Iterator[Non
 def test_the_two_files_of_the_docs_are_a_whole_project(
     tmp_path: Path, broker_url: str, wait_until: Callable[..., None]
 ) -> None:
-    settings, listener = code_blocks("use-elsewhere.md")
+    settings, listener, *_ = code_blocks("use-elsewhere.md")
     (tmp_path / "settings.py").write_text(settings)
     (tmp_path / "listener.py").write_text(listener)
     environment = {
