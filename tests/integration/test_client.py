@@ -380,6 +380,23 @@ def test_an_outage_of_the_router_is_waited_out(
     assert line.request_count == 5
 
 
+def test_an_acknowledgement_that_comes_not_through_is_logged_and_the_event_stays_owed(
+    router: Client, line: Line, api_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sold(1)
+    consumer = Client(line.url, api_key).consumer(
+        "erp", lease_seconds=SHORT_LEASE_SECONDS
+    )
+
+    for _ in consumer:
+        line.cuts_before = 1000
+        consumer.stop()
+
+    assert "no ack came through" in caplog.text
+    wait_until(sweep)
+    assert states() == [DeliveryState.PENDING]
+
+
 def test_published_over_a_line_that_is_cut_it_is_recorded_once(
     router: Client, line: Line, api_key: str
 ) -> None:
