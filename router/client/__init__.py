@@ -1,7 +1,7 @@
 """A client of the router for programs that know nothing of Django.
 
 It stands alone: standard library only, and nothing else of this project. Copy the
-folder, or install the project and write `from router.client import Client`.
+folder, keeping its path `router/client`, or have the project on the path.
 """
 
 from __future__ import annotations
