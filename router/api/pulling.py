@@ -84,7 +84,7 @@ class NackApi(APIView):
     def post(self, request: Request) -> Response:
         """Not now: a failure, and another attempt later."""
         body = validated(NackBody, request)
-        error = body.get("error", "")
+        error = body.get("reason", "")
         return _answered(
             request, body, answering.nack, seconds="delay_seconds", error=error
         )

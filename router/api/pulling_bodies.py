@@ -73,7 +73,7 @@ class NackBody(serializers.Serializer[Any]):
         help_text="For every entry that names none of its own, at most a day. Without "
         "it the subscriber's retry schedule decides.",
     )
-    error = serializers.CharField(
+    reason = serializers.CharField(
         max_length=2000,
         required=False,
         allow_blank=True,

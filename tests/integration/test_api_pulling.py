@@ -123,7 +123,7 @@ def test_a_nack_says_when_again(
     lose_parcels()
     (one,) = pulled(call)
 
-    body = {"deliveries": [named(one, **of_one)], "error": "ValueError: no", **of_all}
+    body = {"deliveries": [named(one, **of_one)], "reason": "ValueError: no", **of_all}
     response = call("deliveries/nack", body)
 
     assert response.json() == {"results": [{"id": one["id"], "status": 200}]}
@@ -218,7 +218,7 @@ def test_a_key_without_the_scope_is_refused(call: Call, path: str) -> None:
             "/deliveries",
         ),
         ("deliveries/nack", {"deliveries": [], "delay_seconds": -1}, "/delay_seconds"),
-        ("deliveries/nack", {"deliveries": [], "error": "\x00"}, "/error"),
+        ("deliveries/nack", {"deliveries": [], "reason": "\x00"}, "/reason"),
         ("deliveries/extend", {"deliveries": [], "lease_seconds": 0}, "/lease_seconds"),
     ],
 )

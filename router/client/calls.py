@@ -1,0 +1,175 @@
+"""One call over HTTP: JSON there and back, sent again while that may help."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from router.client.errors import ClientError, Refused, Unreachable, kind_of
+
+JSON = "application/json"
+#: Said by the router, or by what stands before it, while it can't answer.
+PASSING = (429, 502, 503, 504)
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 10.0
+#: A wait looks this often whether it is to end.
+LOOK_SECONDS = 0.1
+logger = logging.getLogger(__name__)
+
+
+class _Passing(Exception):
+    """This try failed; the next may not."""
+
+    def __init__(self, error: ClientError, wait_seconds: float = 0) -> None:
+        self.error = error
+        self.wait_seconds = wait_seconds
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Followed, a redirect would show the key to whomever it names."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def never() -> bool:
+    return False
+
+
+class Calls:
+    """Calls of the API below `base_url` with one key; may be shared by threads."""
+
+    def __init__(self, base_url: str, key: str, *, timeout_seconds: float) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValueError(f"base_url must be http(s)://host, not {base_url!r}.")
+        # Told by http.client, a wrong header would be quoted.
+        if not key or not key.isascii() or not key.isprintable():
+            raise ValueError("key must be an API key as `create_api_key` prints it.")
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._timeout_seconds = timeout_seconds
+        self._opener = build_opener(_NoRedirect)
+
+    def post(
+        self,
+        path: str,
+        body: Any,
+        *,
+        patience_seconds: float,
+        wait_seconds: float = 0,
+        content_type: str = JSON,
+        is_stopping: Callable[[], bool] = never,
+    ) -> dict[str, Any]:
+        """The answer to `POST /api/{path}`.
+
+        For `patience_seconds` it is sent again when nobody answers or the router has
+        no time, with growing waits; `wait_seconds` is how long the router may think.
+        Raises `Refused` or `Unreachable`; the latter at once when `is_stopping`.
+        """
+        timeout_seconds = self._timeout_seconds + wait_seconds
+        request = self._request(path, body, content_type)
+        deadline = time.monotonic() + patience_seconds
+        tries = 0
+        while True:
+            try:
+                return self._once(request, timeout_seconds)
+            except _Passing as passing:
+                tries += 1
+                pause = max(backoff_seconds(tries), passing.wait_seconds)
+                if is_stopping() or time.monotonic() + pause > deadline:
+                    raise passing.error from None
+                logger.warning("%s; again in %.1f s", passing.error, pause)
+                sleep_unless(is_stopping, pause)
+
+    def _request(self, path: str, body: Any, content_type: str) -> Request:
+        return Request(  # noqa: S310 - http(s) alone: see __init__
+            f"{self._base_url}/api/{path}",
+            data=json.dumps(body, allow_nan=False).encode(),
+            headers={
+                "Authorization": f"Bearer {self._key}",
+                "Content-Type": content_type,
+                "Accept": JSON,
+                "User-Agent": "fanfare-client",
+            },
+            method="POST",
+        )
+
+    def _once(self, request: Request, timeout_seconds: float) -> dict[str, Any]:
+        try:
+            with self._opener.open(request, timeout=timeout_seconds) as answer:
+                said: dict[str, Any] = json.load(answer)
+                return said
+        except HTTPError as error:
+            with error:
+                raise _refusal(error) from None
+        except (OSError, HTTPException, ValueError) as error:
+            why = error.reason if isinstance(error, URLError) else error
+            told = f"No answer from {self._base_url}: {type(why).__name__}: {why}"
+            raise _Passing(Unreachable(told)) from None
+
+
+def backoff_seconds(tries: int) -> float:
+    """Doubles up to ten seconds; spread, so that many do not come back at once."""
+    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 10))
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - jitter
+
+
+def sleep_unless(is_stopping: Callable[[], bool], seconds: float) -> None:
+    # No threading.Event: set by a signal's handler while the same thread is on its way
+    # into `wait`, it would wait for its own lock.
+    deadline = time.monotonic() + seconds
+    while not is_stopping() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(LOOK_SECONDS, left))
+
+
+def _refusal(error: HTTPError) -> Exception:
+    refused = _refused(error)
+    if error.code not in PASSING:
+        return refused
+    return _Passing(refused, _asked_seconds(error.headers))
+
+
+def _refused(error: HTTPError) -> Refused:
+    said = _problem(error)
+    detail = said.get("detail") or error.reason
+    if 300 <= error.code < 400:
+        detail = f"The router is elsewhere: {error.headers.get('Location')}."
+    problems = [
+        (str(one.get("pointer", "")), str(one.get("detail", "")))
+        for one in said.get("errors", ())
+    ]
+    return kind_of(error.code)(str(detail), status=error.code, problems=problems)
+
+
+def _problem(error: HTTPError) -> dict[str, Any]:
+    """The problem (RFC 9457); empty where something else answered in its place."""
+    try:
+        said = json.load(error)
+    except (OSError, HTTPException, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _asked_seconds(headers: Message) -> float:
+    """What `Retry-After` asks for, as seconds or as a date (RFC 9110, 10.2.3)."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

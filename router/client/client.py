@@ -1,0 +1,110 @@
+"""The client: publish, and consume."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from router.client.calls import Calls
+from router.client.consumer import Consumer
+
+STRUCTURED = "application/cloudevents+json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What the router recorded; `is_new` is False when it was there already."""
+
+    number: int
+    id: str
+    source: str
+    is_new: bool
+
+
+class Client:
+    """Talks to the router at `base_url` with an API key; may be shared by threads.
+
+    `timeout_seconds` is for one call, `patience_seconds` for all the tries of one
+    publish. Raises `ValueError` for an address or a key that can't be one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        timeout_seconds: float = 10,
+        patience_seconds: float = 30,
+    ) -> None:
+        self._calls = Calls(base_url, key, timeout_seconds=timeout_seconds)
+        self._patience_seconds = patience_seconds
+
+    def publish(
+        self,
+        type: str,  # noqa: A002 - the word of CloudEvents
+        data: Any,
+        *,
+        source: str,
+        id: str | None = None,  # noqa: A002
+        time: datetime | None = None,
+        **attributes: str | int | bool,
+    ) -> Published:
+        """Have an event recorded, and owed to everybody whom it concerns.
+
+        `attributes` are `subject`, `partitionkey`, `dataschema`, `traceparent` and
+        extensions of CloudEvents; `time` is aware. Without an `id` one is made, once:
+        however often the call is sent, the event is recorded once. After an
+        `Unreachable` it may be recorded; publish it again with the same `id`.
+        Raises `Refused` or `Unreachable`.
+        """
+        event = {
+            "specversion": "1.0",
+            "id": id or str(uuid.uuid4()),
+            "source": source,
+            "type": type,
+            **({"time": _rfc3339(time)} if time else {}),
+            **{name: value for name, value in attributes.items() if value != ""},
+            "data": data,
+        }
+        answer = self._calls.post(
+            "events/",
+            event,
+            content_type=STRUCTURED,
+            patience_seconds=self._patience_seconds,
+        )
+        return Published(
+            number=answer["number"],
+            id=answer["id"],
+            source=answer["source"],
+            is_new=answer["status"] == 202,
+        )
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        lease_seconds: float = 30,
+        batch: int = 10,
+        wait_seconds: float = 5,
+    ) -> Consumer:
+        """A consumer of what the subscriber `name` is owed.
+
+        `batch` deliveries are leased at once, each for `lease_seconds`, which are
+        extended while the work lasts. With nothing due the router is asked to wait
+        `wait_seconds`; so long may `stop()` take.
+        """
+        return Consumer(
+            self._calls,
+            name,
+            lease_seconds=lease_seconds,
+            batch=batch,
+            wait_seconds=wait_seconds,
+        )
+
+
+def _rfc3339(time: datetime) -> str:
+    if time.tzinfo is None:
+        raise ValueError("time must be aware: give it its zone.")
+    return time.astimezone(UTC).isoformat()
