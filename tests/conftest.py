@@ -109,6 +109,15 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def npm_packages() -> Path:
+    """The folder `node_modules` with all of `tests.servers.node.PACKAGES`."""
+    found = os.environ.get("NODE_MODULES")
+    if not found:
+        pytest.skip("needs npm: run the tests with `make test`")
+    return Path(found)
+
+
 RABBITMQ_TOO = [
     "sqlite and Valkey",
     "postgresql and Valkey",

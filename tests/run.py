@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
 from tests.servers.chromium import chromium
+from tests.servers.node import PACKAGES, node_modules
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import rabbitmq_program
 from tests.servers.unavailable import Unavailable
@@ -37,12 +38,18 @@ def other_broker() -> Iterator[str]:
     yield rabbitmq_program()
 
 
+@contextmanager
+def npm() -> Iterator[str]:
+    yield str(node_modules(*PACKAGES))
+
+
 #: What is wanted → the variable that tells the tests where it is.
 SERVICES: dict[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
     "PostgreSQL": ("TEST_POSTGRESQL_URL", postgresql),
     "Valkey": ("BROKER_URL", broker),
     "RabbitMQ": ("RABBITMQ", other_broker),
     "Chromium": ("CHROMIUM", browser),
+    "npm": ("NODE_MODULES", npm),
 }
 
 
