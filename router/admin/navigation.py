@@ -15,6 +15,7 @@ MODELS = (
     ("Deliveries", "local_shipping", "delivery"),
     ("Failed tasks", "report", "failedtask"),
     ("API keys", "key", "apikey"),
+    ("Audit", "history", "auditentry"),
 )
 
 

@@ -54,6 +54,23 @@ class LengthMissing(exceptions.APIException):
     status_code = HTTPStatus.LENGTH_REQUIRED
 
 
+class NotBound(exceptions.PermissionDenied):
+    """The key is bound to something else; `problems` point at what it was not."""
+
+    def __init__(self, detail: str, *, problems: Iterable[tuple[str, str]]) -> None:
+        super().__init__(detail)
+        self.problems = tuple(problems)
+
+
+class BadQuery(exceptions.ParseError):
+    """Query parameters are not as they must be; `problems` point at each."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        told = "; ".join(f"{pointer[1:]} {detail}" for pointer, detail in self.problems)
+        super().__init__(f"The query is not as it must be: {told}")
+
+
 def problem(
     status: int,
     detail: str,
@@ -130,7 +147,8 @@ def _from_framework(
         accepted = ", ".join(p.media_type for p in context["view"].parser_classes)
         headers["Accept-Post"] = accepted
         told = f"{told} Send {accepted}."
-    return problem(error.status_code, told, headers=headers)
+    errors = getattr(error, "problems", ())
+    return problem(error.status_code, told, errors=errors, headers=headers)
 
 
 def _from_router(error: RouterError) -> Response:

@@ -7,7 +7,7 @@ RouterError
 ├── EventConflict         the same (source, id) with another body
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
-├── NameTaken             another subscriber has this name
+├── NameTaken             another subscriber, or API key, has this name
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotPulled             the subscriber is reached another way
 ├── NotOpen               the failed task was settled by somebody else
@@ -60,7 +60,7 @@ class InvalidSubscriber(_Pointed):
 
 
 class NameTaken(RouterError):
-    """There is a subscriber of this name already."""
+    """This name is taken already; choose another."""
 
 
 class NotManaged(RouterError):
