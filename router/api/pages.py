@@ -5,21 +5,46 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
+
+from router.api.problems import BadQuery
 
 
 class CursorPages(CursorPagination):
     """`{"results": […], "next": cursor or null}`, newest first.
 
     `?cursor=` takes the cursor, `?page_size=` up to 500. A subclass may name another
-    `ordering`: a unique column with an index.
+    `ordering`: a unique column of whole numbers with an index.
     """
 
     ordering = "-pk"
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
+
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size")
+        if text is None:
+            return self.page_size
+        is_number = text.isascii() and text.isdigit() and len(text) < 10
+        size = int(text) if is_number else 0
+        if size < 1:
+            raise BadQuery([("/page_size", "must be a number from 1")])
+        return min(size, self.max_page_size)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor = super().decode_cursor(request)
+            # The framework hands the position to the database as it is.
+            if cursor and cursor.position is not None:
+                int(cursor.position)
+        except (NotFound, ValueError):
+            told = "is not a cursor of this list; take `next` of an answer"
+            raise BadQuery([("/cursor", told)]) from None
+        return cursor
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self._next_cursor()})

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from router.contract.errors import (
+    BatchRefused,
     EventConflict,
     EventTooLarge,
     InvalidEvent,
@@ -113,23 +114,23 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def _from_validation(error: exceptions.ValidationError) -> Response:
-    errors = list(_pointed(error.detail, ""))
+    errors = list(pointed(error.detail, ""))
     told = "; ".join(f"{pointer} {detail}".strip() for pointer, detail in errors[:5])
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return problem(status, f"The body is not as it must be: {told}", errors=errors)
 
 
-def _pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
+def pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
     """A serializer's nested errors as pairs of JSON pointer (RFC 6901) and words."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             step = str(name).replace("~", "~0").replace("/", "~1")
             is_whole = name == "non_field_errors"
-            yield from _pointed(inner, pointer if is_whole else f"{pointer}/{step}")
+            yield from pointed(inner, pointer if is_whole else f"{pointer}/{step}")
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
             is_word = isinstance(inner, str)
-            yield from _pointed(inner, pointer if is_word else f"{pointer}/{index}")
+            yield from pointed(inner, pointer if is_word else f"{pointer}/{index}")
     else:
         yield pointer, str(detail)
 
@@ -152,7 +153,8 @@ def _from_framework(
 
 
 def _from_router(error: RouterError) -> Response:
-    found = (status for kind, status in STATUS_OF if isinstance(error, kind))
+    told = error.first if isinstance(error, BatchRefused) else error
+    found = (status for kind, status in STATUS_OF if isinstance(told, kind))
     status = next(found, HTTPStatus.UNPROCESSABLE_ENTITY)
     return problem(status, str(error), errors=getattr(error, "problems", ()))
 

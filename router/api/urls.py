@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from router.api.event_log import EventApi
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi
@@ -11,6 +12,7 @@ from router.api.subscribers import SubscriberApi, SubscribersApi
 
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),
+    path("events/<int:number>/", EventApi.as_view(), name="api-event"),
     path("subscribers/", SubscribersApi.as_view(), name="api-subscribers"),
     path("subscribers/<str:name>/", SubscriberApi.as_view(), name="api-subscriber"),
     path("subscribers/<str:name>/pause/", PauseApi.as_view()),

@@ -5,6 +5,7 @@ RouterError
 │   ├── SchemaViolation   the data does not fit the type's JSON Schema
 │   └── EventTooLarge
 ├── EventConflict         the same (source, id) with another body
+├── BatchRefused          an event of a batch is refused, and so all are
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber, or API key, has this name
@@ -16,7 +17,11 @@ RouterError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
+
+#: Told at once of a batch: nobody reads more.
+MOST_PROBLEMS = 100
 
 
 class RouterError(Exception):
@@ -49,6 +54,26 @@ class EventTooLarge(InvalidEvent):
 
 class EventConflict(RouterError):
     """An event with this source and id exists, with another body."""
+
+
+class BatchRefused(_Pointed):
+    """An event of the batch is refused, and so all are."""
+
+    def __init__(self, refused: Mapping[int, RouterError]) -> None:
+        index, self.first = next(iter(refused.items()))
+        found = chain.from_iterable(
+            _within(number, error) for number, error in refused.items()
+        )
+        super().__init__(
+            f"Nothing was recorded. Event {index} of the batch: {self.first}",
+            problems=tuple(islice(found, MOST_PROBLEMS)),
+        )
+
+
+def _within(index: int, error: RouterError) -> Sequence[tuple[str, str]]:
+    """The problems of one entry, pointed at from the batch."""
+    problems = getattr(error, "problems", ()) or [("", str(error))]
+    return [(f"/{index}{pointer}", told) for pointer, told in problems]
 
 
 class CausationTooDeep(RouterError):

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/json",  # Might be anything.
-        "application/cloudevents-batch+json",  # Not spoken yet.
+        "application/json",  # Might be anything: no header says that it is an event.
+        "application/cloudevents+avro",  # Another format.
         "text/plain",
         "multipart/form-data; boundary=x",
     ],
@@ -31,7 +31,11 @@ def test_another_content_type_is_told_which_is_taken(
 ) -> None:
     response = post("{}", content_type)
     assert STRUCTURED in assert_problem(response, 415)["detail"]
-    assert response["Accept-Post"] == STRUCTURED
+    assert response["Accept-Post"].split(", ") == [
+        STRUCTURED,
+        "application/json",
+        "application/cloudevents-batch+json",
+    ]
 
 
 def test_a_body_without_its_length_is_refused(client: Client, key: str) -> None:
@@ -121,10 +125,14 @@ def test_a_key_publishes_only_what_it_is_bound_to(
         assert [error["pointer"] for error in problem["errors"]] == pointers
 
 
-def test_another_method_is_told_which_is_taken(client: Client, key: str) -> None:
-    response = client.get("/api/events/", headers={"Authorization": f"Bearer {key}"})
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_another_method_is_told_which_is_taken(
+    client: Client, key: str, method: str
+) -> None:
+    bearer = {"Authorization": f"Bearer {key}"}
+    response = getattr(client, method)("/api/events/", headers=bearer)
     assert_problem(response, 405)
-    assert "POST" in response["Allow"]
+    assert {"GET", "POST"} <= set(response["Allow"].split(", "))
 
 
 @pytest.mark.parametrize(
