@@ -3,6 +3,7 @@ from router.admin import (
     audit_entry,
     delivery,
     event,
+    event_schema,
     failed_task,
     subscriber,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "audit_entry",
     "delivery",
     "event",
+    "event_schema",
     "failed_task",
     "subscriber",
 ]

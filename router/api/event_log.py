@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
@@ -19,6 +19,7 @@ from router.api.event_shapes import (
 )
 from router.api.finding import key_of
 from router.api.pages import CursorPages
+from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.models import ApiKey, Attempt, Delivery, EventRecord
 
@@ -68,19 +69,8 @@ class EventApi(APIView):
 def visible_events(key: ApiKey) -> QuerySet[EventRecord]:
     """The events of the sources and types that the key is bound to."""
     return EventRecord.objects.filter(
-        _within("source", key.sources), _within("type", key.types)
+        within("source", key.sources), within("type", key.types)
     )
-
-
-def _within(column: str, patterns: list[str]) -> Q:
-    """That one of the patterns fits; with none all is within."""
-    found = Q()
-    for pattern in patterns:
-        if pattern.endswith("*"):
-            found |= Q(**{f"{column}__startswith": pattern[:-1]})
-        else:
-            found |= Q(**{column: pattern})
-    return found
 
 
 def _deliveries() -> Prefetch[Any]:

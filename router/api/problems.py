@@ -23,6 +23,7 @@ from router.contract.errors import (
     NotManaged,
     NotPulled,
     RouterError,
+    SchemaConflict,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,6 +34,7 @@ STATUS_OF = (
     (NameTaken, HTTPStatus.CONFLICT),
     (NotManaged, HTTPStatus.CONFLICT),
     (NotPulled, HTTPStatus.CONFLICT),
+    (SchemaConflict, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 

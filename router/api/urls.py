@@ -7,6 +7,7 @@ from router.api.event_log import EventApi
 from router.api.events import EventsApi
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi
+from router.api.schemas import SchemasApi
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
 
@@ -23,6 +24,7 @@ urlpatterns = [
     path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
     path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
     path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),
+    path("schemas/", SchemasApi.as_view(), name="api-schemas"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]

@@ -6,6 +6,8 @@ RouterError
 │   └── EventTooLarge
 ├── EventConflict         the same (source, id) with another body
 ├── BatchRefused          an event of a batch is refused, and so all are
+├── InvalidSchema         what was to describe a type is no JSON Schema
+├── SchemaConflict        the same $id with another schema
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber, or API key, has this name
@@ -74,6 +76,14 @@ def _within(index: int, error: RouterError) -> Sequence[tuple[str, str]]:
     """The problems of one entry, pointed at from the batch."""
     problems = getattr(error, "problems", ()) or [("", str(error))]
     return [(f"/{index}{pointer}", told) for pointer, told in problems]
+
+
+class InvalidSchema(_Pointed):
+    """This is no JSON Schema."""
+
+
+class SchemaConflict(RouterError):
+    """This $id names another schema."""
 
 
 class CausationTooDeep(RouterError):

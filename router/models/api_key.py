@@ -76,6 +76,10 @@ class ApiKey(models.Model):
             name for name, patterns, value in given if not _is_bound_to(patterns, value)
         ]
 
+    def may_describe(self, event_type: str) -> bool:
+        """Whether its bindings let it register schemas of this type."""
+        return _is_bound_to(self.types, event_type)
+
     def may_touch(self, subscriber_name: str) -> bool:
         """Whether its bindings let it consume for, or manage, this subscriber."""
         return _is_bound_to(self.subscribers, subscriber_name)

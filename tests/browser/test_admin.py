@@ -32,6 +32,9 @@ PAGES = [
     "router/apikey/",
     "router/apikey/add/",
     "router/apikey/{key}/change/",
+    "router/eventschema/",
+    "router/eventschema/{schema}/change/",
+    "router/eventschema/add/",
     "router/auditentry/",
     "router/auditentry/{audit}/change/",
     "auth/user/",
@@ -65,6 +68,7 @@ PAGES = [
 ROWS = """
 import json
 from django.contrib.auth.models import Group, User
+from router.flow.describing import register_schema
 from router.flow.issuing import issue_key
 from router.models import *
 from shop.models import Category, Product
@@ -75,11 +79,12 @@ delivery = a_delivery(event, subscriber, "DEAD", attempts=1, failures=1)
 delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper",
     traceback="Traceback", ended_at=event.recorded_at, duration_ms=3.2)
 task = a_failed_task(delivery, traceback="Traceback")
+schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
 print(json.dumps({"subscriber": subscriber.pk, "event": event.pk,
     "delivery": delivery.pk, "failed_task": task.pk,
-    "key": key.pk, "audit": AuditEntry.objects.first().pk,
+    "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
     "user": User.objects.first().pk, "group": Group.objects.first().pk,
     "product": Product.objects.first().pk, "category": Category.objects.first().pk}))
 """
