@@ -21,7 +21,9 @@ from router.contract.errors import (
     InvalidEvent,
     NameTaken,
     NotManaged,
+    NotOpen,
     NotPulled,
+    NotResendable,
     RouterError,
     SchemaConflict,
 )
@@ -33,7 +35,9 @@ STATUS_OF = (
     (EventConflict, HTTPStatus.CONFLICT),
     (NameTaken, HTTPStatus.CONFLICT),
     (NotManaged, HTTPStatus.CONFLICT),
+    (NotOpen, HTTPStatus.CONFLICT),
     (NotPulled, HTTPStatus.CONFLICT),
+    (NotResendable, HTTPStatus.CONFLICT),
     (SchemaConflict, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )

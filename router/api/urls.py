@@ -5,8 +5,14 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 from router.api.event_log import EventApi
 from router.api.events import EventsApi
+from router.api.failed_tasks import (
+    DiscardFailedTaskApi,
+    FailedTasksApi,
+    RetryFailedTaskApi,
+)
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi
+from router.api.resending import ResendApi
 from router.api.schemas import SchemasApi
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
@@ -21,6 +27,12 @@ urlpatterns = [
     path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
     path("subscribers/<str:name>/test/", TestApi.as_view()),
     path("subscribers/<str:name>/pull/", PullApi.as_view(), name="api-pull"),
+    path(
+        "deliveries/<int:delivery_id>/resend/", ResendApi.as_view(), name="api-resend"
+    ),
+    path("failed-tasks/", FailedTasksApi.as_view(), name="api-failed-tasks"),
+    path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
+    path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),
     path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
     path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
     path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),

@@ -14,6 +14,7 @@ RouterError
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotPulled             the subscriber is reached another way
 ├── NotOpen               the failed task was settled by somebody else
+├── NotResendable         the delivery can't be owed once more
 └── LeaseLost             the delivery is not ours any more
 """
 
@@ -108,6 +109,10 @@ class NotPulled(RouterError):
 
 class NotOpen(RouterError):
     """This failed task has already been settled."""
+
+
+class NotResendable(RouterError):
+    """This delivery can't be owed once more."""
 
 
 class LeaseLost(RouterError):

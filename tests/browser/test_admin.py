@@ -27,6 +27,7 @@ PAGES = [
     "router/eventrecord/?q=nothing-like-this",
     "router/delivery/",
     "router/delivery/{delivery}/change/",
+    "router/delivery/{done}/change/",
     "router/failedtask/",
     "router/failedtask/{failed_task}/change/",
     "router/apikey/",
@@ -76,6 +77,7 @@ from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_e
 subscriber = a_subscriber("browsed", state="paused", state_reason="under repair")
 event = an_event(event_id="browsed", type="browsed.once", is_routed=False)
 delivery = a_delivery(event, subscriber, "DEAD", attempts=1, failures=1)
+done = a_delivery(an_event(event_id="done"), subscriber, "ACKNOWLEDGED")
 delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper",
     traceback="Traceback", ended_at=event.recorded_at, duration_ms=3.2)
 task = a_failed_task(delivery, traceback="Traceback")
@@ -83,7 +85,7 @@ schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="comma
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
 print(json.dumps({"subscriber": subscriber.pk, "event": event.pk,
-    "delivery": delivery.pk, "failed_task": task.pk,
+    "delivery": delivery.pk, "done": done.pk, "failed_task": task.pk,
     "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
     "user": User.objects.first().pk, "group": Group.objects.first().pk,
     "product": Product.objects.first().pk, "category": Category.objects.first().pk}))
