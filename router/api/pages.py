@@ -9,6 +9,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from router.api.problems import BadQuery
 
@@ -29,11 +30,12 @@ class CursorPages(CursorPagination):
         text = request.query_params.get("page_size")
         if text is None:
             return self.page_size
-        is_number = text.isascii() and text.isdigit() and len(text) < 10
-        size = int(text) if is_number else 0
-        if size < 1:
+        digits = text.lstrip("0")
+        if not (digits.isascii() and digits.isdigit()):
             raise BadQuery([("/page_size", "must be a number from 1")])
-        return min(size, self.max_page_size)
+        # As text: some numbers are longer than Python reads.
+        is_long = len(digits) > len(str(self.max_page_size))
+        return self.max_page_size if is_long else min(int(digits), self.max_page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
@@ -48,6 +50,24 @@ class CursorPages(CursorPagination):
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self._next_cursor()})
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": self.cursor_query_param,
+                "in": "query",
+                "required": False,
+                "description": "`next` of an answer; left out, the first page.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": self.page_size_query_param,
+                "in": "query",
+                "required": False,
+                "description": f"At most {self.max_page_size} are given.",
+                "schema": {"type": "integer", "minimum": 1, "default": self.page_size},
+            },
+        ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return {

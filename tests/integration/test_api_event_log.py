@@ -49,6 +49,30 @@ def test_the_newest_come_first_in_pages(get: Get) -> None:
     assert found == events[::-1]
 
 
+@pytest.mark.parametrize("size", ["500", "501", "9" * 5000, "0" * 5000 + "7"])
+def test_a_page_has_its_largest_size(get: Get, size: str) -> None:
+    an_event()
+    assert len(numbers(get(page_size=size))) == 1
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-31T23:59:59-14:00",
+        "2026-02-03T04:05:06",
+        "2026-02-03",
+    ],
+)
+def test_a_moment_at_the_end_of_time_is_no_trouble(
+    get: Get, name: str, moment: str
+) -> None:
+    assert get(**{name: moment}).status_code in (200, 400)
+
+
 def test_an_event_is_shown_as_it_was_published(get: Get) -> None:
     event = an_event(is_routed=False, extensions={"tenant": "north"})
     (shown,) = get().json()["results"]
@@ -91,7 +115,8 @@ def test_a_span_of_time_is_that_of_the_recording(get: Get) -> None:
         ({"souce": "/shop"}, "/souce"),  # It must not mean "all".
         ({"page_size": "many"}, "/page_size"),
         ({"page_size": "0"}, "/page_size"),
-        ({"page_size": "9" * 5000}, "/page_size"),
+        ({"page_size": "-1"}, "/page_size"),
+        ({"page_size": "²"}, "/page_size"),
         ({"cursor": "nonsense"}, "/cursor"),
         ({"cursor": "cD1hYmM="}, "/cursor"),  # p=abc
     ],
