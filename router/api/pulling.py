@@ -14,7 +14,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from router.api.bodies import JsonParser
 from router.api.permissions import MayConsume
 from router.api.pulling_bodies import (
     AckBody,
@@ -31,7 +30,6 @@ from router.models import ApiKey, Delivery, Subscriber
 
 
 class PullApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -57,7 +55,6 @@ class PullApi(APIView):
 
 
 class AckApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -72,7 +69,6 @@ class AckApi(APIView):
 
 
 class NackApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -91,7 +87,6 @@ class NackApi(APIView):
 
 
 class ReleaseApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -106,7 +101,6 @@ class ReleaseApi(APIView):
 
 
 class ExtendApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(

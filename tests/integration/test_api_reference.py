@@ -98,7 +98,7 @@ def test_every_operation_is_on_the_page(
 
 @pytest.mark.parametrize(
     ("operation", "scope"),
-    [("publish_event", "publish"), ("create_subscriber", "manage")],
+    [("publish_events", "publish"), ("create_subscriber", "manage")],
 )
 def test_the_scope_that_a_call_needs_is_told(
     articles: dict[str, str], page: str, operation: str, scope: str

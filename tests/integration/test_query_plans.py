@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from router.flow.claiming import claim
@@ -13,7 +14,7 @@ from router.flow.dispatching import mark_chunk, subscribers_due
 from router.flow.overview import subscribers_overview
 from router.flow.routing import has_unrouted, route_batch
 from router.flow.sweeping import sweep
-from router.models import Subscriber
+from router.models import ApiKey, EventRecord, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 
@@ -71,8 +72,32 @@ def dispatch_a_webhook(row: Subscriber) -> None:
         dispatch_a_webhook,
         lambda row: sweep(),
         lambda row: subscribers_overview(),
+        lambda row: read_log(),
+        lambda row: read_log(type="thing.happened"),
+        lambda row: read_log(type="thing.missed"),
+        lambda row: read_log(source="/elsewhere"),
+        lambda row: read_log(subject="nobody"),
+        lambda row: read_log(subject="nobody", source="/old"),
+        lambda row: read_log(since="2100-01-01T00:00:00Z"),
+        lambda row: read_log(until="2000-01-01T00:00:00Z", type="thing.happened"),
+        lambda row: read_event(),
     ],
-    ids=["look for events", "route and dispatch", "webhook", "sweep", "overview"],
+    ids=[
+        "look for events",
+        "route and dispatch",
+        "webhook",
+        "sweep",
+        "overview",
+        "log",
+        "log by type",
+        "log by rare type",
+        "log by source",
+        "log by subject",
+        "log by source and subject",
+        "log since",
+        "log until",
+        "event",
+    ],
 )
 def test_a_hot_query_uses_an_index(
     long_log: Subscriber, work: Callable[[Subscriber], object]
@@ -87,6 +112,21 @@ def test_a_hot_query_uses_an_index(
     for found in plans:
         assert "Seq Scan on router_delivery" not in found, found
         assert "Seq Scan on router_eventrecord" not in found, found
+
+
+def read_log(**query: str) -> None:
+    _, text = ApiKey.make("reader", scopes=["manage"])
+    bearer = {"Authorization": f"Bearer {text}"}
+    answer = Client().get("/api/events/", query, headers=bearer)
+    assert answer.status_code == 200, answer.content
+
+
+def read_event() -> None:
+    _, text = ApiKey.make("reader", scopes=["manage"])
+    number = EventRecord.objects.latest("number").number - 100
+    bearer = {"Authorization": f"Bearer {text}"}
+    answer = Client().get(f"/api/events/{number}/", headers=bearer)
+    assert len(answer.json()["deliveries"]) == 1
 
 
 def is_read(sql: str) -> bool:
