@@ -263,6 +263,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "SubscriberState": "router.models.SubscriberState",
         "FailedTaskState": "router.models.FailedTaskState",
         "DeliveryState": "router.models.DeliveryState",
+        "Origin": "router.models.Origin",
     },
 }
 

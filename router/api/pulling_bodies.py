@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from router.conf import conf
+from router.models import Origin, SubscriberState
 
 MOST_ENTRIES = 1000
 LARGEST_ID = 2**63 - 1
@@ -92,14 +93,14 @@ class PulledDelivery(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     lease_token = serializers.CharField()
     attempt = serializers.IntegerField(help_text="1 for the first.")
-    origin = serializers.ChoiceField(["live", "replay", "backfill", "import"])
+    origin = serializers.ChoiceField(Origin.choices)
     position = serializers.IntegerField()
     event = serializers.DictField(help_text="A CloudEvent in structured mode.")
 
 
 class PulledBody(serializers.Serializer[Any]):
     state = serializers.ChoiceField(
-        ["active", "paused", "disabled"],
+        SubscriberState.choices,
         help_text="While it is not active, nothing is handed out.",
     )
     deliveries = PulledDelivery(many=True)
