@@ -17,7 +17,7 @@ def reposted_percent(effects: Iterable[Done]) -> float:
 
 
 def changed_ids(effects: Iterable[Done]) -> list[str]:
-    """Orders that came under more than one `webhook-id`: no receiver knows them again."""
+    """Orders that came under more than one `webhook-id`: none can know them again."""
     ids: dict[str, set[str]] = defaultdict(set)
     for one in effects:
         if one.subscriber == HOOK:
