@@ -38,6 +38,15 @@ class LeaseSecondsField(SecondsField):
         return seconds
 
 
+class TextField(serializers.CharField):
+    """A JSON string, where the framework's own field takes numbers as well."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class PullBody(serializers.Serializer[Any]):
     max = serializers.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
     wait_seconds = SecondsField(
@@ -51,7 +60,7 @@ class PullBody(serializers.Serializer[Any]):
 
 class LeaseBody(serializers.Serializer[Any]):
     id = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
-    lease_token = serializers.CharField(max_length=100)
+    lease_token = TextField(max_length=100)
 
 
 class NackedBody(LeaseBody):
@@ -74,7 +83,7 @@ class NackBody(serializers.Serializer[Any]):
         help_text="For every entry that names none of its own, at most a day. Without "
         "it the subscriber's retry schedule decides.",
     )
-    reason = serializers.CharField(
+    reason = TextField(
         max_length=2000,
         required=False,
         allow_blank=True,

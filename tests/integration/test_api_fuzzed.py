@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from pytest_django.live_server_helper import LiveServer
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from config.wsgi import application
 from router import registry
@@ -17,8 +19,10 @@ from router.models import ApiKey, Scope, Subscriber
 
 pytestmark = pytest.mark.timeout(300)
 
-#: For each operation; more find more.
-EXAMPLES = 25
+#: For each operation; more find more: `API_EXAMPLES=200 make test ARGS="-k fuzzed"`.
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "8"))
+#: A JSON Schema can't say every rule: which URLs are safe, whose names are taken.
+NOT_SAID = [positive_data_acceptance]
 
 
 @pytest.fixture
@@ -51,4 +55,6 @@ def test_every_call_keeps_to_its_description(
     case: Any, key: str, live_server: LiveServer
 ) -> None:
     headers = {"Authorization": f"Bearer {key}"}
-    case.call_and_validate(base_url=live_server.url, headers=headers)
+    case.call_and_validate(
+        base_url=live_server.url, headers=headers, excluded_checks=NOT_SAID
+    )
