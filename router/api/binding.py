@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from router.api.problems import NotBound
+from router.api.refusals import NotBound
 from router.models import ApiKey
 
 

@@ -12,7 +12,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from router.api.binary_mode import binary_event, has_event_headers
-from router.api.problems import LengthMissing, TooLarge
+from router.api.refusals import LengthMissing, TooLarge
 from router.api.strict_json import parse_json, read_body
 from router.conf import conf
 from router.contract.errors import InvalidEvent

@@ -24,19 +24,32 @@ CLOUDEVENT: dict[str, Any] = {
     "required": ["specversion", "id", "source", "type"],
     "properties": {
         "specversion": {"type": "string", "const": "1.0"},
-        "id": _text("id"),
-        "source": _text("source"),
-        "type": _text("type", pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$"),
-        "subject": _text("subject"),
+        "id": _text("id", description="Unique among the events of its source."),
+        "source": _text("source", description="Who publishes."),
+        "type": _text(
+            "type",
+            pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$",
+            description="Noun and past participle: `purchase.completed`.",
+        ),
+        "subject": _text("subject", description="What it is about."),
         "time": {"type": "string", "format": "date-time"},
         "datacontenttype": {"type": "string", "const": "application/json"},
-        "dataschema": _text("dataschema"),
-        "partitionkey": _text("partitionkey", description="The ordering key."),
+        "dataschema": _text("dataschema", description="The `$id` of its schema."),
+        "partitionkey": _text(
+            "partitionkey", description="The ordering key: what belongs together."
+        ),
         "traceparent": _text("traceparent", description="W3C Trace Context."),
         "data": DATA,
     },
     "propertyNames": {"pattern": "^[a-z0-9]{1,20}$"},
     "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    "example": {
+        "specversion": "1.0",
+        "id": "parcel-7",
+        "source": "/partner",
+        "type": "parcel.lost",
+        "data": {"parcel": 7},
+    },
 }
 BATCH: dict[str, Any] = {"type": "array", "items": CLOUDEVENT}
 
@@ -59,7 +72,7 @@ class LoggedEventSerializer(serializers.Serializer[Any]):
     event = CloudEventField(source="*")
 
 
-@extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+@extend_schema_field({"type": "object", "additionalProperties": True})
 class RequestField(serializers.JSONField):
     """What a webhook was sent with, without secrets."""
 

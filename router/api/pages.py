@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from router.api.problems import BadQuery
+from router.api.refusals import BadQuery
 
 
 class CursorPages(CursorPagination):

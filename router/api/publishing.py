@@ -5,7 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import (
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -63,7 +67,10 @@ class PublishApi(APIView):
             BatchParser.media_type: BATCH,
             BinaryParser.media_type: DATA,
         },
-        responses={200: ANSWER, 202: ANSWER},
+        responses={
+            202: OpenApiResponse(ANSWER, "It is new, or some of the batch are."),
+            200: OpenApiResponse(ANSWER, "It was recorded before."),
+        },
     )
     def post(self, request: Request) -> Response:
         """Record events, as the CloudEvents 1.0 HTTP binding has them.

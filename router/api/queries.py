@@ -7,7 +7,8 @@ from typing import Any
 from django.http import QueryDict
 from rest_framework import serializers
 
-from router.api.problems import BadQuery, pointed
+from router.api.problems import pointed
+from router.api.refusals import BadQuery
 
 #: Of the pages, beside what a list asks itself.
 OF_PAGES = ("cursor", "page_size")

@@ -16,8 +16,8 @@ from router.api.finding import actor, key_of
 from router.api.pages import CursorPages
 from router.api.patterns import within
 from router.api.permissions import MayManage
-from router.api.problems import NotBound
 from router.api.queries import QuerySerializer
+from router.api.refusals import NotBound
 from router.flow.describing import register_schema
 from router.models import EventSchema
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from rest_framework.parsers import BaseParser
 
-from router.api.problems import Malformed, TooLarge
+from router.api.refusals import Malformed, TooLarge
 from router.conf import conf
 
 

@@ -68,6 +68,13 @@ def test_a_call_is_found_and_counted_in_one_statement(key: str) -> None:
     assert len(captured) == 1
 
 
+def test_publishing_takes_two_statements(post: Post) -> None:
+    post(an_envelope())  # The first in a process reads the registered schemas.
+    with CaptureQueriesContext(connection) as captured:
+        assert post(an_envelope(id="a-2")).status_code == 202
+    assert len(captured) == 2, [query["sql"] for query in captured]
+
+
 def test_a_guess_writes_nothing(key: str) -> None:
     assert count_call(digest("fanfare_guess")) is None
     assert ApiKey.objects.get().calls_count == 0

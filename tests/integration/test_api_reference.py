@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.test import Client
 
@@ -206,6 +207,7 @@ def test_another_project_has_it_by_the_lines_of_the_docs(
             "DJANGO_SETTINGS_MODULE": "settings",
             "PYTHONPATH": os.pathsep.join((str(tmp_path), str(BASE_DIR))),
             "SECRET_KEY": "a-key-for-this-test",
+            "ENCRYPTION_KEY": Fernet.generate_key().decode(),
             "DATABASE_PATH": str(tmp_path / "own.sqlite3"),
             "BROKER_URL": "memory://",
         },
