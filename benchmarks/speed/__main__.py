@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     told = Told(console, path, options)
     try:
         with ExitStack() as stack:
-            told.run(_bench(stack, console, folder, _sizes(options)))
+            sizes, has_peers = _sizes(options), not options.without_peers
+            told.run(_bench(stack, console, folder, sizes, has_peers=has_peers))
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.", style="bold red")
         return INTERRUPTED
@@ -76,6 +78,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--sizes", choices=list(SIZES), help="how much is measured; tiny means nothing"
     )
     parser.add_argument(
+        "--without-peers", action="store_true", help="nothing is installed for them"
+    )
+    parser.add_argument(
         "--write-docs", action="store_true", help="docs/benchmarks.md and its plots"
     )
     parser.add_argument(
@@ -95,17 +100,21 @@ def _sizes(options: argparse.Namespace) -> Sizes:
     return replace(chosen, rounds=options.rounds) if options.rounds else chosen
 
 
-def _bench(stack: ExitStack, console: Console, folder: Path, sizes: Sizes) -> Bench:
+def _bench(
+    stack: ExitStack, console: Console, folder: Path, sizes: Sizes, *, has_peers: bool
+) -> Bench:
     def tell(what: str) -> None:
         console.print(f"  {what}", style="dim")
 
+    for left in folder.glob("run-*"):
+        shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return Bench(
         servers=stack.enter_context(servers(is_durable=True)),
         stack=stack,
         sizes=sizes,
         folder=folder,
-        peers=python_of_peers(folder / "venv", tell),
+        peers=python_of_peers(folder / "venv", tell) if has_peers else None,
         tell=tell,
     )
 

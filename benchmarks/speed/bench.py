@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -30,8 +30,8 @@ class Bench:
     stack: ExitStack
     sizes: Sizes
     folder: Path
-    #: The Python of the peers' virtual environment.
-    peers: Path
+    #: The Python of the peers' virtual environment; None does without them.
+    peers: Path | None
     tell: Callable[[str], None]
     #: Figures that others need again: (contestant, cell) → deliveries a second.
     capacity: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -39,6 +39,10 @@ class Bench:
     prefetch: dict[str, int] = field(default_factory=dict)
     _templates: dict[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
+
+    def present(self, contestants: Iterable[Contestant]) -> list[Contestant]:
+        """Without the peers where there are none."""
+        return [one for one in contestants if self.peers or not one.is_peer]
 
     def broker(self, name: str) -> Startable:
         return self.servers.broker(SERVER_OF[name])
@@ -58,13 +62,17 @@ class Bench:
         return made
 
     @contextmanager
-    def database(self, one: Contestant) -> Iterator[str]:
-        """The URL of a database with the contestant's empty tables; "" needs none."""
+    def database(self, one: Contestant, *, template: str = "") -> Iterator[str]:
+        """The URL of a database with the contestant's tables; "" needs none.
+
+        They are empty, or a copy of those of the database named `template`.
+        """
         if not one.settings:
             yield ""
             return
         server = self.servers.postgresql()
-        with database_of_its_own(server.url, template=self._template(one)) as url:
+        copied = template or self._template(one)
+        with database_of_its_own(server.url, template=copied) as url:
             yield url
 
     def _template(self, one: Contestant) -> str:
@@ -84,8 +92,12 @@ class Bench:
                     broker_url="memory://",
                 ),
             )
-            self._templates[one.module] = urlsplit(url).path.lstrip("/")
+            self._templates[one.module] = self.name_of(url)
         return self._templates[one.module]
+
+    @staticmethod
+    def name_of(url: str) -> str:
+        return urlsplit(url).path.lstrip("/")
 
 
 def environment(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +61,8 @@ class Contestant:
     is_peer: bool = False
     batch: int | None = None
 
-    def python(self, peers: Path) -> str:
+    def python(self, peers: Path | None) -> str:
+        """The interpreter that has its packages."""
         return str(peers) if self.is_peer else sys.executable
 
     def uses_broker(self) -> bool:

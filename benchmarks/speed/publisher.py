@@ -80,7 +80,7 @@ def paced(contestant: Any, options: argparse.Namespace) -> Told:
 
 
 def added(contestant: Any, options: argparse.Namespace) -> Told:
-    """Milliseconds of an order's transaction, alone and with its publishing, in turn."""
+    """Milliseconds of an order, alone and with its publishing, in turn."""
     _open(contestant)
     place_order = _place_order()
     order: list[float] = []

@@ -130,6 +130,34 @@ def _memory(found: Found) -> tuple[str, list[str], Rows]:
     return "Memory of the largest of each, MiB", ["", *kinds], rows
 
 
+def _growth(found: Found) -> tuple[str, list[str], Rows]:
+    steps = ["due_ms", "mark_ms", "look_ms", "full_look_ms", "sweep_ms"]
+    rows = [
+        [f"{one['deliveries']:,}, {one['due']:,} due", number(one["ratio_to_empty"])]
+        + [f"{number(one[step])} ms" for step in steps]
+        + [number(one["per_s"])]
+        for one in found["growth"]
+    ]
+    headings = ["", "÷ empty", "due", "mark", "look", "full look", "sweep"]
+    return "Deliveries in the table", [*headings, "per second"], rows
+
+
+def _scaling(found: Found) -> tuple[str, list[str], Rows]:
+    rows = [
+        [f"{one['workers']} workers, {one['dispatchers']} dispatchers"]
+        + [number(one["ratio_to_one"]), number(one["per_s"])]
+        for one in found["scaling"]
+    ]
+    return "More workers and dispatchers", ["", "÷ one each", "per second"], rows
+
+
+def _isolation(found: Found) -> tuple[str, list[str], Rows]:
+    told: Found = found["isolation"]
+    row = ["with ÷ without one that hangs", number(told["ratio_with_to_without"])]
+    row += [f"{number(told[key])} ms" for key in ("p99_ms_with", "p99_ms_without")]
+    return "p99 of nine healthy subscribers", ["", "ratio", "with", "without"], [row]
+
+
 TABLES = {
     "throughput": _throughput,
     "publish_added_ms": _added,
@@ -137,4 +165,7 @@ TABLES = {
     "latency_ms": _latency,
     "cpu_s_per_10k": _costs,
     "rss_mib": _memory,
+    "growth": _growth,
+    "scaling": _scaling,
+    "isolation": _isolation,
 }

@@ -30,6 +30,8 @@ class Sizes:
     orders: int
     client_seconds: float
     paced_seconds: float
+    #: Tried for bare Celery, which gets the best.
+    prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
     growth: tuple[int, ...] = (100_000, 1_000_000)
     due: int = 100_000
@@ -66,6 +68,7 @@ TINY = Sizes(
     orders=20,
     client_seconds=0.5,
     paced_seconds=1.5,
+    prefetches=(4,),
     subscribers=(5,),
     growth=(1000,),
     due=500,

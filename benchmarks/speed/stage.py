@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -203,14 +202,14 @@ class Stage:
 
     def stop(self) -> None:
         for one in self._running:
-            one.ask_to_stop()
-        for one in self._running:
-            one.stop()
+            one.kill()
 
 
 @contextmanager
-def on_stage(bench: Bench, one: Contestant, setup: Setup) -> Iterator[Stage]:
-    with bench.database(one) as url:
+def on_stage(
+    bench: Bench, one: Contestant, setup: Setup, *, template: str = ""
+) -> Iterator[Stage]:
+    with bench.database(one, template=template) as url:
         stage = Stage(bench, one, setup, url)
         try:
             yield stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,8 +12,6 @@ from pathlib import Path
 import psutil
 
 from config.env import BASE_DIR
-
-STOP_SECONDS = 15.0
 
 
 class Ended(Exception):
@@ -53,25 +52,10 @@ class Running:
             raise Ended(self._last_words())
         return code is not None
 
-    def ask_to_stop(self) -> None:
-        if self._popen.poll() is None:
-            self._popen.send_signal(signal.SIGTERM)
-
-    def stop(self) -> None:
-        self.ask_to_stop()
-        try:
-            self._popen.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            self._bury()
-
-    def _bury(self) -> None:
-        """Whatever is left of its session."""
-        try:
+    def kill(self) -> None:
+        """It and whatever is left of its session: nothing of it is needed any more."""
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._popen.wait()
 
     def _last_words(self) -> str:

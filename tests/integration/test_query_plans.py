@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.claiming import claim
+from router.flow.dispatching import Chunk, mark_chunk, subscribers_due
 from router.flow.overview import subscribers_overview
 from router.flow.routing import has_unrouted, route_batch
+from router.flow.settling import acknowledge
 from router.flow.sweeping import sweep
-from router.models import Subscriber
+from router.models import Delivery, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 
-SETTLED = 20_000
+SETTLED = 100_000
 FILL_LOG = """
     INSERT INTO router_eventrecord (
         position, event_id, source, type, subject, time, dataschema, partitionkey,
@@ -47,28 +51,56 @@ def long_log(transactional_db: None) -> Iterator[Subscriber]:
         yield row
 
 
-def route_and_dispatch(row: Subscriber) -> None:
+def route_and_dispatch(row: Subscriber) -> Chunk:
     assert route_batch().delivery_count == 1
     assert subscribers_due("default") == [row]
-    assert mark_chunk(row) is not None
+    chunk = mark_chunk(row)
+    assert chunk is not None
+    return chunk
+
+
+def deliver_and_settle(row: Subscriber) -> None:
+    chunk = route_and_dispatch(row)
+    claimed = claim(row.pk, chunk.ids)
+    assert claimed is not None
+    with transaction.atomic():
+        acknowledge(claimed, run_ms={})
+
+
+def lose_and_sweep(row: Subscriber) -> None:
+    """Leases that ran out, beside the whole log."""
+    chunk = route_and_dispatch(row)
+    assert claim(row.pk, chunk.ids) is not None
+    leased = Delivery.objects.filter(pk__in=chunk.ids)
+    leased.update(leased_until=F("created_at") - timedelta(days=1))
+    assert sweep() == 1
 
 
 @pytest.mark.parametrize(
     "work",
     [
         lambda row: has_unrouted(after=SETTLED - 100),
+        lambda row: has_unrouted(),
+        lambda row: list(Delivery.objects.filter(subscriber=row).in_flight()),
         route_and_dispatch,
-        lambda row: sweep(),
+        deliver_and_settle,
+        lose_and_sweep,
         lambda row: subscribers_overview(),
     ],
-    ids=["look for events", "route and dispatch", "sweep", "overview"],
+    ids=[
+        "look for events",
+        "full look for events",
+        "in flight",
+        "route and dispatch",
+        "claim and settle",
+        "sweep",
+        "overview",
+    ],
 )
 def test_a_hot_query_uses_an_index(
     long_log: Subscriber, work: Callable[[Subscriber], object]
 ) -> None:
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         work(long_log)
 
     plans = [plan(query["sql"]) for query in captured if is_read(query["sql"])]

@@ -16,7 +16,6 @@ import time
 import psycopg
 from django.core.management import call_command
 from django.db import connection
-
 from pgqueuer import PgQueuer
 from pgqueuer.db import PsycopgDriver, SyncPsycopgDriver
 from pgqueuer.models import Job

@@ -1,4 +1,4 @@
-"""procrastinate with its Django connector: tasks deferred in the order's transaction."""
+"""procrastinate with its Django connector: deferred in the order's transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import time
 
 from django.core.management import call_command
-
 from procrastinate.contrib.django import app
 
 from benchmarks.speed.orders.handling import handle_async

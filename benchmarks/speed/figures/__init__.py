@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.speed.bench import Bench
+from benchmarks.speed.figures.growth import growth
+from benchmarks.speed.figures.isolation import isolation
 from benchmarks.speed.figures.latency import latency_ms
 from benchmarks.speed.figures.publishing import publish_added_ms, publish_throughput
+from benchmarks.speed.figures.scaling import scaling
 from benchmarks.speed.figures.throughput import main_cells, throughput
 
 Figure = Callable[[Bench], dict[str, Any]]
@@ -27,6 +30,9 @@ FIGURES: dict[str, Figure] = {
     "publish_throughput": publish_throughput,
     "throughput": throughput,
     "latency_ms": latency_ms,
+    "growth": growth,
+    "scaling": scaling,
+    "isolation": isolation,
 }
 #: What `--quick` runs.
 QUICK: dict[str, Figure] = {

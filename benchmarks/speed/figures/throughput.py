@@ -12,7 +12,6 @@ from benchmarks.speed.bench import Bench
 from benchmarks.speed.field import BARE, FANFARE, NAIVE, PEERS, Contestant, Setup
 from benchmarks.speed.measuring import Measured, backlog, live
 
-PREFETCHES = (1, 4, 16)
 #: What calibration takes of a whole run.
 CALIBRATION = 0.5
 MODES = {"backlog": backlog, "live": live}
@@ -57,7 +56,7 @@ def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
     wanted = chosen or cells()
     measured: Rates = defaultdict(list)
     for number in range(bench.sizes.rounds):
-        for cell, one in _runs(wanted, with_peers=not chosen):
+        for cell, one in _runs(bench, wanted, with_peers=not chosen):
             bench.tell(f"round {number + 1}: {one.title}, {cell.name}")
             setup = cell.setup.but(prefetch=prefetch_of(bench, one, cell))
             found = MODES[cell.mode](bench, one, setup)
@@ -69,7 +68,7 @@ def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
 
 
 def _runs(
-    wanted: Sequence[Cell], *, with_peers: bool
+    bench: Bench, wanted: Sequence[Cell], *, with_peers: bool
 ) -> Iterable[tuple[Cell, Contestant]]:
     for cell in wanted:
         if cell.setup.handler == "noop":
@@ -78,7 +77,7 @@ def _runs(
         yield cell, FANFARE
         is_first = cell.setup.broker == "redis" and cell.setup.pool == "solo"
         if with_peers and is_first:
-            for peer in PEERS:
+            for peer in bench.present(PEERS):
                 yield cell, peer
 
 
@@ -89,7 +88,7 @@ def prefetch_of(bench: Bench, one: Contestant, cell: Cell) -> int:
     place = f"{cell.setup.broker}-{cell.setup.pool}"
     if place not in bench.prefetch:
         rates = {}
-        for prefetch in PREFETCHES:
+        for prefetch in bench.sizes.prefetches:
             bench.tell(f"bare Celery on {place} with prefetch {prefetch}")
             setup = cell.setup.but(prefetch=prefetch)
             rates[prefetch] = backlog(bench, BARE, setup, share=CALIBRATION).per_s
