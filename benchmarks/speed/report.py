@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.text import Text
 from benchmarks.speed.field import TITLES
 
 Found = Mapping[str, Any]
-Rows = Iterable[Sequence[str]]
+Rows = list[list[str]]
 
 UNKNOWN = "–"
 RATIOS = {
@@ -40,7 +40,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def show(console: Console, found: Found) -> None:
-    for title, headings, rows in tables(found):
+    for title, headings, rows in tables(found).values():
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
         for place, heading in enumerate(headings):
             justify = "right" if place else "left"
@@ -50,11 +50,9 @@ def show(console: Console, found: Found) -> None:
         console.print(table)
 
 
-def tables(found: Found) -> Iterator[tuple[str, list[str], Rows]]:
-    """Title, headings and rows of each table that there are figures for."""
-    for key, make in TABLES.items():
-        if key in found:
-            yield make(found)
+def tables(found: Found) -> dict[str, tuple[str, list[str], Rows]]:
+    """Figure → title, headings and rows, of those that there are figures for."""
+    return {key: make(found) for key, make in TABLES.items() if key in found}
 
 
 def number(value: float | None) -> str:
