@@ -29,7 +29,7 @@ from benchmarks.speed.starting import Ended
 from config.env import read_environment
 from tests.servers.unavailable import Unavailable
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 140
 INTERRUPTED = 130
 
 

@@ -12,6 +12,7 @@ from benchmarks.speed.report import number
 Found = Mapping[str, Any]
 
 MAIN_CELL = "redis-solo-noop-backlog"
+PACES = {"quarter": "a quarter of its capacity", "half": "half of its capacity"}
 LOGARITHMIC = "shorter is better; logarithmic scale"
 
 
@@ -91,7 +92,7 @@ def _latency(found: Found) -> Chart:
 
 
 def _pace(pace: str) -> str:
-    return f"{pace} of its own capacity" if pace.isalpha() else f"{pace[:-2]} events/s"
+    return PACES.get(pace, f"{pace[:-2]} events a second")
 
 
 def _cpu(found: Found) -> Chart:

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ def main(arguments: list[str]) -> None:
     else:
         turns: Any = import_module("benchmarks.speed.contestants.turns")
         told = turns.ACTS[options.act](options)
-    told["cpu_s"] = time.process_time()
     whole = FOLDER / f"writing-{options.name}"
     whole.write_text(json.dumps(told))
     whole.rename(FOLDER / f"told-{options.name}.json")

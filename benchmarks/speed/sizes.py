@@ -8,7 +8,7 @@ from dataclasses import dataclass
 #: fewer; each share is worth some seconds of work.
 SHARES = {
     "fanfare": 1.0,
-    "bare_celery": 0.4,
+    "bare_celery": 0.6,
     "naive": 0.06,
     "procrastinate": 0.08,
     "pgqueuer": 0.6,

@@ -20,6 +20,7 @@ from router.models import Delivery, DeliveryState, EventRecord, LogHead, Subscri
 Told = dict[str, Any]
 
 KNOWN_RUN_MS = 0.1
+BATCH = 1000
 
 
 def lengthen(options: argparse.Namespace) -> Told:
@@ -67,7 +68,8 @@ def _event_values() -> dict[str, str]:
 
 
 def _delivery_values(*, is_due: bool) -> dict[str, str]:
-    past = "now() - interval '1 day'"
+    # Routed in batches, whose deliveries are due at one moment.
+    past = f"now() - interval '1 day' + (n / {BATCH}) * interval '1 ms'"
     settled = {"state": "'ACKNOWLEDGED'", "acknowledged_at": past, "attempts": "1"}
     return {
         "event_id": "n",
