@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -21,9 +20,10 @@ from benchmarks.speed import report
 from benchmarks.speed.bench import Bench
 from benchmarks.speed.figures import FIGURES, QUICK, Figure
 from benchmarks.speed.machine import machine, today, versions
+from benchmarks.speed.options import chosen_sizes, read_options, size_of
 from benchmarks.speed.pages import write_pages
 from benchmarks.speed.peers import python_of_peers
-from benchmarks.speed.sizes import LONGEST, SIZES, Sizes
+from benchmarks.speed.sizes import Sizes
 from benchmarks.speed.stage import NotDone
 from benchmarks.speed.starting import Ended
 from config.env import read_environment
@@ -34,7 +34,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = _options(arguments)
+    options = read_options(arguments, __doc__ or "")
     # Elsewhere than on a terminal there is no width to keep to.
     width = None if sys.stdout.isatty() else PLAIN_WIDTH
     console = Console(highlight=False, width=width)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     told = Told(console, path, options)
     try:
         with ExitStack() as stack:
-            sizes, has_peers = _sizes(options), not options.without_peers
+            sizes, has_peers = chosen_sizes(options), not options.without_peers
             told.run(_bench(stack, console, folder, sizes, has_peers=has_peers))
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.", style="bold red")
@@ -58,62 +58,19 @@ def main(arguments: Sequence[str]) -> int:
     return told.exit_code() or _written(options, console, path)
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="the main ratios, in three minutes"
-    )
-    parser.add_argument("--rounds", type=int, help="of each figure; 5, quickly 3")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=list(FIGURES),
-        metavar="NAME",
-        help=list_of_figures(),
-    )
-    parser.add_argument(
-        "--full", action="store_true", help="growth up to ten million deliveries"
-    )
-    parser.add_argument(
-        "--sizes", choices=list(SIZES), help="how much is measured; tiny means nothing"
-    )
-    parser.add_argument(
-        "--without-peers", action="store_true", help="nothing is installed for them"
-    )
-    parser.add_argument(
-        "--write-docs", action="store_true", help="docs/benchmarks.md and its plots"
-    )
-    parser.add_argument(
-        "--show", action="store_true", help="the figures of the last run, no new one"
-    )
-    return parser.parse_args(arguments)
-
-
-def list_of_figures() -> str:
-    return ", ".join(FIGURES)
-
-
-def _sizes(options: argparse.Namespace) -> Sizes:
-    chosen = SIZES[options.sizes or ("quick" if options.quick else "whole")]
-    if options.full:
-        chosen = replace(chosen, growth=(*chosen.growth, LONGEST))
-    return replace(chosen, rounds=options.rounds) if options.rounds else chosen
-
-
 def _bench(
     stack: ExitStack, console: Console, folder: Path, sizes: Sizes, *, has_peers: bool
 ) -> Bench:
     def tell(what: str) -> None:
         console.print(f"  {what}", style="dim")
 
-    for left in folder.glob("run-*"):
-        shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    runs = TemporaryDirectory(prefix="runs-", dir=folder, ignore_cleanup_errors=True)
     return Bench(
         servers=stack.enter_context(servers(is_durable=True)),
         stack=stack,
         sizes=sizes,
-        folder=folder,
+        folder=Path(stack.enter_context(runs)),
         peers=python_of_peers(folder / "venv", tell) if has_peers else None,
         tell=tell,
     )
@@ -139,17 +96,27 @@ class Told:
         self._failed: list[str] = []
 
     def run(self, bench: Bench) -> None:
-        self.found |= {
+        told = {
             "taken_on": today(),
             "is_quick": self._options.quick,
             "rounds": bench.sizes.rounds,
+            "sizes": size_of(self._options),
             "machine": machine(),
             "versions": versions(bench),
         }
+        self.found |= {**self._kept(told), **told}
         for name, figure in self._chosen().items():
             self._console.print(name, style="bold")
             self._run(name, figure, bench)
             report.save(self._path, self.found)
+
+    def _kept(self, told: dict[str, Any]) -> dict[str, Any]:
+        """With `--only`: the other figures of a run that was like this one."""
+        if not self._options.only or not self._path.exists():
+            return {}
+        before = report.load(self._path)
+        alike = ("taken_on", "sizes", "rounds", "versions")
+        return before if all(before.get(key) == told[key] for key in alike) else {}
 
     def exit_code(self) -> int:
         return 1 if self._failed else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.speed.bench import Bench
 from benchmarks.speed.field import PUBLISHER, Contestant, Setup
@@ -59,7 +59,9 @@ def live(bench: Bench, one: Contestant, setup: Setup) -> Measured:
         began_at = min(publisher["began_at"] for publisher in told)
         before[PUBLISHER] = -sum(publisher["cpu_s"] for publisher in told)
         seconds = done.last_at - began_at
-        return _measured(stage, before, deliveries, deliveries, seconds)
+        found = _measured(stage, before, deliveries, deliveries, seconds)
+        rss = max(publisher["rss_mib"] for publisher in told)
+        return replace(found, rss={**found.rss, PUBLISHER: rss})
 
 
 def _measured(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,6 +20,8 @@ FOLDER = Path(os.environ["BENCH_DIR"])
 #: Events of a backlog that are published in one transaction.
 TOGETHER = 100
 WARM_UP_ORDERS = 20
+#: Linux tells KiB, macOS bytes.
+MAXRSS_PER_MIB = 1024**2 if sys.platform == "darwin" else 1024
 HAS_DATABASE = bool(os.environ.get("DJANGO_SETTINGS_MODULE"))
 
 Told = dict[str, Any]
@@ -59,7 +63,11 @@ def burst(contestant: Any, options: argparse.Namespace) -> Told:
     for number in range(options.first, options.first + options.count):
         with _atomic():
             contestant.announce(number)
-    return {"began_at": began_at, "cpu_s": time.process_time() - cpu_s}
+    return {
+        "began_at": began_at,
+        "cpu_s": time.process_time() - cpu_s,
+        "rss_mib": getrusage(RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MIB,
+    }
 
 
 def paced(contestant: Any, options: argparse.Namespace) -> Told:

@@ -18,6 +18,7 @@ Found = Mapping[str, Any]
 Rows = list[list[str]]
 
 UNKNOWN = "–"
+KINDS = ("publisher", "dispatcher", "worker", "database", "broker")
 RATIOS = {
     "ratio_to_bare_celery": "÷ bare",
     "ratio_to_naive": "÷ naive",
@@ -109,23 +110,21 @@ def _latency(found: Found) -> tuple[str, list[str], Rows]:
 
 def _costs(found: Found) -> tuple[str, list[str], Rows]:
     cpu: Found = found["cpu_s_per_10k"]
-    kinds = ["publisher", "dispatcher", "worker", "database", "broker"]
     rows = [
-        [TITLES[name], *(number(told.get(kind)) for kind in kinds)]
+        [TITLES[name], *(number(told.get(kind)) for kind in KINDS)]
         + [number(sum(value or 0 for value in told.values()))]
         for name, told in cpu.items()
     ]
     title = f"CPU seconds for 10,000 deliveries ({found['costs_measured_in']})"
-    return title, ["", *kinds, "together"], rows
+    return title, ["", *KINDS, "together"], rows
 
 
 def _memory(found: Found) -> tuple[str, list[str], Rows]:
-    kinds = ["dispatcher", "worker", "database", "broker"]
     rows = [
-        [TITLES[name], *(number(told.get(kind)) for kind in kinds)]
+        [TITLES[name], *(number(told.get(kind)) for kind in KINDS)]
         for name, told in found["rss_mib"].items()
     ]
-    return "Memory of the largest of each, MiB", ["", *kinds], rows
+    return "Memory of the largest of each, MiB", ["", *KINDS], rows
 
 
 def _growth(found: Found) -> tuple[str, list[str], Rows]:

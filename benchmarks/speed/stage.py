@@ -12,6 +12,7 @@ import psycopg
 
 from benchmarks.chaos.servers import Startable
 from benchmarks.speed import told
+from benchmarks.speed.act import Act
 from benchmarks.speed.bench import Bench, environment
 from benchmarks.speed.field import (
     PUBLISHER,
@@ -69,58 +70,30 @@ class Stage:
                 self._add("dispatcher", argv, f"dispatcher{number}")
         return max(told.ready_times(self.folder))
 
-    def act(
-        self, act: str, *, publishers: int = 1, **options: Any
-    ) -> list[dict[str, Any]]:
-        """Run one act of `program` to its end; returns what each publisher told."""
-        self.begin(act, publishers=publishers, **options)
-        return self.ended()
-
-    def begin(
-        self, act: str, *, publishers: int = 1, threads: int = 0, **options: Any
-    ) -> None:
-        """Start publishers; those that wait for each other begin together."""
-        for path in (*self.folder.glob("told-*"), *self.folder.glob("waiting-*")):
-            path.unlink()
-        (self.folder / "go").unlink(missing_ok=True)
-        self._publishers = [
-            self._publisher(act, number, publishers, threads, options)
-            for number in range(publishers)
-        ]
-        if act in ("burst", "paced", "clients"):
-            waiting = publishers * max(1, threads)
-            self._wait(
-                lambda: len(list(self.folder.glob("waiting-*"))) == waiting,
-                READY_SECONDS,
-            )
-            (self.folder / "go").touch()
-
-    def ended(self) -> list[dict[str, Any]]:
+    def act(self, name: str, **options: Any) -> list[dict[str, Any]]:
+        """Let publishers do an `Act` to its end; returns what each told."""
+        act = Act(name=name, **options)
+        self._forget_publishers()
+        publishers = [self._publisher(act, number) for number in range(act.publishers)]
         self._wait(
-            lambda: all(one.has_ended() for one in self._publishers), PUBLISH_SECONDS
+            lambda: len(list(self.folder.glob("waiting-*"))) == act.waiting_count,
+            READY_SECONDS,
         )
-        self._running = [one for one in self._running if one not in self._publishers]
+        (self.folder / "go").touch()
+        self._wait(lambda: all(one.has_ended() for one in publishers), PUBLISH_SECONDS)
+        self._running = [one for one in self._running if one not in publishers]
         return told.by_publishers(self.folder)
 
-    def _publisher(
-        self, act: str, number: int, of: int, threads: int, options: dict[str, Any]
-    ) -> Running:
-        name = f"{PUBLISHER}{number}"
-        argv = [self.one.python(self._bench.peers), "-m", "benchmarks.speed.program"]
-        argv += [self.one.module, act, "--name", name]
-        given = dict(options)
-        if threads:
-            given["threads"] = threads
-        if act in ("burst", "paced", "clients"):
-            # Each has numbers of its own, and its share of the work.
-            given["first"] = given.get("first", 0) + number * 10_000_000
-        for key in ("count", "rate") if act in ("burst", "paced") else ():
-            if key in given:
-                given[key] = given[key] / of if key == "rate" else given[key] // of
-        for key, value in given.items():
-            option = f"--{key.replace('_', '-')}"
-            argv += [option] if value is True else [option, str(value)]
-        return self._add(PUBLISHER, argv, name)
+    def _forget_publishers(self) -> None:
+        for pattern in ("told-*", "waiting-*", "go"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def _publisher(self, act: Act, number: int) -> Running:
+        python = self.one.python(self._bench.peers)
+        argv = [python, "-m", "benchmarks.speed.program"]
+        argv += act.argv(self.one.module, number)
+        return self._add(PUBLISHER, argv, f"{PUBLISHER}{number}")
 
     def wait_done(
         self, expected: int, *, since: float = 0.0, seconds: float

@@ -66,7 +66,7 @@ def test_nothing_is_left_when_it_is_interrupted(
     running = bench(tmp_path)
     everything = psutil.Process(running.pid)
     # A database server, and something that works beside it.
-    wait_until(lambda: any((tmp_path / "bench").glob("run-*/*.log")), SECONDS)
+    wait_until(lambda: any((tmp_path / "bench").glob("runs-*/run-*/*.log")), SECONDS)
     children = everything.children(recursive=True)
     assert children
     running.send_signal(signal.SIGINT)

@@ -91,12 +91,11 @@ def publish_throughput(bench: Bench) -> dict[str, Any]:
 
 def _rate(bench: Bench, one: Contestant, *, is_silent: bool) -> float:
     with on_stage(bench, one, Setup()) as stage:
-        silent = {"is_silent": True} if is_silent else {}
         told = stage.act(
             "clients",
             publishers=CLIENT_PROCESSES,
             threads=CLIENT_THREADS,
             seconds=bench.sizes.client_seconds,
-            **silent,
+            is_silent=is_silent,
         )
     return float(sum(one["orders"] / one["seconds"] for one in told))
