@@ -43,7 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.show:
         report.show(console, report.load(path))
         return _written(options, console, path)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's background children begin with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     told = Told(console, path, options)
     try:
         with ExitStack() as stack:

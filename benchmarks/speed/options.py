@@ -23,7 +23,7 @@ def read_options(arguments: Sequence[str], description: str) -> argparse.Namespa
     parser = argparse.ArgumentParser(prog="make bench", description=description)
     for switch, told in SWITCHES.items():
         parser.add_argument(switch, action="store_true", help=told)
-    parser.add_argument("--rounds", type=int, help="of each figure; 5, quickly 3")
+    parser.add_argument("--rounds", type=int, help="of each figure; 5, quickly 2")
     parser.add_argument(
         "--only",
         nargs="+",

@@ -52,12 +52,12 @@ WHOLE = Sizes(
     paced_seconds=20,
 )
 QUICK = Sizes(
-    rounds=3,
-    backlog=25_000,
+    rounds=2,
+    backlog=20_000,
     live=20_000,
-    orders=300,
+    orders=200,
     client_seconds=3,
-    paced_seconds=8,
+    paced_seconds=5,
     subscribers=(5,),
 )
 #: Proves that the command works; its figures mean nothing.

@@ -94,7 +94,8 @@ def _insert(model: type[Model], given: dict[str, str], rows: str) -> None:
 
 def _defaults(model: type[Model], *, without: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for field in model._meta.concrete_fields:
+    fields: Any = model._meta.concrete_fields
+    for field in fields:
         is_left = field.primary_key or field.null or field.has_db_default()
         if field.column in without or is_left:
             continue
