@@ -22,12 +22,12 @@ urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),
     path("events/<int:number>/", EventApi.as_view(), name="api-event"),
     path("subscribers/", SubscribersApi.as_view(), name="api-subscribers"),
-    path("subscribers/<str:name>/", SubscriberApi.as_view(), name="api-subscriber"),
-    path("subscribers/<str:name>/pause/", PauseApi.as_view()),
-    path("subscribers/<str:name>/resume/", ResumeApi.as_view()),
-    path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
-    path("subscribers/<str:name>/test/", TestApi.as_view()),
-    path("subscribers/<str:name>/pull/", PullApi.as_view(), name="api-pull"),
+    path("subscribers/<slug:name>/", SubscriberApi.as_view(), name="api-subscriber"),
+    path("subscribers/<slug:name>/pause/", PauseApi.as_view()),
+    path("subscribers/<slug:name>/resume/", ResumeApi.as_view()),
+    path("subscribers/<slug:name>/rotate-secret/", RotateSecretApi.as_view()),
+    path("subscribers/<slug:name>/test/", TestApi.as_view()),
+    path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
     path(
         "deliveries/<int:delivery_id>/resend/", ResendApi.as_view(), name="api-resend"
     ),

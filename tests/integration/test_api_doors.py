@@ -141,6 +141,7 @@ def test_another_method_is_told_which_is_taken(
         ("get", "/api/"),
         ("post", "/api/nothing/"),
         ("delete", "/api/events/7"),
+        ("get", "/api/subscribers/a%00b/"),  # PostgreSQL would refuse the NUL.
         ("post", "/api/events"),  # The slash is missing; no redirect loses the body.
     ],
 )
