@@ -64,6 +64,8 @@ def elsewhere(work: Callable[[], Any]) -> Callable[[], Any]:
 def lock_waits() -> int:
     """How many of this database's connections wait for another's lock."""
     with connection.cursor() as cursor:
+        # Within a transaction every look else shows what the first one did.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE wait_event_type = 'Lock' AND datname = current_database()"
