@@ -68,8 +68,10 @@ def edit_subscriber(subscriber: Subscriber, *, by: str, **changes: Any) -> Manag
 
     Raises `InvalidSubscriber` naming each field that is wrong, or `NotManaged`.
     """
+    # The head's lock is enough: these fields change under it alone. The row's own would
+    # be taken before those of the deliveries, and whoever settles takes it after them.
     lock_head()
-    row = Subscriber.objects.select_for_update().get(pk=subscriber.pk)
+    row = Subscriber.objects.get(pk=subscriber.pk)
     if row.transport == Transport.HANDLER:
         raise NotManaged
     fields = {name: getattr(row, name) for name in DEFAULTS} | changes

@@ -42,6 +42,9 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
             mean_run_ms=None,
             **{**breaker.AFRESH, "ramp": None},
         )
-        return under_way.update(
+        # What was leased in between is not locked yet. Whoever settles it now waits for
+        # the subscriber, and has it settled: waiting for them in turn would never end.
+        free = under_way.select_for_update(skip_locked=True).values("pk")
+        return Delivery.objects.filter(pk__in=free).update(
             state=DeliveryState.PENDING, due_at=Clock(), vanished=0, **UNLEASED
         )
