@@ -94,6 +94,7 @@ class PulledDelivery(serializers.Serializer[Any]):
     attempt = serializers.IntegerField(help_text="1 for the first.")
     origin = serializers.ChoiceField(["live", "replay", "backfill", "import"])
     position = serializers.IntegerField()
+    leased_until = serializers.DateTimeField()
     event = serializers.DictField(help_text="A CloudEvent in structured mode.")
 
 
@@ -109,6 +110,9 @@ class ResultBody(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     status = serializers.ChoiceField([200, 409])
     detail = serializers.CharField(required=False, help_text="Why it is 409.")
+    leased_until = serializers.DateTimeField(
+        required=False, help_text="When an extended lease ends."
+    )
 
 
 class ResultsBody(serializers.Serializer[Any]):

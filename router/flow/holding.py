@@ -59,6 +59,7 @@ def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, An
         )
         .annotate(now=Clock())
         .select_related("subscriber")
+        .defer("subscriber__custom_headers")
         .select_for_update(of=("self",))
         .order_by("pk")
     )

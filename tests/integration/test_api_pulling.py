@@ -135,7 +135,9 @@ def test_a_lease_is_extended_and_given_back(call: Call) -> None:
     lose_parcels()
     (one,) = pulled(call)
     body = {"deliveries": [named(one)], "lease_seconds": 60}
-    assert call("deliveries/extend", body).json()["results"][0]["status"] == 200
+    (told,) = call("deliveries/extend", body).json()["results"]
+    assert told["status"] == 200
+    assert told["leased_until"] > one["leased_until"]
     body = {"deliveries": [named(one)]}
     assert call("deliveries/release", body).json()["results"][0]["status"] == 200
     (again,) = pulled(call)
