@@ -1,11 +1,12 @@
 # `make run` starts everything; `make test` runs the whole suite.
+# `make bench` shows the speed beside that of others; ARGS="--quick" takes minutes.
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test chaos lint types clean runtime tools
+.PHONY: run test bench chaos lint types clean runtime tools
 
 run: runtime
 	@test -f var/local.env \
@@ -15,6 +16,9 @@ run: runtime
 
 test: tools
 	@exec .venv/bin/python -m tests.run $(ARGS)
+
+bench: tools
+	@exec .venv/bin/python -m benchmarks.speed $(ARGS)
 
 chaos: tools
 	@exec .venv/bin/python -m benchmarks.chaos $(ARGS)

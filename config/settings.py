@@ -231,7 +231,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["router.api.strict_json.StrictJSONParser"],
     "EXCEPTION_HANDLER": "router.api.problems.problem_response",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "router.api.openapi.ProblemSchema",
@@ -263,6 +263,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "SubscriberState": "router.models.SubscriberState",
         "FailedTaskState": "router.models.FailedTaskState",
         "DeliveryState": "router.models.DeliveryState",
+        "Origin": "router.models.Origin",
     },
 }
 

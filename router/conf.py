@@ -36,6 +36,10 @@ class RouterSettings(BaseModel):
     own_source: str = "/router"
     digest_key: str = ""
     max_event_bytes: int = Field(1024 * 1024, ge=64 * 1024)
+    max_batch_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
+    max_batch_events: int = Field(1000, ge=1, le=10_000)
+    #: How old the registered schemas may be that a process knows of.
+    schema_refresh_seconds: float = Field(5, ge=0)
 
     time_limit_seconds: float = Field(60, gt=0)
     lease_seconds: float = Field(90, gt=0)

@@ -49,6 +49,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "silent": ("attention", "error", "Silent"),
     "unknown": ("quiet", "help", "Unknown"),
     "usable": ("ok", "key", "Usable"),
+    "expired": ("quiet", "timer_off", "Expired"),
     "revoked": ("quiet", "key_off", "Revoked"),
 }
 

@@ -9,6 +9,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from router.flow import known_schemas
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
@@ -38,6 +39,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def static_root() -> None:
     """WhiteNoise warns where there is none, and warnings are errors."""
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def no_known_schemas() -> None:
+    """A process remembers registered schemas; one test's are not another's."""
+    known_schemas.forget()
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +114,15 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
         pytest.skip("needs RabbitMQ: run the tests with `make test`")
     with rabbitmq() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def npm_packages() -> Path:
+    """The folder `node_modules` with all of `tests.servers.node.PACKAGES`."""
+    found = os.environ.get("NODE_MODULES")
+    if not found:
+        pytest.skip("needs npm: run the tests with `make test`")
+    return Path(found)
 
 
 RABBITMQ_TOO = [

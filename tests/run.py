@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
 from tests.servers.chromium import chromium
-from tests.servers.npm import npm_folder
+from tests.servers.node import PACKAGES, node_modules
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import rabbitmq_program
 from tests.servers.unavailable import Unavailable
@@ -39,8 +39,8 @@ def other_broker() -> Iterator[str]:
 
 
 @contextmanager
-def npm_packages() -> Iterator[str]:
-    yield npm_folder()
+def npm() -> Iterator[str]:
+    yield str(node_modules(*PACKAGES))
 
 
 #: What is wanted → the variable that tells the tests where it is.
@@ -49,7 +49,7 @@ SERVICES: dict[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
     "Valkey": ("BROKER_URL", broker),
     "RabbitMQ": ("RABBITMQ", other_broker),
     "Chromium": ("CHROMIUM", browser),
-    "npm": ("NPM_FOLDER", npm_packages),
+    "npm": ("NODE_MODULES", npm),
 }
 
 

@@ -76,7 +76,10 @@ def test_a_function_does_one_thing() -> None:
     assert long == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "tests/requirements.txt"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.txt", "tests/requirements.txt", "benchmarks/requirements.txt"],
+)
 def test_every_requirement_is_pinned_exactly(name: str) -> None:
     lines = (BASE_DIR / name).read_text().splitlines()
     loose = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 #: Minutes made seconds; the order of the times is that of production.
-TIMES = {
-    "webhook_deadline_seconds": 1,
+TIMES: dict[str, Any] = {
     "time_limit_seconds": 2,
     "lease_seconds": 3,
     "mark_seconds": 1,
@@ -17,8 +17,11 @@ TIMES = {
     "probe_first_seconds": 0.2,
     "probe_maximum_seconds": 0.5,
     "trickle_seconds": 0.1,
+    "webhook_deadline_seconds": 1,
+    "webhook_waits_seconds": [1] * 9,
 }
-ROUTER = json.dumps(TIMES)
+#: Receivers are on this machine.
+ROUTER = json.dumps({**TIMES, "webhook_allowed_networks": ["127.0.0.0/8"]})
 
 
 @dataclass(frozen=True, kw_only=True)

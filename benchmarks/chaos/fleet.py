@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.chaos.cells import Cell
 from benchmarks.chaos.program import Program
+from tests.servers.waiting import free_port
 
 KEEP_SECONDS = 0.1
 QUEUES = "router.default,router.slow,router.webhooks"
@@ -33,6 +34,11 @@ class Fleet:
         self.workers = self._several("worker", _worker)
         self.dispatchers = [] if cell.is_naive else self._several("dispatcher", _serve)
         self.publishers: list[Program] = []
+        self.webs: list[Program] = []
+        self.pullers: list[Program] = []
+        self.receivers: list[Program] = []
+        if not cell.is_naive:
+            self._start_outside()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
 
@@ -44,7 +50,8 @@ class Fleet:
             program.stop()
 
     def everything(self) -> list[Program]:
-        return [*self.publishers, *self.dispatchers, *self.workers]
+        ours = [*self.publishers, *self.dispatchers, *self.workers, *self.webs]
+        return [*ours, *self.pullers, *self.receivers]
 
     def stop(self) -> None:
         self._end.set()
@@ -52,8 +59,14 @@ class Fleet:
         for program in self.everything():
             program.stop(is_patient=False)
 
-    def _several(self, kind: str, argv: _Argv) -> list[Program]:
-        names = [f"{kind}{number}" for number in range(1, COUNT + 1)]
+    def _start_outside(self) -> None:
+        """Subscribers that are not of the house, and the door that they knock at."""
+        self.webs = self._several("web", _web, count=1)
+        self.pullers = self._several("puller", _pull)
+        self.receivers = self._several("receiver", _receive, count=1)
+
+    def _several(self, kind: str, argv: _Argv, count: int = COUNT) -> list[Program]:
+        names = [f"{kind}{number}" for number in range(1, count + 1)]
         return [
             Program(
                 name,
@@ -89,6 +102,22 @@ def _publish(cell: Cell, name: str) -> list[str]:
     return [sys.executable, "manage.py", "chaos_publish", name]
 
 
+def _pull(cell: Cell, name: str) -> list[str]:
+    return [sys.executable, "manage.py", "chaos_pull"]
+
+
+def _receive(cell: Cell, name: str) -> list[str]:
+    return [sys.executable, "manage.py", "chaos_receive"]
+
+
+def _web(cell: Cell, name: str) -> list[str]:
+    # Its port is in the environment.
+    options = "--interface wsgi --host 127.0.0.1 --no-ws --workers 1"
+    options += " --blocking-threads 8 --log-level error"
+    application = "benchmarks.chaos.project.wsgi:application"
+    return [sys.executable, "-m", "granian", *options.split(), application]
+
+
 def _worker(cell: Cell, name: str) -> list[str]:
     app = "benchmarks.chaos.project.naive" if cell.is_naive else "config"
     queues = [] if cell.is_naive else ["-Q", QUEUES]
@@ -101,6 +130,7 @@ def _worker(cell: Cell, name: str) -> list[str]:
 def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
     """What every process of the cell is told."""
     given = os.environ.get("PYTHONWARNINGS")
+    web_port = str(free_port())
     quiet = ",".join(filter(None, [given, "ignore:::celery.platforms"]))
     return {
         "DJANGO_SETTINGS_MODULE": "benchmarks.chaos.project.settings",
@@ -111,5 +141,8 @@ def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
         "PYTHONDEVMODE": "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": quiet,
+        "CHAOS_RECEIVER_PORT": str(free_port()),
+        "CHAOS_WEB_PORT": web_port,
+        "GRANIAN_PORT": web_port,
         **urls,
     }

@@ -30,6 +30,8 @@ class Done:
     order: str
     subscriber: str
     at: float
+    #: Of a webhook: its `webhook-id`.
+    webhook_id: str = ""
 
 
 def read_checkouts(folder: Path) -> list[Checkout]:
@@ -42,7 +44,12 @@ def read_checkouts(folder: Path) -> list[Checkout]:
 
 def read_outside(folder: Path) -> list[Done]:
     return [
-        Done(order=line["order"], subscriber=line["subscriber"], at=line["at"])
+        Done(
+            order=line["order"],
+            subscriber=line["subscriber"],
+            at=line["at"],
+            webhook_id=line.get("webhook_id", ""),
+        )
         for line in _lines(folder / "outside.jsonl")
     ]
 

@@ -15,7 +15,8 @@ from benchmarks.chaos.history import (
     read_outside,
 )
 from benchmarks.chaos.injecting import own_windows
-from benchmarks.chaos.names import PICKY, POST, SUBSCRIBERS
+from benchmarks.chaos.names import AT_LEAST_ONCE, IN_PROCESS, PICKY, SUBSCRIBERS
+from benchmarks.chaos.posts import changed_ids, reposted_percent
 from benchmarks.chaos.running import Run
 
 #: Of each class so many pairs are kept as evidence.
@@ -31,8 +32,10 @@ def judge(run: Run) -> dict[str, Any]:
         **_counts(run, checkouts, effects),
         **_classes(verdict),
         **_times(run, checkouts, effects),
-        "is_clean": verdict.is_clean and not _gaps(run),
+        "is_clean": verdict.is_clean and not _gaps(run) and not changed_ids(effects),
         "gaps": _gaps(run),
+        "reposted_percent": round(reposted_percent(effects), 2),
+        "changed_ids": len(changed_ids(effects)),
         "seconds": round(run.seconds, 1),
         "fault_names": [one.fault.name for one in run.injected if one.did_happen],
         "evidence": _evidence(verdict),
@@ -53,8 +56,8 @@ def _verdict(run: Run, checkouts: list[Checkout], effects: list[Done]) -> Verdic
         failed_tasks=Counter(map(tuple, run.collected["failed"])),
     )
     rules = Rules(
-        subscribers=SUBSCRIBERS,
-        at_least_once={POST},
+        subscribers=IN_PROCESS if run.cell.is_naive else SUBSCRIBERS,
+        at_least_once=AT_LEAST_ONCE,
         is_refused=is_refused,
     )
     return check(history, rules)

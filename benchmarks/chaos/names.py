@@ -8,6 +8,13 @@ LEDGER = "ledger"
 PICKY = "picky"
 #: Lines in a file, outside the database: at least once.
 POST = "post"
-SUBSCRIBERS = (LEDGER, PICKY, POST)
+#: Another's server, posted to: at least once, under the same id.
+HOOK = "hook"
+#: Another's programs, which pull: at least once.
+PULLER = "puller"
+#: What plain Celery can do as well, and what only the router does.
+IN_PROCESS = (LEDGER, PICKY, POST)
+SUBSCRIBERS = (*IN_PROCESS, HOOK, PULLER)
+AT_LEAST_ONCE = frozenset({POST, HOOK, PULLER})
 #: Who publishes.
 SOURCE = "/chaos"

@@ -15,6 +15,8 @@ class Hits(StrEnum):
     PUBLISHER = "publisher"
     DISPATCHER = "dispatcher"
     WORKER = "worker"
+    WEB = "web"
+    PULLER = "puller"
     BROKER = "broker"
     DATABASE = "database"
     ALL = "all"
@@ -30,6 +32,10 @@ class Fault:
     needs_children: bool = False
     #: None: with every database.
     database: str | None = None
+
+
+#: What plain Celery does not have.
+ROUTERS_ALONE = (Hits.DISPATCHER, Hits.WEB, Hits.PULLER)
 
 
 def _failpoint(name: str, hits: Hits) -> Fault:
@@ -73,6 +79,20 @@ ALL: tuple[Fault, ...] = (
         hits=Hits.WORKER,
         inject=faults.freeze_child,
         needs_children=True,
+        is_quick=False,
+    ),
+    Fault(name="kill web", hits=Hits.WEB, inject=faults.kill("webs")),
+    Fault(
+        name="freeze web",
+        hits=Hits.WEB,
+        inject=faults.freeze_some("webs"),
+        is_quick=False,
+    ),
+    Fault(name="kill puller", hits=Hits.PULLER, inject=faults.kill("pullers")),
+    Fault(
+        name="freeze puller",
+        hits=Hits.PULLER,
+        inject=faults.freeze_some("pullers"),
         is_quick=False,
     ),
     Fault(name="kill broker", hits=Hits.BROKER, inject=faults.broker_kill),
@@ -136,5 +156,4 @@ def plan(cell: Cell, *, seed: int, is_quick: bool) -> list[Fault]:
     random.Random(f"{seed} {cell.name}").shuffle(chosen)
     if not cell.is_naive:
         return chosen
-    # Plain Celery has no dispatcher.
-    return [fault for fault in chosen if fault.hits is not Hits.DISPATCHER]
+    return [fault for fault in chosen if fault.hits not in ROUTERS_ALONE]

@@ -28,11 +28,13 @@ FIGURES = {
     "effects": "effects",
     "faults": "faults",
     "longest_stall_s": "stall",
+    "reposted_percent": "reposted",
     "checkout_p99_ms": "p99",
     "checkout_max_ms": "max",
 }
 UNITS = {
     "longest_stall_s": " s",
+    "reposted_percent": " %",
     "checkout_p99_ms": " ms",
     "checkout_max_ms": " ms",
 }

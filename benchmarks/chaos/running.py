@@ -62,6 +62,8 @@ def run(cell: Cell, servers: Servers, choice: Choice) -> Run:
             cell, folder, DATABASE_URL=url, BROKER_URL=broker.url, ROUTER=ROUTER
         )
         _manage(environment, "migrate", "--run-syncdb", "--verbosity=0")
+        if not cell.is_naive:
+            _manage(environment, "chaos_prepare")
         postgresql = servers.postgresql() if url else None
         with fleet.running(cell, folder, environment) as processes:
             scene = Scene(

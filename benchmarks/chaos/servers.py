@@ -119,8 +119,9 @@ def hold_lock(path: Path, seconds: float) -> None:
 class Servers:
     """Started when first asked for, and kept for the cells that follow."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, *, is_durable: bool = False) -> None:
         self._stack = stack
+        self._is_durable = is_durable
         self._brokers: dict[str, Startable] = {}
         self._postgresql: PostgreSQL | None = None
 
@@ -139,7 +140,9 @@ class Servers:
             folder = TemporaryDirectory(
                 prefix="fanfare-chaos-", ignore_cleanup_errors=True
             )
-            made = PostgreSQL(Path(self._stack.enter_context(folder)))
+            made = PostgreSQL(
+                Path(self._stack.enter_context(folder)), is_durable=self._is_durable
+            )
             self._stack.callback(lambda: made.server.stop(signal.SIGINT))
             self._postgresql = made
         return self._postgresql
@@ -155,6 +158,6 @@ class Servers:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
+def servers(*, is_durable: bool = False) -> Iterator[Servers]:
     with ExitStack() as stack:
-        yield Servers(stack)
+        yield Servers(stack, is_durable=is_durable)

@@ -1,3 +1,19 @@
-from router.admin import api_key, delivery, event, failed_task, subscriber
+from router.admin import (
+    api_key,
+    audit_entry,
+    delivery,
+    event,
+    event_schema,
+    failed_task,
+    subscriber,
+)
 
-__all__ = ["api_key", "delivery", "event", "failed_task", "subscriber"]
+__all__ = [
+    "api_key",
+    "audit_entry",
+    "delivery",
+    "event",
+    "event_schema",
+    "failed_task",
+    "subscriber",
+]

@@ -6,13 +6,14 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from router.admin.base import ReadOnlyAdmin
-from router.admin.forms import ApiKeyForm
+from router.admin.api_key_form import ApiKeyForm
+from router.admin.base import ReadOnlyAdmin, who
+from router.contract.errors import NameTaken
+from router.flow.issuing import BINDINGS, issue_key, revoke_key
 from router.models import ApiKey
 from router.telling import ago, badge
 
@@ -33,7 +34,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state_badge(self, key: ApiKey) -> SafeString:
-        return badge("revoked" if key.revoked_at else "usable")
+        return badge(key.state)
 
     @admin.display(description="May")
     def may(self, key: ApiKey) -> str:
@@ -61,13 +62,14 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = ApiKeyForm(request.POST or None)
-        title = {"title": "New API key"}
-        if not form.is_valid():
-            context = {**title, "form": form}
+        issued = _issued(form, by=who(request)) if form.is_valid() else None
+        context: dict[str, Any] = {"title": "New API key"}
+        if issued is None:
+            context["form"] = form
             return self.page(request, "router/admin/api_key_add.html", None, context)
-        key, text = ApiKey.make(**form.cleaned_data)
+        key, text = issued
         self.log_addition(request, key, f"Made with {', '.join(key.scopes)}")
-        context = {**title, "key": key, "text": text}
+        context |= {"key": key, "text": text}
         return self.page(request, "router/admin/api_key_shown.html", None, context)
 
     def get_urls(self) -> list[URLPattern]:
@@ -81,10 +83,28 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         key = self.get_object(request, str(key_id))
         if key is None:
             raise Http404
-        usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
-        if usable.update(revoked_at=timezone.now()):
+        if revoke_key(key, by=who(request)):
             self.log_change(request, key, "Revoked")
             messages.success(request, f"{key} is revoked: it opens nothing any more.")
         else:
             messages.warning(request, f"{key} was revoked already; nothing changed.")
         return HttpResponseRedirect(self.url("change", key.pk))
+
+
+@sensitive_variables("issued")
+def _issued(form: ApiKeyForm, *, by: str) -> tuple[ApiKey, str] | None:
+    """The key and its text, or None with the reason in the form."""
+    said = form.cleaned_data
+    try:
+        issued = issue_key(
+            said["name"],
+            scopes=said["scopes"],
+            by=by,
+            bindings={kind: said[kind] for kind in BINDINGS},
+            expires_in_days=said["expires_in_days"],
+            calls_per_minute=said["calls_per_minute"],
+        )
+    except NameTaken as error:
+        form.add_error("name", str(error))
+        return None
+    return issued

@@ -96,3 +96,8 @@ class ReadOnlyAdmin(BaseAdmin):
         return reverse(
             f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args
         )
+
+
+def who(request: HttpRequest) -> str:
+    """Who the audit says it was."""
+    return f"user {request.user.get_username()}"

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from router.admin.base import ReadOnlyAdmin
+from router.admin.delivery_resending import DeliveryResending
 from router.admin.filters import OpenAtFilter, OpenStateFilter
 from router.admin.lookup import event_numbers, whole_number
 from router.models import Delivery
@@ -18,7 +18,7 @@ MOST_ATTEMPTS = 100
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(DeliveryResending):
     detail_template = "router/admin/delivery.html"
     empty_list_hint = (
         "When an event is routed, one delivery for each subscriber that hears its "
@@ -70,5 +70,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return {
             "delivery": row,
             "attempts": row.attempt_log.order_by("-pk")[:MOST_ATTEMPTS],
+            "may_resend": self.may_resend(request, row),
             "failed_tasks": row.failed_tasks.order_by("-pk")[:MOST_ATTEMPTS],
         }

@@ -17,7 +17,7 @@ from django.http import (
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
-from router.admin.base import ReadOnlyAdmin
+from router.admin.base import ReadOnlyAdmin, who
 from router.admin.forms import NoteForm
 from router.admin.lookup import whole_number
 from router.flow.remediation import Settled, discard, retry
@@ -65,7 +65,8 @@ class FailedTaskSettling(ReadOnlyAdmin):
         form = NoteForm(request.POST)
         if not form.is_valid():
             return self.confirm(request, verb, ids, form)
-        settled = SETTLE[verb](ids, by=request.user, note=form.cleaned_data["note"])
+        note = form.cleaned_data["note"]
+        settled = SETTLE[verb](ids, by=who(request), user=request.user, note=note)
         tell(request, verb, settled)
         if len(ids) == 1:
             return HttpResponseRedirect(self.url("change", ids[0]))

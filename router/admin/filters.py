@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from router.admin.lookup import distinct_values, whole_number
+from router.admin.lookup import whole_number
+from router.flow.distinct import distinct_values
 from router.models import DeliveryState, FailedTaskState, Reason, Subscriber
 
 Choices = Iterable[tuple[str, str]]

@@ -6,7 +6,7 @@ from django import forms
 from django.http import QueryDict
 
 from router.contract.retry import RetrySchedule
-from router.models import ApiKey, Scope, Subscriber
+from router.models import Subscriber
 
 FIELDS = {
     "retry_first_seconds": "first_seconds",
@@ -79,20 +79,3 @@ class ScheduleForm(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(f"This can't be: {error}.") from None
         return said
-
-
-class ApiKeyForm(forms.Form):
-    name = forms.CharField(
-        max_length=100, help_text="Who will use it: one key for each client."
-    )
-    scopes = forms.MultipleChoiceField(
-        choices=Scope.choices,
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose what the key may do."},
-    )
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if ApiKey.objects.filter(name=name).exists():
-            raise forms.ValidationError("A key of this name exists; choose another.")
-        return name

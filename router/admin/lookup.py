@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from django.db import connections, router
-
+from router.flow.distinct import distinct_values
 from router.models import EventRecord
 
 #: A search that hits more shows the newest of them.
 MOST_HITS = 500
-MOST_DISTINCT = 100
-# The database jumps from value to value in the index; DISTINCT would read all of it.
-JUMPS = """
-WITH RECURSIVE found(value) AS (
-    SELECT MIN({column}) FROM {table}
-    UNION ALL
-    SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > found.value)
-    FROM found WHERE found.value IS NOT NULL
-)
-SELECT value FROM found WHERE value IS NOT NULL LIMIT {most}
-"""
-
-
-def distinct_values(column: str) -> list[str]:
-    """The different values of an indexed column of the log (`type` or `source`)."""
-    connection = connections[router.db_for_read(EventRecord)]
-    statement = JUMPS.format(
-        column=connection.ops.quote_name(column),
-        table=connection.ops.quote_name(EventRecord._meta.db_table),
-        most=MOST_DISTINCT,
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return [value for (value,) in cursor.fetchall()]
 
 
 def event_numbers(term: str) -> list[int]:

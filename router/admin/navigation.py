@@ -14,7 +14,9 @@ MODELS = (
     ("Events", "receipt_long", "eventrecord"),
     ("Deliveries", "local_shipping", "delivery"),
     ("Failed tasks", "report", "failedtask"),
+    ("Schemas", "schema", "eventschema"),
     ("API keys", "key", "apikey"),
+    ("Audit", "history", "auditentry"),
 )
 
 

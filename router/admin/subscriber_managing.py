@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
+from router.admin.base import who
 from router.admin.managed_form import ManagedForm
 from router.admin.subscriber_mending import SubscriberMending
 from router.contract.errors import InvalidSubscriber, NameTaken, NotManaged
@@ -137,11 +138,6 @@ class SubscriberManaging(SubscriberMending):
             return self.back(managed.subscriber)
         context = {"subscriber": managed.subscriber, "secret": managed.secret}
         return self.page(request, SECRET, managed.subscriber, context)
-
-
-def who(request: HttpRequest) -> str:
-    """Who the audit says it was."""
-    return f"user {request.user.get_username()}"
 
 
 def _tried(form: ManagedForm, change: Callable[[], Managed]) -> Managed | None:

@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, Throttled
 from rest_framework.request import Request
 
+from router.flow.metering import Meter, count_call
 from router.models import ApiKey
 from router.models.api_key import digest
 
 SCHEME = b"bearer"
-#: A busy key is not written at every call.
-NOTED_EVERY = timedelta(minutes=1)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Finds the key by its digest: one index look-up, the same for every guess."""
+    """Finds the key by its digest: one index look-up, the same for every guess.
+
+    The same statement counts the call, and every answer says what is left.
+    """
 
     def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
         scheme, _, text = get_authorization_header(request).partition(b" ")
         if scheme.lower() != SCHEME:
             return None
-        found = digest(text.strip().decode("latin-1"))
-        key = ApiKey.objects.filter(digest=found, revoked_at__isnull=True).first()
-        if key is None:
+        found = count_call(digest(text.strip().decode("latin-1")))
+        if found is None or found[0].revoked_at is not None:
             raise AuthenticationFailed("This API key is not known, or was revoked.")
-        _note_use(key)
+        key, meter = found
+        if key.is_expired:
+            raise AuthenticationFailed(
+                f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
+                "a new one."
+            )
+        _tell(request, meter)
+        if meter.is_spent:
+            raise _Spent(meter)
         return key, key
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
 
 
-def _note_use(key: ApiKey) -> None:
-    now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at >= NOTED_EVERY:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+class _Spent(Throttled):
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(wait=meter.reset_seconds)
+        told = f"This API key may call {meter.limit:,} times a minute, and has."
+        self.detail = ErrorDetail(f"{told} Come again in {meter.reset_seconds} s.")
+
+
+def _tell(request: Request, meter: Meter) -> None:
+    """Headers of the IETF draft "RateLimit header fields for HTTP", in seconds."""
+    request.parser_context["view"].headers.update(
+        {
+            "RateLimit-Limit": str(meter.limit),
+            "RateLimit-Remaining": str(meter.remaining),
+            "RateLimit-Reset": str(meter.reset_seconds),
+        }
+    )

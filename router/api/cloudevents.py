@@ -1,23 +1,18 @@
-"""CloudEvents 1.0 over HTTP, structured mode: bytes in, `publish()`'s arguments out."""
+"""An event in the JSON format of CloudEvents 1.0 becomes `publish()`'s arguments."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from cloudevents.core.exceptions import (
     CloudEventValidationError,
     InvalidAttributeTypeError,
 )
-from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import REQUIRED_ATTRIBUTES, CloudEvent
 from django.utils.dateparse import parse_datetime
-from rest_framework.parsers import BaseParser
 
-from router.api.problems import Malformed, TooLarge
 from router.conf import conf
 from router.contract.errors import InvalidEvent
 
@@ -25,34 +20,6 @@ from router.contract.errors import InvalidEvent
 JSON_MEDIA_TYPE = re.compile(r"application/json\s*(;.*)?", re.IGNORECASE)
 OWN_ARGUMENTS = ("subject", "dataschema", "partitionkey", "traceparent")
 NOT_EXTENSIONS = {*REQUIRED_ATTRIBUTES, *OWN_ARGUMENTS, "time", "datacontenttype"}
-
-
-class StructuredParser(BaseParser):
-    """Reads one event, and never more of the body than an event may have."""
-
-    media_type = JSONFormat.CONTENT_TYPE
-
-    def parse(
-        self,
-        stream: Any,
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        most = conf().max_event_bytes
-        meta = (parser_context or {})["request"].META
-        if int(meta.get("CONTENT_LENGTH") or 0) > most:
-            raise TooLarge(f"The body is larger than {most:,} bytes.")
-        return parse_json(stream.read(most))
-
-
-def parse_json(body: bytes) -> Any:
-    """JSON as RFC 8259 has it: no NaN, no infinity. Raises `Malformed`."""
-    try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
-    except RecursionError:
-        raise Malformed("The body is nested too deeply.") from None
-    except ValueError as error:
-        raise Malformed(f"The body is not JSON: {error}.") from None
 
 
 def publish_arguments(body: Any) -> dict[str, Any]:
@@ -140,7 +107,3 @@ def _told(errors: list[Any]) -> str:
     if any(isinstance(error, InvalidAttributeTypeError) for error in errors):
         return "must be text"
     return re.sub(r"^(Extension a|A)ttribute '\w*' ", "", str(errors[0]))
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not allowed")

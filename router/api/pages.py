@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.refusals import BadQuery
 
 
 class CursorPages(CursorPagination):
     """`{"results": […], "next": cursor or null}`, newest first.
 
     `?cursor=` takes the cursor, `?page_size=` up to 500. A subclass may name another
-    `ordering`: a unique column with an index.
+    `ordering`: a unique column of whole numbers with an index.
     """
 
     ordering = "-pk"
@@ -21,8 +26,48 @@ class CursorPages(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 500
 
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size")
+        if text is None:
+            return self.page_size
+        digits = text.lstrip("0")
+        if not (digits.isascii() and digits.isdigit()):
+            raise BadQuery([("/page_size", "must be a number from 1")])
+        # As text: some numbers are longer than Python reads.
+        is_long = len(digits) > len(str(self.max_page_size))
+        return self.max_page_size if is_long else min(int(digits), self.max_page_size)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor = super().decode_cursor(request)
+            # The framework hands the position to the database as it is.
+            if cursor and cursor.position is not None:
+                int(cursor.position)
+        except (NotFound, ValueError):
+            told = "is not a cursor of this list; take `next` of an answer"
+            raise BadQuery([("/cursor", told)]) from None
+        return cursor
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self._next_cursor()})
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": self.cursor_query_param,
+                "in": "query",
+                "required": False,
+                "description": "`next` of an answer; left out, the first page.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": self.page_size_query_param,
+                "in": "query",
+                "required": False,
+                "description": f"At most {self.max_page_size} are given.",
+                "schema": {"type": "integer", "minimum": 1, "default": self.page_size},
+            },
+        ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return {

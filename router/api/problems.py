@@ -15,13 +15,17 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from router.contract.errors import (
+    BatchRefused,
     EventConflict,
     EventTooLarge,
     InvalidEvent,
     NameTaken,
     NotManaged,
+    NotOpen,
     NotPulling,
+    NotResendable,
     RouterError,
+    SchemaConflict,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,29 +35,16 @@ STATUS_OF = (
     (EventConflict, HTTPStatus.CONFLICT),
     (NameTaken, HTTPStatus.CONFLICT),
     (NotManaged, HTTPStatus.CONFLICT),
+    (NotOpen, HTTPStatus.CONFLICT),
     (NotPulling, HTTPStatus.CONFLICT),
+    (NotResendable, HTTPStatus.CONFLICT),
+    (SchemaConflict, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
 #: Under this name REST framework tells what is wrong with the whole.
 
 logger = logging.getLogger(__name__)
-
-
-class Malformed(exceptions.ParseError):
-    """The body can't be read at all."""
-
-
-class TooLarge(exceptions.APIException):
-    """The body is too large to be read."""
-
-    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-
-class LengthMissing(exceptions.APIException):
-    """The body's length is not told, and an unknown length is not read."""
-
-    status_code = HTTPStatus.LENGTH_REQUIRED
 
 
 def problem(
@@ -98,23 +89,23 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def _from_validation(error: exceptions.ValidationError) -> Response:
-    errors = list(_pointed(error.detail, ""))
+    errors = list(pointed(error.detail, ""))
     told = "; ".join(f"{pointer} {detail}".strip() for pointer, detail in errors[:5])
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return problem(status, f"The body is not as it must be: {told}", errors=errors)
 
 
-def _pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
+def pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
     """A serializer's nested errors as pairs of JSON pointer (RFC 6901) and words."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             step = str(name).replace("~", "~0").replace("/", "~1")
             is_whole = name == "non_field_errors"
-            yield from _pointed(inner, pointer if is_whole else f"{pointer}/{step}")
+            yield from pointed(inner, pointer if is_whole else f"{pointer}/{step}")
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
             is_word = isinstance(inner, str)
-            yield from _pointed(inner, pointer if is_word else f"{pointer}/{index}")
+            yield from pointed(inner, pointer if is_word else f"{pointer}/{index}")
     else:
         yield pointer, str(detail)
 
@@ -132,11 +123,13 @@ def _from_framework(
         accepted = ", ".join(p.media_type for p in context["view"].parser_classes)
         headers["Accept-Post"] = accepted
         told = f"{told} Send {accepted}."
-    return problem(error.status_code, told, headers=headers)
+    errors = getattr(error, "problems", ())
+    return problem(error.status_code, told, errors=errors, headers=headers)
 
 
 def _from_router(error: RouterError) -> Response:
-    found = (status for kind, status in STATUS_OF if isinstance(error, kind))
+    told = error.first if isinstance(error, BatchRefused) else error
+    found = (status for kind, status in STATUS_OF if isinstance(told, kind))
     status = next(found, HTTPStatus.UNPROCESSABLE_ENTITY)
     return problem(status, str(error), errors=getattr(error, "problems", ()))
 

@@ -16,7 +16,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from router.api.bodies import JsonParser
 from router.api.finding import key_of
 from router.api.permissions import MayConsume
 from router.api.pulling_bodies import (
@@ -34,7 +33,6 @@ from router.models import Delivery, Subscriber
 
 
 class PullApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -60,7 +58,6 @@ class PullApi(APIView):
 
 
 class AckApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -77,7 +74,6 @@ class AckApi(APIView):
 
 
 class NackApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -98,7 +94,6 @@ class NackApi(APIView):
 
 
 class ReleaseApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -115,7 +110,6 @@ class ReleaseApi(APIView):
 
 
 class ExtendApi(APIView):
-    parser_classes = (JsonParser,)
     permission_classes = (MayConsume,)
 
     @extend_schema(

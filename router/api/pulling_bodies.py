@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from router.conf import conf
+from router.models import Origin, SubscriberState
 
 MOST_ENTRIES = 1000
 LARGEST_ID = 2**63 - 1
@@ -37,6 +38,15 @@ class LeaseSecondsField(SecondsField):
         return seconds
 
 
+class TextField(serializers.CharField):
+    """A JSON string, where the framework's own field takes numbers as well."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class PullBody(serializers.Serializer[Any]):
     max = serializers.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
     wait_seconds = SecondsField(
@@ -50,7 +60,7 @@ class PullBody(serializers.Serializer[Any]):
 
 class LeaseBody(serializers.Serializer[Any]):
     id = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
-    lease_token = serializers.CharField(max_length=100)
+    lease_token = TextField(max_length=100)
 
 
 class NackedBody(LeaseBody):
@@ -73,7 +83,7 @@ class NackBody(serializers.Serializer[Any]):
         help_text="For every entry that names none of its own, at most a day. Without "
         "it the subscriber's retry schedule decides.",
     )
-    reason = serializers.CharField(
+    reason = TextField(
         max_length=2000,
         required=False,
         allow_blank=True,
@@ -92,7 +102,7 @@ class PulledDelivery(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     lease_token = serializers.CharField()
     attempt = serializers.IntegerField(help_text="1 for the first.")
-    origin = serializers.ChoiceField(["live", "replay", "backfill", "import"])
+    origin = serializers.ChoiceField(Origin.choices)
     position = serializers.IntegerField()
     leased_until = serializers.DateTimeField()
     event = serializers.DictField(help_text="A CloudEvent in structured mode.")
@@ -100,7 +110,7 @@ class PulledDelivery(serializers.Serializer[Any]):
 
 class PulledBody(serializers.Serializer[Any]):
     state = serializers.ChoiceField(
-        ["active", "paused", "disabled"],
+        SubscriberState.choices,
         help_text="While it is not active, nothing is handed out.",
     )
     deliveries = PulledDelivery(many=True)

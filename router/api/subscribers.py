@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import Q
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -14,6 +13,7 @@ from rest_framework.views import APIView
 
 from router.api.finding import actor, find_subscriber, key_of
 from router.api.pages import CursorPages
+from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.subscriber_shapes import (
     ChangesSerializer,
@@ -27,7 +27,7 @@ from router.flow.subscribing import (
     delete_subscriber,
     edit_subscriber,
 )
-from router.models import ApiKey, Subscriber
+from router.models import Subscriber
 
 TAGS = ["subscribers"]
 A_WEBHOOK = OpenApiExample(
@@ -48,7 +48,9 @@ class SubscribersApi(ListAPIView[Subscriber]):
     pagination_class = CursorPages
 
     def get_queryset(self) -> Any:
-        return Subscriber.objects.known().filter(_within(key_of(self.request)))
+        return Subscriber.objects.known().filter(
+            within("name", key_of(self.request).subscribers)
+        )
 
     @extend_schema(operation_id="list_subscribers", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -120,14 +122,3 @@ def _shown(managed: Managed) -> dict[str, Any]:
     if managed.secret is not None:
         shown["secret"] = managed.secret
     return shown
-
-
-def _within(key: ApiKey) -> Q:
-    """The subscribers that the key is bound to; all, when it is bound to none."""
-    found = Q()
-    for pattern in key.subscribers:
-        if pattern.endswith("*"):
-            found |= Q(name__startswith=pattern[:-1])
-        else:
-            found |= Q(name=pattern)
-    return found

@@ -3,15 +3,24 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from router.api.event_log import EventApi
 from router.api.events import EventsApi
+from router.api.failed_tasks import (
+    DiscardFailedTaskApi,
+    FailedTasksApi,
+    RetryFailedTaskApi,
+)
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference import api_reference
+from router.api.resending import ResendApi
+from router.api.schemas import SchemasApi
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
 from router.api.subscribers import SubscriberApi, SubscribersApi
 
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),
+    path("events/<int:number>/", EventApi.as_view(), name="api-event"),
     path("subscribers/", SubscribersApi.as_view(), name="api-subscribers"),
     path("subscribers/<str:name>/", SubscriberApi.as_view(), name="api-subscriber"),
     path("subscribers/<str:name>/pause/", PauseApi.as_view()),
@@ -19,11 +28,18 @@ urlpatterns = [
     path("subscribers/<str:name>/rotate-secret/", RotateSecretApi.as_view()),
     path("subscribers/<str:name>/test/", TestApi.as_view()),
     path("subscribers/<str:name>/pull/", PullApi.as_view(), name="api-pull"),
+    path(
+        "deliveries/<int:delivery_id>/resend/", ResendApi.as_view(), name="api-resend"
+    ),
+    path("failed-tasks/", FailedTasksApi.as_view(), name="api-failed-tasks"),
+    path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
+    path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),
     path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
     path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
     path("deliveries/release/", ReleaseApi.as_view(), name="api-release"),
     path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),
     path("docs/", api_reference, name="api-docs"),
+    path("schemas/", SchemasApi.as_view(), name="api-schemas"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]

@@ -5,18 +5,26 @@ RouterError
 │   ├── SchemaViolation   the data does not fit the type's JSON Schema
 │   └── EventTooLarge
 ├── EventConflict         the same (source, id) with another body
+├── BatchRefused          an event of a batch is refused, and so all are
+├── InvalidSchema         what was to describe a type is no JSON Schema
+├── SchemaConflict        the same $id with another schema
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
-├── NameTaken             another subscriber has this name
+├── NameTaken             another subscriber, or API key, has this name
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotOpen               the failed task was settled by somebody else
+├── NotResendable         the delivery can't be owed once more
 ├── LeaseLost             the delivery is not ours any more
 └── NotPulling            a pull for a subscriber that is gone or does not pull
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
+
+#: Told at once of a batch: nobody reads more.
+MOST_PROBLEMS = 100
 
 
 class RouterError(Exception):
@@ -51,6 +59,34 @@ class EventConflict(RouterError):
     """An event with this source and id exists, with another body."""
 
 
+class BatchRefused(_Pointed):
+    """An event of the batch is refused, and so all are."""
+
+    def __init__(self, refused: Mapping[int, RouterError]) -> None:
+        index, self.first = next(iter(refused.items()))
+        found = chain.from_iterable(
+            _within(number, error) for number, error in refused.items()
+        )
+        super().__init__(
+            f"Nothing was recorded. Event {index} of the batch: {self.first}",
+            problems=tuple(islice(found, MOST_PROBLEMS)),
+        )
+
+
+def _within(index: int, error: RouterError) -> Sequence[tuple[str, str]]:
+    """The problems of one entry, pointed at from the batch."""
+    problems = getattr(error, "problems", ()) or [("", str(error))]
+    return [(f"/{index}{pointer}", told) for pointer, told in problems]
+
+
+class InvalidSchema(_Pointed):
+    """This is no JSON Schema."""
+
+
+class SchemaConflict(RouterError):
+    """This $id names another schema."""
+
+
 class CausationTooDeep(RouterError):
     """This event is the end of a chain of causes deeper than 32: events in a circle."""
 
@@ -60,7 +96,7 @@ class InvalidSubscriber(_Pointed):
 
 
 class NameTaken(RouterError):
-    """There is a subscriber of this name already."""
+    """This name is taken already; choose another."""
 
 
 class NotManaged(RouterError):
@@ -69,6 +105,10 @@ class NotManaged(RouterError):
 
 class NotOpen(RouterError):
     """This failed task has already been settled."""
+
+
+class NotResendable(RouterError):
+    """This delivery can't be owed once more."""
 
 
 class LeaseLost(RouterError):

@@ -65,7 +65,7 @@ class Event:
         problems = [
             *_attribute_problems(self),
             *_extension_problems(self.extensions),
-            *_data_problems(self.data),
+            *text_problems(self.data, "/data"),
         ]
         if problems:
             told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
@@ -110,6 +110,24 @@ def canonical(value: Any) -> str:
         ) from None
 
 
+def text_problems(value: Any, pointer: str) -> list[tuple[str, str]]:
+    """What of a JSON value no database keeps, or some reader can't follow.
+
+    Raises `InvalidEvent` for what JSON can't say.
+    """
+    text = canonical(value)
+    escapes = text.replace("\\\\", " ")
+    problems = []
+    if "\\u0000" in escapes:
+        problems.append((pointer, "contains the character U+0000; leave it out"))
+    if HALF_PAIR.search(escapes):
+        problems.append((pointer, "contains half of a surrogate pair; leave it out"))
+    # No deeper than it has brackets: the look is taken at odd data only.
+    if text.count("[") + text.count("{") > DEEPEST_DATA and _is_too_deep(value):
+        problems.append((pointer, f"is nested deeper than {DEEPEST_DATA} levels"))
+    return problems
+
+
 def _attribute_problems(event: Event) -> list[tuple[str, str]]:
     problems: list[tuple[str, str]] = []
     for name, longest in LONGEST.items():
@@ -142,20 +160,6 @@ def _extension_problems(extensions: Mapping[str, Any]) -> list[tuple[str, str]]:
             problems.append((f"/{name}", "is not a name for an extension attribute"))
         elif not isinstance(value, str | int | bool):
             problems.append((f"/{name}", "must be text, a whole number or a boolean"))
-    return problems
-
-
-def _data_problems(data: Any) -> list[tuple[str, str]]:
-    text = canonical(data)
-    escapes = text.replace("\\\\", " ")
-    problems = []
-    if "\\u0000" in escapes:
-        problems.append(("/data", "contains the character U+0000; leave it out"))
-    if HALF_PAIR.search(escapes):
-        problems.append(("/data", "contains half of a surrogate pair; leave it out"))
-    # No deeper than it has brackets: the look is taken at odd data only.
-    if text.count("[") + text.count("{") > DEEPEST_DATA and _is_too_deep(data):
-        problems.append(("/data", f"is nested deeper than {DEEPEST_DATA} levels"))
     return problems
 
 

@@ -37,7 +37,7 @@ from router.models import (
 )
 
 SPENT = "This lease was extended for as long as one may be; settle the delivery."
-NO_REASON = "Nack: the consumer gave no reason."
+NO_REASON = "no reason was given"
 
 
 def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
@@ -61,7 +61,7 @@ def nack(
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         outcomes = {
-            row: Retry(Evidence(reason or NO_REASON), after_seconds=lease.seconds)
+            row: Retry(_evidence(reason), after_seconds=lease.seconds)
             for lease, row in held.items()
         }
         dying = {row for row in outcomes if _is_at_its_last(row)}
@@ -110,6 +110,11 @@ def extend(
 
 def _asked(lease: Lease) -> timedelta:
     return timedelta(seconds=lease.seconds or 0)
+
+
+def _evidence(reason: str) -> Evidence:
+    # Up to the colon is what notices tell: the reason may quote a customer.
+    return Evidence(f"Nacked: {reason or NO_REASON}")
 
 
 def _is_at_its_last(row: Any) -> bool:

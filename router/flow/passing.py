@@ -14,6 +14,14 @@ PASSING_STATES = frozenset(
     {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
 )
 
+#: Two transactions were in each other's way: one of them was sent back.
+COLLISIONS = frozenset({"40001", "40P01"})
+
+
+def is_collision(error: Error) -> bool:
+    """Whether nothing but another transaction was in the way."""
+    return getattr(error.__cause__, "sqlstate", None) in COLLISIONS
+
 
 def is_passing(error: Error) -> bool:
     """Whether the same work may simply be done again."""

@@ -6,45 +6,24 @@ can't hang on it. What commits is owed; what is rolled back nobody hears of.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from router.conf import conf, digest_key
-from router.contract.errors import EventConflict, EventTooLarge
-from router.contract.event import Event, canonical
+from router.conf import conf
+from router.contract.event import Event
 from router.flow import causation, schemas
-from router.models import EventRecord
+from router.flow.batching import for_each
+from router.flow.passing import is_collision
+from router.flow.recording import Published, record
 
-#: Attributes of the envelope that are columns of the log, by the same names.
-COPIED = (
-    "source",
-    "type",
-    "subject",
-    "time",
-    "dataschema",
-    "partitionkey",
-    "traceparent",
-    "extensions",
-    "data",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """An event in the log: its number there, and whether this call recorded it."""
-
-    number: int
-    event: Event
-    is_new: bool
+#: Two batches with the same events in another order may collide: once more, then.
+TRIES = 3
 
 
 def publish(
@@ -71,89 +50,60 @@ def publish(
     Raises `InvalidEvent`, `SchemaViolation`, `EventTooLarge`, `EventConflict` or
     `CausationTooDeep`; then nothing is recorded.
     """
-    cause = causation.current()
     depth = causation.next_depth()
-    event = Event(
-        id=id or (cause.next_id() if cause else str(uuid.uuid4())),
-        source=source or conf().own_source,
-        type=type,
-        subject=subject,
-        time=time or timezone.now(),
-        dataschema=dataschema or schemas.newest_schema(type),
-        partitionkey=partitionkey,
-        traceparent=traceparent or _traceparent(cause),
-        extensions=dict(extensions or {}),
-        data=data,
-    )
-    schemas.check_data(event)
-    return _record(event, depth=depth, only_for=only_for)
-
-
-def _record(event: Event, *, depth: int, only_for: int | None) -> Published:
-    body = canonical(event.data)
-    size = len(body.encode())
-    if size > conf().max_event_bytes:
-        raise EventTooLarge(
-            f"The data has {size:,} bytes; the most is {conf().max_event_bytes:,}. "
-            "Publish a reference to the large part instead."
-        )
-    digest = _digest(event, body)
-    number = _insert(
+    event = _event(
         {
-            "event_id": event.id,
-            **{name: getattr(event, name) for name in COPIED},
-            "digest": digest,
-            "size_bytes": size,
-            "causation_depth": depth,
-            "only_for": only_for,
+            "type": type,
+            "data": data,
+            "source": source,
+            "id": id,
+            "subject": subject,
+            "time": time,
+            "partitionkey": partitionkey,
+            "dataschema": dataschema,
+            "traceparent": traceparent,
+            "extensions": extensions,
         }
     )
-    if number is not None:
-        return Published(number=number, event=event, is_new=True)
-    return _existing(event, digest)
+    return record(event, depth=depth, only_for=only_for)
 
 
-def _insert(values: dict[str, Any]) -> int | None:
-    """The new row's number, or None when `(source, id)` is there already.
+def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:
+    """Record all of these events in their order, or none: arguments of `publish` each.
 
-    Raw SQL: one statement that neither aborts the caller's transaction on a double
-    nor needs a savepoint, which the ORM can't say.
+    An event that is in the batch twice is recorded once. Raises `BatchRefused`, whose
+    pointers begin with the index of the event.
     """
-    fields: list[Any] = [EventRecord._meta.get_field(name) for name in values]
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'INSERT INTO "{EventRecord._meta.db_table}" ({columns}) VALUES ({marks}) '  # noqa: S608 - names from the model
-            'ON CONFLICT ("source", "event_id") DO NOTHING RETURNING "number"',
-            [
-                # Not `_save`, which makes JSON's null the column's NULL.
-                field.get_db_prep_value(value, connection)
-                for field, value in zip(fields, values.values(), strict=True)
-            ],
-        )
-        row = cursor.fetchone()
-    return int(row[0]) if row else None
+    depth = causation.next_depth()
+    events = for_each(entries, _event)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with transaction.atomic():
+                return for_each(events, lambda event: record(event, depth=depth))
+        except DatabaseError as error:
+            if not (tries_left and is_collision(error)):
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
-def _existing(event: Event, digest: str) -> Published:
-    record = EventRecord.objects.get(source=event.source, event_id=event.id)
-    if not hmac.compare_digest(record.digest, digest):
-        raise EventConflict(
-            f"Event #{record.number} has the same source and id with another body. "
-            "Give the new event an id of its own."
-        )
-    event = replace(event, time=record.time, traceparent=record.traceparent)
-    return Published(number=record.number, event=event, is_new=False)
-
-
-def _digest(event: Event, body: str) -> str:
-    """Equal for equal bodies; time and trace do not belong to the body.
-
-    Keyed, since a bare digest of a small body would give the customer's data away.
-    """
-    told = "\x1f".join((event.type, event.subject, event.dataschema, body))
-    return hmac.new(digest_key(), told.encode(), hashlib.sha256).hexdigest()
+def _event(entry: Mapping[str, Any]) -> Event:
+    """The event that is checked, and nothing of it missing."""
+    cause = causation.current()
+    said = entry.get
+    event = Event(
+        id=said("id") or (cause.next_id() if cause else str(uuid.uuid4())),
+        source=said("source") or conf().own_source,
+        type=entry["type"],
+        subject=said("subject", ""),
+        time=said("time") or timezone.now(),
+        dataschema=said("dataschema") or schemas.newest_schema(entry["type"]),
+        partitionkey=said("partitionkey", ""),
+        traceparent=said("traceparent") or _traceparent(cause),
+        extensions=dict(said("extensions") or {}),
+        data=entry["data"],
+    )
+    schemas.check_data(event)
+    return event
 
 
 def _traceparent(cause: causation.Cause | None) -> str:

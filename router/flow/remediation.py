@@ -9,6 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from router.contract.errors import NotOpen
+from router.flow import auditing
 from router.models import (
     UNLEASED,
     Clock,
@@ -27,36 +28,66 @@ class Settled:
     refused: tuple[tuple[int, str], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    """What becomes of a failed task and its delivery, and who says so."""
+
+    state: FailedTaskState
+    delivery_state: DeliveryState
+    by: str
+    user: AbstractBaseUser | None
+    note: str
+
+    @property
+    def name(self) -> str:
+        return self.user.get_username() if self.user else self.by
+
+
 def retry(
-    failed_task_ids: Iterable[int], *, by: AbstractBaseUser, note: str
+    failed_task_ids: Iterable[int],
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    note: str = "",
 ) -> Settled:
-    """Owe these deliveries again, due now; their failures count from zero."""
-    return _settle_all(
-        failed_task_ids, FailedTaskState.RETRIED, DeliveryState.PENDING, by, note
+    """Owe these deliveries again, due now; their failures count from zero.
+
+    `by` is `user NAME`, `key NAME` or `command`; `user` the account, if it was one.
+    """
+    verdict = _Verdict(
+        state=FailedTaskState.RETRIED,
+        delivery_state=DeliveryState.PENDING,
+        by=by,
+        user=user,
+        note=note,
     )
+    return _settle_all(failed_task_ids, verdict)
 
 
 def discard(
-    failed_task_ids: Iterable[int], *, by: AbstractBaseUser, note: str
+    failed_task_ids: Iterable[int],
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    note: str = "",
 ) -> Settled:
-    """Cancel these deliveries: nobody is owed them any more."""
-    return _settle_all(
-        failed_task_ids, FailedTaskState.DISCARDED, DeliveryState.CANCELLED, by, note
+    """Cancel these deliveries: nobody is owed them any more. `by` as in `retry`."""
+    verdict = _Verdict(
+        state=FailedTaskState.DISCARDED,
+        delivery_state=DeliveryState.CANCELLED,
+        by=by,
+        user=user,
+        note=note,
     )
+    return _settle_all(failed_task_ids, verdict)
 
 
-def _settle_all(
-    ids: Iterable[int],
-    state: FailedTaskState,
-    delivery_state: DeliveryState,
-    by: AbstractBaseUser,
-    note: str,
-) -> Settled:
+def _settle_all(ids: Iterable[int], verdict: _Verdict) -> Settled:
     settled: list[int] = []
     refused: list[tuple[int, str]] = []
     for pk in ids:
         try:
-            _settle(pk, state, delivery_state, by, note)
+            _settle(pk, verdict)
         except NotOpen as error:
             refused.append((pk, str(error)))
         else:
@@ -65,33 +96,34 @@ def _settle_all(
 
 
 @transaction.atomic
-def _settle(
-    pk: int,
-    state: FailedTaskState,
-    delivery_state: DeliveryState,
-    by: AbstractBaseUser,
-    note: str,
-) -> None:
-    rows = FailedTask.objects.open().filter(pk=pk)
-    changed = rows.update(
-        state=state,
-        settled_at=Clock(),
-        settled_by=by,
-        settled_by_name=by.get_username(),
-        settled_note=note,
+def _settle(pk: int, verdict: _Verdict) -> None:
+    changed = (
+        FailedTask.objects.open()
+        .filter(pk=pk)
+        .update(
+            state=verdict.state,
+            settled_at=Clock(),
+            settled_by=verdict.user,
+            settled_by_name=verdict.name[:200],
+            settled_note=verdict.note,
+        )
     )
     if changed != 1:
         raise NotOpen(_why_not_open(pk))
-    delivery = FailedTask.objects.values_list("delivery_id", flat=True).get(pk=pk)
-    dead = Delivery.objects.filter(pk=delivery, state=DeliveryState.DEAD)
+    _move(FailedTask.objects.get(pk=pk).delivery_id, verdict.delivery_state)
+    auditing.note(f"failed_task.{verdict.state}", f"failed task {pk}", by=verdict.by)
+
+
+def _move(delivery_id: int, state: DeliveryState) -> None:
+    dead = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.DEAD)
     moved = dead.update(
-        state=delivery_state,
+        state=state,
         due_at=Clock(),
         failures=0,
         vanished=0,
         failing_since=None,
         **UNLEASED,
-        is_manual=delivery_state == DeliveryState.PENDING,
+        is_manual=state == DeliveryState.PENDING,
     )
     if moved != 1:
         raise NotOpen("Its delivery is not dead any more. Nothing was changed.")

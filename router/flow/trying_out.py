@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from router.flow.publishing import Published, publish
+from router.flow.publishing import publish
+from router.flow.recording import Published
 from router.models import Subscriber
 from router.transports.handler import TEST_TYPE
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 
 class Scope(models.TextChoices):
@@ -46,17 +48,37 @@ class ApiKey(models.Model):
     def is_authenticated(self) -> bool:
         return True
 
+    @property
+    def state(self) -> str:
+        """`usable`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.is_expired else "usable"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
     @classmethod
-    def make(cls, name: str, *, scopes: list[str]) -> tuple[ApiKey, str]:
+    def make(
+        cls, name: str, *, scopes: list[str], **options: Any
+    ) -> tuple[ApiKey, str]:
         """The saved key and its text, which is shown once and kept nowhere."""
         text = f"fanfare_{secrets.token_urlsafe(32)}"
-        return cls.objects.create(name=name, scopes=scopes, digest=digest(text)), text
+        key = cls(name=name, scopes=scopes, digest=digest(text), **options)
+        key.save(force_insert=True)
+        return key, text
 
-    def may_publish(self, *, source: str, event_type: str) -> bool:
-        """Whether its bindings let it publish an event of this source and type."""
-        return _is_bound_to(self.sources, source) and _is_bound_to(
-            self.types, event_type
-        )
+    def unbound(self, *, source: str, event_type: str) -> list[str]:
+        """What of `source` and `type` its bindings do not let it publish."""
+        given = (("source", self.sources, source), ("type", self.types, event_type))
+        return [
+            name for name, patterns, value in given if not _is_bound_to(patterns, value)
+        ]
+
+    def may_describe(self, event_type: str) -> bool:
+        """Whether its bindings let it register schemas of this type."""
+        return _is_bound_to(self.types, event_type)
 
     def may_touch(self, subscriber_name: str) -> bool:
         """Whether its bindings let it consume for, or manage, this subscriber."""

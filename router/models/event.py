@@ -55,6 +55,7 @@ class EventRecord(models.Model):
             ),
             models.Index(fields=["source", "subject"], name="event_of_subject"),
             models.Index(fields=["type", "number"], name="event_of_type"),
+            models.Index(fields=["recorded_at"], name="event_recorded"),
         ]
 
     def __str__(self) -> str:

@@ -27,10 +27,17 @@ PAGES = [
     "router/eventrecord/?q=nothing-like-this",
     "router/delivery/",
     "router/delivery/{delivery}/change/",
+    "router/delivery/{done}/change/",
     "router/failedtask/",
     "router/failedtask/{failed_task}/change/",
     "router/apikey/",
     "router/apikey/add/",
+    "router/apikey/{key}/change/",
+    "router/eventschema/",
+    "router/eventschema/{schema}/change/",
+    "router/eventschema/add/",
+    "router/auditentry/",
+    "router/auditentry/{audit}/change/",
     "auth/user/",
     "auth/user/{user}/change/",
     "auth/user/add/",
@@ -62,17 +69,24 @@ PAGES = [
 ROWS = """
 import json
 from django.contrib.auth.models import Group, User
+from router.flow.describing import register_schema
+from router.flow.issuing import issue_key
 from router.models import *
 from shop.models import Category, Product
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 subscriber = a_subscriber("browsed", state="paused", state_reason="under repair")
 event = an_event(event_id="browsed", type="browsed.once", is_routed=False)
 delivery = a_delivery(event, subscriber, "DEAD", attempts=1, failures=1)
+done = a_delivery(an_event(event_id="done"), subscriber, "ACKNOWLEDGED")
 delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper",
     traceback="Traceback", ended_at=event.recorded_at, duration_ms=3.2)
 task = a_failed_task(delivery, traceback="Traceback")
+schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
+key, _ = issue_key("browsed", scopes=["publish"], by="command",
+    bindings={"sources": ["/partner"]}, expires_in_days=30)
 print(json.dumps({"subscriber": subscriber.pk, "event": event.pk,
-    "delivery": delivery.pk, "failed_task": task.pk,
+    "delivery": delivery.pk, "done": done.pk, "failed_task": task.pk,
+    "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
     "user": User.objects.first().pk, "group": Group.objects.first().pk,
     "product": Product.objects.first().pk, "category": Category.objects.first().pk}))
 """

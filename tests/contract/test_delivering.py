@@ -347,7 +347,9 @@ def test_a_retried_failed_task_is_delivered_and_kept_as_retried(
     failed = FailedTask.objects.get()
 
     listener.behave = lambda event: None
-    settled = remediation.retry([failed.pk], by=operator(), note="mended")
+    settled = remediation.retry(
+        [failed.pk], by="user olga", user=operator(), note="mended"
+    )
     deliver_due()
 
     failed.refresh_from_db()
@@ -366,7 +368,7 @@ def test_another_death_is_a_new_failed_task_linked_to_the_old(
     deliver_due()
     first = FailedTask.objects.get()
 
-    remediation.retry([first.pk], by=operator(), note="hope")
+    remediation.retry([first.pk], by="key pager", note="hope")
     deliver_due()
 
     assert FailedTask.objects.open().get().previous == first
@@ -376,14 +378,14 @@ def test_acting_twice_is_refused_with_who_was_first(declare: Declare) -> None:
     declare(behave=boom, max_failures=1)
     happen()
     deliver_due()
-    pk, olga = FailedTask.objects.get().pk, operator()
+    pk = FailedTask.objects.get().pk
 
-    remediation.discard([pk], by=olga, note="not needed")
-    again = remediation.retry([pk, 999], by=olga, note="no, retry")
+    remediation.discard([pk], by="key pager", note="not needed")
+    again = remediation.retry([pk, 999], by="user olga", note="no, retry")
 
     assert again.settled == ()
     assert [pk for pk, _ in again.refused] == [pk, 999]
-    assert "already discarded by olga" in again.refused[0][1]
+    assert "already discarded by key pager" in again.refused[0][1]
     assert states() == ["CANCELLED"]
 
 
@@ -666,6 +668,7 @@ def test_publishing_is_one_statement_whatever_listens(
 ) -> None:
     for n in range(5):
         declare(f"listener_{n}")
+    happen()  # The first in a process reads the registered schemas.
 
     with django_assert_num_queries(1):
         happen()

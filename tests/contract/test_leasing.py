@@ -148,7 +148,7 @@ def test_a_nack_waits_exactly_as_long_as_it_says(puller: Subscriber) -> None:
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
     assert (delivery.state, delivery.failures, delivery.attempts) == ("PENDING", 1, 1)
     attempt = Attempt.objects.get()
-    assert (attempt.result, attempt.error) == ("RETRY", "ValueError: no")
+    assert (attempt.result, attempt.error) == ("RETRY", "Nacked: ValueError: no")
     assert attempt.wait_seconds == 3600
 
 
@@ -178,8 +178,10 @@ def test_at_the_last_failure_a_failed_task_opens(puller: Subscriber) -> None:
 
     assert states() == ["DEAD", "PENDING"]
     failed = FailedTask.objects.get()
-    assert (failed.reason, failed.error) == ("EXHAUSTED", "ValueError: no")
+    assert (failed.reason, failed.error) == ("EXHAUSTED", "Nacked: ValueError: no")
     assert failed.attempts == 1
+    notice = EventRecord.objects.get(type="router.failed_task.opened")
+    assert notice.data["failed_task"]["error"] == "Nacked"
 
 
 def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:

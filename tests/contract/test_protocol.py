@@ -210,9 +210,9 @@ class Protocol(RuleBasedStateMachine):
     def a_person_mends(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
             settle = remediation.retry if pick % 2 else remediation.discard
-            assert settle([failed.pk], by=self.olga, note="").settled
+            assert settle([failed.pk], by="user olga", user=self.olga).settled
             for again in (remediation.retry, remediation.discard):
-                assert not again([failed.pk], by=self.olga, note="").settled
+                assert not again([failed.pk], by="command").settled
 
     def a_late_writer_hits_nothing(self, pick: int) -> None:
         """Whoever names a token that is not in the row changes nothing."""

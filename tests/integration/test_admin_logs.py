@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from router.admin import pagination
-from router.models import AttemptResult, Delivery, EventRecord
+from router.models import AttemptResult, AuditEntry, Delivery, EventRecord
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
-from tests.integration.staff import a_viewer, an_operator
+from tests.integration.staff import a_viewer, an_operator, told
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -193,3 +193,24 @@ def test_empty_lists_say_what_will_appear_and_how() -> None:
 @pytest.mark.parametrize("address", [EVENTS, DELIVERIES])
 def test_what_is_not_there_is_not_found(address: str) -> None:
     assert a_viewer().get(f"{address}999/change/").status_code == 404
+
+
+def test_an_operator_sends_a_delivery_again_and_says_yes_first() -> None:
+    delivery = a_delivery(an_event(), a_subscriber("erp"), "ACKNOWLEDGED")
+    page = reverse("admin:router_delivery_change", args=[delivery.pk])
+    address = reverse("admin:router_delivery_resend", args=[delivery.pk])
+    operator, viewer = an_operator(), a_viewer()
+
+    assert "Send again" in operator.get(page).content.decode()
+    assert "Send again" not in viewer.get(page).content.decode()
+    assert viewer.post(address, {"is_sure": "1"}).status_code == 403
+    assert "Tick that" in told(operator.post(address, follow=True))
+    assert Delivery.objects.count() == 1
+
+    sent = operator.post(address, {"is_sure": "1"}, follow=True)
+    owed = Delivery.objects.latest("pk")
+    assert f"Delivery {owed.pk} is on its way" in told(sent)
+    assert (owed.run, owed.origin, owed.state) == (1, "replay", "PENDING")
+    again = operator.post(address, {"is_sure": "1"}, follow=True)
+    assert "that comes first" in told(again)
+    assert AuditEntry.objects.get().actor == "user olga"

@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.test import Client
 
@@ -98,7 +99,7 @@ def test_every_operation_is_on_the_page(
 
 @pytest.mark.parametrize(
     ("operation", "scope"),
-    [("publish_event", "publish"), ("create_subscriber", "manage")],
+    [("publish_events", "publish"), ("create_subscriber", "manage")],
 )
 def test_the_scope_that_a_call_needs_is_told(
     articles: dict[str, str], page: str, operation: str, scope: str
@@ -206,6 +207,7 @@ def test_another_project_has_it_by_the_lines_of_the_docs(
             "DJANGO_SETTINGS_MODULE": "settings",
             "PYTHONPATH": os.pathsep.join((str(tmp_path), str(BASE_DIR))),
             "SECRET_KEY": "a-key-for-this-test",
+            "ENCRYPTION_KEY": Fernet.generate_key().decode(),
             "DATABASE_PATH": str(tmp_path / "own.sqlite3"),
             "BROKER_URL": "memory://",
         },

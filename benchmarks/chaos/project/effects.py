@@ -27,9 +27,9 @@ def insert(order_id: str, subscriber: str) -> None:
     Effect.objects.create(order_id=order_id, subscriber=subscriber, done_at=time.time())
 
 
-def append(order_id: str, subscriber: str) -> None:
+def append(order_id: str, subscriber: str, **more: str) -> None:
     """An effect outside the database."""
-    line = {"order": order_id, "subscriber": subscriber, "at": time.time()}
+    line = {"order": order_id, "subscriber": subscriber, "at": time.time(), **more}
     write_line(settings.CHAOS_DIR / "outside.jsonl", line)
 
 

@@ -10,9 +10,13 @@ from config import settings as real
 
 DEBUG = False
 SECRET_KEY = real.SECRET_KEY
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "benchmarks.chaos.project.urls"
+REST_FRAMEWORK = real.REST_FRAMEWORK
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "rest_framework",
     "router",
     "benchmarks.chaos.project",
 ]
@@ -36,8 +40,12 @@ ROUTER = {
     **{name.upper(): value for name, value in real.ENV.router.items()},
 }
 
+# Its receivers are on this machine.
+SILENCED_SYSTEM_CHECKS = ["router.W007"]
 #: Where the logs of the benchmark and its failpoints are.
 CHAOS_DIR = Path(os.environ["CHAOS_DIR"])
+CHAOS_RECEIVER_PORT = int(os.environ["CHAOS_RECEIVER_PORT"])
+CHAOS_WEB_PORT = int(os.environ["CHAOS_WEB_PORT"])
 IS_NAIVE = os.environ.get("CHAOS_NAIVE") == "1"
 
 LOGGING = {**real.LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}

@@ -3,9 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import IntegrityError, transaction
 
+from router.contract.errors import NameTaken
+from router.flow.issuing import BINDINGS, issue_key, patterns_in
 from router.models import ApiKey, Scope
+
+LONGEST_DAYS = 36_500
 
 
 class Command(BaseCommand):
@@ -19,19 +22,40 @@ class Command(BaseCommand):
             metavar="SCOPE,…",
             help=f"what it may do, of: {', '.join(Scope.values)}",
         )
+        for kind in BINDINGS:
+            parser.add_argument(
+                f"--{kind}",
+                default="",
+                metavar="PATTERN,…",
+                help=f"the only {kind} it is for; a * may end a pattern",
+            )
+        parser.add_argument("--expires-in-days", type=int, metavar="N")
+        parser.add_argument("--calls-per-minute", type=int, metavar="N")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name, scopes = options["name"].strip(), _scopes(options["scopes"])
-        longest = ApiKey._meta.get_field("name").max_length or 0
-        if not 1 <= len(name) <= longest:
-            raise CommandError(f"The name must have 1 to {longest} characters.")
+        days, calls = options["expires_in_days"], options["calls_per_minute"]
+        _check_range("--expires-in-days", days, LONGEST_DAYS)
+        _check_range("--calls-per-minute", calls, 2**31 - 1)
         try:
-            with transaction.atomic():
-                _, text = ApiKey.make(name, scopes=scopes)
-        except IntegrityError:
-            told = f"There is a key with the name {name!r} already; choose another."
-            raise CommandError(told) from None
+            _, text = issue_key(
+                _name(options["name"]),
+                scopes=_scopes(options["scopes"]),
+                by="command",
+                bindings={kind: _patterns(kind, options[kind]) for kind in BINDINGS},
+                expires_in_days=days,
+                calls_per_minute=calls,
+            )
+        except NameTaken as error:
+            raise CommandError(str(error)) from None
         self.stdout.write(text)
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    longest = ApiKey._meta.get_field("name").max_length or 0
+    if not 1 <= len(name) <= longest:
+        raise CommandError(f"The name must have 1 to {longest} characters.")
+    return name
 
 
 def _scopes(text: str) -> list[str]:
@@ -42,3 +66,15 @@ def _scopes(text: str) -> list[str]:
         told = ", ".join(repr(scope) for scope in unknown)
         raise CommandError(f"Unknown scope {told}; known: {known}.")
     return scopes
+
+
+def _patterns(kind: str, text: str) -> list[str]:
+    try:
+        return patterns_in(text)
+    except ValueError as error:
+        raise CommandError(f"--{kind}: {error}.") from None
+
+
+def _check_range(option: str, value: int | None, largest: int) -> None:
+    if value is not None and not 1 <= value <= largest:
+        raise CommandError(f"{option} must be from 1 to {largest:,}.")

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from benchmarks.chaos.names import HOOK, PULLER
+from benchmarks.chaos.project.handler import TYPE
+from router.flow.subscribing import create_subscriber
+from router.models import ApiKey, Scope
+
+
+class Command(BaseCommand):
+    help = "Register the subscribers outside, and make the key that the pullers use."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        url = f"http://127.0.0.1:{settings.CHAOS_RECEIVER_PORT}/"
+        create_subscriber(
+            HOOK, by="command", transport="webhook", url=url, events=[TYPE]
+        )
+        create_subscriber(PULLER, by="command", transport="pull", events=[TYPE])
+        _, text = ApiKey.make("pullers", scopes=[Scope.CONSUME])
+        (settings.CHAOS_DIR / "key").write_text(text)

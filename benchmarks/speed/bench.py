@@ -1,0 +1,141 @@
+"""One run of `make bench`: the servers, the contestants' empty databases, the sizes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+
+from benchmarks.chaos.servers import Servers, Startable
+from benchmarks.speed.field import Contestant, Setup
+from benchmarks.speed.sizes import Sizes
+from benchmarks.speed.starting import run_to_end
+from tests.servers.postgresql import database_of_its_own
+
+#: `Servers` knows Redis by the name of the server that is started.
+SERVER_OF = {"redis": "valkey", "rabbitmq": "rabbitmq"}
+
+
+@dataclass
+class Bench:
+    """What every figure needs; made once."""
+
+    servers: Servers
+    stack: ExitStack
+    sizes: Sizes
+    folder: Path
+    #: The Python of the peers' virtual environment; None does without them.
+    peers: Path | None
+    tell: Callable[[str], None]
+    #: Figures that others need again: (contestant, cell) → deliveries a second.
+    capacity: dict[tuple[str, str], float] = field(default_factory=dict)
+    #: Cell → the prefetch at which bare Celery was fastest.
+    prefetch: dict[str, int] = field(default_factory=dict)
+    _templates: dict[str, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def present(self, contestants: Iterable[Contestant]) -> list[Contestant]:
+        """Without the peers where there are none."""
+        return [one for one in contestants if self.peers or not one.is_peer]
+
+    def broker(self, name: str) -> Startable:
+        return self.servers.broker(SERVER_OF[name])
+
+    def postgresql_version(self) -> str:
+        with psycopg.connect(self.servers.postgresql().url) as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+        return str(row[0]) if row else ""
+
+    def new_folder(self) -> Path:
+        """Empty; the one of the run before is gone."""
+        number = next(self._numbers)
+        shutil.rmtree(self.folder / f"run-{number - 1}", ignore_errors=True)
+        made = self.folder / f"run-{number}"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        return made
+
+    @contextmanager
+    def database(self, one: Contestant, *, template: str = "") -> Iterator[str]:
+        """The URL of a database with the contestant's tables; "" needs none.
+
+        They are empty, or a copy of those of the database named `template`.
+        """
+        if not one.settings:
+            yield ""
+            return
+        server = self.servers.postgresql()
+        copied = template or self._template(one)
+        with database_of_its_own(server.url, template=copied) as url:
+            yield url
+
+    def _template(self, one: Contestant) -> str:
+        """Made once for each contestant: migrations take seconds."""
+        if one.module not in self._templates:
+            server = self.servers.postgresql()
+            url = self.stack.enter_context(database_of_its_own(server.url))
+            self.tell(f"preparing the tables of {one.title}")
+            run_to_end(
+                [one.python(self.peers), "-m", "benchmarks.speed.program"]
+                + [one.module, "prepare"],
+                environment(
+                    one,
+                    Setup(subscribers=0),
+                    self.new_folder(),
+                    database_url=url,
+                    broker_url="memory://",
+                ),
+            )
+            self._templates[one.module] = self.name_of(url)
+        return self._templates[one.module]
+
+    @staticmethod
+    def name_of(url: str) -> str:
+        return urlsplit(url).path.lstrip("/")
+
+
+def environment(
+    one: Contestant, setup: Setup, folder: Path, *, database_url: str, broker_url: str
+) -> dict[str, str]:
+    """What every process of a run is told."""
+    return {
+        "DJANGO_SETTINGS_MODULE": one.settings,
+        "DEBUG": "true",
+        "VAR_DIR": str(folder),
+        "DATABASE_URL": database_url,
+        "BROKER_URL": broker_url,
+        "BENCH_CONTESTANT": one.name,
+        "BENCH_DIR": str(folder),
+        "BENCH_HANDLER": setup.handler,
+        "BENCH_SUBSCRIBERS": str(setup.subscribers),
+        "BENCH_HANGING": str(setup.hanging),
+        "BENCH_IS_TIMED": "1" if setup.is_timed else "",
+        "BENCH_PREFETCH": str(setup.prefetch),
+        "BENCH_BATCH": str(one.batch or ""),
+        "PYTHONDEVMODE": "",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+        **_libpq(database_url),
+    }
+
+
+def _libpq(url: str) -> dict[str, str]:
+    """The same address for those that don't know our settings."""
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    given = parse_qs(parts.query)
+    told = {
+        "PGHOST": parts.hostname or given.get("host", [""])[0],
+        "PGPORT": str(parts.port or ""),
+        "PGUSER": parts.username or "",
+        "PGPASSWORD": parts.password or "",
+        "PGDATABASE": parts.path.lstrip("/"),
+    }
+    return {name: value for name, value in told.items() if value}

@@ -1,0 +1,28 @@
+"""The router itself: one event for whoever subscribes."""
+
+from __future__ import annotations
+
+import time
+
+from django.core.management import call_command
+
+from benchmarks.speed.project.handler import TYPE
+from router.flow.registering import register_declared
+from router.flow.routing import has_unrouted, route_batch
+from router.public import publish
+
+
+def prepare() -> None:
+    call_command("migrate", run_syncdb=True, verbosity=0)
+
+
+def announce(number: int) -> None:
+    data = {"number": number, "at_ns": time.time_ns()}
+    publish(TYPE, data, source="/bench")
+
+
+def after_fill() -> None:
+    """A backlog is what is owed: routed already."""
+    register_declared()
+    while has_unrouted():
+        route_batch()

@@ -1,0 +1,166 @@
+"""Who is measured: how each is started, and where its books say what is done."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+PUBLISHER = "publisher"
+#: What every Celery worker here is told.
+QUIET = "--without-gossip --without-mingle --loglevel WARNING"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """The processes of a run, and what the handlers do."""
+
+    broker: str = "redis"
+    pool: str = "solo"
+    handler: str = "noop"
+    workers: int = 2
+    dispatchers: int = 1
+    subscribers: int = 5
+    prefetch: int = 4
+    #: The subscriber that hangs; -1 is none of them.
+    hanging: int = -1
+    is_timed: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.broker}-{self.pool}-{self.handler}"
+
+    def but(self, **changes: object) -> Setup:
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """SQL about deliveries (or whatever a contestant calls them)."""
+
+    #: One row: count, first and last time since the epoch, of what is done after %s.
+    done: str
+    #: One row: whether anything is still to be done.
+    is_open: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    name: str
+    title: str
+    #: The module beneath `contestants`.
+    module: str
+    settings: str = ""
+    #: None: it keeps no books.
+    books: Books | None = None
+    #: The Celery application; "" is a worker of its own.
+    celery: str = ""
+    queues: str = ""
+    has_dispatcher: bool = False
+    #: From `benchmarks/requirements.txt`, in a virtual environment of its own.
+    is_peer: bool = False
+    batch: int | None = None
+
+    def python(self, peers: Path | None) -> str:
+        """The interpreter that has its packages."""
+        return str(peers) if self.is_peer else sys.executable
+
+    def uses_broker(self) -> bool:
+        return bool(self.celery)
+
+
+def worker_argv(one: Contestant, setup: Setup, name: str, python: str) -> list[str]:
+    if not one.celery:
+        return [python, "-m", "benchmarks.speed.program", one.module, "work"]
+    command = [python, "-m", "celery", "-A", one.celery, "--quiet", "worker"]
+    queues = ["-Q", one.queues] if one.queues else []
+    pool = f"--pool {setup.pool} -n {name}@%h {QUIET}"
+    size = [] if setup.pool == "solo" else ["--concurrency", str(setup.workers)]
+    return [*command, *queues, *pool.split(), *size]
+
+
+def worker_count(one: Contestant, setup: Setup) -> int:
+    """Prefork has its processes within one worker."""
+    is_pool = bool(one.celery) and setup.pool != "solo"
+    return 1 if is_pool else setup.workers
+
+
+def _books(table: str, at: str, is_done: str, is_open: str) -> Books:
+    epoch = "extract(epoch FROM {}({}))::float"
+    return Books(
+        done=f"SELECT count(*), {epoch.format('min', at)}, {epoch.format('max', at)}"  # noqa: S608 - our own words
+        f" FROM {table} WHERE {is_done} AND {at} > to_timestamp(%s)",
+        is_open=f"SELECT {is_open}",
+    )
+
+
+FANFARE = Contestant(
+    name="fanfare",
+    title="Fanfare",
+    module="fanfare",
+    settings="benchmarks.speed.project.settings",
+    books=_books(
+        "router_delivery",
+        "acknowledged_at",
+        "state = 'ACKNOWLEDGED'",
+        "EXISTS (SELECT FROM router_eventrecord WHERE position IS NULL)"
+        " OR EXISTS (SELECT FROM router_delivery WHERE state = 'PENDING')"
+        " OR EXISTS (SELECT FROM router_delivery WHERE state = 'LEASED')",
+    ),
+    celery="config",
+    queues="router.default,router.slow",
+    has_dispatcher=True,
+)
+BARE = Contestant(
+    name="bare_celery",
+    title="bare Celery",
+    module="bare_celery",
+    celery="benchmarks.speed.contestants.bare_celery",
+)
+NAIVE = Contestant(
+    name="naive",
+    title="naive Django + Celery",
+    module="naive",
+    settings="benchmarks.speed.contestants.naive_settings",
+    books=_books(
+        "bench_naivedelivery",
+        "done_at",
+        "state = 'DONE'",
+        "EXISTS (SELECT FROM bench_naivedelivery WHERE state <> 'DONE')",
+    ),
+    celery="benchmarks.speed.contestants.naive_app",
+)
+PROCRASTINATE = Contestant(
+    name="procrastinate",
+    title="procrastinate",
+    module="procrastinate",
+    settings="benchmarks.speed.contestants.peer_settings",
+    books=_books(
+        "procrastinate_events",
+        "at",
+        "type = 'succeeded'",
+        "EXISTS (SELECT FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))",
+    ),
+    is_peer=True,
+)
+PGQUEUER = Contestant(
+    name="pgqueuer",
+    title="pgqueuer",
+    module="pgqueuer",
+    settings="benchmarks.speed.contestants.peer_settings",
+    books=_books(
+        "pgqueuer_log",
+        "created",
+        "status = 'successful'",
+        "EXISTS (SELECT FROM pgqueuer)",
+    ),
+    is_peer=True,
+)
+PGQUEUER_BATCH = replace(
+    PGQUEUER, name="pgqueuer_batch", title="pgqueuer, batch 200", batch=200
+)
+OURS: tuple[Contestant, ...] = (FANFARE, NAIVE, BARE)
+PEERS: tuple[Contestant, ...] = (PROCRASTINATE, PGQUEUER, PGQUEUER_BATCH)
+WITH_ORDERS: tuple[Contestant, ...] = (FANFARE, NAIVE, PROCRASTINATE, PGQUEUER)
+
+TITLES = {one.name: one.title for one in (*OURS, *PEERS)}

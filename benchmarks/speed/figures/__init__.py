@@ -1,0 +1,42 @@
+"""One file for each family of figures; each figure is a function of a `Bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.speed.bench import Bench
+from benchmarks.speed.figures.growth import growth
+from benchmarks.speed.figures.isolation import isolation
+from benchmarks.speed.figures.latency import latency_ms
+from benchmarks.speed.figures.publishing import publish_added_ms, publish_throughput
+from benchmarks.speed.figures.scaling import scaling
+from benchmarks.speed.figures.throughput import main_cells, throughput
+
+Figure = Callable[[Bench], dict[str, Any]]
+
+
+def _main_throughput(bench: Bench) -> dict[str, Any]:
+    return throughput(bench, main_cells())
+
+
+def _main_latency(bench: Bench) -> dict[str, Any]:
+    return latency_ms(bench, ("20/s",))
+
+
+#: Name → what gives the JSON's keys of it; in the order of running.
+FIGURES: dict[str, Figure] = {
+    "publish_added_ms": publish_added_ms,
+    "publish_throughput": publish_throughput,
+    "throughput": throughput,
+    "latency_ms": latency_ms,
+    "growth": growth,
+    "scaling": scaling,
+    "isolation": isolation,
+}
+#: What `--quick` runs.
+QUICK: dict[str, Figure] = {
+    "publish_added_ms": publish_added_ms,
+    "throughput": _main_throughput,
+    "latency_ms": _main_latency,
+}

@@ -1,0 +1,95 @@
+"""`docs/benchmarks.md` and its pictures, written from the figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.charts import charts
+from benchmarks.speed.plots import svg
+from benchmarks.speed.report import tables
+from config.env import BASE_DIR
+
+DOCS = BASE_DIR / "docs"
+Found = Mapping[str, Any]
+
+HEAD = """# Benchmarks
+
+Written by `make bench ARGS="--write-docs"`. Ratios travel from machine to machine,
+absolute figures do not: read the ratios, and take your own figures.
+"""
+HOW = """
+## How it was taken
+
+* Everybody on one machine, in turn: round by round, not one after the other; medians
+  of the rounds.
+* PostgreSQL with `fsync` and `synchronous_commit` on. Nobody is counted before its
+  books say that every delivery is done; bare Celery keeps none, and counts for itself.
+* An event is owed to five subscribers: five deliveries, tasks or jobs.
+* *bare Celery*: no Django, no database, tasks that do nothing, `acks_late`, at the best
+  of the prefetch counts 1, 4 and 16. It is divided by in every row, also where the
+  others' handlers insert rows.
+* *naive Django + Celery*: a row for each task, `delay_on_commit`, `CELERY_DB_REUSE_MAX`
+  set.
+* *procrastinate*, with its Django connector, and *pgqueuer*: all jobs of an event in
+  one call, in the order's transaction; two workers, asynchronous handlers. They know no
+  broker and no pool: the rows of one kind of work are divided by the same figure.
+* `redis` or `rabbitmq`; `solo`: two workers, `prefork`: one worker with two processes;
+  `noop`: the handler does nothing, `orm`: it inserts a row; `backlog`: from deliveries
+  that wait, `live`: while two publishers publish, from the first event to the last
+  acknowledgement.
+* A slow contestant gets fewer deliveries, so that each works for some seconds.
+* Latency is taken at a steady pace, since bursts hide what piles up: 20 events a
+  second, a quarter and a half of what each can do at most.
+"""
+INTRODUCTIONS = {
+    "throughput": "Deliveries a second ÷ those of others on the same machine.",
+    "publish_added_ms": "One INSERT, whatever the number of subscribers.",
+    "latency_ms": "The two halves of a run tell whether the wait grows.",
+}
+
+
+def write_pages(found: Found) -> list[Path]:
+    """Writes them; returns their paths."""
+    pictures = dict(charts(found))
+    written = []
+    for chart in pictures.values():
+        written.append(DOCS / "pictures" / f"{chart.name}.svg")
+        written[-1].write_text(svg(chart))
+    written.append(DOCS / "benchmarks.md")
+    written[-1].write_text("\n".join(_page(found, pictures)))
+    return written
+
+
+def _page(found: Found, pictures: Mapping[str, Any]) -> Iterator[str]:
+    yield HEAD
+    yield from _machine(found)
+    for key, (title, headings, rows) in tables(found).items():
+        yield f"\n## {title}\n"
+        if key in INTRODUCTIONS:
+            yield f"{INTRODUCTIONS[key]}\n"
+        if key in pictures:
+            yield f"![{title}](pictures/{pictures[key].name}.svg)\n"
+        yield _line(headings)
+        yield _line(["---", *["---:"] * (len(headings) - 1)])
+        for row in rows:
+            yield _line(row)
+    yield HOW
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _machine(found: Found) -> Iterator[str]:
+    machine = found["machine"]
+    versions = ", ".join(f"{name} {told}" for name, told in found["versions"].items())
+    rounds = "one round" if found["rounds"] == 1 else f"{found['rounds']} rounds"
+    quick = ", quickly" if found["is_quick"] else ""
+    yield f"Taken on {found['taken_on']} in {rounds}{quick}."
+    yield (
+        f"{machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB, {machine['system']}."
+    )
+    yield f"{versions}."

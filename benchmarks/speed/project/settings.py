@@ -1,0 +1,24 @@
+"""A small Django project around the router, with the settings of the real one."""
+
+from __future__ import annotations
+
+from config import settings as real
+
+DEBUG = False
+SECRET_KEY = real.SECRET_KEY
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "router",
+    "benchmarks.speed.orders",
+    "benchmarks.speed.project",
+]
+USE_TZ = True
+DEFAULT_AUTO_FIELD = real.DEFAULT_AUTO_FIELD
+DATABASES = real.DATABASES
+
+globals().update(
+    {name: value for name, value in vars(real).items() if name.startswith("CELERY_")}
+)
+ROUTER = {name.upper(): value for name, value in real.ENV.router.items()}
+LOGGING = {**real.LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}

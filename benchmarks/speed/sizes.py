@@ -1,0 +1,81 @@
+"""How much is measured: in full, quickly, or just enough to see that it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Contestant → its share of the deliveries of a run. A slow one's rate is known after
+#: fewer; each share is worth some seconds of work.
+SHARES = {
+    "fanfare": 1.0,
+    "bare_celery": 0.6,
+    "naive": 0.06,
+    "procrastinate": 0.08,
+    "pgqueuer": 0.6,
+    "pgqueuer_batch": 1.0,
+}
+FEWEST = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Counts, and seconds where a run has no end of its own."""
+
+    rounds: int
+    #: Deliveries that wait when the workers start.
+    backlog: int
+    #: Deliveries of the events published while the workers run.
+    live: int
+    #: Orders timed in one round, with and without publishing.
+    orders: int
+    client_seconds: float
+    paced_seconds: float
+    #: Tried for bare Celery, which gets the best.
+    prefetches: tuple[int, ...] = (1, 4, 16)
+    subscribers: tuple[int, ...] = (1, 5, 50, 500)
+    growth: tuple[int, ...] = (100_000, 1_000_000)
+    due: int = 100_000
+    turns: int = 30
+    scaling: tuple[int, ...] = (1, 2, 3, 4)
+
+    def share(self, contestant: str, total: int) -> int:
+        """This contestant's deliveries of `total`, in whole events of five."""
+        return max(FEWEST, int(total * SHARES[contestant])) // 5 * 5
+
+
+WHOLE = Sizes(
+    rounds=5,
+    backlog=50_000,
+    live=40_000,
+    orders=400,
+    client_seconds=6,
+    paced_seconds=20,
+)
+QUICK = Sizes(
+    rounds=2,
+    backlog=20_000,
+    live=20_000,
+    orders=200,
+    client_seconds=3,
+    paced_seconds=5,
+    subscribers=(5,),
+)
+#: Proves that the command works; its figures mean nothing.
+TINY = Sizes(
+    rounds=1,
+    backlog=300,
+    live=300,
+    orders=20,
+    client_seconds=0.5,
+    paced_seconds=1.5,
+    prefetches=(4,),
+    subscribers=(5,),
+    growth=(1000,),
+    due=500,
+    turns=3,
+    scaling=(1, 2),
+)
+SIZES = {"whole": WHOLE, "quick": QUICK, "tiny": TINY}
+
+#: Deliveries in the table, with `--full`.
+LONGEST = 10_000_000

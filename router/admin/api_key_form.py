@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from django import forms
+
+from router.flow.issuing import patterns_in
+from router.models import Scope
+
+
+class PatternsField(forms.CharField):
+    """Comma-separated patterns, as a list."""
+
+    def __init__(self, *, help_text: str) -> None:
+        super().__init__(required=False, max_length=2000, help_text=help_text)
+
+    def clean(self, value: object) -> list[str]:
+        try:
+            return patterns_in(super().clean(value))
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}.".capitalize()) from None
+
+
+class ApiKeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=100, help_text="Who will use it: one key for each client."
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose what the key may do."},
+    )
+    sources = PatternsField(
+        help_text="The only sources it may publish for, by commas: /partner, /shop/*. "
+        "Empty: any."
+    )
+    types = PatternsField(
+        help_text="The only event types it may publish, by commas: parcel.*. "
+        "Empty: any."
+    )
+    subscribers = PatternsField(
+        help_text="The only subscribers it may consume for or manage, by commas. "
+        "Empty: any."
+    )
+    expires_in_days = forms.IntegerField(
+        label="Expires in",
+        required=False,
+        min_value=1,
+        max_value=36_500,
+        help_text="Days. Empty: never.",
+    )
+    calls_per_minute = forms.IntegerField(
+        label="Calls a minute",
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="Empty: the router's setting.",
+    )
+
+    @property
+    def plain_fields(self) -> list[forms.BoundField]:
+        """All that a page shows alike."""
+        return [field for field in self if field.name != "scopes"]

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from router.admin.base import ReadOnlyAdmin
+from router.models import AuditEntry
+from router.telling import ago
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who changed what; each entry is told whole in the list."""
+
+    detail_template = "router/admin/audit_entry.html"
+    empty_list_hint = (
+        "When somebody makes or revokes an API key, changes a subscriber or settles a "
+        "failed task, by API, here or by command, a line appears here."
+    )
+    list_display = ("moment", "actor", "action", "target", "detail")
+    list_display_links = None
+
+    @admin.display(description="When")
+    def moment(self, entry: AuditEntry) -> SafeString:
+        return ago(entry.at)

@@ -1,0 +1,51 @@
+"""Send again: a person says yes, the flow does it or says why not."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from router.admin.base import ReadOnlyAdmin, who
+from router.contract.errors import NotResendable
+from router.flow.resending import resend
+from router.models import Delivery, DeliveryState
+
+
+class DeliveryResending(ReadOnlyAdmin):
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.remediate_failedtask")
+
+    def may_resend(self, request: HttpRequest, delivery: Delivery) -> bool:
+        """Offered for what is done; what is dead is retried by its failed task."""
+        is_done = delivery.state == DeliveryState.ACKNOWLEDGED
+        return is_done and self.has_resend_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.resend_view))
+        own = path("<int:delivery_id>/resend/", view, name="router_delivery_resend")
+        return [own, *super().get_urls()]
+
+    def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
+        if not self.has_resend_permission(request):
+            raise PermissionDenied
+        delivery: Delivery | None = self.get_object(request, str(delivery_id))
+        if delivery is None:
+            raise Http404
+        return HttpResponseRedirect(self.url("change", self._resent(request, delivery)))
+
+    def _resent(self, request: HttpRequest, delivery: Delivery) -> int:
+        """The delivery to look at next."""
+        if not request.POST.get("is_sure"):
+            messages.warning(request, "Tick that it may have the event twice.")
+            return delivery.pk
+        try:
+            owed = resend(delivery.pk, by=who(request), user=request.user)  # type: ignore[arg-type]  # somebody is signed in
+        except NotResendable as error:
+            messages.warning(request, f"{error} Nothing was changed.")
+            return delivery.pk
+        self.log_change(request, delivery, f"Sent again as delivery {owed.pk}")
+        messages.success(request, f"Delivery {owed.pk} is on its way.")
+        return owed.pk

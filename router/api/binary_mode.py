@@ -1,0 +1,56 @@
+"""Binary mode: context attributes in headers (CloudEvents HTTP binding, 3.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from router.api.strict_json import parse_json
+from router.contract.errors import InvalidEvent
+
+PREFIX = "HTTP_CE_"
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+#: Told by the body and its Content-Type.
+NO_HEADERS = ("data", "datacontenttype")
+
+
+def has_event_headers(meta: Mapping[str, Any]) -> bool:
+    return any(name.startswith(PREFIX) for name in meta)
+
+
+def binary_event(meta: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    """The event in the JSON format; every attribute is text, as headers are.
+
+    Raises `InvalidEvent` for a header that can't be decoded, `Malformed` for a body
+    that is no JSON.
+    """
+    values = {
+        name.removeprefix(PREFIX).lower(): str(value)
+        for name, value in meta.items()
+        if name.startswith(PREFIX)
+    }
+    attributes = {name: _decoded(value) for name, value in values.items()}
+    problems = [
+        *((name, "is the body's, no header") for name in NO_HEADERS if name in values),
+        *((name, "is not UTF-8") for name, text in attributes.items() if text is None),
+    ]
+    if problems:
+        told = "; ".join(f"ce-{name} {detail}" for name, detail in problems)
+        pointers = [(f"/{name}", detail) for name, detail in problems]
+        raise InvalidEvent(f"This is not an event: {told}.", problems=pointers)
+    return {**attributes, **({"data": parse_json(body)} if body else {})}
+
+
+def _decoded(value: str) -> str | None:
+    """A header's value without quotes, then percent-decoded once (section 3.1.3.2).
+
+    Quotes are of earlier versions of the binding. None when it is not UTF-8.
+    """
+    quoted = QUOTED.fullmatch(value)
+    plain = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else value
+    try:
+        return unquote_to_bytes(plain.encode("latin-1")).decode()
+    except UnicodeError:
+        return None

@@ -1,0 +1,82 @@
+"""The log over HTTP: its events, and what became of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.event_filters import EventQuerySerializer
+from router.api.event_shapes import (
+    EventWithDeliveriesSerializer,
+    LoggedEventSerializer,
+)
+from router.api.finding import key_of
+from router.api.pages import CursorPages
+from router.api.patterns import within
+from router.api.permissions import MayManage
+from router.models import ApiKey, Attempt, Delivery, EventRecord
+
+#: An event has one delivery for each subscriber and run; older ones are cut off.
+MOST_DELIVERIES = 1000
+MOST_ATTEMPTS = 100
+
+
+class EventLogApi(ListAPIView[EventRecord]):
+    permission_classes = (MayManage,)
+    serializer_class = LoggedEventSerializer
+    pagination_class = CursorPages
+
+    def get_queryset(self) -> QuerySet[EventRecord]:
+        asked = EventQuerySerializer(self.request.query_params)
+        return asked.narrow(visible_events(key_of(self.request)))
+
+    @extend_schema(
+        operation_id="list_events", tags=["events"], parameters=[EventQuerySerializer]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The events of the log that this key may see, the newest first."""
+        return super().get(request, *args, **kwargs)
+
+
+class EventApi(APIView):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="get_event",
+        tags=["events"],
+        responses=EventWithDeliveriesSerializer,
+    )
+    def get(self, request: Request, number: int) -> Response:
+        """One event by its number in the log, with its deliveries and attempts."""
+        key = key_of(request)
+        rows = visible_events(key).prefetch_related(_deliveries())
+        found: Any = rows.filter(number=number).first()
+        if found is None:
+            raise NotFound(f"There is no event #{number}.")
+        found.shown_deliveries = [
+            one for one in found.all_deliveries if key.may_touch(one.subscriber.name)
+        ]
+        return Response(EventWithDeliveriesSerializer(found).data)
+
+
+def visible_events(key: ApiKey) -> QuerySet[EventRecord]:
+    """The events of the sources and types that the key is bound to."""
+    return EventRecord.objects.filter(
+        within("source", key.sources), within("type", key.types)
+    )
+
+
+def _deliveries() -> Prefetch[Any]:
+    attempts = Attempt.objects.order_by("-pk")[:MOST_ATTEMPTS]
+    rows = Delivery.objects.select_related("subscriber").prefetch_related(
+        Prefetch("attempt_log", attempts, to_attr="newest_attempts")
+    )
+    newest = rows.order_by("-pk")[:MOST_DELIVERIES]
+    return Prefetch("deliveries", newest, to_attr="all_deliveries")

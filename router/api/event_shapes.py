@@ -1,0 +1,109 @@
+"""Events in JSON: what a publisher sends, and what the log shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from router.contract.event import LONGEST
+from router.models import AttemptResult, DeliveryState, Origin, Trigger
+
+#: Any JSON: without a type.
+DATA: dict[str, Any] = {"description": "The data of the event, as JSON."}
+
+
+def _text(name: str, **more: Any) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": LONGEST[name], **more}
+
+
+CLOUDEVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "CloudEvents 1.0, JSON format. Further attributes are extensions.",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"type": "string", "const": "1.0"},
+        "id": _text("id", description="Unique among the events of its source."),
+        "source": _text("source", description="Who publishes."),
+        "type": _text(
+            "type",
+            pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$",
+            description="Noun and past participle: `purchase.completed`.",
+        ),
+        "subject": _text("subject", description="What it is about."),
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"type": "string", "const": "application/json"},
+        "dataschema": _text("dataschema", description="The `$id` of its schema."),
+        "partitionkey": _text(
+            "partitionkey", description="The ordering key: what belongs together."
+        ),
+        "traceparent": _text("traceparent", description="W3C Trace Context."),
+        "data": DATA,
+    },
+    "propertyNames": {"pattern": "^[a-z0-9]{1,20}$"},
+    "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    "example": {
+        "specversion": "1.0",
+        "id": "parcel-7",
+        "source": "/partner",
+        "type": "parcel.lost",
+        "data": {"parcel": 7},
+    },
+}
+BATCH: dict[str, Any] = {"type": "array", "items": CLOUDEVENT}
+
+
+@extend_schema_field(CLOUDEVENT)
+class CloudEventField(serializers.Field[Any, Any, Any, Any]):
+    """An `EventRecord` in CloudEvents' JSON format."""
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = value.to_event().to_cloudevent()
+        return shown
+
+
+class LoggedEventSerializer(serializers.Serializer[Any]):
+    """`position` is null until the event is routed."""
+
+    number = serializers.IntegerField()
+    position = serializers.IntegerField(allow_null=True)
+    recorded_at = serializers.DateTimeField()
+    event = CloudEventField(source="*")
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class RequestField(serializers.JSONField):
+    """What a webhook was sent with, without secrets."""
+
+
+class AttemptSerializer(serializers.Serializer[Any]):
+    """One try of a delivery; `answer` is the first KiB of a webhook's."""
+
+    number = serializers.IntegerField()
+    trigger = serializers.ChoiceField(choices=Trigger.choices)
+    result = serializers.ChoiceField(choices=AttemptResult.choices)
+    error = serializers.CharField()
+    http_status = serializers.IntegerField(allow_null=True)
+    duration_ms = serializers.FloatField(allow_null=True)
+    ended_at = serializers.DateTimeField()
+    answer = serializers.CharField()
+    request = RequestField(allow_null=True)
+
+
+class DeliverySerializer(serializers.Serializer[Any]):
+    """One event owed to one subscriber, with its newest attempts."""
+
+    id = serializers.IntegerField()
+    subscriber = serializers.CharField(source="subscriber.name")
+    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    origin = serializers.ChoiceField(choices=Origin.choices)
+    attempts = serializers.IntegerField()
+    failures = serializers.IntegerField()
+    due_at = serializers.DateTimeField()
+    acknowledged_at = serializers.DateTimeField(allow_null=True)
+    attempt_log = AttemptSerializer(many=True, source="newest_attempts")
+
+
+class EventWithDeliveriesSerializer(LoggedEventSerializer):
+    deliveries = DeliverySerializer(many=True, source="shown_deliveries")

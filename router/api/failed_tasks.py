@@ -1,0 +1,121 @@
+"""Failed tasks: list, retry, discard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.finding import actor, key_of
+from router.api.pages import CursorPages
+from router.api.patterns import within
+from router.api.permissions import MayManage
+from router.api.queries import QuerySerializer
+from router.contract.errors import NotOpen
+from router.flow.remediation import Settled, discard, retry
+from router.models import FailedTask, FailedTaskState, Reason
+
+TAGS = ["failed tasks"]
+
+
+class FailedTaskSerializer(serializers.Serializer[Any]):
+    """A delivery that the router gave up on; `event` is the event's number."""
+
+    id = serializers.IntegerField()
+    subscriber = serializers.CharField(source="subscriber.name")
+    event = serializers.IntegerField(source="event_id")
+    delivery = serializers.IntegerField(source="delivery_id")
+    reason = serializers.ChoiceField(choices=Reason.choices)
+    error = serializers.CharField()
+    attempts = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=FailedTaskState.choices)
+    opened_at = serializers.DateTimeField()
+    settled_at = serializers.DateTimeField(allow_null=True)
+    settled_by = serializers.CharField(source="settled_by_name")
+    note = serializers.CharField(source="settled_note")
+
+
+class FailedTaskQuerySerializer(QuerySerializer):
+    state = serializers.ChoiceField(choices=FailedTaskState.choices, required=False)
+    subscriber = serializers.CharField(required=False, max_length=63)
+
+
+class NoteSerializer(serializers.Serializer[Any]):
+    """Why: kept with the failed task."""
+
+    note = serializers.CharField(max_length=1000, default="", allow_blank=True)
+
+
+class FailedTasksApi(ListAPIView[FailedTask]):
+    permission_classes = (MayManage,)
+    serializer_class = FailedTaskSerializer
+    pagination_class = CursorPages
+
+    def get_queryset(self) -> QuerySet[FailedTask]:
+        query = FailedTaskQuerySerializer(self.request.query_params).checked()
+        names = {"subscriber": "subscriber__name"}
+        asked = {names.get(name, name): value for name, value in query.items()}
+        visible = within("subscriber__name", key_of(self.request).subscribers)
+        rows = FailedTask.objects.filter(visible, **asked)
+        return rows.select_related("subscriber").defer("traceback")
+
+    @extend_schema(
+        operation_id="list_failed_tasks",
+        tags=TAGS,
+        parameters=[FailedTaskQuerySerializer],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """What the router gave up on for the key's subscribers, the newest first."""
+        return super().get(request, *args, **kwargs)
+
+
+class RetryFailedTaskApi(APIView):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="retry_failed_task",
+        tags=TAGS,
+        request=NoteSerializer,
+        responses=FailedTaskSerializer,
+    )
+    def post(self, request: Request, task_id: int) -> Response:
+        """Owe its delivery again, due now; its failures count from zero."""
+        return _settle(self, request, task_id, retry)
+
+
+class DiscardFailedTaskApi(APIView):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="discard_failed_task",
+        tags=TAGS,
+        request=NoteSerializer,
+        responses=FailedTaskSerializer,
+    )
+    def post(self, request: Request, task_id: int) -> Response:
+        """Cancel its delivery: nobody is owed it any more."""
+        return _settle(self, request, task_id, discard)
+
+
+def _settle(
+    view: APIView, request: Request, task_id: int, act: Callable[..., Settled]
+) -> Response:
+    rows = FailedTask.objects.select_related("subscriber").defer("traceback")
+    task = rows.filter(pk=task_id).first()
+    if task is None:
+        raise NotFound(f"There is no failed task {task_id}.")
+    view.check_object_permissions(request, task.subscriber.name)
+    said = NoteSerializer(data=request.data)
+    said.is_valid(raise_exception=True)
+    settled = act([task.pk], by=actor(request), note=said.validated_data["note"])
+    for _, why in settled.refused:
+        raise NotOpen(why)
+    return Response(FailedTaskSerializer(rows.get(pk=task.pk)).data)

@@ -1,0 +1,113 @@
+"""Publish over HTTP, in each mode of the CloudEvents binding."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import (
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.binding import refuse_unbound
+from router.api.cloudevents import publish_arguments
+from router.api.event_parsers import (
+    BatchParser,
+    BinaryParser,
+    Sent,
+    StructuredParser,
+    sent_events,
+)
+from router.api.event_shapes import BATCH, CLOUDEVENT, DATA
+from router.api.finding import key_of
+from router.conf import conf
+from router.contract.errors import EventTooLarge
+from router.contract.event import canonical
+from router.flow.batching import for_each
+from router.flow.publishing import publish_batch
+from router.flow.recording import Published
+from router.models import ApiKey
+from router.public import publish
+
+
+class PublishedSerializer(serializers.Serializer[Any]):
+    """`status`: 202 for a new event, 200 for one that was recorded before."""
+
+    number = serializers.IntegerField()
+    id = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # the field's own name
+    status = serializers.ChoiceField(choices=[200, 202])
+
+
+class PublishedBatchSerializer(serializers.Serializer[Any]):
+    results = PublishedSerializer(many=True)
+
+
+ANSWER = PolymorphicProxySerializer(
+    component_name="PublishAnswer",
+    serializers=[PublishedSerializer, PublishedBatchSerializer],
+    resource_type_field_name=None,
+)
+
+
+class PublishApi(APIView):
+    parser_classes = (StructuredParser, BinaryParser, BatchParser)
+
+    @extend_schema(
+        operation_id="publish_events",
+        tags=["events"],
+        request={
+            StructuredParser.media_type: CLOUDEVENT,
+            BatchParser.media_type: BATCH,
+            BinaryParser.media_type: DATA,
+        },
+        responses={
+            202: OpenApiResponse(ANSWER, "It is new, or some of the batch are."),
+            200: OpenApiResponse(ANSWER, "It was recorded before."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Record events, as the CloudEvents 1.0 HTTP binding has them.
+
+        202: recorded, and owed to every subscriber that wants it. 200: it was recorded
+        before. A batch is all or nothing: 202 when at least one of it was new.
+        """
+        sent = sent_events(request)
+        if sent.is_batch:
+            return _batch(sent, key_of(request))
+        arguments = publish_arguments(sent.events[0])
+        refuse_unbound(key_of(request), arguments)
+        shown = _shown(publish(**arguments))
+        return Response(shown, status=shown["status"])
+
+
+def _batch(sent: Sent, key: ApiKey) -> Response:
+    entries = for_each(sent.events, _entry_arguments)
+    refuse_unbound(key, *entries, is_batch=True)
+    results = [_shown(published) for published in publish_batch(entries)]
+    statuses = [result["status"] for result in results]
+    return Response({"results": results}, status=max(statuses, default=HTTPStatus.OK))
+
+
+def _entry_arguments(body: Any) -> dict[str, Any]:
+    """Of one entry, which may be as large as a single event's body."""
+    size, most = len(canonical(body).encode()), conf().max_event_bytes
+    if size > most:
+        raise EventTooLarge(f"The event has {size:,} bytes; the most is {most:,}.")
+    return publish_arguments(body)
+
+
+def _shown(published: Published) -> dict[str, Any]:
+    status = HTTPStatus.ACCEPTED if published.is_new else HTTPStatus.OK
+    return {
+        "number": published.number,
+        "id": published.event.id,
+        "source": published.event.source,
+        "status": int(status),
+    }

@@ -1,0 +1,36 @@
+"""Query parameters: checked like a body, told as 400 with a pointer to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+
+from router.api.problems import pointed
+from router.api.refusals import BadQuery
+
+#: Of the pages, beside what a list asks itself.
+OF_PAGES = ("cursor", "page_size")
+
+
+class QuerySerializer(serializers.Serializer[Any]):
+    """The parameters of a call; one that is misspelt must not widen the answer."""
+
+    def __init__(self, given: QueryDict | None = None, **options: Any) -> None:
+        # A plain mapping: of a form, what is empty would count as left out.
+        super().__init__(**({"data": given.dict()} if given is not None else options))
+
+    def checked(self) -> dict[str, Any]:
+        """What was asked. Raises `BadQuery`."""
+        given: Any = self.initial_data
+        problems = [(f"/{name}", "is not known") for name in self._unknown(given)]
+        if not self.is_valid():
+            problems += pointed(self.errors, "")
+        if problems:
+            raise BadQuery(problems)
+        asked: dict[str, Any] = self.validated_data
+        return asked
+
+    def _unknown(self, given: dict[str, Any]) -> list[str]:
+        return sorted(set(given) - set(self.fields) - set(OF_PAGES))

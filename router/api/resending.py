@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from router.api.finding import actor
+from router.api.permissions import MayManage
+from router.flow.resending import resend
+from router.models import Delivery, DeliveryState, Origin
+
+
+class ResentSerializer(serializers.Serializer[Any]):
+    """What is owed now: a new delivery, or the one that was dead."""
+
+    id = serializers.IntegerField()
+    event = serializers.IntegerField(source="event_id")
+    subscriber = serializers.CharField(source="subscriber.name")
+    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    origin = serializers.ChoiceField(choices=Origin.choices)
+    run = serializers.IntegerField()
+
+
+class ResendApi(APIView):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="resend_delivery",
+        tags=["deliveries"],
+        request=None,
+        responses={202: ResentSerializer},
+    )
+    def post(self, request: Request, delivery_id: int) -> Response:
+        """Owe one event to one subscriber once more, due now.
+
+        A delivery that is done is owed anew, and the subscriber gets an event that it
+        has had; for one that is dead its failed task is retried.
+        """
+        rows = Delivery.objects.select_related("subscriber")
+        delivery = rows.filter(pk=delivery_id).first()
+        if delivery is None:
+            raise NotFound(f"There is no delivery {delivery_id}.")
+        self.check_object_permissions(request, delivery.subscriber.name)
+        owed = resend(delivery.pk, by=actor(request))
+        return Response(ResentSerializer(owed).data, status=HTTPStatus.ACCEPTED)

@@ -1,0 +1,85 @@
+"""JSON Schemas of event types: list, register."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from router.api.finding import actor, key_of
+from router.api.pages import CursorPages
+from router.api.patterns import within
+from router.api.permissions import MayManage
+from router.api.queries import QuerySerializer
+from router.api.refusals import NotBound
+from router.flow.describing import register_schema
+from router.models import EventSchema
+
+TAGS = ["schemas"]
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class SchemaField(serializers.JSONField):
+    """A JSON Schema, draft 2020-12, with an `$id`."""
+
+
+class NewSchemaSerializer(serializers.Serializer[Any]):
+    """`schema` is complete: it refers to nothing outside."""
+
+    type = serializers.CharField(max_length=255)
+    schema = SchemaField()
+
+
+class SchemaSerializer(serializers.Serializer[Any]):
+    """`dataschema` is the `$id`, which events of the type name."""
+
+    type = serializers.CharField()
+    dataschema = serializers.CharField()
+    schema = SchemaField()
+    created_at = serializers.DateTimeField()
+
+
+class SchemaQuerySerializer(QuerySerializer):
+    type = serializers.CharField(required=False, max_length=255)
+
+
+class SchemasApi(ListAPIView[EventSchema]):
+    permission_classes = (MayManage,)
+    serializer_class = SchemaSerializer
+    pagination_class = CursorPages
+
+    def get_queryset(self) -> QuerySet[EventSchema]:
+        asked = SchemaQuerySerializer(self.request.query_params).checked()
+        visible = within("type", key_of(self.request).types)
+        return EventSchema.objects.filter(visible, **asked)
+
+    @extend_schema(
+        operation_id="list_schemas", tags=TAGS, parameters=[SchemaQuerySerializer]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The registered schemas, the newest first; those of files are not shown."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="register_schema",
+        tags=TAGS,
+        request=NewSchemaSerializer,
+        responses={200: SchemaSerializer, 201: SchemaSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Describe an event type from now on; 200 when it was registered before."""
+        said = NewSchemaSerializer(data=request.data)
+        said.is_valid(raise_exception=True)
+        event_type, schema = said.validated_data["type"], said.validated_data["schema"]
+        if not key_of(request).may_describe(event_type):
+            told = "is not this key's to describe"
+            raise NotBound(f"{event_type} {told}.", problems=[("/type", told)])
+        row, is_new = register_schema(event_type, schema, by=actor(request))
+        status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+        return Response(SchemaSerializer(row).data, status=status)

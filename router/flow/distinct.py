@@ -1,0 +1,38 @@
+"""The different types and sources of the log, at one index look-up each."""
+
+from __future__ import annotations
+
+from django.db import connections, router
+
+from router.models import EventRecord
+
+MOST_DISTINCT = 100
+# The database jumps from value to value in the index; DISTINCT would read all of it.
+JUMPS = """
+WITH RECURSIVE found(value) AS (
+    SELECT MIN({column}) FROM {table}
+    UNION ALL
+    SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > found.value)
+    FROM found WHERE found.value IS NOT NULL
+)
+SELECT value FROM found WHERE value IS NOT NULL LIMIT {most}
+"""
+
+
+def distinct_values(column: str) -> list[str]:
+    """The different values of an indexed column of the log (`type` or `source`)."""
+    connection = connections[router.db_for_read(EventRecord)]
+    statement = JUMPS.format(
+        column=connection.ops.quote_name(column),
+        table=connection.ops.quote_name(EventRecord._meta.db_table),
+        most=MOST_DISTINCT,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def sources_of_log() -> list[str] | None:
+    """Every source of the log; None when there are too many to tell."""
+    sources = distinct_values("source")
+    return sources if len(sources) < MOST_DISTINCT else None

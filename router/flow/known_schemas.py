@@ -1,0 +1,97 @@
+"""The registered schemas that this process knows of.
+
+Publishing must stay one statement: the rows are read again only every few seconds, or
+when an event names a schema that is not among them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from router.conf import conf
+from router.contract.errors import InvalidSchema
+from router.flow.json_schema import Validator, compile_schema
+from router.models import EventSchema
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """The rows as they were read at a time; never changed, only replaced."""
+
+    #: What names a row for good → its type, `$id` and validator, oldest first.
+    rows: dict[Hashable, tuple[str, str, Validator | None]]
+    read_at: float
+    #: Looked for since then.
+    looked_for: set[tuple[str, str]] = field(default_factory=set)
+
+
+_known: _Known | None = None
+
+
+def of_type(event_type: str) -> dict[str, Validator]:
+    """`$id` → validator, the oldest first."""
+    known = _known
+    if known is None or _age(known) > conf().schema_refresh_seconds:
+        known = _read(known)
+    return _select(known, event_type)
+
+
+def look_again(event_type: str, dataschema: str) -> dict[str, Validator]:
+    """The same, after one more look for a schema that was not among them."""
+    known = _known
+    if known is None or (event_type, dataschema) not in known.looked_for:
+        known = _read(known)
+        known.looked_for.add((event_type, dataschema))
+    return _select(known, event_type)
+
+
+def forget() -> None:
+    """The next look is into the database."""
+    global _known  # noqa: PLW0603 - the one place
+    _known = None
+
+
+def _read(before: _Known | None) -> _Known:
+    global _known  # noqa: PLW0603 - the one place
+    moment = time.monotonic()
+    names = list(EventSchema.objects.order_by("pk").values_list("pk", "created_at"))
+    rows = before.rows if before else {}
+    new = [name[0] for name in names if name not in rows]
+    found = {**rows, **(_compiled(new) if new else {})}
+    _known = _Known(
+        rows={name: found[name] for name in names if name in found}, read_at=moment
+    )
+    return _known
+
+
+def _compiled(keys: list[int]) -> dict[Hashable, tuple[str, str, Validator | None]]:
+    return {
+        (row.pk, row.created_at): (row.type, row.dataschema, _validator(row))
+        for row in EventSchema.objects.filter(pk__in=keys)
+    }
+
+
+def _validator(row: EventSchema) -> Validator | None:
+    try:
+        return compile_schema(row.schema)
+    except InvalidSchema:
+        # It was valid once: a newer library must not stop every publisher.
+        logger.exception("The registered schema %s can't be used", row.dataschema)
+        return None
+
+
+def _select(known: _Known, event_type: str) -> dict[str, Validator]:
+    return {
+        dataschema: validator
+        for kind, dataschema, validator in known.rows.values()
+        if kind == event_type and validator is not None
+    }
+
+
+def _age(known: _Known) -> float:
+    return time.monotonic() - known.read_at

@@ -1,0 +1,108 @@
+"""An event becomes a row of the log: one INSERT, or the row that is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import connection
+
+from router.conf import conf, digest_key
+from router.contract.errors import EventConflict, EventTooLarge
+from router.contract.event import Event, canonical
+from router.models import EventRecord
+
+#: Attributes of the envelope that are columns of the log, by the same names.
+COPIED = (
+    "source",
+    "type",
+    "subject",
+    "time",
+    "dataschema",
+    "partitionkey",
+    "traceparent",
+    "extensions",
+    "data",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """An event in the log: its number there, and whether this call recorded it."""
+
+    number: int
+    event: Event
+    is_new: bool
+
+
+def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Published:
+    """Write the event in the caller's transaction.
+
+    Raises `EventTooLarge` or `EventConflict`; then nothing is recorded.
+    """
+    body = canonical(event.data)
+    size = len(body.encode())
+    if size > conf().max_event_bytes:
+        raise EventTooLarge(
+            f"The data has {size:,} bytes; the most is {conf().max_event_bytes:,}. "
+            "Publish a reference to the large part instead."
+        )
+    digest = _digest(event, body)
+    number = _insert(
+        {
+            "event_id": event.id,
+            **{name: getattr(event, name) for name in COPIED},
+            "digest": digest,
+            "size_bytes": size,
+            "causation_depth": depth,
+            "only_for": only_for,
+        }
+    )
+    if number is not None:
+        return Published(number=number, event=event, is_new=True)
+    return _existing(event, digest)
+
+
+def _insert(values: dict[str, Any]) -> int | None:
+    """The new row's number, or None when `(source, id)` is there already.
+
+    Raw SQL: one statement that neither aborts the caller's transaction on a double
+    nor needs a savepoint, which the ORM can't say.
+    """
+    fields: list[Any] = [EventRecord._meta.get_field(name) for name in values]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "{EventRecord._meta.db_table}" ({columns}) VALUES ({marks}) '  # noqa: S608 - names from the model
+            'ON CONFLICT ("source", "event_id") DO NOTHING RETURNING "number"',
+            [
+                # Not `_save`, which makes JSON's null the column's NULL.
+                field.get_db_prep_value(value, connection)
+                for field, value in zip(fields, values.values(), strict=True)
+            ],
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
+
+
+def _existing(event: Event, digest: str) -> Published:
+    record = EventRecord.objects.get(source=event.source, event_id=event.id)
+    if not hmac.compare_digest(record.digest, digest):
+        raise EventConflict(
+            f"Event #{record.number} has the same source and id with another body. "
+            "Give the new event an id of its own."
+        )
+    event = replace(event, time=record.time, traceparent=record.traceparent)
+    return Published(number=record.number, event=event, is_new=False)
+
+
+def _digest(event: Event, body: str) -> str:
+    """Equal for equal bodies; time and trace do not belong to the body.
+
+    Keyed, since a bare digest of a small body would give the customer's data away.
+    """
+    told = "\x1f".join((event.type, event.subject, event.dataschema, body))
+    return hmac.new(digest_key(), told.encode(), hashlib.sha256).hexdigest()

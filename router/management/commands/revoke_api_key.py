@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from router.flow.issuing import revoke_key
+from router.models import ApiKey
+
+
+class Command(BaseCommand):
+    help = "Refuse an API key from now on, for good."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="the key's name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        key = ApiKey.objects.filter(name=options["name"].strip()).first()
+        if key is None:
+            raise CommandError(f"There is no API key named {options['name']!r}.")
+        is_changed = revoke_key(key, by="command")
+        told = "is revoked" if is_changed else "was revoked already; nothing changed"
+        self.stdout.write(f"{key} {told}.")

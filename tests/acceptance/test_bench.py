@@ -1,0 +1,91 @@
+"""`make bench ARGS="--quick"`, with sizes that only prove that it works."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from config.env import BASE_DIR
+
+SECONDS = 110
+COMMAND = [sys.executable, "-m", "benchmarks.speed", "--quick", "--rounds", "1"]
+COMMAND += ["--sizes", "tiny", "--without-peers"]
+RATIOS = {
+    "ratio_to_bare_celery",
+    "ratio_to_naive",
+    "ratio_to_procrastinate",
+    "ratio_to_pgqueuer",
+    "ratio_to_pgqueuer_batch",
+}
+NAMES = {"fanfare", "naive", "bare_celery"}
+
+
+def bench(var_dir: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        COMMAND,
+        cwd=BASE_DIR,
+        env={**os.environ, "VAR_DIR": str(var_dir), "PYTHONDEVMODE": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_the_quick_figures_are_taken_and_written(tmp_path: Path) -> None:
+    running = bench(tmp_path)
+    said, _ = running.communicate(timeout=SECONDS)
+    assert running.returncode == 0, said
+    told: dict[str, Any] = json.loads((tmp_path / "bench/latest.json").read_text())
+    assert told["publish_added_ms"]["5"] is not None
+    (cell,) = told["throughput"]
+    assert cell["name"] == "redis-solo-noop-backlog"
+    assert cell["per_s"] > 0
+    assert set(cell) >= RATIOS
+    assert cell["ratio_to_bare_celery"] > 0
+    assert cell["ratio_to_naive"] > 0
+    assert {one["name"] for one in told["latency_ms"]} == NAMES
+    assert all(one["p99"] >= one["p50"] > 0 for one in told["latency_ms"])
+    assert set(told["cpu_s_per_10k"]) == set(told["rss_mib"]) == NAMES
+    assert {"machine", "versions", "taken_on", "rounds"} <= set(told)
+    assert "÷ naive" in said
+
+
+def test_nothing_is_left_when_it_is_interrupted(
+    tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    running = bench(tmp_path)
+    everything = psutil.Process(running.pid)
+    # A database server, and something that works beside it.
+    wait_until(lambda: any((tmp_path / "bench").glob("runs-*/run-*/*.log")), SECONDS)
+    children = everything.children(recursive=True)
+    assert children
+    running.send_signal(signal.SIGINT)
+    said, _ = running.communicate(timeout=SECONDS)
+    assert running.returncode == 130, said
+    assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.parametrize("option", ["--only", "--sizes"])
+def test_an_unknown_name_is_refused_with_those_that_exist(
+    tmp_path: Path, option: str
+) -> None:
+    done = subprocess.run(  # noqa: S603
+        [*COMMAND, option, "nonsense"],
+        cwd=BASE_DIR,
+        env={**os.environ, "VAR_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "choose from" in done.stderr

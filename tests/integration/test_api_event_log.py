@@ -1,0 +1,193 @@
+"""The log read over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from router.models import ApiKey, Delivery, EventRecord, Scope
+from tests.integration.api import assert_problem
+from tests.integration.rows import a_delivery, a_subscriber, an_event
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+Get = Callable[..., Any]
+
+
+@pytest.fixture
+def get(client: Client) -> Get:
+    """`get(path, **query)` with a key that may manage."""
+    _, text = ApiKey.make("reader", scopes=[Scope.MANAGE])
+
+    def ask(path: str = "", **query: Any) -> Any:
+        bearer = {"Authorization": f"Bearer {text}"}
+        return client.get(f"/api/events/{path}", query, headers=bearer)
+
+    return ask
+
+
+def numbers(response: Any) -> list[int]:
+    assert response.status_code == 200, response.content
+    return [one["number"] for one in response.json()["results"]]
+
+
+def test_the_newest_come_first_in_pages(get: Get) -> None:
+    events = [an_event().number for _ in range(5)]
+    found: list[int] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"page_size": 2, **({"cursor": cursor} if cursor else {})}
+        page = get(**query)
+        found += numbers(page)
+        cursor = page.json()["next"]
+    assert found == events[::-1]
+
+
+@pytest.mark.parametrize("size", ["500", "501", "9" * 5000, "0" * 5000 + "7"])
+def test_a_page_has_its_largest_size(get: Get, size: str) -> None:
+    an_event()
+    assert len(numbers(get(page_size=size))) == 1
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-31T23:59:59-14:00",
+        "2026-02-03T04:05:06",
+        "2026-02-03",
+    ],
+)
+def test_a_moment_at_the_end_of_time_is_no_trouble(
+    get: Get, name: str, moment: str
+) -> None:
+    assert get(**{name: moment}).status_code in (200, 400)
+
+
+def test_an_event_is_shown_as_it_was_published(get: Get) -> None:
+    event = an_event(is_routed=False, extensions={"tenant": "north"})
+    (shown,) = get().json()["results"]
+    assert (shown["number"], shown["position"]) == (event.number, None)
+    assert shown["event"] == event.to_event().to_cloudevent()
+
+
+def test_the_log_is_narrowed(get: Get) -> None:
+    one = an_event(type="parcel.lost", source="/a", subject="s-1").number
+    two = an_event(type="parcel.lost", source="/b", subject="s-1").number
+    three = an_event(type="parcel.found", source="/b", subject="s-2").number
+    assert numbers(get(type="parcel.lost")) == [two, one]
+    assert numbers(get(source="/b")) == [three, two]
+    assert numbers(get(subject="s-1")) == [two, one]
+    assert numbers(get(subject="s-1", source="/a")) == [one]
+    assert numbers(get(type="parcel.lost", source="/b", subject="s-2")) == []
+
+
+def test_a_span_of_time_is_that_of_the_recording(get: Get) -> None:
+    moment = timezone.now()
+    events = [an_event().number for _ in range(3)]
+    for place, number in enumerate(events):
+        EventRecord.objects.filter(pk=number).update(
+            recorded_at=moment + timedelta(hours=place)
+        )
+    hour = (moment + timedelta(hours=1)).isoformat()
+    assert numbers(get(since=hour)) == [events[2], events[1]]
+    assert numbers(get(until=hour)) == [events[0]]
+    assert numbers(get(since=hour, until=hour)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ({"since": "yesterday"}, "/since"),
+        ({"until": "2026-13-01T00:00:00Z"}, "/until"),
+        ({"type": "a\x00b"}, "/type"),
+        ({"subject": ""}, "/subject"),
+        ({"source": "x" * 256}, "/source"),
+        ({"souce": "/shop"}, "/souce"),  # It must not mean "all".
+        ({"page_size": "many"}, "/page_size"),
+        ({"page_size": "0"}, "/page_size"),
+        ({"page_size": "-1"}, "/page_size"),
+        ({"page_size": "²"}, "/page_size"),
+        ({"cursor": "nonsense"}, "/cursor"),
+        ({"cursor": "cD1hYmM="}, "/cursor"),  # p=abc
+    ],
+)
+def test_a_query_that_can_not_be_is_pointed_at(
+    get: Get, query: dict[str, str], pointer: str
+) -> None:
+    body = assert_problem(get(**query), 400)
+    assert [error["pointer"] for error in body["errors"]] == [pointer]
+
+
+def test_an_event_is_shown_with_its_deliveries_and_attempts(get: Get) -> None:
+    event, erp = an_event(), a_subscriber("erp")
+    delivery = a_delivery(event, erp, "ACKNOWLEDGED", attempts=2, failures=1)
+    now = timezone.now()
+    for number, result in ((1, "RETRY"), (2, "ACKNOWLEDGED")):
+        delivery.attempt_log.create(
+            number=number, result=result, ended_at=now, http_status=200, answer="ok"
+        )
+    shown = get(f"{event.number}/").json()
+    assert (shown["number"], shown["position"]) == (event.number, event.position)
+    assert shown["event"]["id"] == event.event_id
+    (owed,) = shown["deliveries"]
+    assert (owed["id"], owed["subscriber"]) == (delivery.pk, "erp")
+    assert (owed["state"], owed["attempts"]) == ("ACKNOWLEDGED", 2)
+    assert owed["failures"] == 1
+    assert owed["due_at"]
+    assert owed["acknowledged_at"]
+    attempts = [(one["number"], one["result"]) for one in owed["attempt_log"]]
+    assert attempts == [(2, "ACKNOWLEDGED"), (1, "RETRY")]
+    assert owed["attempt_log"][0]["answer"] == "ok"
+
+
+@pytest.mark.parametrize("number", ["0", "99", "9" * 30, "9" * 5000, "-1", "x"])
+def test_an_event_that_is_not_there_is_not_found(get: Get, number: str) -> None:
+    assert_problem(get(f"{number}/"), 404)
+
+
+def test_a_key_sees_only_what_it_is_bound_to(get: Get) -> None:
+    ApiKey.objects.update(
+        sources=["/a*"], types=["parcel.lost"], subscribers=["erp", "crm-*"]
+    )
+    seen = an_event(source="/ab", type="parcel.lost")
+    other = an_event(source="/b", type="parcel.lost")
+    an_event(source="/a", type="parcel.found")
+    for name in ("erp", "crm-north", "shop"):
+        a_delivery(seen, a_subscriber(name))
+    assert numbers(get()) == [seen.number]
+    assert_problem(get(f"{other.number}/"), 404)
+    owed = get(f"{seen.number}/").json()["deliveries"]
+    assert {one["subscriber"] for one in owed} == {"erp", "crm-north"}
+
+
+def test_a_key_that_may_only_publish_reads_nothing(get: Get) -> None:
+    event = an_event()
+    ApiKey.objects.update(scopes=[Scope.PUBLISH, Scope.CONSUME])
+    assert_problem(get(), 403)
+    assert_problem(get(f"{event.number}/"), 403)
+
+
+def test_more_rows_take_no_more_statements(get: Get) -> None:
+    def statements(path: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert get(path).status_code == 200
+        return len(captured)
+
+    event = an_event()
+    a_delivery(event, a_subscriber("first"))
+    few = [statements(path) for path in ("", f"{event.number}/")]
+    for number in range(5):
+        delivery = a_delivery(an_event(), a_subscriber(f"more-{number}"))
+        Delivery.objects.filter(pk=delivery.pk).update(event=event)
+        delivery.attempt_log.create(number=1, result="RETRY", ended_at=timezone.now())
+    assert [statements(path) for path in ("", f"{event.number}/")] == few

@@ -1,0 +1,119 @@
+"""Costs that must not grow: statements for a chunk, an event, a batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from router.flow.delivering import deliver_chunk
+from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.routing import route_batch
+from router.models import Delivery, Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+
+TYPE = "thing.happened"
+FEW, MANY = 1, 100
+#: As it is known after some work: a chunk may then be as large as the limit.
+KNOWN_RUN_MS = 0.1
+
+Work = Callable[[], object]
+
+
+def listen(count: int = 1) -> None:
+    for n in range(count):
+        subscriber(f"listener_{n}", events=[TYPE])(lambda event: None)
+    register_declared()
+    Subscriber.objects.update(mean_run_ms=KNOWN_RUN_MS)
+
+
+def happen(count: int) -> None:
+    with transaction.atomic():
+        for n in range(count):
+            publish(TYPE, {"n": n})
+
+
+def statements(work: Work) -> list[str]:
+    """The words that each statement begins with."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    told = [" ".join(query["sql"].split()[:3]) for query in captured]
+    # Django counts its savepoints on and on.
+    return [re.sub(r"SAVEPOINT .*", "SAVEPOINT", words) for words in told]
+
+
+def delivered_in_one_chunk(count: int) -> list[str]:
+    """The statements of a worker for a chunk of so many deliveries."""
+    happen(count)
+    assert route_batch().delivery_count == count
+    row = Subscriber.objects.get()
+    chunk = mark_chunk(row)
+    assert chunk is not None
+    assert len(chunk.ids) == count
+    told = statements(lambda: deliver_chunk(row.pk, chunk.ids))
+    assert not Delivery.objects.open().exists()
+    return told
+
+
+def dispatched_in_one_chunk(count: int) -> list[str]:
+    """The statements of a dispatcher for the same."""
+    happen(count)
+    route_batch()
+    row = Subscriber.objects.get()
+    told = statements(lambda: subscribers_due("default"))
+    told += statements(lambda: mark_chunk(row))
+    marked = Delivery.objects.filter(dispatched_until__isnull=False)
+    assert marked.update(state="ACKNOWLEDGED", dispatched_until=None) == count
+    return told
+
+
+def routed_in_one_batch(count: int) -> list[str]:
+    happen(count)
+    told = statements(route_batch)
+    assert Delivery.objects.count() % count == 0
+    Delivery.objects.all().delete()
+    return told
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [delivered_in_one_chunk, dispatched_in_one_chunk, routed_in_one_batch],
+    ids=["deliver a chunk", "dispatch a chunk", "route a batch"],
+)
+def test_statements_do_not_grow_with_the_deliveries(
+    transactional_db: None, cost: Callable[[int], list[str]]
+) -> None:
+    with isolated_subscribers():
+        listen()
+        few, many = cost(FEW), cost(MANY)
+
+    assert few
+    assert many == few
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+def test_an_event_is_one_insert_whatever_the_number_of_subscribers(
+    transactional_db: None, count: int
+) -> None:
+    with isolated_subscribers():
+        listen(count)
+        with transaction.atomic():
+            told = statements(lambda: publish(TYPE, {}))
+
+    assert told == ['INSERT INTO "router_eventrecord"']
+
+
+def test_routing_costs_the_same_statements_for_many_subscribers(
+    transactional_db: None,
+) -> None:
+    told = []
+    for count in (FEW, MANY):
+        with isolated_subscribers():
+            listen(count)
+            told.append(routed_in_one_batch(FEW))
+
+    assert told[0] == told[1]

@@ -1,0 +1,128 @@
+"""The arithmetic of `make bench`, and what it reads from the files of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.speed import told
+from benchmarks.speed.arithmetic import (
+    halves,
+    median,
+    percentile,
+    ratio,
+    ratios,
+    rounded,
+    spread,
+)
+from benchmarks.speed.field import FANFARE, PGQUEUER, Setup, worker_argv, worker_count
+from benchmarks.speed.report import number
+from benchmarks.speed.sizes import SHARES, WHOLE
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([], 0.5, None),  # of nothing nothing is known
+        ([7.0], 0.99, 7.0),
+        ([3.0, 1.0, 2.0], 0.5, 2.0),  # in any order
+        ([float(n) for n in range(1, 101)], 0.99, 100.0),
+        ([1.0, 2.0], 1.0, 2.0),  # never past the end
+    ],
+)
+def test_a_percentile_is_a_value_that_was_seen(
+    values: list[float], share: float, expected: float | None
+) -> None:
+    assert percentile(values, share) == expected
+
+
+def test_the_median_of_even_rounds_lies_between_the_middle_two() -> None:
+    assert median([4.0, 1.0, 3.0, 2.0]) == 2.5
+    assert median([]) is None
+
+
+def test_the_spread_tells_the_least_and_the_most() -> None:
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "least": 1.0, "most": 3.0}
+    assert spread([]) == {"median": None, "least": None, "most": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "base", "expected"),
+    [
+        (10.0, 4.0, 2.5),
+        (None, 4.0, None),
+        (10.0, None, None),
+        (10.0, 0.0, None),  # nobody is infinitely fast
+        (0.0, 4.0, 0.0),
+    ],
+)
+def test_a_ratio_needs_both_sides(
+    value: float | None, base: float | None, expected: float | None
+) -> None:
+    assert ratio(value, base) == expected
+
+
+def test_ratios_are_named_for_what_they_are_taken_to() -> None:
+    assert ratios(10.0, {"naive": 5.0, "pgqueuer": None}) == {
+        "ratio_to_naive": 2.0,
+        "ratio_to_pgqueuer": None,
+    }
+
+
+def test_no_figure_has_more_digits_than_are_known() -> None:
+    assert rounded(1234.5678) == 1235
+    assert rounded(0.00123456) == 0.001235
+    assert rounded(None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "–"),
+        (12345.6, "12,346"),
+        (12.34, "12.3"),
+        (0.456, "0.46"),
+        (-3.2, "-3.20"),
+    ],
+)
+def test_a_number_is_shown_for_people(value: float | None, expected: str) -> None:
+    assert number(value) == expected
+
+
+def test_halves_keep_the_order() -> None:
+    assert halves([1.0, 2.0, 3.0]) == ([1.0], [2.0, 3.0])
+
+
+def test_every_share_is_in_whole_events() -> None:
+    for name in SHARES:
+        share = WHOLE.share(name, 50_000)
+        assert 0 < share <= 50_000
+        assert share % 5 == 0
+
+
+def test_what_was_done_before_a_moment_is_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "done-1").write_text("100.0 5\n101.0 20\n102.0 30\n")
+    (tmp_path / "done-2").write_text("100.5 1\n101.5 4\n103.0 ")  # still writing
+    assert told.counted(tmp_path, since=100.5) == told.Finished(
+        count=(30 - 5) + (4 - 1), first_at=101.0, last_at=102.0
+    )
+
+
+def test_waits_come_in_the_order_of_publishing(tmp_path: Path) -> None:
+    (tmp_path / "waits-1").write_text("0 2000 3000000\n")
+    (tmp_path / "waits-2").write_text("1 1000 5000000\n")
+    assert [(wait.subscriber, wait.ms) for wait in told.waits(tmp_path)] == [
+        (1, 5.0),
+        (0, 3.0),
+    ]
+
+
+def test_prefork_is_one_worker_and_solo_as_many_as_are_wanted() -> None:
+    solo, prefork = Setup(workers=3), Setup(workers=3, pool="prefork")
+    assert worker_count(FANFARE, solo) == 3
+    assert worker_count(FANFARE, prefork) == 1
+    assert "--concurrency" not in worker_argv(FANFARE, solo, "a", "python")
+    assert worker_argv(FANFARE, prefork, "a", "python")[-1] == "3"
+    # A peer knows no pool of Celery's.
+    assert worker_count(PGQUEUER, prefork) == 3
