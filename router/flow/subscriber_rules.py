@@ -10,19 +10,10 @@ from router.contract.dialects import filter_problems
 from router.contract.filters import pattern_problem
 from router.contract.retry import RetrySchedule
 from router.models import Transport
+from router.transports.webhook.headers import MOST_HEADERS, header_problem
 from router.transports.webhook.urls import url_problem
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-#: RFC 9110: a token, and visible text.
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-HEADER_VALUE = re.compile(r"[\x20-\x7e\t]{0,2000}")
-#: Headers that are the router's own or the connection's.
-RESERVED = re.compile(
-    r"webhook-.*|router-.*|host|content-.*|transfer-encoding|connection|keep-alive|te|"
-    r"trailer|upgrade|proxy-.*|accept-encoding|expect|user-agent",
-    re.IGNORECASE,
-)
-MOST_HEADERS = 20
 MOST_PATTERNS = 100
 Problem = tuple[str, str]
 
@@ -74,13 +65,8 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
     if len(headers) > MOST_HEADERS:
         yield "/headers", f"must be at most {MOST_HEADERS}"
     for name, value in headers.items():
-        pointer = f"/headers/{name.replace('~', '~0').replace('/', '~1')}"
-        if not HEADER_NAME.fullmatch(name):
-            yield pointer, "is no name of a header"
-        elif RESERVED.fullmatch(name):
-            yield pointer, "is set by the router itself"
-        elif not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
-            yield pointer, "must be printable ASCII, at most 2000 characters"
+        if told := header_problem(name, value):
+            yield f"/headers/{name.replace('~', '~0').replace('/', '~1')}", told
 
 
 def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
@@ -57,7 +58,8 @@ class EventLoop:
 
     def close(self) -> None:
         """Close the connections and end the thread."""
-        self.submit(self._close_sessions()).result(CLOSING_SECONDS)
+        with suppress(TimeoutError):
+            self.submit(self._close_sessions()).result(CLOSING_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSING_SECONDS)
         if not self._thread.is_alive():

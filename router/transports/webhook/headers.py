@@ -27,7 +27,7 @@ def headers_problem(headers: object) -> str | None:
         return "Custom headers are an object: names and their values."
     if len(headers) > MOST_HEADERS:
         return f"There are more than {MOST_HEADERS} custom headers."
-    told = (_header_problem(name, value) for name, value in headers.items())
+    told = (header_problem(name, value) for name, value in headers.items())
     return next((problem for problem in told if problem), None)
 
 
@@ -57,7 +57,8 @@ def together(
     return {**others, **own}, {**dict.fromkeys(others, "(hidden)"), **shown}
 
 
-def _header_problem(name: object, value: object) -> str | None:
+def header_problem(name: object, value: object) -> str | None:
+    """Why this can't be a custom header; None when it can."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return "A custom header's name is letters, digits and hyphens."
     if is_reserved(name):

@@ -114,8 +114,8 @@ class WebhookTransport:
         if is_over or not self._terms.has_time():
             return Answer(key=letter.key, outcome=None)
         started_at = time.monotonic()
-        session = loop.session(is_plain=is_plain(URL(self._receiver.url)))
         try:
+            session = loop.session(is_plain=is_plain(URL(self._receiver.url)))
             outcome = await post(
                 session,
                 letter,
