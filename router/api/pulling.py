@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from http import HTTPStatus
+from itertools import zip_longest
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -14,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from router.api.finding import key_of
 from router.api.permissions import MayConsume
 from router.api.pulling_bodies import (
     AckBody,
@@ -26,7 +29,7 @@ from router.api.pulling_bodies import (
 from router.flow import answering
 from router.flow.holding import Lease, Refusal
 from router.flow.long_poll import pull_patiently
-from router.models import ApiKey, Delivery, Subscriber
+from router.models import Delivery, Subscriber
 
 
 class PullApi(APIView):
@@ -65,7 +68,9 @@ class AckApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Done. A lost lease is 409 for that entry, the others go through."""
-        return _answered(request, validated(AckBody, request), answering.ack)
+        leases = _leases(validated(AckBody, request))
+        may_touch = key_of(request).may_touch
+        return _results(leases, answering.ack(leases, may_touch=may_touch))
 
 
 class NackApi(APIView):
@@ -80,9 +85,11 @@ class NackApi(APIView):
     def post(self, request: Request) -> Response:
         """Not now: a failure, and another attempt later."""
         body = validated(NackBody, request)
-        error = body.get("reason", "")
-        return _answered(
-            request, body, answering.nack, seconds="delay_seconds", error=error
+        leases = _leases(body, seconds="delay_seconds")
+        reason = body.get("reason", "")
+        may_touch = key_of(request).may_touch
+        return _results(
+            leases, answering.nack(leases, may_touch=may_touch, reason=reason)
         )
 
 
@@ -97,7 +104,9 @@ class ReleaseApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Not begun: due again at once, and neither attempt nor failure counts."""
-        return _answered(request, validated(AckBody, request), answering.release)
+        leases = _leases(validated(AckBody, request))
+        may_touch = key_of(request).may_touch
+        return _results(leases, answering.release(leases, may_touch=may_touch))
 
 
 class ExtendApi(APIView):
@@ -110,9 +119,14 @@ class ExtendApi(APIView):
         responses=ResultsBody,
     )
     def post(self, request: Request) -> Response:
-        """Still at work: the lease ends so many seconds from now."""
-        body = validated(ExtendBody, request)
-        return _answered(request, body, answering.extend, seconds="lease_seconds")
+        """Still at work: the lease ends so many seconds from now, or at its latest.
+
+        409 for one that was extended for as long as it may be.
+        """
+        leases = _leases(validated(ExtendBody, request), seconds="lease_seconds")
+        told = answering.extend(leases, may_touch=key_of(request).may_touch)
+        refused = [refusal for refusal, _ in told]
+        return _results(leases, refused, [ends_at for _, ends_at in told])
 
 
 def validated(kind: type[Serializer[Any]], request: Request) -> dict[str, Any]:
@@ -125,15 +139,9 @@ def validated(kind: type[Serializer[Any]], request: Request) -> dict[str, Any]:
 
 def _subscriber(request: Request, name: str) -> Subscriber:
     """Of what the key is not bound to, it does not learn whether it exists."""
-    found = Subscriber.objects.known().filter(name=name).first()
-    if found is None or not _key(request).may_touch(name):
+    found = Subscriber.objects.known().only("pk").filter(name=name).first()
+    if found is None or not key_of(request).may_touch(name):
         raise NotFound(f"This API key reaches no subscriber named {name}.")
-    return found
-
-
-def _key(request: Request) -> ApiKey:
-    key: Any = request.auth  # `MayConsume` lets nothing else in.
-    found: ApiKey = key
     return found
 
 
@@ -144,20 +152,14 @@ def _told(delivery: Delivery) -> dict[str, Any]:
         "attempt": delivery.attempts,
         "origin": delivery.origin,
         "position": delivery.event.position,
+        "leased_until": delivery.leased_until,
         "event": delivery.event.to_event().to_cloudevent(),
     }
 
 
-def _answered(
-    request: Request,
-    body: dict[str, Any],
-    answer: Callable[..., list[Refusal]],
-    *,
-    seconds: str = "",
-    **options: Any,
-) -> Response:
-    """What came of each entry; `seconds` names the number that goes with its lease."""
-    leases = [
+def _leases(body: dict[str, Any], *, seconds: str = "") -> list[Lease]:
+    """The entries; `seconds` names the number that goes with each, or with all."""
+    return [
         Lease(
             delivery_id=entry["id"],
             token=_token(entry["lease_token"]),
@@ -165,23 +167,26 @@ def _answered(
         )
         for entry in body["deliveries"]
     ]
-    told = answer(leases, may_touch=_key(request).may_touch, **options)
-    return Response({"results": _results(leases, told)})
 
 
 def _results(
-    leases: Sequence[Lease], told: Sequence[Refusal]
-) -> list[dict[str, int | str]]:
-    return [
-        {"id": lease.delivery_id, "status": int(HTTPStatus.OK)}
-        if refusal is None
-        else {
-            "id": lease.delivery_id,
-            "status": int(HTTPStatus.CONFLICT),
-            "detail": refusal,
-        }
-        for lease, refusal in zip(leases, told, strict=True)
-    ]
+    leases: Sequence[Lease],
+    told: Sequence[Refusal],
+    ends: Sequence[datetime | None] = (),
+) -> Response:
+    """The answer to each entry, in their order."""
+    results = zip_longest(leases, told, ends)
+    return Response({"results": [_result(*one) for one in results]})
+
+
+def _result(lease: Lease, refusal: Refusal, ends_at: datetime | None) -> dict[str, Any]:
+    status = HTTPStatus.OK if refusal is None else HTTPStatus.CONFLICT
+    return {
+        "id": lease.delivery_id,
+        "status": int(status),
+        **({"detail": refusal} if refusal else {}),
+        **({"leased_until": ends_at} if ends_at else {}),
+    }
 
 
 def _token(text: str) -> uuid.UUID | None:

@@ -104,6 +104,7 @@ class PulledDelivery(serializers.Serializer[Any]):
     attempt = serializers.IntegerField(help_text="1 for the first.")
     origin = serializers.ChoiceField(Origin.choices)
     position = serializers.IntegerField()
+    leased_until = serializers.DateTimeField()
     event = serializers.DictField(help_text="A CloudEvent in structured mode.")
 
 
@@ -119,6 +120,9 @@ class ResultBody(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     status = serializers.ChoiceField([200, 409])
     detail = serializers.CharField(required=False, help_text="Why it is 409.")
+    leased_until = serializers.DateTimeField(
+        required=False, help_text="When an extended lease ends."
+    )
 
 
 class ResultsBody(serializers.Serializer[Any]):

@@ -7,7 +7,7 @@ grow with the leases, except that each delivery that dies opens its own failed t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -36,7 +36,8 @@ from router.models import (
     Subscriber,
 )
 
-NO_REASON = "Nack: the consumer gave no reason."
+SPENT = "This lease was extended for as long as one may be; settle the delivery."
+NO_REASON = "no reason was given"
 
 
 def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
@@ -50,17 +51,17 @@ def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
 
 
 def nack(
-    leases: Sequence[Lease], *, may_touch: MayTouch, error: str = ""
+    leases: Sequence[Lease], *, may_touch: MayTouch, reason: str = ""
 ) -> list[Refusal]:
     """Not now: again after the lease's `seconds`, at most a day, or on schedule.
 
     Each counts a failure; at the subscriber's `max_failures` the delivery is dead, with
-    a failed task that keeps `error`.
+    a failed task that keeps `reason`.
     """
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         outcomes = {
-            row: Retry(Evidence(error or NO_REASON), after_seconds=lease.seconds)
+            row: Retry(_evidence(reason), after_seconds=lease.seconds)
             for lease, row in held.items()
         }
         dying = {row for row in outcomes if _is_at_its_last(row)}
@@ -82,27 +83,38 @@ def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
     return refusals(leases, held)
 
 
-def extend(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
-    """Hold the lease for its `seconds` from now, within the bounds of one pull."""
+def extend(
+    leases: Sequence[Lease], *, may_touch: MayTouch
+) -> list[tuple[Refusal, datetime | None]]:
+    """Hold each lease for its `seconds` from now; refusals, and when the leases end.
+
+    None holds for longer than ROUTER["PULL_TOTAL_MAXIMUM_SECONDS"] since its pull.
+    """
     total = timedelta(seconds=conf().pull_total_maximum_seconds)
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
-        for lease, row in held.items():
-            row.leased_until = row.now + timedelta(seconds=lease.seconds or 0)
-        granted = {
-            lease: row
+        ends = {
+            lease: min(row.now + _asked(lease), row.pulled_at + total)
             for lease, row in held.items()
-            if row.leased_until - row.pulled_at <= total
+            if row.now < row.pulled_at + total
         }
-        Delivery.objects.bulk_update(granted.values(), ["leased_until"])
-    too_long = (
-        f"A delivery may be held for {conf().pull_total_maximum_seconds} seconds from "
-        "its pull. Settle it; this lease ends when it would have."
-    )
+        for lease, ends_at in ends.items():
+            held[lease].leased_until = ends_at
+        Delivery.objects.bulk_update([held[lease] for lease in ends], ["leased_until"])
+    told = zip(leases, refusals(leases, held), strict=True)
     return [
-        too_long if told is None and lease not in granted else told
-        for lease, told in zip(leases, refusals(leases, held), strict=True)
+        (SPENT if lost is None and lease not in ends else lost, ends.get(lease))
+        for lease, lost in told
     ]
+
+
+def _asked(lease: Lease) -> timedelta:
+    return timedelta(seconds=lease.seconds or 0)
+
+
+def _evidence(reason: str) -> Evidence:
+    # Up to the colon is what notices tell: the reason may quote a customer.
+    return Evidence(f"Nacked: {reason or NO_REASON}")
 
 
 def _is_at_its_last(row: Any) -> bool:

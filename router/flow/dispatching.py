@@ -123,14 +123,12 @@ def subscribers_due(queue: str) -> list[Subscriber]:
         .filter(state=SubscriberState.ACTIVE)
         .filter(is_closed() | is_probe_due())
         .filter(is_free | ~Exists(of_subscriber.in_flight()))
-        # A puller comes by itself.
-        .exclude(transport=Transport.PULL)
     )
     return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
 
 
 def _of_queue(queue: str) -> QuerySet[Subscriber]:
-    """What is pulled is on no queue."""
+    """What is pulled is on no queue: a puller comes by itself."""
     if queue != WEBHOOKS:
         handlers = Subscriber.objects.known().filter(transport=Transport.HANDLER)
         return handlers.filter(queue=queue)

@@ -11,7 +11,7 @@ from typing import Any
 from router.flow.claiming import Claim
 from router.models import Clock, Delivery, DeliveryState, Transport
 
-LOST = "The lease is lost: it ran out, was settled, or never was."
+LOST = "The lease is not held any more: it ran out, or the delivery was settled."
 
 #: Whether the caller may settle for the subscriber of this name.
 MayTouch = Callable[[str], bool]
@@ -59,6 +59,7 @@ def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, An
         )
         .annotate(now=Clock())
         .select_related("subscriber")
+        .defer("subscriber__custom_headers")
         .select_for_update(of=("self",))
         .order_by("pk")
     )

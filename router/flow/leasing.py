@@ -65,6 +65,7 @@ def _look(subscriber_id: int) -> Any:
     of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
     return _pulling(
         Subscriber.objects.filter(pk=subscriber_id)
+        .only("state", "transport", "deleted_at")
         .annotate(has_due=Exists(of_subscriber.due()))
         .annotate(has_expired=Exists(of_subscriber.expired()))
         .first()
@@ -73,7 +74,7 @@ def _look(subscriber_id: int) -> Any:
 
 def _lock(subscriber_id: int) -> Any:
     """Until the leases are committed nobody pauses it, nor switches its transport."""
-    rows = Subscriber.objects.select_for_update(no_key=True)
+    rows = Subscriber.objects.select_for_update(no_key=True).defer("custom_headers")
     return _pulling(rows.filter(pk=subscriber_id).first())
 
 

@@ -31,7 +31,8 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
         # Deliveries before their subscriber, as whoever settles locks them: the other
         # way round two of them could wait for each other.
         list(under_way.select_for_update().order_by("pk").values_list("pk"))
-        subscriber = Subscriber.objects.select_for_update().get(pk=subscriber_id)
+        rows = Subscriber.objects.select_for_update().defer("custom_headers")
+        subscriber = rows.get(pk=subscriber_id)
         if subscriber.transport == transport:
             return 0
         Subscriber.objects.filter(pk=subscriber_id).update(

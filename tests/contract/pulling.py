@@ -56,6 +56,12 @@ def say(
     return [one is None for one in told]
 
 
+def extend(named: Sequence[Lease]) -> list[bool]:
+    """Whether each lease was extended."""
+    told = answering.extend(named, may_touch=lambda name: True)
+    return [refusal is None for refusal, _ in told]
+
+
 def ack(deliveries: Sequence[Delivery]) -> list[bool]:
     return say(answering.ack, leases(deliveries))
 

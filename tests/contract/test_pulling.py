@@ -49,7 +49,7 @@ from router.models import (
     Transport,
 )
 from router.public import publish
-from tests.contract.pulling import TYPE, a_puller, let_leases_run_out, say
+from tests.contract.pulling import TYPE, a_puller, extend, let_leases_run_out, say
 
 PULLERS = ["pull", "pull", "ack", "ack", "nack", "extend", "release"]
 WORLD = ["publish", "some_leases_run_out", "sweep", "time_passes"] + [
@@ -158,7 +158,7 @@ class Pulling(RuleBasedStateMachine):
 
     def extend(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.extend, some) == self.expected(some)
+        assert extend(some) == self.expected(some)
 
     def some_leases_run_out(self, pick: int) -> None:
         running_out = list(self.live)[pick % 2 :: 2]

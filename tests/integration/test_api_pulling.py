@@ -100,7 +100,7 @@ def test_each_entry_has_its_own_answer(call: Call) -> None:
     results = response.json()["results"]
     assert [one["status"] for one in results] == [200, 409, 409, 200]
     assert [one["id"] for one in results][0] == one["id"]
-    assert "lost" in results[1]["detail"]
+    assert "not held" in results[1]["detail"]
     assert "detail" not in results[0]
     assert (
         Delivery.objects.filter(subscriber__name="erp", state="ACKNOWLEDGED").count()
@@ -128,14 +128,16 @@ def test_a_nack_says_when_again(
 
     assert response.json() == {"results": [{"id": one["id"], "status": 200}]}
     attempt = Delivery.objects.get(pk=one["id"]).attempt_log.get()
-    assert (attempt.wait_seconds, attempt.error) == (waited, "ValueError: no")
+    assert (attempt.wait_seconds, attempt.error) == (waited, "Nacked: ValueError: no")
 
 
 def test_a_lease_is_extended_and_given_back(call: Call) -> None:
     lose_parcels()
     (one,) = pulled(call)
     body = {"deliveries": [named(one)], "lease_seconds": 60}
-    assert call("deliveries/extend", body).json()["results"][0]["status"] == 200
+    (told,) = call("deliveries/extend", body).json()["results"]
+    assert told["status"] == 200
+    assert told["leased_until"] > one["leased_until"]
     body = {"deliveries": [named(one)]}
     assert call("deliveries/release", body).json()["results"][0]["status"] == 200
     (again,) = pulled(call)
