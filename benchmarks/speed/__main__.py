@@ -23,7 +23,6 @@ from benchmarks.speed.machine import machine, today, versions
 from benchmarks.speed.options import chosen_sizes, read_options, size_of
 from benchmarks.speed.pages import write_pages
 from benchmarks.speed.peers import python_of_peers
-from benchmarks.speed.sizes import Sizes
 from benchmarks.speed.stage import NotDone
 from benchmarks.speed.starting import Ended
 from config.env import read_environment
@@ -49,8 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     told = Told(console, path, options)
     try:
         with ExitStack() as stack:
-            sizes, has_peers = chosen_sizes(options), not options.without_peers
-            told.run(_bench(stack, console, folder, sizes, has_peers=has_peers))
+            told.run(_bench(stack, console, folder, options))
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.", style="bold red")
         return INTERRUPTED
@@ -61,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _bench(
-    stack: ExitStack, console: Console, folder: Path, sizes: Sizes, *, has_peers: bool
+    stack: ExitStack, console: Console, folder: Path, options: argparse.Namespace
 ) -> Bench:
     def tell(what: str) -> None:
         console.print(f"  {what}", style="dim")
@@ -71,10 +69,11 @@ def _bench(
     return Bench(
         servers=stack.enter_context(servers(is_durable=True)),
         stack=stack,
-        sizes=sizes,
+        sizes=chosen_sizes(options),
         folder=Path(stack.enter_context(runs)),
-        peers=python_of_peers(folder / "venv", tell) if has_peers else None,
+        peers=None if options.without_peers else python_of_peers(folder / "venv", tell),
         tell=tell,
+        cells=options.cells,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -33,12 +33,17 @@ class Bench:
     #: The Python of the peers' virtual environment; None does without them.
     peers: Path | None
     tell: Callable[[str], None]
+    #: Names of the cells of throughput to show; none is all.
+    cells: Sequence[str] = ()
     #: Figures that others need again: (contestant, cell) → deliveries a second.
     capacity: dict[tuple[str, str], float] = field(default_factory=dict)
     #: Cell → the prefetch at which bare Celery was fastest.
     prefetch: dict[str, int] = field(default_factory=dict)
     _templates: dict[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
+
+    def shows(self, cell: str) -> bool:
+        return not self.cells or cell in self.cells
 
     def present(self, contestants: Iterable[Contestant]) -> list[Contestant]:
         """Without the peers where there are none."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.speed.figures import FIGURES
+from benchmarks.speed.figures.throughput import cells
 from benchmarks.speed.sizes import LONGEST, SIZES, Sizes
 
 #: Switch → what it does.
@@ -30,6 +31,15 @@ def read_options(arguments: Sequence[str], description: str) -> argparse.Namespa
         choices=list(FIGURES),
         metavar="NAME",
         help=", ".join(FIGURES),
+    )
+    names = [cell.name for cell in cells()]
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        choices=names,
+        default=[],
+        metavar="NAME",
+        help=f"of throughput: {', '.join(names)}",
     )
     parser.add_argument(
         "--sizes", choices=list(SIZES), help="how much is measured; tiny means nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,6 +18,7 @@ from benchmarks.speed.arithmetic import (
     spread,
 )
 from benchmarks.speed.field import FANFARE, PGQUEUER, Setup, worker_argv, worker_count
+from benchmarks.speed.plots import Bar, Chart, Group, svg
 from benchmarks.speed.report import number
 from benchmarks.speed.sizes import SHARES, WHOLE
 
@@ -126,3 +128,39 @@ def test_prefork_is_one_worker_and_solo_as_many_as_are_wanted() -> None:
     assert worker_argv(FANFARE, prefork, "a", "python")[-1] == "3"
     # A peer knows no pool of Celery's.
     assert worker_count(PGQUEUER, prefork) == 3
+
+
+def chart(*values: float, is_log: bool = False) -> Chart:
+    bars = [Bar(label="a <b>", value=value, text=f"{value} ms") for value in values]
+    groups = [Group(heading="few & many", bars=bars)]
+    return Chart(name="chart", title="A & B", remark="", groups=groups, is_log=is_log)
+
+
+def bar_lengths(drawn: str) -> list[float]:
+    root = ElementTree.fromstring(drawn)  # noqa: S314 - drawn by ourselves
+    names = "{http://www.w3.org/2000/svg}rect"
+    return [
+        float(one.attrib["width"])
+        for one in root.iter(names)
+        if one.attrib["class"] in ("bar", "ours")
+    ]
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    longer, shorter = bar_lengths(svg(chart(100.0, 25.0)))
+    assert longer == pytest.approx(4 * shorter, abs=4)
+
+
+def test_a_logarithmic_bar_grows_by_as_much_for_each_factor() -> None:
+    one, ten, hundred = bar_lengths(svg(chart(1.0, 10.0, 100.0, is_log=True)))
+    assert hundred - ten == pytest.approx(ten - one, abs=1)
+
+
+def test_nothing_and_less_than_nothing_are_still_drawn() -> None:
+    assert len(bar_lengths(svg(chart(0.0, -1.0)))) == 2
+
+
+def test_a_chart_says_in_words_what_it_shows() -> None:
+    drawn = svg(chart(5.0))
+    assert "<desc" in drawn
+    assert "few &amp; many a &lt;b&gt; 5.0 ms</desc>" in drawn

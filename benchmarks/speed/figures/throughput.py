@@ -31,6 +31,11 @@ class Cell:
         """Bare Celery does nothing in its tasks, whatever the others do."""
         return Cell(setup=self.setup.but(handler="noop"), mode=self.mode)
 
+    @property
+    def of_peers(self) -> Cell:
+        """Peers know no broker and no pool."""
+        return Cell(setup=Setup(handler=self.setup.handler), mode=self.mode)
+
 
 #: What there is a figure of: cell → who runs in it.
 Rates = dict[tuple[str, str], list[Measured]]
@@ -53,7 +58,7 @@ def main_cells() -> list[Cell]:
 
 def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
     """All cells; peers know no broker nor pool, and run once for each kind of work."""
-    wanted = chosen or cells()
+    wanted = chosen or [cell for cell in cells() if bench.shows(cell.name)]
     measured: Rates = defaultdict(list)
     for number in range(bench.sizes.rounds):
         for cell, one in _runs(bench, wanted, with_peers=not chosen):
@@ -70,15 +75,15 @@ def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
 def _runs(
     bench: Bench, wanted: Sequence[Cell], *, with_peers: bool
 ) -> Iterable[tuple[Cell, Contestant]]:
+    """Everybody in turn; who is the same in several cells runs once."""
+    peers = bench.present(PEERS) if with_peers else []
+    seen: set[tuple[str, str]] = set()
     for cell in wanted:
-        if cell.setup.handler == "noop":
-            yield cell, BARE
-        yield cell, NAIVE
-        yield cell, FANFARE
-        is_first = cell.setup.broker == "redis" and cell.setup.pool == "solo"
-        if with_peers and is_first:
-            for peer in bench.present(PEERS):
-                yield cell, peer
+        once = [(cell.bare, BARE), *((cell.of_peers, one) for one in peers)]
+        for place, one in [*once, (cell, NAIVE), (cell, FANFARE)]:
+            if (place.name, one.name) not in seen:
+                seen.add((place.name, one.name))
+                yield place, one
 
 
 def prefetch_of(bench: Bench, one: Contestant, cell: Cell) -> int:
@@ -97,11 +102,10 @@ def prefetch_of(bench: Bench, one: Contestant, cell: Cell) -> int:
 
 
 def _entry(bench: Bench, cell: Cell, measured: Rates) -> dict[str, Any]:
-    peers = Cell(setup=Setup(handler=cell.setup.handler), mode=cell.mode)
     rates = {
         BARE.name: _per_s(measured, cell.bare, BARE),
         NAIVE.name: _per_s(measured, cell, NAIVE),
-        **{one.name: _per_s(measured, peers, one) for one in PEERS},
+        **{one.name: _per_s(measured, cell.of_peers, one) for one in PEERS},
     }
     ours = [one.per_s for one in measured[cell.name, FANFARE.name]]
     per_s = median(ours)
