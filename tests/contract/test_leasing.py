@@ -283,6 +283,36 @@ def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(
     assert not EventRecord.objects.filter(type__startswith="router.").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [
+        ({"state": "paused"}, ()),  # Nothing, and it says so.
+        ({"transport": Transport.WEBHOOK}, None),  # Refused.
+    ],
+)
+def test_what_a_person_changes_between_look_and_lease_counts(
+    puller: Subscriber, change: dict[str, Any], given: tuple[()] | None
+) -> None:
+    owe()
+    has_looked = False
+
+    def change_then(execute: Any, *query: Any) -> Any:
+        nonlocal has_looked
+        result = execute(*query)
+        if not has_looked:
+            has_looked = True
+            Subscriber.objects.update(**change)
+        return result
+
+    with connection.execute_wrapper(change_then):
+        try:
+            found = take(puller)
+        except NotPulling:
+            found = None
+    assert found == given
+    assert states() == ["PENDING"]
+
+
 def test_who_does_not_pull_is_refused(puller: Subscriber) -> None:
     Subscriber.objects.update(transport=Transport.WEBHOOK)
     with pytest.raises(NotPulling, match="webhook"):

@@ -11,6 +11,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from router.flow import answering
 from router.flow.claiming import claim
 from router.flow.dispatching import Chunk, mark_chunk, subscribers_due
 from router.flow.overview import subscribers_overview
@@ -20,6 +21,7 @@ from router.flow.sweeping import sweep
 from router.models import ApiKey, Delivery, EventRecord, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
+from tests.contract.pulling import ack, extend, leases, let_leases_run_out, say, take
 
 SETTLED = 100_000
 FILL_LOG = """
@@ -94,10 +96,24 @@ def dispatch_a_webhook(row: Subscriber) -> None:
     assert claim(row.pk, chunk.ids) is not None
 
 
+def pull_and_settle(row: Subscriber) -> None:
+    """Nothing due, one taken and lost, and one that is held to its end."""
+    Subscriber.objects.update(transport="pull")
+    assert take(row) == ()
+    route_batch()
+    assert len(take(row)) == 1
+    let_leases_run_out()
+    (again,) = take(row)
+    assert extend(leases([again], 60)) == [True]
+    assert say(answering.nack, leases([again], 0)) == [True]
+    assert ack(take(row)) == [True]
+
+
 @pytest.mark.parametrize(
     "work",
     [
         look_for_work,
+        pull_and_settle,
         deliver_and_settle,
         dispatch_a_webhook,
         lose_and_sweep,
@@ -114,6 +130,7 @@ def dispatch_a_webhook(row: Subscriber) -> None:
     ],
     ids=[
         "look for work",
+        "pull and settle",
         "route, dispatch, claim and settle",
         "webhook",
         "sweep",
