@@ -79,7 +79,8 @@ class RouterSettings(BaseModel):
     rotation_overlap_seconds: int = Field(24 * 3600, ge=0)
     pull_lease_maximum_seconds: int = Field(600, ge=1)
     pull_total_maximum_seconds: int = Field(3600, ge=1)
-    pull_wait_maximum_seconds: float = Field(20, ge=0)
+    #: Below the grace of a web process that is asked to stop.
+    pull_wait_maximum_seconds: float = Field(8, ge=0)
     #: Pulls that may wait in one web process: each keeps a thread of it.
     pull_waits_at_once: int = Field(8, ge=0)
     api_calls_per_minute: int = Field(6000, ge=1)
