@@ -18,6 +18,13 @@ def _lines(rows: int, **attrs: object) -> forms.Textarea:
     return forms.Textarea({"rows": rows, "spellcheck": "false", **attrs})
 
 
+class FilterField(forms.JSONField):
+    """JSON, where nothing at all is shown as nothing."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class ManagedForm(forms.Form):
     """Texts of a person, made the fields of `create_subscriber` by `wanted`."""
 
@@ -41,7 +48,7 @@ class ManagedForm(forms.Form):
         widget=_lines(3),
         help_text="One event type or pattern a line: purchase.completed, purchase.*, *",
     )
-    filter = forms.JSONField(
+    filter = FilterField(
         required=False,
         widget=_lines(3),
         help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '

@@ -22,6 +22,10 @@ PAGES = [
     "",
     "router/subscriber/",
     "router/subscriber/{subscriber}/change/",
+    "router/subscriber/add/",
+    "router/subscriber/{managed}/change/",
+    "router/subscriber/{managed}/edit/",
+    "router/subscriber/{managed}/remove/",
     "router/eventrecord/",
     "router/eventrecord/{event}/change/",
     "router/eventrecord/?q=nothing-like-this",
@@ -71,6 +75,7 @@ import json
 from django.contrib.auth.models import Group, User
 from router.flow.describing import register_schema
 from router.flow.issuing import issue_key
+from router.flow.subscribing import create_subscriber
 from router.models import *
 from shop.models import Category, Product
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -80,11 +85,13 @@ delivery = a_delivery(event, subscriber, "DEAD", attempts=1, failures=1)
 done = a_delivery(an_event(event_id="done"), subscriber, "ACKNOWLEDGED")
 delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper",
     traceback="Traceback", ended_at=event.recorded_at, duration_ms=3.2)
+managed = create_subscriber("outside", by="command", transport="webhook",
+    url="https://outside.example.com/", events=["never.happens"]).subscriber
 task = a_failed_task(delivery, traceback="Traceback")
 schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
-print(json.dumps({"subscriber": subscriber.pk, "event": event.pk,
+print(json.dumps({"managed": managed.pk, "subscriber": subscriber.pk, "event": event.pk,
     "delivery": delivery.pk, "done": done.pk, "failed_task": task.pk,
     "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
     "user": User.objects.first().pk, "group": Group.objects.first().pk,
