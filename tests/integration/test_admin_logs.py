@@ -25,6 +25,26 @@ def shown(address: str, **query: str | int) -> list[int]:
     return [row.pk for row in cl.result_list]
 
 
+def test_an_attempt_by_webhook_shows_its_request_and_its_answer() -> None:
+    delivery = a_delivery(an_event(), a_subscriber("crm"), attempts=1)
+    delivery.attempt_log.create(
+        number=1,
+        result=AttemptResult.RETRY,
+        error="HttpStatus: 503",
+        ended_at=timezone.now(),
+        http_status=503,
+        answer="<script>out of paper</script>",
+        request={"url": "https://crm.example.com/", "headers": {"router-attempt": "1"}},
+    )
+
+    address = reverse("admin:router_delivery_change", args=[delivery.pk])
+    shown = a_viewer().get(address).content.decode()
+
+    for text in ("Answer 503", "&lt;script&gt;out of paper", "crm.example.com"):
+        assert text in shown
+    assert "<script>out" not in shown
+
+
 def test_links_lead_from_the_event_to_its_attempts() -> None:
     event, mail = an_event(), a_subscriber("mail")
     delivery = a_delivery(event, mail, "DEAD", attempts=1, failures=1)
