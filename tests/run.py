@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
+from router.encryption import make_key
 from tests.servers.chromium import chromium
 from tests.servers.node import PACKAGES, node_modules
 from tests.servers.postgresql import postgresql
@@ -60,6 +61,7 @@ def main(arguments: list[str]) -> int:
             **os.environ,
             "PYTHONDEVMODE": "1",
             "DEBUG": "true",
+            "ENCRYPTION_KEYS": make_key(),
             "VAR_DIR": servers.enter_context(TemporaryDirectory(prefix="fanfare-var-")),
         }
         for name, (variable, service) in SERVICES.items():

@@ -71,8 +71,10 @@ def bought(site: Stack) -> dict[str, str]:
     return purchase(site)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with its module: while Playwright runs, its event loop does, and Django
+    refuses the database to every test that comes after in the same process."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=chromium(),
