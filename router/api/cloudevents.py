@@ -65,7 +65,11 @@ def _problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _data_problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
-    problems = []
+    problems = [
+        (f"/{name}", "must not be empty; leave it out")
+        for name in OWN_ARGUMENTS
+        if attributes.get(name) == ""
+    ]
     if attributes.pop("data_base64", None) is not None:
         told = "is not taken: the router keeps JSON; put JSON into `data`"
         problems.append(("/data_base64", told))

@@ -18,6 +18,9 @@ class SecondsField(serializers.FloatField):
     """A number of seconds; never NaN nor infinity."""
 
     def to_internal_value(self, data: Any) -> float:
+        # The framework's own takes texts and booleans as well.
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
         seconds = super().to_internal_value(data)
         if not math.isfinite(seconds):
             self.fail("invalid")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from config import settings as real
 
 DEBUG = False
@@ -20,5 +22,9 @@ DATABASES = real.DATABASES
 globals().update(
     {name: value for name, value in vars(real).items() if name.startswith("CELERY_")}
 )
-ROUTER = {name.upper(): value for name, value in real.ENV.router.items()}
+ROUTER = {
+    # It has no secret to keep.
+    "ENCRYPTION_KEYS": [base64.urlsafe_b64encode(bytes(32)).decode()],
+    **{name.upper(): value for name, value in real.ENV.router.items()},
+}
 LOGGING = {**real.LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}
