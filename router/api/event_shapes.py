@@ -18,6 +18,11 @@ def _text(name: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "minLength": 1, "maxLength": LONGEST[name], **more}
 
 
+def _optional(name: str, **more: Any) -> dict[str, Any]:
+    """Null is the same as left out (JSON format, section 2.2)."""
+    return {**_text(name, **more), "type": ["string", "null"]}
+
+
 CLOUDEVENT: dict[str, Any] = {
     "type": "object",
     "description": "CloudEvents 1.0, JSON format. Further attributes are extensions.",
@@ -31,14 +36,14 @@ CLOUDEVENT: dict[str, Any] = {
             pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$",
             description="Noun and past participle: `purchase.completed`.",
         ),
-        "subject": _text("subject", description="What it is about."),
+        "subject": _optional("subject", description="What it is about."),
         "time": {"type": "string", "format": "date-time"},
         "datacontenttype": {"type": "string", "const": "application/json"},
-        "dataschema": _text("dataschema", description="The `$id` of its schema."),
-        "partitionkey": _text(
+        "dataschema": _optional("dataschema", description="The `$id` of its schema."),
+        "partitionkey": _optional(
             "partitionkey", description="The ordering key: what belongs together."
         ),
-        "traceparent": _text("traceparent", description="W3C Trace Context."),
+        "traceparent": _optional("traceparent", description="W3C Trace Context."),
         "data": DATA,
     },
     "propertyNames": {"pattern": "^[a-z0-9]{1,20}$"},

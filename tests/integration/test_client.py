@@ -47,7 +47,7 @@ from tests.integration.lines import Line, line_to
 from tests.servers.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "empty_router")
-SHORT_LEASE_SECONDS = 0.6
+SHORT_LEASE_SECONDS = 3
 
 
 @pytest.fixture

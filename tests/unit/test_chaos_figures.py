@@ -58,7 +58,8 @@ def test_the_plan_is_a_matter_of_the_seed_alone() -> None:
 def test_plain_celery_meets_the_same_faults_in_the_same_order() -> None:
     ours = plan(CELLS[QUICK], seed=1, is_quick=False)
     theirs = plan(NAIVE[QUICK], seed=1, is_quick=False)
-    assert theirs == [fault for fault in ours if fault.hits is not Hits.DISPATCHER]
+    alone = (Hits.DISPATCHER, Hits.WEB, Hits.PULLER)
+    assert theirs == [fault for fault in ours if fault.hits not in alone]
 
 
 def test_no_cell_lacks_a_kind_of_fault() -> None:
