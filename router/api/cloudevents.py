@@ -66,9 +66,10 @@ def _problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _data_problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
     problems = [
-        (f"/{name}", "must not be empty; leave it out")
+        (f"/{name}", "must be text, and not empty; leave it out")
         for name in OWN_ARGUMENTS
-        if attributes.get(name) == ""
+        # Whatever is empty would be taken for what was left out.
+        if name in attributes and not attributes[name]
     ]
     if attributes.pop("data_base64", None) is not None:
         told = "is not taken: the router keeps JSON; put JSON into `data`"

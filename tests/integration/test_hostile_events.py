@@ -10,7 +10,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.api import STRUCTURED, an_envelope
+from tests.integration.api import STRUCTURED, Post, an_envelope, assert_problem
 
 pytestmark = pytest.mark.django_db
 # Lone surrogates and NUL too.
@@ -69,3 +69,14 @@ def test_any_attribute_is_answered(
 @given(kind=HEADER, authorization=HEADER)
 def test_any_header_is_answered(client: Client, kind: str, authorization: str) -> None:
     send(client, json.dumps(an_envelope()), kind, authorization)
+
+
+@pytest.mark.parametrize(
+    "name", ["subject", "dataschema", "partitionkey", "traceparent"]
+)
+@pytest.mark.parametrize("nothing", ["", {}, [], 0, False])
+def test_what_is_empty_is_not_taken_for_what_was_left_out(
+    post: Post, name: str, nothing: object
+) -> None:
+    told = assert_problem(post(an_envelope(**{name: nothing})), 422)
+    assert f"/{name}" in {error["pointer"] for error in told["errors"]}
