@@ -48,6 +48,7 @@ EVERYWHERE = {
     "503": "The database does not answer; the same request may be sent again.",
 }
 OF_A_BODY = {
+    "411": "The body came without its length.",
     "400": "The body is no JSON.",
     "413": "The body is too large.",
     "415": "The body has another media type.",
