@@ -173,7 +173,8 @@ def test_suspects_that_the_message_has_no_time_for_wait_for_their_mark(
     assert in_state(DeliveryState.ACKNOWLEDGED) == ids[:begun]
     waiting = Delivery.objects.filter(state=DeliveryState.PENDING)
     assert set(waiting.values_list("attempts", "vanished")) == {(1, 1)}
-    assert not waiting.filter(dispatched_until__isnull=True).exists()
+    # The next may have been claimed, and given back, when the time was over.
+    assert waiting.filter(dispatched_until__isnull=True).count() <= 1
 
 
 def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
