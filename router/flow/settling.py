@@ -14,11 +14,13 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, FloatField, Q, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 
+from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Exchange, FailureKind, Retry
 from router.flow import breaker
+from router.flow.attempt_log import log_acknowledged
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
 from router.flow.patience import asked_wait_seconds, schedule_of, wait_seconds
@@ -61,15 +63,7 @@ def acknowledge(
     )
     if rows != len(claim.deliveries):
         raise LeaseLost
-    Attempt.objects.bulk_create(
-        Attempt.of(
-            delivery,
-            AttemptResult.ACKNOWLEDGED,
-            duration_ms=run_ms.get(delivery.pk),
-            exchange=exchanges.get(delivery.pk),
-        )
-        for delivery in claim.deliveries
-    )
+    log_acknowledged(claim.deliveries, run_ms=run_ms, exchanges=exchanges)
     _note_success(claim, run_ms)
     if breaker.is_troubled(claim.subscriber):
         breaker.note_success(claim)
@@ -107,14 +101,22 @@ def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> boo
             logger.warning("Delivery %s: the lease was lost", claim.ids)
             return False
         is_counted = breaker.note_failure(claim, found, outcome)
-        Subscriber.objects.filter(pk=claim.subscriber.pk).update(
-            last_failed_at=found.now
-        )
+        _note_failure(claim, run_ms, at=found.now)
         if isinstance(outcome, Retry) and not is_counted:
             _hold(found, outcome, run_ms=run_ms)
         else:
             _count(found, outcome, run_ms=run_ms)
         return breaker.is_left_alone(found.subscriber)
+
+
+def _note_failure(claim: Claim, run_ms: float, *, at: datetime) -> None:
+    """Whoever hangs until its time is over keeps a worker as much as one that works;
+    whoever fails at once tells nothing of how long its work takes."""
+    changes: dict[str, Any] = {"last_failed_at": at}
+    if run_ms >= conf().slow_run_ms:
+        known_ms = Coalesce(F("mean_run_ms"), Value(0.0))
+        changes["mean_run_ms"] = Greatest(known_ms, Value(run_ms))
+    Subscriber.objects.filter(pk=claim.subscriber.pk).update(**changes)
 
 
 def note_run_time(subscriber_id: int, run_ms: float) -> None:
@@ -125,12 +127,11 @@ def note_run_time(subscriber_id: int, run_ms: float) -> None:
 
 
 def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:
-    """Give back what has not begun, its attempt uncounted."""
+    """Give back what has not begun, its attempt uncounted; a suspect remains one."""
     _held(claim).update(
         state=DeliveryState.PENDING,
         due_at=Clock() + timedelta(seconds=wait_seconds),
         attempts=F("attempts") - 1,
-        vanished=0,
         **UNLEASED,
     )
 

@@ -63,12 +63,17 @@ class Attempt(models.Model):
         return cls(
             delivery=delivery,
             number=delivery.attempts,
-            trigger=Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED,
+            trigger=cls.trigger_of(delivery),
             result=result,
             ended_at=Clock(),
             **_told(exchange),
             **evidence,
         )
+
+    @staticmethod
+    def trigger_of(delivery: Delivery) -> Trigger:
+        """What made the attempt that this delivery is at."""
+        return Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED
 
 
 def _told(exchange: Exchange | None) -> dict[str, Any]:
