@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from django.db.models import F
 from django.utils import timezone
 
-from router.conf import QUEUES
 from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import register_declared
 from router.flow.routing import has_unrouted, route_batch
 from router.models import Delivery, DeliveryState, Subscriber
@@ -47,7 +47,7 @@ def deliver_due() -> int:
     while True:
         while has_unrouted():
             route_batch()
-        due = [one for queue in QUEUES for one in subscribers_due(queue)]
+        due = subscribers_due()
         if not due:
             return attempts
         for subscriber in due:

@@ -1,7 +1,8 @@
-"""How many webhooks a subscriber may have under way at once, and how fast they start.
+"""How much a subscriber may have under way at once, and how fast it starts.
 
-While one of its messages is on its way to a worker no other is sent: a receiver that is
-slow fills neither the queue nor the workers.
+This binds webhooks, and handlers that a person gave a limit. While one message of them
+is on its way to a worker no other is sent: a receiver that is slow fills neither the
+queue nor the workers.
 """
 
 from __future__ import annotations
@@ -9,41 +10,67 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, F, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
 from router.flow.probing import is_closed
-from router.models import Clock, Delivery, DeliveryState, Subscriber
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    Subscriber,
+    Transport,
+)
 
 IS_ON_ITS_WAY = Q(state=DeliveryState.PENDING)
 IS_LEASED = Q(state=DeliveryState.LEASED)
 
 
+def is_limited(subscriber: Subscriber) -> bool:
+    """Whether it may have so much under way, or so much a second, and no more."""
+    is_webhook = subscriber.transport == Transport.WEBHOOK
+    return is_webhook or bool(subscriber.rate_per_second or subscriber.in_flight_limit)
+
+
 def in_flight_limit(subscriber: Subscriber) -> int:
-    """How many webhooks to this subscriber may be under way at once."""
+    """How many deliveries to a limited subscriber may be under way at once."""
     return subscriber.in_flight_limit or conf().webhook_in_flight
 
 
-def within_limits(subscribers: QuerySet[Subscriber]) -> QuerySet[Subscriber]:
-    """Those of these webhook subscribers that may have another chunk, as far as a look
-    without a lock tells. A receiver that is down is its probes' affair."""
-    deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
+def with_flight(
+    subscribers: QuerySet[Subscriber], deliveries: DeliveryQuerySet
+) -> QuerySet[Subscriber]:
+    """With what each has under way, for `is_within_limits`; `deliveries` are those of
+    the outer query's subscriber."""
+    on_its_way = deliveries.on_its_way().order_by("dispatched_until").values("pk")
+    leased = deliveries.leased().order_by().values("subscriber")
+    return subscribers.alias(
+        next_on_its_way=Subquery(on_its_way[:1]),
+        leased_count=_total(leased, Count("pk")),
+        chunk_count=_total(leased, Count("lease_token", distinct=True)),
+    )
+
+
+def is_within_limits() -> Q:
+    """Subscribers that may have another chunk, as far as a look without a lock tells.
+    A receiver that is down is its probes' affair."""
+    is_unlimited = ~Q(transport=Transport.WEBHOOK) & Q(
+        rate_per_second__isnull=True, in_flight_limit__isnull=True
+    )
     has_place = Q(
         leased_count__lt=Coalesce(
             F("in_flight_limit"), Value(conf().webhook_in_flight)
         ),
         chunk_count__lt=conf().webhook_chunks_in_flight,
     )
-    is_free = ~Exists(deliveries.in_flight().filter(IS_ON_ITS_WAY))
-    return subscribers.alias(
-        leased_count=_leased(deliveries, Count("pk")),
-        chunk_count=_leased(deliveries, Count("lease_token", distinct=True)),
-    ).filter(~is_closed() | Q(is_free, has_place, _is_in_pace()))
+    is_free = Q(next_on_its_way__isnull=True)
+    return is_unlimited | ~is_closed() | Q(is_free, has_place, _is_in_pace())
 
 
 def allowance(subscriber: Subscriber) -> int:
-    """How many deliveries the next chunk may have.
+    """How many deliveries the next chunk of a limited subscriber may have.
 
     Runs in the caller's transaction, which holds the subscriber's row from here on:
     two dispatchers must not fill the same room. 0 also while another holds it.
@@ -86,6 +113,5 @@ def _in_flight(subscriber: Subscriber) -> dict[str, Any]:
     )
 
 
-def _leased(deliveries: QuerySet[Delivery], count: Count) -> Coalesce:
-    leased = deliveries.filter(IS_LEASED).order_by().values("subscriber")
+def _total(leased: QuerySet[Any, Any], count: Count) -> Coalesce:
     return Coalesce(Subquery(leased.annotate(total=count).values("total")), Value(0))

@@ -10,11 +10,12 @@ from django.db.models import DateTimeField, Func
 class Clock(Func):
     """The present moment by the database, moving within a transaction.
 
-    `clock_timestamp()` on PostgreSQL, where `now()` would stand still; on SQLite the
-    host's clock, which is the database's there.
+    `statement_timestamp()` on PostgreSQL: `now()` would stand still, and
+    `clock_timestamp()` moves from row to row, so that no index answers for what it
+    bounds. On SQLite the host's clock, which is the database's there.
     """
 
-    function = "CLOCK_TIMESTAMP"
+    function = "STATEMENT_TIMESTAMP"
     arity = 0
     output_field = DateTimeField()
 

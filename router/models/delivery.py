@@ -45,19 +45,23 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             Q(dispatched_until__isnull=True) | Q(dispatched_until__lte=Clock())
         )
 
+    def on_its_way(self) -> DeliveryQuerySet:
+        """Marked: handed over, and claimed by no worker yet."""
+        return self.filter(state=DeliveryState.PENDING, dispatched_until__gt=Clock())
+
+    def leased(self) -> DeliveryQuerySet:
+        return self.filter(state=DeliveryState.LEASED)
+
     def in_flight(self) -> DeliveryQuerySet:
         """Leased, or on its way to a worker."""
-        return self.filter(
-            Q(state=DeliveryState.LEASED)
-            | Q(state=DeliveryState.PENDING, dispatched_until__gt=Clock())
-        )
+        return self.leased() | self.on_its_way()
 
     def open(self) -> DeliveryQuerySet:
         return self.filter(state__in=(DeliveryState.PENDING, DeliveryState.LEASED))
 
     def expired(self) -> DeliveryQuerySet:
         """Leased past the lease's end."""
-        return self.filter(state=DeliveryState.LEASED, leased_until__lte=Clock())
+        return self.leased().filter(leased_until__lte=Clock())
 
 
 class Delivery(models.Model):
@@ -116,9 +120,14 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["subscriber", "due_at"],
+                fields=["subscriber", "due_at", "id"],
                 name="delivery_pending",
                 condition=Q(state="PENDING"),
+            ),
+            models.Index(
+                fields=["subscriber", "dispatched_until"],
+                name="delivery_marked",
+                condition=Q(state="PENDING", dispatched_until__isnull=False),
             ),
             models.Index(
                 fields=["subscriber", "leased_until"],

@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import publish, subscriber

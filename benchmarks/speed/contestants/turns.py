@@ -11,7 +11,8 @@ from django.db import connection
 from django.db.models import Model
 
 from benchmarks.speed.project.handler import COUNT, TYPE
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import register_declared
 from router.flow.routing import has_unrouted
 from router.flow.sweeping import sweep

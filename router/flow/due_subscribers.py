@@ -1,0 +1,59 @@
+"""Who has something to hand over: one statement for all subscribers and queues.
+
+A dispatcher asks many times a second, and the ORM takes longer to build the statement
+than PostgreSQL to answer it: it is built once.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from router.flow import throttling
+from router.flow.probing import is_closed, is_probe_due
+from router.flow.registering import is_handler_missing
+from router.flow.work_class import queue_of
+from router.models import Delivery, Subscriber, SubscriberState, Transport
+
+IS_WEBHOOK = Q(transport=Transport.WEBHOOK)
+IS_HANDLER = Q(transport=Transport.HANDLER)
+IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WEBHOOK
+
+
+class DueSubscribers:
+    """The question, with the settings that were in force when it was first asked."""
+
+    def __init__(self) -> None:
+        self._sql, self._parameters = _statement().query.sql_with_params()
+
+    def find(self) -> list[Subscriber]:
+        """Active subscribers to which something can be handed over now."""
+        found = Subscriber.objects.raw(self._sql, self._parameters)
+        return [one for one in found if not is_handler_missing(one)]
+
+
+def subscribers_due(queue: str | None = None) -> list[Subscriber]:
+    """The same, asked once; of one class of work, or of all."""
+    due = DueSubscribers().find()
+    return [one for one in due if queue is None or queue_of(one) == queue]
+
+
+def _statement() -> QuerySet[Subscriber]:
+    """What is pulled is not asked for: a puller comes by itself."""
+    deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    due = deliveries.due().unmarked().order_by("due_at", "id")
+    is_idle = Q(next_on_its_way__isnull=True) & ~Exists(deliveries.leased())
+    # Nobody knows yet whether it hangs: it gets one worker, not all of them. Of one
+    # that is down there is one probe anyway.
+    is_known = Q(mean_run_ms__isnull=False) | IS_WEBHOOK | ~is_closed()
+    return (
+        throttling.with_flight(Subscriber.objects.known(), deliveries)
+        # In their order, and one of them: counting on finding some soon, the planner
+        # reads all that is open otherwise.
+        .alias(next_due=Subquery(due.values("pk")[:1]))
+        .filter(state=SubscriberState.ACTIVE)
+        .filter(is_closed() | is_probe_due())
+        .filter(next_due__isnull=False)
+        .filter((IS_CONCURRENT & is_known & Q(ramp__isnull=True)) | is_idle)
+        .filter(IS_HANDLER | IS_WEBHOOK)
+        .filter(throttling.is_within_limits())
+    )
