@@ -21,8 +21,10 @@ QUEUES = {
 }
 #: The class of work of everything that is posted.
 WEBHOOKS = "webhooks"
+#: That of handlers that would hold up the others.
+SLOW = "slow"
 #: Classes of work that a handler may declare itself to be.
-HANDLER_QUEUES = ("default", "slow")
+HANDLER_QUEUES = ("default", SLOW)
 
 
 class RouterSettings(BaseModel):
@@ -55,6 +57,8 @@ class RouterSettings(BaseModel):
     chunk_limit: int = Field(200, ge=1, le=1000)
     chunk_bytes: int = Field(4 * 1024 * 1024, ge=1024)
     chunk_seconds: float = Field(0.25, gt=0)
+    #: Mean run time from which a handler is slow work.
+    slow_run_ms: float = Field(500, gt=0)
 
     retry_first_seconds: int = Field(1, ge=1)
     retry_maximum_seconds: int = Field(600, ge=1)

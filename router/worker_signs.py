@@ -9,6 +9,7 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Any
 
+from celery import current_app
 from celery.signals import worker_ready, worker_shutdown
 from django.db import Error, connection
 
@@ -29,13 +30,17 @@ def _name() -> str:
     return f"worker@{socket.gethostname()}:{os.getpid()}"
 
 
+def _queues() -> set[str]:
+    return set(current_app.amqp.queues.consume_from)
+
+
 def _start(**_: Any) -> None:
     Thread(target=_beat_on, name="heartbeat", daemon=True).start()
 
 
 def _beat_on() -> None:
     while not _stop.is_set():
-        _quietly(lambda: beat(_name(), Heartbeat.Kind.WORKER))
+        _quietly(lambda: beat(_name(), Heartbeat.Kind.WORKER, queues=_queues()))
         _stop.wait(conf().heartbeat_seconds)
 
 

@@ -5,7 +5,9 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from router.conf import HANDLER_QUEUES
 from router.contract.retry import RetrySchedule
+from router.flow.subscriber_rules import LEAST_RATE, MOST_AT_ONCE, MOST_PER_SECOND
 from router.models import Subscriber
 
 FIELDS = {
@@ -34,6 +36,40 @@ class PauseForm(forms.Form):
         help_text="Shown to everybody who looks at this subscriber.",
         error_messages={"required": "Say why: others will ask themselves."},
     )
+
+
+class PaceForm(forms.Form):
+    """A person's words on how much of the workers a handler may have."""
+
+    fixed_queue = forms.ChoiceField(
+        label="Queue",
+        required=False,
+        choices=[
+            ("", "As declared; slow while its runs are long"),
+            *((name, f"Always {name}") for name in HANDLER_QUEUES),
+        ],
+    )
+    rate_per_second = forms.FloatField(
+        label="Rate",
+        required=False,
+        min_value=LEAST_RATE,
+        max_value=MOST_PER_SECOND,
+        help_text="Deliveries a second. Empty: no limit.",
+    )
+    in_flight_limit = forms.IntegerField(
+        label="At once",
+        required=False,
+        min_value=1,
+        max_value=MOST_AT_ONCE,
+        help_text="Deliveries under way. Empty: no limit.",
+    )
+
+    def __init__(
+        self, data: QueryDict | None = None, *, subscriber: Subscriber
+    ) -> None:
+        names: list[str] = list(self.base_fields)
+        initial = {name: getattr(subscriber, name) for name in names}
+        super().__init__(data, initial=initial)
 
 
 class ScheduleForm(forms.Form):

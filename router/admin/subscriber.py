@@ -9,11 +9,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from router.admin.forms import PauseForm, ScheduleForm
+from router.admin.forms import PaceForm, PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
 from router.admin.subscriber_managing import SubscriberManaging
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.patience import schedule_of
+from router.flow.work_class import is_moved, queue_of
 from router.models import FailedTask, Subscriber, Transport
 from router.telling import ago, subscriber_badge
 
@@ -102,6 +103,9 @@ class SubscriberAdmin(SubscriberManaging):
                 subscriber=row, declared=declared_schedule(row)
             ),
             "pause_form": PauseForm(),
+            "pace_form": PaceForm(subscriber=row),
+            "queue": queue_of(row),
+            "is_moved": is_moved(row),
             "failures": failures.select_related("event").order_by("-pk")[
                 :MOST_FAILURES
             ],

@@ -9,11 +9,11 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from router.admin.base import ReadOnlyAdmin
-from router.admin.forms import PauseForm, ScheduleForm
+from router.admin.forms import PaceForm, PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
 from router.flow.registering import pause, resume
 from router.flow.trying_out import send_test_event
-from router.models import Subscriber
+from router.models import Subscriber, Transport
 
 
 class SubscriberMending(ReadOnlyAdmin):
@@ -26,6 +26,7 @@ class SubscriberMending(ReadOnlyAdmin):
             "resume": self.resume_view,
             "test": self.test_view,
             "schedule": self.schedule_view,
+            "pace": self.pace_view,
         }
         own = [
             path(
@@ -72,6 +73,17 @@ class SubscriberMending(ReadOnlyAdmin):
             return self.again(request, row, schedule_form=form)
         Subscriber.objects.known().filter(pk=row.pk).update(**form.cleaned_data)
         self.tell(request, row, "The retry schedule is saved; it holds from now on.")
+        return self.back(row)
+
+    def pace_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        row = self.mendable(request, subscriber_id)
+        if row.transport != Transport.HANDLER:
+            raise Http404
+        form = PaceForm(request.POST, subscriber=row)
+        if not form.is_valid():
+            return self.again(request, row, pace_form=form)
+        Subscriber.objects.known().filter(pk=row.pk).update(**form.cleaned_data)
+        self.tell(request, row, "The pace is saved; it holds from now on.")
         return self.back(row)
 
     def mendable(self, request: HttpRequest, subscriber_id: int) -> Subscriber:

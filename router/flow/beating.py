@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+
+from router.conf import conf
 from router.models import Clock, Heartbeat
 
 
 def beat(
-    name: str, kind: Heartbeat.Kind, *, is_broker_reachable: bool | None = None
+    name: str,
+    kind: Heartbeat.Kind,
+    *,
+    is_broker_reachable: bool | None = None,
+    queues: Collection[str] = (),
 ) -> None:
-    """Say that this one lives, and what it sees of the broker."""
+    """Say that this one lives, what it sees of the broker and takes from there."""
     Heartbeat.objects.update_or_create(
         name=name,
         defaults={
             "kind": kind,
             "beat_at": Clock(),
             "is_broker_reachable": is_broker_reachable,
+            "queues": sorted(queues),
         },
     )
 
@@ -22,3 +31,16 @@ def beat(
 def fall_silent(name: str) -> None:
     """Take the sign of life back at a clean stop."""
     Heartbeat.objects.filter(name=name).delete()
+
+
+def alive() -> Iterator[Heartbeat]:
+    """The heartbeats that are not stale, by the database's clock."""
+    patience = timedelta(seconds=conf().stale_after_seconds)
+    for beat in Heartbeat.objects.annotate(now=Clock()).order_by("name"):
+        if beat.now - beat.beat_at <= patience:
+            yield beat
+
+
+def served_queues() -> frozenset[str]:
+    """The broker's queues that some living worker takes messages from."""
+    return frozenset(queue for beat in alive() for queue in beat.queues)

@@ -7,35 +7,28 @@ lost costs the time of the mark, no more: the delivery is then due again.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import (
-    Case,
-    DateTimeField,
-    Exists,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    Value,
-    When,
-)
+from django.db.models import Case, DateTimeField, F, Value, When
 
 from router.broker import BrokerUnreachable, Doorbell
-from router.conf import QUEUES, WEBHOOKS, conf
+from router.conf import QUEUES, conf
 from router.flow import throttling
-from router.flow.probing import choose_probe, is_closed, is_probe_due
-from router.flow.registering import is_handler_missing
+from router.flow.beating import served_queues
+from router.flow.due_subscribers import DueSubscribers
+from router.flow.probing import choose_probe
 from router.flow.together import together
+from router.flow.work_class import served_queue_of
 from router.models import (
     BreakerState,
     Clock,
     Delivery,
     DeliveryQuerySet,
     Subscriber,
-    SubscriberState,
     Transport,
 )
 
@@ -63,19 +56,25 @@ class Dispatcher:
 
     def __init__(self, doorbell: Doorbell) -> None:
         self._doorbell = doorbell
+        self._due = DueSubscribers()
         self._full_since: dict[str, float] = {}
+        self._served: Collection[str] = ()
+
+    def look_at_workers(self) -> None:
+        """See which queues are served; without a look none is known to be."""
+        self._served = served_queues()
 
     def turn(self) -> int:
         """Send what is due; returns the messages sent.
 
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
-        return sum(self._turn(queue) for queue in QUEUES)
+        due = defaultdict(list)
+        for subscriber in self._due.find():
+            due[served_queue_of(subscriber, self._served)].append(subscriber)
+        return sum(self._turn(queue, due[queue]) for queue in QUEUES if due[queue])
 
-    def _turn(self, queue: str) -> int:
-        due = subscribers_due(queue)
-        if not due:
-            return 0
+    def _turn(self, queue: str, due: list[Subscriber]) -> int:
         if self._is_full(queue):
             due = due[:1] if self._is_stuck(queue) else []
         return sum(self._hand_over(queue, subscriber) for subscriber in due)
@@ -106,34 +105,6 @@ class Dispatcher:
             unmark(chunk)
             raise
         return 1
-
-
-def subscribers_due(queue: str) -> list[Subscriber]:
-    """Active subscribers of this class of work with something to hand over."""
-    of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
-    is_concurrent = (
-        Q(is_transactional=False)
-        | Q(is_safe_concurrently=True)
-        | Q(transport=Transport.WEBHOOK)
-    )
-    is_free = is_concurrent & Q(ramp__isnull=True)
-    due = (
-        _of_queue(queue)
-        .filter(Exists(of_subscriber.due().unmarked()))
-        .filter(state=SubscriberState.ACTIVE)
-        .filter(is_closed() | is_probe_due())
-        .filter(is_free | ~Exists(of_subscriber.in_flight()))
-    )
-    return [subscriber for subscriber in due if not is_handler_missing(subscriber)]
-
-
-def _of_queue(queue: str) -> QuerySet[Subscriber]:
-    """What is pulled is on no queue: a puller comes by itself."""
-    if queue != WEBHOOKS:
-        handlers = Subscriber.objects.known().filter(transport=Transport.HANDLER)
-        return handlers.filter(queue=queue)
-    webhooks = Subscriber.objects.known().filter(transport=Transport.WEBHOOK)
-    return throttling.within_limits(webhooks)
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
@@ -175,12 +146,14 @@ def chunk_size(subscriber: Subscriber) -> int:
     Webhooks run all at once: of them as many as there is room for.
     """
     limit = min(conf().chunk_limit, subscriber.ramp or conf().chunk_limit)
+    if throttling.is_limited(subscriber):
+        limit = min(limit, throttling.allowance(subscriber))
     if subscriber.transport == Transport.WEBHOOK:
-        return min(limit, throttling.allowance(subscriber))
+        return limit
     if subscriber.mean_run_ms is None:
         return min(FIRST_CHUNK, limit)
     fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
-    return max(1, min(limit, int(fitting)))
+    return min(limit, max(1, int(fitting)))
 
 
 def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 
 from django.db import DatabaseError, connection
@@ -12,7 +11,9 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from router.conf import conf
-from router.models import Clock, Heartbeat
+from router.flow.beating import alive
+from router.flow.work_class import unserved_queues
+from router.models import Heartbeat
 
 UNKNOWN = "unknown, since the database does not answer"
 
@@ -37,14 +38,6 @@ def readiness() -> list[Check]:
         _migrations(applied),
         *_processes(_seen()),
     ]
-
-
-def alive() -> Iterator[Heartbeat]:
-    """The heartbeats that are not stale, by the database's clock."""
-    patience = timedelta(seconds=conf().stale_after_seconds)
-    for beat in Heartbeat.objects.annotate(now=Clock()).order_by("name"):
-        if beat.now - beat.beat_at <= patience:
-            yield beat
 
 
 def _seen() -> list[Heartbeat]:
@@ -83,7 +76,7 @@ def _processes(beats: list[Heartbeat]) -> Iterator[Check]:
     workers = [beat for beat in beats if beat.kind == Heartbeat.Kind.WORKER]
     yield _broker(dispatchers)
     yield _alive("dispatcher", dispatchers, "manage.py dispatch")
-    yield _alive("workers", workers, "celery -A <project> worker")
+    yield _workers(workers)
 
 
 def _broker(dispatchers: list[Heartbeat]) -> Check:
@@ -102,3 +95,15 @@ def _alive(name: str, beats: list[Heartbeat], command: str) -> Check:
     told = f"no sign of life for {seconds:g} s; start `{command}`"
     detail = f"{len(beats)} alive" if beats else told
     return Check(name=name, is_ok=bool(beats), detail=detail)
+
+
+def _workers(beats: list[Heartbeat]) -> Check:
+    found = _alive("workers", beats, "celery -A <project> worker")
+    missing = unserved_queues(beats) if beats else []
+    if not missing:
+        return found
+    detail = (
+        f"{len(beats)} alive, and none serves {', '.join(missing)}; start "
+        f"`celery -A <project> worker -Q {','.join(missing)}`"
+    )
+    return Check(name="workers", is_ok=False, detail=detail)

@@ -106,6 +106,7 @@ class DispatcherLoop:
             cancel_owed_to_deleted()
         if self._beat.is_due():
             self._beat_heart()
+            self._dispatcher.look_at_workers()
         return bool(routed or sent)
 
     def _route(self) -> int:

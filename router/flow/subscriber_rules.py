@@ -15,6 +15,8 @@ from router.transports.webhook.urls import url_problem
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 MOST_PATTERNS = 100
+LEAST_RATE, MOST_PER_SECOND = 0.001, 10_000
+MOST_AT_ONCE = 1000
 Problem = tuple[str, str]
 
 
@@ -71,10 +73,12 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
 
 def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     rate, limit = wanted["rate_per_second"], wanted["in_flight_limit"]
-    if rate is not None and not 0.001 <= rate <= 10_000:
-        yield "/rate_per_second", "must be from 0.001 to 10000, or null for no limit"
-    if limit is not None and not 1 <= limit <= 1000:
-        yield "/in_flight_limit", "must be from 1 to 1000, or null for the default"
+    if rate is not None and not LEAST_RATE <= rate <= MOST_PER_SECOND:
+        told = f"must be from {LEAST_RATE} to {MOST_PER_SECOND}, or null for no limit"
+        yield "/rate_per_second", told
+    if limit is not None and not 1 <= limit <= MOST_AT_ONCE:
+        told = f"must be from 1 to {MOST_AT_ONCE}, or null for the default"
+        yield "/in_flight_limit", told
 
 
 def _patience_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:

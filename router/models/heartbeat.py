@@ -18,6 +18,8 @@ class Heartbeat(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     beat_at = models.DateTimeField()
     is_broker_reachable = models.BooleanField(null=True)
+    #: The broker's queues that a worker takes messages from.
+    queues = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return self.name

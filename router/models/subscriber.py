@@ -53,11 +53,11 @@ class Subscriber(models.Model):
     url = models.CharField(max_length=2000, blank=True, db_default="")
     #: Headers that every webhook carries beside the router's own: often a password.
     custom_headers = EncryptedJSONField(default=dict, blank=True, db_default="")
-    #: Webhooks that may start each second; None: as many as it takes.
+    #: Deliveries that may start each second; None: as many as it takes.
     rate_per_second = models.FloatField(null=True, blank=True)
-    #: When the next webhook may start, while `rate_per_second` is kept.
+    #: When the next may start, while `rate_per_second` is kept.
     paced_until = models.DateTimeField(null=True, editable=False)
-    #: Webhooks that may be under way at once; None: the router's setting.
+    #: Deliveries that may be under way at once; None: the router's setting.
     in_flight_limit = models.PositiveIntegerField(null=True, blank=True)
     state = models.CharField(
         max_length=16, choices=SubscriberState, default=SubscriberState.ACTIVE
@@ -67,6 +67,8 @@ class Subscriber(models.Model):
     #: Held by the router for want of a setting; it lets go when the setting is there.
     is_held_for_setup = models.BooleanField(default=False)
     queue = models.CharField(max_length=16, default="default")
+    #: What a person says of the queue; empty: what was declared, or slow as measured.
+    fixed_queue = models.CharField(max_length=16, blank=True, db_default="")
     is_transactional = models.BooleanField(default=True)
     is_safe_concurrently = models.BooleanField(default=False)
     retry_first_seconds = models.PositiveIntegerField(null=True, blank=True)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from router.contract.outcomes import Evidence, FailureKind, Retry
 from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import pause, resume
 from router.flow.routing import route_batch
 from router.flow.settling import acknowledge, settle_failure

@@ -17,7 +17,8 @@ from router.contract.errors import CausationTooDeep, EventConflict, InvalidEvent
 from router.flow import remediation
 from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import pause, resume
 from router.flow.routing import route_batch
 from router.flow.settling import acknowledge
@@ -548,6 +549,7 @@ def test_a_transactional_subscriber_has_one_chunk_in_flight(declare: Declare) ->
     declare("one")
     declare("safe", is_safe_concurrently=True)
     declare("outside", is_transactional=False)
+    Subscriber.objects.update(mean_run_ms=20)
     happen(30)
     route_batch()
 

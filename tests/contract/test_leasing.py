@@ -15,7 +15,8 @@ from django.utils import timezone
 from router.contract.errors import NotPulling
 from router.flow import answering
 from router.flow.claiming import claim
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.leasing import pull
 from router.flow.long_poll import pull_patiently
 from router.flow.registering import pause, resume

@@ -33,7 +33,8 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
 from router.flow import breaker, remediation
 from router.flow.claiming import Claim, claims
-from router.flow.dispatching import Chunk, mark_chunk, subscribers_due, unmark
+from router.flow.dispatching import Chunk, mark_chunk, unmark
+from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import pause, resume
 from router.flow.routing import route_batch
 from router.flow.settling import acknowledge, put_off, release, settle_failure

@@ -24,7 +24,8 @@ from router.contract.signing import make_secret
 from router.flow import claiming, posting
 from router.flow.claiming import Claim, claim
 from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import resume
 from router.flow.routing import route_batch
 from router.flow.settling import acknowledge

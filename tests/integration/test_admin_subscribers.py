@@ -32,6 +32,10 @@ def button(subscriber: Subscriber, name: str) -> str:
     return reverse(f"admin:router_subscriber_{name}", args=[subscriber.pk])
 
 
+def words(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())
+
+
 def fresh(subscriber: Subscriber) -> Subscriber:
     return Subscriber.objects.get(pk=subscriber.pk)
 
@@ -132,7 +136,7 @@ def test_the_schedule_is_saved_and_empty_means_the_declared_one(
     }
 
     answer = operator.post(button(mail, "schedule"), given, follow=True)
-    page = " ".join(answer.content.decode().split())
+    page = words(answer)
     assert "from 5 s to 1 min; gives up after 3 failures" in page
 
     operator.post(button(mail, "schedule"), dict.fromkeys(given, ""))
@@ -161,7 +165,48 @@ def test_a_schedule_that_cannot_be_is_told_and_not_saved(
     assert fresh(mail).max_failures is None
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule"])
+def test_the_pace_is_saved_and_the_queue_is_told_with_its_reason(
+    mail: Subscriber,
+) -> None:
+    Subscriber.objects.update(mean_run_ms=2000, queue="default")
+    operator = an_operator()
+    assert "slow queue, since its runs are long" in words(operator.get(page_of(mail)))
+    given = {"fixed_queue": "default", "rate_per_second": 2.5, "in_flight_limit": 4}
+
+    answer = operator.post(button(mail, "pace"), given, follow=True)
+
+    assert "default queue, as set here" in words(answer)
+    row = fresh(mail)
+    assert {name: getattr(row, name) for name in given} == given
+
+    operator.post(button(mail, "pace"), dict.fromkeys(given, ""))
+    left = fresh(mail)
+    assert (left.fixed_queue, left.rate_per_second, left.in_flight_limit) == (
+        "",
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"fixed_queue": "fast"}, {"rate_per_second": 0}, {"in_flight_limit": 1001}],
+)
+def test_a_pace_that_cannot_be_is_told_and_not_saved(
+    mail: Subscriber, given: dict[str, Any]
+) -> None:
+    answer = an_operator().post(button(mail, "pace"), given)
+
+    assert "errorlist" in answer.content.decode()
+    row = fresh(mail)
+    assert (row.fixed_queue, row.rate_per_second, row.in_flight_limit) == (
+        "",
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule", "pace"])
 def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> None:
     viewer = a_viewer()
     page = viewer.get(page_of(mail)).content.decode()
@@ -173,7 +218,7 @@ def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> N
     assert not EventRecord.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule"])
+@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule", "pace"])
 def test_looking_at_a_button_changes_nothing(mail: Subscriber, name: str) -> None:
     assert an_operator().get(button(mail, name)).status_code == 405
 

@@ -15,7 +15,7 @@ from router.broker import Doorbell
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
 from router.flow.looping import DispatcherLoop
-from router.models import Delivery, DeliveryState, Heartbeat
+from router.models import Delivery, DeliveryState, Heartbeat, Subscriber
 from router.public import publish, subscriber
 from router.registry import declared
 from router.testing import isolated_subscribers, register_declared
@@ -77,6 +77,7 @@ def listener(transactional_db: None) -> Iterator[None]:
             lambda event: None
         )
         register_declared()
+        Subscriber.objects.update(mean_run_ms=25)
         yield
 
 

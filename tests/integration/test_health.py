@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -9,17 +10,27 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
+from router.conf import QUEUES
 from router.models import Heartbeat
+from router.public import subscriber
+from router.testing import isolated_subscribers, register_declared
 
 NAMES = ["database", "migrations", "broker", "dispatcher", "workers"]
 
 
-def beat(kind: str, *, seconds_ago: float = 0, sees_broker: bool | None = None) -> None:
+def beat(
+    kind: str,
+    *,
+    seconds_ago: float = 0,
+    sees_broker: bool | None = None,
+    queues: Collection[str] = QUEUES.values(),
+) -> None:
     Heartbeat.objects.create(
         name=f"{kind}-{Heartbeat.objects.count()}",
         kind=kind,
         beat_at=timezone.now() - timedelta(seconds=seconds_ago),
         is_broker_reachable=sees_broker,
+        queues=list(queues) if kind == "worker" else [],
     )
 
 
@@ -70,6 +81,21 @@ def test_each_check_fails_for_its_own_reason(
     for kind, seconds_ago, sees_broker in beats:
         beat(kind, seconds_ago=seconds_ago, sees_broker=sees_broker)
     assert failing(client) == expected
+
+
+@pytest.mark.django_db
+def test_a_queue_that_no_worker_serves_is_told_with_its_command(client: Client) -> None:
+    beat("dispatcher", sees_broker=True)
+    beat("worker", queues=["router.slow"])
+    with isolated_subscribers():
+        assert failing(client) == []
+        subscriber("listener", events=["*"])(lambda event: None)
+        register_declared()
+        assert failing(client) == ["workers"]
+        detail = client.get("/readyz").json()["checks"]["workers"]["detail"]
+        assert "worker -Q router.default`" in detail
+        beat("worker", queues=["router.default"])
+        assert failing(client) == []
 
 
 @pytest.mark.django_db

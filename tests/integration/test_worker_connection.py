@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from router.flow.dispatching import mark_chunk, subscribers_due
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.models import Delivery, DeliveryState
 from router.public import Event, publish, subscriber

@@ -11,7 +11,7 @@ from django.db import Error
 
 from config.env import read_environment
 from config.supervisor.readiness import Site
-from router.flow.health import alive
+from router.flow.beating import alive
 
 
 class Command(BaseCommand):
