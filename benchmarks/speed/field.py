@@ -177,4 +177,4 @@ OURS: tuple[Contestant, ...] = (FANFARE, NAIVE, BARE)
 PEERS: tuple[Contestant, ...] = (PROCRASTINATE, PGQUEUER, PGQUEUER_BATCH)
 WITH_ORDERS: tuple[Contestant, ...] = (FANFARE, NAIVE, PROCRASTINATE, PGQUEUER)
 
-TITLES = {one.name: one.title for one in (*OURS, *PEERS)}
+TITLES = {one.name: one.title for one in (*OURS, REQUESTS, *PEERS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +37,10 @@ def webhooks(bench: Bench) -> dict[str, Any]:
         for name, (one, setup) in RUNS.items():
             bench.tell(f"round {number + 1}: {one.title}, {name}")
             found[name].append(_one_round(bench, one, setup))
-    return {"webhooks": _entry(bench, found)}
+    return {"webhooks": entry(found, count=bench.sizes.webhooks)}
 
 
-def _entry(bench: Bench, found: dict[str, list[Measured]]) -> dict[str, Any]:
+def entry(found: Mapping[str, Sequence[Measured]], *, count: int) -> dict[str, Any]:
     rates = {name: [run.per_s for run in runs] for name, runs in found.items()}
     per_s = {name: median(values) for name, values in rates.items()}
     return {
@@ -47,12 +48,12 @@ def _entry(bench: Bench, found: dict[str, list[Measured]]) -> dict[str, Any]:
         "per_s_ten_endpoints": rounded(per_s[TEN]),
         "threads_requests_per_s": rounded(per_s[OTHER]),
         "ratio_to_threads_requests": ratio(per_s[ONE], per_s[OTHER]),
-        "ratio_ten_endpoints": ratio(per_s[TEN], per_s[OTHER]),
+        "ratio_to_threads_requests_ten_endpoints": ratio(per_s[TEN], per_s[OTHER]),
         "receiver_ms": ANSWER_MS,
         "worker_processes": 1,
         "threads": {name: setup.workers for name, (_, setup) in RUNS.items()},
         "in_flight_limit": {name: setup.in_flight for name, (_, setup) in RUNS.items()},
-        "count": bench.sizes.webhooks,
+        "count": count,
         "cpu_s_per_10k": {name: _cpu(runs) for name, runs in found.items()},
         "spread": {name: spread(values) for name, values in rates.items()},
     }
@@ -78,6 +79,6 @@ def _worked_off(stage: Stage, receiver: Receiver, count: int) -> Measured:
     return replace(run, cpu={**run.cpu, "receiver": receiver.cpu() * 10_000 / count})
 
 
-def _cpu(runs: list[Measured]) -> dict[str, float | None]:
+def _cpu(runs: Sequence[Measured]) -> dict[str, float | None]:
     kinds = sorted({kind for run in runs for kind in run.cpu if kind != "publisher"})
     return {kind: rounded(median([run.cpu[kind] for run in runs])) for kind in kinds}
