@@ -25,6 +25,11 @@ class Setup:
     #: The subscriber that hangs; -1 is none of them.
     hanging: int = -1
     is_timed: bool = False
+    #: Webhooks: how many endpoints an event goes to, all of them the receiver's.
+    endpoints: int = 0
+    receiver: str = ""
+    #: Posts that an endpoint may have under way at once; None is the router's default.
+    in_flight: int | None = None
 
     @property
     def name(self) -> str:
@@ -111,6 +116,9 @@ FANFARE = Contestant(
     queues="router.default,router.slow",
     has_dispatcher=True,
 )
+WEBHOOKS = replace(
+    FANFARE, name="fanfare_webhooks", title="Fanfare", queues="router.webhooks"
+)
 BARE = Contestant(
     name="bare_celery",
     title="bare Celery",
@@ -129,6 +137,12 @@ NAIVE = Contestant(
         "EXISTS (SELECT FROM bench_naivedelivery WHERE state <> 'DONE')",
     ),
     celery="benchmarks.speed.contestants.naive_app",
+)
+REQUESTS = replace(
+    NAIVE,
+    name="threads_requests",
+    title="Celery threads + requests",
+    module="threads_requests",
 )
 PROCRASTINATE = Contestant(
     name="procrastinate",
@@ -163,4 +177,4 @@ OURS: tuple[Contestant, ...] = (FANFARE, NAIVE, BARE)
 PEERS: tuple[Contestant, ...] = (PROCRASTINATE, PGQUEUER, PGQUEUER_BATCH)
 WITH_ORDERS: tuple[Contestant, ...] = (FANFARE, NAIVE, PROCRASTINATE, PGQUEUER)
 
-TITLES = {one.name: one.title for one in (*OURS, *PEERS)}
+TITLES = {one.name: one.title for one in (*OURS, REQUESTS, *PEERS)}

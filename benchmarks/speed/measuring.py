@@ -43,7 +43,7 @@ def backlog(
             done = stage.finished(0.0)
             ready_at = 0.0
         seconds = done.last_at - max(ready_at, done.first_at)
-        return _measured(stage, before, deliveries, done.count, seconds)
+        return measured(stage, before, deliveries, done.count, seconds)
 
 
 def live(bench: Bench, one: Contestant, setup: Setup) -> Measured:
@@ -59,14 +59,15 @@ def live(bench: Bench, one: Contestant, setup: Setup) -> Measured:
         began_at = min(publisher["began_at"] for publisher in told)
         before[PUBLISHER] = -sum(publisher["cpu_s"] for publisher in told)
         seconds = done.last_at - began_at
-        found = _measured(stage, before, deliveries, deliveries, seconds)
+        found = measured(stage, before, deliveries, deliveries, seconds)
         rss = max(publisher["rss_mib"] for publisher in told)
         return replace(found, rss={**found.rss, PUBLISHER: rss})
 
 
-def _measured(
+def measured(
     stage: Stage, before: dict[str, float], deliveries: int, count: int, seconds: float
 ) -> Measured:
+    """`count` of the `deliveries` were done within `seconds`; CPU since `before`."""
     after = {PUBLISHER: 0.0, **stage.cpu()}
     cpu = {
         kind: (after[kind] - used) * 10_000 / deliveries

@@ -39,6 +39,12 @@ HOW = """
   `noop`: the handler does nothing, `orm`: it inserts a row; `backlog`: from deliveries
   that wait, `live`: while two publishers publish, from the first event to the last
   acknowledgement.
+* Webhooks: one worker process, a backlog, and a receiver on the same machine that
+  answers after 50 ms; from its first post to the last acknowledgement in the database.
+  Fanfare's worker has sixteen threads and signs what it posts. With one endpoint its
+  `in_flight_limit` is raised, with ten it is the default. *Celery threads + requests*
+  reads a row, posts it and updates it, in 64 threads that keep their connections,
+  `acks_late`; it signs nothing.
 * A slow contestant gets fewer deliveries, so that each works for some seconds.
 * Latency is taken at a steady pace, since bursts hide what piles up: 20 events a
   second, a quarter and a half of what each can do at most.
@@ -46,6 +52,7 @@ HOW = """
 INTRODUCTIONS = {
     "throughput": "Deliveries a second ÷ those of others on the same machine.",
     "publish_added_ms": "One INSERT, whatever the number of subscribers.",
+    "webhooks": "As many events to one receiver, which answers after 50 ms.",
     "latency_ms": "The two halves of a run tell whether the wait grows.",
 }
 

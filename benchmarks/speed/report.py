@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.speed.arithmetic import ratio
 from benchmarks.speed.field import TITLES
 
 Found = Mapping[str, Any]
@@ -25,6 +26,13 @@ RATIOS = {
     "ratio_to_procrastinate": "÷ procrastinate",
     "ratio_to_pgqueuer": "÷ pgqueuer",
     "ratio_to_pgqueuer_batch": "÷ at batch 200",
+}
+
+#: Who posts → what it is called, and the key of its rate.
+WEBHOOKS = {
+    "one_endpoint": ("Fanfare, one endpoint, {:,} in flight", "per_s"),
+    "ten_endpoints": ("Fanfare, ten endpoints", "per_s_ten_endpoints"),
+    "threads_requests": (TITLES["threads_requests"], "threads_requests_per_s"),
 }
 
 
@@ -155,6 +163,20 @@ def _isolation(found: Found) -> tuple[str, list[str], Rows]:
     return "p99 of nine healthy subscribers", ["", "ratio", "with", "without"], [row]
 
 
+def _webhooks(found: Found) -> tuple[str, list[str], Rows]:
+    told: Found = found["webhooks"]
+    base = told["threads_requests_per_s"]
+    rows = [
+        [line.format(told["in_flight_limit"][name])]
+        + [number(ratio(told[key], base)), number(told[key])]
+        + [number(told["cpu_s_per_10k"][name][kind]) for kind in ("worker", "database")]
+        for name, (line, key) in WEBHOOKS.items()
+    ]
+    title = "Webhooks a second of one worker process, durably acknowledged"
+    headings = ["", "÷ requests", "per second", "worker CPU s/10k", "database"]
+    return title, headings, rows
+
+
 TABLES = {
     "throughput": _throughput,
     "publish_added_ms": _added,
@@ -165,4 +187,5 @@ TABLES = {
     "growth": _growth,
     "scaling": _scaling,
     "isolation": _isolation,
+    "webhooks": _webhooks,
 }

@@ -30,6 +30,8 @@ class Sizes:
     orders: int
     client_seconds: float
     paced_seconds: float
+    #: Webhooks that wait when the worker starts, for everybody as many.
+    webhooks: int = 20_000
     #: Tried for bare Celery, which gets the best.
     prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
@@ -58,6 +60,7 @@ QUICK = Sizes(
     orders=200,
     client_seconds=3,
     paced_seconds=5,
+    webhooks=5000,
     subscribers=(5,),
 )
 #: Proves that the command works; its figures mean nothing.
@@ -68,6 +71,7 @@ TINY = Sizes(
     orders=20,
     client_seconds=0.5,
     paced_seconds=1.5,
+    webhooks=100,
     prefetches=(4,),
     subscribers=(5,),
     growth=(1000,),

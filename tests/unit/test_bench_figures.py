@@ -17,10 +17,20 @@ from benchmarks.speed.arithmetic import (
     rounded,
     spread,
 )
-from benchmarks.speed.field import FANFARE, PGQUEUER, Setup, worker_argv, worker_count
+from benchmarks.speed.field import (
+    FANFARE,
+    PGQUEUER,
+    WEBHOOKS,
+    Setup,
+    worker_argv,
+    worker_count,
+)
+from benchmarks.speed.figures.webhooks import ONE, OTHER, OURS, TEN, entry
+from benchmarks.speed.measuring import Measured
 from benchmarks.speed.plots import Bar, Chart, Group, svg
-from benchmarks.speed.report import number
+from benchmarks.speed.report import number, tables
 from benchmarks.speed.sizes import SHARES, WHOLE
+from config.supervisor.programs import WORKERS
 
 
 @pytest.mark.parametrize(
@@ -128,6 +138,37 @@ def test_prefork_is_one_worker_and_solo_as_many_as_are_wanted() -> None:
     assert worker_argv(FANFARE, prefork, "a", "python")[-1] == "3"
     # A peer knows no pool of Celery's.
     assert worker_count(PGQUEUER, prefork) == 3
+
+
+def test_webhooks_are_posted_by_the_worker_that_production_starts() -> None:
+    queue, pool = WORKERS["webhooks"]
+    command = " ".join(worker_argv(WEBHOOKS, OURS, "a", "python"))
+    assert worker_count(WEBHOOKS, OURS) == 1
+    assert f"-Q {queue} " in command
+    assert all(word in command.split() for word in pool.split())
+
+
+def posted(*per_s: float) -> list[Measured]:
+    cpu = {"publisher": 9.0, "worker": 2.0, "database": 1.0}
+    return [Measured(per_s=rate, cpu=cpu, rss={}) for rate in per_s]
+
+
+def test_webhooks_are_divided_by_those_of_requests() -> None:
+    found = {ONE: posted(90.0, 100.0, 110.0), TEN: posted(300.0), OTHER: posted(50.0)}
+    told = entry(found, count=100)
+    assert told["per_s"] == 100.0
+    assert told["ratio_to_threads_requests"] == 2.0
+    assert told["ratio_to_threads_requests_ten_endpoints"] == 6.0
+    # Filling the backlog is nobody's cost.
+    assert told["cpu_s_per_10k"][ONE] == {"database": 1.0, "worker": 2.0}
+
+
+def test_webhooks_have_a_line_for_each_that_posts() -> None:
+    found = {name: posted(50.0) for name in (ONE, TEN, OTHER)}
+    _, headings, rows = tables({"webhooks": entry(found, count=100)})["webhooks"]
+    assert len(rows) == 3
+    assert {len(row) for row in rows} == {len(headings)}
+    assert rows[0][0] == "Fanfare, one endpoint, 1,000 in flight"
 
 
 def chart(*values: float, is_log: bool = False) -> Chart:

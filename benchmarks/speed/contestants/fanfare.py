@@ -6,6 +6,7 @@ import time
 
 from django.core.management import call_command
 
+from benchmarks.speed.project.endpoints import add_endpoints
 from benchmarks.speed.project.handler import TYPE
 from router.flow.registering import register_declared
 from router.flow.routing import has_unrouted, route_batch
@@ -24,5 +25,6 @@ def announce(number: int) -> None:
 def after_fill() -> None:
     """A backlog is what is owed: routed already."""
     register_declared()
+    add_endpoints()
     while has_unrouted():
         route_batch()

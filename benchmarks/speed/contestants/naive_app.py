@@ -1,4 +1,4 @@
-"""The Celery application of the naive project; its tasks need Django's tables."""
+"""The Celery application of projects without the router; tasks need their tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.speed.recorder import recorder
 
 app = Celery("naive", broker=os.environ["BROKER_URL"])
 app.conf.update(
-    imports=["benchmarks.speed.contestants.naive"],
+    imports=[f"benchmarks.speed.contestants.{os.environ['BENCH_MODULE']}"],
     task_acks_late=True,
     task_ignore_result=True,
     worker_prefetch_multiplier=int(os.environ["BENCH_PREFETCH"]),

@@ -6,7 +6,7 @@ import os
 
 SECRET_KEY = "only-for-the-benchmark"  # noqa: S105
 INSTALLED_APPS = ["benchmarks.speed.orders"]
-if os.environ["BENCH_CONTESTANT"] == "procrastinate":
+if os.environ["BENCH_MODULE"] == "procrastinate":
     INSTALLED_APPS.append("procrastinate.contrib.django")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -12,6 +12,7 @@ from benchmarks.speed.figures.latency import latency_ms
 from benchmarks.speed.figures.publishing import publish_added_ms, publish_throughput
 from benchmarks.speed.figures.scaling import scaling
 from benchmarks.speed.figures.throughput import main_cells, throughput
+from benchmarks.speed.figures.webhooks import webhooks
 
 Figure = Callable[[Bench], dict[str, Any]]
 
@@ -33,6 +34,7 @@ FIGURES: dict[str, Figure] = {
     "growth": growth,
     "scaling": scaling,
     "isolation": isolation,
+    "webhooks": webhooks,
 }
 #: What `--quick` runs.
 QUICK: dict[str, Figure] = {

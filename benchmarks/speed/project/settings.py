@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from config import settings as real
+from config.env import comma_separated
 
 DEBUG = False
 SECRET_KEY = real.SECRET_KEY
@@ -25,6 +26,7 @@ globals().update(
 ROUTER = {
     # It has no secret to keep.
     "ENCRYPTION_KEYS": [base64.urlsafe_b64encode(bytes(32)).decode()],
+    "WEBHOOK_ALLOWED_NETWORKS": comma_separated(real.ENV.webhook_allowed_networks),
     **{name.upper(): value for name, value in real.ENV.router.items()},
 }
 LOGGING = {**real.LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}
