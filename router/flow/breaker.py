@@ -49,7 +49,7 @@ AFRESH: dict[str, Any] = {
 }
 
 
-def note_failure(claim: Claim, delivery: Delivery, outcome: Retry | Dead) -> bool:
+def note_failure(claim: Claim[Any], delivery: Delivery, outcome: Retry | Dead) -> bool:
     """What a failure says of the receiver; whether it counts against the delivery.
 
     Runs in the caller's transaction, which holds the delivery; locks the subscriber,
@@ -81,7 +81,7 @@ def note_failure(claim: Claim, delivery: Delivery, outcome: Retry | Dead) -> boo
             return True
 
 
-def note_success(claim: Claim) -> None:
+def note_success(claim: Claim[Any]) -> None:
     """Close the breaker, or steepen the ramp, in the transaction that acknowledges.
 
     Nothing to do where `is_troubled` says no.
@@ -198,6 +198,6 @@ def _disable(
         incident.tell_disabled(subscriber, delivery, reason)
 
 
-def _has_more(claim: Claim) -> bool:
+def _has_more(claim: Claim[Any]) -> bool:
     owed = Delivery.objects.filter(subscriber=claim.subscriber).due()
-    return owed.exclude(pk__in=claim.ids).exists()
+    return owed.exclude(pk__any_of=claim.ids).exists()

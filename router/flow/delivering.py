@@ -21,7 +21,7 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
-from router.flow.claiming import Claim, claims
+from router.flow.claiming import Claim, Leased, claims
 from router.flow.passing import is_passing, mend_connection
 from router.flow.posting import post_chunk
 from router.flow.settling import (
@@ -31,7 +31,7 @@ from router.flow.settling import (
     release,
     settle_failure,
 )
-from router.models import Delivery, Transport
+from router.models import Transport
 from router.registry import find
 from router.transports.base import TransportProtocol
 from router.transports.evidence import evidence_of
@@ -46,7 +46,7 @@ PARKED_SECONDS = 60.0
 class NotAcknowledged(Exception):
     """Rolls the shared transaction back: this delivery was not done."""
 
-    def __init__(self, delivery: Delivery, outcome: Retry | Dead, run_ms: float):
+    def __init__(self, delivery: Leased, outcome: Retry | Dead, run_ms: float):
         super().__init__()
         self.delivery = delivery
         self.outcome = outcome
@@ -57,7 +57,7 @@ class NotAcknowledged(Exception):
 class Work:
     """A claim and all that is needed to carry it out."""
 
-    claim: Claim
+    claim: Claim[Leased]
     transport: TransportProtocol
     limit_seconds: float
     #: Of the message, by the monotonic clock of this process; no lease ends earlier.
@@ -67,7 +67,7 @@ class Work:
         """Whether a run that takes its whole time limit ends in time."""
         return time.monotonic() + self.limit_seconds < self.ends_at
 
-    def only(self, delivery: Delivery) -> Work:
+    def only(self, delivery: Leased) -> Work:
         return replace(self, claim=self.claim.only(delivery))
 
 
@@ -82,7 +82,7 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
             return
 
 
-def _carry_out(claimed: Claim, *, ends_at: float) -> bool:
+def _carry_out(claimed: Claim[Leased], *, ends_at: float) -> bool:
     """Run and settle one claim; returns whether there is time for another."""
     if claimed.subscriber.transport == Transport.WEBHOOK:
         post_chunk(claimed, lease_ends_at=ends_at)
@@ -107,7 +107,7 @@ def _carry_out(claimed: Claim, *, ends_at: float) -> bool:
 
 
 def _deliver_transactional(work: Work) -> None:
-    deliveries: Sequence[Delivery] = work.claim.deliveries
+    deliveries: Sequence[Leased] = work.claim.deliveries
     if len(deliveries) > 1 and work.has_time():
         started_at = time.monotonic()
         try:
@@ -134,7 +134,7 @@ def _shrink_next_chunk(work: Work, started_at: float) -> None:
 
 
 def _deliver_singly(
-    work: Work, deliveries: Sequence[Delivery], *, run_one: Callable[[Work], None]
+    work: Work, deliveries: Sequence[Leased], *, run_one: Callable[[Work], None]
 ) -> None:
     is_left_alone = False
     for index, delivery in enumerate(deliveries):
@@ -171,7 +171,7 @@ def _run_together(work: Work) -> None:
 
 def _run_while_there_is_time(
     work: Work, run_ms: dict[int, float]
-) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
+) -> tuple[Sequence[Leased], Sequence[Leased]]:
     """Run one after the other; returns what ran, and what had no time left."""
     deliveries = work.claim.deliveries
     for index, delivery in enumerate(deliveries):
@@ -188,15 +188,15 @@ def _run_outside(work: Work) -> None:
         acknowledge(work.claim, run_ms=run_ms)
 
 
-def _run(work: Work, delivery: Delivery) -> float:
+def _run(work: Work, delivery: Leased) -> float:
     """Call the transport; returns the run time in ms. Raises `NotAcknowledged`."""
-    event = delivery.event.to_event()
+    event = delivery.to_event()
     cause = causation.Cause(
         source=event.source,
         event_id=event.id,
         subscriber=work.claim.subscriber.name,
         traceparent=event.traceparent,
-        depth=delivery.event.causation_depth,
+        depth=delivery.causation_depth,
     )
     started_at = time.monotonic()
     with causation.caused_by(cause):

@@ -19,6 +19,7 @@ from router.broker import BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
 from router.flow import throttling
 from router.flow.beating import served_queues
+from router.flow.committing import commit_unwaited
 from router.flow.due_subscribers import DueSubscribers
 from router.flow.probing import choose_probe
 from router.flow.together import together
@@ -125,16 +126,17 @@ def mark_chunk(subscriber: Subscriber) -> Chunk | None:
             ids = choose_probe(subscriber, due)
         if not ids:
             return None
-        Delivery.objects.filter(pk__in=ids).update(
+        Delivery.objects.filter(pk__any_of=ids).update(
             dispatched_until=_mark_end(), dispatch_count=F("dispatch_count") + 1
         )
+        commit_unwaited()
     return Chunk(subscriber=subscriber, ids=ids)
 
 
 def unmark(chunk: Chunk) -> None:
     """Take the marks back of a message that was surely not sent."""
     # None is left of what another dispatcher sent, and a worker settled, meanwhile.
-    marked = Delivery.objects.filter(pk__in=chunk.ids, dispatch_count__gt=0)
+    marked = Delivery.objects.filter(pk__any_of=chunk.ids, dispatch_count__gt=0)
     marked.filter(lease_token__isnull=True).update(
         dispatched_until=None, dispatch_count=F("dispatch_count") - 1
     )

@@ -29,7 +29,7 @@ class Lease:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holding(Claim):
+class Holding(Claim[Delivery]):
     """Deliveries of one subscriber under the leases of several pulls."""
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from router.contract.errors import RouterError
-from router.flow.claiming import Claim
+from router.flow.claiming import Claim, Leased
 from router.flow.publishing import publish
 from router.models import Delivery, Subscriber
 
@@ -21,23 +21,24 @@ DISABLED = "router.subscriber.disabled"
 
 def tell_opened(subscriber: Subscriber, delivery: Delivery) -> None:
     logger.error("%s fails: what it is owed is held", subscriber.name)
-    _tell(OPENED, subscriber, delivery)
+    _tell(OPENED, subscriber, delivery.event.type)
 
 
 def tell_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> None:
     logger.error("%s is disabled: %s", subscriber.name, reason)
-    _tell(DISABLED, subscriber, delivery, reason=reason)
+    _tell(DISABLED, subscriber, delivery.event.type, reason=reason)
 
 
-def tell_recovered(claim: Claim) -> None:
+def tell_recovered(claim: Claim[Leased]) -> None:
     logger.info("%s is back", claim.subscriber.name)
-    _tell(RECOVERED, claim.subscriber, claim.deliveries[0])
+    _tell(RECOVERED, claim.subscriber, claim.deliveries[0].to_event().type)
 
 
-def _tell(type_: str, subscriber: Subscriber, delivery: Delivery, **more: str) -> None:
-    """An event like any other; telling must not undo what is told."""
+def _tell(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:
+    """An event like any other, caused by one of the type `cause`; telling must not
+    undo what is told."""
     # A subscriber that fails on a notice must not cause another notice, and so on.
-    if delivery.event.type.startswith("router."):
+    if cause.startswith("router."):
         return
     data: dict[str, Any] = {
         "subscriber": {"name": subscriber.name, "title": subscriber.title},

@@ -114,12 +114,12 @@ def _lease(ids: tuple[int, ...], lease_seconds: float) -> tuple[Delivery, ...]:
     if not ids:
         return ()
     token = uuid.uuid4()
-    Delivery.objects.filter(pk__in=ids).update(
+    Delivery.objects.filter(pk__any_of=ids).update(
         state=DeliveryState.LEASED,
         lease_token=token,
         leased_until=Clock() + timedelta(seconds=lease_seconds),
         pulled_at=Clock(),
         attempts=F("attempts") + 1,
     )
-    leased = Delivery.objects.filter(pk__in=ids, lease_token=token)
+    leased = Delivery.objects.filter(pk__any_of=ids, lease_token=token)
     return tuple(leased.select_related("event").order_by("event__position"))

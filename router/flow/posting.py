@@ -18,11 +18,11 @@ from django.db import DatabaseError, InterfaceError, transaction
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
-from router.flow.claiming import Claim
+from router.flow.claiming import Claim, Leased
 from router.flow.passing import is_passing, mend_connection
 from router.flow.settling import acknowledge, release, settle_failure
 from router.flow.throttling import in_flight_limit
-from router.models import Delivery, SigningSecret, Subscriber
+from router.models import SigningSecret, Subscriber
 from router.transports.evidence import evidence_of
 from router.transports.webhook.letter import Letter, Receiver
 from router.transports.webhook.transport import Answer, Terms, WebhookTransport
@@ -39,7 +39,7 @@ UNSIGNED = (
 )
 
 
-def post_chunk(claimed: Claim, *, lease_ends_at: float) -> None:
+def post_chunk(claimed: Claim[Leased], *, lease_ends_at: float) -> None:
     """Post the events of the claim and settle every answer.
 
     `lease_ends_at` is by the monotonic clock of this process.
@@ -87,11 +87,11 @@ def _letters(settling: Settling) -> Iterable[Letter]:
             settling.fail_all([delivery], Retry(evidence_of(error)))
 
 
-def _letter(delivery: Delivery) -> Letter:
+def _letter(delivery: Leased) -> Letter:
     return Letter(
         key=delivery.pk,
-        event=delivery.event.to_event(),
-        number=delivery.event_id,
+        event=delivery.to_event(),
+        number=delivery.event_number,
         attempt=delivery.attempts,
         origin=delivery.origin,
     )
@@ -105,7 +105,7 @@ def _note_unsettled(answer: Answer, error: Exception) -> None:
 class Settling:
     """Brings answers to the database, which may be away for a while."""
 
-    def __init__(self, claim: Claim, lease_ends_at: float) -> None:
+    def __init__(self, claim: Claim[Leased], lease_ends_at: float) -> None:
         self.claim = claim
         self._lease_ends_at = lease_ends_at
         self._deliveries = {one.pk: one for one in claim.deliveries}
@@ -129,7 +129,7 @@ class Settling:
         answers = [self._fail(answer, outcome) for answer, outcome in failed]
         return any(answers)
 
-    def fail_all(self, deliveries: Iterable[Delivery], outcome: Retry) -> None:
+    def fail_all(self, deliveries: Iterable[Leased], outcome: Retry) -> None:
         for delivery in deliveries:
             self._fail(Answer(key=delivery.pk, outcome=outcome), outcome)
 
@@ -181,5 +181,5 @@ class Settling:
                     raise
             time.sleep(random.uniform(0.05, LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter
 
-    def _of(self, answers: Iterable[Answer]) -> Claim:
+    def _of(self, answers: Iterable[Answer]) -> Claim[Leased]:
         return self.claim.only(*(self._deliveries[one.key] for one in answers))

@@ -6,10 +6,10 @@ routing: whoever is paused today is owed today's events.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import QuerySet
@@ -18,10 +18,14 @@ from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.flow.giving_up import give_up
 from router.flow.head import try_lock_head
+from router.flow.inserting import insert_rows
 from router.flow.matching import Broken, Matching
 from router.models import Delivery, EventRecord, LogHead, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
+
+#: What differs between the deliveries of a batch → its type.
+KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +77,13 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
             return NOTHING
         _give_positions(head, events)
         broken: Broken = {}
-        deliveries = list(_deliveries(events, subscribers, now, broken))
-        Delivery.objects.bulk_create(deliveries, batch_size=2000)
+        owed = list(_owed(events, subscribers, broken))
+        insert_rows(Delivery, KINDS, owed, due_at=now, created_at=now)
         if broken:
-            _give_up_on_unfiltered(deliveries, broken)
+            _give_up_on_unfiltered(broken)
     return Routed(
         event_count=len(events),
-        delivery_count=len(deliveries),
+        delivery_count=len(owed),
         last_number=events[-1].number,
     )
 
@@ -89,44 +93,38 @@ def _unrouted(after: int) -> QuerySet[EventRecord]:
 
 
 def _give_positions(head: LogHead, events: Sequence[EventRecord]) -> None:
+    # By number: what committed meanwhile, between these, has no deliveries yet.
     numbers = [event.number for event in events]
-    marks = ", ".join(["%s"] * len(numbers))
-    table = EventRecord._meta.db_table
+    given: str | list[int] = numbers
+    numbered = "unnest(%s::bigint[]) WITH ORDINALITY AS new(value, place)"
+    if connection.vendor != "postgresql":
+        given = json.dumps(numbers)
+        numbered = "(SELECT value, key + 1 AS place FROM json_each(%s)) AS new"
     with connection.cursor() as cursor:
         cursor.execute(
-            f'UPDATE "{table}" SET "position" = %s + "place"."row" FROM ('  # noqa: S608 - names from the model
-            'SELECT "number", row_number() OVER (ORDER BY "number") AS "row" '
-            f'FROM "{table}" WHERE "number" IN ({marks})) AS "place" '
-            f'WHERE "{table}"."number" = "place"."number"',
-            [head.position, *numbers],
+            f'UPDATE "{EventRecord._meta.db_table}" '  # noqa: S608 - names of our own
+            f'SET "position" = %s + new.place FROM {numbered} '
+            'WHERE "number" = new.value',
+            [head.position, given],
         )
     head.position += len(events)
     head.save(update_fields=["position"])
 
 
-def _deliveries(
-    events: Iterable[EventRecord],
-    subscribers: Sequence[Subscriber],
-    now: datetime,
-    broken: Broken,
-) -> Iterable[Delivery]:
+def _owed(
+    events: Iterable[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
+) -> Iterator[tuple[int, int, str]]:
+    """Of each delivery the values of `KINDS`."""
     for event in events:
         matching = Matching(event, broken)
         for subscriber in subscribers:
             if matching.is_owed(subscriber):
-                yield Delivery(
-                    event=event,
-                    subscriber=subscriber,
-                    ordering_key=event.partitionkey,
-                    due_at=now,
-                    created_at=now,
-                )
+                yield event.number, subscriber.pk, event.partitionkey
 
 
-def _give_up_on_unfiltered(deliveries: Iterable[Delivery], broken: Broken) -> None:
+def _give_up_on_unfiltered(broken: Broken) -> None:
     """A filter that raised says neither yes nor no: a person must."""
-    for delivery in deliveries:
-        error = broken.get((delivery.event_id, delivery.subscriber_id))
-        if error is not None:
-            evidence = Evidence(error=f"FilterFailed: {type(error).__name__}")
-            give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
+    for (number, subscriber_id), error in broken.items():
+        delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)
+        evidence = Evidence(error=f"FilterFailed: {type(error).__name__}")
+        give_up(delivery, reason=Reason.REJECTED, evidence=evidence)

@@ -44,7 +44,7 @@ NO_EXCHANGES: Mapping[int, Exchange] = {}
 
 
 def acknowledge(
-    claim: Claim,
+    claim: Claim[Any],
     *,
     run_ms: Mapping[int, float],
     exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
@@ -63,13 +63,13 @@ def acknowledge(
     )
     if rows != len(claim.deliveries):
         raise LeaseLost
-    log_acknowledged(claim.deliveries, run_ms=run_ms, exchanges=exchanges)
+    log_acknowledged(claim, run_ms=run_ms, exchanges=exchanges)
     _note_success(claim, run_ms)
     if breaker.is_troubled(claim.subscriber):
         breaker.note_success(claim)
 
 
-def _note_success(claim: Claim, run_ms: Mapping[int, float]) -> None:
+def _note_success(claim: Claim[Any], run_ms: Mapping[int, float]) -> None:
     mean = sum(run_ms.values()) / max(1, len(run_ms))
     Subscriber.objects.filter(pk=claim.subscriber.pk).update(
         last_acknowledged_at=Clock(),
@@ -83,7 +83,7 @@ def _note_success(claim: Claim, run_ms: Mapping[int, float]) -> None:
     )
 
 
-def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> bool:
+def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -> bool:
     """Settle a claim of one delivery that was not done, in a transaction of its own.
 
     Returns whether the receiver is to be left alone now. A lease that was lost
@@ -109,7 +109,7 @@ def settle_failure(claim: Claim, outcome: Retry | Dead, *, run_ms: float) -> boo
         return breaker.is_left_alone(found.subscriber)
 
 
-def _note_failure(claim: Claim, run_ms: float, *, at: datetime) -> None:
+def _note_failure(claim: Claim[Any], run_ms: float, *, at: datetime) -> None:
     """Whoever hangs until its time is over keeps a worker as much as one that works;
     whoever fails at once tells nothing of how long its work takes."""
     changes: dict[str, Any] = {"last_failed_at": at}
@@ -126,7 +126,7 @@ def note_run_time(subscriber_id: int, run_ms: float) -> None:
     ).update(mean_run_ms=run_ms)
 
 
-def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:
+def release(claim: Claim[Any], *, wait_seconds: float = 0.0) -> None:
     """Give back what has not begun, its attempt uncounted; a suspect remains one."""
     _held(claim).update(
         state=DeliveryState.PENDING,
@@ -136,7 +136,7 @@ def release(claim: Claim, *, wait_seconds: float = 0.0) -> None:
     )
 
 
-def put_off(claim: Claim) -> None:
+def put_off(claim: Claim[Any]) -> None:
     """Give back what a passing trouble of the database stopped: no failure counted."""
     _held(claim).update(
         state=DeliveryState.PENDING,
@@ -184,9 +184,9 @@ def _count(delivery: Any, outcome: Retry | Dead, *, run_ms: float) -> None:
         _die(delivery, outcome, run_ms=run_ms)
 
 
-def _held(claim: Claim) -> QuerySet[Delivery]:
+def _held(claim: Claim[Any]) -> QuerySet[Delivery]:
     return Delivery.objects.filter(
-        pk__in=claim.ids, lease_token__in=claim.tokens, state=DeliveryState.LEASED
+        pk__any_of=claim.ids, lease_token__in=claim.tokens, state=DeliveryState.LEASED
     )
 
 

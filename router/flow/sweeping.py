@@ -67,7 +67,7 @@ def _note(expired: Sequence[Delivery]) -> None:
 
 def _give_back(ids: Sequence[int]) -> None:
     """Back to waiting; without its token, a late write of the worker hits nothing."""
-    Delivery.objects.filter(pk__in=ids).update(
+    Delivery.objects.filter(pk__any_of=ids).update(
         state=DeliveryState.PENDING,
         due_at=Clock(),
         vanished=F("vanished") + 1,

@@ -71,7 +71,7 @@ class Attempt(models.Model):
         )
 
     @staticmethod
-    def trigger_of(delivery: Delivery) -> Trigger:
+    def trigger_of(delivery: Any) -> Trigger:
         """What made the attempt that this delivery is at."""
         return Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED
 

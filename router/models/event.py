@@ -82,7 +82,7 @@ class EventRecord(models.Model):
 
     def to_event(self) -> Event:
         """The envelope that subscribers see."""
-        return Event(
+        return Event.recorded(
             id=self.event_id,
             source=self.source,
             type=self.type,
