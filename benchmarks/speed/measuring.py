@@ -52,6 +52,7 @@ def live(bench: Bench, one: Contestant, setup: Setup) -> Measured:
     events = deliveries // setup.subscribers // LIVE_PUBLISHERS * LIVE_PUBLISHERS
     with on_stage(bench, one, setup) as stage:
         stage.start()
+        stage.wait_for_dispatchers()
         before = stage.cpu()
         told = stage.act("burst", publishers=LIVE_PUBLISHERS, count=events)
         deliveries = events * setup.subscribers

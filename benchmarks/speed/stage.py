@@ -28,6 +28,7 @@ from tests.servers.waiting import wait_until
 READY_SECONDS = 60.0
 PUBLISH_SECONDS = 900.0
 LOOK_SECONDS = 0.05
+BEATING = "SELECT count(*) FROM router_heartbeat WHERE kind = 'dispatcher'"
 
 
 class NotDone(Exception):
@@ -69,6 +70,13 @@ class Stage:
                 argv = [sys.executable, "manage.py", "dispatch"]
                 self._add("dispatcher", argv, f"dispatcher{number}")
         return max(told.ready_times(self.folder))
+
+    def wait_for_dispatchers(self) -> None:
+        """Until all of them are at work."""
+        if self.one.has_dispatcher:
+            self._wait(
+                lambda: self.ask(BEATING)[0] >= self.setup.dispatchers, READY_SECONDS
+            )
 
     def act(self, name: str, **options: Any) -> list[dict[str, Any]]:
         """Let publishers do an `Act` to its end; returns what each told."""

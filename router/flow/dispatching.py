@@ -45,6 +45,8 @@ class Chunk:
 
     subscriber: Subscriber
     ids: tuple[int, ...]
+    #: As large as it may be: more is likely to wait.
+    is_full: bool
 
 
 class Dispatcher:
@@ -65,20 +67,22 @@ class Dispatcher:
         """See which queues are served; without a look none is known to be."""
         self._served = served_queues()
 
-    def turn(self) -> int:
-        """Send what is due; returns the messages sent.
+    def turn(self) -> bool:
+        """Send what is due; returns whether more of it is likely to wait.
 
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
         due = defaultdict(list)
         for subscriber in self._due.find():
             due[served_queue_of(subscriber, self._served)].append(subscriber)
-        return sum(self._turn(queue, due[queue]) for queue in QUEUES if due[queue])
+        turns = [self._turn(queue, due[queue]) for queue in QUEUES if due[queue]]
+        return any(turns)
 
-    def _turn(self, queue: str, due: list[Subscriber]) -> int:
+    def _turn(self, queue: str, due: list[Subscriber]) -> bool:
         if self._is_full(queue):
             due = due[:1] if self._is_stuck(queue) else []
-        return sum(self._hand_over(queue, subscriber) for subscriber in due)
+        chunks = [self._hand_over(queue, subscriber) for subscriber in due]
+        return any(chunk is not None and chunk.is_full for chunk in chunks)
 
     def _is_full(self, queue: str) -> bool:
         is_full = self._doorbell.waiting_count(queue) >= conf().queue_limit
@@ -96,16 +100,16 @@ class Dispatcher:
         self._full_since[queue] = now
         return True
 
-    def _hand_over(self, queue: str, subscriber: Subscriber) -> int:
+    def _hand_over(self, queue: str, subscriber: Subscriber) -> Chunk | None:
         chunk = mark_chunk(subscriber)
         if chunk is None:
-            return 0
+            return None
         try:
             self._doorbell.send(queue, subscriber_id=subscriber.pk, ids=chunk.ids)
         except BrokerUnreachable:
             unmark(chunk)
             raise
-        return 1
+        return chunk
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
@@ -120,8 +124,10 @@ def mark_chunk(subscriber: Subscriber) -> Chunk | None:
             .unmarked()
             .select_for_update(skip_locked=True, of=("self",))
         )
+        size = 1
         if subscriber.breaker == BreakerState.CLOSED:
-            ids = _next_chunk(subscriber, due)
+            size = chunk_size(subscriber)
+            ids = _next_chunk(subscriber, due, size)
         else:
             ids = choose_probe(subscriber, due)
         if not ids:
@@ -130,7 +136,7 @@ def mark_chunk(subscriber: Subscriber) -> Chunk | None:
             dispatched_until=_mark_end(), dispatch_count=F("dispatch_count") + 1
         )
         commit_unwaited()
-    return Chunk(subscriber=subscriber, ids=ids)
+    return Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 
 
 def unmark(chunk: Chunk) -> None:
@@ -158,9 +164,11 @@ def chunk_size(subscriber: Subscriber) -> int:
     return min(limit, max(1, int(fitting)))
 
 
-def _next_chunk(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
+def _next_chunk(
+    subscriber: Subscriber, due: DeliveryQuerySet, size: int
+) -> tuple[int, ...]:
     rows = due.order_by("due_at", "id").values_list("id", "event__size_bytes")
-    ids = together(rows[: chunk_size(subscriber)])
+    ids = together(rows[:size])
     if ids:
         throttling.note_start(subscriber, len(ids))
     return ids

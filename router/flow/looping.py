@@ -98,36 +98,40 @@ class DispatcherLoop:
         self._end()
 
     def tick(self) -> bool:
-        """One turn; whether anything was done."""
-        routed = self._route()
-        sent = self._dispatch()
+        """One turn; whether more is likely to wait.
+
+        Whoever turned again at once for little would take the time that workers need,
+        and hand them ever smaller chunks.
+        """
+        is_more_to_route = self._route()
+        is_more_to_send = self._dispatch()
         if self._sweep.is_due():
             sweep()
             cancel_owed_to_deleted()
         if self._beat.is_due():
             self._beat_heart()
             self._dispatcher.look_at_workers()
-        return bool(routed or sent)
+        return is_more_to_route or is_more_to_send
 
-    def _route(self) -> int:
+    def _route(self) -> bool:
         after = self._low_water.start()
         if not has_unrouted(after=after):
-            return 0
+            return False
         routed = route_batch(after=after)
         self._low_water.routed(routed.last_number)
-        return routed.event_count
+        return routed.is_full
 
-    def _dispatch(self) -> int:
+    def _dispatch(self) -> bool:
         """Hand over what is due; while the broker is away, ask it now and then only."""
         if self._is_broker_reachable is False and not self._broker.is_due():
-            return 0
+            return False
         try:
-            sent = self._dispatcher.turn()
+            is_more = self._dispatcher.turn()
         except (BrokerUnreachable, BrokerSilent) as error:
             self._note_broker(False, str(error))
-            return 0
+            return False
         self._note_broker(True)
-        return sent
+        return is_more
 
     def _note_broker(self, is_reachable: bool, why: str = "") -> None:
         if is_reachable == self._is_broker_reachable:

@@ -35,9 +35,11 @@ class Routed:
     event_count: int
     delivery_count: int
     last_number: int
+    #: As large as it may be: more is likely to wait.
+    is_full: bool
 
 
-NOTHING = Routed(event_count=0, delivery_count=0, last_number=0)
+NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
 
 
 def has_unrouted(*, after: int = 0) -> bool:
@@ -85,6 +87,7 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
         event_count=len(events),
         delivery_count=len(owed),
         last_number=events[-1].number,
+        is_full=len(events) >= limit,
     )
 
 

@@ -44,6 +44,7 @@ def _one_round(bench: Bench, one: Contestant, pace: str) -> Figures:
     rate = _rate(bench, one, pace)
     with on_stage(bench, one, setup) as stage:
         stage.start()
+        stage.wait_for_dispatchers()
         publishers = 1 if rate <= PUBLISHER_PER_S else 2
         told_ = stage.act(
             "paced",
