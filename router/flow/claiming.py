@@ -9,17 +9,18 @@ message.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import CharField, F, Q
 
 from router.conf import conf
 from router.contract.event import Event
 from router.flow.committing import commit_unwaited
+from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Select, Update
 from router.flow.probing import let_through
 from router.models import (
     Clock,
@@ -131,57 +132,76 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
     A suspect is, where it is the only one asked for. What is pulled is nothing for a
     worker, whatever the message says.
     """
-    pushed = Subscriber.objects.known().exclude(transport=Transport.PULL)
-    subscriber = pushed.filter(pk=subscriber_id).first()
+    subscriber = next(iter(_SUBSCRIBER.models(subscriber_id=subscriber_id)), None)
     if subscriber is None:
         return None
     token = uuid.uuid4()
     with transaction.atomic():
-        if not _lease(subscriber, ids, token):
+        lease = _LEASE_ALONE if len(ids) == 1 else _LEASE_TOGETHER
+        leased = lease.run(
+            ids=ids,
+            subscriber_id=subscriber_id,
+            transport=subscriber.transport,
+            token=token,
+        )
+        if not leased:
             return None
         commit_unwaited()
-        leased = _read(ids, token)
-    return Claim(subscriber=subscriber, token=token, deliveries=leased)
-
-
-def _read(ids: Sequence[int], token: uuid.UUID) -> tuple[Leased, ...]:
-    rows: Iterable[Any] = (
-        Delivery.objects.filter(pk__any_of=ids, lease_token=token)
-        .order_by("event__position")
-        .values_list(*OWN, *EVENT.values())
-    )
-    return tuple(Leased.of(row) for row in rows)
+        rows = _READ.rows(ids=ids, token=token)
+    deliveries = tuple(Leased.of(row) for row in rows)
+    return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 
 
 def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
     if not ids:
         return None
-    suspects = _claimable(subscriber_id, ids).filter(vanished__gt=0)
-    return suspects.order_by("pk").values_list("pk", flat=True).first()
+    suspects = _SUSPECTS.rows(ids=ids, subscriber_id=subscriber_id)
+    return suspects[0][0] if suspects else None
 
 
-def _lease(subscriber: Subscriber, ids: Sequence[int], token: uuid.UUID) -> int:
-    company = Q() if len(ids) == 1 else Q(vanished=0)
-    claimable = (
-        _claimable(subscriber.pk, ids)
-        # The way of carrying it out is the one that was read.
-        .filter(company, subscriber__transport=subscriber.transport)
-        .select_for_update(skip_locked=True, of=("self",))
-        .order_by("pk")
-    )
-    return Delivery.objects.filter(pk__in=claimable.values("pk")).update(
-        state=DeliveryState.LEASED,
-        lease_token=token,
-        leased_until=Clock() + timedelta(seconds=conf().lease_seconds),
-        attempts=F("attempts") + 1,
-    )
-
-
-def _claimable(subscriber_id: int, ids: Collection[int]) -> DeliveryQuerySet:
+def _claimable() -> DeliveryQuerySet:
     return Delivery.objects.filter(
         let_through(),
-        pk__any_of=ids,
-        subscriber=subscriber_id,
+        pk__any_of=IDS,
+        subscriber=SUBSCRIBER,
         subscriber__state=SubscriberState.ACTIVE,
         subscriber__deleted_at__isnull=True,
     ).due()
+
+
+def _lease(company: Q) -> tuple[DeliveryQuerySet, dict[str, Any]]:
+    claimable = (
+        _claimable()
+        # The way of carrying it out is the one that was read.
+        .filter(company, subscriber__transport=Later("transport", CharField()))
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("pk")
+    )
+    return Delivery.objects.filter(pk__in=claimable.values("pk")), {
+        "state": DeliveryState.LEASED,
+        "lease_token": TOKEN,
+        "leased_until": Clock() + timedelta(seconds=conf().lease_seconds),
+        "attempts": F("attempts") + 1,
+    }
+
+
+_SUBSCRIBER = Select(
+    lambda: (
+        Subscriber.objects.known()
+        .exclude(transport=Transport.PULL)
+        .filter(pk=SUBSCRIBER)
+        .order_by()
+    )
+)
+_LEASE_ALONE = Update(lambda: _lease(Q()))
+_LEASE_TOGETHER = Update(lambda: _lease(Q(vanished=0)))
+_READ = Select(
+    lambda: (
+        Delivery.objects.filter(pk__any_of=IDS, lease_token=TOKEN)
+        .order_by("event__position")
+        .values_list(*OWN, *EVENT.values())
+    )
+)
+_SUSPECTS = Select(
+    lambda: _claimable().filter(vanished__gt=0).order_by("pk").values_list("pk")[:1]
+)

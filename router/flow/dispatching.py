@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Value, When
@@ -21,6 +23,7 @@ from router.flow import throttling
 from router.flow.beating import served_queues
 from router.flow.committing import commit_unwaited
 from router.flow.due_subscribers import DueSubscribers
+from router.flow.prepared import IDS, SUBSCRIBER, Select, Update
 from router.flow.probing import choose_probe
 from router.flow.together import together
 from router.flow.work_class import served_queue_of
@@ -118,23 +121,15 @@ def mark_chunk(subscriber: Subscriber) -> Chunk | None:
     Of a receiver that is down it is the next probe alone.
     """
     with transaction.atomic():
-        due = (
-            Delivery.objects.filter(subscriber=subscriber)
-            .due()
-            .unmarked()
-            .select_for_update(skip_locked=True, of=("self",))
-        )
         size = 1
         if subscriber.breaker == BreakerState.CLOSED:
             size = chunk_size(subscriber)
-            ids = _next_chunk(subscriber, due, size)
+            ids = _next_chunk(subscriber, size)
         else:
-            ids = choose_probe(subscriber, due)
+            ids = choose_probe(subscriber, _due(subscriber.pk))
         if not ids:
             return None
-        Delivery.objects.filter(pk__any_of=ids).update(
-            dispatched_until=_mark_end(), dispatch_count=F("dispatch_count") + 1
-        )
+        _MARK.run(ids=ids)
         commit_unwaited()
     return Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 
@@ -164,14 +159,30 @@ def chunk_size(subscriber: Subscriber) -> int:
     return min(limit, max(1, int(fitting)))
 
 
-def _next_chunk(
-    subscriber: Subscriber, due: DeliveryQuerySet, size: int
-) -> tuple[int, ...]:
-    rows = due.order_by("due_at", "id").values_list("id", "event__size_bytes")
-    ids = together(rows[:size])
+def _due(subscriber_id: Any) -> DeliveryQuerySet:
+    due = Delivery.objects.filter(subscriber=subscriber_id).due().unmarked()
+    return due.select_for_update(skip_locked=True, of=("self",))
+
+
+def _next_chunk(subscriber: Subscriber, size: int) -> tuple[int, ...]:
+    if size < 1:
+        return ()
+    ids = together(_first_due(size).rows(subscriber_id=subscriber.pk))
     if ids:
         throttling.note_start(subscriber, len(ids))
     return ids
+
+
+@cache
+def _first_due(size: int) -> Select:
+    """A statement a size, of which there are at most as many as `chunk_limit`."""
+    return Select(
+        lambda: (
+            _due(SUBSCRIBER)
+            .order_by("due_at", "id")
+            .values_list("id", "event__size_bytes")[:size]
+        )
+    )
 
 
 def _mark_end() -> Case:
@@ -188,3 +199,11 @@ def _mark_end() -> Case:
         default=Clock() + Value(timedelta(seconds=lease)),
         output_field=DateTimeField(),
     )
+
+
+_MARK = Update(
+    lambda: (
+        Delivery.objects.filter(pk__any_of=IDS),
+        {"dispatched_until": _mark_end(), "dispatch_count": F("dispatch_count") + 1},
+    )
+)

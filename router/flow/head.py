@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from router.flow.prepared import Select
 from router.models import Clock, LogHead
 
 HEAD = 1
@@ -21,10 +22,17 @@ def try_lock_head() -> tuple[LogHead, datetime] | None:
     A statement of its own, before any that reads the log: a lock taken in the statement
     that reads lets that statement see the log as it was before the wait.
     """
-    head = (
+    found = _TRY_LOCK.rows()
+    if not found:
+        return None
+    [(position, now)] = found
+    return LogHead(pk=HEAD, position=position), now
+
+
+_TRY_LOCK = Select(
+    lambda: (
         LogHead.objects.select_for_update(skip_locked=True)
-        .annotate(now=Clock())
         .filter(pk=HEAD)
-        .first()
+        .values_list("position", Clock())
     )
-    return (head, head.now) if head else None
+)

@@ -10,9 +10,11 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, QuerySet
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
@@ -20,10 +22,12 @@ from router.flow.giving_up import give_up
 from router.flow.head import try_lock_head
 from router.flow.inserting import insert_rows
 from router.flow.matching import Broken, Matching
+from router.flow.prepared import Later, Select
 from router.models import Delivery, EventRecord, LogHead, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
 
+AFTER = Later("after", BigIntegerField())
 #: What differs between the deliveries of a batch → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 
@@ -44,7 +48,7 @@ NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
 
 def has_unrouted(*, after: int = 0) -> bool:
     """Whether an event above the number `after` waits; takes no lock."""
-    return _unrouted(after).exists()
+    return bool(_LOOK.rows(after=after))
 
 
 def route_batch(*, after: int = 0) -> Routed:
@@ -72,9 +76,9 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
         if locked is None:
             return NOTHING
         head, now = locked
-        subscribers = list(Subscriber.objects.known())
+        subscribers = _SUBSCRIBERS.models()
         limit = max(1, delivery_limit // max(1, len(subscribers)))
-        events = list(_unrouted(after).order_by("number").defer("data")[:limit])
+        events = _first_unrouted(limit).models(after=after)
         if not events:
             return NOTHING
         _give_positions(head, events)
@@ -91,7 +95,7 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
     )
 
 
-def _unrouted(after: int) -> QuerySet[EventRecord]:
+def _unrouted(after: Any) -> QuerySet[EventRecord]:
     return EventRecord.objects.filter(position__isnull=True, number__gt=after)
 
 
@@ -131,3 +135,12 @@ def _give_up_on_unfiltered(broken: Broken) -> None:
         delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)
         evidence = Evidence(error=f"FilterFailed: {type(error).__name__}")
         give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
+
+
+@cache
+def _first_unrouted(limit: int) -> Select:
+    return Select(lambda: _unrouted(AFTER).order_by("number").defer("data")[:limit])
+
+
+_LOOK = Select(lambda: _unrouted(AFTER).values_list("number")[:1])
+_SUBSCRIBERS = Select(lambda: Subscriber.objects.known())

@@ -24,6 +24,7 @@ from router.flow.attempt_log import log_acknowledged
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
 from router.flow.patience import asked_wait_seconds, schedule_of, wait_seconds
+from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Update
 from router.models import (
     UNLEASED,
     Attempt,
@@ -40,6 +41,13 @@ logger = logging.getLogger(__name__)
 LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
 # How much the last chunk weighs in the moving mean of the run time.
 WEIGHT = 0.2
+DONE: dict[str, Any] = {
+    "state": DeliveryState.ACKNOWLEDGED,
+    "acknowledged_at": Clock(),
+    "vanished": 0,
+    "is_manual": False,
+    **UNLEASED,
+}
 NO_EXCHANGES: Mapping[int, Exchange] = {}
 
 
@@ -54,13 +62,11 @@ def acknowledge(
     `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
     delivery. Raises `LeaseLost`.
     """
-    rows = _held(claim).update(
-        state=DeliveryState.ACKNOWLEDGED,
-        acknowledged_at=Clock(),
-        vanished=0,
-        is_manual=False,
-        **UNLEASED,
-    )
+    token, *others = claim.tokens
+    if others:
+        rows = _held(claim).update(**DONE)
+    else:
+        rows = _ACKNOWLEDGE.run(ids=claim.ids, token=token)
     if rows != len(claim.deliveries):
         raise LeaseLost
     log_acknowledged(claim, run_ms=run_ms, exchanges=exchanges)
@@ -70,17 +76,8 @@ def acknowledge(
 
 
 def _note_success(claim: Claim[Any], run_ms: Mapping[int, float]) -> None:
-    mean = sum(run_ms.values()) / max(1, len(run_ms))
-    Subscriber.objects.filter(pk=claim.subscriber.pk).update(
-        last_acknowledged_at=Clock(),
-        mean_run_ms=Coalesce(
-            F("mean_run_ms") * (1 - WEIGHT) + mean * WEIGHT,
-            Value(mean),
-            output_field=FloatField(),
-        ),
-        failed_in_a_row=[],
-        unreachable_in_a_row=[],
-    )
+    mean_ms = sum(run_ms.values()) / max(1, len(run_ms))
+    _NOTE_SUCCESS.run(subscriber_id=claim.subscriber.pk, mean_ms=mean_ms)
 
 
 def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -> bool:
@@ -231,3 +228,23 @@ def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
         reason=Reason.REJECTED if is_rejected else Reason.EXHAUSTED,
         evidence=outcome.evidence,
     )
+
+
+def _acknowledged() -> tuple[QuerySet[Delivery], dict[str, Any]]:
+    held = Delivery.objects.leased().filter(pk__any_of=IDS, lease_token=TOKEN)
+    return held, DONE
+
+
+def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
+    mean_ms = Later("mean_ms", FloatField())
+    moved = F("mean_run_ms") * (1 - WEIGHT) + mean_ms * WEIGHT
+    return Subscriber.objects.filter(pk=SUBSCRIBER), {
+        "last_acknowledged_at": Clock(),
+        "mean_run_ms": Coalesce(moved, mean_ms, output_field=FloatField()),
+        "failed_in_a_row": [],
+        "unreachable_in_a_row": [],
+    }
+
+
+_ACKNOWLEDGE = Update(_acknowledged)
+_NOTE_SUCCESS = Update(_succeeded)
