@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Value, When
 
-from router.broker import BrokerUnreachable, Doorbell
+from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
 from router.flow import throttling
 from router.flow.beating import served_queues
@@ -84,8 +84,25 @@ class Dispatcher:
     def _turn(self, queue: str, due: list[Subscriber]) -> bool:
         if self._is_full(queue):
             due = due[:1] if self._is_stuck(queue) else []
-        chunks = [self._hand_over(queue, subscriber) for subscriber in due]
-        return any(chunk is not None and chunk.is_full for chunk in chunks)
+        # All marks in one transaction, before the first message wakes a worker.
+        with transaction.atomic():
+            chunks = [chunk for one in due if (chunk := mark_chunk(one))]
+        self._send(queue, chunks)
+        return any(chunk.is_full for chunk in chunks)
+
+    def _send(self, queue: str, chunks: list[Chunk]) -> None:
+        """Raises `BrokerUnreachable` or `BrokerSilent`; what was surely not sent is
+        then due again at once."""
+        for index, chunk in enumerate(chunks):
+            try:
+                self._doorbell.send(
+                    queue, subscriber_id=chunk.subscriber.pk, ids=chunk.ids
+                )
+            except (BrokerUnreachable, BrokerSilent) as error:
+                is_unsent = isinstance(error, BrokerUnreachable)
+                for unsent in chunks[index if is_unsent else index + 1 :]:
+                    unmark(unsent)
+                raise
 
     def _is_full(self, queue: str) -> bool:
         is_full = self._doorbell.waiting_count(queue) >= conf().queue_limit
@@ -102,17 +119,6 @@ class Dispatcher:
             return False
         self._full_since[queue] = now
         return True
-
-    def _hand_over(self, queue: str, subscriber: Subscriber) -> Chunk | None:
-        chunk = mark_chunk(subscriber)
-        if chunk is None:
-            return None
-        try:
-            self._doorbell.send(queue, subscriber_id=subscriber.pk, ids=chunk.ids)
-        except BrokerUnreachable:
-            unmark(chunk)
-            raise
-        return chunk
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
