@@ -548,13 +548,13 @@ def test_a_transport_that_changes_within_the_claim_is_respected(
     row = subscribe(receiver.url)
     owe(row, 1)
     ids = mark(row)
-    let_through = claiming.let_through
+    a_token = claiming.uuid.uuid4
 
     def switch_in_the_midst() -> Any:
         Subscriber.objects.update(transport="pull")
-        return let_through()
+        return a_token()
 
-    monkeypatch.setattr(claiming, "let_through", switch_in_the_midst)
+    monkeypatch.setattr(claiming.uuid, "uuid4", switch_in_the_midst)
 
     assert claim(row.pk, ids) is None
 
