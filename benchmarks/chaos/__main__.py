@@ -19,7 +19,7 @@ from config.env import read_environment
 from tests.servers.unavailable import Unavailable
 
 DEFAULT_SEED = 1
-PLAIN_WIDTH = 100
+PLAIN_WIDTH = 120
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
