@@ -78,7 +78,8 @@ def worker_argv(one: Contestant, setup: Setup, name: str, python: str) -> list[s
     if not one.celery:
         return [python, "-m", "benchmarks.speed.program", one.module, "work"]
     command = [python, "-m", "celery", "-A", one.celery, "--quiet", "worker"]
-    queues = ["-Q", one.queues] if one.queues else []
+    named = setup.queues or one.queues
+    queues = ["-Q", named] if named else []
     pool = f"--pool {setup.pool} -n {name}@%h {QUIET}"
     size = [] if setup.pool == "solo" else ["--concurrency", str(setup.workers)]
     return [*command, *queues, *pool.split(), *size]

@@ -59,11 +59,14 @@ class Stage:
 
     def start(self) -> float:
         """Start workers, then dispatchers; returns when all workers were ready."""
+        setups = [self.setup] * worker_count(self.one, self.setup)
+        for queue in self.setup.other_queues:
+            setups.append(self.setup.but(queues=queue, workers=1))
         python = self.one.python(self._bench.peers)
-        count = worker_count(self.one, self.setup)
-        for number in range(count):
+        for number, setup in enumerate(setups):
             name = f"worker{number}"
-            self._add("worker", worker_argv(self.one, self.setup, name, python), name)
+            self._add("worker", worker_argv(self.one, setup, name, python), name)
+        count = len(setups)
         self._wait(lambda: len(told.ready_times(self.folder)) == count, READY_SECONDS)
         if self.one.has_dispatcher:
             for number in range(self.setup.dispatchers):
