@@ -19,7 +19,9 @@ class Heartbeat(models.Model):
     beat_at = models.DateTimeField()
     is_broker_reachable = models.BooleanField(null=True)
     #: The broker's queues that a worker takes messages from.
-    queues = models.JSONField(default=list)
+    queues = models.JSONField(
+        default=list, db_default=models.Value([], models.JSONField())
+    )
 
     def __str__(self) -> str:
         return self.name
