@@ -30,6 +30,9 @@ class Setup:
     receiver: str = ""
     #: Posts that an endpoint may have under way at once; None is the router's default.
     in_flight: int | None = None
+    #: The queues of these workers, and a worker beside them for each of the others.
+    queues: str = ""
+    other_queues: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -124,14 +125,22 @@ def test_a_signal_stops_everything(
     assert "killed" not in stack.log_text()
 
 
+def hears_sigterm(pid: int) -> bool:
+    """Whether our own code runs: Python by itself catches SIGINT alone, and what it
+    catches while it starts is sometimes lost in one of its own clean-ups."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 # From the first import to the moment when all are about to be ready.
 @pytest.mark.parametrize("said", ["", "preparing", "starting at", "broker answers"])
 def test_it_can_be_stopped_while_it_starts(start_stack: StartStack, said: str) -> None:
     stack = start_stack(is_ready=False)
-    wait_until(lambda: psutil.Process(stack.process.pid).cmdline()[1:] != [])
+    wait_until(lambda: hears_sigterm(stack.process.pid))
     stack.wait_for_log(said)
     everything = stack.everything()
-    assert stack.stop(signal.SIGINT) in (0, -signal.SIGINT if said == "" else 0)
+    assert stack.stop(signal.SIGINT) == 0
     assert [process for process in everything if not has_ended(process)] == []
 
 
