@@ -44,8 +44,9 @@ class PaceForm(forms.Form):
     fixed_queue = forms.ChoiceField(
         label="Queue",
         required=False,
+        help_text="By itself: as declared, and slow while its runs are long.",
         choices=[
-            ("", "As declared; slow while its runs are long"),
+            ("", "By itself"),
             *((name, f"Always {name}") for name in HANDLER_QUEUES),
         ],
     )

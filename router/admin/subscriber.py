@@ -12,9 +12,10 @@ from django.utils.safestring import SafeString
 from router.admin.forms import PaceForm, PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
 from router.admin.subscriber_managing import SubscriberManaging
+from router.flow.beating import alive, served_queues
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.patience import schedule_of
-from router.flow.work_class import is_moved, queue_of
+from router.flow.work_class import queue_of
 from router.models import FailedTask, Subscriber, Transport
 from router.telling import ago, subscriber_badge
 
@@ -104,8 +105,7 @@ class SubscriberAdmin(SubscriberManaging):
             ),
             "pause_form": PauseForm(),
             "pace_form": PaceForm(subscriber=row),
-            "queue": queue_of(row),
-            "is_moved": is_moved(row),
+            "queue": queue_of(row, served_queues(alive())),
             "failures": failures.select_related("event").order_by("-pk")[
                 :MOST_FAILURES
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from router.conf import conf
@@ -41,6 +41,6 @@ def alive() -> Iterator[Heartbeat]:
             yield beat
 
 
-def served_queues() -> frozenset[str]:
-    """The broker's queues that some living worker takes messages from."""
-    return frozenset(queue for beat in alive() for queue in beat.queues)
+def served_queues(beats: Iterable[Heartbeat]) -> frozenset[str]:
+    """The broker's queues that some of these take messages from."""
+    return frozenset(queue for beat in beats for queue in beat.queues)

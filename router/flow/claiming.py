@@ -23,6 +23,7 @@ from router.flow.committing import commit_unwaited
 from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Select, Update
 from router.flow.probing import let_through
 from router.models import (
+    EVENT_FIELDS,
     Clock,
     Delivery,
     DeliveryQuerySet,
@@ -31,20 +32,6 @@ from router.models import (
     SubscriberState,
     Transport,
 )
-
-#: Event attribute → where it is, seen from a delivery.
-EVENT = {
-    "id": "event__event_id",
-    "source": "event__source",
-    "type": "event__type",
-    "subject": "event__subject",
-    "time": "event__time",
-    "dataschema": "event__dataschema",
-    "partitionkey": "event__partitionkey",
-    "traceparent": "event__traceparent",
-    "extensions": "event__extensions",
-    "data": "event__data",
-}
 
 
 class Started(Protocol):
@@ -76,15 +63,17 @@ class Leased:
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Leased:
-        """From the values of `OWN` and `EVENT`."""
+        """From the values of `OWN` and `OF_EVENT`."""
         pk, attempts, is_manual, origin, number, depth, *attributes = row
         return cls(pk, attempts, is_manual, origin, number, depth, attributes)
 
     def to_event(self) -> Event:
-        return Event.recorded(**dict(zip(EVENT, self.attributes, strict=True)))
+        return Event.recorded(**dict(zip(EVENT_FIELDS, self.attributes, strict=True)))
 
 
+#: What is read of a delivery, then of its event.
 OWN = ("pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth")
+OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +188,7 @@ _READ = Select(
     lambda: (
         Delivery.objects.filter(pk__any_of=IDS, lease_token=TOKEN)
         .order_by("event__position")
-        .values_list(*OWN, *EVENT.values())
+        .values_list(*OWN, *OF_EVENT)
     )
 )
 _SUSPECTS = Select(

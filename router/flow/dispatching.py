@@ -20,13 +20,13 @@ from django.db.models import Case, DateTimeField, F, Value, When
 from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
 from router.flow import throttling
-from router.flow.beating import served_queues
+from router.flow.beating import alive, served_queues
 from router.flow.committing import commit_unwaited
-from router.flow.due_subscribers import DueSubscribers
+from router.flow.due_subscribers import subscribers_due
 from router.flow.prepared import IDS, SUBSCRIBER, Select, Update
 from router.flow.probing import choose_probe
 from router.flow.together import together
-from router.flow.work_class import served_queue_of
+from router.flow.work_class import queue_of
 from router.models import (
     BreakerState,
     Clock,
@@ -63,13 +63,12 @@ class Dispatcher:
 
     def __init__(self, doorbell: Doorbell) -> None:
         self._doorbell = doorbell
-        self._due = DueSubscribers()
         self._full_since: dict[str, float] = {}
         self._served: Collection[str] = ()
 
     def look_at_workers(self) -> None:
         """See which queues are served; without a look none is known to be."""
-        self._served = served_queues()
+        self._served = served_queues(alive())
 
     def turn(self) -> bool:
         """Send what is due; returns whether more of it is likely to wait.
@@ -77,17 +76,20 @@ class Dispatcher:
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
         due = defaultdict(list)
-        for subscriber in self._due.find():
-            due[served_queue_of(subscriber, self._served)].append(subscriber)
+        for subscriber in subscribers_due():
+            due[queue_of(subscriber, self._served)].append(subscriber)
         turns = [self._turn(queue, due[queue]) for queue in QUEUES if due[queue]]
         return any(turns)
 
     def _turn(self, queue: str, due: list[Subscriber]) -> bool:
         if self._is_full(queue):
-            due = due[:1] if self._is_stuck(queue) else []
+            if not self._is_stuck(queue):
+                return False
+            due = due[:1]
         # All marks in one transaction, before the first message wakes a worker.
         with transaction.atomic():
             chunks = [chunk for one in due if (chunk := mark_chunk(one))]
+            commit_unwaited()
         self._send(queue, chunks)
         return any(chunk.is_full for chunk in chunks)
 
@@ -123,11 +125,11 @@ class Dispatcher:
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
-    """Mark the next due deliveries as on their way, and commit that.
+    """Mark the next due deliveries as on their way.
 
     Of a receiver that is down it is the next probe alone.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         size = 1
         if subscriber.breaker == BreakerState.CLOSED:
             size = chunk_size(subscriber)
@@ -137,7 +139,6 @@ def mark_chunk(subscriber: Subscriber) -> Chunk | None:
         if not ids:
             return None
         _MARK.run(ids=ids)
-        commit_unwaited()
     return Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 
 

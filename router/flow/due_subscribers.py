@@ -1,7 +1,6 @@
 """Who has something to hand over: one statement for all subscribers and queues.
 
-A dispatcher asks many times a second, and the ORM takes longer to build the statement
-than PostgreSQL to answer it: it is built once.
+Dispatchers ask it many times a second.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.flow import throttling
+from router.flow.prepared import Select
 from router.flow.probing import is_closed, is_probe_due
 from router.flow.registering import is_handler_missing
-from router.flow.work_class import queue_of
 from router.models import Delivery, Subscriber, SubscriberState, Transport
 
 IS_WEBHOOK = Q(transport=Transport.WEBHOOK)
@@ -19,22 +18,9 @@ IS_HANDLER = Q(transport=Transport.HANDLER)
 IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WEBHOOK
 
 
-class DueSubscribers:
-    """The question, with the settings that were in force when it was first asked."""
-
-    def __init__(self) -> None:
-        self._sql, self._parameters = _statement().query.sql_with_params()
-
-    def find(self) -> list[Subscriber]:
-        """Active subscribers to which something can be handed over now."""
-        found = Subscriber.objects.raw(self._sql, self._parameters)
-        return [one for one in found if not is_handler_missing(one)]
-
-
-def subscribers_due(queue: str | None = None) -> list[Subscriber]:
-    """The same, asked once; of one class of work, or of all."""
-    due = DueSubscribers().find()
-    return [one for one in due if queue is None or queue_of(one) == queue]
+def subscribers_due() -> list[Subscriber]:
+    """Active subscribers to which something can be handed over now."""
+    return [one for one in _DUE.models() if not is_handler_missing(one)]
 
 
 def _statement() -> QuerySet[Subscriber]:
@@ -57,3 +43,6 @@ def _statement() -> QuerySet[Subscriber]:
         .filter(IS_HANDLER | IS_WEBHOOK)
         .filter(throttling.is_within_limits())
     )
+
+
+_DUE = Select(_statement)

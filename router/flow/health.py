@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from router.conf import conf
-from router.flow.beating import alive
+from router.flow.beating import alive, served_queues
 from router.flow.work_class import unserved_queues
 from router.models import Heartbeat
 
@@ -99,7 +99,7 @@ def _alive(name: str, beats: list[Heartbeat], command: str) -> Check:
 
 def _workers(beats: list[Heartbeat]) -> Check:
     found = _alive("workers", beats, "celery -A <project> worker")
-    missing = unserved_queues(beats) if beats else []
+    missing = unserved_queues(served_queues(beats)) if beats else []
     if not missing:
         return found
     detail = (

@@ -10,7 +10,7 @@ from router.models.delivery import (
     DeliveryState,
     Origin,
 )
-from router.models.event import EventRecord, LogHead
+from router.models.event import EVENT_FIELDS, EventRecord, LogHead
 from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
@@ -23,6 +23,7 @@ from router.models.subscriber import (
 )
 
 __all__ = [
+    "EVENT_FIELDS",
     "UNLEASED",
     "ApiKey",
     "Attempt",

@@ -7,6 +7,20 @@ from django.db import models
 from router.contract.event import Event
 from router.models.clock import Clock
 
+#: Attribute of an event → the field that has it.
+EVENT_FIELDS = {
+    "id": "event_id",
+    "source": "source",
+    "type": "type",
+    "subject": "subject",
+    "time": "time",
+    "dataschema": "dataschema",
+    "partitionkey": "partitionkey",
+    "traceparent": "traceparent",
+    "extensions": "extensions",
+    "data": "data",
+}
+
 
 class EventRecord(models.Model):
     """One published event in the log, which is its own outbox.
@@ -83,16 +97,7 @@ class EventRecord(models.Model):
     def to_event(self) -> Event:
         """The envelope that subscribers see."""
         return Event.recorded(
-            id=self.event_id,
-            source=self.source,
-            type=self.type,
-            subject=self.subject,
-            time=self.time,
-            dataschema=self.dataschema,
-            partitionkey=self.partitionkey,
-            traceparent=self.traceparent,
-            extensions=self.extensions,
-            data=self.data,
+            **{name: getattr(self, field) for name, field in EVENT_FIELDS.items()}
         )
 
 

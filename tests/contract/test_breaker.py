@@ -328,7 +328,7 @@ def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None
 
     skip_waits()
 
-    assert subscribers_due("default") == []
+    assert subscribers_due() == []
 
 
 def test_a_receiver_that_answers_and_refuses_gets_a_trickle_in_which_failures_count(
@@ -412,7 +412,7 @@ def test_while_it_drains_one_chunk_is_in_flight(declare: Declare) -> None:
     skip_waits()
     assert mark_chunk(down.row) is not None
 
-    assert subscribers_due("default") == []
+    assert subscribers_due() == []
 
 
 def test_an_outage_that_comes_back_while_it_drains_is_told_once(

@@ -553,10 +553,10 @@ def test_a_transactional_subscriber_has_one_chunk_in_flight(declare: Declare) ->
     happen(30)
     route_batch()
 
-    for one in subscribers_due("default"):
+    for one in subscribers_due():
         mark_chunk(one)
 
-    assert {one.name for one in subscribers_due("default")} == {"safe", "outside"}
+    assert {one.name for one in subscribers_due()} == {"safe", "outside"}
 
 
 def hang(event: Event) -> None:

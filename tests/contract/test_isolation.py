@@ -8,7 +8,6 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from router.broker import Doorbell
 from router.conf import QUEUES
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import Dispatcher, mark_chunk
@@ -18,22 +17,9 @@ from router.models import Delivery, Heartbeat, Subscriber
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver
+from tests.contract.letterbox import Letterbox
 
 SLOW_MS, QUICK_MS = 2_000.0, 1.0
-
-
-class Letterbox(Doorbell):
-    """A broker that nobody takes anything from."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: list[tuple[str, int]] = []
-
-    def waiting_count(self, queue: str) -> int:
-        return 0
-
-    def send(self, queue: str, *, subscriber_id: int, ids: Any) -> None:
-        self.sent.append((queue, len(ids)))
 
 
 def happen(count: int = 1) -> None:

@@ -334,7 +334,7 @@ def test_what_is_pulled_goes_to_no_worker(declare: Declare) -> None:
     switch_transport(listener.row.pk, Transport.PULL)
 
     assert claim(listener.row.pk, chunk.ids) is None
-    assert subscribers_due("default") == []
+    assert subscribers_due() == []
     assert len(take(listener.row)) == 1
 
 

@@ -131,7 +131,7 @@ class Protocol(RuleBasedStateMachine):
         route_batch()
 
     def dispatch(self, pick: int) -> None:
-        chunks = [mark_chunk(one) for one in subscribers_due("default")]
+        chunks = [mark_chunk(one) for one in subscribers_due()]
         self.messages += [chunk for chunk in chunks if chunk is not None]
 
     def lose_a_message(self, pick: int) -> None:
@@ -303,7 +303,7 @@ class Protocol(RuleBasedStateMachine):
             self.time_passes(0)
             while route_batch().event_count:
                 pass
-            due = subscribers_due("default")
+            due = subscribers_due()
             if not due:
                 break
             for one in due:

@@ -131,7 +131,7 @@ def test_an_attempt_tells_what_was_sent_and_answered_and_no_secret(
 
 def mark(row: Subscriber) -> tuple[int, ...]:
     """As the dispatcher does, if it would."""
-    due = {one.pk: one for one in subscribers_due("webhooks")}
+    due = {one.pk: one for one in subscribers_due()}
     chunk = mark_chunk(due[row.pk]) if row.pk in due else None
     return chunk.ids if chunk else ()
 

@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from router.models import EventRecord, Subscriber, SubscriberState, Transport
+from router.conf import QUEUES
+from router.flow.beating import beat
+from router.models import EventRecord, Heartbeat, Subscriber, SubscriberState, Transport
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer, an_operator, told
 
@@ -170,6 +172,8 @@ def test_the_pace_is_saved_and_the_queue_is_told_with_its_reason(
 ) -> None:
     Subscriber.objects.update(mean_run_ms=2000, queue="default")
     operator = an_operator()
+    assert "handler, default queue<" in words(operator.get(page_of(mail)))
+    beat("a worker", Heartbeat.Kind.WORKER, queues=[QUEUES["slow"]])
     assert "slow queue, since its runs are long" in words(operator.get(page_of(mail)))
     given = {"fixed_queue": "default", "rate_per_second": 2.5, "in_flight_limit": 4}
 

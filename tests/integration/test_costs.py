@@ -65,7 +65,7 @@ def dispatched_in_one_chunk(count: int) -> list[str]:
     happen(count)
     route_batch()
     row = Subscriber.objects.get()
-    told = statements(lambda: subscribers_due("default"))
+    told = statements(lambda: subscribers_due())
     told += statements(lambda: mark_chunk(row))
     marked = Delivery.objects.filter(dispatched_until__isnull=False)
     assert marked.update(state="ACKNOWLEDGED", dispatched_until=None) == count

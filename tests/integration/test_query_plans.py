@@ -59,13 +59,13 @@ def look_for_work(row: Subscriber) -> None:
     assert has_unrouted(after=SETTLED - 100)
     assert has_unrouted()
     assert not Delivery.objects.filter(subscriber=row).in_flight().exists()
-    assert subscribers_due("default") == []
+    assert subscribers_due() == []
     assert sweep() == 0
 
 
 def route_and_dispatch(row: Subscriber) -> Chunk:
     assert route_batch().delivery_count == 1
-    assert subscribers_due("default") == [row]
+    assert subscribers_due() == [row]
     chunk = mark_chunk(row)
     assert chunk is not None
     return chunk
@@ -91,7 +91,7 @@ def lose_and_sweep(row: Subscriber) -> None:
 def dispatch_a_webhook(row: Subscriber) -> None:
     Subscriber.objects.update(transport="webhook", rate_per_second=10)
     route_batch()
-    (webhook,) = subscribers_due("webhooks")
+    (webhook,) = subscribers_due()
     chunk = mark_chunk(webhook)
     assert chunk is not None
     assert claim(row.pk, chunk.ids) is not None
@@ -165,7 +165,7 @@ def test_whoever_has_very_much_open_is_found_by_an_index(
         )
         cursor.execute("ANALYZE router_delivery")
 
-    found = assert_uses_indexes(long_log, lambda row: subscribers_due("default"))
+    found = assert_uses_indexes(long_log, lambda row: subscribers_due())
     assert "due_at <= " in found.partition("delivery_pending")[2]
 
 

@@ -45,7 +45,7 @@ def test_the_first_task_after_the_database_ended_the_session_delivers() -> None:
         pytest.skip("SQLite has no sessions")
     publish("thing.happened", {}, source="/test")
     route_batch()
-    (due,) = subscribers_due("default")
+    (due,) = subscribers_due()
     chunk = mark_chunk(due)
     assert chunk is not None
     end_own_session()

@@ -114,7 +114,7 @@ def turn_times(options: argparse.Namespace) -> Told:
     steps: dict[str, Callable[[], object]] = {
         "look_ms": lambda: has_unrouted(after=max(0, last - 100)),
         "full_look_ms": has_unrouted,
-        "due_ms": lambda: subscribers_due("default"),
+        "due_ms": lambda: subscribers_due(),
         "mark_ms": lambda: mark_chunk(row),
         "sweep_ms": sweep,
     }

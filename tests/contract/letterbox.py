@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from router.broker import Doorbell
+
+
+class Letterbox(Doorbell):
+    """A broker that nobody takes anything from.
+
+    It takes `breaks_at` messages, and raises `trouble` at the next.
+    """
+
+    def __init__(
+        self, *, breaks_at: int | None = None, trouble: Exception | None = None
+    ) -> None:
+        super().__init__()
+        self.sent: list[tuple[str, int]] = []
+        self._breaks_at = breaks_at
+        self._trouble = trouble
+
+    def waiting_count(self, queue: str) -> int:
+        return 0
+
+    def send(self, queue: str, *, subscriber_id: int, ids: Sequence[int]) -> None:
+        if self._trouble and len(self.sent) == self._breaks_at:
+            raise self._trouble
+        self.sent.append((queue, len(ids)))

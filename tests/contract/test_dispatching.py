@@ -1,0 +1,67 @@
+"""A turn of the dispatcher: what it marks, what it sends, and when it turns again."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from router.broker import BrokerSilent, BrokerUnreachable
+from router.flow.dispatching import Dispatcher
+from router.flow.routing import route_batch
+from router.models import Delivery, Subscriber
+from router.public import publish
+from tests.contract.conftest import Declare
+from tests.contract.letterbox import Letterbox
+
+#: As many as run in `chunk_seconds`.
+CHUNK = 10
+RUN_MS = 25.0
+
+
+def happen(count: int) -> None:
+    with transaction.atomic():
+        for n in range(count):
+            publish("thing.happened", {"n": n})
+    route_batch()
+
+
+def listen(declare: Declare, *names: str) -> None:
+    for name in names:
+        declare(name)
+    Subscriber.objects.update(mean_run_ms=RUN_MS)
+
+
+@pytest.mark.parametrize(
+    ("count", "is_more"), [(0, False), (CHUNK - 1, False), (CHUNK, True)]
+)
+def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
+    declare: Declare, count: int, is_more: bool
+) -> None:
+    listen(declare, "listener")
+    happen(count)
+
+    assert Dispatcher(Letterbox()).turn() is is_more
+
+
+@pytest.mark.parametrize(
+    ("trouble", "marked"),
+    [
+        # The second message surely did not go out.
+        (BrokerUnreachable(), {"first"}),
+        # It may have: only the third surely did not.
+        (BrokerSilent(), {"first", "second"}),
+    ],
+)
+def test_what_was_surely_not_sent_is_due_again_at_once(
+    declare: Declare, trouble: Exception, marked: set[str]
+) -> None:
+    listen(declare, "first", "second", "third")
+    happen(2)
+
+    with pytest.raises(type(trouble)):
+        Dispatcher(Letterbox(breaks_at=1, trouble=trouble)).turn()
+
+    on_its_way = Delivery.objects.filter(dispatched_until__isnull=False)
+    assert set(on_its_way.values_list("subscriber__name", flat=True)) == marked
+    unsent = Delivery.objects.filter(dispatched_until__isnull=True)
+    assert set(unsent.values_list("dispatch_count", flat=True)) == {0}
