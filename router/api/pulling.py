@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any
@@ -68,9 +69,7 @@ class AckApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Done. A lost lease is 409 for that entry, the others go through."""
-        leases = _leases(validated(AckBody, request))
-        may_touch = key_of(request).may_touch
-        return _results(leases, answering.ack(leases, may_touch=may_touch))
+        return _answered(request, answering.ack, validated(AckBody, request))
 
 
 class NackApi(APIView):
@@ -85,12 +84,8 @@ class NackApi(APIView):
     def post(self, request: Request) -> Response:
         """Not now: a failure, and another attempt later."""
         body = validated(NackBody, request)
-        leases = _leases(body, seconds="delay_seconds")
-        reason = body.get("reason", "")
-        may_touch = key_of(request).may_touch
-        return _results(
-            leases, answering.nack(leases, may_touch=may_touch, reason=reason)
-        )
+        nack = partial(answering.nack, reason=body.get("reason", ""))
+        return _answered(request, nack, body, seconds="delay_seconds")
 
 
 class ReleaseApi(APIView):
@@ -104,9 +99,7 @@ class ReleaseApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Not begun: due again at once, and neither attempt nor failure counts."""
-        leases = _leases(validated(AckBody, request))
-        may_touch = key_of(request).may_touch
-        return _results(leases, answering.release(leases, may_touch=may_touch))
+        return _answered(request, answering.release, validated(AckBody, request))
 
 
 class ExtendApi(APIView):
@@ -167,6 +160,17 @@ def _leases(body: dict[str, Any], *, seconds: str = "") -> list[Lease]:
         )
         for entry in body["deliveries"]
     ]
+
+
+def _answered(
+    request: Request,
+    act: Callable[..., list[Refusal]],
+    body: dict[str, Any],
+    *,
+    seconds: str = "",
+) -> Response:
+    leases = _leases(body, seconds=seconds)
+    return _results(leases, act(leases, may_touch=key_of(request).may_touch))
 
 
 def _results(
