@@ -54,13 +54,13 @@ HOW = """
 * Latency at a low pace is where Fanfare is slowest beside the others. Before a handler
   starts, the dispatcher has looked (every 15 ms), routed, marked and sent, and the
   worker has taken its lease: 31 statements for an event of five subscribers, one after
-  the other, none of them shared with another event. Each is a wake-up of two processes that were idle: on
-  the machine of 2026-11-25 `SELECT 1` took 0.08 ms right after another, 0.41 ms after
-  40 ms of rest.
+  the other, none of them shared with another event. Each is a wake-up of two processes
+  that were idle: on the machine of 2026-11-25 `SELECT 1` took 0.08 ms right after
+  another, 0.41 ms after 40 ms of rest.
 * Without Celery and Redis between, *pgqueuer* with batches drains a backlog faster. It
   keeps no attempts, routes nothing, and deletes a job when it is done.
 * *pgqueuer* and *procrastinate* run asynchronous handlers, which insert by Django's
-  asynchronous ORM. Why that is so slow was not traced: do not quote their rows of `orm`.
+  asynchronous ORM. Why that is so slow was not traced: do not quote their `orm` rows.
 """
 INTRODUCTIONS = {
     "throughput": "Deliveries a second ÷ those of others on the same machine.",
