@@ -148,6 +148,7 @@ def test_a_handler_has_no_more_under_way_than_a_person_allows(
     happen(30)
 
     assert sent_in_a_turn() == [("default", 4)]
+    assert subscribers_due() == []
     assert sent_in_a_turn() == []
 
 
@@ -160,6 +161,7 @@ def test_a_handler_starts_no_faster_than_a_person_allows(declare: Declare) -> No
     deliver_chunk(
         listener.row.pk, list(Delivery.objects.values_list("pk", flat=True)[:2])
     )
+    assert subscribers_due() == []
     assert sent_in_a_turn() == []
     paced_until = listener.row.paced_until
     assert paced_until is not None

@@ -15,6 +15,7 @@ from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import mark_chunk
 from router.flow.routing import route_batch
+from router.flow.settling import release
 from router.flow.sweeping import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish
@@ -156,6 +157,23 @@ def test_a_suspect_that_fails_is_settled_before_the_next_is_claimed(
     assert in_state(DeliveryState.ACKNOWLEDGED) == ids[1:]
     failed = Delivery.objects.get(pk=ids[0])
     assert (failed.state, failed.failures, failed.vanished) == ("PENDING", 1, 0)
+
+
+def test_a_suspect_that_is_given_back_unbegun_remains_one(declare: Declare) -> None:
+    listener = declare()
+    (suspect,) = happen(1)
+    lose_a_worker(listener, [suspect])
+    claimed = claim(listener.row.pk, [suspect])
+    assert claimed is not None
+
+    release(claimed)
+
+    given_back = Delivery.objects.get()
+    assert (given_back.state, given_back.attempts, given_back.vanished) == (
+        DeliveryState.PENDING,
+        1,
+        1,
+    )
 
 
 def test_suspects_that_the_message_has_no_time_for_wait_for_their_mark(
