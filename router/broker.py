@@ -53,12 +53,12 @@ class Doorbell:
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
         with self._translated():
+            channel: Any = self._connect().default_channel
             try:
-                channel: Any = self._connect().default_channel
                 declared = channel.queue_declare(QUEUES[queue], passive=True)
             except ChannelError:
-                # On AMQP the question closes the channel where there is no queue.
-                self.close()
+                # No such queue; on Redis that is every empty one. The connection is
+                # as good as before, and another would cost more than all of a turn.
                 return 0
             return int(declared.message_count)
 

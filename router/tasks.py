@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 
 from router.broker import TASK
 from router.flow.delivering import deliver_chunk
+from router.flow.session import look_at_session
 
 
 @shared_task(
@@ -26,7 +27,5 @@ from router.flow.delivering import deliver_chunk
 )
 def deliver(subscriber_id: int, ids: Sequence[int]) -> None:
     """Deliver these deliveries of one subscriber."""
-    # Celery keeps the connection over tasks and never looks at it: without this, a
-    # worker whose session the database ended fails every task from then on.
-    connection.close_if_unusable_or_obsolete()
+    look_at_session()
     deliver_chunk(subscriber_id, ids)

@@ -8,7 +8,8 @@ from typing import Any
 
 from router.contract.outcomes import Exchange
 from router.flow.claiming import Claim, Started
-from router.flow.inserting import insert_rows
+from router.flow.inserting import insertion
+from router.flow.prepared import Statement
 from router.models import Attempt, AttemptResult, Clock
 
 #: What differs between the rows of a chunk → its type.
@@ -23,17 +24,17 @@ KINDS = {
 }
 
 
-def log_acknowledged(
+def acknowledged_log(
     claim: Claim[Any],
     *,
     run_ms: Mapping[int, float],
     exchanges: Mapping[int, Exchange],
-) -> None:
-    """Keep of each that it was done, how long it ran, and what was answered."""
+) -> Statement:
+    """Keeps of each that it was done, how long it ran, and what was answered."""
     rows = [
         _row(one, run_ms.get(one.pk), exchanges.get(one.pk)) for one in claim.deliveries
     ]
-    insert_rows(
+    return insertion(
         Attempt, KINDS, rows, result=AttemptResult.ACKNOWLEDGED, ended_at=Clock()
     )
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from django.db import transaction
 from django.db.models import CharField, F, Q
 
 from router.conf import conf
 from router.contract.event import Event
-from router.flow.committing import commit_unwaited
+from router.flow.at_once import read_changed
+from router.flow.committing import Unwaited
 from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Select, Update
 from router.flow.probing import let_through
 from router.models import (
@@ -125,18 +125,16 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
     if subscriber is None:
         return None
     token = uuid.uuid4()
-    with transaction.atomic():
-        lease = _LEASE_ALONE if len(ids) == 1 else _LEASE_TOGETHER
-        leased = lease.run(
-            ids=ids,
-            subscriber_id=subscriber_id,
-            transport=subscriber.transport,
-            token=token,
-        )
-        if not leased:
-            return None
-        commit_unwaited()
-        rows = _READ.rows(ids=ids, token=token)
+    rows = read_changed(
+        _LEASE_ALONE if len(ids) == 1 else _LEASE_TOGETHER,
+        _READ,
+        ids=ids,
+        subscriber_id=subscriber_id,
+        transport=subscriber.transport,
+        token=token,
+    )
+    if not rows:
+        return None
     deliveries = tuple(Leased.of(row) for row in rows)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 
@@ -161,8 +159,9 @@ def _claimable() -> DeliveryQuerySet:
 def _lease(company: Q) -> tuple[DeliveryQuerySet, dict[str, Any]]:
     claimable = (
         _claimable()
+        .filter(company, Unwaited())
         # The way of carrying it out is the one that was read.
-        .filter(company, subscriber__transport=Later("transport", CharField()))
+        .filter(subscriber__transport=Later("transport", CharField()))
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("pk")
     )

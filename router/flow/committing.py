@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from django.db import connection
+from typing import Any
+
+from django.db.models import BooleanField, Func
 
 
-def commit_unwaited() -> None:
-    """Let this transaction's commit return before it is on the disk.
+class Unwaited(Func):
+    """True, and lets its transaction's commit return before it is on the disk.
 
     For marks and leases only: what a crash forgets of them is due again, and the token
-    of a forgotten lease settles nothing. Whoever publishes or settles waits.
+    of a forgotten lease settles nothing. Whoever publishes or settles waits. As a
+    condition of the statement itself it costs no round trip, and no block around it.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit TO OFF")
+
+    # Of no row, hence asked for once.
+    template = "((SELECT set_config('synchronous_commit', 'off', TRUE)) = 'off')"
+    arity = 0
+    conditional = True
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
+        return self.as_sql(compiler, connection, template="TRUE", **kwargs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -20,8 +20,9 @@ from django.db.models import Case, DateTimeField, F, Value, When
 from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
 from router.flow import throttling
+from router.flow.at_once import rows_of_all
 from router.flow.beating import alive, served_queues
-from router.flow.committing import commit_unwaited
+from router.flow.committing import Unwaited
 from router.flow.due_subscribers import subscribers_due
 from router.flow.prepared import IDS, SUBSCRIBER, Select, Update
 from router.flow.probing import choose_probe
@@ -86,10 +87,7 @@ class Dispatcher:
             if not self._is_stuck(queue):
                 return False
             due = due[:1]
-        # All marks in one transaction, before the first message wakes a worker.
-        with transaction.atomic():
-            chunks = [chunk for one in due if (chunk := mark_chunk(one))]
-            commit_unwaited()
+        chunks = mark_chunks(due)
         self._send(queue, chunks)
         return any(chunk.is_full for chunk in chunks)
 
@@ -124,22 +122,37 @@ class Dispatcher:
         return True
 
 
-def mark_chunk(subscriber: Subscriber) -> Chunk | None:
-    """Mark the next due deliveries as on their way.
+def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
+    """Mark the next due deliveries of each as on their way, all in one transaction.
 
     Of a receiver that is down it is the next probe alone.
     """
-    with transaction.atomic(savepoint=False):
-        size = 1
-        if subscriber.breaker == BreakerState.CLOSED:
-            size = chunk_size(subscriber)
-            ids = _next_chunk(subscriber, size)
-        else:
-            ids = choose_probe(subscriber, _due(subscriber.pk))
-        if not ids:
-            return None
-        _MARK.run(ids=ids)
-    return Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
+    with transaction.atomic():
+        chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
+        if chunks:
+            _MARK.run(ids=[pk for chunk in chunks for pk in chunk.ids])
+    return chunks
+
+
+def mark_chunk(subscriber: Subscriber) -> Chunk | None:
+    """The same for one of them."""
+    return next(iter(mark_chunks([subscriber])), None)
+
+
+def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
+    """A chunk for each, some of them empty; all that is in one is locked."""
+    free = []
+    for subscriber in subscribers:
+        if subscriber.breaker != BreakerState.CLOSED:
+            probe = choose_probe(subscriber, _due(subscriber.pk))
+            yield Chunk(subscriber=subscriber, ids=probe, is_full=bool(probe))
+        elif (size := chunk_size(subscriber)) > 0:
+            free.append((subscriber, size))
+    queries = [(_first_due(size), {"subscriber_id": one.pk}) for one, size in free]
+    for (subscriber, size), due in zip(free, rows_of_all(queries), strict=True):
+        ids = together(due)
+        throttling.note_start(subscriber, len(ids))
+        yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 
 
 def unmark(chunk: Chunk) -> None:
@@ -172,15 +185,6 @@ def _due(subscriber_id: Any) -> DeliveryQuerySet:
     return due.select_for_update(skip_locked=True, of=("self",))
 
 
-def _next_chunk(subscriber: Subscriber, size: int) -> tuple[int, ...]:
-    if size < 1:
-        return ()
-    ids = together(_first_due(size).rows(subscriber_id=subscriber.pk))
-    if ids:
-        throttling.note_start(subscriber, len(ids))
-    return ids
-
-
 @cache
 def _first_due(size: int) -> Select:
     """A statement a size, of which there are at most as many as `chunk_limit`."""
@@ -211,7 +215,7 @@ def _mark_end() -> Case:
 
 _MARK = Update(
     lambda: (
-        Delivery.objects.filter(pk__any_of=IDS),
+        Delivery.objects.filter(Unwaited(), pk__any_of=IDS),
         {"dispatched_until": _mark_end(), "dispatch_count": F("dispatch_count") + 1},
     )
 )

@@ -5,6 +5,7 @@ This is paid for every delivery: the ORM's way costs more than all else together
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,39 +14,42 @@ from django.db.models import Field, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.sql import Query
 
+from router.flow.prepared import Statement
+
 Rows = Sequence[tuple[Any, ...]]
 
 
-def insert_rows(
+def insertion(
     model: type[Model], kinds: Mapping[str, str], rows: Rows, **same: Any
-) -> None:
-    """Insert rows that differ in the columns of `kinds` alone.
+) -> Statement:
+    """The statement that inserts rows, which differ in the columns of `kinds` alone.
 
     `kinds` is a column → its type on PostgreSQL, in the order of each row's values, as
     the database takes them. `same` are fields with one value or expression for all;
     what is named in neither has its default.
     """
-    if not rows:
-        return
     others = dict(_same(model, kinds, same))
     columns = ", ".join(f'"{name}"' for name in [*kinds, *others])
-    into = f'INSERT INTO "{model._meta.db_table}" ({columns})'
-    constants = ", ".join(sql for sql, _ in others.values())
-    parameters = [one for _, given in others.values() for one in given]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            arrays = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(f"{into} {_unnested(kinds, constants)}", parameters + arrays)
-        else:
-            marks = ", ".join(["%s"] * len(kinds))
-            values = [(*row, *parameters) for row in rows]
-            cursor.executemany(f"{into} VALUES ({marks}, {constants})", values)
+    each, given = _given(kinds, rows)
+    values = ", ".join([*each, *(sql for sql, _ in others.values())])
+    parameters = [one for _, constants in others.values() for one in constants]
+    return Statement(
+        f'INSERT INTO "{model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}',  # noqa: E501, S608 - names from the model
+        [*parameters, *given.parameters],
+    )
 
 
-def _unnested(kinds: Mapping[str, str], constants: str) -> str:
-    columns = ", ".join(f'"{name}"' for name in kinds)
-    arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
-    return f"SELECT {columns}, {constants} FROM unnest({arrays}) AS new({columns})"  # noqa: S608 - names from the model
+def _given(kinds: Mapping[str, str], rows: Rows) -> tuple[list[str], Statement]:
+    """The values of a row, and what to select them from: a parameter a column on
+    PostgreSQL, else one of JSON."""
+    if connection.vendor == "postgresql":
+        names = ", ".join(f'"{name}"' for name in kinds)
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
+        columns = [[row[index] for row in rows] for index in range(len(kinds))]
+        given = Statement(f"unnest({arrays}) AS new({names})", columns)
+        return [f'"{name}"' for name in kinds], given
+    each = [f"json_extract(value, '$[{index}]')" for index in range(len(kinds))]
+    return each, Statement("json_each(%s)", [json.dumps(rows)])
 
 
 def _same(

@@ -20,7 +20,7 @@ from router.conf import conf
 from router.flow.beating import beat, fall_silent
 from router.flow.cancelling import cancel_owed_to_deleted
 from router.flow.dispatching import Dispatcher
-from router.flow.routing import has_unrouted, route_batch
+from router.flow.routing import NOTHING, Routed, has_unrouted, route_batch
 from router.flow.sweeping import sweep
 from router.models import Heartbeat
 
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
 BROKER_PAUSE_SECONDS = 0.5
+#: What is new is looked for at each poll, what else is due at every third: the first
+#: look is the cheaper one, and a customer waits for it.
+POLLS_PER_DUE_LOOK = 3
 
 
 class Every:
@@ -74,6 +77,8 @@ class DispatcherLoop:
         self._dispatcher = Dispatcher(self._doorbell)
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
         self._low_water = LowWater()
+        self._due_look = Every(conf().poll_seconds * POLLS_PER_DUE_LOOK)
+        self._is_more_due = False
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
         self._broker = Every(BROKER_PAUSE_SECONDS)
@@ -103,23 +108,24 @@ class DispatcherLoop:
         Whoever turned again at once for little would take the time that workers need,
         and hand them ever smaller chunks.
         """
-        is_more_to_route = self._route()
-        is_more_to_send = self._dispatch()
+        routed = self._route()
+        if routed.event_count or self._is_more_due or self._due_look.is_due():
+            self._is_more_due = self._dispatch()
         if self._sweep.is_due():
             sweep()
             cancel_owed_to_deleted()
         if self._beat.is_due():
             self._beat_heart()
             self._dispatcher.look_at_workers()
-        return is_more_to_route or is_more_to_send
+        return routed.is_full or self._is_more_due
 
-    def _route(self) -> bool:
+    def _route(self) -> Routed:
         after = self._low_water.start()
         if not has_unrouted(after=after):
-            return False
+            return NOTHING
         routed = route_batch(after=after)
         self._low_water.routed(routed.last_number)
-        return routed.is_full
+        return routed
 
     def _dispatch(self) -> bool:
         """Hand over what is due; while the broker is away, ask it now and then only."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import BigIntegerField, Expression, Field, QuerySet, UUIDField
 from django.db.models.sql import UpdateQuery
 
 from router.conf import conf
-from router.models.any_of import ids_parameter
+from router.models.any_of import array
 
 
 class Later(Expression):
@@ -33,16 +35,25 @@ class Later(Expression):
         return self.output_field.get_db_prep_value(value, connection)
 
 
-class LaterIds(Later):
-    """Stands for the ids of `any_of`: one parameter, whatever their number."""
+class LaterArray(Later):
+    """Stands for the values of `any_of`: one parameter, whatever their number."""
 
     def bind(self, value: Any, connection: Any) -> Any:
-        return ids_parameter(value, connection)
+        return array(value, connection)
 
 
-IDS = LaterIds("ids", BigIntegerField())
+IDS = LaterArray("ids", BigIntegerField())
+TOKENS = LaterArray("tokens", UUIDField())
 SUBSCRIBER = Later("subscriber_id", BigIntegerField())
 TOKEN = Later("token", UUIDField())
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a cursor takes."""
+
+    sql: str
+    parameters: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -55,14 +66,48 @@ class Built:
     sql: str
     parameters: Sequence[Any]
 
-    def bound(self, values: Mapping[str, Any]) -> list[Any]:
-        """The parameters, with a value for each `Later`."""
-        return [
+    @cached_property
+    def columns(self) -> list[Any]:
+        """What a query selects."""
+        selected = self.compiler.select[: self.compiler.col_count]
+        return [column for column, *_ in selected]
+
+    @cached_property
+    def converters(self) -> Mapping[Any, Any]:
+        converters: Mapping[Any, Any] = self.compiler.get_converters(self.columns)
+        return converters
+
+    def bound(self, values: Mapping[str, Any]) -> Statement:
+        """With a value for each `Later`."""
+        parameters = [
             one.bind(values[one.name], self.connection)
             if isinstance(one, Later)
             else one
             for one in self.parameters
         ]
+        return Statement(self.sql, parameters)
+
+
+def fetched(statement: Statement) -> Sequence[Any]:
+    """All rows of a query."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement.sql, statement.parameters)
+        return list(cursor.fetchall())
+
+
+def changed(statement: Statement) -> int:
+    """The number of rows that a statement writes."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement.sql, statement.parameters)
+        return int(cursor.rowcount)
+
+
+def _locks_allowed(connection: Any) -> AbstractContextManager[None]:
+    """Django writes no lock outside a transaction: it can't know of a statement that is
+    one by itself. An empty transaction is no round trip where there are locks."""
+    if connection.features.has_select_for_update:
+        return transaction.atomic(savepoint=False)
+    return nullcontext()
 
 
 class Prepared:
@@ -71,13 +116,18 @@ class Prepared:
     def __init__(self) -> None:
         self._local = threading.local()
 
+    def bound(self, **values: Any) -> Statement:
+        """The statement, with a value for each `Later`."""
+        return self._built().bound(values)
+
     def _built(self) -> Built:
         connection = connections[DEFAULT_DB_ALIAS]
         built: Built | None = getattr(self._local, "built", None)
         is_of_now = built and (built.connection, built.settings) == (connection, conf())
         if built is None or not is_of_now:
             compiler = self._query().get_compiler(connection=connection)
-            sql, parameters = compiler.as_sql()
+            with _locks_allowed(connection):
+                sql, parameters = compiler.as_sql()
             built = Built(connection, conf(), compiler, sql, parameters)
             self._local.built = built
         return built
@@ -94,22 +144,23 @@ class Select(Prepared):
         self._build = build
 
     def rows(self, **values: Any) -> Sequence[Any]:
+        return self.converted(fetched(self.bound(**values)))
+
+    def converted(self, found: Iterable[Any]) -> Sequence[Any]:
+        """Rows as the database gives them → rows of this query's values."""
         built = self._built()
-        compiler = built.compiler
-        with built.connection.cursor() as cursor:
-            cursor.execute(built.sql, built.bound(values))
-            found: Iterable[Any] = cursor.fetchall()
-        columns = [column for column, *_ in compiler.select[: compiler.col_count]]
-        converters = compiler.get_converters(columns)
-        if converters:
-            found = compiler.apply_converters(found, converters)
+        if built.converters:
+            found = built.compiler.apply_converters(found, built.converters)
         return list(found)
 
     def models(self, **values: Any) -> Sequence[Any]:
-        """The same as models, of a query that is for all that they need."""
+        """The same as models, of a query for their own fields alone."""
         built = self._built()
-        model: Any = built.compiler.query.model
-        return list(model.objects.raw(built.sql, built.bound(values)))
+        model = built.compiler.query.model
+        names = [column.target.attname for column in built.columns]
+        return [
+            model.from_db(DEFAULT_DB_ALIAS, names, row) for row in self.rows(**values)
+        ]
 
     def _query(self) -> Any:
         return self._build().query
@@ -124,12 +175,14 @@ class Update(Prepared):
         super().__init__()
         self._build = build
 
+    @property
+    def table(self) -> str:
+        """The name of the table it writes to."""
+        return str(self._built().compiler.query.model._meta.db_table)
+
     def run(self, **values: Any) -> int:
         """Returns the number of rows."""
-        built = self._built()
-        with built.connection.cursor() as cursor:
-            cursor.execute(built.sql, built.bound(values))
-            return int(cursor.rowcount)
+        return changed(self.bound(**values))
 
     def _query(self) -> Any:
         rows, changes = self._build()

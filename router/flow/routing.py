@@ -20,9 +20,9 @@ from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.flow.giving_up import give_up
 from router.flow.head import try_lock_head
-from router.flow.inserting import insert_rows
+from router.flow.inserting import insertion
 from router.flow.matching import Broken, Matching
-from router.flow.prepared import Later, Select
+from router.flow.prepared import Later, Select, changed
 from router.models import Delivery, EventRecord, LogHead, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
         _give_positions(head, events)
         broken: Broken = {}
         owed = list(_owed(events, subscribers, broken))
-        insert_rows(Delivery, KINDS, owed, due_at=now, created_at=now)
+        changed(insertion(Delivery, KINDS, owed, due_at=now, created_at=now))
         if broken:
             _give_up_on_unfiltered(broken)
     return Routed(

@@ -20,11 +20,12 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Exchange, FailureKind, Retry
 from router.flow import breaker
-from router.flow.attempt_log import log_acknowledged
+from router.flow.at_once import change_all
+from router.flow.attempt_log import acknowledged_log
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
 from router.flow.patience import asked_wait_seconds, schedule_of, wait_seconds
-from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Update
+from router.flow.prepared import IDS, SUBSCRIBER, TOKENS, Later, Statement, Update
 from router.models import (
     UNLEASED,
     Attempt,
@@ -62,22 +63,20 @@ def acknowledge(
     `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
     delivery. Raises `LeaseLost`.
     """
-    token, *others = claim.tokens
-    if others:
-        rows = _held(claim).update(**DONE)
-    else:
-        rows = _ACKNOWLEDGE.run(ids=claim.ids, token=token)
+    rows = change_all(
+        _ACKNOWLEDGE.bound(ids=claim.ids, tokens=claim.tokens),
+        acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
+        _success(claim, run_ms),
+    )
     if rows != len(claim.deliveries):
         raise LeaseLost
-    log_acknowledged(claim, run_ms=run_ms, exchanges=exchanges)
-    _note_success(claim, run_ms)
     if breaker.is_troubled(claim.subscriber):
         breaker.note_success(claim)
 
 
-def _note_success(claim: Claim[Any], run_ms: Mapping[int, float]) -> None:
+def _success(claim: Claim[Any], run_ms: Mapping[int, float]) -> Statement:
     mean_ms = sum(run_ms.values()) / max(1, len(run_ms))
-    _NOTE_SUCCESS.run(subscriber_id=claim.subscriber.pk, mean_ms=mean_ms)
+    return _NOTE_SUCCESS.bound(subscriber_id=claim.subscriber.pk, mean_ms=mean_ms)
 
 
 def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -> bool:
@@ -231,8 +230,8 @@ def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
 
 
 def _acknowledged() -> tuple[QuerySet[Delivery], dict[str, Any]]:
-    held = Delivery.objects.leased().filter(pk__any_of=IDS, lease_token=TOKEN)
-    return held, DONE
+    held = Delivery.objects.leased()
+    return held.filter(pk__any_of=IDS, lease_token__any_of=TOKENS), DONE
 
 
 def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:

@@ -91,7 +91,7 @@ def allowance(subscriber: Subscriber) -> int:
 
 def note_start(subscriber: Subscriber, count: int) -> None:
     """So many are about to start: the next may when these have had their time."""
-    if subscriber.rate_per_second:
+    if count and subscriber.rate_per_second:
         pause = timedelta(seconds=count / subscriber.rate_per_second)
         Subscriber.objects.filter(pk=subscriber.pk).update(paced_until=Clock() + pause)
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
-from django.db.models import BigIntegerField, Lookup
+from django.db.models import BigIntegerField, Lookup, UUIDField
 
 
-def ids_parameter(ids: Iterable[int], connection: Any) -> str:
-    """The one parameter: an array on PostgreSQL, else JSON."""
-    told = json.dumps([int(one) for one in ids])
+def array(values: Iterable[Any], connection: Any) -> str:
+    """Ids or UUIDs as one parameter: an array on PostgreSQL, else JSON."""
+    plain = [one.hex if isinstance(one, UUID) else int(one) for one in values]
+    told = json.dumps(plain)
+    # A UUID's quotes are an array's as well.
     return f"{{{told[1:-1]}}}" if connection.vendor == "postgresql" else told
 
 
 @BigIntegerField.register_lookup
+@UUIDField.register_lookup
 class AnyOf(Lookup):
     lookup_name = "any_of"
 
@@ -27,7 +31,9 @@ class AnyOf(Lookup):
         return self.rhs
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        return self._as_sql(compiler, connection, "= ANY({}::bigint[])")
+        is_uuid = isinstance(self.lhs.output_field, UUIDField)
+        kind = "uuid" if is_uuid else "bigint"
+        return self._as_sql(compiler, connection, f"= ANY({{}}::{kind}[])")
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         among = "IN (SELECT value FROM json_each({}))"
@@ -40,5 +46,5 @@ class AnyOf(Lookup):
         if hasattr(self.rhs, "resolve_expression"):
             right, given = compiler.compile(self.rhs)
         else:
-            right, given = "%s", [ids_parameter(self.rhs, connection)]
+            right, given = "%s", [array(self.rhs, connection)]
         return f"{left} {among.format(right)}", [*parameters, *given]

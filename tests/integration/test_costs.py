@@ -90,6 +90,8 @@ def test_statements_do_not_grow_with_the_deliveries(
 ) -> None:
     with isolated_subscribers():
         listen()
+        # Statements are built once: the first time is like no other.
+        cost(FEW), cost(MANY)
         few, many = cost(FEW), cost(MANY)
 
     assert few
@@ -114,9 +116,9 @@ def test_routing_costs_the_same_statements_for_many_subscribers(
     transactional_db: None,
 ) -> None:
     told = []
-    for count in (FEW, MANY):
+    for count in (FEW, FEW, MANY):
         with isolated_subscribers():
             listen(count)
             told.append(routed_in_one_batch(FEW))
 
-    assert told[0] == told[1]
+    assert told[1] == told[2]

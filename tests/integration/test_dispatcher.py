@@ -46,6 +46,7 @@ def messages(url: str) -> list[str]:
 
 def turn(loop: DispatcherLoop, times: int = 5) -> None:
     for _ in range(times):
+        loop._due_look._next_at = 0
         loop.tick()
 
 
@@ -68,6 +69,25 @@ def test_one_purchase_puts_one_message_per_subscriber_on_the_broker(
     assert sorted(len(json.loads(body)[0][1]) for body in bodies) == [1] * 6
     assert {"router.deliver"} == {json.loads(one)["headers"]["task"] for one in sent}
     assert {None} == {json.loads(one)["headers"]["eta"] for one in sent}
+
+
+def test_it_keeps_its_connection_whatever_waits_in_the_queue(broker_url: str) -> None:
+    doorbell = doorbell_to(broker_url)
+    counts = []
+    with redis.Redis.from_url(broker_url) as client:
+
+        def connections() -> int:
+            return int(client.info("stats")["total_connections_received"])
+
+        for _ in range(3):
+            client.delete(QUEUE)
+            counts.append((doorbell.waiting_count("default"), connections()))
+            doorbell.send("default", subscriber_id=1, ids=[1])
+            counts.append((doorbell.waiting_count("default"), connections()))
+    doorbell.close()
+
+    assert [waiting for waiting, _ in counts] == [0, 1] * 3
+    assert len({connected for _, connected in counts[1:]}) == 1
 
 
 @pytest.fixture

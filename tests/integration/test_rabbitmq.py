@@ -50,6 +50,7 @@ def loop(transactional_db: None, rabbitmq_server: RabbitMQ) -> Iterator[Dispatch
 def turn(loop: DispatcherLoop, times: int = 3) -> None:
     loop._broker._next_at = 0
     for _ in range(times):
+        loop._due_look._next_at = 0
         loop.tick()
 
 
@@ -74,6 +75,18 @@ def test_one_event_puts_one_message_per_subscriber_on_a_quorum_queue(
         channel = connection.default_channel
         with pytest.raises(PreconditionFailed, match="x-queue-type"):
             channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+
+
+def test_a_queue_that_is_not_there_is_empty_and_made_by_the_first_message(
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+) -> None:
+    with Connection(rabbitmq_server.url) as connection:
+        connection.default_channel.queue_delete(QUEUE)
+    publish("thing.happened", {})
+
+    assert waiting(loop) == 0
+    turn(loop)
+    assert waiting(loop) == len(SIX)
 
 
 def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
