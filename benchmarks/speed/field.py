@@ -123,6 +123,7 @@ FANFARE = Contestant(
 WEBHOOKS = replace(
     FANFARE, name="fanfare_webhooks", title="Fanfare", queues="router.webhooks"
 )
+INSERT = replace(FANFARE, name="insert", title="one INSERT by hand", module="insert")
 BARE = Contestant(
     name="bare_celery",
     title="bare Celery",
@@ -179,6 +180,12 @@ PGQUEUER_BATCH = replace(
 )
 OURS: tuple[Contestant, ...] = (FANFARE, NAIVE, BARE)
 PEERS: tuple[Contestant, ...] = (PROCRASTINATE, PGQUEUER, PGQUEUER_BATCH)
-WITH_ORDERS: tuple[Contestant, ...] = (FANFARE, NAIVE, PROCRASTINATE, PGQUEUER)
+WITH_ORDERS: tuple[Contestant, ...] = (
+    FANFARE,
+    INSERT,
+    NAIVE,
+    PROCRASTINATE,
+    PGQUEUER,
+)
 
-TITLES = {one.name: one.title for one in (*OURS, REQUESTS, *PEERS)}
+TITLES = {one.name: one.title for one in (*OURS, INSERT, REQUESTS, *PEERS)}

@@ -99,6 +99,8 @@ def _clients(found: Found) -> tuple[str, list[str], Rows]:
         ["the order alone", "1.00", number(told["without_per_s"])],
         ["and Fanfare", number(told["ratio_with_to_without"])]
         + [number(told["with_per_s"])],
+        ["and one INSERT by hand", number(told["ratio_insert_to_without"])]
+        + [number(told["insert_per_s"])],
         ["and naive Django + Celery", number(told["ratio_naive_to_without"])]
         + [number(told["naive_per_s"])],
     ]

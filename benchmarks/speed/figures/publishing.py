@@ -7,7 +7,14 @@ from typing import Any
 
 from benchmarks.speed.arithmetic import median, ratio, rounded, spread
 from benchmarks.speed.bench import Bench
-from benchmarks.speed.field import FANFARE, NAIVE, WITH_ORDERS, Contestant, Setup
+from benchmarks.speed.field import (
+    FANFARE,
+    INSERT,
+    NAIVE,
+    WITH_ORDERS,
+    Contestant,
+    Setup,
+)
 from benchmarks.speed.stage import on_stage
 
 CLIENT_PROCESSES = 4
@@ -70,6 +77,7 @@ def publish_throughput(bench: Bench) -> dict[str, Any]:
     """Orders a second of 32 clients, with and without publishing."""
     rates: dict[str, list[float]] = defaultdict(list)
     kinds = {"without": (FANFARE, True), "with": (FANFARE, False)}
+    kinds["insert"] = (INSERT, False)
     kinds["naive"] = (NAIVE, False)
     for number in range(bench.sizes.rounds):
         for kind, (one, is_silent) in kinds.items():
@@ -81,8 +89,10 @@ def publish_throughput(bench: Bench) -> dict[str, Any]:
             "clients": CLIENTS,
             "without_per_s": rounded(without),
             "with_per_s": rounded(publishing),
+            "insert_per_s": rounded(median(rates["insert"])),
             "naive_per_s": rounded(median(rates["naive"])),
             "ratio_with_to_without": ratio(publishing, without),
+            "ratio_insert_to_without": ratio(median(rates["insert"]), without),
             "ratio_naive_to_without": ratio(median(rates["naive"]), without),
             "spread": {kind: spread(values) for kind, values in rates.items()},
         }
