@@ -63,6 +63,17 @@ QUICK = Sizes(
     webhooks=5000,
     subscribers=(5,),
 )
+#: Every figure, up to the longest table, in about an hour.
+HOUR = Sizes(
+    rounds=3,
+    backlog=20_000,
+    live=20_000,
+    orders=200,
+    client_seconds=3,
+    paced_seconds=8,
+    webhooks=5000,
+    growth=(100_000, 1_000_000, 10_000_000),
+)
 #: Proves that the command works; its figures mean nothing.
 TINY = Sizes(
     rounds=1,
@@ -79,7 +90,7 @@ TINY = Sizes(
     turns=3,
     scaling=(1, 2),
 )
-SIZES = {"whole": WHOLE, "quick": QUICK, "tiny": TINY}
+SIZES = {"whole": WHOLE, "hour": HOUR, "quick": QUICK, "tiny": TINY}
 
 #: Deliveries in the table, with `--full`.
 LONGEST = 10_000_000
