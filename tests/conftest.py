@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from router.flow import known_schemas
+from router.flow import known_schemas, session
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
@@ -45,6 +46,12 @@ def static_root() -> None:
 def no_known_schemas() -> None:
     """A process remembers registered schemas; one test's are not another's."""
     known_schemas.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_lost_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is wary for a minute after it lost one; the next test is not."""
+    monkeypatch.setattr(session, "_lost_at", -math.inf)
 
 
 @pytest.fixture(scope="session")

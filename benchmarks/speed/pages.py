@@ -30,6 +30,8 @@ HOW = """
 * *bare Celery*: no Django, no database, tasks that do nothing, `acks_late`, at the best
   of the prefetch counts 1, 4 and 16. It is divided by in every row, also where the
   others' handlers insert rows.
+* *one INSERT by hand*: the event's row, and nothing else of what publishing does. It is
+  the least that an outbox can cost on that machine.
 * *naive Django + Celery*: a row for each task, `delay_on_commit`, `CELERY_DB_REUSE_MAX`
   set.
 * *procrastinate*, with its Django connector, and *pgqueuer*: all jobs of an event in

@@ -40,6 +40,8 @@ def rows_of_all(
     with ExitStack() as stack:
         if len(statements) > 1 and connection.vendor == "postgresql":
             connection.ensure_connection()
+            # The end of a pipeline may fail like a statement.
+            stack.enter_context(connection.wrap_database_errors)
             stack.enter_context(connection.connection.pipeline())
         cursors = [stack.enter_context(connection.cursor()) for _ in statements]
         for cursor, statement in zip(cursors, statements, strict=True):

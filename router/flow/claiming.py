@@ -22,6 +22,7 @@ from router.flow.at_once import read_changed
 from router.flow.committing import Unwaited
 from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Select, Update
 from router.flow.probing import let_through
+from router.flow.session import is_wary
 from router.models import (
     EVENT_FIELDS,
     Clock,
@@ -102,7 +103,14 @@ class Claim(Generic[One]):
 
 def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
     """What of these deliveries is claimable: the others together, then each suspect,
-    claimed only when it is asked for."""
+    claimed only when it is asked for.
+
+    Of a handler each alone, for a while after a session was lost: one of them may have
+    made the database crash.
+    """
+    if len(ids) > 1 and is_wary() and _is_handler(subscriber_id):
+        yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
+        return
     left = set(ids)
     together = claim(subscriber_id, ids)
     if together is not None:
@@ -121,12 +129,12 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
     A suspect is, where it is the only one asked for. What is pulled is nothing for a
     worker, whatever the message says.
     """
-    subscriber = next(iter(_SUBSCRIBER.models(subscriber_id=subscriber_id)), None)
+    subscriber = _pushed_to(subscriber_id)
     if subscriber is None:
         return None
     token = uuid.uuid4()
     rows = read_changed(
-        _LEASE_ALONE if len(ids) == 1 else _LEASE_TOGETHER,
+        _lease_of(len(ids)),
         _READ,
         ids=ids,
         subscriber_id=subscriber_id,
@@ -137,6 +145,22 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
+
+
+def _pushed_to(subscriber_id: int) -> Subscriber | None:
+    found = _SUBSCRIBER.models(subscriber_id=subscriber_id)
+    return found[0] if found else None
+
+
+def _is_handler(subscriber_id: int) -> bool:
+    subscriber = _pushed_to(subscriber_id)
+    return subscriber is not None and subscriber.transport == Transport.HANDLER
+
+
+def _lease_of(count: int) -> Update:
+    if count > 1:
+        return _LEASE_TOGETHER
+    return _LEASE_WARILY if is_wary() else _LEASE_ALONE
 
 
 def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
@@ -156,10 +180,10 @@ def _claimable() -> DeliveryQuerySet:
     ).due()
 
 
-def _lease(company: Q) -> tuple[DeliveryQuerySet, dict[str, Any]]:
+def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
     claimable = (
         _claimable()
-        .filter(company, Unwaited())
+        .filter(*conditions)
         # The way of carrying it out is the one that was read.
         .filter(subscriber__transport=Later("transport", CharField()))
         .select_for_update(skip_locked=True, of=("self",))
@@ -181,8 +205,10 @@ _SUBSCRIBER = Select(
         .order_by()
     )
 )
-_LEASE_ALONE = Update(lambda: _lease(Q()))
-_LEASE_TOGETHER = Update(lambda: _lease(Q(vanished=0)))
+_LEASE_TOGETHER = Update(lambda: _lease(Unwaited(), Q(vanished=0)))
+_LEASE_ALONE = Update(lambda: _lease(Unwaited()))
+#: On the disk before the work: what makes the database crash is known by its count.
+_LEASE_WARILY = Update(_lease)
 _READ = Select(
     lambda: (
         Delivery.objects.filter(pk__any_of=IDS, lease_token=TOKEN)

@@ -6,6 +6,8 @@ import logging
 
 from django.db import Error, InterfaceError, OperationalError, connection
 
+from router.flow.session import drop_lost_session
+
 logger = logging.getLogger(__name__)
 
 # PostgreSQL, appendix A: serialization failure, deadlock, lock not available,
@@ -39,7 +41,7 @@ def mend_connection(error: Exception) -> None:
     """Make the connection fit for use again, whatever was left of it."""
     logger.info("A transaction was rolled back: %s", type(error).__name__)
     if not connection.is_usable():
-        connection.close()
+        drop_lost_session()
 
 
 def _is_sqlite() -> bool:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import select
+import time
 
 from django.db import connection
+
+#: After a session was lost: the database may have crashed, by what ran, and may again.
+WARY_SECONDS = 60.0
+_lost_at = -math.inf
 
 
 def look_at_session() -> None:
@@ -14,9 +20,25 @@ def look_at_session() -> None:
     task from then on.
     """
     connection.close_if_unusable_or_obsolete()
-    if connection.connection is not None and _is_silent():
+    if connection.connection is None:
+        return
+    if _is_silent():
         # Django would ask `SELECT 1` now, a round trip for every task.
         connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
+    elif not connection.is_usable():
+        drop_lost_session()
+
+
+def drop_lost_session() -> None:
+    """Close what is left of it, and be wary from now on."""
+    global _lost_at  # noqa: PLW0603 - of this process, whichever thread lost it
+    _lost_at = time.monotonic()
+    connection.close()
+
+
+def is_wary() -> bool:
+    """Whether a session of this process was lost a short while ago."""
+    return time.monotonic() - _lost_at < WARY_SECONDS
 
 
 def _is_silent() -> bool:

@@ -72,7 +72,8 @@ def test_nothing_is_left_when_it_is_interrupted(
     running.send_signal(signal.SIGINT)
     said, _ = running.communicate(timeout=SECONDS)
     assert running.returncode == 130, said
-    assert not any(child.is_running() for child in children)
+    _, left = psutil.wait_procs(children, timeout=5)
+    assert not left
 
 
 @pytest.mark.parametrize("option", ["--only", "--sizes"])

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from router.flow import session
 from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import mark_chunk
@@ -208,3 +209,27 @@ def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
 
     assert len(listener.seen) == 5
     assert Delivery.objects.filter(vanished=1).count() == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "leased_together"), [(0, [1, 1, 1]), (61, [3, 3, 3])]
+)
+def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
+    declare: Declare,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_ago: float,
+    leased_together: list[int],
+) -> None:
+    seen: list[int] = []
+    listener = declare(
+        behave=lambda event: seen.append(len(in_state(DeliveryState.LEASED))),
+        is_transactional=False,
+    )
+    happen(3)
+    message = one_message(listener)
+    monkeypatch.setattr(session, "_lost_at", time.monotonic() - seconds_ago)
+
+    deliver_chunk(listener.row.pk, message)
+
+    assert len(in_state(DeliveryState.ACKNOWLEDGED)) == 3
+    assert seen == leased_together

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,6 +114,19 @@ def test_a_backlog_waits_in_the_database_and_not_in_the_broker(
     assert len(messages(broker_url)) == 3
     waiting = Delivery.objects.filter(dispatched_until__isnull=True).count()
     assert waiting == 200 - 3 * 10
+
+
+@pytest.mark.usefixtures("listener")
+def test_what_is_new_is_sent_in_the_turn_that_routes_it(
+    loop: DispatcherLoop, broker_url: str
+) -> None:
+    loop._due_look._next_at = math.inf
+    loop.tick()
+    publish("thing.happened", {})
+
+    loop.tick()
+
+    assert len(messages(broker_url)) == 1
 
 
 @pytest.mark.usefixtures("listener")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from django.db import connection
+import time
+
+import pytest
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from router.flow import session
+from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import Dispatcher
+from router.flow.dispatching import Dispatcher, mark_chunk
+from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import Event, publish, subscriber
@@ -21,6 +27,45 @@ def waits_for_the_disk() -> str:
         cursor.execute("SHOW synchronous_commit")
         (told,) = cursor.fetchone()
     return str(told)
+
+
+def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
+    transactional_db: None,
+) -> None:
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        publish("thing.happened", {})
+        route_batch()
+        (row,) = subscribers_due()
+        seen = []
+        for work in (
+            lambda: mark_chunk(row),
+            lambda: claim(row.pk, [Delivery.objects.get().pk]),
+        ):
+            with transaction.atomic():
+                assert work() is not None
+                seen.append(waits_for_the_disk())
+            seen.append(waits_for_the_disk())
+
+    assert seen == ["off", "on"] * 2
+
+
+def test_a_lease_waits_for_the_disk_for_a_while_after_a_session_was_lost(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        publish("thing.happened", {})
+        route_batch()
+        monkeypatch.setattr(session, "_lost_at", time.monotonic())
+        with transaction.atomic():
+            leased = claim(Subscriber.objects.get().pk, [Delivery.objects.get().pk])
+            seen = waits_for_the_disk()
+
+    assert leased is not None
+    assert seen == "on"
 
 
 def test_leases_and_marks_do_not_wait_and_settling_does(transactional_db: None) -> None:

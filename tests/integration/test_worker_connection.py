@@ -10,6 +10,7 @@ from django.db import connection
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
+from router.flow.session import is_wary
 from router.models import Delivery, DeliveryState
 from router.public import Event, publish, subscriber
 from router.tasks import deliver
@@ -51,3 +52,25 @@ def test_the_first_task_after_the_database_ended_the_session_delivers() -> None:
     end_own_session()
     deliver(due.pk, chunk.ids)
     assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
+    assert is_wary()
+
+
+@pytest.mark.usefixtures("listener")
+def test_a_session_that_was_silent_is_not_asked_whether_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no sessions")
+    publish("thing.happened", {}, source="/test")
+    route_batch()
+    (due,) = subscribers_due()
+    chunk = mark_chunk(due)
+    assert chunk is not None
+    asked: list[bool] = []
+    monkeypatch.setattr(connection, "is_usable", lambda: asked.append(True) or True)
+
+    deliver(due.pk, chunk.ids)
+
+    assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
+    assert asked == []
+    assert not is_wary()

@@ -17,8 +17,9 @@ __all__ = ["announce", "prepare"]
 DIGEST = "0" * 64
 TRACE = "0" * 55
 INSERT = (
-    "INSERT INTO router_eventrecord (event_id, source, type, subject, time, dataschema, "
-    "partitionkey, traceparent, extensions, data, digest, size_bytes, causation_depth) "
+    "INSERT INTO router_eventrecord (event_id, source, type, subject, time, "
+    "dataschema, partitionkey, traceparent, extensions, data, digest, size_bytes, "
+    "causation_depth) "
     "VALUES (%s, '/bench', %s, '', now(), '', '', %s, '{}', %s, %s, 60, 0)"
 )
 
