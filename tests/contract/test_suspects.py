@@ -212,13 +212,13 @@ def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
 
 
 @pytest.mark.parametrize(
-    ("seconds_ago", "leased_together"), [(0, [1, 1, 1]), (61, [3, 3, 3])]
+    ("seconds_ago", "leased_at_once"), [(0, [1, 1, 1]), (61, [3, 2, 1])]
 )
 def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
     declare: Declare,
     monkeypatch: pytest.MonkeyPatch,
     seconds_ago: float,
-    leased_together: list[int],
+    leased_at_once: list[int],
 ) -> None:
     seen: list[int] = []
     listener = declare(
@@ -232,4 +232,4 @@ def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
     deliver_chunk(listener.row.pk, message)
 
     assert len(in_state(DeliveryState.ACKNOWLEDGED)) == 3
-    assert seen == leased_together
+    assert seen == leased_at_once
