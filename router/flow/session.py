@@ -19,14 +19,12 @@ def look_at_session() -> None:
     Celery never looks: a worker whose session the database ended would fail every
     task from then on.
     """
-    connection.close_if_unusable_or_obsolete()
-    if connection.connection is None:
-        return
-    if _is_silent():
-        # Django would ask `SELECT 1` now, a round trip for every task.
-        connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
-    elif not connection.is_usable():
+    if connection.connection is not None and _is_lost():
         drop_lost_session()
+        return
+    connection.close_if_unusable_or_obsolete()
+    # Django would ask `SELECT 1` now, a round trip for every task.
+    connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
 
 
 def drop_lost_session() -> None:
@@ -41,10 +39,18 @@ def is_wary() -> bool:
     return time.monotonic() - _lost_at < WARY_SECONDS
 
 
-def _is_silent() -> bool:
-    """Nothing was said since the last answer: who ends a session says so."""
+def _is_lost() -> bool:
+    """Whether nobody is at the other end; asks only where there is a reason to."""
     if connection.vendor != "postgresql":
         return False
+    if connection.connection.closed:
+        return True
+    return _is_suspicious() and not connection.is_usable()
+
+
+def _is_suspicious() -> bool:
+    """A statement failed, or something was said since the last answer: who ends a
+    session says so."""
     poll = select.poll()
     poll.register(connection.connection.fileno(), select.POLLIN)
-    return not poll.poll(0)
+    return connection.errors_occurred or bool(poll.poll(0))
