@@ -53,12 +53,16 @@ class Doorbell:
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
         with self._translated():
-            channel: Any = self._connect().default_channel
+            connection = self._connect()
+            channel: Any = connection.default_channel
             try:
                 declared = channel.queue_declare(QUEUES[queue], passive=True)
             except ChannelError:
                 # No such queue; on Redis that is every empty one. The connection is
                 # as good as before, and another would cost more than all of a turn.
+                if connection.transport.driver_type == "amqp":
+                    # Else kombu believes for ever that it has declared it.
+                    connection.declared_entities.clear()
                 return 0
             return int(declared.message_count)
 

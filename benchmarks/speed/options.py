@@ -55,5 +55,5 @@ def size_of(options: argparse.Namespace) -> str:
 def chosen_sizes(options: argparse.Namespace) -> Sizes:
     chosen = SIZES[size_of(options)]
     if options.full:
-        chosen = replace(chosen, growth=(*chosen.growth, LONGEST))
+        chosen = replace(chosen, growth=tuple(sorted({*chosen.growth, LONGEST})))
     return replace(chosen, rounds=options.rounds) if options.rounds else chosen

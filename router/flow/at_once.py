@@ -1,4 +1,4 @@
-"""Several prepared statements in one round trip, where the database can.
+"""Several prepared statements in fewer round trips, where the database can.
 
 At a low pace a delivery costs its round trips: each wakes two idle processes.
 """
@@ -12,6 +12,9 @@ from typing import Any
 from django.db import connection, transaction
 
 from router.flow.prepared import Select, Statement, Update, changed, fetched
+
+#: So many round trips a pipeline costs by itself.
+FEW = 2
 
 
 def read_changed(change: Update, read: Select, **values: Any) -> Sequence[Any]:
@@ -38,7 +41,7 @@ def rows_of_all(
     """The rows of each of these queries, with its values."""
     statements = [query.bound(**values) for query, values in queries]
     with ExitStack() as stack:
-        if len(statements) > 1 and connection.vendor == "postgresql":
+        if len(statements) > FEW and connection.vendor == "postgresql":
             connection.ensure_connection()
             # The end of a pipeline may fail like a statement.
             stack.enter_context(connection.wrap_database_errors)

@@ -112,7 +112,7 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
         yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
         return
     left = set(ids)
-    together = claim(subscriber_id, ids)
+    together = _claim(subscriber_id, ids, _WARY if is_wary() else _TOGETHER)
     if together is not None:
         left.difference_update(together.ids)
         yield together
@@ -129,12 +129,18 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
     A suspect is, where it is the only one asked for. What is pulled is nothing for a
     worker, whatever the message says.
     """
+    return _claim(subscriber_id, ids, _ALONE if len(ids) == 1 else _WARY)
+
+
+def _claim(
+    subscriber_id: int, ids: Sequence[int], lease: Update
+) -> Claim[Leased] | None:
     subscriber = _pushed_to(subscriber_id)
     if subscriber is None:
         return None
     token = uuid.uuid4()
     rows = read_changed(
-        _lease_of(len(ids)),
+        lease,
         _READ,
         ids=ids,
         subscriber_id=subscriber_id,
@@ -155,12 +161,6 @@ def _pushed_to(subscriber_id: int) -> Subscriber | None:
 def _is_handler(subscriber_id: int) -> bool:
     subscriber = _pushed_to(subscriber_id)
     return subscriber is not None and subscriber.transport == Transport.HANDLER
-
-
-def _lease_of(count: int) -> Update:
-    if count > 1:
-        return _LEASE_TOGETHER
-    return _LEASE_WARILY if is_wary() else _LEASE_ALONE
 
 
 def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
@@ -205,10 +205,10 @@ _SUBSCRIBER = Select(
         .order_by()
     )
 )
-_LEASE_TOGETHER = Update(lambda: _lease(Unwaited(), Q(vanished=0)))
-_LEASE_ALONE = Update(lambda: _lease(Unwaited()))
-#: On the disk before the work: what makes the database crash is known by its count.
-_LEASE_WARILY = Update(_lease)
+_TOGETHER = Update(lambda: _lease(Q(vanished=0), Unwaited()))
+# On the disk before the work: what makes the database crash is known by its count.
+_WARY = Update(lambda: _lease(Q(vanished=0)))
+_ALONE = Update(_lease)
 _READ = Select(
     lambda: (
         Delivery.objects.filter(pk__any_of=IDS, lease_token=TOKEN)

@@ -22,7 +22,7 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
 from router.flow.claiming import Claim, Leased, claims
-from router.flow.passing import is_passing, mend_connection
+from router.flow.passing import is_passing, is_session_lost, mend_connection
 from router.flow.posting import post_chunk
 from router.flow.settling import (
     acknowledge,
@@ -224,6 +224,6 @@ def _settle_trouble(work: Work, error: Exception) -> bool:
     )
     mend_connection(error)
     if is_uncounted:
-        put_off(work.claim)
+        put_off(work.claim, is_session_lost=is_session_lost(error))
         return False
     return settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)

@@ -10,11 +10,10 @@ from router.flow.session import drop_lost_session
 
 logger = logging.getLogger(__name__)
 
-# PostgreSQL, appendix A: serialization failure, deadlock, lock not available,
-# and the administrator's or crash shutdowns that cut a connection.
-PASSING_STATES = frozenset(
-    {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
-)
+# PostgreSQL, appendix A: serialization failure, deadlock, lock not available.
+PASSING_STATES = frozenset({"40001", "40P01", "55P03"})
+# The administrator's or crash shutdowns that cut a connection.
+LOST_STATES = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006"})
 
 #: Two transactions were in each other's way: one of them was sent back.
 COLLISIONS = frozenset({"40001", "40P01"})
@@ -28,19 +27,25 @@ def is_collision(error: Error) -> bool:
 def is_passing(error: Error) -> bool:
     """Whether the same work may simply be done again."""
     state = getattr(error.__cause__, "sqlstate", None)
-    if state is not None:
-        return state in PASSING_STATES
-    if isinstance(error, InterfaceError):
+    if state in PASSING_STATES or is_session_lost(error):
         return True
-    if not isinstance(error, OperationalError):
-        return False
-    return "locked" in str(error) if _is_sqlite() else True
+    return _is_sqlite() and "locked" in str(error)
+
+
+def is_session_lost(error: Exception) -> bool:
+    """Whether the database ended the session, or was not there any more."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state is not None:
+        return state in LOST_STATES
+    is_unanswered = isinstance(error, OperationalError) and not _is_sqlite()
+    return is_unanswered or isinstance(error, InterfaceError)
 
 
 def mend_connection(error: Exception) -> None:
     """Make the connection fit for use again, whatever was left of it."""
     logger.info("A transaction was rolled back: %s", type(error).__name__)
-    if not connection.is_usable():
+    # Django may have opened another one meanwhile, which tells nothing.
+    if is_session_lost(error) or not connection.is_usable():
         drop_lost_session()
 
 

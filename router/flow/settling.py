@@ -132,13 +132,22 @@ def release(claim: Claim[Any], *, wait_seconds: float = 0.0) -> None:
     )
 
 
-def put_off(claim: Claim[Any]) -> None:
-    """Give back what a passing trouble of the database stopped: no failure counted."""
-    _held(claim).update(
+def put_off(claim: Claim[Any], *, is_session_lost: bool) -> None:
+    """Give back what a passing trouble of the database stopped: no failure counted.
+
+    With whom a session was lost, may have made the database crash: it counts like a
+    worker that vanished, and the last time is left to the sweep, which gives up.
+    """
+    held = _held(claim)
+    vanished: Any = 0
+    if is_session_lost:
+        held = held.filter(vanished__lt=conf().losses_alone)
+        vanished = F("vanished") + 1
+    wait = random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)  # noqa: S311 - jitter
+    held.update(
         state=DeliveryState.PENDING,
-        due_at=Clock()
-        + timedelta(seconds=random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)),  # noqa: S311 - jitter
-        vanished=0,
+        due_at=Clock() + timedelta(seconds=wait),
+        vanished=vanished,
         **UNLEASED,
     )
 

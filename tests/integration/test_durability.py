@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from router.flow import session
-from router.flow.claiming import claim
+from router.flow.claiming import claims
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import Dispatcher, mark_chunk
 from router.flow.due_subscribers import subscribers_due
@@ -41,7 +41,7 @@ def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
         seen = []
         for work in (
             lambda: mark_chunk(row),
-            lambda: claim(row.pk, [Delivery.objects.get().pk]),
+            lambda: next(claims(row.pk, [Delivery.objects.get().pk])),
         ):
             with transaction.atomic():
                 assert work() is not None
@@ -61,7 +61,8 @@ def test_a_lease_waits_for_the_disk_for_a_while_after_a_session_was_lost(
         route_batch()
         monkeypatch.setattr(session, "_lost_at", time.monotonic())
         with transaction.atomic():
-            leased = claim(Subscriber.objects.get().pk, [Delivery.objects.get().pk])
+            ids = [Delivery.objects.get().pk]
+            leased = next(claims(Subscriber.objects.get().pk, ids))
             seen = waits_for_the_disk()
 
     assert leased is not None

@@ -89,6 +89,20 @@ def test_a_queue_that_is_not_there_is_empty_and_made_by_the_first_message(
     assert waiting(loop) == len(SIX)
 
 
+def test_a_queue_that_somebody_deleted_is_made_again(
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+) -> None:
+    publish("thing.happened", {})
+    turn(loop)
+    with Connection(rabbitmq_server.url) as connection:
+        connection.default_channel.queue_delete(QUEUE)
+    publish("thing.happened", {})
+
+    turn(loop)
+
+    assert waiting(loop) == len(SIX)
+
+
 def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
     loop: DispatcherLoop, rabbitmq_server: RabbitMQ
 ) -> None:

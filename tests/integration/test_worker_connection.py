@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from router.conf import conf
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.flow.session import is_wary
-from router.models import Delivery, DeliveryState
+from router.flow.sweeping import sweep
+from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish, subscriber
 from router.tasks import deliver
 from router.testing import isolated_subscribers, register_declared
@@ -74,3 +77,38 @@ def test_a_session_that_was_silent_is_not_asked_whether_it_is_there(
     assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
     assert asked == []
     assert not is_wary()
+
+
+def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
+    transactional_db: None,
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no sessions")
+
+    def crash(event: Event) -> None:
+        end_own_session()
+        Subscriber.objects.count()
+
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(crash)
+        register_declared()
+        publish("thing.happened", {}, source="/test")
+        route_batch()
+        (due,) = subscribers_due()
+        pk = Delivery.objects.get().pk
+        seen = []
+        for _ in range(conf().losses_alone):
+            deliver(due.pk, [pk])
+            row = Delivery.objects.get()
+            seen.append((row.state, row.vanished, row.failures))
+            Delivery.objects.update(due_at=timezone.now())
+        assert is_wary()
+        deliver(due.pk, [pk])
+        assert Delivery.objects.get().state == DeliveryState.LEASED
+        Delivery.objects.update(leased_until=timezone.now())
+        sweep()
+
+    counts = range(1, conf().losses_alone + 1)
+    assert seen == [(DeliveryState.PENDING, count, 0) for count in counts]
+    assert Delivery.objects.get().state == DeliveryState.DEAD
+    assert FailedTask.objects.count() == 1
