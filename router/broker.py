@@ -62,7 +62,8 @@ class Doorbell:
                 # as good as before, and another would cost more than all of a turn.
                 if connection.transport.driver_type == "amqp":
                     # Else kombu believes for ever that it has declared it.
-                    connection.declared_entities.clear()
+                    declared_before: set[Any] = connection.declared_entities or set()
+                    declared_before.clear()
                 return 0
             return int(declared.message_count)
 

@@ -177,9 +177,11 @@ class Protocol(RuleBasedStateMachine):
         if not self.claims:
             return
         held = self.claims.pop(pick % len(self.claims))
-        give_back = put_off if pick % 2 else release
         for delivery in held.deliveries:
-            give_back(held.only(delivery))
+            if pick % 3:
+                put_off(held.only(delivery), is_session_lost=pick % 3 == 1)
+            else:
+                release(held.only(delivery))
 
     def leases_run_out(self, pick: int) -> None:
         """The workers that hold them may wake later, and write."""
