@@ -62,8 +62,7 @@ class Doorbell:
                 # as good as before, and another would cost more than all of a turn.
                 if connection.transport.driver_type == "amqp":
                     # Else kombu believes for ever that it has declared it.
-                    declared_before: set[Any] = connection.declared_entities or set()
-                    declared_before.clear()
+                    (connection.declared_entities or set()).clear()
                 return 0
             return int(declared.message_count)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Contestant → its share of the deliveries of a run. A slow one's rate is known after
 #: fewer; each share is worth some seconds of work.
@@ -15,6 +15,8 @@ SHARES = {
     "pgqueuer_batch": 1.0,
 }
 FEWEST = 50
+#: Deliveries in the table, with `--full`.
+LONGEST = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +66,12 @@ QUICK = Sizes(
     subscribers=(5,),
 )
 #: Every figure, up to the longest table, in about an hour.
-HOUR = Sizes(
+HOUR = replace(
+    QUICK,
     rounds=3,
-    backlog=20_000,
-    live=20_000,
-    orders=200,
-    client_seconds=3,
     paced_seconds=8,
-    webhooks=5000,
-    growth=(100_000, 1_000_000, 10_000_000),
+    subscribers=WHOLE.subscribers,
+    growth=(*WHOLE.growth, LONGEST),
 )
 #: Proves that the command works; its figures mean nothing.
 TINY = Sizes(
@@ -91,6 +90,3 @@ TINY = Sizes(
     scaling=(1, 2),
 )
 SIZES = {"whole": WHOLE, "hour": HOUR, "quick": QUICK, "tiny": TINY}
-
-#: Deliveries in the table, with `--full`.
-LONGEST = 10_000_000

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from router.conf import conf
 from router.contract.outcomes import Evidence, Retry
-from router.flow import settling
+from router.flow import giving_back, settling
 from router.flow.holding import (
     Lease,
     MayTouch,
@@ -79,7 +79,7 @@ def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         for holding in holdings(held.values()):
-            settling.release(holding)
+            giving_back.release(holding)
     return refusals(leases, held)
 
 

@@ -100,6 +100,11 @@ class Claim(Generic[One]):
     def ids(self) -> list[int]:
         return [delivery.pk for delivery in self.deliveries]
 
+    def held(self) -> DeliveryQuerySet:
+        """The deliveries whose lease still holds."""
+        leased = Delivery.objects.leased()
+        return leased.filter(pk__any_of=self.ids, lease_token__any_of=self.tokens)
+
 
 def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
     """What of these deliveries is claimable: the others together, then each suspect,
@@ -112,7 +117,7 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
         yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
         return
     left = set(ids)
-    together = _claim(subscriber_id, ids, _WARY if is_wary() else _TOGETHER)
+    together = _claim(subscriber_id, ids, _together())
     if together is not None:
         left.difference_update(together.ids)
         yield together
@@ -129,7 +134,7 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
     A suspect is, where it is the only one asked for. What is pulled is nothing for a
     worker, whatever the message says.
     """
-    return _claim(subscriber_id, ids, _ALONE if len(ids) == 1 else _WARY)
+    return _claim(subscriber_id, ids, _ALONE if len(ids) == 1 else _together())
 
 
 def _claim(
@@ -151,6 +156,10 @@ def _claim(
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
+
+
+def _together() -> Update:
+    return _WARY if is_wary() else _TOGETHER
 
 
 def _pushed_to(subscriber_id: int) -> Subscriber | None:

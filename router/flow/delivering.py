@@ -22,13 +22,12 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
 from router.flow.claiming import Claim, Leased, claims
+from router.flow.giving_back import put_off, release
 from router.flow.passing import is_passing, is_session_lost, mend_connection
 from router.flow.posting import post_chunk
 from router.flow.settling import (
     acknowledge,
     note_run_time,
-    put_off,
-    release,
     settle_failure,
 )
 from router.models import Transport

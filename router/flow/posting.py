@@ -19,8 +19,9 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
 from router.flow.claiming import Claim, Leased
+from router.flow.giving_back import release
 from router.flow.passing import is_passing, mend_connection
-from router.flow.settling import acknowledge, release, settle_failure
+from router.flow.settling import acknowledge, settle_failure
 from router.flow.throttling import in_flight_limit
 from router.models import SigningSecret, Subscriber
 from router.transports.evidence import evidence_of

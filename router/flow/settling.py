@@ -7,7 +7,6 @@ Every write names the lease token. Fewer rows than expected: a lease was lost, a
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +38,6 @@ from router.models import (
 
 logger = logging.getLogger(__name__)
 
-LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
 # How much the last chunk weighs in the moving mean of the run time.
 WEIGHT = 0.2
 DONE: dict[str, Any] = {
@@ -86,8 +84,8 @@ def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -
     meanwhile is logged and dropped.
     """
     with transaction.atomic():
-        found = (
-            _held(claim)
+        found: Any = (
+            claim.held()
             .annotate(now=Clock())
             .select_related("event")
             .select_for_update(of=("self",))
@@ -120,36 +118,6 @@ def note_run_time(subscriber_id: int, run_ms: float) -> None:
     Subscriber.objects.filter(pk=subscriber_id).filter(
         Q(mean_run_ms__isnull=True) | Q(mean_run_ms__lt=run_ms)
     ).update(mean_run_ms=run_ms)
-
-
-def release(claim: Claim[Any], *, wait_seconds: float = 0.0) -> None:
-    """Give back what has not begun, its attempt uncounted; a suspect remains one."""
-    _held(claim).update(
-        state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=wait_seconds),
-        attempts=F("attempts") - 1,
-        **UNLEASED,
-    )
-
-
-def put_off(claim: Claim[Any], *, is_session_lost: bool) -> None:
-    """Give back what a passing trouble of the database stopped: no failure counted.
-
-    With whom a session was lost, may have made the database crash: it counts like a
-    worker that vanished, and the last time is left to the sweep, which gives up.
-    """
-    held = _held(claim)
-    vanished: Any = 0
-    if is_session_lost:
-        held = held.filter(vanished__lt=conf().losses_alone)
-        vanished = F("vanished") + 1
-    wait = random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)  # noqa: S311 - jitter
-    held.update(
-        state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=wait),
-        vanished=vanished,
-        **UNLEASED,
-    )
 
 
 def _told(evidence: Evidence) -> dict[str, Any]:
@@ -187,12 +155,6 @@ def _count(delivery: Any, outcome: Retry | Dead, *, run_ms: float) -> None:
         _wait(delivery, outcome, run_ms=run_ms)
     else:
         _die(delivery, outcome, run_ms=run_ms)
-
-
-def _held(claim: Claim[Any]) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        pk__any_of=claim.ids, lease_token__in=claim.tokens, state=DeliveryState.LEASED
-    )
 
 
 def _is_exhausted(delivery: Delivery, outcome: Retry, now: datetime) -> bool:

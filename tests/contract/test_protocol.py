@@ -35,9 +35,10 @@ from router.flow import breaker, remediation
 from router.flow.claiming import Claim, claims
 from router.flow.dispatching import Chunk, mark_chunk, unmark
 from router.flow.due_subscribers import subscribers_due
+from router.flow.giving_back import put_off, release
 from router.flow.registering import pause, resume
 from router.flow.routing import route_batch
-from router.flow.settling import acknowledge, put_off, release, settle_failure
+from router.flow.settling import acknowledge, settle_failure
 from router.flow.sweeping import sweep
 from router.models import (
     Attempt,

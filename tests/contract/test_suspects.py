@@ -15,8 +15,8 @@ from router.flow import session
 from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import mark_chunk
+from router.flow.giving_back import release
 from router.flow.routing import route_batch
-from router.flow.settling import release
 from router.flow.sweeping import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection, transaction
@@ -12,7 +13,6 @@ from router.flow import session
 from router.flow.claiming import claims
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import Dispatcher, mark_chunk
-from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import Event, publish, subscriber
@@ -29,44 +29,50 @@ def waits_for_the_disk() -> str:
     return str(told)
 
 
-def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
-    transactional_db: None,
-) -> None:
+@pytest.fixture
+def owed(transactional_db: None) -> Iterator[Subscriber]:
+    """A subscriber that is owed one delivery."""
     with isolated_subscribers():
         subscriber("listener", events=["thing.happened"])(lambda event: None)
         register_declared()
         publish("thing.happened", {})
         route_batch()
-        (row,) = subscribers_due()
-        seen = []
-        for work in (
-            lambda: mark_chunk(row),
-            lambda: next(claims(row.pk, [Delivery.objects.get().pk])),
-        ):
-            with transaction.atomic():
-                assert work() is not None
-                seen.append(waits_for_the_disk())
-            seen.append(waits_for_the_disk())
+        yield Subscriber.objects.get()
 
-    assert seen == ["off", "on"] * 2
+
+def lease(owed: Subscriber) -> object:
+    return next(claims(owed.pk, [Delivery.objects.get().pk]))
+
+
+@pytest.mark.parametrize("work", [mark_chunk, lease])
+def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
+    owed: Subscriber, work: Callable[[Subscriber], object]
+) -> None:
+    with transaction.atomic():
+        assert work(owed) is not None
+        assert waits_for_the_disk() == "off"
+    assert waits_for_the_disk() == "on"
 
 
 def test_a_lease_waits_for_the_disk_for_a_while_after_a_session_was_lost(
-    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+    owed: Subscriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(lambda event: None)
-        register_declared()
-        publish("thing.happened", {})
-        route_batch()
-        monkeypatch.setattr(session, "_lost_at", time.monotonic())
-        with transaction.atomic():
-            ids = [Delivery.objects.get().pk]
-            leased = next(claims(Subscriber.objects.get().pk, ids))
-            seen = waits_for_the_disk()
+    monkeypatch.setattr(session, "_lost_at", time.monotonic())
+    with transaction.atomic():
+        assert lease(owed) is not None
+        assert waits_for_the_disk() == "on"
 
-    assert leased is not None
-    assert seen == "on"
+
+def test_the_lease_of_a_suspect_waits_for_the_disk(owed: Subscriber) -> None:
+    Delivery.objects.update(vanished=1)
+
+    with CaptureQueriesContext(connection) as captured:
+        assert lease(owed) is not None
+
+    # The healthy ones are asked for first, and there are none.
+    healthy, *_, alone = [one["sql"] for one in captured if "SET" in one["sql"]]
+    assert UNWAITED in healthy
+    assert UNWAITED not in alone
 
 
 def test_leases_and_marks_do_not_wait_and_settling_does(transactional_db: None) -> None:

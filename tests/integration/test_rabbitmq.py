@@ -58,6 +58,11 @@ def waiting(loop: DispatcherLoop) -> int:
     return loop._doorbell.waiting_count("default")
 
 
+def delete_queue(server: RabbitMQ) -> None:
+    with Connection(server.url) as connection:
+        connection.default_channel.queue_delete(QUEUE)
+
+
 def is_reachable() -> bool | None:
     return Heartbeat.objects.get().is_broker_reachable
 
@@ -80,8 +85,7 @@ def test_one_event_puts_one_message_per_subscriber_on_a_quorum_queue(
 def test_a_queue_that_is_not_there_is_empty_and_made_by_the_first_message(
     loop: DispatcherLoop, rabbitmq_server: RabbitMQ
 ) -> None:
-    with Connection(rabbitmq_server.url) as connection:
-        connection.default_channel.queue_delete(QUEUE)
+    delete_queue(rabbitmq_server)
     publish("thing.happened", {})
 
     assert waiting(loop) == 0
@@ -94,8 +98,7 @@ def test_a_queue_that_somebody_deleted_is_made_again(
 ) -> None:
     publish("thing.happened", {})
     turn(loop)
-    with Connection(rabbitmq_server.url) as connection:
-        connection.default_channel.queue_delete(QUEUE)
+    delete_queue(rabbitmq_server)
     publish("thing.happened", {})
 
     turn(loop)

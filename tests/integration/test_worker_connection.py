@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from router.conf import conf
-from router.flow.dispatching import mark_chunk
+from router.flow.dispatching import Chunk, mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.flow.session import is_wary
@@ -18,6 +18,10 @@ from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish, subscriber
 from router.tasks import deliver
 from router.testing import isolated_subscribers, register_declared
+
+pytestmark = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has no sessions"
+)
 
 
 @pytest.fixture
@@ -43,36 +47,33 @@ def end_own_session() -> None:
         other.close()
 
 
-@pytest.mark.usefixtures("listener")
-def test_the_first_task_after_the_database_ended_the_session_delivers() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no sessions")
+@pytest.fixture
+def sent(listener: None) -> Chunk:
+    """A chunk that is on its way."""
     publish("thing.happened", {}, source="/test")
     route_batch()
     (due,) = subscribers_due()
     chunk = mark_chunk(due)
     assert chunk is not None
+    return chunk
+
+
+def test_the_first_task_after_the_database_ended_the_session_delivers(
+    sent: Chunk,
+) -> None:
     end_own_session()
-    deliver(due.pk, chunk.ids)
+    deliver(sent.subscriber.pk, sent.ids)
     assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
     assert is_wary()
 
 
-@pytest.mark.usefixtures("listener")
 def test_a_session_that_was_silent_is_not_asked_whether_it_is_there(
-    monkeypatch: pytest.MonkeyPatch,
+    sent: Chunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no sessions")
-    publish("thing.happened", {}, source="/test")
-    route_batch()
-    (due,) = subscribers_due()
-    chunk = mark_chunk(due)
-    assert chunk is not None
     asked: list[bool] = []
     monkeypatch.setattr(connection, "is_usable", lambda: asked.append(True) or True)
 
-    deliver(due.pk, chunk.ids)
+    deliver(sent.subscriber.pk, sent.ids)
 
     assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
     assert asked == []
@@ -82,9 +83,6 @@ def test_a_session_that_was_silent_is_not_asked_whether_it_is_there(
 def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
     transactional_db: None,
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no sessions")
-
     def crash(event: Event) -> None:
         end_own_session()
         Subscriber.objects.count()
