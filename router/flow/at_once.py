@@ -5,71 +5,79 @@ At a low pace a delivery costs its round trips: each wakes two idle processes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
 
-from router.flow.prepared import Select, Statement, Update, changed, fetched
-
-#: So many round trips a pipeline costs by itself.
-FEW = 2
+from router.flow.prepared import Select, Statement, Update, changed, fetched, rows_of
 
 
-def read_changed(change: Update, read: Select, **values: Any) -> Sequence[Any]:
-    """Update, and read of the rows that were changed; committed together.
+def read_changed(
+    change: Update, read: Select, beside: Select, **values: Any
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Update, then read the rows that were changed, and `beside`; committed together.
 
-    `read` is of the same table and names, for databases without such statements, what
-    tells the changed rows from others.
+    Returns the rows of both queries, those of `beside` as the database gives them.
+    `read` is of the same table as `change`, and names, for databases without such
+    statements, what tells the changed rows from others.
     """
-    update, query = change.bound(**values), read.bound(**values)
+    update, query, other = (one.bound(**values) for one in (change, read, beside))
     if connection.vendor != "postgresql":
         with transaction.atomic():
-            return read.converted(fetched(query) if changed(update) else ())
+            rows = fetched(query) if changed(update) else ()
+            return read.converted(rows), fetched(other)
     # Within it the name is the table's, and in the query that follows it is this: the
     # query reads what the update returns in the place of the table.
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
-    parameters = [*update.parameters, *query.parameters]
-    return read.converted(fetched(Statement(sql, parameters)))
+    both = Statement(sql, [*update.parameters, *query.parameters])
+    rows, found = rows_of_all([both, other])
+    return read.converted(rows), found
 
 
-def rows_of_all(
-    queries: Sequence[tuple[Select, Mapping[str, Any]]],
-) -> list[Sequence[Any]]:
-    """The rows of each of these queries, with its values."""
-    statements = [query.bound(**values) for query, values in queries]
-    with ExitStack() as stack:
-        if len(statements) > FEW and connection.vendor == "postgresql":
-            connection.ensure_connection()
-            # The end of a pipeline may fail like a statement.
-            stack.enter_context(connection.wrap_database_errors)
-            stack.enter_context(connection.connection.pipeline())
-        cursors = [stack.enter_context(connection.cursor()) for _ in statements]
-        for cursor, statement in zip(cursors, statements, strict=True):
-            cursor.execute(statement.sql, statement.parameters)
-        found = [cursor.fetchall() for cursor in cursors]
-    return [
-        query.converted(rows) for (query, _), rows in zip(queries, found, strict=True)
-    ]
+def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    """The rows of each of these statements, none of one that returns none.
+
+    They run in their order, each with a snapshot of its own.
+    """
+    if not (statements and _takes_several()):
+        return [fetched(one) for one in statements]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "; ".join(one.sql for one in statements),
+            [value for one in statements for value in one.parameters],
+        )
+        found = [rows_of(cursor)]
+        while cursor.nextset():
+            found.append(rows_of(cursor))
+    return found
 
 
-def change_all(first: Statement, *others: Statement) -> int:
+def _takes_several() -> bool:
+    """Whether values are put into the statements here: one that is sent with values
+    beside it must be the only one."""
+    is_bound_there = getattr(connection.features, "uses_server_side_binding", False)
+    return connection.vendor == "postgresql" and not is_bound_there
+
+
+def change_all(
+    first: Statement, *others: Statement, after: Sequence[Statement] = ()
+) -> int:
     """Statements that write to tables of their own; returns the rows of the first.
 
     In the caller's transaction: only it can undo the others, where the number is not
-    what it should be.
+    what it should be. What is named `after` runs before them.
     """
     if connection.vendor != "postgresql":
+        rows_of_all(after)
         rows = changed(first)
-        for other in others:
-            changed(other)
+        rows_of_all(others)
         return rows
     beside = "".join(
         f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
     )
     sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT count(*) FROM first"  # noqa: S608 - statements of our own
     parameters = [one for each in (first, *others) for one in each.parameters]
-    [(rows,)] = fetched(Statement(sql, parameters))
+    *_, [(rows,)] = rows_of_all([*after, Statement(sql, parameters)])
     return int(rows)

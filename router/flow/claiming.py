@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from django.db.models import CharField, F, Q
+from django.db.models import F, Q
 
 from router.conf import conf
 from router.contract.event import Event
 from router.flow.at_once import read_changed
 from router.flow.committing import Unwaited
-from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Later, Select, Update
+from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Select, Update
 from router.flow.probing import let_through
 from router.flow.session import is_wary
 from router.models import (
@@ -140,21 +140,16 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
 def _claim(
     subscriber_id: int, ids: Sequence[int], lease: Update
 ) -> Claim[Leased] | None:
-    subscriber = _pushed_to(subscriber_id)
-    if subscriber is None:
-        return None
     token = uuid.uuid4()
-    rows = read_changed(
-        lease,
-        _READ,
-        ids=ids,
-        subscriber_id=subscriber_id,
-        transport=subscriber.transport,
-        token=token,
+    rows, found = read_changed(
+        lease, _READ, _SUBSCRIBER, ids=ids, subscriber_id=subscriber_id, token=token
     )
     if not rows:
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
+    # Read after the lease: switched before, it is carried out the new way, and whoever
+    # switches later takes the lease back.
+    [subscriber] = _SUBSCRIBER.as_models(found)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 
 
@@ -162,14 +157,9 @@ def _together() -> Update:
     return _WARY if is_wary() else _TOGETHER
 
 
-def _pushed_to(subscriber_id: int) -> Subscriber | None:
-    found = _SUBSCRIBER.models(subscriber_id=subscriber_id)
-    return found[0] if found else None
-
-
 def _is_handler(subscriber_id: int) -> bool:
-    subscriber = _pushed_to(subscriber_id)
-    return subscriber is not None and subscriber.transport == Transport.HANDLER
+    found = _SUBSCRIBER.models(subscriber_id=subscriber_id)
+    return any(one.transport == Transport.HANDLER for one in found)
 
 
 def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
@@ -193,8 +183,7 @@ def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
     claimable = (
         _claimable()
         .filter(*conditions)
-        # The way of carrying it out is the one that was read.
-        .filter(subscriber__transport=Later("transport", CharField()))
+        .exclude(subscriber__transport=Transport.PULL)
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("pk")
     )
@@ -207,12 +196,7 @@ def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
 
 
 _SUBSCRIBER = Select(
-    lambda: (
-        Subscriber.objects.known()
-        .exclude(transport=Transport.PULL)
-        .filter(pk=SUBSCRIBER)
-        .order_by()
-    )
+    lambda: Subscriber.objects.defer("custom_headers").filter(pk=SUBSCRIBER).order_by()
 )
 _TOGETHER = Update(lambda: _lease(Q(vanished=0), Unwaited()))
 # On the disk before the work: what makes the database crash is known by its count.

@@ -83,6 +83,10 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
 
 def _carry_out(claimed: Claim[Leased], *, ends_at: float) -> bool:
     """Run and settle one claim; returns whether there is time for another."""
+    if claimed.subscriber.transport == Transport.PULL:
+        # Switched within the claim.
+        release(claimed)
+        return False
     if claimed.subscriber.transport == Transport.WEBHOOK:
         post_chunk(claimed, lease_ends_at=ends_at)
         return time.monotonic() + conf().webhook_deadline_seconds < ends_at
@@ -161,8 +165,7 @@ def _run_together(work: Work) -> None:
         # Gone at the end if a handler swallowed a rollback: then nothing was done.
         guard = transaction.savepoint()
         done, rest = _run_while_there_is_time(work, run_ms)
-        transaction.savepoint_commit(guard)
-        acknowledge(work.claim.only(*done), run_ms=run_ms)
+        acknowledge(work.claim.only(*done), run_ms=run_ms, guard=guard)
         if rest:
             release(work.claim.only(*rest))
         _isolate_hooks()

@@ -9,19 +9,18 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, DateTimeField, F, Value, When
+from django.db.models import F
 
 from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
 from router.conf import QUEUES, conf
 from router.flow import throttling
 from router.flow.at_once import rows_of_all
 from router.flow.beating import alive, served_queues
+from router.flow.chunk import Chunk, chunk_size, mark_end
 from router.flow.committing import Unwaited
 from router.flow.due_subscribers import subscribers_due
 from router.flow.prepared import IDS, SUBSCRIBER, Select, Update
@@ -30,28 +29,12 @@ from router.flow.together import together
 from router.flow.work_class import queue_of
 from router.models import (
     BreakerState,
-    Clock,
     Delivery,
     DeliveryQuerySet,
     Subscriber,
-    Transport,
 )
 
-#: Chunk of a subscriber whose run time nobody has measured yet: one tells it soonest,
-#: and costs least if it hangs.
-FIRST_CHUNK = 1
-MOST_DOUBLINGS = 3
 FULL_FOR_SECONDS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """Deliveries of one subscriber that travel in one message."""
-
-    subscriber: Subscriber
-    ids: tuple[int, ...]
-    #: As large as it may be: more is likely to wait.
-    is_full: bool
 
 
 class Dispatcher:
@@ -148,7 +131,7 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
             yield Chunk(subscriber=subscriber, ids=probe, is_full=bool(probe))
         elif (size := chunk_size(subscriber)) > 0:
             free.append((subscriber, size))
-    queries = [(_first_due(size), {"subscriber_id": one.pk}) for one, size in free]
+    queries = [_first_due(size).bound(subscriber_id=one.pk) for one, size in free]
     for (subscriber, size), due in zip(free, rows_of_all(queries), strict=True):
         ids = together(due)
         throttling.note_start(subscriber, len(ids))
@@ -162,22 +145,6 @@ def unmark(chunk: Chunk) -> None:
     marked.filter(lease_token__isnull=True).update(
         dispatched_until=None, dispatch_count=F("dispatch_count") - 1
     )
-
-
-def chunk_size(subscriber: Subscriber) -> int:
-    """How many deliveries run about `chunk_seconds` together.
-
-    Webhooks run all at once: of them as many as there is room for.
-    """
-    limit = min(conf().chunk_limit, subscriber.ramp or conf().chunk_limit)
-    if throttling.is_limited(subscriber):
-        limit = min(limit, throttling.allowance(subscriber))
-    if subscriber.transport == Transport.WEBHOOK:
-        return limit
-    if subscriber.mean_run_ms is None:
-        return min(FIRST_CHUNK, limit)
-    fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
-    return min(limit, max(1, int(fitting)))
 
 
 def _due(subscriber_id: Any) -> DeliveryQuerySet:
@@ -197,25 +164,9 @@ def _first_due(size: int) -> Select:
     )
 
 
-def _mark_end() -> Case:
-    """The mark's time, doubling with each message sent, at most the lease's."""
-    lease = conf().lease_seconds
-    seconds = [
-        min(lease, conf().mark_seconds * 2**count) for count in range(MOST_DOUBLINGS)
-    ]
-    return Case(
-        *(
-            When(dispatch_count=count, then=Clock() + timedelta(seconds=wait))
-            for count, wait in enumerate(seconds)
-        ),
-        default=Clock() + Value(timedelta(seconds=lease)),
-        output_field=DateTimeField(),
-    )
-
-
 _MARK = Update(
     lambda: (
         Delivery.objects.filter(Unwaited(), pk__any_of=IDS),
-        {"dispatched_until": _mark_end(), "dispatch_count": F("dispatch_count") + 1},
+        {"dispatched_until": mark_end(), "dispatch_count": F("dispatch_count") + 1},
     )
 )

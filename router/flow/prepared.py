@@ -89,10 +89,15 @@ class Built:
 
 
 def fetched(statement: Statement) -> Sequence[Any]:
-    """All rows of a query."""
+    """All rows of a query, none of what is no query."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(statement.sql, statement.parameters)
-        return list(cursor.fetchall())
+        return rows_of(cursor)
+
+
+def rows_of(cursor: Any) -> Sequence[Any]:
+    """All rows of what was executed last."""
+    return list(cursor.fetchall()) if cursor.description else ()
 
 
 def changed(statement: Statement) -> int:
@@ -155,12 +160,15 @@ class Select(Prepared):
 
     def models(self, **values: Any) -> Sequence[Any]:
         """The same as models, of a query for their own fields alone."""
+        return self.as_models(fetched(self.bound(**values)))
+
+    def as_models(self, found: Iterable[Any]) -> Sequence[Any]:
+        """Rows as the database gives them → models."""
         built = self._built()
         model = built.compiler.query.model
         names = [column.target.attname for column in built.columns]
-        return [
-            model.from_db(DEFAULT_DB_ALIAS, names, row) for row in self.rows(**values)
-        ]
+        rows = self.converted(found)
+        return [model.from_db(DEFAULT_DB_ALIAS, names, row) for row in rows]
 
     def _query(self) -> Any:
         return self._build().query

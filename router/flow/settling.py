@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, FloatField, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 
@@ -55,16 +55,21 @@ def acknowledge(
     *,
     run_ms: Mapping[int, float],
     exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
+    guard: str | None = None,
 ) -> None:
     """Settle all of the claim as done, in the caller's transaction.
 
     `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
-    delivery. Raises `LeaseLost`.
+    delivery. `guard` is a savepoint to release before. Raises `LeaseLost`, and what the
+    database raises when there is no such savepoint.
     """
     rows = change_all(
         _ACKNOWLEDGE.bound(ids=claim.ids, tokens=claim.tokens),
         acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
         _success(claim, run_ms),
+        after=[Statement(connection.ops.savepoint_commit_sql(guard), ())]
+        if guard
+        else (),
     )
     if rows != len(claim.deliveries):
         raise LeaseLost

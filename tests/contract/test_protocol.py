@@ -32,8 +32,9 @@ from hypothesis.stateful import (
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
 from router.flow import breaker, remediation
+from router.flow.chunk import Chunk
 from router.flow.claiming import Claim, claims
-from router.flow.dispatching import Chunk, mark_chunk, unmark
+from router.flow.dispatching import mark_chunk, unmark
 from router.flow.due_subscribers import subscribers_due
 from router.flow.giving_back import put_off, release
 from router.flow.registering import pause, resume

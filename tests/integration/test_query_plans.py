@@ -12,8 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from router.flow import answering
+from router.flow.chunk import Chunk
 from router.flow.claiming import claim
-from router.flow.dispatching import Chunk, mark_chunk
+from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.overview import subscribers_overview
 from router.flow.routing import has_unrouted, route_batch

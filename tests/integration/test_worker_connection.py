@@ -9,7 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from router.conf import conf
-from router.flow.dispatching import Chunk, mark_chunk
+from router.flow.chunk import Chunk
+from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import route_batch
 from router.flow.session import is_wary
