@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
+from router.broker import BrokerTrouble, Doorbell, Message
 from router.conf import QUEUES, conf
 from router.flow import throttling
 from router.flow.at_once import rows_of_all
@@ -74,19 +74,16 @@ class Dispatcher:
         self._send(queue, chunks)
         return any(chunk.is_full for chunk in chunks)
 
-    def _send(self, queue: str, chunks: list[Chunk]) -> None:
+    def _send(self, queue: str, chunks: Sequence[Chunk]) -> None:
         """Raises `BrokerUnreachable` or `BrokerSilent`; what was surely not sent is
         then due again at once."""
-        for index, chunk in enumerate(chunks):
-            try:
-                self._doorbell.send(
-                    queue, subscriber_id=chunk.subscriber.pk, ids=chunk.ids
-                )
-            except (BrokerUnreachable, BrokerSilent) as error:
-                is_unsent = isinstance(error, BrokerUnreachable)
-                for unsent in chunks[index if is_unsent else index + 1 :]:
-                    unmark(unsent)
-                raise
+        messages = [Message(chunk.subscriber.pk, chunk.ids) for chunk in chunks]
+        try:
+            self._doorbell.send(queue, messages)
+        except BrokerTrouble as trouble:
+            for unsent in chunks[trouble.unsent_from :]:
+                unmark(unsent)
+            raise
 
     def _is_full(self, queue: str) -> bool:
         is_full = self._doorbell.waiting_count(queue) >= conf().queue_limit

@@ -15,7 +15,7 @@ from threading import Event as Flag
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from router.broker import BrokerSilent, BrokerUnreachable, Doorbell
+from router.broker import BrokerTrouble, Doorbell
 from router.conf import conf
 from router.flow.beating import beat, fall_silent
 from router.flow.cancelling import cancel_owed_to_deleted
@@ -133,7 +133,7 @@ class DispatcherLoop:
             return False
         try:
             is_more = self._dispatcher.turn()
-        except (BrokerUnreachable, BrokerSilent) as error:
+        except BrokerTrouble as error:
             self._note_broker(False, str(error))
             return False
         self._note_broker(True)

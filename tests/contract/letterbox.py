@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from router.broker import Doorbell
+from router.broker import Doorbell, Message
 
 
 class Letterbox(Doorbell):
@@ -22,7 +22,8 @@ class Letterbox(Doorbell):
     def waiting_count(self, queue: str) -> int:
         return 0
 
-    def send(self, queue: str, *, subscriber_id: int, ids: Sequence[int]) -> None:
-        if self._trouble and len(self.sent) == self._breaks_at:
-            raise self._trouble
-        self.sent.append((queue, len(ids)))
+    def send(self, queue: str, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if self._trouble and len(self.sent) == self._breaks_at:
+                raise self._trouble
+            self.sent.append((queue, len(message.ids)))

@@ -47,9 +47,9 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
     ("trouble", "marked"),
     [
         # The second message surely did not go out.
-        (BrokerUnreachable(), {"first"}),
+        (BrokerUnreachable("", unsent_from=1), {"first"}),
         # It may have: only the third surely did not.
-        (BrokerSilent(), {"first", "second"}),
+        (BrokerSilent("", unsent_from=2), {"first", "second"}),
     ],
 )
 def test_what_was_surely_not_sent_is_due_again_at_once(

@@ -5,14 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Iterator
+from signal import SIGKILL, SIGSTOP
 from typing import Any
 
 import pytest
 import redis
 from celery import Celery
 
-from router.broker import Doorbell
+from router.broker import (
+    BrokerSilent,
+    BrokerTrouble,
+    BrokerUnreachable,
+    Doorbell,
+    Message,
+)
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
 from router.flow.looping import DispatcherLoop
@@ -83,12 +91,56 @@ def test_it_keeps_its_connection_whatever_waits_in_the_queue(broker_url: str) ->
         for _ in range(3):
             client.delete(QUEUE)
             counts.append((doorbell.waiting_count("default"), connections()))
-            doorbell.send("default", subscriber_id=1, ids=[1])
+            doorbell.send("default", [Message(1, [1])])
             counts.append((doorbell.waiting_count("default"), connections()))
     doorbell.close()
 
     assert [waiting for waiting, _ in counts] == [0, 1] * 3
     assert len({connected for _, connected in counts[1:]}) == 1
+
+
+def test_messages_of_a_turn_leave_in_one_round_trip(broker_url: str) -> None:
+    doorbell = doorbell_to(broker_url)
+    reads = []
+    with redis.Redis.from_url(broker_url) as client:
+        for count in (1, 1, 5):
+            before = client.info("stats")["total_reads_processed"]
+            doorbell.send("default", [Message(1, [pk]) for pk in range(count)])
+            reads.append(client.info("stats")["total_reads_processed"] - before)
+    doorbell.close()
+
+    assert len(messages(broker_url)) == 7
+    # The first opens the connection.
+    assert reads[1] == reads[2]
+
+
+@pytest.mark.parametrize(
+    ("is_frozen", "kind", "unsent_from"),
+    [
+        # It may have taken both of them, or none.
+        (True, BrokerSilent, 2),
+        (False, BrokerUnreachable, 0),
+    ],
+    ids=["frozen", "stopped"],
+)
+def test_it_tells_what_was_surely_not_sent(
+    valkey_server: Valkey,
+    broker_url: str,
+    is_frozen: bool,
+    kind: type[BrokerTrouble],
+    unsent_from: int,
+) -> None:
+    doorbell = doorbell_to(broker_url)
+    doorbell.send("default", [Message(1, [1])])
+    os.kill(valkey_server.server.pid, SIGSTOP if is_frozen else SIGKILL)
+    try:
+        with pytest.raises(kind) as met:
+            doorbell.send("default", [Message(1, [2]), Message(1, [3])])
+    finally:
+        valkey_server.server.kill()
+        valkey_server.start()
+
+    assert met.value.unsent_from == unsent_from
 
 
 @pytest.fixture
