@@ -57,6 +57,8 @@ class BrokerSilent(BrokerTrouble):
 class Message:
     """Deliveries of one subscriber, by their ids: no payload."""
 
+    #: The class of work.
+    queue: str
     subscriber_id: int
     ids: Sequence[int]
 
@@ -87,8 +89,8 @@ class Doorbell:
                 return 0
             return int(declared.message_count)
 
-    def send(self, queue: str, messages: Sequence[Message]) -> None:
-        """Put these on the queue: on Redis in one round trip, elsewhere in turn.
+    def send(self, messages: Sequence[Message]) -> None:
+        """Put each on its queue: on Redis in one round trip, elsewhere in turn.
 
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
@@ -100,17 +102,17 @@ class Doorbell:
                 is_together = producer.supports_batch_publish
                 with producer.batch():
                     for message in messages:
-                        self._send_one(producer, queue, message)
+                        self._send_one(producer, message)
                         sent += 1
         except BrokerTrouble as trouble:
             trouble.unsent_from = _unsent_from(trouble, sent, is_together)
             raise
 
-    def _send_one(self, producer: Any, queue: str, message: Message) -> None:
+    def _send_one(self, producer: Any, message: Message) -> None:
         self._app.send_task(
             TASK,
             args=(message.subscriber_id, list(message.ids)),
-            queue=QUEUES[queue],
+            queue=QUEUES[message.queue],
             # Straight to the queue: asking Redis whom an exchange serves doubles the
             # cost of a message.
             exchange_type="direct",

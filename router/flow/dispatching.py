@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from django.db import transaction
@@ -62,28 +63,34 @@ class Dispatcher:
         due = defaultdict(list)
         for subscriber in subscribers_due():
             due[queue_of(subscriber, self._served)].append(subscriber)
-        turns = [self._turn(queue, due[queue]) for queue in QUEUES if due[queue]]
-        return any(turns)
-
-    def _turn(self, queue: str, due: list[Subscriber]) -> bool:
-        if self._is_full(queue):
-            if not self._is_stuck(queue):
-                return False
-            due = due[:1]
-        chunks = mark_chunks(due)
-        self._send(queue, chunks)
+        admitted = [self._admitted(queue, due[queue]) for queue in QUEUES if due[queue]]
+        chunks = mark_chunks(list(chain(*admitted)))
+        self.send(chunks)
         return any(chunk.is_full for chunk in chunks)
 
-    def _send(self, queue: str, chunks: Sequence[Chunk]) -> None:
-        """Raises `BrokerUnreachable` or `BrokerSilent`; what was surely not sent is
-        then due again at once."""
-        messages = [Message(chunk.subscriber.pk, chunk.ids) for chunk in chunks]
+    def _admitted(self, queue: str, due: list[Subscriber]) -> list[Subscriber]:
+        """Who may have a message: nobody while enough of them wait there."""
+        if not self._is_full(queue):
+            return due
+        return due[:1] if self._is_stuck(queue) else []
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Send what is marked; what was surely not sent is then due again at once.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        if not chunks:
+            return
         try:
-            self._doorbell.send(queue, messages)
+            self._doorbell.send([self._message(chunk) for chunk in chunks])
         except BrokerTrouble as trouble:
             for unsent in chunks[trouble.unsent_from :]:
                 unmark(unsent)
             raise
+
+    def _message(self, chunk: Chunk) -> Message:
+        queue = queue_of(chunk.subscriber, self._served)
+        return Message(queue, chunk.subscriber.pk, chunk.ids)
 
     def _is_full(self, queue: str) -> bool:
         is_full = self._doorbell.waiting_count(queue) >= conf().queue_limit

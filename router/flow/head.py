@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from django.db.models import BigIntegerField
 
-from router.flow.prepared import Select
+from router.flow.prepared import Later, Select, Update
 from router.models import Clock, LogHead
 
 HEAD = 1
@@ -16,23 +16,19 @@ def lock_head() -> LogHead:
     return head
 
 
-def try_lock_head() -> tuple[LogHead, datetime] | None:
-    """The locked head and the time by the database; None while another holds it.
-
-    A statement of its own, before any that reads the log: a lock taken in the statement
-    that reads lets that statement see the log as it was before the wait.
-    """
-    found = _TRY_LOCK.rows()
-    if not found:
-        return None
-    [(position, now)] = found
-    return LogHead(pk=HEAD, position=position), now
-
-
-_TRY_LOCK = Select(
+#: The head's position and the time by the database; no row while another holds it.
+#: A statement of its own, before any that reads the log: a lock taken in the statement
+#: that reads lets that statement see the log as it was before the wait.
+TRY_LOCK = Select(
     lambda: (
         LogHead.objects.select_for_update(skip_locked=True)
         .filter(pk=HEAD)
         .values_list("position", Clock())
+    )
+)
+MOVE = Update(
+    lambda: (
+        LogHead.objects.filter(pk=HEAD),
+        {"position": Later("position", BigIntegerField())},
     )
 )

@@ -11,6 +11,7 @@ import os
 import random
 import socket
 import time
+from collections.abc import Callable
 from threading import Event as Flag
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -109,8 +110,10 @@ class DispatcherLoop:
         and hand them ever smaller chunks.
         """
         routed = self._route()
-        if routed.event_count or self._is_more_due or self._due_look.is_due():
-            self._is_more_due = self._dispatch()
+        if routed.chunks:
+            self._hand_over(lambda: self._dispatcher.send(routed.chunks))
+        if routed.has_rest or self._is_more_due or self._due_look.is_due():
+            self._is_more_due = self._hand_over(self._dispatcher.turn)
         if self._sweep.is_due():
             sweep()
             cancel_owed_to_deleted()
@@ -123,16 +126,17 @@ class DispatcherLoop:
         after = self._low_water.start()
         if not has_unrouted(after=after):
             return NOTHING
-        routed = route_batch(after=after)
+        is_straight = self._is_broker_reachable is not False
+        routed = route_batch(after=after, is_straight=is_straight)
         self._low_water.routed(routed.last_number)
         return routed
 
-    def _dispatch(self) -> bool:
-        """Hand over what is due; while the broker is away, ask it now and then only."""
+    def _hand_over(self, send: Callable[[], object]) -> bool:
+        """Whether more waits; while the broker is away, ask it now and then only."""
         if self._is_broker_reachable is False and not self._broker.is_due():
             return False
         try:
-            is_more = self._dispatcher.turn()
+            is_more = bool(send())
         except BrokerTrouble as error:
             self._note_broker(False, str(error))
             return False

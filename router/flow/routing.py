@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -18,12 +19,15 @@ from django.db.models import BigIntegerField, QuerySet
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
+from router.flow.at_once import rows_of_all
+from router.flow.chunk import Chunk
 from router.flow.giving_up import give_up
-from router.flow.head import try_lock_head
+from router.flow.head import MOVE, TRY_LOCK
 from router.flow.inserting import insertion
 from router.flow.matching import Broken, Matching
-from router.flow.prepared import Later, Select, changed
-from router.models import Delivery, EventRecord, LogHead, Reason, Subscriber
+from router.flow.prepared import Later, Select, Statement
+from router.flow.straight import IDLE, Owed, chunks_of, marked, may_go_straight
+from router.models import Delivery, EventRecord, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,13 @@ class Routed:
     last_number: int
     #: As large as it may be: more is likely to wait.
     is_full: bool
+    #: What is marked already, and now to be sent.
+    chunks: tuple[Chunk, ...] = ()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether deliveries wait for the dispatcher's look."""
+        return self.delivery_count > sum(len(chunk.ids) for chunk in self.chunks)
 
 
 NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
@@ -51,16 +62,17 @@ def has_unrouted(*, after: int = 0) -> bool:
     return bool(_LOOK.rows(after=after))
 
 
-def route_batch(*, after: int = 0) -> Routed:
+def route_batch(*, after: int = 0, is_straight: bool = False) -> Routed:
     """Route the next events above the number `after`, halving the batch on failure.
 
     An event whose deliveries can't be written must not stop those before it.
-    Raises the failure when even a single event can't be routed.
+    `is_straight` marks what goes straight out, which the caller then sends. Raises the
+    failure when even a single event can't be routed.
     """
     limit = conf().route_limit
     while True:
         try:
-            return _route(after=after, delivery_limit=limit)
+            return _route(after=after, delivery_limit=limit, is_straight=is_straight)
         except OperationalError:
             raise
         except DatabaseError:
@@ -70,21 +82,30 @@ def route_batch(*, after: int = 0) -> Routed:
             logger.warning("A batch could not be routed; trying %d at most", limit)
 
 
-def _route(*, after: int, delivery_limit: int) -> Routed:
+def _route(*, after: int, delivery_limit: int, is_straight: bool) -> Routed:
     with transaction.atomic():
-        locked = try_lock_head()
-        if locked is None:
+        statements = (TRY_LOCK.bound(), _SUBSCRIBERS.bound(), IDLE.bound())
+        head, found, idle = rows_of_all(statements)
+        if not head:
             return NOTHING
-        head, now = locked
-        subscribers = _SUBSCRIBERS.models()
+        subscribers = _SUBSCRIBERS.as_models(found)
         limit = max(1, delivery_limit // max(1, len(subscribers)))
         events = _first_unrouted(limit).models(after=after)
         if not events:
             return NOTHING
-        _give_positions(head, events)
         broken: Broken = {}
         owed = list(_owed(events, subscribers, broken))
-        changed(insertion(Delivery, KINDS, owed, due_at=now, created_at=now))
+        straight: Collection[int] = ()
+        if is_straight and not broken:
+            straight = may_go_straight(owed, {pk for (pk,) in idle})
+        [(position, now)] = TRY_LOCK.converted(head)
+        *_, gone = rows_of_all(
+            [
+                _positions(position, events),
+                MOVE.bound(position=position + len(events)),
+                *_insertions(owed, straight, now),
+            ]
+        )
         if broken:
             _give_up_on_unfiltered(broken)
     return Routed(
@@ -92,6 +113,7 @@ def _route(*, after: int, delivery_limit: int) -> Routed:
         delivery_count=len(owed),
         last_number=events[-1].number,
         is_full=len(events) >= limit,
+        chunks=chunks_of(gone, subscribers),
     )
 
 
@@ -99,7 +121,8 @@ def _unrouted(after: Any) -> QuerySet[EventRecord]:
     return EventRecord.objects.filter(position__isnull=True, number__gt=after)
 
 
-def _give_positions(head: LogHead, events: Sequence[EventRecord]) -> None:
+def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
+    """The statement that gives these events the positions after `last`."""
     # By number: what committed meanwhile, between these, has no deliveries yet.
     numbers = [event.number for event in events]
     given: str | list[int] = numbers
@@ -107,26 +130,40 @@ def _give_positions(head: LogHead, events: Sequence[EventRecord]) -> None:
     if connection.vendor != "postgresql":
         given = json.dumps(numbers)
         numbered = "(SELECT value, key + 1 AS place FROM json_each(%s)) AS new"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'UPDATE "{EventRecord._meta.db_table}" '  # noqa: S608 - names of our own
-            f'SET "position" = %s + new.place FROM {numbered} '
-            'WHERE "number" = new.value',
-            [head.position, given],
-        )
-    head.position += len(events)
-    head.save(update_fields=["position"])
+    return Statement(
+        f'UPDATE "{EventRecord._meta.db_table}" '  # noqa: S608 - names of our own
+        f'SET "position" = %s + new.place FROM {numbered} WHERE "number" = new.value',
+        [last, given],
+    )
 
 
 def _owed(
     events: Iterable[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
-) -> Iterator[tuple[int, int, str]]:
-    """Of each delivery the values of `KINDS`."""
+) -> Iterator[Owed]:
     for event in events:
         matching = Matching(event, broken)
         for subscriber in subscribers:
             if matching.is_owed(subscriber):
-                yield event.number, subscriber.pk, event.partitionkey
+                yield event, subscriber
+
+
+def _insertions(
+    owed: Sequence[Owed], straight: Collection[int], now: datetime
+) -> Iterator[Statement]:
+    """Of all that is owed; the last one returns the ids of what goes straight out,
+    each with its subscriber's."""
+    waiting: list[tuple[int, int, str]] = []
+    gone: list[tuple[int, int, str]] = []
+    for event, one in owed:
+        rows = gone if one.pk in straight else waiting
+        rows.append((event.number, one.pk, event.partitionkey))
+    if waiting:
+        yield insertion(Delivery, KINDS, waiting, due_at=now, created_at=now)
+    if gone:
+        times = {"due_at": now, "created_at": now, **marked(now)}
+        inserted = insertion(Delivery, KINDS, gone, **times)
+        sql = f'{inserted.sql} RETURNING "id", "subscriber_id"'
+        yield Statement(sql, inserted.parameters)
 
 
 def _give_up_on_unfiltered(broken: Broken) -> None:

@@ -34,6 +34,13 @@ def is_limited(subscriber: Subscriber) -> bool:
     return is_webhook or bool(subscriber.rate_per_second or subscriber.in_flight_limit)
 
 
+def is_unlimited() -> Q:
+    """Subscribers of whom that is not true."""
+    return ~Q(transport=Transport.WEBHOOK) & Q(
+        rate_per_second__isnull=True, in_flight_limit__isnull=True
+    )
+
+
 def in_flight_limit(subscriber: Subscriber) -> int:
     """How many deliveries to a limited subscriber may be under way at once."""
     return subscriber.in_flight_limit or conf().webhook_in_flight
@@ -56,9 +63,6 @@ def with_flight(
 def is_within_limits() -> Q:
     """Subscribers that may have another chunk, as far as a look without a lock tells.
     A receiver that is down is its probes' affair."""
-    is_unlimited = ~Q(transport=Transport.WEBHOOK) & Q(
-        rate_per_second__isnull=True, in_flight_limit__isnull=True
-    )
     has_place = Q(
         leased_count__lt=Coalesce(
             F("in_flight_limit"), Value(conf().webhook_in_flight)
@@ -66,7 +70,7 @@ def is_within_limits() -> Q:
         chunk_count__lt=conf().webhook_chunks_in_flight,
     )
     is_free = Q(next_on_its_way__isnull=True)
-    return is_unlimited | ~is_closed() | Q(is_free, has_place, _is_in_pace())
+    return is_unlimited() | ~is_closed() | Q(is_free, has_place, _is_in_pace())
 
 
 def allowance(subscriber: Subscriber) -> int:

@@ -22,8 +22,8 @@ class Letterbox(Doorbell):
     def waiting_count(self, queue: str) -> int:
         return 0
 
-    def send(self, queue: str, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         for message in messages:
             if self._trouble and len(self.sent) == self._breaks_at:
                 raise self._trouble
-            self.sent.append((queue, len(message.ids)))
+            self.sent.append((message.queue, len(message.ids)))

@@ -91,7 +91,7 @@ def test_it_keeps_its_connection_whatever_waits_in_the_queue(broker_url: str) ->
         for _ in range(3):
             client.delete(QUEUE)
             counts.append((doorbell.waiting_count("default"), connections()))
-            doorbell.send("default", [Message(1, [1])])
+            doorbell.send([Message("default", 1, [1])])
             counts.append((doorbell.waiting_count("default"), connections()))
     doorbell.close()
 
@@ -105,7 +105,7 @@ def test_messages_of_a_turn_leave_in_one_round_trip(broker_url: str) -> None:
     with redis.Redis.from_url(broker_url) as client:
         for count in (1, 1, 5):
             before = client.info("stats")["total_reads_processed"]
-            doorbell.send("default", [Message(1, [pk]) for pk in range(count)])
+            doorbell.send([Message("default", 1, [pk]) for pk in range(count)])
             reads.append(client.info("stats")["total_reads_processed"] - before)
     doorbell.close()
 
@@ -131,11 +131,11 @@ def test_it_tells_what_was_surely_not_sent(
     unsent_from: int,
 ) -> None:
     doorbell = doorbell_to(broker_url)
-    doorbell.send("default", [Message(1, [1])])
+    doorbell.send([Message("default", 1, [1])])
     os.kill(valkey_server.server.pid, SIGSTOP if is_frozen else SIGKILL)
     try:
         with pytest.raises(kind) as met:
-            doorbell.send("default", [Message(1, [2]), Message(1, [3])])
+            doorbell.send([Message("default", 1, [2]), Message("default", 1, [3])])
     finally:
         valkey_server.server.kill()
         valkey_server.start()

@@ -116,7 +116,9 @@ def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
         publish("thing.happened", {})
         started_at = time.monotonic()
         with pytest.raises(BrokerSilent) as met:
-            loop._doorbell.send("default", [Message(1, [1]), Message(1, [2])])
+            loop._doorbell.send(
+                [Message("default", 1, [1]), Message("default", 1, [2])]
+            )
         # The first may have arrived.
         assert met.value.unsent_from == 1
         # Far from the minutes that AMQP itself would wait.

@@ -1,0 +1,83 @@
+"""What is new and goes straight out: marked as it is routed, sent once it is committed.
+
+For a subscriber with nothing else due or under way, the look at all that is due could
+find only this. Everything else waits for that look, so that it keeps its order and its
+chunks grow with the work.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from router.conf import conf
+from router.flow.chunk import Chunk, chunk_size, mark_seconds
+from router.flow.due_subscribers import IS_HANDLER
+from router.flow.prepared import Select
+from router.flow.probing import is_closed
+from router.flow.registering import is_handler_missing
+from router.flow.throttling import is_unlimited
+from router.models import Delivery, EventRecord, Subscriber, SubscriberState
+
+#: An event and one to whom it is owed.
+Owed = tuple[EventRecord, Subscriber]
+
+
+def may_go_straight(owed: Iterable[Owed], idle: Collection[int]) -> set[int]:
+    """The subscribers, by primary key, for whom all of it fits into one chunk.
+
+    `idle` are those that `IDLE` found.
+    """
+    sizes: dict[Subscriber, list[int]] = defaultdict(list)
+    for event, subscriber in owed:
+        if subscriber.pk in idle:
+            sizes[subscriber].append(event.size_bytes)
+    return {one.pk for one, each in sizes.items() if _fits(one, each)}
+
+
+def marked(now: datetime) -> dict[str, Any]:
+    """The fields of a delivery that is on its way from the beginning."""
+    until = now + timedelta(seconds=mark_seconds(0))
+    return {"dispatched_until": until, "dispatch_count": 1}
+
+
+def chunks_of(
+    rows: Iterable[tuple[int, int]], subscribers: Sequence[Subscriber]
+) -> tuple[Chunk, ...]:
+    """From the ids of deliveries, each with its subscriber's."""
+    ids: dict[int, list[int]] = defaultdict(list)
+    for pk, subscriber_id in rows:
+        ids[subscriber_id].append(pk)
+    return tuple(
+        Chunk(subscriber=one, ids=tuple(ids[one.pk]), is_full=False)
+        for one in subscribers
+        if one.pk in ids
+    )
+
+
+def _fits(subscriber: Subscriber, sizes: Sequence[int]) -> bool:
+    if is_handler_missing(subscriber) or len(sizes) > chunk_size(subscriber):
+        return False
+    return len(sizes) == 1 or sum(sizes) <= conf().chunk_bytes
+
+
+def _idle() -> QuerySet[Subscriber, Any]:
+    deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    # In their order, and one of them: counting on finding some soon, the planner
+    # reads all that is open otherwise.
+    next_due = deliveries.due().order_by("due_at", "id").values("pk")[:1]
+    return (
+        Subscriber.objects.known()
+        .alias(next_due=Subquery(next_due))
+        .filter(is_closed(), IS_HANDLER, is_unlimited(), ramp__isnull=True)
+        .filter(state=SubscriberState.ACTIVE)
+        .filter(~Exists(deliveries.leased()), next_due__isnull=True)
+        .values_list("pk")
+    )
+
+
+IDLE = Select(_idle)
