@@ -75,6 +75,18 @@ class Leased:
 #: What is read of a delivery, then of its event.
 OWN = ("pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth")
 OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
+#: What every attempt needs of its subscriber, without what only few do.
+OF_SUBSCRIBER = (
+    "name",
+    "title",
+    "transport",
+    "state",
+    "url",
+    "rate_per_second",
+    "breaker",
+    "breaker_epoch",
+    "ramp",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +208,7 @@ def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
 
 
 _SUBSCRIBER = Select(
-    lambda: Subscriber.objects.defer("custom_headers").filter(pk=SUBSCRIBER).order_by()
+    lambda: Subscriber.objects.only(*OF_SUBSCRIBER).filter(pk=SUBSCRIBER).order_by()
 )
 _TOGETHER = Update(lambda: _lease(Q(vanished=0), Unwaited()))
 # On the disk before the work: what makes the database crash is known by its count.

@@ -25,6 +25,7 @@ from router.flow.claiming import Claim, Leased, claims
 from router.flow.giving_back import put_off, release
 from router.flow.passing import is_passing, is_session_lost, mend_connection
 from router.flow.posting import post_chunk
+from router.flow.prepared import Statement, changed
 from router.flow.settling import (
     acknowledge,
     note_run_time,
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 #: Until code that knows the handler may be here.
 PARKED_SECONDS = 60.0
+#: One name for all, unlike Django's own: a statement that names it has one text.
+GUARD = "router_guard"
 
 
 class NotAcknowledged(Exception):
@@ -163,9 +166,9 @@ def _run_together(work: Work) -> None:
     run_ms: dict[int, float] = {}
     with transaction.atomic():
         # Gone at the end if a handler swallowed a rollback: then nothing was done.
-        guard = transaction.savepoint()
+        changed(Statement(connection.ops.savepoint_create_sql(GUARD), ()))
         done, rest = _run_while_there_is_time(work, run_ms)
-        acknowledge(work.claim.only(*done), run_ms=run_ms, guard=guard)
+        acknowledge(work.claim.only(*done), run_ms=run_ms, guard=GUARD)
         if rest:
             release(work.claim.only(*rest))
         _isolate_hooks()

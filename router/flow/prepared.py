@@ -18,6 +18,7 @@ from django.db.models import BigIntegerField, Expression, Field, QuerySet, UUIDF
 from django.db.models.sql import UpdateQuery
 
 from router.conf import conf
+from router.flow.literals import with_literals
 from router.models.any_of import array
 
 
@@ -97,7 +98,14 @@ def fetched(statement: Statement) -> Sequence[Any]:
 
 def rows_of(cursor: Any) -> Sequence[Any]:
     """All rows of what was executed last."""
-    return list(cursor.fetchall()) if cursor.description else ()
+    return cursor.fetchall() if _has_rows(cursor) else ()
+
+
+def _has_rows(cursor: Any) -> bool:
+    # A description has an object for each column: of psycopg's own result the number
+    # of columns is enough.
+    result = getattr(cursor.cursor, "pgresult", None)
+    return bool(cursor.description if result is None else result.nfields)
 
 
 def changed(statement: Statement) -> int:
@@ -133,6 +141,14 @@ class Prepared:
             compiler = self._query().get_compiler(connection=connection)
             with _locks_allowed(connection):
                 sql, parameters = compiler.as_sql()
+            if connection.vendor == "postgresql":
+                connection.ensure_connection()
+                sql, parameters = with_literals(
+                    sql,
+                    parameters,
+                    left=lambda value: isinstance(value, Later),
+                    session=connection.connection,
+                )
             built = Built(connection, conf(), compiler, sql, parameters)
             self._local.built = built
         return built
