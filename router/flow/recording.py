@@ -30,7 +30,6 @@ COLUMNS = (
     "causation_depth",
     "only_for_id",
 )
-_TIME: Any = EventRecord._meta.get_field("time")
 _INSERT = (
     f'INSERT INTO "{EventRecord._meta.db_table}" ({", ".join(COLUMNS)}) '  # noqa: S608 - names from the model
     f"VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
@@ -65,11 +64,11 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
         event.source,
         event.type,
         event.subject,
-        str(_TIME.get_db_prep_value(event.time, connection)),
+        str(connection.ops.adapt_datetimefield_value(event.time)),
         event.dataschema,
         event.partitionkey,
         event.traceparent,
-        canonical(event.extensions),
+        canonical(event.extensions) if event.extensions else "{}",
         body,
         digest,
         size,
