@@ -46,7 +46,9 @@ class RouterSettings(BaseModel):
     time_limit_seconds: float = Field(60, gt=0)
     lease_seconds: float = Field(90, gt=0)
     mark_seconds: float = Field(15, gt=0)
-    poll_seconds: float = Field(0.005, gt=0, le=1)
+    #: While events come, and when none came for a while.
+    poll_seconds: float = Field(0.002, gt=0, le=1)
+    idle_poll_seconds: float = Field(0.01, gt=0, le=1)
     sweep_seconds: float = Field(1, gt=0)
     full_look_seconds: float = Field(3, gt=0)
     heartbeat_seconds: float = Field(2, gt=0)

@@ -64,7 +64,8 @@ class Contestant:
     #: The Celery application; "" is a worker of its own.
     celery: str = ""
     queues: str = ""
-    has_dispatcher: bool = False
+    #: What Python runs beside the workers; empty: nothing.
+    dispatcher: tuple[str, ...] = ()
     #: From `benchmarks/requirements.txt`, in a virtual environment of its own.
     is_peer: bool = False
     batch: int | None = None
@@ -118,12 +119,21 @@ FANFARE = Contestant(
     ),
     celery="config",
     queues="router.default,router.slow",
-    has_dispatcher=True,
+    dispatcher=("manage.py", "dispatch"),
 )
 WEBHOOKS = replace(
     FANFARE, name="fanfare_webhooks", title="Fanfare", queues="router.webhooks"
 )
 INSERT = replace(FANFARE, name="insert", title="one INSERT by hand", module="insert")
+BY_HAND = replace(
+    FANFARE,
+    name="by_hand",
+    title="the same commits by hand",
+    module="by_hand",
+    celery="benchmarks.speed.contestants.by_hand_app",
+    queues="",
+    dispatcher=("-m", "benchmarks.speed.program", "by_hand", "relay"),
+)
 BARE = Contestant(
     name="bare_celery",
     title="bare Celery",
@@ -188,4 +198,4 @@ WITH_ORDERS: tuple[Contestant, ...] = (
     PGQUEUER,
 )
 
-TITLES = {one.name: one.title for one in (*OURS, INSERT, REQUESTS, *PEERS)}
+TITLES = {one.name: one.title for one in (*OURS, INSERT, BY_HAND, REQUESTS, *PEERS)}

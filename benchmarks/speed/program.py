@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         django.setup()
     contestant = import_module(f"benchmarks.speed.contestants.{options.contestant}")
-    if options.act in ("prepare", "work"):
+    if options.act in ("prepare", "work", "relay"):
         getattr(contestant, options.act)()
         return
     if options.act in publisher.ACTS:

@@ -68,15 +68,15 @@ class Stage:
             self._add("worker", worker_argv(self.one, setup, name, python), name)
         count = len(setups)
         self._wait(lambda: len(told.ready_times(self.folder)) == count, READY_SECONDS)
-        if self.one.has_dispatcher:
+        if self.one.dispatcher:
             for number in range(self.setup.dispatchers):
-                argv = [sys.executable, "manage.py", "dispatch"]
+                argv = [sys.executable, *self.one.dispatcher]
                 self._add("dispatcher", argv, f"dispatcher{number}")
         return max(told.ready_times(self.folder))
 
     def wait_for_dispatchers(self) -> None:
         """Until all of them are at work."""
-        if self.one.has_dispatcher:
+        if self.one.dispatcher:
             self._wait(
                 lambda: self.ask(BEATING)[0] >= self.setup.dispatchers, READY_SECONDS
             )

@@ -29,9 +29,11 @@ logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
 BROKER_PAUSE_SECONDS = 0.5
-#: What is new is looked for at each poll, what else is due at every third: the first
-#: look is the cheaper one, and a customer waits for it.
-POLLS_PER_DUE_LOOK = 3
+#: What is new is looked for at each poll, what else is due less often: the first look
+#: is the cheaper one, and a customer waits for it.
+DUE_LOOK_SECONDS = 0.015
+#: An event seldom comes alone.
+LIVELY_SECONDS = 1.0
 
 
 class Every:
@@ -78,7 +80,8 @@ class DispatcherLoop:
         self._dispatcher = Dispatcher(self._doorbell)
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
         self._low_water = LowWater()
-        self._due_look = Every(conf().poll_seconds * POLLS_PER_DUE_LOOK)
+        self._due_look = Every(DUE_LOOK_SECONDS)
+        self._lively_until = 0.0
         self._is_more_due = False
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
@@ -87,11 +90,11 @@ class DispatcherLoop:
 
     def run(self, stop: Flag) -> None:
         """Work until `stop` is set; a broken database is waited for."""
-        pause = conf().poll_seconds
+        pause = self._poll_seconds()
         while not stop.is_set():
             try:
                 is_busy = self.tick()
-                pause = 0.0 if is_busy else conf().poll_seconds
+                pause = 0.0 if is_busy else self._poll_seconds()
             except (DatabaseError, InterfaceError) as error:
                 pause = min(LONGEST_PAUSE_SECONDS, max(0.1, pause * 2))
                 logger.warning(
@@ -102,6 +105,10 @@ class DispatcherLoop:
                 connection.close()
             stop.wait(pause)
         self._end()
+
+    def _poll_seconds(self) -> float:
+        is_lively = time.monotonic() < self._lively_until
+        return conf().poll_seconds if is_lively else conf().idle_poll_seconds
 
     def tick(self) -> bool:
         """One turn; whether more is likely to wait.
@@ -129,6 +136,7 @@ class DispatcherLoop:
         is_straight = self._is_broker_reachable is not False
         routed = route_batch(after=after, is_straight=is_straight)
         self._low_water.routed(routed.last_number)
+        self._lively_until = time.monotonic() + LIVELY_SECONDS
         return routed
 
     def _hand_over(self, send: Callable[[], object]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.speed import told
 from benchmarks.speed.arithmetic import halves, median, percentile, rounded
 from benchmarks.speed.bench import Bench
-from benchmarks.speed.field import BARE, FANFARE, NAIVE, Contestant, Setup
+from benchmarks.speed.field import BARE, BY_HAND, FANFARE, NAIVE, Contestant, Setup
 from benchmarks.speed.measuring import DONE_SECONDS, live
 from benchmarks.speed.stage import on_stage
 
@@ -19,7 +19,7 @@ PACES = {"20/s": None, "quarter": 0.25, "half": 0.5}
 #: One publisher keeps so many a second.
 PUBLISHER_PER_S = 150.0
 WARM_UP_SECONDS = 1.0
-ORDER: tuple[Contestant, ...] = (BARE, NAIVE, FANFARE)
+ORDER: tuple[Contestant, ...] = (BARE, BY_HAND, NAIVE, FANFARE)
 
 Figures = dict[str, float | None]
 
