@@ -46,7 +46,8 @@ class BrokerTrouble(Exception):
 
 
 class BrokerUnreachable(BrokerTrouble):
-    """The broker did not take the message, surely: it may be sent again at once."""
+    """The broker did not take the message, as far as it says: it may be sent again at
+    once, and what it took in spite of that is a message too many, no more."""
 
 
 class BrokerSilent(BrokerTrouble):
@@ -105,7 +106,10 @@ class Doorbell:
                         self._send_one(producer, message)
                         sent += 1
         except BrokerTrouble as trouble:
-            trouble.unsent_from = _unsent_from(trouble, sent, is_together)
+            if is_together:
+                trouble.unsent_from = _unsent_from_all(trouble, sent, len(messages))
+            else:
+                trouble.unsent_from = _unsent_from(trouble, sent)
             raise
 
     def _send_one(self, producer: Any, message: Message) -> None:
@@ -153,9 +157,11 @@ class Doorbell:
             raise kind(type(met).__name__) from error
 
 
-def _unsent_from(trouble: BrokerTrouble, sent: int, is_together: bool) -> int:
-    """What left in one round trip arrived together or not at all."""
-    is_unsent = isinstance(trouble, BrokerUnreachable)
-    if is_together:
-        return 0 if is_unsent else sent
-    return sent if is_unsent else sent + 1
+def _unsent_from(trouble: BrokerTrouble, sent: int) -> int:
+    return sent if isinstance(trouble, BrokerUnreachable) else sent + 1
+
+
+def _unsent_from_all(trouble: BrokerTrouble, sent: int, count: int) -> int:
+    """Of messages that leave together at the end: before it, none did."""
+    is_left = sent == count and isinstance(trouble, BrokerSilent)
+    return count if is_left else 0

@@ -6,6 +6,7 @@ At a low pace a delivery costs its round trips: each wakes two idle processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import connection, transaction
@@ -32,14 +33,16 @@ def read_changed(
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
-    rows, found = rows_of_all([both, other])
+    with nullcontext() if _takes_several() else transaction.atomic():
+        rows, found = rows_of_all([both, other])
     return read.converted(rows), found
 
 
 def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
     """The rows of each of these statements, none of one that returns none.
 
-    They run in their order, each with a snapshot of its own.
+    They run in their order, each with a snapshot of its own (at READ COMMITTED, which
+    is PostgreSQL's default).
     """
     if not (statements and _takes_several()):
         return [fetched(one) for one in statements]
@@ -62,15 +65,15 @@ def _takes_several() -> bool:
 
 
 def change_all(
-    first: Statement, *others: Statement, after: Sequence[Statement] = ()
+    first: Statement, *others: Statement, before: Sequence[Statement] = ()
 ) -> int:
     """Statements that write to tables of their own; returns the rows of the first.
 
     In the caller's transaction: only it can undo the others, where the number is not
-    what it should be. What is named `after` runs before them.
+    what it should be. `before` are statements that run before them.
     """
     if connection.vendor != "postgresql":
-        rows_of_all(after)
+        rows_of_all(before)
         rows = changed(first)
         rows_of_all(others)
         return rows
@@ -79,5 +82,5 @@ def change_all(
     )
     sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT count(*) FROM first"  # noqa: S608 - statements of our own
     parameters = [one for each in (first, *others) for one in each.parameters]
-    *_, [(rows,)] = rows_of_all([*after, Statement(sql, parameters)])
+    *_, [(rows,)] = rows_of_all([*before, Statement(sql, parameters)])
     return int(rows)

@@ -83,9 +83,11 @@ OF_SUBSCRIBER = (
     "state",
     "url",
     "rate_per_second",
+    "in_flight_limit",
     "breaker",
     "breaker_epoch",
     "ramp",
+    "incident_since",
 )
 
 
@@ -159,8 +161,8 @@ def _claim(
     if not rows:
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
-    # Read after the lease: switched before, it is carried out the new way, and whoever
-    # switches later takes the lease back.
+    # Read after the lease: switched before, it is carried out the new way; whoever
+    # switches later takes the lease back, or waits for what was leased meanwhile.
     [subscriber] = _SUBSCRIBER.as_models(found)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from router.broker import BrokerTrouble, Doorbell, Message
-from router.conf import QUEUES, conf
+from router.conf import HANDLER_QUEUES, QUEUES, conf
 from router.flow import throttling
 from router.flow.at_once import rows_of_all
 from router.flow.beating import alive, served_queues
@@ -50,10 +50,28 @@ class Dispatcher:
         self._doorbell = doorbell
         self._full_since: dict[str, float] = {}
         self._served: Collection[str] = ()
+        #: Class of work → messages as last counted, and sent since; empty while the
+        #: broker is in trouble.
+        self._waiting: dict[str, int] = {}
 
     def look_at_workers(self) -> None:
         """See which queues are served; without a look none is known to be."""
         self._served = served_queues(alive())
+
+    def has_room(self, subscriber: Subscriber) -> bool:
+        """Whether fewer messages wait in its queue than may, as far as is known."""
+        waiting = self._waiting.get(queue_of(subscriber, self._served))
+        return waiting is not None and waiting < conf().queue_limit
+
+    def look_for_room(self, *, is_thorough: bool = False) -> None:
+        """Count what waits where no room is known; thoroughly, everywhere.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        for queue in QUEUES if is_thorough else HANDLER_QUEUES:
+            waiting = self._waiting.get(queue)
+            if is_thorough or waiting is None or waiting >= conf().queue_limit:
+                self._count(queue)
 
     def turn(self) -> bool:
         """Send what is due; returns whether more of it is likely to wait.
@@ -81,19 +99,32 @@ class Dispatcher:
         """
         if not chunks:
             return
+        messages = [self._message(chunk) for chunk in chunks]
         try:
-            self._doorbell.send([self._message(chunk) for chunk in chunks])
+            self._doorbell.send(messages)
         except BrokerTrouble as trouble:
+            self._waiting.clear()
             for unsent in chunks[trouble.unsent_from :]:
                 unmark(unsent)
             raise
+        for message in messages:
+            self._waiting[message.queue] = self._waiting.get(message.queue, 0) + 1
+
+    def _count(self, queue: str) -> int:
+        try:
+            waiting = self._doorbell.waiting_count(queue)
+        except BrokerTrouble:
+            self._waiting.clear()
+            raise
+        self._waiting[queue] = waiting
+        return waiting
 
     def _message(self, chunk: Chunk) -> Message:
         queue = queue_of(chunk.subscriber, self._served)
         return Message(queue, chunk.subscriber.pk, chunk.ids)
 
     def _is_full(self, queue: str) -> bool:
-        is_full = self._doorbell.waiting_count(queue) >= conf().queue_limit
+        is_full = self._count(queue) >= conf().queue_limit
         if is_full:
             self._full_since.setdefault(queue, time.monotonic())
         else:

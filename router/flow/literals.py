@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
-
-from psycopg import Connection, adapt
 
 
 def with_literals(
@@ -13,13 +12,15 @@ def with_literals(
     parameters: Sequence[Any],
     *,
     left: Callable[[Any], bool],
-    session: Connection[Any],
+    session: Any,
 ) -> tuple[str, Sequence[Any]]:
     """The same statement for psycopg, with only those parameters that are to be `left`.
 
-    What is left is written into the text with each use; so were all the others.
+    Where psycopg writes the values into the text, as is Django's default, each of them
+    is else written anew with each use.
     """
-    transformer: Any = adapt.Transformer(session)
+    # Not above: SQLite needs no psycopg.
+    transformer: Any = import_module("psycopg.adapt").Transformer(session)
     first, *others = sql.split("%s")
     told = [first]
     for value, following in zip(parameters, others, strict=True):

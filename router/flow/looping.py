@@ -108,7 +108,8 @@ class DispatcherLoop:
 
     def _poll_seconds(self) -> float:
         is_lively = time.monotonic() < self._lively_until
-        return conf().poll_seconds if is_lively else conf().idle_poll_seconds
+        pace = conf().poll_seconds
+        return pace if is_lively else max(pace, conf().idle_poll_seconds)
 
     def tick(self) -> bool:
         """One turn; whether more is likely to wait.
@@ -120,11 +121,12 @@ class DispatcherLoop:
         if routed.chunks:
             self._hand_over(lambda: self._dispatcher.send(routed.chunks))
         if routed.has_rest or self._is_more_due or self._due_look.is_due():
-            self._is_more_due = self._hand_over(self._dispatcher.turn)
+            self._is_more_due = self._hand_over(self._turn)
         if self._sweep.is_due():
             sweep()
             cancel_owed_to_deleted()
         if self._beat.is_due():
+            self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))
             self._beat_heart()
             self._dispatcher.look_at_workers()
         return routed.is_full or self._is_more_due
@@ -133,8 +135,7 @@ class DispatcherLoop:
         after = self._low_water.start()
         if not has_unrouted(after=after):
             return NOTHING
-        is_straight = self._is_broker_reachable is not False
-        routed = route_batch(after=after, is_straight=is_straight)
+        routed = route_batch(after=after, has_room=self._dispatcher.has_room)
         self._low_water.routed(routed.last_number)
         self._lively_until = time.monotonic() + LIVELY_SECONDS
         return routed
@@ -144,11 +145,19 @@ class DispatcherLoop:
         if self._is_broker_reachable is False and not self._broker.is_due():
             return False
         try:
+            if self._is_broker_reachable is False:
+                # Whoever has nothing to send would never learn that it is away.
+                self._dispatcher.look_for_room(is_thorough=True)
             is_more = bool(send())
         except BrokerTrouble as error:
             self._note_broker(False, str(error))
             return False
         self._note_broker(True)
+        return is_more
+
+    def _turn(self) -> bool:
+        is_more = self._dispatcher.turn()
+        self._dispatcher.look_for_room()
         return is_more
 
     def _note_broker(self, is_reachable: bool, why: str = "") -> None:

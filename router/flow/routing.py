@@ -26,7 +26,14 @@ from router.flow.head import MOVE, TRY_LOCK
 from router.flow.inserting import insertion
 from router.flow.matching import Broken, Matching
 from router.flow.prepared import Later, Select, Statement
-from router.flow.straight import IDLE, Owed, chunks_of, marked, may_go_straight
+from router.flow.straight import (
+    IDLE,
+    HasRoom,
+    Owed,
+    chunks_of,
+    go_straight,
+    marked,
+)
 from router.models import Delivery, EventRecord, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -62,17 +69,22 @@ def has_unrouted(*, after: int = 0) -> bool:
     return bool(_LOOK.rows(after=after))
 
 
-def route_batch(*, after: int = 0, is_straight: bool = False) -> Routed:
+def nowhere(_: Subscriber) -> bool:
+    """No queue is known to have room."""
+    return False
+
+
+def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
     """Route the next events above the number `after`, halving the batch on failure.
 
-    An event whose deliveries can't be written must not stop those before it.
-    `is_straight` marks what goes straight out, which the caller then sends. Raises the
-    failure when even a single event can't be routed.
+    An event whose deliveries can't be written must not stop those before it. What goes
+    straight out, where `has_room` says so, is marked, and then the caller's to send.
+    Raises the failure when even a single event can't be routed.
     """
     limit = conf().route_limit
     while True:
         try:
-            return _route(after=after, delivery_limit=limit, is_straight=is_straight)
+            return _route(after, limit, has_room)
         except OperationalError:
             raise
         except DatabaseError:
@@ -82,7 +94,7 @@ def route_batch(*, after: int = 0, is_straight: bool = False) -> Routed:
             logger.warning("A batch could not be routed; trying %d at most", limit)
 
 
-def _route(*, after: int, delivery_limit: int, is_straight: bool) -> Routed:
+def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
     with transaction.atomic():
         statements = (TRY_LOCK.bound(), _SUBSCRIBERS.bound(), IDLE.bound())
         head, found, idle = rows_of_all(statements)
@@ -95,17 +107,8 @@ def _route(*, after: int, delivery_limit: int, is_straight: bool) -> Routed:
             return NOTHING
         broken: Broken = {}
         owed = list(_owed(events, subscribers, broken))
-        straight: Collection[int] = ()
-        if is_straight and not broken:
-            straight = may_go_straight(owed, {pk for (pk,) in idle})
-        [(position, now)] = TRY_LOCK.converted(head)
-        *_, gone = rows_of_all(
-            [
-                _positions(position, events),
-                MOVE.bound(position=position + len(events)),
-                *_insertions(owed, straight, now),
-            ]
-        )
+        straight = go_straight(owed, {pk for (pk,) in idle}, has_room)
+        gone = _write(head, events, owed, () if broken else straight)
         if broken:
             _give_up_on_unfiltered(broken)
     return Routed(
@@ -115,6 +118,25 @@ def _route(*, after: int, delivery_limit: int, is_straight: bool) -> Routed:
         is_full=len(events) >= limit,
         chunks=chunks_of(gone, subscribers),
     )
+
+
+def _write(
+    head: Sequence[Any],
+    events: Sequence[EventRecord],
+    owed: Sequence[Owed],
+    straight: Collection[int],
+) -> Sequence[Any]:
+    """All of a batch; returns the ids of what goes straight out, with its
+    subscribers'."""
+    [(position, now)] = TRY_LOCK.converted(head)
+    *_, gone = rows_of_all(
+        [
+            _positions(position, events),
+            MOVE.bound(position=position + len(events)),
+            *_insertions(owed, straight, now),
+        ]
+    )
+    return gone
 
 
 def _unrouted(after: Any) -> QuerySet[EventRecord]:

@@ -67,7 +67,7 @@ def acknowledge(
         _ACKNOWLEDGE.bound(ids=claim.ids, tokens=claim.tokens),
         acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
         _success(claim, run_ms),
-        after=[Statement(connection.ops.savepoint_commit_sql(guard), ())]
+        before=[Statement(connection.ops.savepoint_commit_sql(guard), ())]
         if guard
         else (),
     )

@@ -2,17 +2,17 @@
 
 For a subscriber with nothing else due or under way, the look at all that is due could
 find only this. Everything else waits for that look, so that it keeps its order and its
-chunks grow with the work.
+chunks grow with the work; so does all whose queue is full, as far as is known.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
 
 from router.conf import conf
 from router.flow.chunk import Chunk, chunk_size, mark_seconds
@@ -21,13 +21,25 @@ from router.flow.prepared import Select
 from router.flow.probing import is_closed
 from router.flow.registering import is_handler_missing
 from router.flow.throttling import is_unlimited
-from router.models import Delivery, EventRecord, Subscriber, SubscriberState
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Subscriber,
+    SubscriberState,
+)
 
 #: An event and one to whom it is owed.
 Owed = tuple[EventRecord, Subscriber]
+HasRoom = Callable[[Subscriber], bool]
+#: What else will be due so soon is under way in no time: two would then be.
+SOON = timedelta(seconds=1)
 
 
-def may_go_straight(owed: Iterable[Owed], idle: Collection[int]) -> set[int]:
+def go_straight(
+    owed: Iterable[Owed], idle: Collection[int], has_room: HasRoom
+) -> set[int]:
     """The subscribers, by primary key, for whom all of it fits into one chunk.
 
     `idle` are those that `IDLE` found.
@@ -36,7 +48,8 @@ def may_go_straight(owed: Iterable[Owed], idle: Collection[int]) -> set[int]:
     for event, subscriber in owed:
         if subscriber.pk in idle:
             sizes[subscriber].append(event.size_bytes)
-    return {one.pk for one, each in sizes.items() if _fits(one, each)}
+    fitting = {one for one, each in sizes.items() if _fits(one, each)}
+    return {one.pk for one in fitting if has_room(one)}
 
 
 def marked(now: datetime) -> dict[str, Any]:
@@ -69,7 +82,10 @@ def _idle() -> QuerySet[Subscriber, Any]:
     deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
     # In their order, and one of them: counting on finding some soon, the planner
     # reads all that is open otherwise.
-    next_due = deliveries.due().order_by("due_at", "id").values("pk")[:1]
+    soon = deliveries.filter(
+        state=DeliveryState.PENDING, due_at__lte=Clock() + Value(SOON)
+    )
+    next_due = soon.order_by("due_at", "id").values("pk")[:1]
     return (
         Subscriber.objects.known()
         .alias(next_due=Subquery(next_due))

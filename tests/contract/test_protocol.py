@@ -130,7 +130,7 @@ class Protocol(RuleBasedStateMachine):
         ).is_new
 
     def route(self, pick: int) -> None:
-        self.messages += route_batch(is_straight=bool(pick % 2)).chunks
+        self.messages += route_batch(has_room=lambda _: bool(pick % 2)).chunks
 
     def dispatch(self, pick: int) -> None:
         chunks = [mark_chunk(one) for one in subscribers_due()]

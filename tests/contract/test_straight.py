@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -32,11 +33,15 @@ def row(declare: Declare) -> Subscriber:
     return receiver.row
 
 
+def everywhere(_: Subscriber) -> bool:
+    return True
+
+
 def happen(count: int = 1, data: object = None) -> Routed:
     with transaction.atomic():
         for _ in range(count):
             publish(TYPE, data)
-    return route_batch(is_straight=True)
+    return route_batch(has_room=everywhere)
 
 
 def marks() -> set[tuple[bool, int]]:
@@ -94,6 +99,12 @@ def leave_it_due(row: Subscriber) -> None:
     route_batch()
 
 
+def let_it_be_due_soon(row: Subscriber) -> None:
+    """Before the message is there, another dispatcher may have sent it."""
+    leave_it_due(row)
+    Delivery.objects.update(due_at=timezone.now() + timedelta(seconds=0.5))
+
+
 def send_it(row: Subscriber) -> tuple[int, ...]:
     leave_it_due(row)
     chunk = mark_chunk(row)
@@ -105,7 +116,7 @@ def lease_it(row: Subscriber) -> None:
     assert claim(row.pk, send_it(row)) is not None
 
 
-@pytest.mark.parametrize("begin", [leave_it_due, send_it, lease_it])
+@pytest.mark.parametrize("begin", [leave_it_due, let_it_be_due_soon, send_it, lease_it])
 def test_while_something_else_is_due_or_under_way_the_new_waits(
     row: Subscriber, begin: Callable[[Subscriber], object]
 ) -> None:
@@ -152,3 +163,10 @@ def test_it_is_each_subscriber_for_itself(row: Subscriber, declare: Declare) -> 
     assert [chunk.subscriber for chunk in routed.chunks] == [row]
     assert routed.has_rest
     assert marks() == {(True, 1), (False, 0)}
+
+
+def test_where_no_room_is_known_all_of_it_waits(row: Subscriber) -> None:
+    publish(TYPE, None)
+
+    assert route_batch(has_room=lambda one: one != row).chunks == ()
+    assert marks() == {(False, 0)}

@@ -26,6 +26,7 @@ from router.flow.claiming import Claim, claim
 from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
+from router.flow.prepared import fetched
 from router.flow.registering import resume
 from router.flow.routing import route_batch
 from router.flow.settling import acknowledge
@@ -544,19 +545,36 @@ def test_a_transport_that_changes_after_the_dispatch_is_respected(
 def test_a_transport_that_changes_within_the_claim_is_respected(
     subscribe: Subscribe, receiver: Receiver, monkeypatch: Any
 ) -> None:
-    """It was read as a webhook, and is pulled when the lease is taken."""
+    """It was leased as a webhook, and is pulled when the subscriber is read."""
     row = subscribe(receiver.url)
     owe(row, 1)
     ids = mark(row)
-    a_token = claiming.uuid.uuid4
+    lease = claiming.read_changed
 
-    def switch_in_the_midst() -> Any:
+    def switch_in_the_midst(change: Any, read: Any, beside: Any, **values: Any) -> Any:
+        leased, _ = lease(change, read, beside, **values)
         Subscriber.objects.update(transport="pull")
-        return a_token()
+        return leased, fetched(beside.bound(**values))
 
-    monkeypatch.setattr(claiming.uuid, "uuid4", switch_in_the_midst)
+    monkeypatch.setattr(claiming, "read_changed", switch_in_the_midst)
+    deliver_chunk(row.pk, ids)
 
-    assert claim(row.pk, ids) is None
+    assert receiver.received == []
+    assert list(Delivery.objects.values_list("state", "attempts")) == [("PENDING", 0)]
+
+
+def test_a_claim_reads_all_that_posting_needs_but_secrets(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    row = subscribe(receiver.url)
+    owe(row, 1)
+    claimed = claim(row.pk, mark(row))
+    assert claimed is not None
+
+    with CaptureQueriesContext(connection) as captured:
+        posting._terms(claimed.subscriber, time.monotonic())
+
+    assert len(captured) == 0
 
 
 def test_without_a_secret_nothing_is_posted_unsigned(

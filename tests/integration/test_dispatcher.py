@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from signal import SIGKILL, SIGSTOP
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
 import pytest
@@ -208,6 +208,82 @@ def test_without_a_broker_nothing_is_marked_and_all_of_it_waits() -> None:
     state = Delivery.objects.values_list("state", "dispatched_until", "dispatch_count")
     assert list(state) == [(DeliveryState.PENDING, None, 0)]
     assert Heartbeat.objects.get().is_broker_reachable is False
+
+
+@pytest.mark.usefixtures("listener")
+def test_a_broker_that_falls_silent_is_away_until_it_answers(
+    valkey_server: Valkey, broker_url: str
+) -> None:
+    loop = DispatcherLoop(doorbell_to(broker_url))
+    turn(loop)
+    os.kill(valkey_server.server.pid, SIGSTOP)
+    try:
+        publish("thing.happened", {})
+        turn(loop)
+        publish("thing.happened", {})
+        loop._broker._next_at = 0
+        turn(loop)
+        assert Heartbeat.objects.get().is_broker_reachable is False
+        second = Delivery.objects.latest("pk")
+        assert (second.dispatched_until, second.dispatch_count) == (None, 0)
+    finally:
+        os.kill(valkey_server.server.pid, SIGCONT)
+
+    loop._broker._next_at = 0
+    turn(loop)
+
+    assert Heartbeat.objects.get().is_broker_reachable is True
+    assert Delivery.objects.latest("pk").dispatch_count == 1
+
+
+@pytest.mark.usefixtures("listener")
+def test_nothing_goes_straight_into_a_queue_that_is_full(
+    loop: DispatcherLoop, broker_url: str
+) -> None:
+    turn(loop)
+    loop._doorbell.send([Message("default", 1, [pk]) for pk in (1, 2, 3)])
+    loop._dispatcher.look_for_room(is_thorough=True)
+    publish("thing.happened", {})
+
+    turn(loop)
+
+    assert len(messages(broker_url)) == 3
+    assert Delivery.objects.get().dispatch_count == 0
+
+    with redis.Redis.from_url(broker_url) as client:
+        client.delete(QUEUE)
+    turn(loop)
+
+    assert Delivery.objects.get().dispatch_count == 1
+
+
+@pytest.mark.usefixtures("listener")
+def test_what_it_sent_itself_fills_the_queue_too(
+    loop: DispatcherLoop, broker_url: str
+) -> None:
+    turn(loop)
+    row = Subscriber.objects.get()
+    has_room = []
+    for _ in range(4):
+        has_room.append(loop._dispatcher.has_room(row))
+        publish("thing.happened", {})
+        loop.tick()
+        Delivery.objects.update(state="ACKNOWLEDGED", acknowledged_at="2026-01-01")
+        loop._due_look._next_at = float("inf")
+
+    assert has_room == [True, True, True, False]
+
+
+def test_it_looks_more_often_while_events_come(
+    loop: DispatcherLoop, listener: None
+) -> None:
+    idle = loop._poll_seconds()
+    publish("thing.happened", {})
+    loop.tick()
+    lively = loop._poll_seconds()
+    loop._lively_until = 0.0
+
+    assert lively < idle == loop._poll_seconds()
 
 
 @pytest.mark.usefixtures("listener")

@@ -93,12 +93,18 @@ def test_a_queue_that_is_not_there_is_empty_and_made_by_the_first_message(
     assert waiting(loop) == len(SIX)
 
 
+@pytest.mark.parametrize("is_idle", [False, True])
 def test_a_queue_that_somebody_deleted_is_made_again(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ, is_idle: bool
 ) -> None:
     publish("thing.happened", {})
     turn(loop)
+    if is_idle:
+        # Then the next goes straight out, without a look into the queue.
+        Delivery.objects.update(state="ACKNOWLEDGED", dispatched_until=None)
     delete_queue(rabbitmq_server)
+    loop._beat._next_at = 0
+    turn(loop)
     publish("thing.happened", {})
 
     turn(loop)

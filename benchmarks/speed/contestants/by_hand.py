@@ -1,7 +1,7 @@
 """The commits of a delivery by hand, and nothing else: the least that they can cost.
 
 Published, routed, leased and acknowledged as here, in one statement each: without
-filters, breakers, retries, an attempt log, limits or Django.
+filters, breakers, retries, an attempt log or limits.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ POLL_SECONDS = 0.002
 BEAT = """
     INSERT INTO router_heartbeat (name, kind, beat_at)
     VALUES ('by hand', 'dispatcher', now())"""
-LOOK = "SELECT FROM router_eventrecord WHERE position IS NULL AND number > %s LIMIT 1"
+LOOK = "SELECT FROM router_eventrecord WHERE position IS NULL LIMIT 1"
 ROUTE = """
     WITH head AS (SELECT position FROM router_loghead FOR UPDATE),
     new AS (
         SELECT number, row_number() OVER (ORDER BY number) AS place
-        FROM router_eventrecord WHERE position IS NULL AND number > %s),
+        FROM router_eventrecord WHERE position IS NULL),
     given AS (
         UPDATE router_eventrecord AS event SET position = head.position + place
         FROM head, new WHERE event.number = new.number RETURNING event.number),
@@ -38,24 +38,19 @@ ROUTE = """
     SELECT number, subscriber.id, 0, 'live', '', 'PENDING', now(), now(),
         now() + interval '15 seconds', 1, 0, 0, 0, false
     FROM given, router_subscriber AS subscriber
-    RETURNING id, subscriber_id, event_id"""
+    RETURNING id, subscriber_id"""
 
 
 def relay() -> None:
     """The dispatcher's share: from the event to its messages."""
     register_declared()
-    after = 0
     with psycopg.connect(autocommit=True) as connection:
         connection.execute(BEAT)
         while True:
-            if not connection.execute(LOOK, [after]).rowcount:
+            if not connection.execute(LOOK).rowcount:
                 time.sleep(POLL_SECONDS)
                 continue
-            rows = connection.execute(ROUTE, [after]).fetchall()
-            # One publisher at a time: none commits late with a lower number.
-            after = max(number for _, _, number in rows)
+            rows = connection.execute(ROUTE).fetchall()
             with app.producer_or_acquire() as producer, producer.batch():
-                for delivery, subscriber, _ in rows:
-                    deliver_by_hand.apply_async(
-                        (delivery, subscriber), producer=producer
-                    )
+                for work in rows:
+                    deliver_by_hand.apply_async(work, producer=producer)
