@@ -1,0 +1,96 @@
+"""What the router writes into statements itself, against the real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from router.flow import at_once
+from router.flow.claiming import claim
+from router.flow.delivering import deliver_chunk
+from router.flow.literals import with_literals
+from router.flow.prepared import Statement, fetched
+from router.flow.routing import route_batch
+from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+
+LEFT = object()
+
+
+@pytest.mark.parametrize(
+    "value", ["50 %", "%s", "a; b", "it's", "back\\slash", None, 7]
+)
+def test_a_value_in_the_text_is_the_value(db: None, value: Any) -> None:
+    connection.ensure_connection()
+    sql, left = with_literals(
+        "SELECT %s, %s, '100 %%'",
+        [value, LEFT],
+        left=lambda one: one is LEFT,
+        session=connection.connection,
+    )
+
+    assert left == [LEFT]
+    assert fetched(Statement(sql, [8])) == [(value, 8, "100 %")]
+
+
+def test_an_event_is_read_as_it_was_published(db: None) -> None:
+    data = {"text": '50 % of \\ and "é" 🎉 %s', "none": None, "list": [1, 2.5]}
+    time = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=5.5)))
+
+    publish("thing.happened", data, time=time, extensions={"a": 1}, source="/é%s")
+
+    record = EventRecord.objects.get()
+    assert record.data == data
+    assert record.time == time
+    assert record.extensions == {"a": 1}
+    assert record.source == "/é%s"
+
+
+@pytest.fixture
+def listener(transactional_db: None) -> Iterator[Subscriber]:
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        yield Subscriber.objects.get()
+
+
+@pytest.fixture
+def bound_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `server_side_binding`, where a message has one statement only."""
+    monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
+
+
+@pytest.mark.usefixtures("bound_there")
+def test_where_a_message_has_one_statement_all_of_it_works(
+    listener: Subscriber,
+) -> None:
+    publish("thing.happened", {})
+    (chunk,) = route_batch(has_room=lambda _: True).chunks
+
+    deliver_chunk(listener.pk, chunk.ids)
+
+    assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
+
+
+@pytest.mark.usefixtures("bound_there")
+def test_a_lease_is_not_taken_when_its_subscriber_can_not_be_read(
+    listener: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("thing.happened", {})
+    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    rows_of_all = at_once.rows_of_all
+
+    def fail_after_the_first(statements: Any) -> Any:
+        rows_of_all(statements[:1])
+        raise ConnectionError
+
+    monkeypatch.setattr(at_once, "rows_of_all", fail_after_the_first)
+    with pytest.raises(ConnectionError):
+        claim(listener.pk, chunk.ids)
+
+    assert Delivery.objects.get().state == DeliveryState.PENDING
