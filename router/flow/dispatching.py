@@ -108,7 +108,8 @@ class Dispatcher:
                 unmark(unsent)
             raise
         for message in messages:
-            self._waiting[message.queue] = self._waiting.get(message.queue, 0) + 1
+            if message.queue in self._waiting:
+                self._waiting[message.queue] += 1
 
     def _count(self, queue: str) -> int:
         try:

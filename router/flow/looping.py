@@ -120,7 +120,9 @@ class DispatcherLoop:
         routed = self._route()
         if routed.chunks:
             self._hand_over(lambda: self._dispatcher.send(routed.chunks))
-        if routed.has_rest or self._is_more_due or self._due_look.is_due():
+        if routed.has_rest or self._is_more_due:
+            self._is_more_due = self._hand_over(self._dispatcher.turn)
+        elif self._due_look.is_due():
             self._is_more_due = self._hand_over(self._turn)
         if self._sweep.is_due():
             sweep()
@@ -157,6 +159,7 @@ class DispatcherLoop:
 
     def _turn(self) -> bool:
         is_more = self._dispatcher.turn()
+        # Now, while nothing is new that would wait for the answer.
         self._dispatcher.look_for_room()
         return is_more
 
