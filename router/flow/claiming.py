@@ -8,6 +8,7 @@ message.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,9 @@ class Leased:
         return Event.recorded(**dict(zip(EVENT_FIELDS, self.attributes, strict=True)))
 
 
+#: Before each try. A dispatcher that looks at what another one just marked holds the
+#: rows for a moment: passed over for good, they would wait until their mark ends.
+PAUSES_SECONDS = (0.0, 0.005, 0.02, 0.05)
 #: What is read of a delivery, then of its event.
 OWN = ("pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth")
 OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
@@ -131,10 +135,14 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
         yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
         return
     left = set(ids)
-    together = _claim(subscriber_id, ids, _together())
-    if together is not None:
-        left.difference_update(together.ids)
-        yield together
+    for pause in PAUSES_SECONDS:
+        time.sleep(pause)
+        together = _claim(subscriber_id, sorted(left), _together())
+        if together is not None:
+            left.difference_update(together.ids)
+            yield together
+        if not _is_locked_elsewhere(subscriber_id, left):
+            break
     while (suspect := _next_suspect(subscriber_id, left)) is not None:
         left.remove(suspect)
         alone = claim(subscriber_id, [suspect])
@@ -174,6 +182,11 @@ def _together() -> Update:
 def _is_handler(subscriber_id: int) -> bool:
     found = _SUBSCRIBER.models(subscriber_id=subscriber_id)
     return any(one.transport == Transport.HANDLER for one in found)
+
+
+def _is_locked_elsewhere(subscriber_id: int, ids: Collection[int]) -> bool:
+    """Whether some of these were passed over, though they are claimable."""
+    return bool(ids) and bool(_HEALTHY.rows(ids=ids, subscriber_id=subscriber_id))
 
 
 def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
@@ -223,6 +236,7 @@ _READ = Select(
         .values_list(*OWN, *OF_EVENT)
     )
 )
+_HEALTHY = Select(lambda: _claimable().filter(vanished=0).values_list("pk")[:1])
 _SUSPECTS = Select(
     lambda: _claimable().filter(vanished__gt=0).order_by("pk").values_list("pk")[:1]
 )

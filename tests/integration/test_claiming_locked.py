@@ -1,0 +1,67 @@
+"""A row that a dispatcher holds for a moment is claimed when it lets go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from router.flow import claiming
+from router.flow.claiming import claims
+from router.flow.routing import route_batch
+from router.models import Delivery, Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+
+LOCK = "SELECT FROM router_delivery WHERE id = %s FOR UPDATE"
+
+
+@pytest.fixture
+def ids(transactional_db: None) -> Iterator[list[int]]:
+    """Two deliveries that a message names."""
+    with isolated_subscribers():
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        for _ in range(2):
+            publish("thing.happened", {})
+        route_batch()
+        yield list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+
+
+@pytest.fixture
+def other(ids: list[int]) -> Iterator[Any]:
+    """Another session, which holds the first of them."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute(LOCK, [ids[0]])
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+def test_it_is_claimed_when_it_is_let_go(
+    ids: list[int], other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def let_go(seconds: float) -> None:
+        pauses.append(seconds)
+        if seconds:
+            other.rollback()
+
+    monkeypatch.setattr(claiming.time, "sleep", let_go)
+
+    claimed = [one.ids for one in claims(Subscriber.objects.get().pk, ids)]
+
+    assert claimed == [ids[1:], ids[:1]]
+    assert pauses == list(claiming.PAUSES_SECONDS[:2])
+
+
+def test_who_never_lets_go_costs_a_moment(ids: list[int], other: Any) -> None:
+    claimed = [one.ids for one in claims(Subscriber.objects.get().pk, ids)]
+
+    assert claimed == [ids[1:]]
