@@ -73,9 +73,9 @@ class Leased:
         return Event.recorded(**dict(zip(EVENT_FIELDS, self.attributes, strict=True)))
 
 
-#: Before each try. A dispatcher that looks at what another one just marked holds the
-#: rows for a moment: passed over for good, they would wait until their mark ends.
-PAUSES_SECONDS = (0.0, 0.005, 0.02, 0.05)
+#: Before each further try. A dispatcher that looks at what another one just marked
+#: holds the rows for a moment: passed over for good, they would wait for their mark.
+PAUSES_SECONDS = (0.005, 0.02, 0.05)
 #: What is read of a delivery, then of its event.
 OWN = ("pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth")
 OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
@@ -135,14 +135,14 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
         yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
         return
     left = set(ids)
-    for pause in PAUSES_SECONDS:
-        time.sleep(pause)
+    for pause in (*PAUSES_SECONDS, None):
         together = _claim(subscriber_id, sorted(left), _together())
         if together is not None:
             left.difference_update(together.ids)
             yield together
-        if not _is_locked_elsewhere(subscriber_id, left):
+        if pause is None or not _is_locked_elsewhere(subscriber_id, left):
             break
+        time.sleep(pause)
     while (suspect := _next_suspect(subscriber_id, left)) is not None:
         left.remove(suspect)
         alone = claim(subscriber_id, [suspect])
