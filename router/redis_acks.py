@@ -8,6 +8,8 @@ A message that is forgotten without need comes again, and finds nothing to claim
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kombu.transport import redis, virtual
@@ -15,6 +17,8 @@ from kombu.transport import redis, virtual
 
 class ForgettingQoS(redis.QoS):
     """Forgets a message also when the broker was not there to hear of it."""
+
+    _client: Any = None
 
     def ack(self, delivery_tag: str) -> None:
         try:
@@ -29,6 +33,17 @@ class ForgettingQoS(redis.QoS):
         except self._connection_errors():
             self._forget(delivery_tag)
             raise
+
+    @contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
+        """Each message takes two pipelines, and kombu makes a client for each: that
+        costs as much as the pipeline itself. One for all of the channel's is enough."""
+        if not (pipe or client or self._client):
+            channel: Any = self.channel
+            with channel.conn_or_acquire() as self._client:
+                pass
+        with super().pipe_or_acquire(pipe, client or self._client) as taken:
+            yield taken
 
     def _connection_errors(self) -> tuple[type[BaseException], ...]:
         channel: Any = self.channel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -67,6 +68,32 @@ def test_a_missed_ack_does_not_count_against_the_prefetch_limit(
 def test_kombu_still_needs_the_cure(valkey_server: Valkey, broker_url: str) -> None:
     """When this fails, `router.redis_acks` can go."""
     assert not takes_another_after_a_missed_ack(valkey_server, redis.QoS)
+
+
+def test_all_messages_of_a_channel_share_one_client(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    pipeline = redis.redis.Redis.pipeline
+    monkeypatch.setattr(
+        redis.redis.Redis,
+        "pipeline",
+        lambda client: [made.append(client), pipeline(client)][1],
+    )
+    taken: list[Any] = []
+    for body in ("first", "second"):
+        send(broker_url, body)
+    with Connection(broker_url) as connection:
+        channel = connection.channel()
+        assert isinstance(channel.qos, ForgettingQoS)
+        with Consumer(channel, [QUEUE], on_message=taken.append, auto_declare=False):
+            assert drain(connection, taken, 2)
+            for message in taken:
+                message.ack()
+
+    # One pipeline to take each message, one to acknowledge it.
+    (_, times), *_ = Counter(id(client) for client in made).most_common()
+    assert times == 4
 
 
 def test_the_router_installs_it() -> None:
