@@ -42,13 +42,23 @@ class Every:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._next_at = 0.0
+        self._may_wait = True
 
     def is_due(self) -> bool:
-        now = time.monotonic()
-        if now < self._next_at:
+        if time.monotonic() < self._next_at:
             return False
-        self._next_at = now + self._seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        self._next_at = self._next()
+        self._may_wait = True
         return True
+
+    def put_off(self) -> None:
+        """Wait anew, once between two times."""
+        if self._may_wait:
+            self._next_at = self._next()
+            self._may_wait = False
+
+    def _next(self) -> float:
+        return time.monotonic() + self._seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
 
 class LowWater:
@@ -120,6 +130,8 @@ class DispatcherLoop:
         routed = self._route()
         if routed.chunks:
             self._hand_over(lambda: self._dispatcher.send(routed.chunks))
+            # It would find nothing of these, and take the time that workers need now.
+            self._due_look.put_off()
         if routed.has_rest or self._is_more_due:
             self._is_more_due = self._hand_over(self._dispatcher.turn)
         elif self._due_look.is_due():

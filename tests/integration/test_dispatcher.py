@@ -182,6 +182,19 @@ def test_what_is_new_is_sent_in_the_turn_that_routes_it(
 
 
 @pytest.mark.usefixtures("listener")
+def test_what_is_due_is_not_looked_for_while_the_new_is_on_its_way(
+    loop: DispatcherLoop,
+) -> None:
+    loop.tick()
+    loop._due_look._next_at = 0
+    publish("thing.happened", {})
+    loop.tick()
+
+    assert loop._due_look._next_at > 0
+    assert not loop._due_look._may_wait
+
+
+@pytest.mark.usefixtures("listener")
 def test_what_is_on_its_way_is_sent_again_when_the_broker_lost_it(
     loop: DispatcherLoop, broker_url: str
 ) -> None:
