@@ -9,9 +9,17 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 
 from router.flow.prepared import Select, Statement, Update, changed, fetched, rows_of
+
+COMMIT = Statement("COMMIT", ())
+#: In the database's own message, and in its log.
+NOT_ALL = "the lease was lost, rows left: "
+
+
+class NotAll(Exception):
+    """A statement wrote to fewer rows than it should."""
 
 
 def read_changed(
@@ -64,23 +72,50 @@ def _takes_several() -> bool:
     return connection.vendor == "postgresql" and not is_bound_there
 
 
-def change_all(
-    first: Statement, *others: Statement, before: Sequence[Statement] = ()
-) -> int:
-    """Statements that write to tables of their own; returns the rows of the first.
+def change_exactly(
+    count: int,
+    first: Statement,
+    *others: Statement,
+    before: Sequence[Statement] = (),
+    is_last: bool = False,
+) -> None:
+    """Statements that write to tables of their own, the first to `count` rows.
 
-    In the caller's transaction: only it can undo the others, where the number is not
-    what it should be. `before` are statements that run before them.
+    In the caller's transaction. `before` are statements that run before them. After
+    the last of an outermost transaction it is committed within the same round trip,
+    where the database can. Raises `NotAll`, and then nothing was committed: the
+    caller rolls it back.
     """
     if connection.vendor != "postgresql":
         rows_of_all(before)
         rows = changed(first)
         rows_of_all(others)
-        return rows
+        if rows != count:
+            raise NotAll
+        return
     beside = "".join(
         f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
     )
-    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT count(*) FROM first"  # noqa: S608 - statements of our own
+    # Not a number, if it is another one: whatever follows in the message is left out.
+    checked = f"CASE count(*) WHEN {count} THEN 1 ELSE CAST('{NOT_ALL}' || count(*) AS integer) END"  # noqa: E501
+    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {checked} FROM first"  # noqa: S608 - statements of our own
     parameters = [one for each in (first, *others) for one in each.parameters]
-    *_, [(rows,)] = rows_of_all([*before, Statement(sql, parameters)])
-    return int(rows)
+    try:
+        rows_of_all([*before, Statement(sql, parameters), *end_of(is_last=is_last)])
+    except DataError as error:
+        if NOT_ALL not in str(error):
+            raise
+        raise NotAll from error
+
+
+def end_of(*, is_last: bool) -> Sequence[Statement]:
+    """What commits an outermost transaction together with its last statements.
+
+    Django's own commit then finds it done, which costs nothing.
+    """
+    return [COMMIT] if is_last and _takes_several() else []
+
+
+def is_outermost() -> bool:
+    """Asked before a transaction: whether it is one, and not part of another."""
+    return transaction.get_autocommit()

@@ -21,11 +21,12 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.flow import causation
+from router.flow.at_once import is_outermost
 from router.flow.claiming import Claim, Leased, claims
 from router.flow.giving_back import put_off, release
+from router.flow.guarding import Guard
 from router.flow.passing import is_passing, is_session_lost, mend_connection
 from router.flow.posting import post_chunk
-from router.flow.prepared import Statement, changed
 from router.flow.settling import (
     acknowledge,
     note_run_time,
@@ -41,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 #: Until code that knows the handler may be here.
 PARKED_SECONDS = 60.0
-#: One name for all, unlike Django's own: a statement that names it has one text.
-GUARD = "router_guard"
 
 
 class NotAcknowledged(Exception):
@@ -164,14 +163,17 @@ def _run_together(work: Work) -> None:
     Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
     """
     run_ms: dict[int, float] = {}
+    is_last = is_outermost()
     with transaction.atomic():
-        # Gone at the end if a handler swallowed a rollback: then nothing was done.
-        changed(Statement(connection.ops.savepoint_create_sql(GUARD), ()))
-        done, rest = _run_while_there_is_time(work, run_ms)
-        acknowledge(work.claim.only(*done), run_ms=run_ms, guard=GUARD)
+        guard = Guard()
+        with connection.execute_wrapper(guard):
+            done, rest = _run_while_there_is_time(work, run_ms)
+        _isolate_hooks()
         if rest:
             release(work.claim.only(*rest))
-        _isolate_hooks()
+        acknowledge(
+            work.claim.only(*done), run_ms=run_ms, guard=guard.name, is_last=is_last
+        )
 
 
 def _run_while_there_is_time(
@@ -189,8 +191,9 @@ def _run_while_there_is_time(
 def _run_outside(work: Work) -> None:
     """The handler outside any transaction, then its acknowledgement."""
     run_ms = {one.pk: _run(work, one) for one in work.claim.deliveries}
+    is_last = is_outermost()
     with transaction.atomic():
-        acknowledge(work.claim, run_ms=run_ms)
+        acknowledge(work.claim, run_ms=run_ms, is_last=is_last)
 
 
 def _run(work: Work, delivery: Leased) -> float:

@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
+from router.flow.at_once import is_outermost
 from router.flow.claiming import Claim, Leased
 from router.flow.giving_back import release
 from router.flow.passing import is_passing, mend_connection
@@ -148,9 +149,11 @@ class Settling:
                 self._acknowledge([answer])
 
     def _acknowledge_together(self, done: list[Answer]) -> None:
+        is_last = is_outermost()
         with transaction.atomic():
             acknowledge(
                 self._of(done),
+                is_last=is_last,
                 run_ms={one.key: one.run_ms for one in done},
                 exchanges={
                     one.key: one.outcome.exchange

@@ -19,7 +19,7 @@ from django.db.models import BigIntegerField, QuerySet
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
-from router.flow.at_once import rows_of_all
+from router.flow.at_once import end_of, is_outermost, rows_of_all
 from router.flow.chunk import Chunk
 from router.flow.giving_up import give_up
 from router.flow.head import MOVE, TRY_LOCK
@@ -39,6 +39,8 @@ from router.models import Delivery, EventRecord, Reason, Subscriber
 logger = logging.getLogger(__name__)
 
 AFTER = Later("after", BigIntegerField())
+#: How many subscribers there were at the last batch of this process.
+_known_count = 1
 #: What differs between the deliveries of a batch → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 
@@ -59,6 +61,27 @@ class Routed:
     def has_rest(self) -> bool:
         """Whether deliveries wait for the dispatcher's look."""
         return self.delivery_count > sum(len(chunk.ids) for chunk in self.chunks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The next events, and all that is needed to route them."""
+
+    head: Sequence[Any]
+    subscribers: Sequence[Subscriber]
+    #: Of subscribers: who has nothing due or under way.
+    idle: Collection[int]
+    events: Sequence[EventRecord]
+    is_full: bool
+
+    def routed(self, owed: Sequence[Owed], chunks: tuple[Chunk, ...]) -> Routed:
+        return Routed(
+            event_count=len(self.events),
+            delivery_count=len(owed),
+            last_number=self.events[-1].number,
+            is_full=self.is_full,
+            chunks=chunks,
+        )
 
 
 NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
@@ -95,48 +118,60 @@ def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
 
 
 def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
+    is_last = is_outermost()
     with transaction.atomic():
-        statements = (TRY_LOCK.bound(), _SUBSCRIBERS.bound(), IDLE.bound())
-        head, found, idle = rows_of_all(statements)
-        if not head:
-            return NOTHING
-        subscribers = _SUBSCRIBERS.as_models(found)
-        limit = max(1, delivery_limit // max(1, len(subscribers)))
-        events = _first_unrouted(limit).models(after=after)
-        if not events:
+        batch = _read(after, delivery_limit)
+        if not (batch.head and batch.events):
             return NOTHING
         broken: Broken = {}
-        owed = list(_owed(events, subscribers, broken))
-        straight = go_straight(owed, {pk for (pk,) in idle}, has_room)
-        gone = _write(head, events, owed, () if broken else straight)
+        owed = list(_owed(batch.events, batch.subscribers, broken))
+        straight = go_straight(owed, batch.idle, has_room)
+        if broken:
+            straight, is_last = set(), False
+        gone = _write(batch, owed, straight, is_last=is_last)
         if broken:
             _give_up_on_unfiltered(broken)
-    return Routed(
-        event_count=len(events),
-        delivery_count=len(owed),
-        last_number=events[-1].number,
-        is_full=len(events) >= limit,
-        chunks=chunks_of(gone, subscribers),
+    return batch.routed(owed, chunks_of(gone, batch.subscribers))
+
+
+def _read(after: int, delivery_limit: int) -> Batch:
+    """What is to be routed next, and to whom; no head while another routes."""
+    global _known_count  # noqa: PLW0603 - a guess, which only saves a round trip
+    guess = max(1, delivery_limit // max(1, _known_count))
+    first = _first_unrouted(guess)
+    statements = (TRY_LOCK, _SUBSCRIBERS, IDLE)
+    head, found, idle, unrouted = rows_of_all(
+        [*(one.bound() for one in statements), first.bound(after=after)]
+    )
+    subscribers = _SUBSCRIBERS.as_models(found)
+    _known_count = len(subscribers)
+    limit = max(1, delivery_limit // max(1, len(subscribers)))
+    return Batch(
+        head=head,
+        subscribers=subscribers,
+        idle={pk for (pk,) in idle},
+        events=first.as_models(unrouted)[:limit],
+        is_full=len(unrouted) >= min(limit, guess),
     )
 
 
 def _write(
-    head: Sequence[Any],
-    events: Sequence[EventRecord],
+    batch: Batch,
     owed: Sequence[Owed],
     straight: Collection[int],
+    *,
+    is_last: bool = False,
 ) -> Sequence[Any]:
     """All of a batch; returns the ids of what goes straight out, with its
     subscribers'."""
-    [(position, now)] = TRY_LOCK.converted(head)
-    *_, gone = rows_of_all(
-        [
-            _positions(position, events),
-            MOVE.bound(position=position + len(events)),
-            *_insertions(owed, straight, now),
-        ]
-    )
-    return gone
+    [(position, now)] = TRY_LOCK.converted(batch.head)
+    statements = [
+        _positions(position, batch.events),
+        MOVE.bound(position=position + len(batch.events)),
+        *_insertions(owed, straight, now),
+    ]
+    found = rows_of_all([*statements, *end_of(is_last=is_last)])
+    return found[len(statements) - 1]
 
 
 def _unrouted(after: Any) -> QuerySet[EventRecord]:

@@ -7,7 +7,7 @@ Every write names the lease token. Fewer rows than expected: a lease was lost, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Exchange, FailureKind, Retry
 from router.flow import breaker
-from router.flow.at_once import change_all
+from router.flow.at_once import NotAll, change_exactly
 from router.flow.attempt_log import acknowledged_log
 from router.flow.claiming import Claim
 from router.flow.giving_up import give_up
@@ -56,25 +56,35 @@ def acknowledge(
     run_ms: Mapping[int, float],
     exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
     guard: str | None = None,
+    is_last: bool = False,
 ) -> None:
     """Settle all of the claim as done, in the caller's transaction.
 
     `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
-    delivery. `guard` is a savepoint to release before. Raises `LeaseLost`, and what the
-    database raises when there is no such savepoint.
+    delivery. `guard` is a savepoint to release before; `is_last` says that the
+    transaction is the outermost, and that this may commit it. Raises `LeaseLost`, and
+    what the database raises when there is no such savepoint.
     """
-    rows = change_all(
-        _ACKNOWLEDGE.bound(ids=claim.ids, tokens=claim.tokens),
-        acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
-        _success(claim, run_ms),
-        before=[Statement(connection.ops.savepoint_commit_sql(guard), ())]
-        if guard
-        else (),
-    )
-    if rows != len(claim.deliveries):
-        raise LeaseLost
-    if breaker.is_troubled(claim.subscriber):
+    is_troubled = breaker.is_troubled(claim.subscriber)
+    try:
+        change_exactly(
+            len(claim.deliveries),
+            _ACKNOWLEDGE.bound(ids=claim.ids, tokens=claim.tokens),
+            acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
+            _success(claim, run_ms),
+            before=_released(guard),
+            is_last=is_last and not is_troubled,
+        )
+    except NotAll as error:
+        raise LeaseLost from error
+    if is_troubled:
         breaker.note_success(claim)
+
+
+def _released(guard: str | None) -> Sequence[Statement]:
+    if guard is None:
+        return ()
+    return [Statement(connection.ops.savepoint_commit_sql(guard), ())]
 
 
 def _success(claim: Claim[Any], run_ms: Mapping[int, float]) -> Statement:

@@ -10,11 +10,12 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from router.flow import routing
 from router.flow.claiming import claim
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.routing import Routed, route_batch
-from router.models import Delivery, Subscriber
+from router.models import Delivery, EventRecord, Subscriber
 from router.public import publish
 from router.registry import isolated
 from tests.contract.conftest import Declare
@@ -170,3 +171,30 @@ def test_where_no_room_is_known_all_of_it_waits(row: Subscriber) -> None:
 
     assert route_batch(has_room=lambda one: one != row).chunks == ()
     assert marks() == {(False, 0)}
+
+
+@pytest.mark.parametrize("guess", [1, 3, 1000])
+def test_a_batch_is_as_large_as_the_subscribers_of_now_allow(
+    declare: Declare,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    guess: int,
+) -> None:
+    """How many events are read is guessed by the subscribers of the last batch."""
+    for name in ("one", "two", "three"):
+        declare(name)
+    settings.ROUTER = {"ROUTE_LIMIT": 6}
+    for _ in range(4):
+        publish(TYPE, None)
+    monkeypatch.setattr(routing, "_known_count", guess)
+
+    batches = [route_batch() for _ in range(5)]
+
+    assert max(batch.event_count for batch in batches) == 2
+    assert sum(batch.event_count for batch in batches) == 4
+    assert all(batch.is_full for batch in batches if not is_last(batch))
+
+
+def is_last(batch: Routed) -> bool:
+    newest = EventRecord.objects.latest("number")
+    return batch.last_number in (0, newest.number)

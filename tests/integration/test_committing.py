@@ -1,0 +1,150 @@
+"""What is committed together with its last statement is committed all or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from router.contract.errors import LeaseLost
+from router.flow import routing, settling
+from router.flow.at_once import NotAll, change_exactly
+from router.flow.claiming import claim
+from router.flow.delivering import deliver_chunk
+from router.flow.prepared import Statement
+from router.flow.routing import route_batch
+from router.flow.settling import acknowledge
+from router.models import BreakerState, Delivery, DeliveryState, EventRecord, Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+
+TYPE = "thing.happened"
+
+
+def silent(event: Any) -> None:
+    """Says nothing to the database."""
+
+
+def talking(event: Any) -> None:
+    Subscriber.objects.exists()
+
+
+@pytest.fixture
+def listen(transactional_db: None) -> Iterator[Callable[..., int]]:
+    with isolated_subscribers():
+
+        def declare(handler: Any) -> int:
+            subscriber("listener", events=[TYPE])(handler)
+            register_declared()
+            return int(Subscriber.objects.get().pk)
+
+        yield declare
+
+
+def routed() -> tuple[int, ...]:
+    """The ids of the deliveries of a new event."""
+    publish(TYPE, {})
+    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    return chunk.ids
+
+
+def fail(*arguments: Any, **named: Any) -> None:
+    raise ConnectionError
+
+
+@pytest.mark.parametrize("handler", [silent, talking])
+def test_what_runs_within_a_transaction_is_not_committed_before_it(
+    listen: Callable[..., int], handler: Any
+) -> None:
+    pk = listen(handler)
+    ids = routed()
+
+    with transaction.atomic():
+        deliver_chunk(pk, ids)
+        transaction.set_rollback(True)
+
+    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.PENDING
+
+
+def test_what_is_routed_within_a_transaction_is_not_committed_before_it(
+    listen: Callable[..., int],
+) -> None:
+    listen(silent)
+    publish(TYPE, {})
+
+    with transaction.atomic():
+        assert route_batch(has_room=lambda _: True).chunks
+        transaction.set_rollback(True)
+
+    assert EventRecord.objects.filter(position=None).count() == 1
+
+
+def test_a_lost_lease_commits_nothing_of_what_was_done(
+    listen: Callable[..., int],
+) -> None:
+    pk = listen(silent)
+    leased = claim(pk, routed())
+    assert leased is not None
+    Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
+
+    def settle() -> None:
+        with transaction.atomic():
+            Subscriber.objects.update(title="done")
+            acknowledge(leased, run_ms={}, is_last=True)
+
+    with pytest.raises(LeaseLost):
+        settle()
+
+    assert Subscriber.objects.get().title != "done"
+    assert not transaction.get_connection().in_atomic_block
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_all_or_nothing_is_changed(listen: Callable[..., int], is_last: bool) -> None:
+    listen(silent)
+    rename = Statement("UPDATE router_subscriber SET title = %s", ["new"])
+
+    with pytest.raises(NotAll), transaction.atomic():
+        change_exactly(2, rename, is_last=is_last)
+    assert Subscriber.objects.get().title != "new"
+
+    with transaction.atomic():
+        change_exactly(1, rename, is_last=is_last)
+    assert Subscriber.objects.get().title == "new"
+
+
+def test_an_acknowledgement_is_not_committed_before_the_breaker_s_part(
+    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk = listen(silent)
+    leased = claim(pk, routed())
+    assert leased is not None
+    leased.subscriber.breaker = BreakerState.OPEN
+    monkeypatch.setattr(settling.breaker, "note_success", fail)
+
+    def settle() -> None:
+        with transaction.atomic():
+            acknowledge(leased, run_ms={}, is_last=True)
+
+    with pytest.raises(ConnectionError):
+        settle()
+
+    assert Delivery.objects.get().state == DeliveryState.LEASED
+
+
+def test_a_batch_is_not_committed_before_what_its_filters_failed_at(
+    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen(silent)
+    # No filter that anybody could save.
+    Subscriber.objects.update(filter={"exact": 7})
+    publish(TYPE, {})
+    monkeypatch.setattr(routing, "give_up", fail)
+
+    with pytest.raises(ConnectionError):
+        route_batch(has_room=lambda _: True)
+
+    assert EventRecord.objects.filter(position=None).count() == 1
+    assert not Delivery.objects.exists()

@@ -1,0 +1,102 @@
+"""Messages to the database until a handler has run: each wakes two processes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from router.flow.delivering import deliver_chunk
+from router.flow.routing import route_batch
+from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+
+TYPE = "thing.happened"
+
+
+def silent(event: Any) -> None:
+    """Says nothing to the database."""
+
+
+def talking(event: Any) -> None:
+    Subscriber.objects.exists()
+
+
+@pytest.fixture
+def listen(transactional_db: None) -> Iterator[Callable[..., int]]:
+    with isolated_subscribers():
+
+        def declare(handler: Any) -> int:
+            subscriber("listener", events=[TYPE])(handler)
+            register_declared()
+            # Statements are built once: the first time is like no other.
+            deliver_chunk(Subscriber.objects.get().pk, routed())
+            return int(Subscriber.objects.get().pk)
+
+        yield declare
+
+
+def routed() -> tuple[int, ...]:
+    """The ids of the deliveries of a new event."""
+    publish(TYPE, {})
+    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    return chunk.ids
+
+
+def messages(work: Callable[[], object]) -> int:
+    """How many the driver sends, by its own trace."""
+    connection.ensure_connection()
+    session = connection.connection.pgconn
+    with tempfile.TemporaryFile("w+") as told:
+        session.trace(told.fileno())
+        try:
+            work()
+        finally:
+            session.untrace()
+        told.seek(0)
+        lines = [line.split("\t") for line in told]
+    return sum(line[1:2] == ["F"] and line[3] in ("Query", "Parse") for line in lines)
+
+
+def test_an_event_takes_three_to_be_routed(listen: Callable[..., int]) -> None:
+    listen(silent)
+    publish(TYPE, {})
+
+    # BEGIN, all that is read, all that is written.
+    assert messages(lambda: route_batch(has_room=lambda _: True)) == 3
+    assert EventRecord.objects.filter(position=None).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("handler", "count"),
+    [
+        # The lease, BEGIN, the acknowledgement.
+        (silent, 3),
+        # Its own one, and a savepoint before.
+        (talking, 5),
+    ],
+)
+def test_a_delivery_takes_three_and_what_its_handler_says(
+    listen: Callable[..., int], handler: Any, count: int
+) -> None:
+    pk = listen(handler)
+    ids = routed()
+
+    assert messages(lambda: deliver_chunk(pk, ids)) == count
+    assert Delivery.objects.open().count() == 0
+
+
+def test_where_a_message_has_one_statement_it_is_the_same(
+    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
+    pk = listen(talking)
+    ids = routed()
+
+    deliver_chunk(pk, ids)
+
+    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
