@@ -13,6 +13,7 @@ from django.db import DataError, connection, transaction
 
 from router.flow.prepared import Select, Statement, Update, changed, fetched, rows_of
 
+BEGIN = Statement("BEGIN", ())
 COMMIT = Statement("COMMIT", ())
 #: In the database's own message, and in its log.
 NOT_ALL = "the lease was lost, rows left: "
@@ -65,6 +66,29 @@ def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
     return found
 
 
+def rows_of_first(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    """`rows_of_all`, and what begins the transaction, if they are its first ones.
+
+    Django begins none before a statement comes, and the driver sends a BEGIN of its
+    own before that and waits for the answer.
+    """
+    if not (connection.in_atomic_block and _takes_several() and _is_unbegun()):
+        return rows_of_all(statements)
+    session: Any = connection.connection
+    session.autocommit = True
+    try:
+        return rows_of_all([BEGIN, *statements])[1:]
+    finally:
+        # Ended with them, or never begun; else the driver sees that it has begun.
+        if _is_unbegun():
+            session.autocommit = False
+
+
+def _is_unbegun() -> bool:
+    session: Any = connection.connection
+    return str(session.info.transaction_status.name) == "IDLE"
+
+
 def _takes_several() -> bool:
     """Whether values are put into the statements here: one that is sent with values
     beside it must be the only one."""
@@ -101,7 +125,7 @@ def change_exactly(
     sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {checked} FROM first"  # noqa: S608 - statements of our own
     parameters = [one for each in (first, *others) for one in each.parameters]
     try:
-        rows_of_all([*before, Statement(sql, parameters), *end_of(is_last=is_last)])
+        rows_of_first([*before, Statement(sql, parameters), *end_of(is_last=is_last)])
     except DataError as error:
         if NOT_ALL not in str(error):
             raise

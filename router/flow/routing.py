@@ -19,7 +19,7 @@ from django.db.models import BigIntegerField, QuerySet
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
-from router.flow.at_once import end_of, is_outermost, rows_of_all
+from router.flow.at_once import end_of, is_outermost, rows_of_all, rows_of_first
 from router.flow.chunk import Chunk
 from router.flow.giving_up import give_up
 from router.flow.head import MOVE, TRY_LOCK
@@ -140,7 +140,7 @@ def _read(after: int, delivery_limit: int) -> Batch:
     guess = max(1, delivery_limit // max(1, _known_count))
     first = _first_unrouted(guess)
     statements = (TRY_LOCK, _SUBSCRIBERS, IDLE)
-    head, found, idle, unrouted = rows_of_all(
+    head, found, idle, unrouted = rows_of_first(
         [*(one.bound() for one in statements), first.bound(after=after)]
     )
     subscribers = _SUBSCRIBERS.as_models(found)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import ProgrammingError, transaction
 
 from router.contract.errors import LeaseLost
 from router.flow import routing, settling
-from router.flow.at_once import NotAll, change_exactly
+from router.flow.at_once import NotAll, change_exactly, end_of, rows_of_first
 from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
 from router.flow.prepared import Statement
@@ -148,3 +148,28 @@ def test_a_batch_is_not_committed_before_what_its_filters_failed_at(
 
     assert EventRecord.objects.filter(position=None).count() == 1
     assert not Delivery.objects.exists()
+
+
+def test_what_follows_a_beginning_that_failed_is_still_in_the_transaction(
+    listen: Callable[..., int],
+) -> None:
+    listen(silent)
+    with transaction.atomic():
+        with pytest.raises(ProgrammingError):
+            rows_of_first([Statement("SELEC", ())])
+        Subscriber.objects.update(title="new")
+        transaction.set_rollback(True)
+
+    assert Subscriber.objects.get().title != "new"
+
+
+def test_what_follows_an_end_is_a_transaction_again(
+    listen: Callable[..., int],
+) -> None:
+    listen(silent)
+    with transaction.atomic():
+        rows_of_first([Statement("SELECT 1", ()), *end_of(is_last=True)])
+        Subscriber.objects.update(title="new")
+        transaction.set_rollback(True)
+
+    assert Subscriber.objects.get().title != "new"
