@@ -35,10 +35,14 @@ from tests.servers.waiting import free_port
 QUEUE = QUEUES["default"]
 
 
-def doorbell_to(url: str) -> Doorbell:
+def celery_at(url: str) -> Celery:
     app = Celery("test", broker=url, set_as_current=False)
     app.add_defaults(lambda: DEFAULTS)
-    return Doorbell(app)
+    return app
+
+
+def doorbell_to(url: str) -> Doorbell:
+    return Doorbell(celery_at(url))
 
 
 @pytest.fixture
@@ -99,43 +103,51 @@ def test_it_keeps_its_connection_whatever_waits_in_the_queue(broker_url: str) ->
     assert len({connected for _, connected in counts[1:]}) == 1
 
 
-def test_messages_of_a_turn_leave_in_one_round_trip(broker_url: str) -> None:
+def test_messages_of_a_turn_leave_in_two_round_trips(broker_url: str) -> None:
     doorbell = doorbell_to(broker_url)
     reads = []
     with redis.Redis.from_url(broker_url) as client:
-        for count in (1, 1, 5):
+        for count in (1, 1, 2, 5):
             before = client.info("stats")["total_reads_processed"]
             doorbell.send([Message("default", 1, [pk]) for pk in range(count)])
             reads.append(client.info("stats")["total_reads_processed"] - before)
     doorbell.close()
 
-    assert len(messages(broker_url)) == 7
+    assert len(messages(broker_url)) == 9
     # The first opens the connection.
-    assert reads[1] == reads[2]
+    assert reads[2] == reads[3] == reads[1] + 1
 
 
 @pytest.mark.parametrize(
-    ("is_frozen", "kind", "unsent_from"),
+    ("sent_before", "signal", "kind", "unsent_from"),
     [
-        # It may have taken both of them, or none.
-        (True, BrokerSilent, 2),
-        (False, BrokerUnreachable, 0),
+        # It may have taken the first, but heard nothing of the others.
+        (0, SIGSTOP, BrokerSilent, 1),
+        (0, SIGKILL, BrokerUnreachable, 0),
+        # It has the first, and may have taken the others.
+        (1, SIGSTOP, BrokerSilent, 3),
+        (1, SIGKILL, BrokerUnreachable, 1),
     ],
-    ids=["frozen", "stopped"],
 )
 def test_it_tells_what_was_surely_not_sent(
     valkey_server: Valkey,
     broker_url: str,
-    is_frozen: bool,
+    sent_before: int,
+    signal: int,
     kind: type[BrokerTrouble],
     unsent_from: int,
 ) -> None:
-    doorbell = doorbell_to(broker_url)
-    doorbell.send([Message("default", 1, [1])])
-    os.kill(valkey_server.server.pid, SIGSTOP if is_frozen else SIGKILL)
+    class Struck(Doorbell):
+        def _send_one(self, producer: Any, message: Message) -> None:
+            if message.ids == [sent_before]:
+                os.kill(valkey_server.server.pid, signal)
+            super()._send_one(producer, message)
+
+    doorbell = Struck(celery_at(broker_url))
+    doorbell.send([Message("default", 1, [99])])
     try:
         with pytest.raises(kind) as met:
-            doorbell.send([Message("default", 1, [2]), Message("default", 1, [3])])
+            doorbell.send([Message("default", 1, [pk]) for pk in range(3)])
     finally:
         valkey_server.server.kill()
         valkey_server.start()
