@@ -19,6 +19,7 @@ Found = Mapping[str, Any]
 Rows = list[list[str]]
 
 UNKNOWN = "–"
+DAY = 24 * 60 * 60
 KINDS = ("publisher", "dispatcher", "worker", "database", "broker")
 RATIOS = {
     "ratio_to_bare_celery": "÷ bare",
@@ -179,6 +180,19 @@ def _webhooks(found: Found) -> tuple[str, list[str], Rows]:
     return title, headings, rows
 
 
+def _sizing(found: Found) -> tuple[str, list[str], Rows]:
+    told: Found = found["sizing"]
+    rows = [
+        [f"{one['events_per_s']:g} events/s"]
+        + [number(one["cores"].get(kind)) for kind in KINDS[1:]]
+        + [number(sum(one["cores"].values()))]
+        + [number(one["events_per_s"] * DAY * told["bytes_per_event"] / 1024**3)]
+        for one in told["paces"]
+    ]
+    title = f"Cores for a dispatcher and {told['workers']} workers, five subscribers"
+    return title, ["", *KINDS[1:], "together", "GiB a day"], rows
+
+
 TABLES = {
     "throughput": _throughput,
     "publish_added_ms": _added,
@@ -190,4 +204,5 @@ TABLES = {
     "scaling": _scaling,
     "isolation": _isolation,
     "webhooks": _webhooks,
+    "sizing": _sizing,
 }

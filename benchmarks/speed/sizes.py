@@ -42,6 +42,8 @@ class Sizes:
     due: int = 100_000
     turns: int = 30
     scaling: tuple[int, ...] = (1, 2, 3, 4)
+    #: Events a second.
+    sizing: tuple[float, ...] = (0, 1, 10, 50, 200)
 
     def share(self, contestant: str, total: int) -> int:
         """This contestant's deliveries of `total`, in whole events of five."""
@@ -89,5 +91,6 @@ TINY = Sizes(
     due=500,
     turns=3,
     scaling=(1, 2),
+    sizing=(0, 20),
 )
 SIZES = {"whole": WHOLE, "hour": HOUR, "quick": QUICK, "tiny": TINY}

@@ -187,6 +187,20 @@ def bar_lengths(drawn: str) -> list[float]:
     ]
 
 
+def test_a_pace_is_told_in_cores_and_in_room_on_the_disk() -> None:
+    cores = {"dispatcher": 0.1, "worker": 0.25, "database": 0.15, "broker": 0.05}
+    told = {
+        "workers": 2,
+        "bytes_per_event": 2**30 // 864,
+        "paces": [{"events_per_s": 10, "cores": cores}],
+    }
+
+    ((_, headings, (row,)),) = tables({"sizing": told}).values()
+
+    assert headings[-2:] == ["together", "GiB a day"]
+    assert row == ["10 events/s", "0.10", "0.25", "0.15", "0.05", "0.55", "1,000"]
+
+
 def test_bars_are_as_long_as_their_values() -> None:
     longer, shorter = bar_lengths(svg(chart(100.0, 25.0)))
     assert longer == pytest.approx(4 * shorter, abs=4)

@@ -11,6 +11,7 @@ from benchmarks.speed.figures.isolation import isolation
 from benchmarks.speed.figures.latency import latency_ms
 from benchmarks.speed.figures.publishing import publish_added_ms, publish_throughput
 from benchmarks.speed.figures.scaling import scaling
+from benchmarks.speed.figures.sizing import sizing
 from benchmarks.speed.figures.throughput import main_cells, throughput
 from benchmarks.speed.figures.webhooks import webhooks
 
@@ -35,6 +36,7 @@ FIGURES: dict[str, Figure] = {
     "scaling": scaling,
     "isolation": isolation,
     "webhooks": webhooks,
+    "sizing": sizing,
 }
 #: What `--quick` runs.
 QUICK: dict[str, Figure] = {
