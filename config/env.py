@@ -35,6 +35,8 @@ class Environment(BaseSettings):
     listen_address: IPvAnyAddress = IPv4Address("127.0.0.1")
     var_dir: Path = BASE_DIR / "var"
     database_url: str = ""
+    #: Yes, a pooler that hands out sessions by the transaction is before the database.
+    database_pooler: bool = False
     broker_url: str = ""
     email_host: str = ""
     email_port: int = 587

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from config.databases import database
 from config.env import (
     BASE_DIR,
     comma_separated,
@@ -89,37 +89,11 @@ TEMPLATES = [
     }
 ]
 
-SQLITE_OPTIONS: dict[str, Any] = {
-    # Several processes write: take the lock at BEGIN, wait for it, lose nothing.
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+DATABASES = {
+    "default": database(
+        ENV.database_url, var_dir=VAR_DIR, is_pooled=ENV.database_pooler
+    )
 }
-# A stopped process must hold nobody: each below the lease of 90 s.
-POSTGRESQL_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "options": "-c statement_timeout=60s -c lock_timeout=10s"
-    " -c idle_in_transaction_session_timeout=75s",
-}
-
-
-def database(url: str) -> dict[str, Any]:
-    if not url:
-        name = str(VAR_DIR / "fanfare.sqlite3")
-        found: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
-    else:
-        found = dict(dj_database_url.parse(url))
-    is_sqlite = found["ENGINE"].endswith("sqlite3")
-    options = SQLITE_OPTIONS if is_sqlite else POSTGRESQL_OPTIONS
-    return {
-        **found,
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**options, **found.get("OPTIONS", {})},
-    }
-
-
-DATABASES = {"default": database(ENV.database_url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = ["config.demo_login.DemoRefusingBackend"]
