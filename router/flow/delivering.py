@@ -166,7 +166,7 @@ def _run_together(work: Work) -> None:
     is_last = is_outermost()
     with transaction.atomic():
         guard = Guard()
-        with connection.execute_wrapper(guard):
+        with guard.watching():
             done, rest = _run_while_there_is_time(work, run_ms)
         _isolate_hooks()
         if rest:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -14,17 +15,28 @@ NAME = "router_guard"
 
 
 class Guard:
-    """Sets a savepoint before the first statement that runs within
-    `connection.execute_wrapper`; whoever releases it at the end learns whether the
-    transaction is still the one it was.
+    """Sets a savepoint before the first statement that Django runs while it watches;
+    whoever releases it at the end learns whether the transaction is still the one it
+    was.
 
-    What says nothing to the database costs it nothing. What goes past Django, to the
-    driver's own connection, is not seen.
+    What says nothing to the database costs it nothing, and begins no transaction
+    there. So what goes past Django, to the driver's own connection, is not seen, and
+    may be the one who begins it, and who commits it.
     """
 
     def __init__(self) -> None:
         #: Of the savepoint, once it is set.
         self.name: str | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        # Not `execute_wrapper`: at its end it takes away the last one, whosever it is,
+        # and a handler may have left one of its own.
+        connection.execute_wrappers.append(self)
+        try:
+            yield
+        finally:
+            connection.execute_wrappers.remove(self)
 
     def __call__(
         self,
