@@ -203,7 +203,9 @@ def _claimable() -> DeliveryQuerySet:
         subscriber=SUBSCRIBER,
         subscriber__state=SubscriberState.ACTIVE,
         subscriber__deleted_at__isnull=True,
-    ).due()
+        state__unindexed=DeliveryState.PENDING,
+        due_at__lte=Clock(),
+    )
 
 
 def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:

@@ -66,6 +66,8 @@ def acknowledge(
     what the database raises when there is no such savepoint.
     """
     is_troubled = breaker.is_troubled(claim.subscriber)
+    # A database tells in its log what it could not commit: no answer of a receiver.
+    is_told = bool(exchanges)
     try:
         change_exactly(
             len(claim.deliveries),
@@ -73,7 +75,7 @@ def acknowledge(
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
             _success(claim, run_ms),
             before=_released(guard),
-            is_last=is_last and not is_troubled,
+            is_last=is_last and not (is_troubled or is_told),
         )
     except NotAll as error:
         raise LeaseLost from error
@@ -216,8 +218,12 @@ def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
 
 
 def _acknowledged() -> tuple[QuerySet[Delivery], dict[str, Any]]:
-    held = Delivery.objects.leased()
-    return held.filter(pk__any_of=IDS, lease_token__any_of=TOKENS), DONE
+    held = Delivery.objects.filter(
+        pk__any_of=IDS,
+        lease_token__any_of=TOKENS,
+        state__unindexed=DeliveryState.LEASED,
+    )
+    return held, DONE
 
 
 def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
