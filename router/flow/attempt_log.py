@@ -7,21 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from router.contract.outcomes import Exchange
-from router.flow.claiming import Claim, Started
-from router.flow.inserting import insertion
+from router.flow.claiming import Claim
+from router.flow.inserting import Insert
 from router.flow.prepared import Statement
 from router.models import Attempt, AttemptResult, Clock
 
 #: What differs between the rows of a chunk → its type.
-KINDS = {
+OWN = {
     "delivery_id": "bigint",
     "number": "integer",
     "trigger": "text",
     "duration_ms": "double precision",
-    "request": "jsonb",
-    "http_status": "smallint",
-    "answer": "text",
 }
+OF_EXCHANGE = {"request": "jsonb", "http_status": "smallint", "answer": "text"}
 
 
 def acknowledged_log(
@@ -32,18 +30,25 @@ def acknowledged_log(
 ) -> Statement:
     """Keeps of each that it was done, how long it ran, and what was answered."""
     rows = [
-        _row(one, run_ms.get(one.pk), exchanges.get(one.pk)) for one in claim.deliveries
+        (one.pk, one.attempts, Attempt.trigger_of(one), run_ms.get(one.pk))
+        for one in claim.deliveries
     ]
-    return insertion(
-        Attempt, KINDS, rows, result=AttemptResult.ACKNOWLEDGED, ended_at=Clock()
-    )
+    if not exchanges:
+        return _LOG.of(rows)
+    told = [_told(exchanges.get(one.pk)) for one in claim.deliveries]
+    return _LOG_WITH_EXCHANGES.of([a + b for a, b in zip(rows, told, strict=True)])
 
 
-def _row(
-    delivery: Started, run_ms: float | None, exchange: Exchange | None
-) -> tuple[Any, ...]:
-    """In the order of `KINDS`."""
-    own = (delivery.pk, delivery.attempts, Attempt.trigger_of(delivery), run_ms)
+def _told(exchange: Exchange | None) -> tuple[Any, ...]:
+    """In the order of `OF_EXCHANGE`."""
     if exchange is None:
-        return (*own, None, None, "")
-    return (*own, json.dumps(exchange.request), exchange.status, exchange.answer)
+        return (None, None, "")
+    return (json.dumps(exchange.request), exchange.status, exchange.answer)
+
+
+def _same() -> dict[str, Any]:
+    return {"result": AttemptResult.ACKNOWLEDGED, "ended_at": Clock()}
+
+
+_LOG = Insert(Attempt, OWN, _same)
+_LOG_WITH_EXCHANGES = Insert(Attempt, {**OWN, **OF_EXCHANGE}, _same)

@@ -6,71 +6,115 @@ This is paid for every delivery: the ORM's way costs more than all else together
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db import connection
-from django.db.models import Field, Model
+from django.db.models import Field, JSONField, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.sql import Query
 
-from router.flow.prepared import Statement
+from router.flow.prepared import Later, Prepared, Statement
 
 Rows = Sequence[tuple[Any, ...]]
+ROWS = "rows"
 
 
-def insertion(
-    model: type[Model], kinds: Mapping[str, str], rows: Rows, **same: Any
-) -> Statement:
-    """The statement that inserts rows, which differ in the columns of `kinds` alone.
+class Insert(Prepared):
+    """Rows of a model that differ in the columns of `kinds` alone.
 
     `kinds` is a column → its type on PostgreSQL, in the order of each row's values, as
-    the database takes them. `same` are fields with one value or expression for all;
-    what is named in neither has its default.
+    the database takes them. `build` returns fields with one value or expression for
+    all, `Later` among them; what is named in neither has its default. With `returning`
+    it returns these columns.
     """
-    others = dict(_same(model, kinds, same))
-    columns = ", ".join(f'"{name}"' for name in [*kinds, *others])
-    each, given = _given(kinds, rows)
-    values = ", ".join([*each, *(sql for sql, _ in others.values())])
-    parameters = [one for _, constants in others.values() for one in constants]
-    return Statement(
-        f'INSERT INTO "{model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}',  # noqa: E501, S608 - names from the model
-        [*parameters, *given.parameters],
-    )
+
+    def __init__(
+        self,
+        model: type[Model],
+        kinds: Mapping[str, str],
+        build: Callable[[], Mapping[str, Any]],
+        *,
+        returning: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._model = model
+        self._kinds = kinds
+        self._build = build
+        self._returning = returning
+
+    def of(self, rows: Rows, **values: Any) -> Statement:
+        """The statement that inserts these."""
+        return self.bound(**values, rows=rows)
+
+    def _compiled(self, connection: Any) -> tuple[Any, str, Sequence[Any]]:
+        compiler: Any = Query(self._model).get_compiler(connection=connection)
+        others = dict(self._same(compiler))
+        columns = _quoted([*self._kinds, *others])
+        each, given = _given(self._kinds, connection)
+        values = ", ".join([*each, *(sql for sql, _ in others.values())])
+        constants = [one for _, found in others.values() for one in found]
+        sql = f'INSERT INTO "{self._model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}'  # noqa: E501, S608 - names from the model
+        if self._returning:
+            sql += f" RETURNING {_quoted(self._returning)}"
+        return compiler, sql, [*constants, *given.parameters]
+
+    def _same(self, compiler: Any) -> Iterator[tuple[str, tuple[str, Sequence[Any]]]]:
+        """Column → SQL and parameters, of what all rows have in common."""
+        same = self._build()
+        fields: Sequence[Any] = self._model._meta.concrete_fields
+        for field in fields:
+            is_given = field.name in same
+            is_left = (
+                field.primary_key
+                or field.column in self._kinds
+                or field.has_db_default()
+            )
+            if is_given:
+                yield field.column, _value(compiler, field, same[field.name])
+            elif not is_left and (default := field.get_default()) is not None:
+                yield field.column, _value(compiler, field, default)
 
 
-def _given(kinds: Mapping[str, str], rows: Rows) -> tuple[list[str], Statement]:
-    """The values of a row, and what to select them from: a parameter a column on
-    PostgreSQL, else one of JSON."""
+class Column(Later):
+    """Stands for one value of each row: an array, on PostgreSQL."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(ROWS, Field())
+        self._index = index
+
+    def bind(self, value: Any, connection: Any) -> Any:
+        return [row[self._index] for row in value]
+
+
+class AllRows(Later):
+    """Stands for all rows at once, where there are no arrays."""
+
+    def __init__(self) -> None:
+        super().__init__(ROWS, JSONField())
+
+    def bind(self, value: Any, connection: Any) -> Any:
+        return json.dumps(value)
+
+
+def _given(kinds: Mapping[str, str], connection: Any) -> tuple[list[str], Statement]:
+    """The values of a row, and what to select them from."""
     if connection.vendor == "postgresql":
-        names = ", ".join(f'"{name}"' for name in kinds)
         arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
-        columns = [[row[index] for row in rows] for index in range(len(kinds))]
-        given = Statement(f"unnest({arrays}) AS new({names})", columns)
+        columns = [Column(index) for index in range(len(kinds))]
+        given = Statement(f"unnest({arrays}) AS new({_quoted(kinds)})", columns)
         return [f'"{name}"' for name in kinds], given
     each = [f"json_extract(value, '$[{index}]')" for index in range(len(kinds))]
-    return each, Statement("json_each(%s)", [json.dumps(rows)])
+    return each, Statement("json_each(%s)", [AllRows()])
 
 
-def _same(
-    model: type[Model], kinds: Mapping[str, str], same: Mapping[str, Any]
-) -> Iterator[tuple[str, tuple[str, Sequence[Any]]]]:
-    """Column → SQL and parameters, of what all rows have in common."""
-    fields: Sequence[Any] = model._meta.concrete_fields
-    for field in fields:
-        is_given = field.name in same
-        is_left = field.primary_key or field.column in kinds or field.has_db_default()
-        if is_given:
-            yield field.column, _value(model, field, same[field.name])
-        elif not is_left and (default := field.get_default()) is not None:
-            yield field.column, _value(model, field, default)
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _value(
-    model: type[Model], field: Field[Any, Any], value: Any
+    compiler: Any, field: Field[Any, Any], value: Any
 ) -> tuple[str, Sequence[Any]]:
     if isinstance(value, BaseExpression):
-        compiler: Any = Query(model).get_compiler(connection=connection)
         sql, parameters = compiler.compile(value)
         return sql, parameters
-    return "%s", [field.get_db_prep_save(value, connection)]
+    return "%s", [field.get_db_prep_save(value, compiler.connection)]

@@ -124,7 +124,7 @@ def _locks_allowed(connection: Any) -> AbstractContextManager[None]:
 
 
 class Prepared:
-    """What Select and Update have in common."""
+    """What such statements have in common."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -138,9 +138,7 @@ class Prepared:
         built: Built | None = getattr(self._local, "built", None)
         is_of_now = built and (built.connection, built.settings) == (connection, conf())
         if built is None or not is_of_now:
-            compiler = self._query().get_compiler(connection=connection)
-            with _locks_allowed(connection):
-                sql, parameters = compiler.as_sql()
+            compiler, sql, parameters = self._compiled(connection)
             if connection.vendor == "postgresql":
                 connection.ensure_connection()
                 sql, parameters = with_literals(
@@ -152,6 +150,11 @@ class Prepared:
             built = Built(connection, conf(), compiler, sql, parameters)
             self._local.built = built
         return built
+
+    def _compiled(self, connection: Any) -> tuple[Any, str, Sequence[Any]]:
+        compiler = self._query().get_compiler(connection=connection)
+        with _locks_allowed(connection):
+            return (compiler, *compiler.as_sql())
 
     def _query(self) -> Any:
         raise NotImplementedError
@@ -203,10 +206,6 @@ class Update(Prepared):
     def table(self) -> str:
         """The name of the table it writes to."""
         return str(self._built().compiler.query.model._meta.db_table)
-
-    def run(self, **values: Any) -> int:
-        """Returns the number of rows."""
-        return changed(self.bound(**values))
 
     def _query(self) -> Any:
         rows, changes = self._build()
