@@ -19,7 +19,8 @@ from router.flow.delivering import deliver_chunk
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import register_declared
-from router.flow.routing import has_unrouted, route_batch
+from router.flow.routing import route_batch
+from router.flow.unrouted import has_unrouted
 from router.models import Delivery, DeliveryState, Subscriber
 from router.registry import isolated
 

@@ -21,8 +21,9 @@ from router.conf import conf
 from router.flow.beating import beat, fall_silent
 from router.flow.cancelling import cancel_owed_to_deleted
 from router.flow.dispatching import Dispatcher
-from router.flow.routing import NOTHING, Routed, has_unrouted, route_batch
+from router.flow.routing import NOTHING, Routed, route_batch
 from router.flow.sweeping import sweep
+from router.flow.unrouted import has_unrouted
 from router.models import Heartbeat
 
 logger = logging.getLogger(__name__)

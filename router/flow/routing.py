@@ -11,38 +11,37 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import BigIntegerField, QuerySet
+from django.db.models import DateTimeField
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
-from router.flow.at_once import end_of, is_outermost, rows_of_all, rows_of_first
+from router.flow.at_once import end_of, is_outermost, rows_of_planned
 from router.flow.chunk import Chunk
 from router.flow.giving_up import give_up
 from router.flow.head import MOVE, TRY_LOCK
-from router.flow.inserting import insertion
+from router.flow.inserting import Insert
 from router.flow.matching import Broken, Matching
-from router.flow.prepared import Later, Select, Statement
+from router.flow.planned import PlanForgotten
+from router.flow.prepared import Later, Statement
 from router.flow.straight import (
-    IDLE,
     HasRoom,
     Owed,
     chunks_of,
     go_straight,
-    marked,
+    marked_until,
 )
+from router.flow.unrouted import Batch, next_batch
 from router.models import Delivery, EventRecord, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
 
-AFTER = Later("after", BigIntegerField())
-#: How many subscribers there were at the last batch of this process.
-_known_count = 1
 #: What differs between the deliveries of a batch → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
+NOW = Later("now", DateTimeField())
+UNTIL = Later("until", DateTimeField())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,33 +62,7 @@ class Routed:
         return self.delivery_count > sum(len(chunk.ids) for chunk in self.chunks)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """The next events, and all that is needed to route them."""
-
-    head: Sequence[Any]
-    subscribers: Sequence[Subscriber]
-    #: Of subscribers: who has nothing due or under way.
-    idle: Collection[int]
-    events: Sequence[EventRecord]
-    is_full: bool
-
-    def routed(self, owed: Sequence[Owed], chunks: tuple[Chunk, ...]) -> Routed:
-        return Routed(
-            event_count=len(self.events),
-            delivery_count=len(owed),
-            last_number=self.events[-1].number,
-            is_full=self.is_full,
-            chunks=chunks,
-        )
-
-
 NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
-
-
-def has_unrouted(*, after: int = 0) -> bool:
-    """Whether an event above the number `after` waits; takes no lock."""
-    return bool(_LOOK.rows(after=after))
 
 
 def nowhere(_: Subscriber) -> bool:
@@ -110,6 +83,8 @@ def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
             return _route(after, limit, has_room)
         except OperationalError:
             raise
+        except PlanForgotten:
+            continue
         except DatabaseError:
             if limit == 1:
                 raise
@@ -120,7 +95,7 @@ def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
 def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
     is_last = is_outermost()
     with transaction.atomic():
-        batch = _read(after, delivery_limit)
+        batch = next_batch(after, delivery_limit, is_ours=is_last)
         if not (batch.head and batch.events):
             return NOTHING
         broken: Broken = {}
@@ -131,27 +106,12 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
         gone = _write(batch, owed, straight, is_last=is_last)
         if broken:
             _give_up_on_unfiltered(broken)
-    return batch.routed(owed, chunks_of(gone, batch.subscribers))
-
-
-def _read(after: int, delivery_limit: int) -> Batch:
-    """What is to be routed next, and to whom; no head while another routes."""
-    global _known_count  # noqa: PLW0603 - a guess, which only saves a round trip
-    guess = max(1, delivery_limit // max(1, _known_count))
-    first = _first_unrouted(guess)
-    statements = (TRY_LOCK, _SUBSCRIBERS, IDLE)
-    head, found, idle, unrouted = rows_of_first(
-        [*(one.bound() for one in statements), first.bound(after=after)]
-    )
-    subscribers = _SUBSCRIBERS.as_models(found)
-    _known_count = len(subscribers)
-    limit = max(1, delivery_limit // max(1, len(subscribers)))
-    return Batch(
-        head=head,
-        subscribers=subscribers,
-        idle={pk for (pk,) in idle},
-        events=first.as_models(unrouted)[:limit],
-        is_full=len(unrouted) >= min(limit, guess),
+    return Routed(
+        event_count=len(batch.events),
+        delivery_count=len(owed),
+        last_number=batch.events[-1].number,
+        is_full=batch.is_full,
+        chunks=chunks_of(gone, batch.subscribers),
     )
 
 
@@ -170,12 +130,8 @@ def _write(
         MOVE.bound(position=position + len(batch.events)),
         *_insertions(owed, straight, now),
     ]
-    found = rows_of_all([*statements, *end_of(is_last=is_last)])
-    return found[len(statements) - 1]
-
-
-def _unrouted(after: Any) -> QuerySet[EventRecord]:
-    return EventRecord.objects.filter(position__isnull=True, number__gt=after)
+    found = rows_of_planned(statements, after=end_of(is_last=is_last), is_ours=is_last)
+    return found[-1]
 
 
 def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
@@ -215,12 +171,9 @@ def _insertions(
         rows = gone if one.pk in straight else waiting
         rows.append((event.number, one.pk, event.partitionkey))
     if waiting:
-        yield insertion(Delivery, KINDS, waiting, due_at=now, created_at=now)
+        yield _WAITING.of(waiting, now=now)
     if gone:
-        times = {"due_at": now, "created_at": now, **marked(now)}
-        inserted = insertion(Delivery, KINDS, gone, **times)
-        sql = f'{inserted.sql} RETURNING "id", "subscriber_id"'
-        yield Statement(sql, inserted.parameters)
+        yield _GONE.of(gone, now=now, until=marked_until(now))
 
 
 def _give_up_on_unfiltered(broken: Broken) -> None:
@@ -231,10 +184,15 @@ def _give_up_on_unfiltered(broken: Broken) -> None:
         give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
 
 
-@cache
-def _first_unrouted(limit: int) -> Select:
-    return Select(lambda: _unrouted(AFTER).order_by("number").defer("data")[:limit])
-
-
-_LOOK = Select(lambda: _unrouted(AFTER).values_list("number")[:1])
-_SUBSCRIBERS = Select(lambda: Subscriber.objects.known())
+_WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})
+_GONE = Insert(
+    Delivery,
+    KINDS,
+    lambda: {
+        "due_at": NOW,
+        "created_at": NOW,
+        "dispatched_until": UNTIL,
+        "dispatch_count": 1,
+    },
+    returning=["id", "subscriber_id"],
+)

@@ -52,10 +52,9 @@ def go_straight(
     return {one.pk for one in fitting if has_room(one)}
 
 
-def marked(now: datetime) -> dict[str, Any]:
-    """The fields of a delivery that is on its way from the beginning."""
-    until = now + timedelta(seconds=mark_seconds(0))
-    return {"dispatched_until": until, "dispatch_count": 1}
+def marked_until(now: datetime) -> datetime:
+    """How long the mark holds of what is sent for the first time."""
+    return now + timedelta(seconds=mark_seconds(0))
 
 
 def chunks_of(

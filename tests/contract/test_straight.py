@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from router.flow import routing
+from router.flow import unrouted
 from router.flow.claiming import claim
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
@@ -186,7 +186,7 @@ def test_a_batch_is_as_large_as_the_subscribers_of_now_allow(
     settings.ROUTER = {"ROUTE_LIMIT": 6}
     for _ in range(4):
         publish(TYPE, None)
-    monkeypatch.setattr(routing, "_known_count", guess)
+    monkeypatch.setattr(unrouted, "_known_count", guess)
 
     batches = [route_batch() for _ in range(5)]
 

@@ -17,10 +17,11 @@ from router.flow.claiming import claim
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.overview import subscribers_overview
-from router.flow.routing import has_unrouted, route_batch
+from router.flow.routing import route_batch
 from router.flow.settling import acknowledge
 from router.flow.straight import IDLE
 from router.flow.sweeping import sweep
+from router.flow.unrouted import has_unrouted
 from router.models import ApiKey, Delivery, EventRecord, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared

@@ -14,8 +14,8 @@ from benchmarks.speed.project.handler import COUNT, TYPE
 from router.flow.dispatching import mark_chunk
 from router.flow.due_subscribers import subscribers_due
 from router.flow.registering import register_declared
-from router.flow.routing import has_unrouted
 from router.flow.sweeping import sweep
+from router.flow.unrouted import has_unrouted
 from router.models import Delivery, DeliveryState, EventRecord, LogHead, Subscriber
 
 Told = dict[str, Any]
