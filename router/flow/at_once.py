@@ -9,18 +9,24 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from django.db import DataError, connection, transaction
+from django.db import DatabaseError, DataError, connection, transaction
 
+from router.flow.planned import PlanForgotten, forget_all, planned
 from router.flow.prepared import Select, Statement, Update, changed, fetched, rows_of
 
-BEGIN = Statement("BEGIN", ())
+#: Whatever is usual here: the router's statements see what committed before each.
+BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED", ())
 COMMIT = Statement("COMMIT", ())
 #: In the database's own message, and in its log.
 NOT_ALL = "the lease was lost, rows left: "
+#: Not a number, if it is another one: whatever follows in the message is left out.
+CHECKED = (
+    f"CASE count(*) WHEN %s THEN 1 ELSE CAST('{NOT_ALL}' || count(*) AS integer) END"
+)
 
 
 class NotAll(Exception):
-    """A statement wrote to fewer rows than it should."""
+    """A statement wrote to another number of rows than it should."""
 
 
 def read_changed(
@@ -42,8 +48,9 @@ def read_changed(
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
+    is_ours = not connection.in_atomic_block
     with nullcontext() if _takes_several() else transaction.atomic():
-        rows, found = rows_of_all([both, other])
+        rows, found = rows_of_planned([both, other], is_ours=is_ours)
     return read.converted(rows), found
 
 
@@ -72,20 +79,51 @@ def rows_of_first(statements: Sequence[Statement]) -> list[Sequence[Any]]:
     Django begins none before a statement comes, and the driver sends a BEGIN of its
     own before that and waits for the answer.
     """
-    if not (connection.in_atomic_block and _takes_several() and _is_unbegun()):
+    is_first = connection.in_atomic_block and _takes_several() and _is_unbegun()
+    if not (statements and is_first):
         return rows_of_all(statements)
     session: Any = connection.connection
     session.autocommit = True
     try:
         return rows_of_all([BEGIN, *statements])[1:]
     finally:
-        # Ended with them, or never begun; else the driver sees that it has begun.
+        # Ended with them, or never begun. Else the driver sees that it has begun, and
+        # takes this only when it is over, as Django then does.
         if _is_unbegun():
             session.autocommit = False
 
 
+def rows_of_planned(
+    statements: Sequence[Statement],
+    *,
+    before: Sequence[Statement] = (),
+    after: Sequence[Statement] = (),
+    is_ours: bool,
+) -> list[Sequence[Any]]:
+    """`rows_of_first`, by the plans that the session keeps where it keeps any.
+
+    `is_ours` says that no statement of another's follows in the transaction: how this
+    one is planned must not be how those are. `before` and `after` are not planned.
+    Raises `PlanForgotten`.
+    """
+    chosen = planned(statements) if is_ours and _takes_several() else statements
+    try:
+        found = rows_of_first([*before, *chosen, *after])
+    except DatabaseError as error:
+        if chosen is statements or not forget_all(error):
+            raise
+        if connection.in_atomic_block:
+            raise PlanForgotten from error
+        return rows_of_planned(statements, before=before, after=after, is_ours=False)
+    begin = len(before) + len(chosen) - len(statements)
+    return found[begin : begin + len(statements)]
+
+
 def _is_unbegun() -> bool:
     session: Any = connection.connection
+    if session is None:
+        # Closed within the transaction: Django says so at the next statement.
+        return False
     return str(session.info.transaction_status.name) == "IDLE"
 
 
@@ -107,8 +145,9 @@ def change_exactly(
 
     In the caller's transaction. `before` are statements that run before them. After
     the last of an outermost transaction it is committed within the same round trip,
-    where the database can. Raises `NotAll`, and then nothing was committed: the
-    caller rolls it back.
+    where the database can; if they can't be committed it is then an error there, which
+    its log may tell with all values. Raises `NotAll`, and then nothing was committed:
+    the caller rolls it back.
     """
     if connection.vendor != "postgresql":
         rows_of_all(before)
@@ -120,12 +159,22 @@ def change_exactly(
     beside = "".join(
         f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
     )
-    # Not a number, if it is another one: whatever follows in the message is left out.
-    checked = f"CASE count(*) WHEN {count} THEN 1 ELSE CAST('{NOT_ALL}' || count(*) AS integer) END"  # noqa: E501
-    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {checked} FROM first"  # noqa: S608 - statements of our own
+    written = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT "
     parameters = [one for each in (first, *others) for one in each.parameters]
+    if is_last:
+        checked = Statement(f"{written}{CHECKED} FROM first", [*parameters, count])
+        _commit_checked(checked, before)
+        return
+    counted = Statement(f"{written}count(*) FROM first", parameters)
+    *_, [(rows,)] = rows_of_first([*before, counted])
+    if rows != count:
+        raise NotAll
+
+
+def _commit_checked(checked: Statement, before: Sequence[Statement]) -> None:
+    after = end_of(is_last=True)
     try:
-        rows_of_first([*before, Statement(sql, parameters), *end_of(is_last=is_last)])
+        rows_of_planned([checked], before=before, after=after, is_ours=True)
     except DataError as error:
         if NOT_ALL not in str(error):
             raise

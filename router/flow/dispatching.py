@@ -19,7 +19,12 @@ from django.db.models import F
 from router.broker import BrokerTrouble, Doorbell, Message
 from router.conf import HANDLER_QUEUES, QUEUES, conf
 from router.flow import throttling
-from router.flow.at_once import rows_of_all
+from router.flow.at_once import (
+    end_of,
+    is_outermost,
+    rows_of_first,
+    rows_of_planned,
+)
 from router.flow.beating import alive, served_queues
 from router.flow.chunk import Chunk, chunk_size, mark_end
 from router.flow.committing import Unwaited
@@ -146,10 +151,12 @@ def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
 
     Of a receiver that is down it is the next probe alone.
     """
+    is_last = is_outermost()
     with transaction.atomic():
         chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
         if chunks:
-            _MARK.run(ids=[pk for chunk in chunks for pk in chunk.ids])
+            mark = _MARK.bound(ids=[pk for chunk in chunks for pk in chunk.ids])
+            rows_of_planned([mark], after=end_of(is_last=is_last), is_ours=is_last)
     return chunks
 
 
@@ -168,7 +175,7 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
         elif (size := chunk_size(subscriber)) > 0:
             free.append((subscriber, size))
     queries = [_first_due(size).bound(subscriber_id=one.pk) for one, size in free]
-    for (subscriber, size), due in zip(free, rows_of_all(queries), strict=True):
+    for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
         ids = together(due)
         throttling.note_start(subscriber, len(ids))
         yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.flow import throttling
+from router.flow.at_once import is_outermost, rows_of_planned
 from router.flow.prepared import Select
 from router.flow.probing import is_closed, is_probe_due
 from router.flow.registering import is_handler_missing
@@ -20,7 +21,9 @@ IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WE
 
 def subscribers_due() -> list[Subscriber]:
     """Active subscribers to which something can be handed over now."""
-    return [one for one in _DUE.models() if not is_handler_missing(one)]
+    is_ours = is_outermost()
+    (found,) = rows_of_planned([_DUE.bound()], is_ours=is_ours)
+    return [one for one in _DUE.as_models(found) if not is_handler_missing(one)]
 
 
 def _statement() -> QuerySet[Subscriber]:

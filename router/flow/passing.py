@@ -6,6 +6,7 @@ import logging
 
 from django.db import Error, InterfaceError, OperationalError, connection
 
+from router.flow.planned import PlanForgotten
 from router.flow.session import drop_lost_session
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,9 @@ def is_collision(error: Error) -> bool:
 def is_passing(error: Error) -> bool:
     """Whether the same work may simply be done again."""
     state = getattr(error.__cause__, "sqlstate", None)
-    if state in PASSING_STATES or is_session_lost(error):
+    if state in PASSING_STATES or isinstance(error, PlanForgotten):
+        return True
+    if is_session_lost(error):
         return True
     return _is_sqlite() and "locked" in str(error)
 

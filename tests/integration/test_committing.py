@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import ProgrammingError, transaction
+from django.db import ProgrammingError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from router.contract.errors import LeaseLost
+from router.contract.outcomes import Exchange
 from router.flow import routing, settling
 from router.flow.at_once import NotAll, change_exactly, end_of, rows_of_first
 from router.flow.claiming import claim
@@ -173,3 +175,94 @@ def test_what_follows_an_end_is_a_transaction_again(
         transaction.set_rollback(True)
 
     assert Subscriber.objects.get().title != "new"
+
+
+def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
+    listen: Callable[..., int],
+) -> None:
+    """After an error the transaction would take no other statement."""
+    pk = listen(silent)
+    leased = claim(pk, routed())
+    assert leased is not None
+    Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
+    exchanges = {one: Exchange(request={}, status=200) for one in leased.ids}
+
+    with transaction.atomic():
+        with pytest.raises(LeaseLost):
+            acknowledge(leased, run_ms={}, exchanges=exchanges, is_last=True)
+        assert Delivery.objects.get().state == DeliveryState.PENDING
+
+
+def test_a_session_closed_within_a_transaction_is_told_by_django(
+    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its pool does it: nothing is left of the session."""
+
+    def close_and_ask() -> None:
+        with transaction.atomic(), monkeypatch.context() as closed:
+            closed.setattr(connection, "connection", None)
+            closed.setattr(connection, "closed_in_transaction", True)
+            rows_of_first([Statement("SELECT 1", ())])
+
+    listen(silent)
+    with pytest.raises(ProgrammingError):
+        close_and_ask()
+
+
+def test_the_router_reads_what_was_committed_whatever_is_usual_here(
+    listen: Callable[..., int],
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_isolation = 'serializable'")
+    try:
+        with transaction.atomic():
+            ((found,),) = rows_of_first([Statement("SHOW transaction_isolation", ())])
+    finally:
+        connection.close()
+
+    assert found == ("read committed",)
+
+
+def test_what_a_handler_hangs_into_the_connection_stays_and_nothing_else(
+    listen: Callable[..., int],
+) -> None:
+    def tracer(execute: Any, *arguments: Any) -> Any:
+        return execute(*arguments)
+
+    def handler(event: Any) -> None:
+        if tracer not in connection.execute_wrappers:
+            connection.execute_wrappers.append(tracer)
+
+    pk = listen(handler)
+    try:
+        for _ in range(2):
+            deliver_chunk(pk, routed())
+        assert connection.execute_wrappers == [tracer]
+    finally:
+        connection.execute_wrappers.clear()
+
+    assert not Delivery.objects.open().exists()
+
+
+def test_whoever_waits_for_the_head_reads_nothing_else(
+    listen: Callable[..., int],
+) -> None:
+    """A second dispatcher, while the first routes much."""
+    listen(silent)
+    publish(TYPE, {})
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT FROM router_loghead FOR UPDATE")
+        assert route_batch() == routing.NOTHING
+        with CaptureQueriesContext(connection) as captured:
+            assert route_batch() == routing.NOTHING
+        other.rollback()
+    finally:
+        other.close()
+
+    assert not [one for one in captured if "router_eventrecord" in one["sql"]]
+    assert route_batch().event_count == 1
+    publish(TYPE, {})
+    assert route_batch().event_count == 1

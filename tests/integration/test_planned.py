@@ -1,0 +1,251 @@
+"""Plans that a session keeps, against the real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from router.flow import planned
+from router.flow.delivering import deliver_chunk
+from router.flow.dispatching import mark_chunks
+from router.flow.due_subscribers import subscribers_due
+from router.flow.planned import PINS
+from router.flow.routing import route_batch
+from router.models import Delivery, DeliveryState, FailedTask, Subscriber
+from router.public import publish, subscriber
+from router.testing import isolated_subscribers, register_declared
+from tests.integration.test_query_plans import FILL_DELIVERIES, FILL_LOG
+
+TYPE = "thing.happened"
+FULL = 100_000
+KEPT = "SELECT name, generic_plans, custom_plans FROM pg_prepared_statements"
+SETTINGS = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+UNTOUCHED = ["auto", "on", "on", "on"]
+
+
+@pytest.fixture
+def kept(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every plan is kept from its first use on, and no other test's."""
+    connection.close()
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = 0
+    monkeypatch.setattr(planned, "_is_off", False)
+    yield
+    connection.close()
+
+
+@pytest.fixture
+def declare(kept: None) -> Iterator[Callable[[Any], Subscriber]]:
+    with isolated_subscribers():
+
+        def register(handler: Any) -> Subscriber:
+            subscriber("listener", events=[TYPE])(handler)
+            register_declared()
+            return Subscriber.objects.get()
+
+        yield register
+
+
+def asked(sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+def settings_of_session() -> list[str]:
+    return [asked(f"SHOW {name}")[0][0] for name in SETTINGS]
+
+
+def routed() -> tuple[int, ...]:
+    """The ids of the deliveries of a new event."""
+    publish(TYPE, {})
+    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    return chunk.ids
+
+
+def dispatched() -> tuple[int, ...]:
+    publish(TYPE, {})
+    route_batch()
+    (chunk,) = mark_chunks(subscribers_due())
+    return chunk.ids
+
+
+def deliver(row: Subscriber) -> None:
+    deliver_chunk(row.pk, routed())
+    deliver_chunk(row.pk, dispatched())
+
+
+def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Any) -> None:
+    row = declare(lambda event: None)
+
+    deliver(row)
+    with CaptureQueriesContext(connection) as captured:
+        deliver(row)
+
+    assert not Delivery.objects.open().exists()
+    said = [part for one in captured for part in one["sql"].split("; ")]
+    assert not [one for one in said if one.startswith(("WITH", "UPDATE", "PREPARE"))]
+    found = asked(KEPT)
+    assert found
+    assert all(custom == 0 for _, _, custom in found), found
+
+
+@pytest.mark.parametrize("analysed", ["empty", "one row", "never"])
+def test_a_plan_that_is_older_than_the_rows_reads_by_index(
+    declare: Any, analysed: str
+) -> None:
+    row = declare(lambda event: None)
+    if analysed == "empty":
+        asked_nothing("VACUUM ANALYZE")
+    deliver(row)
+    if analysed == "one row":
+        asked_nothing("VACUUM ANALYZE")
+        deliver(row)
+    fill(row)
+
+    plans = [plan_of(name) for name, *_ in asked(KEPT)]
+
+    assert len(plans) > 5
+    for plan in plans:
+        assert "Seq Scan on router_delivery" not in plan, plan
+        assert "Seq Scan on router_eventrecord" not in plan, plan
+        assert "Hash Join" not in plan, plan
+        assert "Merge Join" not in plan, plan
+        if "Update on router_delivery" in plan:
+            assert "Index Cond: (id = ANY" in plan, plan
+    due = [one for one in plans if "due_at <= " in one]
+    assert any("Index Cond" in line and "due_at <= " in line for line in lines(due))
+
+
+def lines(plans: list[str]) -> list[str]:
+    return [line for plan in plans for line in plan.splitlines()]
+
+
+def asked_nothing(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def fill(row: Subscriber) -> None:
+    """So fast that nobody has looked at the tables since."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE router_eventrecord SET position = -number")
+        cursor.execute(FILL_LOG, [FULL])
+        cursor.execute("TRUNCATE router_delivery CASCADE")
+        cursor.execute(FILL_DELIVERIES, [row.pk])
+
+
+def plan_of(name: str) -> str:
+    sql = "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name ="
+    ((count,),) = asked(f"{sql} '{name}'")
+    arguments = f"({', '.join(['NULL'] * count)})" if count else ""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for pin in PINS:
+            cursor.execute(pin.sql)
+        cursor.execute(f"EXPLAIN EXECUTE {name}{arguments}")
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_how_the_router_plans_is_nobody_elses_affair(declare: Any) -> None:
+    seen: list[list[str]] = []
+
+    def handler(event: Any) -> None:
+        seen.append(settings_of_session())
+        transaction.on_commit(lambda: seen.append(settings_of_session()))
+
+    row = declare(handler)
+    deliver(row)
+    deliver(row)
+    seen.append(settings_of_session())
+    with transaction.atomic():
+        deliver_chunk(row.pk, routed())
+        subscribers_due()
+        seen.append(settings_of_session())
+
+    assert len(seen) == 12
+    assert all(one == UNTOUCHED for one in seen), seen
+
+
+def test_a_session_that_forgot_is_told_anew_what_it_should_do(
+    declare: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As behind a pooler, between any two statements."""
+    row = declare(lambda event: None)
+    deliver(row)
+
+    asked_nothing("DEALLOCATE ALL")
+    ids = routed()
+    planned._is_off = False
+    deliver_chunk(row.pk, ids)
+
+    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
+    assert "forgot a prepared statement" in caplog.text
+    deliver(row)
+    assert not Delivery.objects.open().exists()
+    assert asked(KEPT) == []
+
+
+def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Any) -> None:
+    runs: list[str] = []
+
+    def handler(event: Any) -> None:
+        runs.append(event.id)
+        if len(runs) == 3:
+            asked_nothing("DEALLOCATE ALL")
+
+    row = declare(handler)
+    deliver(row)
+    ids = routed()
+    deliver_chunk(row.pk, ids)
+
+    found = Delivery.objects.get(pk=ids[0])
+    assert (found.state, found.failures) == (DeliveryState.PENDING, 0)
+    Delivery.objects.update(due_at="2000-01-01T00:00:00Z", dispatched_until=None)
+    (chunk,) = mark_chunks(subscribers_due())
+    deliver_chunk(row.pk, chunk.ids)
+    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
+    assert runs[2] == runs[3]
+    assert not FailedTask.objects.exists()
+
+
+@pytest.mark.parametrize("reason", ["no threshold", "a pooler"])
+def test_none_is_kept_unless_the_project_asks_for_it(
+    declare: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason == "a pooler":
+        key = "DISABLE_SERVER_SIDE_CURSORS"
+        monkeypatch.setitem(connection.settings_dict, key, True)
+    else:
+        connection.connection.prepare_threshold = None
+    row = declare(lambda event: None)
+
+    deliver(row)
+    deliver(row)
+
+    assert asked(KEPT) == []
+    assert not Delivery.objects.open().exists()
+
+
+def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Any) -> None:
+    connection.connection.prepare_threshold = 2
+    row = declare(lambda event: None)
+
+    found = []
+    for _ in range(3):
+        deliver_chunk(row.pk, routed())
+        found.append(len(asked(KEPT)))
+
+    assert found[:2] == [0, 0]
+    assert found[2] > 5
+
+
+def test_places_are_numbered_and_percent_signs_single() -> None:
+    sql = "SELECT %s WHERE a LIKE '5%%' AND b = ANY(%s::bigint[]) AND c LIKE '%%s'"
+
+    assert planned._numbered(sql) == (
+        "SELECT $1 WHERE a LIKE '5%' AND b = ANY($2::bigint[]) AND c LIKE '%s'"
+    )
