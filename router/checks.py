@@ -198,7 +198,8 @@ def check_database(databases: Any = None, **_: Any) -> list[CheckMessage]:
     options = connection.settings_dict.get("OPTIONS", {})
     if connection.vendor == "sqlite":
         return list(_check_sqlite(options))
-    return list(_check_timeouts(str(options.get("options", ""))))
+    timeouts = _check_timeouts(str(options.get("options", "")))
+    return [*timeouts, *_check_threshold(options.get("prepare_threshold"))]
 
 
 def _check_sqlite(options: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -227,3 +228,15 @@ def _check_timeouts(options: str) -> Iterator[CheckMessage]:
                 hint='Set it in OPTIONS["options"], below the lease of 90 s.',
                 id="router.W022",
             )
+
+
+def _check_threshold(threshold: object) -> Iterator[CheckMessage]:
+    is_count = isinstance(threshold, int) and threshold >= 0
+    if not (threshold is None or is_count):
+        yield Error(
+            f"prepare_threshold is {threshold!r}, which is no number of uses: nothing "
+            "would be delivered.",
+            hint='Set OPTIONS["prepare_threshold"] to a whole number from 0 on, as 3, '
+            "or to None where a pooler is before the database.",
+            id="router.E023",
+        )

@@ -110,12 +110,15 @@ def _clients(found: Found) -> tuple[str, list[str], Rows]:
 
 def _latency(found: Found) -> tuple[str, list[str], Rows]:
     rows = [
-        [TITLES[one["name"]], one["at"], number(one["events_per_s"])]
+        [TITLES[one["name"]], one["at"]]
+        + [number(one[f"{key}_ratio_to_bare_celery"]) for key in ("p50", "p99")]
+        + [number(one["events_per_s"])]
         + [f"{number(one[key])} ms" for key in ("p50", "p99")]
         + [f"{number(one['p50_earlier_half'])} → {number(one['p50_later_half'])} ms"]
         for one in found["latency_ms"]
     ]
-    headings = ["", "pace", "events/s", "p50", "p99", "p50 by halves"]
+    ratios = ["p50 ÷ bare", "p99 ÷ bare"]
+    headings = ["", "pace", *ratios, "events/s", "p50", "p99", "p50 by halves"]
     return "From publishing to the start of the handler", headings, rows
 
 

@@ -147,3 +147,16 @@ def test_a_database_without_the_needed_options_is_found(
     }
 
     assert ids(check_database()) == expected[connection.vendor]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_wrong"),
+    [(None, False), (0, False), (3, False), (-1, True), ("3", True)],
+)
+def test_a_threshold_that_is_no_number_of_uses_is_found(
+    monkeypatch: pytest.MonkeyPatch, threshold: object, is_wrong: bool
+) -> None:
+    options = {**connection.settings_dict["OPTIONS"], "prepare_threshold": threshold}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+
+    assert ids(check_database()) == ({"router.E023"} if is_wrong else set())

@@ -25,6 +25,7 @@ from benchmarks.speed.field import (
     worker_argv,
     worker_count,
 )
+from benchmarks.speed.figures.latency import ratios_to
 from benchmarks.speed.figures.webhooks import ONE, OTHER, OURS, TEN, entry
 from benchmarks.speed.measuring import Measured
 from benchmarks.speed.plots import Bar, Chart, Group, svg
@@ -52,6 +53,21 @@ def test_a_percentile_is_a_value_that_was_seen(
 def test_the_median_of_even_rounds_lies_between_the_middle_two() -> None:
     assert median([4.0, 1.0, 3.0, 2.0]) == 2.5
     assert median([]) is None
+
+
+@pytest.mark.parametrize(
+    ("events_per_s", "expected"),
+    [(20.0, {"p50": 2.0, "p99": 3.0}), (21.0, {"p50": None, "p99": None})],
+)
+def test_latencies_are_compared_at_the_same_pace_only(
+    events_per_s: float, expected: dict[str, float | None]
+) -> None:
+    bare = {"events_per_s": 20.0, "p50": 4.0, "p99": 6.0}
+    own = {"events_per_s": events_per_s, "p50": 8.0, "p99": 18.0}
+
+    assert ratios_to(own, bare) == {
+        f"{name}_ratio_to_bare_celery": value for name, value in expected.items()
+    }
 
 
 def test_the_spread_tells_the_least_and_the_most() -> None:

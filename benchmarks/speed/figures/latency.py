@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.speed import told
-from benchmarks.speed.arithmetic import halves, median, percentile, rounded
+from benchmarks.speed.arithmetic import halves, median, percentile, ratio, rounded
 from benchmarks.speed.bench import Bench
 from benchmarks.speed.field import BARE, BY_HAND, FANFARE, NAIVE, Contestant, Setup
 from benchmarks.speed.measuring import DONE_SECONDS, live
@@ -31,10 +31,16 @@ def latency_ms(bench: Bench, paces: Sequence[str] = tuple(PACES)) -> dict[str, A
             for one in ORDER:
                 bench.tell(f"round {number + 1}: {one.title} at {pace}")
                 found[pace, one.name].append(_one_round(bench, one, pace))
+    medians = {key: _medians(rounds) for key, rounds in found.items()}
     return {
         "latency_ms": [
-            {"at": pace, "name": name, **_medians(rounds)}
-            for (pace, name), rounds in found.items()
+            {
+                "at": pace,
+                "name": name,
+                **own,
+                **ratios_to(own, medians[pace, BARE.name]),
+            }
+            for (pace, name), own in medians.items()
         ]
     }
 
@@ -79,6 +85,17 @@ def _figures(waits: Sequence[told.Wait]) -> Figures:
         "p99": percentile(ms, 0.99),
         "p50_earlier_half": percentile(earlier, 0.5),
         "p50_later_half": percentile(later, 0.5),
+    }
+
+
+def ratios_to(own: Figures, bare: Figures) -> Figures:
+    """To bare Celery's, at the same pace: none where each has its own."""
+    is_same = own["events_per_s"] == bare["events_per_s"]
+    return {
+        f"{name}_ratio_to_bare_celery": ratio(
+            own[name], bare[name] if is_same else None
+        )
+        for name in ("p50", "p99")
     }
 
 
