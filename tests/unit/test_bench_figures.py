@@ -65,7 +65,7 @@ def test_latencies_are_compared_at_the_same_pace_only(
     bare = {"events_per_s": 20.0, "p50": 4.0, "p99": 6.0}
     own = {"events_per_s": events_per_s, "p50": 8.0, "p99": 18.0}
 
-    assert ratios_to(own, bare) == {
+    assert ratios_to(bare, own) == {
         f"{name}_ratio_to_bare_celery": value for name, value in expected.items()
     }
 

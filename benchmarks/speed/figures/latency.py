@@ -88,13 +88,13 @@ def _figures(waits: Sequence[told.Wait]) -> Figures:
     }
 
 
-def ratios_to(own: Figures, bare: Figures) -> Figures:
+def ratios_to(bare: Figures, own: Figures) -> Figures:
     """To bare Celery's, at the same pace: none where each has its own."""
     is_same = own["events_per_s"] == bare["events_per_s"]
     return {
-        f"{name}_ratio_to_bare_celery": ratio(
-            own[name], bare[name] if is_same else None
-        )
+        f"{name}_ratio_to_bare_celery": ratio(own[name], bare[name])
+        if is_same
+        else None
         for name in ("p50", "p99")
     }
 
