@@ -90,7 +90,7 @@ def forget_all(error: Exception) -> bool:
 def _threshold() -> int | None:
     """How often a statement runs before its plan is kept; None is never."""
     # Who sets the former says that a pooler is between.
-    if _is_off or connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+    if _is_off or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         return None
     connection.ensure_connection()
     threshold: int | None = getattr(connection.connection, "prepare_threshold", None)

@@ -230,6 +230,19 @@ def test_none_is_kept_unless_the_project_asks_for_it(
     assert not Delivery.objects.open().exists()
 
 
+def test_a_project_need_not_speak_of_poolers(
+    declare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "DISABLE_SERVER_SIDE_CURSORS"
+    monkeypatch.delitem(connection.settings_dict, key, raising=False)
+    row = declare(lambda event: None)
+
+    deliver(row)
+
+    assert asked(KEPT)
+    assert not Delivery.objects.open().exists()
+
+
 def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Any) -> None:
     connection.connection.prepare_threshold = 2
     row = declare(lambda event: None)
