@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from django.db import DatabaseError, DataError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from router.flow.planned import PlanForgotten, forget_all, planned
 from router.flow.prepared import Select, Statement, Update, changed, fetched, rows_of
@@ -17,16 +17,6 @@ from router.flow.prepared import Select, Statement, Update, changed, fetched, ro
 #: Whatever is usual here: the router's statements see what committed before each.
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED", ())
 COMMIT = Statement("COMMIT", ())
-#: In the database's own message, and in its log.
-NOT_ALL = "the lease was lost, rows left: "
-#: Not a number, if it is another one: whatever follows in the message is left out.
-CHECKED = (
-    f"CASE count(*) WHEN %s THEN 1 ELSE CAST('{NOT_ALL}' || count(*) AS integer) END"
-)
-
-
-class NotAll(Exception):
-    """A statement wrote to another number of rows than it should."""
 
 
 def read_changed(
@@ -132,53 +122,6 @@ def _takes_several() -> bool:
     beside it must be the only one."""
     is_bound_there = getattr(connection.features, "uses_server_side_binding", False)
     return connection.vendor == "postgresql" and not is_bound_there
-
-
-def change_exactly(
-    count: int,
-    first: Statement,
-    *others: Statement,
-    before: Sequence[Statement] = (),
-    is_last: bool = False,
-) -> None:
-    """Statements that write to tables of their own, the first to `count` rows.
-
-    In the caller's transaction. `before` are statements that run before them. After
-    the last of an outermost transaction it is committed within the same round trip,
-    where the database can; if they can't be committed it is then an error there, which
-    its log may tell with all values. Raises `NotAll`, and then nothing was committed:
-    the caller rolls it back.
-    """
-    if connection.vendor != "postgresql":
-        rows_of_all(before)
-        rows = changed(first)
-        rows_of_all(others)
-        if rows != count:
-            raise NotAll
-        return
-    beside = "".join(
-        f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
-    )
-    written = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT "
-    parameters = [one for each in (first, *others) for one in each.parameters]
-    if is_last:
-        checked = Statement(f"{written}{CHECKED} FROM first", [*parameters, count])
-        _commit_checked(checked, before)
-        return
-    counted = Statement(f"{written}count(*) FROM first", parameters)
-    *_, [(rows,)] = rows_of_first([*before, counted])
-    if rows != count:
-        raise NotAll
-
-
-def _commit_checked(checked: Statement, before: Sequence[Statement]) -> None:
-    after = end_of(is_last=True)
-    try:
-        rows_of_planned([checked], before=before, after=after, is_ours=True)
-    except DataError as error:
-        if NOT_ALL not in str(error):
-            raise
-        raise NotAll from error
 
 
 def end_of(*, is_last: bool) -> Sequence[Statement]:

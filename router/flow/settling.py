@@ -19,9 +19,9 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Exchange, FailureKind, Retry
 from router.flow import breaker
-from router.flow.at_once import NotAll, change_exactly
 from router.flow.attempt_log import acknowledged_log
 from router.flow.claiming import Claim
+from router.flow.exactly import NotAll, change_exactly
 from router.flow.giving_up import give_up
 from router.flow.patience import asked_wait_seconds, schedule_of, wait_seconds
 from router.flow.prepared import IDS, SUBSCRIBER, TOKENS, Later, Statement, Update

@@ -15,6 +15,7 @@ from router.flow.prepared import Later, Select
 from router.flow.straight import IDLE
 from router.models import EventRecord, Subscriber
 
+Rows = Sequence[Any]
 AFTER = Later("after", BigIntegerField())
 #: How many subscribers there were at the last batch of this process.
 _known_count = 1
@@ -61,23 +62,27 @@ def next_batch(after: int, delivery_limit: int, *, is_ours: bool) -> Batch:
     In the caller's transaction; `is_ours` says that it is one of the router's own.
     """
     global _is_head_held, _known_count  # noqa: PLW0603 - guesses: a round trip less
-    if _is_head_held:
+    if _is_head_held and not rows_of_first([TRY_LOCK.bound()])[0]:
         # Whoever has it may take long, and all would be read each time, for nothing.
-        (head,) = rows_of_first([TRY_LOCK.bound()])
-        if not head:
-            return NO_BATCH
+        return NO_BATCH
     guess = max(1, delivery_limit // max(1, _known_count))
-    first = _first_unrouted(guess)
-    statements = (TRY_LOCK, _SUBSCRIBERS, IDLE)
-    head, found, idle, unrouted = rows_of_planned(
-        [*(one.bound() for one in statements), first.bound(after=after)],
-        is_ours=is_ours,
-    )
+    statements = [
+        *(one.bound() for one in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
+        _first_unrouted(guess).bound(after=after),
+    ]
+    head, *found = rows_of_planned(statements, is_ours=is_ours)
     _is_head_held = not head
     if not head:
         return NO_BATCH
-    subscribers = _SUBSCRIBERS.as_models(found)
-    _known_count = len(subscribers)
+    batch = _batch(head, found, delivery_limit, guess)
+    _known_count = len(batch.subscribers)
+    return batch
+
+
+def _batch(head: Rows, found: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
+    """From what was read; of the events no more than the subscribers allow."""
+    first, (known, idle, unrouted) = _first_unrouted(guess), found
+    subscribers = _SUBSCRIBERS.as_models(known)
     limit = max(1, delivery_limit // max(1, len(subscribers)))
     return Batch(
         head=head,

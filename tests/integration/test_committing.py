@@ -12,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Exchange
 from router.flow import routing, settling
-from router.flow.at_once import NotAll, change_exactly, end_of, rows_of_first
+from router.flow.at_once import end_of, rows_of_first
 from router.flow.claiming import claim
 from router.flow.delivering import deliver_chunk
+from router.flow.exactly import NotAll, change_exactly
 from router.flow.prepared import Statement
 from router.flow.routing import route_batch
 from router.flow.settling import acknowledge
