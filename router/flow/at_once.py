@@ -38,7 +38,7 @@ def read_changed(
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
-    is_ours = not connection.in_atomic_block
+    is_ours = is_outermost()
     with nullcontext() if _takes_several() else transaction.atomic():
         rows, found = rows_of_planned([both, other], is_ours=is_ours)
     return read.converted(rows), found
@@ -96,11 +96,13 @@ def rows_of_planned(
     one is planned must not be how those are. `before` and `after` are not planned.
     Raises `PlanForgotten`.
     """
-    chosen = planned(statements) if is_ours and _takes_several() else statements
+    chosen, may_plan = statements, is_ours and _takes_several()
     try:
+        if may_plan:
+            chosen = planned(statements)
         found = rows_of_first([*before, *chosen, *after])
     except DatabaseError as error:
-        if chosen is statements or not forget_all(error):
+        if not (may_plan and forget_all(error)):
             raise
         if connection.in_atomic_block:
             raise PlanForgotten from error
