@@ -38,7 +38,7 @@ def latency_ms(bench: Bench, paces: Sequence[str] = tuple(PACES)) -> dict[str, A
                 "at": pace,
                 "name": name,
                 **own,
-                **ratios_to(own, medians[pace, BARE.name]),
+                **ratios_to(medians[pace, BARE.name], own),
             }
             for (pace, name), own in medians.items()
         ]
