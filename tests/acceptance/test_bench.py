@@ -56,6 +56,10 @@ def test_the_quick_figures_are_taken_and_written(tmp_path: Path) -> None:
     timed = {one["name"] for one in told["latency_ms"]}
     assert timed == NAMES | {"by_hand"}
     assert all(one["p99"] >= one["p50"] > 0 for one in told["latency_ms"])
+    bare, *others = (one for one in told["latency_ms"] if one["at"] == "20/s")
+    for one in others:
+        of_bare = one["p50_ratio_to_bare_celery"] * bare["p50"]
+        assert of_bare == pytest.approx(one["p50"], rel=0.01)
     assert set(told["cpu_s_per_10k"]) == set(told["rss_mib"]) == NAMES
     assert {"machine", "versions", "taken_on", "rounds"} <= set(told)
     assert "÷ naive" in said
