@@ -22,15 +22,14 @@ from router.models import (
 MOST_DOUBLINGS = 30
 
 
-def let_through() -> Q:
-    """Deliveries that the breaker lets a worker claim."""
-    is_probe = Q(subscriber__probe_id=F("pk"))
-    return Q(subscriber__breaker=BreakerState.CLOSED) | is_probe
-
-
 def is_closed() -> Q:
     """Subscribers that nothing is held back from."""
     return Q(breaker=BreakerState.CLOSED)
+
+
+def lets_through() -> Q:
+    """Subscribers, as a delivery asks: those whose breaker lets a worker claim it."""
+    return is_closed() | Q(probe_id=OuterRef("pk"))
 
 
 def is_probe_due() -> Combinable:
