@@ -54,7 +54,7 @@ class RouterSettings(BaseModel):
     heartbeat_seconds: float = Field(2, gt=0)
     stale_after_seconds: float = Field(15, gt=0)
 
-    queue_limit: int = Field(3, ge=1, le=100)
+    queue_limit: int = Field(5, ge=1, le=100)
     route_limit: int = Field(5000, ge=1)
     chunk_limit: int = Field(200, ge=1, le=1000)
     chunk_bytes: int = Field(4 * 1024 * 1024, ge=1024)
