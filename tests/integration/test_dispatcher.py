@@ -22,7 +22,7 @@ from router.broker import (
     Message,
 )
 from router.celery_settings import DEFAULTS
-from router.conf import QUEUES
+from router.conf import QUEUES, conf
 from router.flow.looping import DispatcherLoop
 from router.models import Delivery, DeliveryState, Heartbeat, Subscriber
 from router.public import publish, subscriber
@@ -175,9 +175,9 @@ def test_a_backlog_waits_in_the_database_and_not_in_the_broker(
 
     turn(loop, 30)
 
-    assert len(messages(broker_url)) == 3
+    assert len(messages(broker_url)) == conf().queue_limit
     waiting = Delivery.objects.filter(dispatched_until__isnull=True).count()
-    assert waiting == 200 - 3 * 10
+    assert waiting == 200 - conf().queue_limit * 10
 
 
 @pytest.mark.usefixtures("listener")
@@ -268,13 +268,14 @@ def test_nothing_goes_straight_into_a_queue_that_is_full(
     loop: DispatcherLoop, broker_url: str
 ) -> None:
     turn(loop)
-    loop._doorbell.send([Message("default", 1, [pk]) for pk in (1, 2, 3)])
+    limit = conf().queue_limit
+    loop._doorbell.send([Message("default", 1, [pk]) for pk in range(limit)])
     loop._dispatcher.look_for_room(is_thorough=True)
     publish("thing.happened", {})
 
     turn(loop)
 
-    assert len(messages(broker_url)) == 3
+    assert len(messages(broker_url)) == limit
     assert Delivery.objects.get().dispatch_count == 0
 
     with redis.Redis.from_url(broker_url) as client:
@@ -291,14 +292,14 @@ def test_what_it_sent_itself_fills_the_queue_too(
     turn(loop)
     row = Subscriber.objects.get()
     has_room = []
-    for _ in range(4):
+    for _ in range(conf().queue_limit + 1):
         has_room.append(loop._dispatcher.has_room(row))
         publish("thing.happened", {})
         loop.tick()
         Delivery.objects.update(state="ACKNOWLEDGED")
         loop._due_look._next_at = float("inf")
 
-    assert has_room == [True, True, True, False]
+    assert has_room == [True] * conf().queue_limit + [False]
 
 
 def test_it_looks_more_often_while_events_come(
