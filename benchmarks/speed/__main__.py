@@ -22,7 +22,7 @@ from benchmarks.speed.figures import FIGURES, QUICK, Figure
 from benchmarks.speed.machine import machine, today, versions
 from benchmarks.speed.options import chosen_sizes, read_options, size_of
 from benchmarks.speed.pages import write_pages
-from benchmarks.speed.peers import python_of_peers
+from benchmarks.speed.peers import modules_for_node, python_of_peers
 from benchmarks.speed.stage import NotDone
 from benchmarks.speed.starting import Ended
 from config.env import read_environment
@@ -64,6 +64,7 @@ def _bench(
     def tell(what: str) -> None:
         console.print(f"  {what}", style="dim")
 
+    has_peers = not options.without_peers
     folder.mkdir(parents=True, exist_ok=True)
     runs = TemporaryDirectory(prefix="runs-", dir=folder, ignore_cleanup_errors=True)
     return Bench(
@@ -71,7 +72,8 @@ def _bench(
         stack=stack,
         sizes=chosen_sizes(options),
         folder=Path(stack.enter_context(runs)),
-        peers=None if options.without_peers else python_of_peers(folder / "venv", tell),
+        peers=python_of_peers(folder / "venv", tell) if has_peers else None,
+        node_modules=modules_for_node(folder / "node", tell) if has_peers else None,
         tell=tell,
         cells=options.cells,
     )

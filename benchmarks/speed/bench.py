@@ -32,6 +32,8 @@ class Bench:
     folder: Path
     #: The Python of the peers' virtual environment; None does without them.
     peers: Path | None
+    #: Where the peers of Node.js are installed; None does without them.
+    node_modules: Path | None
     tell: Callable[[str], None]
     #: Names of the cells of throughput to show; none is all.
     cells: Sequence[str] = ()
@@ -47,7 +49,11 @@ class Bench:
 
     def present(self, contestants: Iterable[Contestant]) -> list[Contestant]:
         """Without the peers where there are none."""
-        return [one for one in contestants if self.peers or not one.is_peer]
+        return [one for one in contestants if self._is_present(one)]
+
+    def _is_present(self, one: Contestant) -> bool:
+        has_node = bool(self.node_modules) or not one.needs_node
+        return has_node and (bool(self.peers) or not one.is_peer)
 
     def broker(self, name: str) -> Startable:
         return self.servers.broker(SERVER_OF[name])
@@ -95,6 +101,7 @@ class Bench:
                     self.new_folder(),
                     database_url=url,
                     broker_url="memory://",
+                    node_modules=self.node_modules,
                 ),
             )
             self._templates[one.module] = self.name_of(url)
@@ -106,7 +113,13 @@ class Bench:
 
 
 def environment(
-    one: Contestant, setup: Setup, folder: Path, *, database_url: str, broker_url: str
+    one: Contestant,
+    setup: Setup,
+    folder: Path,
+    *,
+    database_url: str,
+    broker_url: str,
+    node_modules: Path | None,
 ) -> dict[str, str]:
     """What every process of a run is told."""
     return {
@@ -127,6 +140,7 @@ def environment(
         "BENCH_PREFETCH": str(setup.prefetch),
         "BENCH_BATCH": str(one.batch or ""),
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8" if setup.receiver else "",
+        "NODE_PATH": str(node_modules or ""),
         "PYTHONDEVMODE": "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",

@@ -46,10 +46,11 @@ class Setup:
 class Books:
     """SQL about deliveries (or whatever a contestant calls them)."""
 
-    #: One row: count, first and last time since the epoch, of what is done after %s.
-    done: str
     #: One row: whether anything is still to be done.
     is_open: str
+    #: One row: count, first and last time since the epoch, of what is done after %s.
+    #: "": what is done is forgotten there, and the worker's own count tells.
+    done: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ class Contestant:
     dispatcher: tuple[str, ...] = ()
     #: From `benchmarks/requirements.txt`, in a virtual environment of its own.
     is_peer: bool = False
+    #: From `benchmarks/package.json`, beside them.
+    needs_node: bool = False
     batch: int | None = None
 
     def python(self, peers: Path | None) -> str:
@@ -188,8 +191,19 @@ PGQUEUER = Contestant(
 PGQUEUER_BATCH = replace(
     PGQUEUER, name="pgqueuer_batch", title="pgqueuer, batch 200", batch=200
 )
+GRAPHILE = Contestant(
+    name="graphile_worker",
+    title="graphile-worker (Node.js)",
+    module="graphile",
+    settings="benchmarks.speed.contestants.peer_settings",
+    books=Books(
+        is_open="SELECT EXISTS (SELECT FROM graphile_worker._private_jobs)",
+    ),
+    is_peer=True,
+    needs_node=True,
+)
 OURS: tuple[Contestant, ...] = (FANFARE, NAIVE, BARE)
-PEERS: tuple[Contestant, ...] = (PROCRASTINATE, PGQUEUER, PGQUEUER_BATCH)
+PEERS: tuple[Contestant, ...] = (PROCRASTINATE, PGQUEUER, PGQUEUER_BATCH, GRAPHILE)
 WITH_ORDERS: tuple[Contestant, ...] = (
     FANFARE,
     INSERT,

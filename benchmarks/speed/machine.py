@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from datetime import UTC, datetime
@@ -11,10 +12,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.speed.bench import Bench
-from config.env import BASE_DIR
+from benchmarks.speed.peers import PACKAGE, REQUIREMENTS
 
 PACKAGES = ("Django", "celery", "kombu", "psycopg", "redis")
-REQUIREMENTS = BASE_DIR / "benchmarks" / "requirements.txt"
 
 
 def machine() -> dict[str, object]:
@@ -38,6 +38,7 @@ def versions(bench: Bench) -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         **{name.partition("[")[0]: number for name, number in peers.items()},
+        **json.loads(PACKAGE.read_text())["dependencies"],
         "PostgreSQL": bench.postgresql_version(),
     }
 

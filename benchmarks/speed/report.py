@@ -27,6 +27,7 @@ RATIOS = {
     "ratio_to_procrastinate": "÷ procrastinate",
     "ratio_to_pgqueuer": "÷ pgqueuer",
     "ratio_to_pgqueuer_batch": "÷ at batch 200",
+    "ratio_to_graphile_worker": "÷ graphile",
 }
 
 #: Who posts → what it is called, and the key of its rate.

