@@ -65,19 +65,16 @@ HOW = """
   that were idle. What was idle is slow: on the machine of 2026-11-27 `SELECT 1` took
   0.09 ms right after another, 0.37 ms after 20 ms of rest.
 * Two workers do an event's five deliveries in three rounds. At 20 a second the five
-  handlers began 7.5, 9.0, 11.0, 12.2 and 14.0 ms after publishing there (the same by
-  hand: 6.1, 6.4, 8.2, 8.4 and 9.9). About 4.5 ms go to recording the event, seeing it
-  and routing it, 0.8 to its first message, 2.2 to a worker's receiving it and its
-  lease; a round takes 3.3: 0.7 to settle, to the disk, 0.3 to lease, 0.5 for Redis, the
-  rest Python, Celery's and ours. One trace, medians.
-* It is work, not waiting: an event took 27 ms of processor time there, 15 by hand, of
-  two cores. With three, four or five workers the middle handler began no sooner.
-* Half of a lease was the planning of its statement, and its plan is kept: on the same
-  machine it takes 0.42 ms instead of 0.70 right after another, 0.88 instead of 1.6
-  after a rest.
+  handlers began 7.8, 9.0, 11.4, 12.5 and 14.3 ms after publishing on the machine of
+  2026-11-28 (the same by hand: 6.7, 7.0, 9.1, 9.6 and 11.0).
+* It is work, not waiting: an event took 26 ms of processor time there beside its
+  publisher's, 15 by hand, of two cores. On another such machine the middle handler began
+  no sooner with three, four or five workers.
+* A third of a lease was the planning of its statement, and its plan is kept: it takes
+  0.64 ms instead of 0.94 right after another there, 1.6 instead of 2.0 after a rest of
+  20 ms.
 * At half of what it can do Fanfare is at ten times the pace of naive Celery's half, and
-  its events share turns: a turn of the dispatcher, with two commits, takes 10 to 14 ms
-  beside two workers on two cores.
+  its events share turns, chunks and commits, and wait for each other.
 * What publishing adds beyond *one INSERT by hand* is Python: the event is checked,
   looked up among the schemas, digested, and given its id and trace.
 * Without Celery and Redis between, *pgqueuer* with batches drains a backlog faster. It
