@@ -68,12 +68,12 @@ HOW = """
   handlers began 7.8, 9.0, 11.4, 12.5 and 14.3 ms after publishing on the machine of
   2026-11-28 (the same by hand: 6.7, 7.0, 9.1, 9.6 and 11.0).
 * It is work, not waiting: an event took 26 ms of processor time there beside its
-  publisher's, 15 by hand, of two cores. On another such machine the middle handler began
-  no sooner with three, four or five workers.
+  publisher's, 15 by hand, of two cores. On another such machine the middle handler
+  began no sooner with three, four or five workers.
 * A third of a lease was the planning of its statement, and its plan is kept: it takes
   0.64 ms instead of 0.94 right after another there, 1.6 instead of 2.0 after a rest of
   20 ms.
-* At half of what it can do Fanfare is at ten times the pace of naive Celery's half, and
+* At half of what it can do Fanfare is at nine times the pace of naive Celery's half;
   its events share turns, chunks and commits, and wait for each other.
 * What publishing adds beyond *one INSERT by hand* is Python: the event is checked,
   looked up among the schemas, digested, and given its id and trace.

@@ -69,7 +69,7 @@ QUICK = Sizes(
     webhooks=5000,
     subscribers=(5,),
 )
-#: Every figure, up to the longest table, in about an hour.
+#: Every figure, up to the longest table, in an hour and a half.
 HOUR = replace(
     QUICK,
     rounds=3,
