@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH = 760
-LEFT, RIGHT = 200, 130
+LEFT, RIGHT = 224, 130
 ROW, GAP, TOP, BOTTOM = 30, 34, 64, 20
 THICKNESS = 18
 LEAST_BAR = 3
