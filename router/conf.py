@@ -47,7 +47,7 @@ class RouterSettings(BaseModel):
     lease_seconds: float = Field(90, gt=0)
     mark_seconds: float = Field(15, gt=0)
     #: While events come, and when none came for a while.
-    poll_seconds: float = Field(0.002, gt=0, le=1)
+    poll_seconds: float = Field(0.001, gt=0, le=1)
     idle_poll_seconds: float = Field(0.01, gt=0, le=1)
     sweep_seconds: float = Field(1, gt=0)
     full_look_seconds: float = Field(3, gt=0)

@@ -17,7 +17,7 @@ from router.flow.registering import register_declared
 __all__ = ["announce", "prepare", "relay"]
 
 #: As often as the dispatcher looks while events come.
-POLL_SECONDS = 0.002
+POLL_SECONDS = 0.001
 BEAT = """
     INSERT INTO router_heartbeat (name, kind, beat_at)
     VALUES ('by hand', 'dispatcher', now())"""
