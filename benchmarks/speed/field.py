@@ -77,6 +77,11 @@ class Contestant:
         """The interpreter that has its packages."""
         return str(peers) if self.is_peer else sys.executable
 
+    @property
+    def keeps_books(self) -> bool:
+        """Whether its database tells what is done; else its workers' own count does."""
+        return self.books is not None and bool(self.books.done)
+
     def uses_broker(self) -> bool:
         return bool(self.celery)
 

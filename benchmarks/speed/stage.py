@@ -17,7 +17,6 @@ from benchmarks.speed.act import Act
 from benchmarks.speed.bench import Bench, environment
 from benchmarks.speed.field import (
     PUBLISHER,
-    Books,
     Contestant,
     Setup,
     worker_argv,
@@ -123,7 +122,7 @@ class Stage:
         if self.finished(0.0).count < expected:
             raise NotDone(self._why(expected))
         found = self.finished(since)
-        if self.one.books is None or self.one.books.done:
+        if self.one.keeps_books or self.one.books is None:
             return found
         # It is done when its table is empty, not when the last handler began.
         return replace(found, last_at=time.time())
@@ -133,17 +132,12 @@ class Stage:
         return f"{self.one.title}: only {done:,} of {expected:,} were done"
 
     def is_open(self, expected: int) -> bool:
-        books = self.one.books
-        if books is None or not books.done:
-            is_told = told.counted(self.folder, 0.0).count >= expected
-            return not is_told or (books is not None and self._has_open(books))
-        return self._has_open(books)
-
-    def _has_open(self, books: Books) -> bool:
-        return bool(self.ask(books.is_open)[0])
+        if not self.one.keeps_books and self.finished(0.0).count < expected:
+            return True
+        return self.one.books is not None and bool(self.ask(self.one.books.is_open)[0])
 
     def finished(self, since: float) -> told.Finished:
-        if self.one.books is None or not self.one.books.done:
+        if not self.one.keeps_books:
             return told.counted(self.folder, since)
         count, first_at, last_at = self.ask(self.one.books.done, since)
         return told.Finished(

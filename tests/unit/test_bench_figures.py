@@ -131,7 +131,7 @@ def test_halves_keep_the_order() -> None:
 def test_every_share_is_in_whole_events() -> None:
     for name in SHARES:
         share = WHOLE.share(name, 50_000)
-        assert share > 0
+        assert 0 < share <= 50_000
         assert share % 5 == 0
 
 
