@@ -80,7 +80,8 @@ HOW = """
   looked up among the schemas, digested, and given its id and trace.
 * Without Celery and Redis between, *pgqueuer* with batches and *graphile-worker* drain
   a backlog faster. They keep no attempts, route nothing, and delete what is done. While
-  events are published, Fanfare does more a second than either.
+  events are published, Fanfare does more a second than either with handlers that do
+  nothing.
 * *pgqueuer* and *procrastinate* run asynchronous handlers, which insert by Django's
   asynchronous ORM. Why that is so slow was not traced: do not quote their `orm` rows.
 """
