@@ -61,13 +61,16 @@ class Leased:
     origin: str
     event_number: int
     causation_depth: int
+    is_webhook_id_derived: bool | None
     attributes: Sequence[Any]
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Leased:
         """From the values of `OWN` and `OF_EVENT`."""
-        pk, attempts, is_manual, origin, number, depth, *attributes = row
-        return cls(pk, attempts, is_manual, origin, number, depth, attributes)
+        (pk, attempts, is_manual, origin, number, depth, is_derived, *attributes) = row
+        return cls(
+            pk, attempts, is_manual, origin, number, depth, is_derived, attributes
+        )
 
     def to_event(self) -> Event:
         return Event.recorded(**dict(zip(EVENT_FIELDS, self.attributes, strict=True)))
@@ -77,7 +80,15 @@ class Leased:
 #: holds the rows for a moment: passed over for good, they would wait for their mark.
 PAUSES_SECONDS = (0.005, 0.02, 0.05)
 #: What is read of a delivery, then of its event.
-OWN = ("pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth")
+OWN = (
+    "pk",
+    "attempts",
+    "is_manual",
+    "origin",
+    "event_id",
+    "event__causation_depth",
+    "event__is_webhook_id_derived",
+)
 OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
 #: What every attempt needs of its subscriber, without what only few do.
 OF_SUBSCRIBER = (

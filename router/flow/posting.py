@@ -17,7 +17,9 @@ from django.db import DatabaseError, InterfaceError, transaction
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
+from router.contract.event import Event
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
+from router.contract.signing import webhook_id
 from router.flow.at_once import is_outermost
 from router.flow.claiming import Claim, Leased
 from router.flow.giving_back import release
@@ -90,13 +92,20 @@ def _letters(settling: Settling) -> Iterable[Letter]:
 
 
 def _letter(delivery: Leased) -> Letter:
+    event = delivery.to_event()
     return Letter(
         key=delivery.pk,
-        event=delivery.to_event(),
-        number=delivery.event_number,
+        event=event,
+        webhook_id=_webhook_id(delivery, event),
         attempt=delivery.attempts,
         origin=delivery.origin,
     )
+
+
+def _webhook_id(delivery: Leased, event: Event) -> str:
+    if delivery.is_webhook_id_derived:
+        return webhook_id(event.source, event.id)
+    return f"msg_{delivery.event_number}"
 
 
 def _note_unsettled(answer: Answer, error: Exception) -> None:

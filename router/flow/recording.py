@@ -31,8 +31,10 @@ COLUMNS = (
     "only_for_id",
 )
 _INSERT = (
-    f'INSERT INTO "{EventRecord._meta.db_table}" ({", ".join(COLUMNS)}) '  # noqa: S608 - names from the model
-    f"VALUES ({', '.join(['%s'] * len(COLUMNS))}) "
+    f'INSERT INTO "{EventRecord._meta.db_table}" ({", ".join(COLUMNS)}, '  # noqa: S608 - names from the model
+    # An older release leaves it NULL beside this one: see the model.
+    '"is_webhook_id_derived") '
+    f"VALUES ({', '.join(['%s'] * len(COLUMNS))}, TRUE) "
     'ON CONFLICT ("source", "event_id") DO NOTHING RETURNING "number"'
 )
 

@@ -44,6 +44,9 @@ class EventRecord(models.Model):
     digest = models.CharField(max_length=64, editable=False)
     size_bytes = models.PositiveIntegerField(editable=False)
     causation_depth = models.PositiveSmallIntegerField(default=0, editable=False)
+    #: NULL where a release recorded the event that sent row numbers as `webhook-id`: a
+    #: receiver must get such an event again under the number that it remembers.
+    is_webhook_id_derived = models.BooleanField(null=True, editable=False)
     #: Owed to this subscriber alone, whatever the filters say.
     only_for = models.ForeignKey(
         "router.Subscriber",

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from router.models import Subscriber
 from router.public import Event, subscriber
 from router.testing import isolated_subscribers, register_declared
+from router.transports.webhook import event_loop
+from tests.contract.webhooks import Subscribe, webhook_subscriber
+from tests.servers import receiving
 
 Behaviour = Callable[[Event], object]
 
@@ -52,3 +56,22 @@ def declare(transactional_db: None) -> Iterator[Declare]:
 
     with isolated_subscribers():
         yield make
+
+
+@pytest.fixture
+def receiver() -> Iterator[receiving.Receiver]:
+    """A server that webhooks are posted to."""
+    with receiving.Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def subscribe(transactional_db: None, settings: Any) -> Iterator[Subscribe]:
+    """`subscribe(url, name=…, **fields)`: a webhook subscriber with a secret."""
+    settings.ROUTER = {
+        "WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"],
+        "WEBHOOK_DEADLINE_SECONDS": 2,
+    }
+    with isolated_subscribers():
+        yield webhook_subscriber
+    event_loop.close()

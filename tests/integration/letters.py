@@ -20,7 +20,7 @@ def letter(key: int = 1, **data: Any) -> Letter:
     return Letter(
         key=key,
         event=event("thing.happened", {"n": key, **data}),
-        number=key,
+        webhook_id=f"msg_{key}",
         attempt=1,
         origin="live",
     )

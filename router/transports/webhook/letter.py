@@ -31,20 +31,16 @@ class Receiver:
 class Letter:
     """An event on its way to a receiver.
 
-    `key` is the sender's own, to know the answer by; `number` is the event's in the
-    log, `attempt` counts from 1, `origin` is why it is owed.
+    `key` is the sender's own, to know the answer by; `webhook_id` is the same on every
+    attempt and replay, receivers recognise doubles by it; `attempt` counts from 1,
+    `origin` is why it is owed.
     """
 
     key: int
     event: Event
-    number: int
+    webhook_id: str
     attempt: int
     origin: str
-
-    @property
-    def webhook_id(self) -> str:
-        """The same on every attempt and replay: receivers recognise doubles by it."""
-        return f"msg_{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
