@@ -67,7 +67,7 @@ class Leased:
     @classmethod
     def of(cls, row: Sequence[Any]) -> Leased:
         """From the values of `OWN` and `OF_EVENT`."""
-        (pk, attempts, is_manual, origin, number, depth, is_derived, *attributes) = row
+        pk, attempts, is_manual, origin, number, depth, is_derived, *attributes = row
         return cls(
             pk, attempts, is_manual, origin, number, depth, is_derived, attributes
         )
@@ -81,29 +81,15 @@ class Leased:
 PAUSES_SECONDS = (0.005, 0.02, 0.05)
 #: What is read of a delivery, then of its event.
 OWN = (
-    "pk",
-    "attempts",
-    "is_manual",
-    "origin",
-    "event_id",
-    "event__causation_depth",
+    "pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth",
     "event__is_webhook_id_derived",
-)
+)  # fmt: skip
 OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
 #: What every attempt needs of its subscriber, without what only few do.
 OF_SUBSCRIBER = (
-    "name",
-    "title",
-    "transport",
-    "state",
-    "url",
-    "rate_per_second",
-    "in_flight_limit",
-    "breaker",
-    "breaker_epoch",
-    "ramp",
-    "incident_since",
-)
+    "name", "title", "transport", "state", "url", "rate_per_second", "in_flight_limit",
+    "breaker", "breaker_epoch", "ramp", "incident_since",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
