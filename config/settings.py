@@ -15,6 +15,7 @@ from config.env import (
     embedded_broker_socket,
     read_environment,
 )
+from router import api_settings
 
 ENV = read_environment()
 
@@ -199,46 +200,11 @@ EMAIL_BACKEND = (
     else "subscribers.receipts.file_mail.EmailBackend"
 )
 
-REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "router.api.authentication.ApiKeyAuthentication"
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["router.api.strict_json.StrictJSONParser"],
-    "EXCEPTION_HANDLER": "router.api.problems.problem_response",
-    "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "router.api.openapi.ProblemSchema",
-}
-
+REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS: dict[str, Any] = {
+    **api_settings.SPECTACULAR_SETTINGS,
     "TITLE": "Fanfare",
     "DESCRIPTION": "Publish events, consume what is owed, manage subscribers.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
-    "SCHEMA_PATH_PREFIX": "/api",
-    "TAGS": [
-        {"name": "events", "description": "Publish what has happened."},
-        {"name": "subscribers", "description": "Who is owed which events, and how."},
-        {
-            "name": "pull",
-            "description": "A subscriber with the transport `pull` leases what it is"
-            " owed, works, and acknowledges it.",
-        },
-    ],
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    "ENUM_NAME_OVERRIDES": {
-        "Transport": "router.models.Transport",
-        "ManagedTransport": "router.api.subscriber_shapes.MANAGED",
-        "SubscriberState": "router.models.SubscriberState",
-        "FailedTaskState": "router.models.FailedTaskState",
-        "DeliveryState": "router.models.DeliveryState",
-        "Origin": "router.models.Origin",
-    },
 }
 
 UNFOLD: dict[str, Any] = {

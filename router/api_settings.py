@@ -1,0 +1,51 @@
+"""The settings that the API needs of Django REST framework and drf-spectacular.
+
+A project imports them in its own settings file, as it does with
+`router.celery_settings.DEFAULTS`. This module imports nothing, so that a settings file
+may import it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "router.api.authentication.ApiKeyAuthentication"
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["router.api.strict_json.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "router.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "router.api.openapi.ProblemSchema",
+}
+
+#: `TITLE` and the like are the project's own to add.
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SCHEMA_PATH_PREFIX": "/api",
+    "TAGS": [
+        {"name": "events", "description": "Publish what has happened."},
+        {"name": "subscribers", "description": "Who is owed which events, and how."},
+        {
+            "name": "pull",
+            "description": "A subscriber with the transport `pull` leases what it is"
+            " owed, works, and acknowledges it.",
+        },
+    ],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "Transport": "router.models.Transport",
+        "ManagedTransport": "router.api.subscriber_shapes.MANAGED",
+        "SubscriberState": "router.models.SubscriberState",
+        "FailedTaskState": "router.models.FailedTaskState",
+        "DeliveryState": "router.models.DeliveryState",
+        "Origin": "router.models.Origin",
+    },
+}
