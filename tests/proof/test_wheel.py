@@ -1,0 +1,242 @@
+"""The wheel, installed into an empty project that follows `docs/use-elsewhere.md`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from cryptography.fernet import Fernet
+
+from config.env import BASE_DIR
+from tests.servers.waiting import free_port
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("wheel")]
+
+VISIT = """
+import django, sys
+django.setup()
+from django.contrib.auth.models import User
+from django.test import Client
+client = Client(SERVER_NAME="127.0.0.1")
+client.force_login(User.objects.create_superuser("root"))
+for path in sys.argv[1:]:
+    print(path, client.get(path).status_code)
+"""
+PAGES = [
+    "/admin/",
+    *(
+        f"/admin/router/{model}/"
+        for model in (
+            "subscriber",
+            "eventrecord",
+            "delivery",
+            "failedtask",
+            "eventschema",
+            "apikey",
+            "auditentry",
+        )
+    ),
+    "/admin/router/subscriber/1/change/",
+    "/admin/router/eventrecord/1/change/",
+    "/api/docs/",
+    "/api/schema/",
+    "/healthz",
+]
+
+
+class Project:
+    """An empty folder with a virtual environment that knows the wheel alone."""
+
+    def __init__(self, folder: Path, wheel: Path, extras: str, broker_url: str) -> None:
+        self._folder = folder
+        venv.create(folder / "venv", with_pip=True)
+        self.python = str(folder / "venv" / "bin" / "python")
+        (folder / "static").mkdir()
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", ""),
+            "DJANGO_SETTINGS_MODULE": "settings",
+            "SECRET_KEY": "a-key-for-this-test",
+            "ENCRYPTION_KEY": Fernet.generate_key().decode(),
+            "DATABASE_PATH": str(folder / "own.sqlite3"),
+            "STATIC_ROOT": str(folder / "static"),
+            "BROKER_URL": broker_url,
+        }
+        name = f"django-fanfare{extras} @ file://{wheel}"
+        self.run("-m", "pip", "install", "--quiet", name)
+
+    def write(self, name: str, *blocks: str) -> None:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(blocks))
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(  # noqa: S603
+            [self.python, *arguments],
+            cwd=self._folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextmanager
+    def background(self, name: str, *arguments: str) -> Iterator[None]:
+        with (self._folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [self.python, *arguments],
+                cwd=self._folder,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(40)
+
+    def log_text(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, for a build leaves folders behind."""
+    folder = tmp_path_factory.mktemp("wheel")
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "router", "pyproject.toml", "README.md", "LICENSE"],  # noqa: S607
+        cwd=BASE_DIR,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in filter(None, files):
+        target = folder / "source" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((BASE_DIR / name).read_bytes())
+    command = f"-m pip wheel --quiet --no-deps --wheel-dir {folder} {folder}/source"
+    subprocess.run([sys.executable, *command.split()], check=True)  # noqa: S603
+    [built] = folder.glob("django_fanfare-*.whl")
+    return built
+
+
+def blocks(language: str) -> list[str]:
+    text = (BASE_DIR / "docs" / "use-elsewhere.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_wheel_holds_the_router_alone(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert {name.partition("/")[0] for name in names} == {
+        "router",
+        wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info",
+    }
+    assert {
+        "router/py.typed",
+        "router/static/router/admin.css",
+        "router/templates/router/admin/dashboard.html",
+        "router/migrations/0001_initial.py",
+    } <= set(names)
+
+
+def test_an_empty_project_publishes_and_delivers_with_the_core_alone(
+    wheel: Path,
+    tmp_path: Path,
+    broker_url: str,
+    wait_until: Callable[..., None],
+) -> None:
+    project = Project(tmp_path, wheel, "", broker_url)
+    settings, listener, *_ = blocks("python")
+    project.write("settings.py", settings)
+    project.write("listener.py", listener)
+    project.run("-m", "django", "migrate", "-v0")
+    project.run("-m", "django", "check", "--fail-level", "WARNING")
+    queues = ["-Q", "router.default,router.slow,router.webhooks", "-P", "solo"]
+
+    with ExitStack() as running:
+        for name, command in {
+            "dispatcher": ["-m", "django", "dispatch"],
+            "worker": ["-m", "celery", "-A", "settings", "worker", *queues],
+        }.items():
+            running.enter_context(project.background(name, *command))
+        data = '{"number": 7}'
+        project.run("-m", "django", "publish", "parcel.arrived", "--data", data)
+
+        wait_until(lambda: "heard parcel.arrived 7" in project.log_text("worker"), 60)
+
+
+def test_an_empty_project_has_the_api_and_the_admin(
+    wheel: Path,
+    tmp_path: Path,
+    broker_url: str,
+    wait_until: Callable[..., None],
+) -> None:
+    project = Project(tmp_path, wheel, "[api,admin]", broker_url)
+    core, listener, api, urls, admin, admin_urls = blocks("python")
+    project.write("settings.py", core, api, admin)
+    project.write("urls.py", urls, admin_urls)
+    project.write("listener.py", listener)
+    project.write("templates/admin/index.html", *blocks("html"))
+    for command in (
+        "migrate -v0",
+        "check --fail-level WARNING",
+        "collectstatic -v0 --no-input",
+    ):
+        project.run("-m", "django", *command.split())
+    scopes = ("--scopes", "publish,consume,manage")
+    key = project.run("-m", "django", "create_api_key", "parcels", *scopes).strip()
+    port = free_port()
+
+    with project.background(
+        "web", "-m", "django", "runserver", "--noreload", f"127.0.0.1:{port}"
+    ):
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(f"{url}/healthz"), 60)
+        published = ask(f"{url}/api/events/", key, EVENT)
+    visited = project.run("-c", VISIT, *PAGES).splitlines()
+
+    assert published["number"] == 1
+    assert visited == [f"{page} 200" for page in PAGES]
+    assert (tmp_path / "static/router/admin.css").exists()
+    assert (tmp_path / "static/unfold").exists()
+
+
+EVENT = {
+    "specversion": "1.0",
+    "id": "parcel-7",
+    "source": "/parcels",
+    "type": "parcel.arrived",
+    "data": {"number": 7},
+}
+
+
+def ask(url: str, key: str, event: dict[str, object]) -> dict[str, int]:
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/cloudevents+json",
+    }
+    request = Request(url, json.dumps(event).encode(), headers)  # noqa: S310
+    with urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.loads(answer.read())  # type: ignore[no-any-return]
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5):  # noqa: S310
+            return True
+    except OSError:
+        return False
