@@ -13,19 +13,29 @@ from __future__ import annotations
 import logging
 import traceback
 
+from django.db import DatabaseError, InterfaceError
+
 from shop import intents
 from shop.intents import Wish
 from shop.models import CheckoutIntent, IntentState
 from shop.payments.cards import Card
 from shop.payments.gateway import Answer, GatewayUnreachable, Unknown, gateway
-from shop.recording import record
+from shop.recording import ClaimLost, NobodyListens, record
 from shop.settling import capture_order, void_abandoned
 
 logger = logging.getLogger(__name__)
 
 
+#: What another attempt may not meet again.
+TEMPORARY = (DatabaseError, InterfaceError, OSError, NobodyListens, ClaimLost)
+
+
 class NothingSold(Exception):
     """The order could not be recorded; the customer is not charged."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.is_temporary = isinstance(cause, TEMPORARY)
 
 
 def buy(wish: Wish, card: Card) -> CheckoutIntent:
@@ -62,7 +72,7 @@ def _order(intent: CheckoutIntent) -> None:
         # has settled the intent. Either way the money is not ours to give back.
         if intents.abandon(intent):
             void_abandoned(intent)
-            raise NothingSold from error
+            raise NothingSold(error) from error
     else:
         capture_order(order)
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from shop import countries, validation
+from shop import countries, mail_addresses, validation
 from shop.payments.cards import Card, card_cvc, card_expiry, card_number
 
 Read = TypeVar("Read")
@@ -20,6 +20,19 @@ class CardInput(forms.PasswordInput):
     """What was typed never comes back in the page, but can be read while typing."""
 
     input_type = "text"
+
+
+class MailAddressField(forms.EmailField):
+    """Takes international domains too; its value is the address in ASCII."""
+
+    # Django's rule takes addresses that no receipt reaches, such as a@[127.0.0.1].
+    default_validators = []
+
+    def to_python(self, value: Any) -> str:
+        typed = super().to_python(value) or ""
+        is_too_long = len(typed) > validation.EMAIL_LENGTH
+        # What is too long is refused by its length, before costly rules read it.
+        return typed if not typed or is_too_long else mail_addresses.normalised(typed)
 
 
 class QuantityForm(forms.Form):
@@ -70,16 +83,12 @@ class CheckoutForm(forms.Form):
     """Who buys, where it goes, which card pays. Limits are the event schema's."""
 
     name = _text(_("Full name"), validation.NAME_LENGTH, "name")
-    email = forms.EmailField(
+    email = MailAddressField(
         label=_("Email"),
         help_text=_("Your receipt goes here."),
         max_length=validation.EMAIL_LENGTH,
-        validators=[validation.validate_printable],
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-        error_messages={
-            **REQUIRED,
-            "invalid": _("Write an email address such as name@example.com."),
-        },
+        error_messages=REQUIRED,
     )
     line1 = _text(_("Address"), validation.LINE_LENGTH, "address-line1")
     line2 = _text(

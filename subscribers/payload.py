@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from router.public import Event, Reject
 
@@ -15,14 +25,36 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+def _whole(value: Any) -> Any:
+    """`2.0` is an integer to JSON Schema, and a float to Python."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+def _in_utc(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """RFC 3339 has a second 60, Python has not: it is the first of the next minute.
+
+    PostgreSQL refuses offsets beyond 16 hours, so the moment is kept in UTC.
+    """
+    is_leap = isinstance(value, str) and value[17:19] == "60"
+    moment: datetime = read(f"{value[:17]}59{value[19:]}" if is_leap else value)
+    try:
+        return moment.astimezone(UTC) + timedelta(seconds=is_leap)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999") from None
+
+
 Kind = TypeVar("Kind", bound=Part)
 
 Identifier = Annotated[str, Field(strict=True, min_length=1, max_length=255)]
 Sku = Annotated[str, Field(strict=True, min_length=1, max_length=100)]
 Currency = Annotated[str, Field(strict=True, pattern=r"^[A-Z]{3}$")]
-Quantity = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(strict=True, ge=0, le=2**31 - 1)]
+Quantity = Annotated[Whole, Field(strict=True, ge=1, le=2**31 - 1)]
 #: Whole minor units: cents of a euro, yen of a yen.
-Minor = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Minor = Annotated[Whole, Field(strict=True, ge=0, le=2**53)]
+Moment = Annotated[AwareDatetime, WrapValidator(_in_utc)]
 
 
 def read(kind: type[Kind], event: Event) -> Kind:

@@ -4,6 +4,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.crypto import get_random_string
 
+from shop.mail_addresses import readable
 from shop.money import formatted
 from shop.validation import (
     CITY_LENGTH,
@@ -71,6 +72,10 @@ class Order(models.Model):
     def number(self) -> str:
         """What a customer reads out on the telephone."""
         return f"{self.public_id[:4]}-{self.public_id[4:8]}".upper()
+
+    @property
+    def readable_email(self) -> str:
+        return readable(self.email)
 
     @property
     def total(self) -> str:

@@ -72,13 +72,26 @@ def _buy(request: HttpRequest, wish: Wish, form: CheckoutForm) -> HttpResponse:
         intent = buy(wish, form.card())
     except KeyTaken:
         return _out_of_date(request, form, wish.priced)
-    except NothingSold:
+    except NothingSold as failure:
+        told, status = _failure(failure)
+        return _page(request, form, wish.priced, key=uuid4(), told=told, status=status)
+    return _outcome(request, intent)
+
+
+def _failure(failure: NothingSold) -> tuple[str, int]:
+    """The words for a customer, and the status."""
+    if failure.is_temporary:
         told = _(
             "We could not take your order, and you have not been charged. "
             "Your basket is as it was: please try again in a minute."
         )
-        return _page(request, form, wish.priced, key=uuid4(), told=told, status=503)
-    return _outcome(request, intent)
+        return told, 503
+    told = _(
+        "We could not take your order, and you have not been charged. The fault is "
+        "ours, and trying again will not help: please write to us. Your basket is "
+        "as it was."
+    )
+    return told, 500
 
 
 @never_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db.models import F
-from pydantic import AwareDatetime
 
 from router.public import Event, subscriber
 from subscribers.customer_profiles.models import (
@@ -11,7 +10,7 @@ from subscribers.customer_profiles.models import (
     CustomerProfile,
     ProfileTotal,
 )
-from subscribers.payload import Currency, Identifier, Minor, Part, read
+from subscribers.payload import Currency, Identifier, Minor, Moment, Part, read
 
 
 class Customer(Part):
@@ -21,7 +20,7 @@ class Customer(Part):
 
 
 class Order(Part):
-    placed_at: AwareDatetime
+    placed_at: Moment
     currency: Currency
 
 

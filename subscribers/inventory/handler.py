@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from router.public import Event, subscriber
 from subscribers.inventory.models import Reason
 from subscribers.inventory.stock import Cause, Change, move
-from subscribers.payload import Part, Quantity, Sku, read
+from subscribers.payload import Count, Part, Quantity, Sku, read
 
 RECEIVED = "stock.received"
 
@@ -29,7 +25,7 @@ class Received(Part):
 
     sku: Sku
     name: str = ""
-    quantity: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+    quantity: Count
 
 
 class Receipt(Part):

@@ -9,7 +9,7 @@ class StockLevel(models.Model):
 
     sku = models.CharField(_("SKU"), max_length=100, unique=True)
     name = models.TextField(_("name"), blank=True)
-    on_hand = models.IntegerField(_("on hand"), default=0)
+    on_hand = models.BigIntegerField(_("on hand"), default=0)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from subscribers.payload import Currency, Identifier, Minor, Part, Quantity, Sku
+from subscribers.payload import Currency, Identifier, Minor, Moment, Part, Quantity, Sku
 
 Short = Annotated[str, Field(strict=True, max_length=100)]
 
 
 class Order(Part):
     id: Identifier
-    placed_at: AwareDatetime
+    placed_at: Moment
     currency: Currency
 
 
@@ -42,7 +42,7 @@ class Purchase(Part):
 
 
 class Shipment(Part):
-    dispatched_at: AwareDatetime
+    dispatched_at: Moment
     carrier: Short = ""
     tracking_code: Short = ""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from django.utils.encoding import punycode
-from pydantic import AfterValidator, AwareDatetime, Field
+import idna
+from pydantic import AfterValidator, Field
 
 from subscribers.money import formatted
-from subscribers.payload import Currency, Identifier, Minor, Part, Quantity
+from subscribers.payload import Currency, Identifier, Minor, Moment, Part, Quantity
 
 #: One plain address (RFC 5322 dot-atom): nothing that could begin another header.
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -16,11 +16,13 @@ DOMAIN = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+"
 
 
 def _in_ascii(address: str) -> str:
-    """The address with its domain as mail servers write it (RFC 3490)."""
+    """The address with its domain as mail servers write it (IDNA 2008)."""
     local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
     try:
-        return f"{local}@{punycode(domain)}"
-    except UnicodeError:
+        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
         raise ValueError("the domain can't be written in ASCII") from None
 
 
@@ -33,7 +35,7 @@ MailAddress = Annotated[
 
 class Order(Part):
     id: Identifier
-    placed_at: AwareDatetime
+    placed_at: Moment
     currency: Currency
 
 
