@@ -6,6 +6,7 @@ sets real environment variables; `make run` keeps its few choices in `var/local.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from hashlib import sha256
 from ipaddress import IPv4Address
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import Field, IPvAnyAddress, ValidationError
+from pydantic import Field, IPvAnyAddress, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -52,7 +53,21 @@ class Environment(BaseSettings):
     encryption_keys: Annotated[str, NoDecode] = ""
     #: Ids of system checks whose warnings are meant, and not to be repeated.
     silenced_checks: Annotated[str, NoDecode] = ""
-    router: dict[str, Any] = Field(default_factory=dict)
+    #: Overrides of `settings.ROUTER`, a JSON object.
+    router: Annotated[dict[str, Any], NoDecode] = Field(default_factory=dict)
+
+    @field_validator("router", mode="before")
+    @classmethod
+    def _from_json(cls, value: object) -> object:
+        """Raises `ValueError` in words of ours: the reader's own end in a traceback."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "{}")
+        except ValueError as error:
+            raise ValueError(
+                f'not JSON ({error}); write it as {{"lease_seconds": 90}}'
+            ) from None
 
 
 def read_environment() -> Environment:

@@ -13,7 +13,8 @@ import yaml
 from config.env import BASE_DIR
 
 DOCKER = BASE_DIR / "docker"
-VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<rest>[^}]*)\}")
+#: The innermost first: a default may name a variable, too.
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<rest>[^${}]*)\}")
 #: What the example leaves empty, since nobody may run with it.
 SECRETS = {
     "SECRET_KEY": "a-key-of-this-test-alone-g8Zq4vXw2nB6tRk9sLm3pYc7hJd5fQe1uA0i",
@@ -63,8 +64,13 @@ def _filled(node: Any, environment: dict[str, str]) -> Any:
         case list():
             return [_filled(one, environment) for one in node]
         case str():
-            return VARIABLE.sub(lambda found: _value(found, environment), node)
+            return _interpolated(node, environment)
     return node
+
+
+def _interpolated(text: str, environment: dict[str, str]) -> str:
+    filled = VARIABLE.sub(lambda found: _value(found, environment), text)
+    return text if filled == text else _interpolated(filled, environment)
 
 
 def _value(found: re.Match[str], environment: dict[str, str]) -> str:

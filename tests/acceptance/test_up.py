@@ -95,7 +95,12 @@ def test_an_unreachable_broker_is_told_in_one_line(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("PORT", "eighty"), ("ROUTER", '{"lease_seconds": -1}'), ("DEBUG", "false")],
+    [
+        ("PORT", "eighty"),
+        ("ROUTER", '{"lease_seconds": -1}'),
+        ("ROUTER", "{lease_seconds"),
+        ("DEBUG", "false"),
+    ],
 )
 def test_a_wrong_setting_is_told_in_one_line(
     start_stack: StartStack, variable: str, value: str
