@@ -1,4 +1,5 @@
 # `make run` starts everything; `make test` runs the whole suite.
+# `make proof` runs the tests that take long by nature: images, poolers.
 # `make bench` shows the speed beside that of others; ARGS="--quick" takes minutes.
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
@@ -6,7 +7,7 @@
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test bench chaos lint types clean runtime tools
+.PHONY: run test proof bench chaos lint types clean runtime tools
 
 run: runtime
 	@test -f var/local.env \
@@ -16,6 +17,9 @@ run: runtime
 
 test: tools
 	@exec .venv/bin/python -m tests.run $(ARGS)
+
+proof: tools
+	@exec .venv/bin/python -m tests.run --proof $(ARGS)
 
 bench: tools
 	@exec .venv/bin/python -m benchmarks.speed $(ARGS)

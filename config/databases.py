@@ -7,18 +7,19 @@ from typing import Any
 
 import dj_database_url
 
+from router.conf import POSTGRESQL_TIMEOUTS
+
 SQLITE_OPTIONS: dict[str, Any] = {
     # Several processes write: take the lock at BEGIN, wait for it, lose nothing.
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
-# A stopped process must hold nobody: each below the lease of 90 s.
-POSTGRESQL_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "options": "-c statement_timeout=60s -c lock_timeout=10s"
-    " -c idle_in_transaction_session_timeout=75s",
-}
+#: PgBouncer refuses a session that asks for `options`: there the role has them.
+STARTUP_OPTIONS = " ".join(
+    f"-c {name}={value}" for name, value in POSTGRESQL_TIMEOUTS.items()
+)
+CONNECT_TIMEOUT_SECONDS = 5
 #: What a session was told to keep, another one does not know.
 PREPARE_THRESHOLD = 3
 
@@ -30,8 +31,13 @@ def database(url: str, *, var_dir: Path, is_pooled: bool) -> dict[str, Any]:
     if found["ENGINE"].endswith("sqlite3"):
         return _reused(found, SQLITE_OPTIONS)
     found["DISABLE_SERVER_SIDE_CURSORS"] = is_pooled
-    threshold = None if is_pooled else PREPARE_THRESHOLD
-    return _reused(found, {**POSTGRESQL_OPTIONS, "prepare_threshold": threshold})
+    options: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "prepare_threshold": None if is_pooled else PREPARE_THRESHOLD,
+    }
+    if not is_pooled:
+        options["options"] = STARTUP_OPTIONS
+    return _reused(found, options)
 
 
 def _reused(found: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

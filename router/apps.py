@@ -15,6 +15,7 @@ class RouterConfig(AppConfig):
     def ready(self) -> None:
         conf = import_module("router.conf").conf()
         import_module("router.checks")
+        import_module("router.database_checks")
         autodiscover_modules("handler")
         for dotted in conf.handlers:
             import_module(dotted)

@@ -7,9 +7,8 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 
 from router.conf import QUEUES, RouterSettings, read
 from router.encryption import is_key
@@ -190,53 +189,4 @@ def _check_reuse() -> Iterator[CheckMessage]:
             "around every task, which costs most of the throughput.",
             hint="Set CELERY_DB_REUSE_MAX = 10_000.",
             id="router.W017",
-        )
-
-
-@register(Tags.database)
-def check_database(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    options = connection.settings_dict.get("OPTIONS", {})
-    if connection.vendor == "sqlite":
-        return list(_check_sqlite(options))
-    timeouts = _check_timeouts(str(options.get("options", "")))
-    return [*timeouts, *_check_threshold(options.get("prepare_threshold"))]
-
-
-def _check_sqlite(options: dict[str, Any]) -> Iterator[CheckMessage]:
-    init = str(options.get("init_command", "")).replace(" ", "").lower()
-    if options.get("transaction_mode") != "IMMEDIATE":
-        yield Error(
-            "SQLite takes its write lock too late: with several processes, "
-            "transactions fail that could have waited.",
-            hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
-            id="router.E020",
-        )
-    if "journal_mode=wal" not in init:
-        yield Error(
-            "SQLite does not use its write-ahead log: readers block the writer.",
-            hint='Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL; …".',
-            id="router.E021",
-        )
-
-
-def _check_timeouts(options: str) -> Iterator[CheckMessage]:
-    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction"):
-        if name not in options:
-            yield Warning(
-                f"PostgreSQL's {name} is not set: a stopped process may hold a lock "
-                "for ever, and with it every delivery.",
-                hint='Set it in OPTIONS["options"], below the lease of 90 s.',
-                id="router.W022",
-            )
-
-
-def _check_threshold(threshold: object) -> Iterator[CheckMessage]:
-    is_count = isinstance(threshold, int) and threshold >= 0
-    if not (threshold is None or is_count):
-        yield Error(
-            f"prepare_threshold is {threshold!r}, which is no number of uses: nothing "
-            "would be delivered.",
-            hint='Set OPTIONS["prepare_threshold"] to a whole number from 0 on, as 3, '
-            "or to None where a pooler is before the database.",
-            id="router.E023",
         )

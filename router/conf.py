@@ -25,6 +25,12 @@ WEBHOOKS = "webhooks"
 SLOW = "slow"
 #: Classes of work that a handler may declare itself to be.
 HANDLER_QUEUES = ("default", SLOW)
+#: Each below the lease of 90 s, so that a stopped process holds up no other.
+POSTGRESQL_TIMEOUTS = {
+    "statement_timeout": "60s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "75s",
+}
 
 
 class RouterSettings(BaseModel):

@@ -15,6 +15,7 @@ from django.db import Error, connection
 
 from router.conf import conf
 from router.flow.beating import beat, fall_silent
+from router.flow.reaching import why
 from router.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,6 @@ def _quietly(say: Any) -> None:
     try:
         say()
     except Error as error:
-        logger.info("No sign of life was written: %s", type(error).__name__)
+        logger.info("No sign of life was written: %s", why(error))
     finally:
         connection.close()

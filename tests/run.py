@@ -1,4 +1,8 @@
-"""`make test`: private servers on free ports, then the suite in two passes."""
+"""`make test` and `make proof`: private servers on free ports, then the tests.
+
+`make test` runs the suite in two passes, on both databases. `make proof` runs what is
+long by nature, in `tests/proof`, once.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 
 from router.encryption import make_key
+from tests.servers.buildah import buildah_program
 from tests.servers.chromium import chromium
 from tests.servers.node import PACKAGES, node_modules
+from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import rabbitmq_program
 from tests.servers.unavailable import Unavailable
 from tests.servers.valkey import valkey
 
+PROOF = "tests/proof"
 NO_TESTS = 5
 #: Half of the time is spent waiting for real processes. `-n0` turns it off again.
 SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
@@ -44,6 +51,16 @@ def npm() -> Iterator[str]:
     yield str(node_modules(*PACKAGES))
 
 
+@contextmanager
+def pooler() -> Iterator[str]:
+    yield pgbouncer_program()
+
+
+@contextmanager
+def image_builder() -> Iterator[str]:
+    yield buildah_program()
+
+
 #: What is wanted → the variable that tells the tests where it is.
 SERVICES: dict[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
     "PostgreSQL": ("TEST_POSTGRESQL_URL", postgresql),
@@ -52,9 +69,16 @@ SERVICES: dict[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
     "Chromium": ("CHROMIUM", browser),
     "npm": ("NODE_MODULES", npm),
 }
+#: What the proofs alone want.
+PROOF_SERVICES = {
+    **SERVICES,
+    "PgBouncer": ("PGBOUNCER", pooler),
+    "Buildah": ("BUILDAH", image_builder),
+}
 
 
 def main(arguments: list[str]) -> int:
+    is_proof = arguments[:1] == ["--proof"]
     notices: list[str] = []
     with ExitStack() as servers:
         environment = {
@@ -64,7 +88,8 @@ def main(arguments: list[str]) -> int:
             "ENCRYPTION_KEYS": make_key(),
             "VAR_DIR": servers.enter_context(TemporaryDirectory(prefix="fanfare-var-")),
         }
-        for name, (variable, service) in SERVICES.items():
+        wanted = PROOF_SERVICES if is_proof else SERVICES
+        for name, (variable, service) in wanted.items():
             try:
                 environment[variable] = servers.enter_context(service())
             except Unavailable as why:
@@ -72,12 +97,25 @@ def main(arguments: list[str]) -> int:
         if notices and IS_CI:
             print("\n".join(notices), file=sys.stderr)
             return 1
+        if is_proof:
+            return _proof(arguments[1:], environment, notices)
         return _two_passes(arguments, environment, notices)
+
+
+def _proof(
+    arguments: list[str], environment: dict[str, str], notices: list[str]
+) -> int:
+    given = {
+        "DATABASE_URL": environment.get("TEST_POSTGRESQL_URL", ""),
+        "TEST_NOTICES": "\n".join(notices),
+    }
+    return _pytest([PROOF, *arguments], {**environment, **given})
 
 
 def _two_passes(
     arguments: list[str], environment: dict[str, str], notices: list[str]
 ) -> int:
+    arguments = [f"--ignore={PROOF}", *arguments]
     print("The contract tests on SQLite", flush=True)
     first = _pytest(arguments, {**environment, "TEST_PASS": "contract"})
     if first not in (0, NO_TESTS):

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.utils import DatabaseError, InterfaceError
+from django.db.utils import Error
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from config.supervisor import valkey
+from router.flow.reaching import remedy, why
 
 BROKER_PATIENCE_SECONDS = 3
 
@@ -78,14 +79,13 @@ def check_database() -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     try:
         connection.ensure_connection()
-    except (DatabaseError, InterfaceError, OSError) as error:
+    except Error as error:
         wanted = connection.settings_dict
         place = f"{wanted['NAME']} at {wanted['HOST'] or 'its socket'}"
         if connection.vendor == "sqlite":
             place = str(wanted["NAME"])
         raise CannotStart(
-            f"The database {place} cannot be reached ({_first_line(error)}): start it, "
-            "or mend DATABASE_URL."
+            f"The database {place} cannot be reached ({why(error)}). {remedy(error)}"
         ) from None
 
 

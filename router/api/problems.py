@@ -27,6 +27,7 @@ from router.contract.errors import (
     RouterError,
     SchemaConflict,
 )
+from router.flow.reaching import why
 
 MEDIA_TYPE = "application/problem+json"
 #: The first that fits; subclasses before their base.
@@ -135,7 +136,7 @@ def _from_router(error: RouterError) -> Response:
 
 
 def _unavailable(error: Exception) -> Response:
-    logger.error("The API could not reach the database: %s.", type(error).__name__)
+    logger.error("The API could not reach the database: %s.", why(error))
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The database does not answer. The same request may be sent again: with the "

@@ -21,6 +21,7 @@ from router.conf import conf
 from router.flow.beating import beat, fall_silent
 from router.flow.cancelling import cancel_owed_to_deleted
 from router.flow.dispatching import Dispatcher
+from router.flow.reaching import why
 from router.flow.routing import NOTHING, Routed, route_batch
 from router.flow.sweeping import sweep
 from router.flow.unrouted import has_unrouted
@@ -110,7 +111,7 @@ class DispatcherLoop:
                 pause = min(LONGEST_PAUSE_SECONDS, max(0.1, pause * 2))
                 logger.warning(
                     "The database failed (%s); again in %.1f s",
-                    type(error).__name__,
+                    why(error),
                     pause,
                 )
                 connection.close()

@@ -10,23 +10,29 @@ import pytest
 from celery import current_app
 from cryptography.fernet import Fernet
 from django.core.checks import CheckMessage
-from django.db import connection
+from django.db import OperationalError, connection
 from kombu import Queue
 
 from router.checks import (
     check_celery,
-    check_database,
     check_encryption,
     check_settings,
 )
-from router.conf import QUEUES
+from router.conf import POSTGRESQL_TIMEOUTS, QUEUES
+from router.database_checks import check_database
 from router.public import subscriber
 from router.registry import isolated
+
+pytestmark = pytest.mark.django_db
 
 
 def ids(messages: list[CheckMessage]) -> set[str]:
     assert all(message.hint for message in messages)
     return {str(message.id) for message in messages}
+
+
+def database_complaints() -> set[str]:
+    return ids(check_database(databases=["default"]))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +89,10 @@ def test_secrets_without_a_key_of_their_own_are_found(
 
 def test_the_settings_as_they_are_have_no_faults(settings: Any) -> None:
     settings.DEBUG = True
-    checks = (check_settings, check_encryption, check_celery, check_database)
+    checks = (check_settings, check_encryption, check_celery)
 
     assert [told for check in checks for told in check()] == []
+    assert database_complaints() == set()
 
 
 @pytest.fixture
@@ -141,12 +148,62 @@ def test_a_database_without_the_needed_options_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
-    expected = {
-        "sqlite": {"router.E020", "router.E021"},
-        "postgresql": {"router.W022"},
-    }
+    # On PostgreSQL what is in force decides, not the options.
+    is_sqlite = connection.vendor == "sqlite"
 
-    assert ids(check_database()) == expected[connection.vendor]
+    assert database_complaints() == (
+        {"router.E020", "router.E021"} if is_sqlite else set()
+    )
+
+
+@pytest.fixture
+def on_postgresql() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("a timeout of PostgreSQL")
+
+
+@pytest.mark.usefixtures("on_postgresql")
+@pytest.mark.parametrize("name", POSTGRESQL_TIMEOUTS)
+# None at all, and one that ends after the lease.
+@pytest.mark.parametrize("value", ["0", "90s"])
+def test_a_timeout_that_is_not_in_force_is_found_whatever_was_asked_for(
+    name: str, value: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL {name} = '{value}'")
+
+    (found,) = check_database(databases=["default"])
+
+    assert found.id == "router.W022"
+    assert name in found.msg
+    assert f"SET {name} = '{POSTGRESQL_TIMEOUTS[name]}'" in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("FATAL: unsupported startup parameter: options", "DATABASE_POOLER=true"),
+        ("connection refused", "DATABASE_URL"),
+    ],
+)
+@pytest.mark.usefixtures("on_postgresql")
+def test_a_database_that_does_not_answer_is_found_in_the_driver_s_words(
+    monkeypatch: pytest.MonkeyPatch, words: str, hint: str
+) -> None:
+    def fail() -> None:
+        raise OperationalError(f"{words}\nand more")
+
+    monkeypatch.setattr(connection, "cursor", fail)
+
+    (found,) = check_database(databases=["default"])
+
+    assert found.id == "router.E024"
+    assert words in found.msg
+    assert hint in str(found.hint)
+
+
+def test_a_database_that_was_not_asked_for_is_not_looked_at() -> None:
+    assert check_database(databases=None) == check_database(databases=["other"]) == []
 
 
 @pytest.mark.parametrize(
@@ -159,4 +216,5 @@ def test_a_threshold_that_is_no_number_of_uses_is_found(
     options = {**connection.settings_dict["OPTIONS"], "prepare_threshold": threshold}
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
 
-    assert ids(check_database()) == ({"router.E023"} if is_wrong else set())
+    is_found = is_wrong and connection.vendor == "postgresql"
+    assert database_complaints() == ({"router.E023"} if is_found else set())

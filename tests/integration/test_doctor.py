@@ -99,11 +99,12 @@ def test_a_database_that_is_away_is_wrong(
     broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away() -> None:
-        raise OperationalError("host=secret")
+        raise OperationalError("no password swordfish at db.example\nand more")
 
     with monkeypatch.context() as patched:
         patched.setattr(connection, "ensure_connection", away)
+        patched.setitem(connection.settings_dict, "PASSWORD", "swordfish")
         printed, code = examined()
-    assert complaint(printed, "database")
-    assert "secret" not in printed
+    assert "(no password … at db.example)" in complaint(printed, "database")[0]
+    assert "swordfish" not in printed
     assert code == 1

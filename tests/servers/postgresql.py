@@ -98,6 +98,17 @@ def database_of_its_own(url: str, *, template: str = "template1") -> Iterator[st
         _maintain(url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
+@contextmanager
+def role_of_its_own(url: str) -> Iterator[str]:
+    """The name of a new superuser, whose settings a test may change; then dropped."""
+    name = f"role_{uuid.uuid4().hex[:12]}"
+    _maintain(url, "CREATE ROLE {} SUPERUSER LOGIN", name)
+    try:
+        yield name
+    finally:
+        _maintain(url, "DROP ROLE {}", name)
+
+
 def _maintain(url: str, statement: LiteralString, *names: str) -> None:
     """With a connection of its own: a test may kill the server meanwhile."""
     filled = sql.SQL(statement).format(*map(sql.Identifier, names))

@@ -32,6 +32,14 @@ def test_a_session_from_a_pooler_keeps_nothing() -> None:
     assert found["DISABLE_SERVER_SIDE_CURSORS"]
 
 
+def test_a_session_from_a_pooler_asks_for_nothing_as_it_connects() -> None:
+    own = database(URL, var_dir=Path("var"), is_pooled=False)
+    pooled = database(URL, var_dir=Path("var"), is_pooled=True)
+
+    assert "-c lock_timeout=10s" in own["OPTIONS"]["options"]
+    assert "options" not in pooled["OPTIONS"]
+
+
 @pytest.mark.parametrize("address", [URL, "sqlite:////tmp/one.sqlite3"])
 def test_what_the_address_says_wins(address: str) -> None:
     found = database(f"{address}?timeout=7", var_dir=Path("var"), is_pooled=False)

@@ -12,6 +12,7 @@ from django.db import Error
 from config.env import read_environment
 from config.supervisor.readiness import Site
 from router.flow.beating import alive
+from router.flow.reaching import why
 
 
 class Command(BaseCommand):
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             return any(beat.name.startswith(signature) for beat in alive())
         except Error as error:
             # Restarting the process would not mend that.
-            self.stderr.write(f"The database does not answer: {type(error).__name__}")
+            self.stderr.write(f"The database does not answer: {why(error)}")
             return True
 
 

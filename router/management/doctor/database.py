@@ -6,20 +6,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from django.core.checks import Tags
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from router.conf import conf
 from router.flow.health import known_migrations
-from router.management.doctor.finding import Finding, judged
+from router.flow.reaching import remedy, timeouts_in_force, why
+from router.management.doctor.finding import Finding, Level, judged
+from router.management.doctor.settings import examine_checks
 
 TITLE = "database"
 CLOCK_TOLERANCE_SECONDS = 2.0
-TIMEOUTS = (
-    "statement_timeout",
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-)
 #: Settings of PostgreSQL that decide whether a commit survives a power cut.
 DURABLE = ("synchronous_commit", "fsync", "full_page_writes")
 
@@ -28,11 +26,11 @@ def examine_database() -> Iterator[Finding]:
     try:
         connection.ensure_connection()
     except DatabaseError as error:
-        told = f"{connection.vendor} does not answer ({type(error).__name__})"
-        mend = "Start it, and look at DATABASE_URL."
-        yield judged(TITLE, False, told, mend=mend)
+        told = f"{connection.vendor} does not answer ({why(error)})"
+        yield judged(TITLE, False, told, mend=remedy(error))
         return
     yield judged(TITLE, True, f"{connection.vendor} answers", mend="")
+    yield from examine_checks(TITLE, tags=[Tags.database], databases=["default"])
     yield _migrations()
     if connection.vendor == "postgresql":
         yield from _postgresql()
@@ -87,16 +85,15 @@ def _postgresql() -> Iterator[Finding]:
             f"{name} is {value}",
             mend=f"Set {name} = on: otherwise a crash may undo what was committed.",
         )
-    lease_ms = conf().lease_seconds * 1000
-    for name in TIMEOUTS:
-        value_ms = int(_one(f"SELECT setting FROM pg_settings WHERE name = '{name}'"))  # noqa: S608 - a constant
-        yield judged(
-            "timeouts",
-            0 < value_ms < lease_ms,
-            f"{name} is {value_ms / 1000:g} s" if value_ms else f"{name} is not set",
-            mend=f"Set {name} above 0 and below the lease of "
-            f"{conf().lease_seconds:g} s: a stopped process would hold its locks.",
-        )
+    yield from _timeouts()
+
+
+def _timeouts() -> Iterator[Finding]:
+    """Those that are in force; a system check complains about the others."""
+    lease = conf().lease_seconds
+    for name, seconds in timeouts_in_force().items():
+        if 0 < seconds < lease:
+            yield Finding("timeouts", Level.RIGHT, f"{name} is {seconds:g} s")
 
 
 def _clock() -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.core import checks
@@ -14,20 +15,24 @@ TITLE = "settings"
 
 def examine_settings() -> Iterator[Finding]:
     """Each message of a check; those for deployment count outside debug only."""
-    messages = checks.run_checks(
-        include_deployment_checks=not settings.DEBUG, databases=["default"]
+    complaints = list(
+        examine_checks(TITLE, include_deployment_checks=not settings.DEBUG)
     )
-    told = [one for one in messages if one.level >= checks.WARNING]
-    if not any(not one.is_silenced() for one in told):
+    if not complaints:
         yield Finding(TITLE, Level.RIGHT, "every system check passes")
-    for one in told:
-        if not one.is_silenced():
-            yield _finding(one)
+    yield from complaints
 
 
-def _finding(message: checks.CheckMessage) -> Finding:
+def examine_checks(title: str, **selection: Any) -> Iterator[Finding]:
+    """What the selected system checks complain about; see `run_checks`."""
+    for message in checks.run_checks(**selection):
+        if message.level >= checks.WARNING and not message.is_silenced():
+            yield _finding(title, message)
+
+
+def _finding(title: str, message: checks.CheckMessage) -> Finding:
     is_ours = str(message.id).startswith("router.")
     is_wrong = is_ours or message.level >= checks.ERROR
     level = Level.WRONG if is_wrong else Level.NOTICE
     hint = str(message.hint or "See the documentation of this check.")
-    return Finding(TITLE, level, f"{message.msg} [{message.id}]", hint)
+    return Finding(title, level, f"{message.msg} [{message.id}]", hint)

@@ -1,0 +1,74 @@
+"""What the database must be told, and what is in force in a session of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, connection
+
+from router.conf import conf
+from router.flow.reaching import alter_role, remedy, timeouts_in_force, why
+
+
+@register(Tags.database)
+def check_database(
+    databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    if connection.alias not in (databases or ()):
+        return []
+    options = connection.settings_dict.get("OPTIONS", {})
+    if connection.vendor == "sqlite":
+        return list(_check_sqlite(options))
+    return [*_check_threshold(options.get("prepare_threshold")), *_check_timeouts()]
+
+
+def _check_sqlite(options: dict[str, Any]) -> Iterator[CheckMessage]:
+    init = str(options.get("init_command", "")).replace(" ", "").lower()
+    if options.get("transaction_mode") != "IMMEDIATE":
+        yield Error(
+            "SQLite takes its write lock too late: with several processes, "
+            "transactions fail that could have waited.",
+            hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
+            id="router.E020",
+        )
+    if "journal_mode=wal" not in init:
+        yield Error(
+            "SQLite does not use its write-ahead log: readers block the writer.",
+            hint='Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL; …".',
+            id="router.E021",
+        )
+
+
+def _check_timeouts() -> Iterator[CheckMessage]:
+    """By what a session has: a pooler may drop what was asked for."""
+    try:
+        seconds = timeouts_in_force()
+    except DatabaseError as error:
+        told = f"{connection.vendor} does not answer: {why(error)}."
+        yield Error(told, hint=remedy(error), id="router.E024")
+        return
+    lease = conf().lease_seconds
+    for name, value in seconds.items():
+        if not 0 < value < lease:
+            state = f"{value:g} s" if value else "not set"
+            yield Warning(
+                f"PostgreSQL's {name} is {state}: a stopped process may hold a lock "
+                "for longer than a lease, and with it every delivery.",
+                hint=f'Run `{alter_role(name)}`, or set it in OPTIONS["options"] '
+                f"where no pooler is between. Keep it below the lease of {lease:g} s.",
+                id="router.W022",
+            )
+
+
+def _check_threshold(threshold: object) -> Iterator[CheckMessage]:
+    is_count = isinstance(threshold, int) and threshold >= 0
+    if not (threshold is None or is_count):
+        yield Error(
+            f"prepare_threshold is {threshold!r}, which is no number of uses: nothing "
+            "would be delivered.",
+            hint='Set OPTIONS["prepare_threshold"] to a whole number from 0 on, as 3, '
+            "or to None where a pooler is before the database.",
+            id="router.E023",
+        )
