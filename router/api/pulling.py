@@ -54,8 +54,13 @@ class PullApi(APIView):
             lease_seconds=body["lease_seconds"],
             wait_seconds=body["wait_seconds"],
         )
-        told = [_told(delivery) for delivery in pulled.deliveries]
-        return Response({"state": pulled.state.value, "deliveries": told})
+        shown = {
+            "state": pulled.state.value,
+            "deliveries": [_told(delivery) for delivery in pulled.deliveries],
+            "retry_after_seconds": pulled.retry_after_seconds,
+        }
+        wait = pulled.retry_after_seconds
+        return Response(shown, headers={"Retry-After": str(wait)} if wait else None)
 
 
 class AckApi(APIView):

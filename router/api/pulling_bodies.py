@@ -117,6 +117,12 @@ class PulledBody(serializers.Serializer[Any]):
         help_text="While it is not active, nothing is handed out.",
     )
     deliveries = PulledDelivery(many=True)
+    retry_after_seconds = serializers.IntegerField(
+        allow_null=True,
+        min_value=1,
+        help_text="Ask again after so many seconds: as many pulls wait as this router "
+        "lets wait at once. Also in the header Retry-After; else null.",
+    )
 
 
 class ResultBody(serializers.Serializer[Any]):

@@ -112,16 +112,19 @@ class Consumer:
 
     def _pull(self, leases: Leases) -> deque[Delivery]:
         asked_at = time.monotonic()
-        found = [Delivery(said, settle=leases.settle) for said in self._ask()]
+        answer = self._ask()
+        found = [Delivery(said, settle=leases.settle) for said in answer["deliveries"]]
         leases.hold(found)
         if not found:
-            left = IDLE_SECONDS - (time.monotonic() - asked_at)
-            sleep_unless(lambda: self._is_stopping, left)
+            # From the answer on: asked sooner, the router has no room for one more.
+            asked_to_wait = answer.get("retry_after_seconds") or 0
+            idle_for = IDLE_SECONDS - (time.monotonic() - asked_at)
+            sleep_unless(lambda: self._is_stopping, max(idle_for, asked_to_wait))
         return deque(found)
 
-    def _ask(self) -> list[dict[str, Any]]:
+    def _ask(self) -> dict[str, Any]:
         try:
-            answer = self._calls.post(
+            return self._calls.post(
                 self._path,
                 self._asked,
                 patience_seconds=math.inf,
@@ -130,10 +133,8 @@ class Consumer:
             )
         except (Unreachable, Unavailable):
             if self._is_stopping:
-                return []
+                return {"deliveries": []}
             raise
-        deliveries: list[dict[str, Any]] = answer["deliveries"]
-        return deliveries
 
 
 def _settle_forgotten(delivery: Delivery) -> None:

@@ -17,14 +17,8 @@ from django.db.models.functions import Coalesce
 from router.conf import conf
 from router.contract.outcomes import Evidence, Retry
 from router.flow import giving_back, settling
-from router.flow.holding import (
-    Lease,
-    MayTouch,
-    Refusal,
-    holdings,
-    lock_held,
-    refusals,
-)
+from router.flow.holding import Lease, MayTouch, Refusal, holdings, lock_held
+from router.flow.lost_leases import refusals
 from router.flow.patience import schedule_of, wait_seconds
 from router.models import (
     UNLEASED,
@@ -33,7 +27,9 @@ from router.models import (
     Clock,
     Delivery,
     DeliveryState,
+    Settlement,
     Subscriber,
+    settled_by,
 )
 
 SPENT = "This lease was extended for as long as one may be; settle the delivery."
@@ -41,13 +37,13 @@ NO_REASON = "no reason was given"
 
 
 def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
-    """Done: an answer to each lease, in their order."""
+    """Done: an answer to each lease, in their order; sent again, the same answer."""
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         for holding in holdings(held.values()):
             run_ms = {one.pk: _held_for_ms(one) for one in holding.deliveries}
-            settling.acknowledge(holding, run_ms=run_ms)
-    return refusals(leases, held)
+            settling.acknowledge(holding, run_ms=run_ms, is_pulled=True)
+    return refusals(leases, held, may_touch=may_touch, settlement=Settlement.ACK)
 
 
 def nack(
@@ -66,12 +62,14 @@ def nack(
         }
         dying = {row for row in outcomes if _is_at_its_last(row)}
         _wait({row: told for row, told in outcomes.items() if row not in dying})
+        dead = Delivery.objects.filter(pk__in=[row.pk for row in dying])
+        dead.update(**settled_by(Settlement.NACK))
         for holding in holdings(dying):
             for row in holding.deliveries:
                 settling.settle_failure(
                     holding.only(row), outcomes[row], run_ms=_held_for_ms(row)
                 )
-    return refusals(leases, held)
+    return refusals(leases, held, may_touch=may_touch, settlement=Settlement.NACK)
 
 
 def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
@@ -79,8 +77,8 @@ def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         for holding in holdings(held.values()):
-            giving_back.release(holding)
-    return refusals(leases, held)
+            giving_back.release(holding, **settled_by(Settlement.RELEASE))
+    return refusals(leases, held, may_touch=may_touch, settlement=Settlement.RELEASE)
 
 
 def extend(
@@ -101,10 +99,10 @@ def extend(
         for lease, ends_at in ends.items():
             held[lease].leased_until = ends_at
         Delivery.objects.bulk_update([held[lease] for lease in ends], ["leased_until"])
-    told = zip(leases, refusals(leases, held), strict=True)
+    lost = refusals(leases, held, may_touch=may_touch, settlement=None)
     return [
-        (SPENT if lost is None and lease not in ends else lost, ends.get(lease))
-        for lease, lost in told
+        (why or (None if lease in ends else SPENT), ends.get(lease))
+        for lease, why in zip(leases, lost, strict=True)
     ]
 
 
@@ -135,6 +133,7 @@ def _wait(outcomes: dict[Any, Retry]) -> None:
         vanished=0,
         is_manual=False,
         **UNLEASED,
+        **settled_by(Settlement.NACK),
     )
     Delivery.objects.bulk_update(outcomes, ["due_at"])
     Attempt.objects.bulk_create(attempts)

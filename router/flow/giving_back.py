@@ -15,13 +15,16 @@ from router.models import UNLEASED, Clock, DeliveryState
 LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
 
 
-def release(claim: Claim[Any], *, wait_seconds: float = 0.0) -> None:
-    """Give back what has not begun, its attempt uncounted; a suspect remains one."""
+def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> None:
+    """Give back what has not begun, its attempt uncounted; a suspect remains one.
+
+    `more` are further columns to write.
+    """
     claim.held().update(
         state=DeliveryState.PENDING,
         due_at=Clock() + timedelta(seconds=wait_seconds),
         attempts=F("attempts") - 1,
-        **UNLEASED,
+        **{**UNLEASED, **more},
     )
 
 

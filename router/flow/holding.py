@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from router.flow.claiming import Claim
 from router.models import Clock, Delivery, DeliveryState, Transport
-
-LOST = "The lease is not held any more: it ran out, or the delivery was settled."
 
 #: Whether the caller may settle for the subscriber of this name.
 MayTouch = Callable[[str], bool]
@@ -26,6 +24,10 @@ class Lease:
     delivery_id: int
     token: uuid.UUID | None
     seconds: float | None = None
+
+    @property
+    def pair(self) -> tuple[int, uuid.UUID | None]:
+        return self.delivery_id, self.token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, An
     A lease past its time is lost even before the sweep has seen it: whoever pulls
     next gets the delivery. What the caller may not touch is as if it were not there.
     """
-    named = {_pair(one): one for one in leases if one.token}
+    named = {one.pair: one for one in leases if one.token}
     rows = (
         Delivery.objects.filter(
             pk__in={pk for pk, _ in named},
@@ -71,12 +73,6 @@ def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, An
     }
 
 
-def refusals(leases: Sequence[Lease], held: Iterable[Lease]) -> list[Refusal]:
-    """An answer to each lease, in the order in which they were named."""
-    named = {_pair(one) for one in held}
-    return [None if _pair(one) in named else LOST for one in leases]
-
-
 def holdings(held: Iterable[Delivery]) -> list[Holding]:
     """The same by subscriber, as claims that settling takes."""
     of: defaultdict[int, list[Delivery]] = defaultdict(list)
@@ -90,7 +86,3 @@ def holdings(held: Iterable[Delivery]) -> list[Holding]:
         )
         for _, deliveries in sorted(of.items())
     ]
-
-
-def _pair(lease: Lease) -> tuple[int, uuid.UUID | None]:
-    return lease.delivery_id, lease.token

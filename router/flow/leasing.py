@@ -35,6 +35,8 @@ class Pulled:
 
     state: SubscriberState
     deliveries: tuple[Delivery, ...] = ()
+    #: When to ask again, where nothing was due and the pull could not wait for it.
+    retry_after_seconds: int | None = None
 
 
 def pull(subscriber_id: int, *, most: int, lease_seconds: float) -> Pulled:

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 
 from router.conf import conf
 from router.flow.leasing import Pulled, pull
 
 LOOK_SECONDS = 0.075
+MAX_RETRY_AFTER_SECONDS = 3
 
 
 def pull_patiently(
@@ -25,8 +27,9 @@ def pull_patiently(
 ) -> Pulled:
     """`pull`, looking again for up to `wait_seconds` while it comes to nothing.
 
-    Each one that waits keeps a thread of the web process. Where as many wait as
-    ROUTER["PULL_WAITS_AT_ONCE"] lets, the answer is given at once.
+    Each pull that waits keeps a thread of the web process. Where as many wait as
+    ROUTER["PULL_WAITS_AT_ONCE"] lets, the answer comes at once, and says when to ask
+    again: a puller that asked to wait would otherwise ask without a pause.
 
     Raises what `pull` raises.
     """
@@ -35,11 +38,18 @@ def pull_patiently(
     if pulled.deliveries or wait_seconds <= 0:
         return pulled
     with _a_seat() as is_seated:
-        while is_seated and not pulled.deliveries and time.monotonic() < ends_at:
+        if not is_seated:
+            return replace(pulled, retry_after_seconds=_retry_after_seconds())
+        while not pulled.deliveries and time.monotonic() < ends_at:
             # Jittered, so that pullers who came together do not look together.
             sleep(LOOK_SECONDS * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
             pulled = pull(subscriber_id, most=most, lease_seconds=lease_seconds)
     return pulled
+
+
+def _retry_after_seconds() -> int:
+    """Whole seconds, as the header Retry-After has them; spread over the pullers."""
+    return random.randint(1, MAX_RETRY_AFTER_SECONDS)  # noqa: S311 - jitter
 
 
 @contextmanager

@@ -33,7 +33,9 @@ from router.models import (
     Delivery,
     DeliveryState,
     Reason,
+    Settlement,
     Subscriber,
+    settled_by,
 )
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def acknowledge(
     exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
     guard: str | None = None,
     is_last: bool = False,
+    is_pulled: bool = False,
 ) -> None:
     """Settle all of the claim as done, in the caller's transaction.
 
@@ -68,10 +71,11 @@ def acknowledge(
     is_troubled = breaker.is_troubled(claim.subscriber)
     # A database tells in its log what it could not commit: no answer of a receiver.
     is_told = bool(exchanges)
+    statement = _ACKNOWLEDGE_PULLED if is_pulled else _ACKNOWLEDGE
     try:
         change_exactly(
             len(claim.deliveries),
-            _ACKNOWLEDGE.bound(ids=claim.ids, tokens=claim.tokens),
+            statement.bound(ids=claim.ids, tokens=claim.tokens),
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
             _success(claim, run_ms),
             before=_released(guard),
@@ -217,13 +221,13 @@ def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
     )
 
 
-def _acknowledged() -> tuple[QuerySet[Delivery], dict[str, Any]]:
+def _acknowledged(**more: Any) -> tuple[QuerySet[Delivery], dict[str, Any]]:
     held = Delivery.objects.filter(
         pk__any_of=IDS,
         lease_token__any_of=TOKENS,
         state__unindexed=DeliveryState.LEASED,
     )
-    return held, DONE
+    return held, {**DONE, **more}
 
 
 def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
@@ -238,4 +242,5 @@ def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
 
 
 _ACKNOWLEDGE = Update(_acknowledged)
+_ACKNOWLEDGE_PULLED = Update(lambda: _acknowledged(**settled_by(Settlement.ACK)))
 _NOTE_SUCCESS = Update(_succeeded)

@@ -10,6 +10,8 @@ from router.models.delivery import (
     DeliveryQuerySet,
     DeliveryState,
     Origin,
+    Settlement,
+    settled_by,
 )
 from router.models.event import EVENT_FIELDS, EventRecord, LogHead
 from router.models.event_schema import EventSchema
@@ -42,6 +44,8 @@ __all__ = [
     "Heartbeat",
     "LogHead",
     "Origin",
+    "Settlement",
+    "settled_by",
     "Reason",
     "Scope",
     "SigningSecret",

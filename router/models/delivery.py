@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from router.models.clock import Clock
 from router.models.event import EventRecord
@@ -25,6 +25,19 @@ UNLEASED: dict[str, Any] = {
     "dispatched_until": None,
     "dispatch_count": 0,
 }
+
+
+class Settlement(models.IntegerChoices):
+    """How a puller ended its lease; the label completes "the delivery was …"."""
+
+    ACK = 1, "acknowledged"
+    NACK = 2, "nacked"
+    RELEASE = 3, "released"
+
+
+def settled_by(settlement: Settlement) -> dict[str, Any]:
+    """Remember, beside `UNLEASED`, which lease of a puller ended and how."""
+    return {"settled_token": F("lease_token"), "settlement": settlement}
 
 
 class Origin(models.TextChoices):
@@ -100,6 +113,10 @@ class Delivery(models.Model):
     leased_until = models.DateTimeField(null=True)
     #: When a puller took its lease, which it may extend so far and no further.
     pulled_at = models.DateTimeField(null=True)
+    #: The last lease that a puller ended, and how: the same call sent again, because
+    #: its answer was lost, gets the same answer.
+    settled_token = models.UUIDField(null=True)
+    settlement = models.SmallIntegerField(null=True, choices=Settlement)
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     vanished = models.PositiveIntegerField(default=0)

@@ -77,6 +77,8 @@ class Pulling(RuleBasedStateMachine):
         #: All that each of the two pullers was ever given, and the worker.
         self.given: tuple[list[Lease], list[Lease]] = ([], [])
         self.claims: list[Claim] = []
+        #: By delivery, the last lease that a puller ended, and how.
+        self.ended: dict[int, tuple[uuid.UUID | None, str]] = {}
         self.acknowledged: Counter[int] = Counter()
         self.olga, _ = User.objects.get_or_create(username="olga")
 
@@ -127,34 +129,40 @@ class Pulling(RuleBasedStateMachine):
             some.append(Lease(delivery_id=given[-1].delivery_id, token=uuid.uuid4()))
         return some
 
-    def expected(self, some: list[Lease]) -> list[bool]:
-        return [self.live.get(one.delivery_id) == one.token for one in some]
+    def expected(self, some: list[Lease], way: str = "") -> list[bool]:
+        """A lease that holds, or that the same call ended before."""
+        return [
+            self.live.get(one.delivery_id) == one.token
+            or self.ended.get(one.delivery_id) == (one.token, way)
+            for one in some
+        ]
 
-    def settled(self, some: list[Lease]) -> list[int]:
+    def settled(self, some: list[Lease], way: str) -> list[int]:
         """Those of them that hold, which the caller settles."""
         held = {
-            one.delivery_id
+            one.delivery_id: (one.token, way)
             for one in some
             if self.live.get(one.delivery_id) == one.token
         }
         for pk in held:
             del self.live[pk]
+        self.ended |= held
         return sorted(held)
 
     def ack(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.ack, some) == self.expected(some)
-        self.acknowledged.update(self.settled(some))
+        assert say(answering.ack, some) == self.expected(some, "ack")
+        self.acknowledged.update(self.settled(some, "ack"))
 
     def nack(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.nack, some) == self.expected(some)
-        self.settled(some)
+        assert say(answering.nack, some) == self.expected(some, "nack")
+        self.settled(some, "nack")
 
     def release(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.release, some) == self.expected(some)
-        self.settled(some)
+        assert say(answering.release, some) == self.expected(some, "release")
+        self.settled(some, "release")
 
     def extend(self, pick: int) -> None:
         some = self.some_of(pick)
@@ -218,7 +226,7 @@ class Pulling(RuleBasedStateMachine):
 
     def a_person_mends(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
-            remediation.retry([failed.pk], by=self.olga, note="")
+            remediation.retry([failed.pk], by="user olga", user=self.olga, note="")
 
     @invariant()
     def every_event_is_owed_exactly_once(self) -> None:
@@ -261,7 +269,9 @@ class Pulling(RuleBasedStateMachine):
             self.switch(0)
         resume(self.puller.pk, by="olga")
         while failed := list(FailedTask.objects.open()):
-            remediation.retry([one.pk for one in failed], by=self.olga, note="")
+            remediation.retry(
+                [one.pk for one in failed], by="user olga", user=self.olga, note=""
+            )
         let_leases_run_out()
         self.live.clear()
         self.time_passes(0)
@@ -272,7 +282,7 @@ class Pulling(RuleBasedStateMachine):
             if not new and not Delivery.objects.expired().exists():
                 break
             assert all(say(answering.ack, new))
-            self.acknowledged.update(self.settled(new))
+            self.acknowledged.update(self.settled(new, "ack"))
         assert set(Delivery.objects.values_list("state", flat=True)) <= {
             DeliveryState.ACKNOWLEDGED
         }

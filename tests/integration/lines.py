@@ -26,6 +26,8 @@ class Line(ThreadingHTTPServer):
         self.cuts_after = 0
         #: Answers to come in the router's place: status, headers.
         self.refusals: list[tuple[int, dict[str, str]]] = []
+        #: Successes to come in the router's place: bodies.
+        self.answers: list[bytes] = []
         self.request_count = 0
 
 
@@ -39,6 +41,8 @@ class _Passing(BaseHTTPRequestHandler):
         if line.refusals:
             status, headers = line.refusals.pop(0)
             self._answer(status, headers, b"<h1>Not now</h1>")
+        elif line.answers:
+            self._answer(200, {}, line.answers.pop(0))
         elif line.cuts_before:
             line.cuts_before -= 1
             self._cut()

@@ -149,7 +149,32 @@ def test_a_paused_subscriber_says_so_and_gives_nothing(call: Call) -> None:
     lose_parcels()
     Subscriber.objects.update(state="paused")
     response = call("subscribers/erp/pull")
-    assert response.json() == {"state": "paused", "deliveries": []}
+    assert response.json() == {
+        "state": "paused",
+        "deliveries": [],
+        "retry_after_seconds": None,
+    }
+
+
+def test_a_pull_that_may_not_wait_is_told_when_to_ask_again(
+    call: Call, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "PULL_WAITS_AT_ONCE": 0}
+    response = call("subscribers/erp/pull", {"wait_seconds": 5})
+    assert response.json()["deliveries"] == []
+    assert response.json()["retry_after_seconds"] in (1, 2, 3)
+    assert response["Retry-After"] == str(response.json()["retry_after_seconds"])
+    assert "Retry-After" not in call("subscribers/erp/pull")
+
+
+def test_a_call_sent_again_is_answered_as_before(call: Call) -> None:
+    lose_parcels()
+    body = {"deliveries": [named(pulled(call)[0])]}
+    first = call("deliveries/ack", body)
+    assert call("deliveries/ack", body).json() == first.json()
+    (late,) = call("deliveries/release", body).json()["results"]
+    assert late["status"] == 409
+    assert late["detail"].endswith("it does not come again.")
 
 
 def test_a_subscriber_that_does_not_pull_is_a_conflict(call: Call) -> None:

@@ -252,6 +252,33 @@ def test_a_body_longer_than_the_lease_keeps_it(router: Client) -> None:
     assert list(Delivery.objects.values_list("attempts", flat=True)) == [1, 1]
 
 
+def test_an_acknowledgement_whose_answer_was_lost_is_no_warning(
+    router: Client, line: Line, api_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sold(1)
+    consumer = Client(line.url, api_key).consumer("erp")
+
+    for delivery in consumer.deliveries():
+        with delivery:
+            line.cuts_after = 2
+            consumer.stop()
+
+    assert states() == [DeliveryState.ACKNOWLEDGED]
+    assert f"Delivery {delivery.id}:" not in caplog.text
+
+
+def test_a_consumer_asks_again_no_sooner_than_the_router_said(
+    router: Client, line: Line, api_key: str
+) -> None:
+    line.answers = [b'{"state": "active", "deliveries": [], "retry_after_seconds": 2}']
+    sold(1)
+    started_at = time.monotonic()
+
+    assert seats_until(Client(line.url, api_key).consumer("erp"), last=1) == [1]
+
+    assert time.monotonic() - started_at >= 2
+
+
 def lose_leases() -> None:
     Delivery.objects.update(leased_until=Clock() - timedelta(seconds=1))
     assert sweep() == 1

@@ -1,0 +1,192 @@
+"""A puller whose answer was lost sends its call again, and gets the same answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from router.flow import answering
+from router.flow.holding import Lease
+from router.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    FailedTask,
+    Subscriber,
+    Transport,
+)
+from tests.contract.pulling import (
+    a_puller,
+    ack,
+    extend,
+    leases,
+    let_leases_run_out,
+    owe,
+    say,
+    take,
+)
+
+SETTLE: dict[str, Callable[..., Any]] = {
+    "acknowledged": answering.ack,
+    "nacked": answering.nack,
+    "released": answering.release,
+}
+
+
+@pytest.fixture
+def puller(transactional_db: None) -> Subscriber:
+    Subscriber.objects.all().delete()
+    return a_puller()
+
+
+def why(answer: Callable[..., Any], *named: Lease) -> str:
+    (told,) = answer(list(named), may_touch=lambda name: True)
+    return str(told[0] if isinstance(told, tuple) else told)
+
+
+def rows() -> list[dict[str, Any]]:
+    return list(Delivery.objects.order_by("pk").values())
+
+
+@pytest.mark.parametrize("way", SETTLE)
+def test_a_call_sent_again_has_the_same_answer_and_changes_nothing(
+    puller: Subscriber, way: str
+) -> None:
+    owe(2)
+    named = leases(take(puller), 3600)
+    assert say(SETTLE[way], named) == [True, True]
+    before, attempts = rows(), Attempt.objects.count()
+
+    assert say(SETTLE[way], named) == [True, True]
+
+    assert rows() == before
+    assert Attempt.objects.count() == attempts
+
+
+@pytest.mark.parametrize("way", ["nacked", "released"])
+def test_it_has_the_same_answer_while_another_lease_is_held(
+    puller: Subscriber, way: str
+) -> None:
+    owe()
+    first = leases(take(puller), 0)
+    say(SETTLE[way], first)
+    (again,) = take(puller)
+
+    assert say(SETTLE[way], first) == [True]
+    assert ack([again]) == [True]
+
+
+def test_a_nack_that_opened_a_failed_task_has_the_same_answer_again(
+    puller: Subscriber,
+) -> None:
+    Subscriber.objects.update(max_failures=1)
+    owe()
+    named = leases(take(puller))
+    assert say(answering.nack, named) == [True]
+    assert say(answering.nack, named) == [True]
+    assert FailedTask.objects.count() == 1
+    assert "failed task waits" in why(answering.ack, *named)
+
+
+@pytest.mark.parametrize("first", SETTLE)
+@pytest.mark.parametrize("second", SETTLE)
+def test_a_lease_that_ended_one_way_does_not_end_another_way(
+    puller: Subscriber, first: str, second: str
+) -> None:
+    owe()
+    named = leases(take(puller), 3600)
+    say(SETTLE[first], named)
+
+    told = why(SETTLE[second], *named)
+
+    if first == second:
+        assert told == "None"
+    else:
+        assert f"was {first} by it" in told
+        assert ("comes again" in told) == (first != "acknowledged")
+
+
+@pytest.mark.parametrize("way", [*SETTLE.values(), answering.extend])
+def test_another_lease_of_what_is_acknowledged_is_told_so(
+    puller: Subscriber, way: Callable[..., Any]
+) -> None:
+    owe()
+    late = leases(take(puller), 5)
+    let_leases_run_out()
+    assert ack(take(puller)) == [True]
+
+    told = why(way, *late)
+
+    assert "another lease acknowledged it" in told
+    assert "does not come again" in told
+
+
+def test_a_lease_that_ended_is_not_extended(puller: Subscriber) -> None:
+    owe()
+    named = leases(take(puller), 5)
+    assert extend(named) == extend(named) == [True]
+    say(answering.ack, named)
+    assert "was acknowledged by it" in why(answering.extend, *named)
+
+
+def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
+    owe()
+    (late,) = leases(take(puller), 5)
+    let_leases_run_out()
+    told = why(answering.ack, late)
+    assert told.startswith("This lease ran out at 20")
+    assert told.endswith("The delivery comes again.")
+
+    (other,) = take(puller)
+    assert "Another pull has the delivery now" in why(answering.ack, late)
+    (guessed,) = [Lease(delivery_id=other.pk, token=uuid.uuid4())]
+    assert "Another pull" in why(answering.ack, guessed)
+
+    Delivery.objects.update(state=DeliveryState.CANCELLED, lease_token=None)
+    assert "cancelled" in why(answering.ack, late)
+
+
+def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> None:
+    owe()
+    (late,) = leases(take(puller), 5)
+    Delivery.objects.update(state=DeliveryState.PENDING, lease_token=None)
+    Subscriber.objects.update(transport=Transport.WEBHOOK)
+    assert "goes by webhook now" in why(answering.ack, late)
+
+
+def test_no_token_at_all_never_fits(puller: Subscriber) -> None:
+    owe()
+    Delivery.objects.update(state=DeliveryState.ACKNOWLEDGED)
+    told = why(answering.ack, Lease(delivery_id=Delivery.objects.get().pk, token=None))
+    assert "another lease" in told
+
+
+def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
+    puller: Subscriber,
+) -> None:
+    owe()
+    (foreign,) = leases(take(puller))
+    say(answering.ack, [foreign])
+    unknown = Lease(delivery_id=foreign.delivery_id + 100, token=foreign.token)
+    told = answering.ack([foreign, unknown], may_touch=lambda name: False)
+    assert told[0] == told[1] is not None
+
+
+def test_statements_do_not_grow_with_the_leases_that_are_lost(
+    puller: Subscriber,
+) -> None:
+    owe(10)
+    named = leases(take(puller))
+    say(answering.ack, named)
+
+    def cost(count: int) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert say(answering.ack, named[:count]) == [True] * count
+        return len(captured)
+
+    assert cost(1) == cost(10)
