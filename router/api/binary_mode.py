@@ -7,21 +7,27 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from router.api.refusals import Malformed
 from router.api.strict_json import parse_json
+from router.contract.data import is_json
 from router.contract.errors import InvalidEvent
 
 PREFIX = "HTTP_CE_"
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 #: Told by the body and its Content-Type.
-NO_HEADERS = ("data", "datacontenttype")
+NO_HEADERS = ("data", "data_base64", "datacontenttype")
 
 
 def has_event_headers(meta: Mapping[str, Any]) -> bool:
     return any(name.startswith(PREFIX) for name in meta)
 
 
-def binary_event(meta: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+def binary_event(
+    meta: Mapping[str, Any], body: bytes, content_type: str
+) -> dict[str, Any]:
     """The event in the JSON format; every attribute is text, as headers are.
+
+    Data that is not JSON is in bytes.
 
     Raises `InvalidEvent` for a header that can't be decoded, `Malformed` for a body
     that is no JSON.
@@ -40,7 +46,23 @@ def binary_event(meta: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         told = "; ".join(f"ce-{name} {detail}" for name, detail in problems)
         pointers = [(f"/{name}", detail) for name, detail in problems]
         raise InvalidEvent(f"This is not an event: {told}.", problems=pointers)
-    return {**attributes, **({"data": parse_json(body)} if body else {})}
+    return {**attributes, **_content(body, content_type)}
+
+
+def _content(body: bytes, content_type: str) -> dict[str, Any]:
+    """The data, which no body has not, and its type.
+
+    Without a Content-Type, as some SDKs send it, JSON is JSON and all else is bytes.
+    """
+    kind = {"datacontenttype": content_type} if content_type else {}
+    if not body:
+        return kind
+    if is_json(content_type):
+        return {**kind, "data": parse_json(body, pointer="/data")}
+    try:
+        return {**kind, "data": body if kind else parse_json(body, pointer="/data")}
+    except Malformed:
+        return {"data": body}
 
 
 def _decoded(value: str) -> str | None:

@@ -14,12 +14,17 @@ from cloudevents.core.v1.event import REQUIRED_ATTRIBUTES, CloudEvent
 from django.utils.dateparse import parse_datetime
 
 from router.conf import conf
+from router.contract.data import read_base64, type_problem
 from router.contract.errors import InvalidEvent
 
-# The envelope of the log says application/json of all data.
-JSON_MEDIA_TYPE = re.compile(r"application/json\s*(;.*)?", re.IGNORECASE)
-OWN_ARGUMENTS = ("subject", "dataschema", "partitionkey", "traceparent")
-NOT_EXTENSIONS = {*REQUIRED_ATTRIBUTES, *OWN_ARGUMENTS, "time", "datacontenttype"}
+OWN_ARGUMENTS = (
+    "subject",
+    "dataschema",
+    "partitionkey",
+    "traceparent",
+    "datacontenttype",
+)
+NOT_EXTENSIONS = {*REQUIRED_ATTRIBUTES, *OWN_ARGUMENTS, "time"}
 
 
 def publish_arguments(body: Any) -> dict[str, Any]:
@@ -35,7 +40,8 @@ def publish_arguments(body: Any) -> dict[str, Any]:
         )
     # An attribute that is null is one that is left out (JSON format, section 2.2).
     attributes = {name: value for name, value in body.items() if value is not None}
-    data = attributes.pop("data", None)
+    attributes.pop("data", None)
+    encoded = attributes.pop("data_base64", None)
     problems = _problems(attributes)
     if problems:
         told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
@@ -46,8 +52,20 @@ def publish_arguments(body: Any) -> dict[str, Any]:
         **{name: attributes.get(name, "") for name in OWN_ARGUMENTS},
         "time": attributes.get("time"),
         "extensions": extensions,
-        "data": data,
+        **_data(body, encoded),
     }
+
+
+def _data(body: dict[str, Any], encoded: object) -> dict[str, Any]:
+    """The data, where there is any: null is data, a member left out is none."""
+    if encoded is None:
+        return {"data": body["data"]} if "data" in body else {}
+    if body.get("data") is not None:
+        detail = "must not stand beside `data`: an event has one of them"
+        raise InvalidEvent(
+            f"data_base64 {detail}.", problems=[("/data_base64", detail)]
+        )
+    return {"data": read_base64(encoded)}
 
 
 def _problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
@@ -71,12 +89,9 @@ def _data_problems(attributes: dict[str, Any]) -> list[tuple[str, str]]:
         # Whatever is empty would be taken for what was left out.
         if name in attributes and not attributes[name]
     ]
-    if attributes.pop("data_base64", None) is not None:
-        told = "is not taken: the router keeps JSON; put JSON into `data`"
-        problems.append(("/data_base64", told))
     kind = attributes.get("datacontenttype")
-    if isinstance(kind, str) and not JSON_MEDIA_TYPE.fullmatch(kind):
-        problems.append(("/datacontenttype", "must be application/json"))
+    if kind and (problem := type_problem(kind)):
+        problems.append(("/datacontenttype", problem))
     if attributes["source"] == conf().own_source:
         problems.append(("/source", "is the router's own; choose another"))
     return problems

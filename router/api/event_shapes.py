@@ -7,11 +7,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from router.contract.data import MAX_TYPE_LENGTH
 from router.contract.event import LONGEST
 from router.models import AttemptResult, DeliveryState, Origin, Trigger
 
 #: Any JSON: without a type.
-DATA: dict[str, Any] = {"description": "The data of the event, as JSON."}
+DATA: dict[str, Any] = {
+    "description": "The data: any JSON, or a string of another `datacontenttype`."
+}
 
 
 def _text(name: str, **more: Any) -> dict[str, Any]:
@@ -38,15 +41,25 @@ CLOUDEVENT: dict[str, Any] = {
         ),
         "subject": _optional("subject", description="What it is about."),
         "time": {"type": "string", "format": "date-time"},
-        "datacontenttype": {"type": "string", "const": "application/json"},
+        "datacontenttype": {
+            "type": ["string", "null"],
+            "minLength": 3,
+            "maxLength": MAX_TYPE_LENGTH,
+            "description": "The media type of the data; left out, `application/json`.",
+        },
         "dataschema": _optional("dataschema", description="The `$id` of its schema."),
         "partitionkey": _optional(
             "partitionkey", description="The ordering key: what belongs together."
         ),
         "traceparent": _optional("traceparent", description="W3C Trace Context."),
         "data": DATA,
+        "data_base64": {
+            "type": ["string", "null"],
+            "contentEncoding": "base64",
+            "description": "Data in bytes, in the place of `data`.",
+        },
     },
-    "propertyNames": {"pattern": "^[a-z0-9]{1,20}$"},
+    "propertyNames": {"pattern": "^([a-z0-9]{1,20}|data_base64)$"},
     "additionalProperties": {"type": ["string", "integer", "boolean"]},
     "example": {
         "specversion": "1.0",

@@ -26,9 +26,6 @@ from router.api.event_parsers import (
 )
 from router.api.event_shapes import BATCH, CLOUDEVENT, DATA
 from router.api.finding import key_of
-from router.conf import conf
-from router.contract.errors import EventTooLarge
-from router.contract.event import canonical
 from router.flow.batching import for_each
 from router.flow.publishing import publish_batch
 from router.flow.recording import Published
@@ -65,7 +62,8 @@ class PublishApi(APIView):
         request={
             StructuredParser.media_type: CLOUDEVENT,
             BatchParser.media_type: BATCH,
-            BinaryParser.media_type: DATA,
+            "application/json": DATA,
+            BinaryParser.media_type: {"type": "string", "format": "binary"},
         },
         responses={
             202: OpenApiResponse(ANSWER, "It is new, or some of the batch are."),
@@ -88,19 +86,11 @@ class PublishApi(APIView):
 
 
 def _batch(sent: Sent, key: ApiKey) -> Response:
-    entries = for_each(sent.events, _entry_arguments)
+    entries = for_each(sent.events, publish_arguments)
     refuse_unbound(key, *entries, is_batch=True)
     results = [_shown(published) for published in publish_batch(entries)]
     statuses = [result["status"] for result in results]
     return Response({"results": results}, status=max(statuses, default=HTTPStatus.OK))
-
-
-def _entry_arguments(body: Any) -> dict[str, Any]:
-    """Of one entry, which may be as large as a single event's body."""
-    size, most = len(canonical(body).encode()), conf().max_event_bytes
-    if size > most:
-        raise EventTooLarge(f"The event has {size:,} bytes; the most is {most:,}.")
-    return publish_arguments(body)
 
 
 def _shown(published: Published) -> dict[str, Any]:

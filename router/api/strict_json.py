@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from rest_framework.parsers import BaseParser
 
-from router.api.refusals import Malformed, TooLarge
+from router.api.refusals import Malformed
+from router.api.request_body import read_body
 from router.conf import conf
+from router.contract import json_text
 
 
 class StrictJSONParser(BaseParser):
@@ -26,30 +27,20 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = read_body(stream, parser_context, most=conf().max_event_bytes)
+        request = (parser_context or {})["request"]
+        body = read_body(request, most=conf().max_event_bytes)
         return parse_json(body) if body.strip() else {}
 
 
-def read_body(
-    stream: Any, parser_context: Mapping[str, Any] | None, *, most: int
-) -> bytes:
-    """The body, and never more of it than `most` bytes. Raises `TooLarge`."""
-    meta = (parser_context or {})["request"].META
-    if int(meta.get("CONTENT_LENGTH") or 0) > most:
-        raise TooLarge(f"The body is larger than {most:,} bytes.")
-    body: bytes = stream.read(most)
-    return body
+def parse_json(body: bytes, *, pointer: str = "") -> Any:
+    """JSON without NaN and infinity, every number exact.
 
-
-def parse_json(body: bytes) -> Any:
-    """JSON without NaN and infinity. Raises `Malformed`."""
+    `pointer` leads to it in what errors point into. Raises `Malformed`, or
+    `InvalidEvent` for numbers that would be rounded.
+    """
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        return json_text.parse(body.decode("utf-8-sig"), pointer=pointer)
     except RecursionError:
         raise Malformed("The body is nested too deeply.") from None
     except ValueError as error:
         raise Malformed(f"The body is not JSON: {error}.") from None
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not allowed")

@@ -13,6 +13,7 @@ from router.api.failed_tasks import (
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference import api_reference
+from router.api.request_body import takes_chunks
 from router.api.resending import ResendApi
 from router.api.schemas import SchemasApi
 from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
@@ -43,3 +44,5 @@ urlpatterns = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]
+for pattern in urlpatterns:
+    pattern.callback = takes_chunks(pattern.callback)

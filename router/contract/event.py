@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from router.contract import data as event_data
+from router.contract.data import JSON_TYPE
 from router.contract.errors import InvalidEvent
+from router.contract.json_text import text_problems
 
 TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
@@ -17,11 +19,6 @@ EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # Half a surrogate pair is no character, and no database keeps it.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-HALF_PAIR = re.compile(
-    r"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
-)
-#: Far below where Python's JSON gives up, which a worker would do at every claim.
-DEEPEST_DATA = 100
 ATTRIBUTES = frozenset(
     {
         "specversion",
@@ -33,6 +30,7 @@ ATTRIBUTES = frozenset(
         "datacontenttype",
         "dataschema",
         "data",
+        "data_base64",
         "partitionkey",
         "traceparent",
     }
@@ -46,15 +44,19 @@ class Event:
     """A fact that was published, as subscribers see it.
 
     `id` is unique within `source`; `type` is a noun and a past participle joined by
-    dots; `time` is aware; `data` is JSON. Raises `InvalidEvent` naming each attribute
-    that breaks CloudEvents 1.0 (sections 2.1 and 3.1) or the limits of the log.
+    dots; `time` is aware. `data` is what `datacontenttype` says: a JSON value, text
+    (`str`) or `bytes`; None without `has_data`, as for null. Raises `InvalidEvent`
+    naming each attribute that breaks CloudEvents 1.0 (sections 2.1 and 3.1) or the
+    limits of the log.
     """
 
     id: str
     source: str
     type: str
-    data: Any
+    data: Any = None
     time: datetime
+    datacontenttype: str = JSON_TYPE
+    has_data: bool = True
     subject: str = ""
     dataschema: str = ""
     partitionkey: str = ""
@@ -65,7 +67,7 @@ class Event:
         problems = [
             *_attribute_problems(self),
             *_extension_problems(self.extensions),
-            *text_problems(self.data, "/data"),
+            *_data_problems(self),
         ]
         if problems:
             told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
@@ -95,47 +97,15 @@ class Event:
             "source": self.source,
             "type": self.type,
             "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "datacontenttype": "application/json",
+            "datacontenttype": self.datacontenttype,
             **{name: value for name, value in optional.items() if value},
             **self.extensions,
-            "data": self.data,
+            **event_data.members(self.data, has_data=self.has_data),
         }
 
     def with_data(self, data: Any) -> Self:
         """The same envelope around other data."""
-        return type(self)(**{**self.__dict__, "data": data})
-
-
-def canonical(value: Any) -> str:
-    """One text for equal JSON values: sorted keys, no spaces.
-
-    Raises `InvalidEvent` for what JSON can't say: NaN, infinity, other objects.
-    """
-    try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        told = f"is not JSON: {error}"
-        raise InvalidEvent(
-            f"The event's data {told}.", problems=[("/data", told)]
-        ) from None
-
-
-def text_problems(value: Any, pointer: str) -> list[tuple[str, str]]:
-    """What of a JSON value no database keeps, or some reader can't follow.
-
-    Raises `InvalidEvent` for what JSON can't say.
-    """
-    text = canonical(value)
-    escapes = text.replace("\\\\", " ")
-    problems = []
-    if "\\u0000" in escapes:
-        problems.append((pointer, "contains the character U+0000; leave it out"))
-    if HALF_PAIR.search(escapes):
-        problems.append((pointer, "contains half of a surrogate pair; leave it out"))
-    # No deeper than it has brackets: the look is taken at odd data only.
-    if text.count("[") + text.count("{") > DEEPEST_DATA and _is_too_deep(value):
-        problems.append((pointer, f"is nested deeper than {DEEPEST_DATA} levels"))
-    return problems
+        return type(self)(**{**self.__dict__, "data": data, "has_data": True})
 
 
 def _attribute_problems(event: Event) -> list[tuple[str, str]]:
@@ -173,13 +143,11 @@ def _extension_problems(extensions: Mapping[str, Any]) -> list[tuple[str, str]]:
     return problems
 
 
-def _is_too_deep(data: Any) -> bool:
-    level = [data]
-    for _ in range(DEEPEST_DATA):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list | tuple)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return any(isinstance(inner, dict | list | tuple) for inner in level)
+def _data_problems(event: Event) -> list[tuple[str, str]]:
+    problem = event_data.type_problem(event.datacontenttype)
+    problems = [("/datacontenttype", problem)] if problem else []
+    if not isinstance(event.data, bytes):
+        problems += text_problems(event.data, "/data")
+    elif not problem and event_data.is_json(event.datacontenttype):
+        problems.append(("/data", "must be a JSON value, since its type is JSON"))
+    return problems

@@ -25,7 +25,7 @@ from router.flow.prepared import IDS, SUBSCRIBER, TOKEN, Select, Update
 from router.flow.probing import lets_through
 from router.flow.session import is_wary
 from router.models import (
-    EVENT_FIELDS,
+    EVENT_COLUMNS,
     Clock,
     Delivery,
     DeliveryQuerySet,
@@ -33,6 +33,7 @@ from router.models import (
     Subscriber,
     SubscriberState,
     Transport,
+    event_of,
 )
 
 
@@ -73,7 +74,7 @@ class Leased:
         )
 
     def to_event(self) -> Event:
-        return Event.recorded(**dict(zip(EVENT_FIELDS, self.attributes, strict=True)))
+        return event_of(self.attributes)
 
 
 #: Before each further try. A dispatcher that looks at what another one just marked
@@ -84,7 +85,7 @@ OWN = (
     "pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth",
     "event__is_webhook_id_derived",
 )  # fmt: skip
-OF_EVENT = tuple(f"event__{field}" for field in EVENT_FIELDS.values())
+OF_EVENT = tuple(f"event__{field}" for field in EVENT_COLUMNS)
 #: What every attempt needs of its subscriber, without what only few do.
 OF_SUBSCRIBER = (
     "name", "title", "transport", "state", "url", "rate_per_second", "in_flight_limit",

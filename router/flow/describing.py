@@ -7,7 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from router.contract.errors import InvalidEvent, InvalidSchema, SchemaConflict
-from router.contract.event import LONGEST, TYPE, canonical, text_problems
+from router.contract.event import LONGEST, TYPE
+from router.contract.json_text import canonical, text_problems
 from router.flow import auditing, known_schemas
 from router.flow.json_schema import compile_schema
 from router.flow.schemas import named_by_files

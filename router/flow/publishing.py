@@ -16,6 +16,15 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from router.conf import conf
+from router.contract.data import (
+    BINARY_TYPE,
+    JSON_TYPE,
+    NO_DATA,
+    NoData,
+    read,
+    type_problem,
+)
+from router.contract.errors import InvalidEvent
 from router.contract.event import Event
 from router.flow import causation, schemas
 from router.flow.batching import for_each
@@ -28,8 +37,9 @@ TRIES = 3
 
 def publish(
     type: str,  # noqa: A002 - CloudEvents' own word
-    data: Any,
+    data: Any | NoData = NO_DATA,
     *,
+    datacontenttype: str = "",
     source: str | None = None,
     id: str | None = None,  # noqa: A002 - CloudEvents' own word
     subject: str = "",
@@ -41,6 +51,10 @@ def publish(
     only_for: int | None = None,
 ) -> Published:
     """Record an event that the router then owes to every subscriber that wants it.
+
+    `data` is a JSON value, text or bytes, as `datacontenttype` says; left out, there
+    is none. The type is `application/json`, of bytes `application/octet-stream`, where
+    it is not given. Bytes of a JSON type are read as JSON, those of a text as text.
 
     Joins the caller's transaction. `(source, id)` names the event: the same pair with
     the same body is the same event and is recorded once, `is_new` tells. Within a
@@ -55,6 +69,7 @@ def publish(
         {
             "type": type,
             "data": data,
+            "datacontenttype": datacontenttype,
             "source": source,
             "id": id,
             "subject": subject,
@@ -90,20 +105,35 @@ def _event(entry: Mapping[str, Any]) -> Event:
     """The event that is checked, and nothing of it missing."""
     cause = causation.current()
     said = entry.get
+    data, datacontenttype = _data(said("data", NO_DATA), said("datacontenttype", ""))
     event = Event(
         id=said("id") or (cause.next_id() if cause else str(uuid.uuid4())),
         source=said("source") or conf().own_source,
         type=entry["type"],
         subject=said("subject", ""),
         time=said("time") or timezone.now(),
-        dataschema=said("dataschema") or schemas.newest_schema(entry["type"]),
+        datacontenttype=datacontenttype,
+        dataschema=said("dataschema") or schemas.newest(entry["type"], datacontenttype),
         partitionkey=said("partitionkey", ""),
         traceparent=said("traceparent") or _traceparent(cause),
         extensions=dict(said("extensions") or {}),
-        data=entry["data"],
+        data=None if data is NO_DATA else data,
+        has_data=data is not NO_DATA,
     )
     schemas.check_data(event)
     return event
+
+
+def _data(given: Any, datacontenttype: str) -> tuple[Any, str]:
+    """The data as subscribers see it, and its type."""
+    if not isinstance(given, bytes | bytearray | memoryview):
+        return given, datacontenttype or JSON_TYPE
+    kind = datacontenttype or BINARY_TYPE
+    if problem := type_problem(kind):
+        raise InvalidEvent(
+            f"datacontenttype {problem}.", problems=[("/datacontenttype", problem)]
+        )
+    return read(bytes(given), kind), kind
 
 
 def _traceparent(cause: causation.Cause | None) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connection
 
 from router.conf import conf, digest_key
+from router.contract.data import JSON_TYPE, DataEncoding, Packed, pack
 from router.contract.errors import EventConflict, EventTooLarge
-from router.contract.event import Event, canonical
+from router.contract.event import Event
+from router.contract.json_text import dumped
 from router.models import EventRecord
 
 #: In the order of the values.
@@ -24,7 +27,9 @@ COLUMNS = (
     "partitionkey",
     "traceparent",
     "extensions",
+    "datacontenttype",
     "data",
+    "data_encoding",
     "digest",
     "size_bytes",
     "causation_depth",
@@ -53,14 +58,15 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
 
     Raises `EventTooLarge` or `EventConflict`; then nothing is recorded.
     """
-    body = canonical(event.data)
-    size = len(body.encode())
+    packed = pack(event.data, has_data=event.has_data)
+    extensions = dumped(event.extensions) if event.extensions else "{}"
+    size = packed.size_bytes + (len(extensions.encode()) if event.extensions else 0)
     if size > conf().max_event_bytes:
         raise EventTooLarge(
-            f"The data has {size:,} bytes; the most is {conf().max_event_bytes:,}. "
+            f"The event has {size:,} bytes; the most is {conf().max_event_bytes:,}. "
             "Publish a reference to the large part instead."
         )
-    digest = _digest(event, body)
+    digest = _digest(event, packed)
     number = _insert(
         event.id,
         event.source,
@@ -70,8 +76,10 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
         event.dataschema,
         event.partitionkey,
         event.traceparent,
-        canonical(event.extensions) if event.extensions else "{}",
-        body,
+        extensions,
+        event.datacontenttype,
+        packed.text,
+        packed.encoding.value,
         digest,
         size,
         depth,
@@ -106,10 +114,26 @@ def _existing(event: Event, digest: str) -> Published:
     return Published(number=record.number, event=event, is_new=False)
 
 
-def _digest(event: Event, body: str) -> str:
+def _digest(event: Event, packed: Packed) -> str:
     """Equal for equal bodies; time and trace do not belong to the body.
 
     Keyed, since a bare digest of a small body would give the customer's data away.
     """
-    told = "\x1f".join((event.type, event.subject, event.dataschema, body))
+    told = "\x1f".join(
+        (event.type, event.subject, event.dataschema, *_digested(event, packed))
+    )
     return hmac.digest(digest_key(), told.encode(), "sha256").hex()
+
+
+def _digested(event: Event, packed: Packed) -> tuple[str, ...]:
+    """The data's part in the digest.
+
+    Of JSON the ASCII form alone, null for none, as older releases recorded it: their
+    events may be published again.
+    """
+    is_plain = event.datacontenttype.partition(";")[0].rstrip().lower() == JSON_TYPE
+    if not is_plain:
+        return packed.text, packed.encoding, event.datacontenttype
+    if packed.encoding != DataEncoding.JSON and packed.text.isascii():
+        return (packed.text,)
+    return (json.dumps(event.data, sort_keys=True, separators=(",", ":")),)

@@ -15,6 +15,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from router.conf import conf
+from router.contract.data import is_json
 from router.contract.errors import InvalidSchema, SchemaViolation
 from router.contract.event import Event
 from router.flow import known_schemas
@@ -24,9 +25,11 @@ from router.flow.json_schema import Validator, compile_schema, pointer
 def check_data(event: Event) -> None:
     """Check the event's data against the schema that it names.
 
-    Raises `SchemaViolation` with a JSON pointer for each fault, also when the type has
-    schemas and the event names another one.
+    Data that is not JSON has none. Raises `SchemaViolation` with a JSON pointer for
+    each fault, also when the type has schemas and the event names another one.
     """
+    if not is_json(event.datacontenttype):
+        return
     validators = _schemas_of(event.type)
     if event.dataschema and event.dataschema not in validators:
         validators |= known_schemas.look_again(event.type, event.dataschema)
@@ -47,8 +50,11 @@ def check_data(event: Event) -> None:
         )
 
 
-def newest_schema(event_type: str) -> str:
-    """The dataschema of an event that names none: empty for a type without schemas."""
+def newest(event_type: str, datacontenttype: str) -> str:
+    """The dataschema of an event that names none: empty for a type without schemas,
+    and for data that is not JSON."""
+    if not is_json(datacontenttype):
+        return ""
     return next(reversed(_schemas_of(event_type)), "")
 
 

@@ -13,7 +13,7 @@ from router.models.delivery import (
     Settlement,
     settled_by,
 )
-from router.models.event import EVENT_FIELDS, EventRecord, LogHead
+from router.models.event import EVENT_COLUMNS, EventRecord, LogHead, event_of
 from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
@@ -26,7 +26,7 @@ from router.models.subscriber import (
 )
 
 __all__ = [
-    "EVENT_FIELDS",
+    "EVENT_COLUMNS",
     "UNLEASED",
     "ApiKey",
     "Attempt",
@@ -53,4 +53,5 @@ __all__ = [
     "SubscriberState",
     "Transport",
     "Trigger",
+    "event_of",
 ]

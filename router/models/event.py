@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
+from typing import Any
 
 from django.db import models
 
+from router.contract.data import DataEncoding, unpack
 from router.contract.event import Event
 from router.models.clock import Clock
 
@@ -18,8 +21,18 @@ EVENT_FIELDS = {
     "partitionkey": "partitionkey",
     "traceparent": "traceparent",
     "extensions": "extensions",
-    "data": "data",
+    "datacontenttype": "datacontenttype",
 }
+#: What `event_of` takes, in this order.
+EVENT_COLUMNS = (*EVENT_FIELDS.values(), "data", "data_encoding")
+
+
+def event_of(values: Sequence[Any]) -> Event:
+    """The event of a row's values of `EVENT_COLUMNS`."""
+    *attributes, stored, encoding = values
+    data, has_data = unpack(stored, encoding)
+    named = dict(zip(EVENT_FIELDS, attributes, strict=True))
+    return Event.recorded(**named, data=data, has_data=has_data)
 
 
 class EventRecord(models.Model):
@@ -40,7 +53,19 @@ class EventRecord(models.Model):
     partitionkey = models.CharField(max_length=255, blank=True)
     traceparent = models.CharField(max_length=55, blank=True)
     extensions = models.JSONField(default=dict, blank=True)
+    datacontenttype = models.CharField(
+        max_length=255, db_default="application/json", default="application/json"
+    )
     data = models.JSONField()
+    #: How `data` has it.
+    data_encoding = models.CharField(
+        max_length=6,
+        blank=True,
+        choices=[(one.value, one.name) for one in DataEncoding],
+        default="",
+        db_default="",
+        editable=False,
+    )
     digest = models.CharField(max_length=64, editable=False)
     size_bytes = models.PositiveIntegerField(editable=False)
     causation_depth = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -92,16 +117,14 @@ class EventRecord(models.Model):
             "source": self.source,
             "type": self.type,
             "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "datacontenttype": "application/json",
+            "datacontenttype": self.datacontenttype,
             **{name: value for name, value in optional.items() if value},
             **self.extensions,
         }
 
     def to_event(self) -> Event:
         """The envelope that subscribers see."""
-        return Event.recorded(
-            **{name: getattr(self, field) for name, field in EVENT_FIELDS.items()}
-        )
+        return event_of([getattr(self, column) for column in EVENT_COLUMNS])
 
 
 class LogHead(models.Model):

@@ -131,11 +131,12 @@ def test_a_body_that_is_not_json_is_refused(send: Send, body: Any) -> None:
     assert_problem(send(body), 400)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])
-def test_data_that_is_not_json_is_refused(send: Send, content_type: str) -> None:
-    response = send("<parcel/>", content_type=content_type)
+@pytest.mark.parametrize("content_type", ["application/cloudevents+xml", "text/plain"])
+def test_what_is_no_event_is_told_the_modes(send: Send, content_type: str) -> None:
+    left_out = {name[3:]: None for name in HEADERS}
+    response = send("<parcel/>", content_type=content_type, **left_out)
     assert_problem(response, 415)
-    assert "application/json" in response["Accept-Post"]
+    assert "application/cloudevents+json" in response["Accept-Post"]
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,12 @@ def test_the_same_id_with_another_body_is_a_conflict(post: Post) -> None:
         ({"time": "2026-02-30T04:05:06Z"}, "/time"),
         ({"time": "0001-01-01T00:00:00+14:00"}, "/time"),
         ({"time": 1_770_000_000}, "/time"),
-        # Only JSON is kept.
+        # An event has its data once.
         ({"data_base64": "AAAA"}, "/data_base64"),
-        ({"datacontenttype": "text/xml"}, "/datacontenttype"),
         ({"datacontenttype": 7}, "/datacontenttype"),
+        ({"datacontenttype": ""}, "/datacontenttype"),
+        ({"datacontenttype": "json"}, "/datacontenttype"),
+        ({"datacontenttype": "text/plain\r\nx: y"}, "/datacontenttype"),
         ({"data": "\u0000"}, "/data"),
         ({"data": {"deep": ["\ud800"]}}, "/data"),
         # Extension attributes have plain names and plain values.

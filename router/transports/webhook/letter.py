@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from yarl import URL
 
 from router.contract.event import Event
+from router.contract.json_text import dumped
 from router.contract.signing import signed_headers
 from router.transports.webhook.headers import together
 
@@ -54,7 +54,7 @@ class Sealed:
 
 def seal(letter: Letter, receiver: Receiver, *, at: datetime) -> Sealed:
     """Write and sign the letter, as of now: receivers refuse an old signature."""
-    body = json.dumps(letter.event.to_cloudevent(), separators=(",", ":"))
+    body = dumped(letter.event.to_cloudevent())
     own = {
         "content-type": CONTENT_TYPE,
         "user-agent": USER_AGENT,
