@@ -17,14 +17,15 @@ View = Callable[..., HttpResponseBase]
 
 
 def takes_chunks(view: View) -> View:
-    """The view, for requests with `Transfer-Encoding: chunked` too.
+    """The view, for bodies without a Content-Length too: chunked, or over HTTP/2.
 
-    Django reads no more than Content-Length says, and takes a chunked body for empty.
+    Django reads no more than Content-Length says, and takes such a body for empty.
     """
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if _is_chunked(request) and request.META.get("wsgi.input_terminated"):
+        is_unmeasured = not request.META.get("CONTENT_LENGTH")
+        if is_unmeasured and request.META.get("wsgi.input_terminated"):
             _measure(request)
         return view(request, *args, **kwargs)
 
@@ -38,21 +39,15 @@ def read_body(request: Request, *, most: int) -> bytes:
     """
     length = request.META.get("CONTENT_LENGTH")
     if not length:
-        if _is_chunked(request):
-            raise LengthMissing("Send the body with a Content-Length, not chunked.")
-        return b""
+        raise LengthMissing("Send the body with a Content-Length, not chunked.")
     if int(length) > most:
         raise TooLarge(f"The body is larger than {most:,} bytes.")
     body: bytes = request._request.read(most)
     return body
 
 
-def _is_chunked(request: HttpRequest | Request) -> bool:
-    return "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-
-
 def _measure(request: HttpRequest) -> None:
-    """Read the chunks, and give Django the body with the length that it has.
+    """Read the body, and hand it to Django with the length that it has.
 
     One byte more than any call takes is enough to be refused.
     """
