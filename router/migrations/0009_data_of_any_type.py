@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("router", "0006_queue_by_run_time"),
+        ("router", "0008_pulled_answers"),
     ]
 
     operations = [
