@@ -105,6 +105,5 @@ def programs() -> Iterator[tuple[str, list[str]]]:
 def _simple_commands(command: list[str]) -> list[list[str]]:
     if command[:2] != ["sh", "-c"]:
         return [command] if command else []
-    parts = (shlex.split(part) for part in re.split(r"&&|;", command[2]))
-    words = ([word for word in part if word != "do"] for part in parts)
-    return [part for part in words if part and part[0] == "python"]
+    parts = (shlex.split(part) for part in command[2].split("&&"))
+    return [part for part in parts if part and part[0] == "python"]

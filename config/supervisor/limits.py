@@ -18,6 +18,7 @@ READY_SECONDS = 120.0
 
 #: After SIGTERM; then the program is killed together with all it started.
 WEB_GRACE_SECONDS = 15.0
+PAYMENTS_GRACE_SECONDS = 15.0
 DISPATCHER_GRACE_SECONDS = 10.0
 WORKER_GRACE_SECONDS = 30.0
 BROKER_GRACE_SECONDS = 5.0
@@ -30,3 +31,6 @@ WEB_SILENCE_SECONDS = 30.0
 #: So often signs of life are looked for; after a longer gap nobody is judged.
 BEAT_LOOK_SECONDS = 2.0
 LOOK_GAP_SECONDS = 10.0
+
+#: So often interrupted payments are looked for.
+PAYMENTS_EVERY_SECONDS = 120

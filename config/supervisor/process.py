@@ -21,9 +21,10 @@ class Role(IntEnum):
     """Who stops before whom: producers first, the broker last."""
 
     WEB = 0
-    DISPATCHER = 1
-    WORKER = 2
-    BROKER = 3
+    PAYMENTS = 1
+    DISPATCHER = 2
+    WORKER = 3
+    BROKER = 4
 
 
 @dataclass(frozen=True, kw_only=True)

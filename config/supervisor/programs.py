@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from django.apps import apps
+
 from config.supervisor import limits
 from config.supervisor.process import Program, Role
 
@@ -23,6 +25,8 @@ WORKERS = {
 def programs(address: str, port: int) -> Iterator[Program]:
     """In the order of their start."""
     yield _web(address, port)
+    if apps.is_installed("shop"):
+        yield _payments()
     yield Program(
         name="dispatcher",
         role=Role.DISPATCHER,
@@ -50,6 +54,16 @@ def _web(address: str, port: int) -> Program:
         + ["--blocking-threads", str(WEB_THREADS), "--log-level", "error"]
         + ["config.wsgi:application"],
         grace_seconds=limits.WEB_GRACE_SECONDS,
+    )
+
+
+def _payments() -> Program:
+    every = str(limits.PAYMENTS_EVERY_SECONDS)
+    return Program(
+        name="payments",
+        role=Role.PAYMENTS,
+        argv=[sys.executable, "manage.py", "settle_payments", "--every", every],
+        grace_seconds=limits.PAYMENTS_GRACE_SECONDS,
     )
 
 

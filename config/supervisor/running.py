@@ -70,7 +70,9 @@ class Run:
                 print_summary(self._output.console, self._site.url, var_dir)
             self._watch()
         finally:
-            self._output.line("up", "stopping: web, dispatcher, workers, broker")
+            self._output.line(
+                "up", "stopping: web, payments, dispatcher, workers, broker"
+            )
             if not self._site.lives():
                 # Nothing is in flight, and granian is deaf while it starts.
                 self._supervisor.kill("web")

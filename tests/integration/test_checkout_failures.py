@@ -340,3 +340,9 @@ def test_a_dry_run_settles_nothing(shopper: Client) -> None:
 
     assert "1 to ask about" in told.getvalue()
     assert_nothing_sold()
+
+
+@pytest.mark.parametrize("wrong", ["0", "-5", "nan", "inf", "1e9"])
+def test_a_pause_that_cannot_be_is_refused(wrong: str) -> None:
+    with pytest.raises(CommandError, match="--every takes 1 to 86400 seconds"):
+        call_command("settle_payments", f"--every={wrong}")

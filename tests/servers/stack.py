@@ -22,6 +22,7 @@ STOP_SECONDS = 60
 PROGRAMS = {
     "broker": "valkey.sock",
     "web": "granian",
+    "payments": "settle_payments",
     "dispatcher": "dispatch",
     "worker": "worker@",
     "slow": "slow@",

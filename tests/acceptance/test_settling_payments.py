@@ -1,0 +1,111 @@
+"""Interrupted payments are finished by a process that stays, here and in docker."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from config.env import BASE_DIR
+from tests.conftest import StartStack
+from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(180)
+
+#: A purchase whose bank went away before the money was taken.
+INTERRUPTED = """
+from django.conf import settings
+from django.test import Client, override_settings
+from shop.models import Product
+from tests.integration.shopping import a_product, check_out, put_in_basket
+bank = {**settings.SHOP, "GATEWAY": "tests.integration.banks.NoCapture"}
+with override_settings(SHOP=bank):
+    client = Client()
+    put_in_basket(client, Product.objects.first() or a_product())
+    assert check_out(client).status_code == 302
+"""
+STATES = """
+from shop.models import Payment
+print(*Payment.objects.values_list("state", flat=True))
+"""
+
+
+def states(stack: Stack) -> str:
+    return stack.manage("shell", "-v0", "-c", STATES).strip()
+
+
+def test_up_finishes_an_interrupted_payment(start_stack: StartStack) -> None:
+    stack = start_stack()
+    stack.manage("shell", "-v0", "-c", INTERRUPTED)
+    assert states(stack) == "authorised"
+
+    # Two minutes are long for a test: a process that starts begins with a round.
+    stack.kill("payments")
+
+    wait_until(lambda: states(stack) == "captured", seconds=60)
+    stack.wait_for_log(
+        "0 asked about: 0 ordered, 0 still unknown; 0 voided; 1 captured"
+    )
+    assert stack.stop() == 0
+    assert "killed" not in stack.log_text().partition("stopping:")[2]
+
+
+@contextmanager
+def settling(stack: Stack, every: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "settle_payments", "--every", every],
+        cwd=BASE_DIR,
+        env={**stack.environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class Idle(Stack):
+    """The state of a stack that nobody starts."""
+
+    def start(self) -> None:  # type: ignore[override]
+        self.var_dir.mkdir()
+        self.manage("migrate", "-v0")
+
+
+def test_an_outage_of_the_database_ends_nothing_and_sigterm_ends_it(
+    tmp_path: Path,
+) -> None:
+    stack = Idle(tmp_path)
+    away = stack.var_dir.with_name("away")
+    with settling(stack, "1") as process:
+        assert process.stdout
+        stack.var_dir.rename(away)
+        assert process.stdout.readline() == "The database is away: OperationalError.\n"
+        away.rename(stack.var_dir)
+        stack.manage("shell", "-v0", "-c", INTERRUPTED)
+        assert process.stdout.readline().endswith("1 captured\n")
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=20)
+
+    assert rest == ""
+    assert process.returncode == 0
+    assert states(stack) == "captured"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_long_pause_ends_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    stack = Idle(tmp_path)
+    stack.manage("shell", "-v0", "-c", INTERRUPTED)
+    with settling(stack, "3600") as process:
+        assert process.stdout
+        assert process.stdout.readline().endswith("1 captured\n")
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 0
