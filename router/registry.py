@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.utils.functional import Promise
+
 from router.conf import HANDLER_QUEUES
 from router.contract.errors import InvalidSubscriber
 from router.contract.event import Event
@@ -25,6 +27,7 @@ class Declaration:
     handler: Handler
     events: tuple[str, ...]
     title: str
+    customer_title: str | Promise
     is_transactional: bool
     is_safe_concurrently: bool
     queue: str
@@ -43,6 +46,7 @@ def subscriber(
     *,
     events: Sequence[str],
     title: str = "",
+    customer_title: str | Promise = "",
     is_transactional: bool = True,
     is_safe_concurrently: bool = False,
     queue: str = "default",
@@ -55,10 +59,11 @@ def subscriber(
     """Register the decorated function as the subscriber `name`.
 
     `events` are types or patterns (`purchase.completed`, `purchase.*`, `*`); `title`
-    is what customers and staff read. A transactional handler keeps its effects in the
-    router's database: they commit together with the acknowledgement, exactly once, and
-    its deliveries run one chunk at a time unless `is_safe_concurrently`. Handlers with
-    effects elsewhere say `is_transactional=False` and must be idempotent by
+    is what staff read. Customers see the subscriber on the page of their order if it
+    has a `customer_title`, and read that. A transactional handler keeps its effects in
+    the router's database: they commit together with the acknowledgement, exactly once,
+    and its deliveries run one chunk at a time unless `is_safe_concurrently`. Handlers
+    with effects elsewhere say `is_transactional=False` and must be idempotent by
     `(event.source, event.id)`. `missing` returns a hint while the subscriber lacks
     something it needs; it is then held, nothing is lost.
 
@@ -71,6 +76,7 @@ def subscriber(
             handler=handler,
             events=(events,) if isinstance(events, str) else tuple(events),
             title=title or name.replace("_", " ").capitalize(),
+            customer_title=customer_title,
             is_transactional=is_transactional,
             is_safe_concurrently=is_safe_concurrently,
             queue=queue,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from django.utils.translation import gettext as _
 
 from router import registry
 from router.models import (
@@ -48,11 +50,16 @@ class Step:
 
     delivery_id: int
     title: str
+    #: What customers read; empty: it does not concern them.
+    customer_title: str
     event_type: str
     state: StepState
     #: From the event's recording to its acknowledgement.
     duration_ms: int | None
-    retry_in_seconds: int | None
+    #: Of a retry, and of a delivery that the breaker holds.
+    next_try_in_seconds: int | None
+    #: Why it is held; for staff.
+    reason: str
     attempts: int
     failures: int
     #: The class of the last failure, never its words: they may tell of customers.
@@ -66,6 +73,11 @@ class Progress:
     steps: tuple[Step, ...]
     event_count: int
     unrouted_count: int
+
+    def for_customers(self) -> Progress:
+        """The steps that concern customers alone."""
+        steps = tuple(step for step in self.steps if step.customer_title)
+        return replace(self, steps=steps)
 
     @property
     def done_count(self) -> int:
@@ -122,22 +134,28 @@ def error_class(error: str) -> str:
 
 
 def _step(delivery: Delivery, last_error: str) -> Step:
-    now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
     state = _state(delivery)
-    wait = (_next_try_at(delivery) - now).total_seconds()
+    is_done = state == StepState.DONE
+    subscriber = delivery.subscriber
     return Step(
         delivery_id=delivery.pk,
-        title=str(delivery.subscriber),
+        title=str(subscriber),
+        customer_title=_customer_title(subscriber),
         event_type=delivery.event.type,
         state=state,
-        duration_ms=_duration_ms(delivery) if state == StepState.DONE else None,
-        retry_in_seconds=(
-            max(0, math.ceil(wait)) if state == StepState.RETRYING else None
-        ),
+        duration_ms=_duration_ms(delivery) if is_done else None,
+        next_try_in_seconds=_next_try_in_seconds(delivery, state),
+        reason=_hold_reason(subscriber) if state == StepState.HELD else "",
         attempts=delivery.attempts,
         failures=delivery.failures,
         last_error=last_error,
     )
+
+
+def _customer_title(subscriber: Subscriber) -> str:
+    declaration = registry.find(subscriber.name)
+    is_handler = subscriber.transport == Transport.HANDLER
+    return str(declaration.customer_title) if declaration and is_handler else ""
 
 
 def _state(delivery: Delivery) -> StepState:
@@ -155,27 +173,34 @@ def _state(delivery: Delivery) -> StepState:
 
 
 def _pending_state(delivery: Delivery) -> StepState:
-    if _is_held(delivery.subscriber):
+    if _hold_reason(delivery.subscriber):
         return StepState.HELD
-    has_failed = (
-        delivery.failures
-        or delivery.vanished
-        or delivery.subscriber.breaker != BreakerState.CLOSED
-    )
-    return StepState.RETRYING if has_failed else StepState.WAITING
+    # What was not tried has not failed, however its neighbours fare.
+    is_tried = delivery.attempts or delivery.failures or delivery.vanished
+    return StepState.RETRYING if is_tried else StepState.WAITING
 
 
-def _next_try_at(delivery: Delivery) -> datetime:
+def _hold_reason(subscriber: Subscriber) -> str:
+    """Why nothing is tried; empty when deliveries go out."""
+    if subscriber.state != SubscriberState.ACTIVE:
+        return subscriber.state_reason or subscriber.get_state_display()
+    is_handler = subscriber.transport == Transport.HANDLER
+    if is_handler and registry.find(subscriber.name) is None:
+        return _("The code of this subscriber is not installed here.")
+    if subscriber.breaker == BreakerState.OPEN:
+        return _("Its receiver is unreachable.")
+    return ""
+
+
+def _next_try_in_seconds(delivery: Delivery, state: StepState) -> int | None:
     """A receiver that is down gets nothing before its next probe."""
-    return max(delivery.due_at, delivery.subscriber.probe_at or delivery.due_at)
-
-
-def _is_held(subscriber: Subscriber) -> bool:
-    is_code_missing = (
-        subscriber.transport == Transport.HANDLER
-        and registry.find(subscriber.name) is None
-    )
-    return subscriber.state != SubscriberState.ACTIVE or is_code_missing
+    probe_at = delivery.subscriber.probe_at
+    is_probed = state == StepState.HELD and probe_at is not None
+    if state != StepState.RETRYING and not is_probed:
+        return None
+    now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
+    next_at = max(delivery.due_at, probe_at or delivery.due_at)
+    return max(0, math.ceil((next_at - now).total_seconds()))
 
 
 def _duration_ms(delivery: Delivery) -> int | None:

@@ -22,11 +22,14 @@ def delivery_progress(
 ) -> dict[str, Any]:
     """One line for each subscriber of the events with this source and subject.
 
-    With `refresh_url`, a page that has htmx asks it for the same fragment as long as
-    something is open. Staff who may view deliveries also see the story behind.
+    Customers see those that have a title for them. Staff who may view deliveries see
+    all, and the story behind. With `refresh_url`, a page that has htmx asks it for the
+    same fragment as long as something is open.
     """
     is_staff = _may_view_deliveries(context)
     progress = progress_of(source=source, subject=str(subject), with_errors=is_staff)
+    if not is_staff:
+        progress = progress.for_customers()
     return {
         "progress": progress,
         "is_staff": is_staff,

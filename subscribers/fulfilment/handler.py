@@ -5,6 +5,8 @@ from __future__ import annotations
 from base64 import b32encode
 from hashlib import sha256
 
+from django.utils.translation import gettext_lazy as _
+
 from router.public import Event, subscriber
 from subscribers.fulfilment.models import Shipment, ShipmentLine
 from subscribers.payload import Identifier, Part, Quantity, Sku, read
@@ -36,7 +38,12 @@ class Purchase(Part):
     lines: tuple[Line, ...]
 
 
-@subscriber("fulfilment", events=["purchase.completed"], title="Parcel")
+@subscriber(
+    "fulfilment",
+    events=["purchase.completed"],
+    title="Parcel",
+    customer_title=_("Your parcel"),
+)
 def open_shipment(event: Event) -> None:
     """Open one shipment, with its pick list, for the purchase."""
     purchase = read(Purchase, event)

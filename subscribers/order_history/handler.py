@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from router.public import Event, subscriber
 from subscribers.order_history.models import (
     DispatchRecord,
@@ -15,7 +17,10 @@ DISPATCHED = "shipment.dispatched"
 
 
 @subscriber(
-    "order_history", events=["purchase.completed", DISPATCHED], title="Order history"
+    "order_history",
+    events=["purchase.completed", DISPATCHED],
+    title="Order history",
+    customer_title=_("Your purchase history"),
 )
 def keep_history(event: Event) -> None:
     """Record the purchase, or that its parcel left, once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from router.public import Event, subscriber
 from subscribers.payload import read
 from subscribers.receipts.mail import receipt
@@ -13,6 +15,7 @@ from subscribers.receipts.sending import send
     "receipts",
     events=["purchase.completed"],
     title="Receipt by mail",
+    customer_title=_("Your receipt by mail"),
     is_transactional=False,
 )
 def mail_receipt(event: Event) -> None:

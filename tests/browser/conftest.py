@@ -34,7 +34,11 @@ from router.public import Event, subscriber
 
 
 @subscriber(
-    "grumpy", events=["purchase.completed"], title="Thank-you letter", max_failures=3
+    "grumpy",
+    events=["purchase.completed"],
+    title="Thank-you letter",
+    customer_title="A letter of thanks",
+    max_failures=3,
 )
 def refuse(event: Event) -> None:
     """Fails for the customer Grumpy until a person has mended it."""

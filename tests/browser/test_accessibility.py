@@ -37,7 +37,7 @@ print(json.dumps({"sold_out": sold_out.get_absolute_url(),
     "expired": _box().encrypt_at_time(b"somebody", 1).decode()}))
 """
 EVERY_STATE = "from tests.browser.purchases import *; show_every_state('{}')"
-STATES = ["waiting", "working", "retrying", "done", "held", "attention", "cancelled"]
+STATES = ["waiting", "working", "retrying", "done", "attention", "cancelled"]
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,7 @@ def test_an_order_is_accessible_in_every_state(
     sign_in(page, site, "demo")
     page.goto(f"{site.url}/orders/{bought['public_id']}/")
     expect(page.locator(".progress__story").first).to_be_visible()
+    expect(page.locator(".progress__item--held").first).to_be_visible()
     assert_accessible(page)
 
 

@@ -14,7 +14,13 @@ from django.utils import timezone
 
 from router import registry
 from router.flow.progress import progress_of
-from router.models import Attempt, EventRecord, Subscriber, SubscriberState
+from router.models import (
+    Attempt,
+    BreakerState,
+    EventRecord,
+    Subscriber,
+    SubscriberState,
+)
 from router.templatetags.router_progress import milliseconds
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 
@@ -28,7 +34,9 @@ TAG = Template(
 
 @pytest.fixture(autouse=True)
 def receipts(empty_router: None) -> Subscriber:
-    registry.subscriber("receipts", events=["purchase.completed"])(repr)
+    registry.subscriber(
+        "receipts", events=["purchase.completed"], customer_title="Your receipt"
+    )(repr)
     return a_subscriber("receipts", title="Receipt by mail")
 
 
@@ -66,8 +74,10 @@ def a_minute_ahead() -> dict[str, Any]:
         # Its worker died: that is a reason to try again, too.
         ("PENDING", {"vanished": 1}, "retrying", "Trying again now"),
         # The router gave up on it.
-        ("DEAD", {"failures": 8}, "attention", "needs a person"),
-        ("CANCELLED", {}, "cancelled", "Called off"),
+        ("DEAD", {"failures": 8}, "attention", "Needs attention"),
+        # It was tried, and asked for patience: nothing is counted.
+        ("PENDING", {"attempts": 1}, "retrying", "Trying again now"),
+        ("CANCELLED", {}, "cancelled", "Cancelled"),
     ],
 )
 def test_each_state_has_its_own_words_and_its_own_look(
@@ -81,7 +91,7 @@ def test_each_state_has_its_own_words_and_its_own_look(
     a_delivery(event, receipts, state, **fields)
     html = rendered()
     assert f'class="progress__item progress__item--{modifier}"' in html
-    assert "Receipt by mail" in html
+    assert "Your receipt" in html
     assert expected in words(html)
 
 
@@ -123,15 +133,47 @@ def test_long_durations_get_larger_units(count: int, expected: str) -> None:
     [
         {"state": SubscriberState.PAUSED},  # By a person.
         {"state": SubscriberState.DISABLED},  # By the router.
-        {"name": "renamed"},  # Nobody's code answers to the name.
+        {"breaker": BreakerState.OPEN},  # Its receiver is away.
     ],
 )
+@pytest.mark.parametrize("failures", [0, 1])
 def test_what_a_held_subscriber_is_owed_is_shown_as_held(
-    event: EventRecord, receipts: Subscriber, fields: dict[str, Any]
+    event: EventRecord, receipts: Subscriber, fields: dict[str, Any], failures: int
 ) -> None:
-    a_delivery(event, receipts, failures=1)
+    a_delivery(event, receipts, failures=failures)
     Subscriber.objects.update(**fields)
-    assert "progress__item--held" in rendered()
+    html = rendered()
+    assert "progress__item--held" in html
+    assert "On hold for now" in words(html)
+    assert "Did not work" not in words(html)
+
+
+def test_behind_a_receiver_that_fails_what_was_not_tried_waits(
+    event: EventRecord, receipts: Subscriber
+) -> None:
+    a_delivery(event, receipts)
+    Subscriber.objects.update(breaker=BreakerState.TRICKLE)
+    assert "Waiting its turn" in words(rendered())
+
+
+def test_customers_see_only_what_has_a_title_for_them(event: EventRecord) -> None:
+    registry.subscriber("stock", events=["purchase.completed"])(repr)
+    a_delivery(event, a_subscriber("stock", title="Stock"), "DEAD")
+    a_delivery(event, Subscriber.objects.get(name="receipts"), "ACKNOWLEDGED")
+    a_delivery(event, a_subscriber("partner", transport="webhook", title="Partner"))
+    html = rendered()
+    assert "Stock" not in html
+    assert "Partner" not in html
+    assert "All done" in words(html)
+    assert "hx-trigger" not in html
+
+
+def test_a_webhook_of_a_handlers_name_does_not_borrow_its_title(
+    event: EventRecord, receipts: Subscriber
+) -> None:
+    Subscriber.objects.update(transport="webhook")
+    a_delivery(event, receipts)
+    assert "Your receipt" not in rendered()
 
 
 def test_what_is_not_routed_yet_is_said_to_be_on_its_way() -> None:
@@ -206,10 +248,38 @@ def test_a_customer_reads_nothing_of_the_machinery() -> None:
     assert "/admin/" not in html
 
 
-def test_staff_who_may_view_deliveries_see_the_story(story: int) -> None:
+@pytest.fixture
+def operator(db: None) -> User:
     user = User.objects.create(username="ada", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_delivery"))
-    html = rendered(User.objects.get(pk=user.pk))
+    return User.objects.get(pk=user.pk)
+
+
+def test_staff_see_all_with_why_it_is_held_and_when_it_goes_on(
+    event: EventRecord, receipts: Subscriber, operator: User
+) -> None:
+    paused = a_subscriber(
+        "stock", title="Stock", state=SubscriberState.PAUSED, state_reason="Paused: tea"
+    )
+    a_delivery(event, paused)
+    a_delivery(event, a_subscriber("renamed"))
+    a_delivery(event, receipts)
+    Subscriber.objects.filter(pk=receipts.pk).update(
+        breaker=BreakerState.OPEN, probe_at=timezone.now() + timedelta(seconds=60)
+    )
+    told = words(rendered(operator))
+    assert "Stock staff only Held: Paused: tea" in told
+    assert "Held: The code of this subscriber is not installed here." in told
+    assert re.search(
+        r"Receipt by mail Held: Its receiver is unreachable. Next look .* in \d+ s",
+        told,
+    )
+
+
+def test_staff_who_may_view_deliveries_see_the_story(
+    story: int, operator: User
+) -> None:
+    html = rendered(operator)
     assert "2 attempts · 2 failures · last error ValueError" in words(html)
     assert f'/admin/router/delivery/{story}/change/"' in html
     assert "ada@example.org" not in html
@@ -221,12 +291,13 @@ def test_staff_who_may_not_view_deliveries_see_what_customers_see() -> None:
     assert "ValueError" not in rendered(user)
 
 
-def test_a_title_is_text_and_never_markup(
-    event: EventRecord, receipts: Subscriber
-) -> None:
-    Subscriber.objects.update(title="<script>alert(1)</script>")
-    a_delivery(event, receipts)
-    assert "<script>" not in rendered()
+def test_a_title_is_text_and_never_markup(event: EventRecord, operator: User) -> None:
+    registry.subscriber(
+        "stock", events=["purchase.completed"], customer_title="<script>1</script>"
+    )(repr)
+    script = a_subscriber("stock", title="<script>2</script>")
+    a_delivery(event, script)
+    assert "<script>" not in rendered() + rendered(operator)
 
 
 def test_the_statements_do_not_grow_with_the_subscribers(event: EventRecord) -> None:
