@@ -50,6 +50,9 @@ class EventSchemaAdmin(ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.add_eventschema")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EventSchema]:
+        return super().get_queryset(request).defer("schema")
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:

@@ -75,7 +75,7 @@ class FailedTaskSettling(ReadOnlyAdmin):
     def confirm(
         self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
     ) -> HttpResponse:
-        tasks = FailedTask.objects.filter(pk__in=ids).order_by("-pk")
+        tasks = FailedTask.objects.filter(pk__in=ids).defer("event__data")
         context = {
             "title": "Retry failed tasks"
             if verb == "retry"
@@ -83,7 +83,9 @@ class FailedTaskSettling(ReadOnlyAdmin):
             "verb": verb,
             "ids": ",".join(map(str, ids)),
             "count": len(ids),
-            "tasks": tasks.select_related("event", "subscriber")[:MOST_TOLD],
+            "tasks": tasks.select_related("event", "subscriber").order_by("-pk")[
+                :MOST_TOLD
+            ],
             "more": max(0, len(ids) - MOST_TOLD),
             "note_form": form,
         }

@@ -106,9 +106,9 @@ class SubscriberAdmin(SubscriberManaging):
             "pause_form": PauseForm(),
             "pace_form": PaceForm(subscriber=row),
             "queue": queue_of(row, served_queues(alive())),
-            "failures": failures.select_related("event").order_by("-pk")[
-                :MOST_FAILURES
-            ],
+            "failures": failures.select_related("event")
+            .defer("event__data")
+            .order_by("-pk")[:MOST_FAILURES],
         }
 
 

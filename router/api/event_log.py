@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet, prefetch_related_objects
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
@@ -25,13 +25,19 @@ from router.models import ApiKey, Attempt, Delivery, EventRecord
 
 #: An event has one delivery for each subscriber and run; older ones are cut off.
 MOST_DELIVERIES = 1000
+#: Of each delivery, and of all together.
 MOST_ATTEMPTS = 100
+MOST_ATTEMPTS_TOGETHER = 2000
+
+
+class LogPages(CursorPages):
+    weight = F("size_bytes")
 
 
 class EventLogApi(ListAPIView[EventRecord]):
     permission_classes = (MayManage,)
     serializer_class = LoggedEventSerializer
-    pagination_class = CursorPages
+    pagination_class = LogPages
 
     def get_queryset(self) -> QuerySet[EventRecord]:
         asked = EventQuerySerializer(self.request.query_params)
@@ -56,13 +62,12 @@ class EventApi(APIView):
     def get(self, request: Request, number: int) -> Response:
         """One event by its number in the log, with its deliveries and attempts."""
         key = key_of(request)
-        rows = visible_events(key).prefetch_related(_deliveries())
-        found: Any = rows.filter(number=number).first()
+        found: Any = visible_events(key).filter(number=number).first()
         if found is None:
             raise NotFound(f"There is no event #{number}.")
-        found.shown_deliveries = [
-            one for one in found.all_deliveries if key.may_touch(one.subscriber.name)
-        ]
+        found.shown_deliveries = _with_attempts(
+            [one for one in _deliveries(found) if key.may_touch(one.subscriber.name)]
+        )
         return Response(EventWithDeliveriesSerializer(found).data)
 
 
@@ -73,10 +78,16 @@ def visible_events(key: ApiKey) -> QuerySet[EventRecord]:
     )
 
 
-def _deliveries() -> Prefetch[Any]:
-    attempts = Attempt.objects.order_by("-pk")[:MOST_ATTEMPTS]
-    rows = Delivery.objects.select_related("subscriber").prefetch_related(
-        Prefetch("attempt_log", attempts, to_attr="newest_attempts")
-    )
-    newest = rows.order_by("-pk")[:MOST_DELIVERIES]
-    return Prefetch("deliveries", newest, to_attr="all_deliveries")
+def _deliveries(event: EventRecord) -> QuerySet[Delivery]:
+    rows = Delivery.objects.filter(event=event).select_related("subscriber")
+    return rows.order_by("-pk")[:MOST_DELIVERIES]
+
+
+def _with_attempts(deliveries: list[Delivery]) -> list[Delivery]:
+    """Each with its newest attempts, fewer where there are many deliveries."""
+    share = MOST_ATTEMPTS_TOGETHER // max(1, len(deliveries))
+    newest = Attempt.objects.defer("traceback").order_by("-pk")
+    limited = newest[: min(MOST_ATTEMPTS, share)]
+    attempts = Prefetch("attempt_log", limited, to_attr="newest_attempts")
+    prefetch_related_objects(deliveries, attempts)
+    return deliveries

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django.db.models.expressions import Combinable
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
@@ -12,16 +13,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from router.api.refusals import BadQuery
+from router.flow.together import together
 
 
 class CursorPages(CursorPagination):
     """`{"results": […], "next": cursor or null}`, newest first.
 
     `?cursor=` takes the cursor, `?page_size=` up to 500. A subclass may name another
-    `ordering`: a unique column of whole numbers with an index.
+    `ordering`: a unique column of whole numbers with an index; and a `weight`, so that
+    a page ends, after one row at least, where its rows become too heavy.
     """
 
     ordering = "-pk"
+    #: How many bytes a row has, as an expression: a page of them has a limit in bytes.
+    weight: Combinable | None = None
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
@@ -37,12 +42,29 @@ class CursorPages(CursorPagination):
         is_long = len(digits) > len(str(self.max_page_size))
         return self.max_page_size if is_long else min(int(digits), self.max_page_size)
 
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: APIView | None = None
+    ) -> list[Any] | None:
+        if self.weight is None:
+            return super().paginate_queryset(queryset, request, view)
+        light = queryset.only("pk").annotate(weight=self.weight)
+        rows: list[Any] = super().paginate_queryset(light, request, view) or []
+        kept = together((row.pk, row.weight) for row in rows)
+        if len(kept) < len(rows):
+            self.page, self.has_next = rows[: len(kept)], True
+            self.next_position = str(rows[len(kept)].pk)
+        # A row that was deleted meanwhile is not shown.
+        found = queryset.in_bulk(kept)
+        return [found[pk] for pk in kept if pk in found]
+
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
             cursor = super().decode_cursor(request)
             # The framework hands the position to the database as it is.
             if cursor and cursor.position is not None:
                 int(cursor.position)
+            if cursor and cursor.reverse:
+                raise ValueError("a list goes one way")
         except (NotFound, ValueError):
             told = "is not a cursor of this list; take `next` of an answer"
             raise BadQuery([("/cursor", told)]) from None
@@ -64,7 +86,8 @@ class CursorPages(CursorPagination):
                 "name": self.page_size_query_param,
                 "in": "query",
                 "required": False,
-                "description": f"At most {self.max_page_size} are given.",
+                "description": f"At most {self.max_page_size} are given, and fewer "
+                "where they are heavy: go on while there is a `next`.",
                 "schema": {"type": "integer", "minimum": 1, "default": self.page_size},
             },
         ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast, Length
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -49,10 +50,14 @@ class SchemaQuerySerializer(QuerySerializer):
     type = serializers.CharField(required=False, max_length=255)
 
 
+class SchemaPages(CursorPages):
+    weight = Length(Cast("schema", TextField()))
+
+
 class SchemasApi(ListAPIView[EventSchema]):
     permission_classes = (MayManage,)
     serializer_class = SchemaSerializer
-    pagination_class = CursorPages
+    pagination_class = SchemaPages
 
     def get_queryset(self) -> QuerySet[EventSchema]:
         asked = SchemaQuerySerializer(self.request.query_params).checked()

@@ -96,7 +96,7 @@ class Calls:
     def _request(self, path: str, body: Any, content_type: str) -> Request:
         return Request(  # noqa: S310 - http(s) alone: see __init__
             f"{self._base_url}/api/{path}",
-            data=json.dumps(body, allow_nan=False).encode(),
+            data=_encoded(body),
             headers={
                 "Authorization": f"Bearer {self._key}",
                 "Content-Type": content_type,
@@ -118,6 +118,15 @@ class Calls:
             why = error.reason if isinstance(error, URLError) else error
             told = f"No answer from {self._base_url}: {type(why).__name__}: {why}"
             raise _Passing(Unreachable(told)) from None
+
+
+def _encoded(body: Any) -> bytes:
+    text = json.dumps(body, allow_nan=False, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which the router refuses with a pointer to it.
+        return json.dumps(body, allow_nan=False).encode()
 
 
 def backoff_seconds(tries: int) -> float:

@@ -9,8 +9,10 @@ from typing import Any
 
 from router.client.calls import Calls
 from router.client.consumer import Consumer
+from router.client.event import data_members
 
 STRUCTURED = "application/cloudevents+json"
+BINARY = "application/octet-stream"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +51,12 @@ class Client:
         source: str,
         id: str | None = None,  # noqa: A002
         time: datetime | None = None,
+        datacontenttype: str = "",
         **attributes: str | int | bool,
     ) -> Published:
         """Have an event recorded, and owed to everybody whom it concerns.
 
+        `data` is any JSON; text, or `bytes`, of a `datacontenttype`.
         `attributes` are `subject`, `partitionkey`, `dataschema`, `traceparent` and
         extensions of CloudEvents; `time` is aware. Without an `id` one is made, once:
         however often the call is sent, the event is recorded once. After an
@@ -66,7 +70,7 @@ class Client:
             "type": type,
             **({"time": _rfc3339(time)} if time else {}),
             **{name: value for name, value in attributes.items() if value != ""},
-            "data": data,
+            **_content(data, datacontenttype),
         }
         answer = self._calls.post(
             "events/",
@@ -102,6 +106,11 @@ class Client:
             batch=batch,
             wait_seconds=wait_seconds,
         )
+
+
+def _content(data: Any, datacontenttype: str) -> dict[str, Any]:
+    kind = datacontenttype or (BINARY if isinstance(data, bytes) else "")
+    return {**({"datacontenttype": kind} if kind else {}), **data_members(data)}
 
 
 def _rfc3339(time: datetime) -> str:

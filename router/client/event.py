@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
 OPTIONAL = ("subject", "dataschema", "partitionkey", "traceparent")
-KNOWN = {"specversion", "id", "source", "type", "time", "datacontenttype", "data"}
+JSON_TYPE = "application/json"
+KNOWN = {
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "datacontenttype",
+    "data",
+    "data_base64",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +27,9 @@ class Event:
     """An immutable fact in the terms of CloudEvents 1.0.
 
     `id` is unique within `source`, and the same however often the event is delivered:
-    remember the two to do nothing twice. `time` is aware; `data` is JSON.
+    remember the two to do nothing twice. `time` is aware. `data` is what
+    `datacontenttype` says: a JSON value, text (`str`) or `bytes`; None without
+    `has_data`, as for null.
     """
 
     id: str
@@ -24,6 +37,8 @@ class Event:
     type: str
     data: Any
     time: datetime
+    datacontenttype: str = JSON_TYPE
+    has_data: bool = True
     subject: str = ""
     dataschema: str = ""
     partitionkey: str = ""
@@ -38,8 +53,22 @@ class Event:
             id=said["id"],
             source=said["source"],
             type=said["type"],
-            data=said.get("data"),
+            data=_data(said),
+            has_data="data" in said or "data_base64" in said,
+            datacontenttype=said.get("datacontenttype", JSON_TYPE),
             time=datetime.fromisoformat(said["time"]),
             extensions={name: said[name] for name in said if name not in own},
             **{name: said[name] for name in OPTIONAL if name in said},
         )
+
+
+def data_members(data: Any) -> dict[str, Any]:
+    """How CloudEvents' JSON format has this data."""
+    if isinstance(data, bytes):
+        return {"data_base64": base64.b64encode(data).decode()}
+    return {"data": data}
+
+
+def _data(said: Mapping[str, Any]) -> Any:
+    encoded = said.get("data_base64")
+    return said.get("data") if encoded is None else base64.b64decode(encoded)

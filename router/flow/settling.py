@@ -109,6 +109,7 @@ def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -
             claim.held()
             .annotate(now=Clock())
             .select_related("event")
+            .defer("event__data")
             .select_for_update(of=("self",))
             .first()
         )

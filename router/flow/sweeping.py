@@ -45,7 +45,7 @@ def sweep(*, subscriber_id: int | None = None) -> int:
             .filter(**of)
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("subscriber", "event")
-            .defer("subscriber__custom_headers")
+            .defer("subscriber__custom_headers", "event__data")
             .order_by("pk")[:BATCH]
         )
         if not expired:

@@ -129,6 +129,38 @@ def test_the_event_is_what_was_published(router: Client) -> None:
     assert next(iter(router.consumer("erp"))) == sent
 
 
+@pytest.mark.parametrize(
+    ("datacontenttype", "data"),
+    [
+        ("text/plain", "Zoë"),
+        ("image/png", b"\x89PNG\x00"),
+        ("application/ld+json", {"a": 1e23}),
+    ],
+)
+def test_data_of_any_type_is_what_was_published(
+    router: Client, datacontenttype: str, data: object
+) -> None:
+    router.publish("ticket.sold", data, source="/b", datacontenttype=datacontenttype)
+    route_batch()
+    event = next(iter(router.consumer("erp")))
+    assert (event.datacontenttype, event.data) == (datacontenttype, data)
+
+
+def test_bytes_without_a_type_are_binary_and_no_data_is_none(router: Client) -> None:
+    router.publish("ticket.sold", b"\x00", source="/b")
+    publish("ticket.sold", source="/b")
+    route_batch()
+    deliveries = router.consumer("erp").deliveries()
+    first, second = next(deliveries).event, next(deliveries).event
+    assert (first.datacontenttype, first.data) == ("application/octet-stream", b"\x00")
+    assert (second.data, second.has_data) == (None, False)
+
+
+def test_half_a_surrogate_pair_is_refused_by_the_router(router: Client) -> None:
+    with pytest.raises(Invalid):
+        router.publish("ticket.sold", "\ud800", source="/b")
+
+
 def test_an_exception_is_nacked_by_its_class_and_the_next_goes_on(
     router: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

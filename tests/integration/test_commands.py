@@ -79,6 +79,22 @@ class TestPublish:
         run("publish", "parcel.lost", "--data", "-")
         assert EventRecord.objects.get().data == [1, 2]
 
+    @pytest.mark.parametrize(
+        ("datacontenttype", "body", "data"),
+        [
+            ("text/csv", "a,ß\n".encode(), "a,ß\n"),
+            ("image/png", b"\x89PNG\x00", b"\x89PNG\x00"),
+        ],
+    )
+    def test_data_may_be_of_any_type(
+        self, tmp_path: Path, datacontenttype: str, body: bytes, data: object
+    ) -> None:
+        (tmp_path / "data").write_bytes(body)
+        words = ("--data", f"@{tmp_path / 'data'}")
+        run("publish", "parcel.lost", "--datacontenttype", datacontenttype, *words)
+        event = EventRecord.objects.get().to_event()
+        assert (event.datacontenttype, event.data) == (datacontenttype, data)
+
     def test_the_same_event_again_has_the_same_number(self) -> None:
         words = ("publish", "parcel.lost", "--id", "a-1", "--source", "/partner")
         assert run(*words) == run(*words)
@@ -93,6 +109,10 @@ class TestPublish:
             (("parcel.lost", "--data", "@/nowhere.json"), "can't read /nowhere.json"),
             # The type is no type.
             (("Parcel Lost",), "/type"),
+            # A decimal that would be rounded.
+            (("parcel.lost", "--data", '{"n": 1e400}'), "--data/n is a number"),
+            # It is no media type.
+            (("parcel.lost", "--datacontenttype", "png"), "datacontenttype must be"),
             # JSON knows no NaN.
             (("parcel.lost", "--data", "NaN"), "data is not JSON"),
             # The id is taken by another body.

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from router.contract.errors import RouterError
+from router.contract.data import JSON_TYPE, read
+from router.contract.errors import InvalidEvent, RouterError
 from router.public import publish
 
 
@@ -22,6 +22,11 @@ class Command(BaseCommand):
             metavar="JSON|@FILE|-",
             help="the data: JSON, @ and a file's name, or - for standard input",
         )
+        parser.add_argument(
+            "--datacontenttype",
+            default=JSON_TYPE,
+            help="the data's media type, as text/plain or image/png; default: JSON",
+        )
         parser.add_argument("--source", help="who publishes; default: the router")
         parser.add_argument("--subject", default="", help="what the event is about")
         parser.add_argument("--id", help="unique for the source; default: a new one")
@@ -32,7 +37,8 @@ class Command(BaseCommand):
         try:
             published = publish(
                 options["type"],
-                _parsed(_text(options["data"])),
+                _data(options["data"], options["datacontenttype"]),
+                datacontenttype=options["datacontenttype"],
                 **{name: options[name] for name in names},
             )
         except RouterError as error:
@@ -42,19 +48,22 @@ class Command(BaseCommand):
         self.stdout.write(str(published.number))
 
 
-def _text(given: str) -> str:
+def _data(given: str, datacontenttype: str) -> Any:
+    try:
+        return read(_bytes(given), datacontenttype)
+    except InvalidEvent as error:
+        pointer, detail = error.problems[0]
+        raise CommandError(f"--{pointer[1:]} {detail}") from None
+
+
+def _bytes(given: str) -> bytes:
     if given == "-":
-        return sys.stdin.read()
+        # A stand-in for standard input may have text alone.
+        stream = getattr(sys.stdin, "buffer", None)
+        return stream.read() if stream else sys.stdin.read().encode()
     if not given.startswith("@"):
-        return given
+        return given.encode(errors="surrogateescape")
     try:
-        return Path(given[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(given[1:]).read_bytes()
+    except OSError as error:
         raise CommandError(f"--data: can't read {given[1:]}: {error}") from None
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CommandError(f"--data is not JSON: {error}") from None
