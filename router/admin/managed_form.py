@@ -9,6 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from router.models import Subscriber, Transport
+from router.transports.webhook.headers import doubled_names
 
 TRANSPORTS = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
 NO_HEADERS = "-"
@@ -112,6 +113,11 @@ class ManagedForm(forms.Form):
         pairs = [line.partition(":") for line in text.splitlines() if line.strip()]
         if not all(colon for _, colon, _ in pairs):
             raise forms.ValidationError("Write one header a line: Name: value.")
+        names = [name.strip() for name, _, _ in pairs]
+        if doubled := doubled_names(names):
+            raise forms.ValidationError(
+                f"{doubled[0]} is given twice: upper and lower case are the same."
+            )
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     def wanted(self) -> dict[str, Any]:

@@ -34,7 +34,10 @@ class ChangesSerializer(Meaning):
     )
     filter = FilterField(required=False, allow_null=True)
     headers = serializers.DictField(
-        child=serializers.CharField(max_length=2000, allow_blank=True), required=False
+        child=serializers.CharField(
+            max_length=2000, allow_blank=True, trim_whitespace=False
+        ),
+        required=False,
     )
     rate_per_second = serializers.FloatField(required=False, allow_null=True)
     in_flight_limit = serializers.IntegerField(required=False, allow_null=True)

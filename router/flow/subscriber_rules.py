@@ -10,8 +10,12 @@ from router.contract.dialects import filter_problems
 from router.contract.filters import pattern_problem
 from router.contract.retry import RetrySchedule
 from router.models import Transport
-from router.transports.webhook.headers import MOST_HEADERS, header_problem
-from router.transports.webhook.urls import url_problem
+from router.transports.webhook.headers import (
+    MOST_HEADERS,
+    doubled_names,
+    header_problem,
+)
+from router.transports.webhook.urls import spelling_problem, url_problem
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 MOST_PATTERNS = 100
@@ -45,7 +49,7 @@ def _way_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         yield "/transport", "must be `webhook` or `pull`"
     if transport == Transport.WEBHOOK and not url:
         yield "/url", "is required: where webhooks are posted to"
-    if url and (told := url_problem(url)):
+    if url and (told := url_problem(url) or spelling_problem(url)):
         yield "/url", told
 
 
@@ -68,7 +72,13 @@ def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
         yield "/headers", f"must be at most {MOST_HEADERS}"
     for name, value in headers.items():
         if told := header_problem(name, value):
-            yield f"/headers/{name.replace('~', '~0').replace('/', '~1')}", told
+            yield _header_pointer(name), told
+    for name in doubled_names(headers):
+        yield _header_pointer(name), "is given twice: upper and lower case are the same"
+
+
+def _header_pointer(name: str) -> str:
+    return f"/headers/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:

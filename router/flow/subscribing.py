@@ -7,6 +7,7 @@ event owed to this subscriber" never depends on a race with routing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,12 @@ from router.flow import auditing
 from router.flow.cancelling import cancel_owed_to_deleted
 from router.flow.head import lock_head
 from router.flow.rotating import new_secret
-from router.flow.subscriber_rules import subscriber_problems
+from router.flow.subscriber_rules import Problem, subscriber_problems
 from router.flow.switching import QUEUE_OF, switch_transport
 from router.models import Clock, LogHead, SigningSecret, Subscriber, Transport
 from router.registry import find
+from router.transports.webhook.plain_names import plain_name_problem
+from router.transports.webhook.urls import encoded
 
 #: What people may set, and what holds while they say nothing.
 DEFAULTS: dict[str, Any] = {
@@ -52,8 +55,9 @@ def create_subscriber(name: str, *, by: str, **wanted: Any) -> Managed:
     `wanted` are fields of `DEFAULTS`. Raises `InvalidSubscriber` naming each field that
     is wrong, or `NameTaken`.
     """
-    fields = {**DEFAULTS, **wanted}
+    fields = _encoded({**DEFAULTS, **wanted})
     _check({"name": name, **fields})
+    _check_plain_name(fields)
     head = lock_head()
     if find(name) or Subscriber.objects.known().filter(name=name).exists():
         raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
@@ -68,6 +72,9 @@ def edit_subscriber(subscriber: Subscriber, *, by: str, **changes: Any) -> Manag
 
     Raises `InvalidSubscriber` naming each field that is wrong, or `NotManaged`.
     """
+    changes = _encoded(changes)
+    # Before the lock: it asks the name server.
+    _check_plain_name(changes)
     # The head's lock is enough: these fields change under it alone. The row's own would
     # be taken before those of the deliveries, and whoever settles takes it after them.
     lock_head()
@@ -104,10 +111,28 @@ def delete_subscriber(subscriber: Subscriber, *, by: str) -> None:
 
 
 def _check(wanted: Mapping[str, Any]) -> None:
-    problems = subscriber_problems(wanted)
+    _refuse(subscriber_problems(wanted))
+
+
+def _check_plain_name(wanted: Mapping[str, Any]) -> None:
+    problem = plain_name_problem(wanted.get("url", ""))
+    if problem is not None:
+        _refuse([("/url", problem)])
+
+
+def _refuse(problems: list[Problem]) -> None:
     if problems:
         told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
         raise InvalidSubscriber(f"This can't be: {told}.", problems=problems)
+
+
+def _encoded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same with the URL in ASCII, so that it is shown as it is sent."""
+    if "url" in fields:
+        # What is not a URL is refused by the check.
+        with suppress(ValueError):
+            return {**fields, "url": encoded(fields["url"])}
+    return fields
 
 
 def _columns(name: str, fields: Mapping[str, Any], head: LogHead) -> dict[str, Any]:

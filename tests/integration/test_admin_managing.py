@@ -84,6 +84,8 @@ def test_a_webhook_is_added_and_its_secret_shown_once(chief: Client) -> None:
         ("filter", "{", "JSON"),
         ("filter", '{"sql": "TRUE"}', "exact"),
         ("headers", "no colon", "Name: value"),
+        ("headers", "X-A: one\nx-a: two", "given twice"),
+        ("headers", "X-A: one\nX-A: two", "given twice"),
         ("headers", "Webhook-Id: 7", "router&#x27;s own"),
         ("waits_seconds", "soon", "whole seconds"),
         ("max_failures", "0", "from 1 to 100"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -127,6 +128,16 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         ({"headers": {"Webhook-Id": "mine"}}, "/headers/Webhook-Id"),
         ({"headers": {"X-A": "one\r\nX-B: two"}}, "/headers/X-A"),
         ({"headers": {"X A": "one"}}, "/headers/X A"),
+        ({"headers": {"X-A": "one", "x-a": "two"}}, "/headers/x-a"),
+        ({"headers": {"X-A": "one\r\n"}}, "/headers/X-A"),
+        ({"headers": {"X-A": " one"}}, "/headers/X-A"),
+        ({"headers": {"X-A": "\u007f"}}, "/headers/X-A"),
+        ({"headers": {"X-A": "žluť"}}, "/headers/X-A"),
+        ({"headers": {"X-Ä": "one"}}, "/headers/X-Ä"),
+        ({"headers": {"CONTENT-TYPE": "text/html"}}, "/headers/CONTENT-TYPE"),
+        ({"headers": {"Connection": "close"}}, "/headers/Connection"),
+        ({"headers": {"router-x": "1"}}, "/headers/router-x"),
+        ({"url": "https://crm.example.com/hooks?"}, "/url"),
         ({"rate_per_second": 0}, "/rate_per_second"),
         ({"rate_per_second": 1e9}, "/rate_per_second"),
         ({"in_flight_limit": 0}, "/in_flight_limit"),
@@ -145,6 +156,62 @@ def test_what_is_wrong_is_told_by_its_pointer(
 ) -> None:
     assert pointer in pointers(call("POST", "", {**ERP, **wrong}))
     assert not Subscriber.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (
+            "https://crm.example.com/%2f%7E?a=b+c",
+            "https://crm.example.com/%2f%7E?a=b+c",
+        ),
+        ("https://bücher.example/ü%2F", "https://xn--bcher-kva.example/%C3%BC%2F"),
+    ],
+)
+def test_the_url_is_shown_as_it_is_sent(call: Call, given: str, kept: str) -> None:
+    assert call("POST", "", {**HOOK, "url": given}).json()["url"] == kept
+    call("PATCH", "crm/", {"url": "https://crm.example.com/"})
+    assert call("PATCH", "crm/", {"url": given}).json()["url"] == kept
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [(["10.1.2.3"], 201), (["93.184.216.34"], 422), (["10.2.0.1"], 422), ([], 201)],
+)
+def test_plain_http_is_refused_where_its_name_leads_out_of_the_allowed_networks(
+    call: Call,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[str],
+    status: int,
+) -> None:
+    settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": ["10.1.0.0/16"]}
+    monkeypatch.setattr(socket, "getaddrinfo", Names({"erp.example": answers}))
+
+    made = call("POST", "", {**HOOK, "url": "http://erp.example/hooks"})
+
+    assert made.status_code == status
+    assert not any(address in made.content.decode() for address in answers)
+    if status == 422:
+        assert pointers(made) == ["/url"]
+        assert call("POST", "", HOOK).status_code == 201
+        changed = call("PATCH", "crm/", {"url": "http://erp.example/hooks"})
+        assert pointers(changed) == ["/url"]
+
+
+class Names:
+    """The system's name server, that knows these names alone."""
+
+    def __init__(self, addresses: dict[str, list[str]]) -> None:
+        self._addresses = addresses
+
+    def __call__(self, host: str, port: object, *_: object, **__: object) -> Any:
+        if not self._addresses[host]:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in self._addresses[host]
+        ]
 
 
 def test_a_body_that_is_no_object_is_told(call: Call) -> None:

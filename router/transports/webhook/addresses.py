@@ -18,9 +18,9 @@ DENIED = tuple(
         "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
         "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "224.0.0.0/4", "240.0.0.0/4",
-        "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64",
-        "2001::/23", "2001:db8::/32", "2002::/16", "fc00::/7", "fe80::/10",
-        "fec0::/10", "ff00::/8",
+        "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96",
+        "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16",
+        "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 )  # fmt: skip
 
@@ -57,19 +57,20 @@ def is_public(address: Address) -> bool:
 def address_problem(text: str, *, is_plain: bool) -> str | None:
     """Why nothing is posted to this address; None when it may be.
 
-    Without TLS (`is_plain`) only the allowed networks are reached.
+    Without TLS (`is_plain`) only the allowed networks are reached. The address itself
+    is not named: where a name leads must not be learned from the refusal.
     """
     address = parse(text)
     if address is None:
-        return f"{text} is not an address."
+        return "The address cannot be read."
     if is_allowed(address) or (is_public(address) and not is_plain):
         return None
     if is_plain:
         return (
-            f"{address} is reached with https only: it is in none of the networks "
+            "The address is reached with https only: it is in none of the networks "
             "that WEBHOOK_ALLOWED_NETWORKS lists."
         )
     return (
-        f"{address} is not a public address, and in none of the networks that "
+        "The address is not a public one, and in none of the networks that "
         "WEBHOOK_ALLOWED_NETWORKS lists."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # RFC 9110, sections 5.1 and 5.5: a token; visible characters, spaces and tabs.
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -29,6 +29,17 @@ def headers_problem(headers: object) -> str | None:
         return f"There are more than {MOST_HEADERS} custom headers."
     told = (header_problem(name, value) for name, value in headers.items())
     return next((problem for problem in told if problem), None)
+
+
+def doubled_names(names: Iterable[str]) -> list[str]:
+    """The names that an earlier one differs from by upper and lower case only."""
+    earlier: set[str] = set()
+    doubled = []
+    for name in names:
+        if name.lower() in earlier:
+            doubled.append(name)
+        earlier.add(name.lower())
+    return doubled
 
 
 def is_reserved(name: str) -> bool:
@@ -64,7 +75,10 @@ def header_problem(name: object, value: object) -> str | None:
     if is_reserved(name):
         return f"The header {name} is the router's own: choose another name."
     if not isinstance(value, str) or not VALUE.fullmatch(value):
-        return f"The header {name} must be one line of plain ASCII text."
+        return (
+            f"The header {name} must be one line of ASCII text, without spaces at its "
+            "ends."
+        )
     if len(value) > LONGEST_VALUE:
         return f"The header {name} is longer than {LONGEST_VALUE} characters."
     return None

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from yarl import URL
-
 from router.contract.event import Event
 from router.contract.json_text import dumped
 from router.contract.signing import signed_headers
 from router.transports.webhook.headers import together
+from router.transports.webhook.urls import wire_url
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 USER_AGENT = "Fanfare/1 (+https://www.standardwebhooks.com)"
@@ -75,5 +74,5 @@ def seal(letter: Letter, receiver: Receiver, *, at: datetime) -> Sealed:
 
 def shown_url(url: str) -> str:
     """The address as people may see it: what a query carries is often a password."""
-    address = URL(url)
+    address = wire_url(url)
     return str(address.with_query(None)) + ("?…" if address.raw_query_string else "")

@@ -55,7 +55,7 @@ def checked(
     for one in answers:
         problem = address_problem(one["host"], is_plain=is_plain)
         if problem is not None:
-            raise AddressRefused(f"{name} leads to {problem}")
+            raise AddressRefused(f"{name} leads to a refused address. {problem}")
     return list(answers)
 
 

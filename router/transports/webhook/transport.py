@@ -8,15 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from yarl import URL
-
 from router.contract.outcomes import Outcome
 from router.transports.evidence import evidence_of
 from router.transports.webhook.event_loop import EventLoop, event_loop
 from router.transports.webhook.letter import Letter, Receiver
 from router.transports.webhook.posting import post
 from router.transports.webhook.troubles import fault, refusal
-from router.transports.webhook.urls import is_plain
+from router.transports.webhook.urls import is_plain, wire_url
 
 #: What has come within this time of the first answer is settled together with it.
 WAVE_SECONDS = 0.05
@@ -115,7 +113,7 @@ class WebhookTransport:
             return Answer(key=letter.key, outcome=None)
         started_at = time.monotonic()
         try:
-            session = loop.session(is_plain=is_plain(URL(self._receiver.url)))
+            session = loop.session(is_plain=is_plain(wire_url(self._receiver.url)))
             outcome = await post(
                 session,
                 letter,

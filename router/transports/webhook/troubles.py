@@ -5,6 +5,8 @@ The errors' own words may quote a URL or a header, and with them a password.
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 
 from aiohttp import (
@@ -86,7 +88,11 @@ def _words(error: Exception) -> str:
 
 
 def _reason(error: ClientConnectorError) -> str:
-    return error.os_error.strerror or type(error.os_error).__name__
+    """In the system's words: asyncio's name the address that a name leads to."""
+    cause = error.os_error
+    if isinstance(cause, socket.gaierror):
+        return cause.strerror or type(cause).__name__
+    return os.strerror(cause.errno) if cause.errno else type(cause).__name__
 
 
 def _certificate_reason(error: ClientConnectorCertificateError) -> str:

@@ -6,7 +6,9 @@ It resolves no name: where a name leads is looked at when it is resolved.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -27,6 +29,28 @@ FIRST_FREE_PORT = 1024
 WEB_PORTS = (80, 443)
 
 
+#: Scheme, authority, and the rest.
+PARTS = re.compile(r"([^:/?#]*://)?([^/?#]*)(.*)", re.DOTALL)
+
+
+def encoded(text: str) -> str:
+    """The URL in ASCII: what is ASCII stays byte for byte, the host becomes IDNA, the
+    rest percent-encoded UTF-8. Raises `ValueError` for a host that is not a name."""
+    if text.isascii():
+        return text
+    scheme, authority, rest = _parts(text)
+    host = authority if authority.isascii() else URL(f"//{authority}").raw_authority
+    return f"{scheme}{host}{quote(rest, safe=string.printable)}"
+
+
+def wire_url(text: str) -> URL:
+    """The URL exactly as it is sent: receivers tell `%2F` from `/`, and `%7e` from `~`.
+
+    Raises `ValueError` for what is not a URL.
+    """
+    return URL(encoded(text), encoded=True)
+
+
 def url_problem(url: str) -> str | None:
     """Why nothing may be posted there, and what to give instead; None when it may."""
     return next(_problems(url), None)
@@ -35,6 +59,13 @@ def url_problem(url: str) -> str | None:
 def is_plain(url: URL) -> bool:
     """Whether it goes without TLS."""
     return url.scheme == "http"
+
+
+def spelling_problem(url: str) -> str | None:
+    """Why this URL could not be sent exactly as it is written; None when it can."""
+    if url.endswith("?") and url.count("?") == 1:
+        return "The URL ends with a ? and no query: leave the ? out."
+    return None
 
 
 def _problems(text: str) -> Iterator[str]:
@@ -48,8 +79,8 @@ def _problems(text: str) -> Iterator[str]:
         yield "The URL has a space, a backslash or a control character: encode it."
         return
     try:
-        url = URL(text)
-        host = url.raw_host or ""
+        url = wire_url(text)
+        host = (url.raw_host or "").lower()
         port = url.port
     except ValueError:
         yield "This is not a URL. It looks like https://example.com/webhooks."
@@ -62,10 +93,15 @@ def _problems(text: str) -> Iterator[str]:
 def _shape_problems(url: URL, text: str) -> Iterator[str]:
     if url.scheme not in ("http", "https"):
         yield "The URL must begin with https://."
-    if "@" in text.partition("://")[2].partition("/")[0] or url.raw_user:
+    if "@" in _parts(text)[1]:
         yield "The URL must not carry a user or password: use a custom header."
     if "#" in text:
         yield "The URL must not have a fragment (#): leave it out."
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    parts = PARTS.match(text)
+    return (parts[1] or "", parts[2], parts[3]) if parts else ("", "", text)
 
 
 def _port_problems(port: int | None) -> Iterator[str]:
