@@ -104,7 +104,8 @@ BOMB = gzip.compress(bytes(50 * 1024 * 1024))
 ZOO: dict[str, tuple[Callable[[Receiver], Behaviour], object]] = {
     "accepts and stays silent": (silence, UNREACHABLE),
     "drips its status line": (drip(b"HTTP/1.1 200 O", drop=b"K"), UNREACHABLE),
-    "drips its headers": (drip(OK, drop=b"x-drop: 1\r\n"), UNREACHABLE),
+    # The status line has decided.
+    "drips its headers": (drip(OK, drop=b"x-drop: 1\r\n"), DONE),
     "drips 100 Continue": (
         drip(drop=b"HTTP/1.1 100 Continue\r\n\r\n"),
         UNREACHABLE,
@@ -120,7 +121,16 @@ ZOO: dict[str, tuple[Callable[[Receiver], Behaviour], object]] = {
     ),
     "promises more than it sends": (say(OK + b"content-length: 9\r\n\r\nab"), DONE),
     "never ends its body": (flood(OK, b"\r\n", block=bytes(65536)), DONE),
-    "floods with headers": (flood(OK, block=b"x: " + b"a" * 8000), ANSWERED),
+    "floods with headers": (flood(OK, block=b"x: " + b"a" * 8000), DONE),
+    "floods with headers of its no": (
+        flood(b"HTTP/1.1 410 Gone\r\n", block=b"x: 1\r\n" * 1000),
+        FailureKind.GONE,
+    ),
+    "floods with interim responses": (
+        flood(block=b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000),
+        UNREACHABLE,
+    ),
+    "floods with empty lines": (flood(block=b"\r\n" * 1000), UNREACHABLE),
     "floods its status line": (flood(b"HTTP/1.1 ", block=b"2" * 8000), ANSWERED),
     "sends a gzip bomb": (
         say(

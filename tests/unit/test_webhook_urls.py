@@ -9,9 +9,13 @@ import pytest
 
 from router.contract.outcomes import Acknowledged, Exchange, FailureKind, Retry
 from router.transports.webhook.addresses import DENIED, is_public, parse
-from router.transports.webhook.headers import headers_problem, together
+from router.transports.webhook.headers import (
+    doubled_names,
+    headers_problem,
+    together,
+)
 from router.transports.webhook.statuses import outcome_of, wait_named
-from router.transports.webhook.urls import url_problem
+from router.transports.webhook.urls import encoded, url_problem
 
 #: URL → a word of why not.
 HOSTILE = {
@@ -26,6 +30,8 @@ HOSTILE = {
     "https://user@example.com/": "user",
     "https://@example.com/": "user",
     "https://example.com@127.0.0.1/": "user",
+    "https://user@bücher.example/": "user",
+    "https://user@example.com?x": "user",
     "https://example.com/#top": "fragment",
     "https://example.com/\r\nX-Evil: 1": "control",
     "https://example.com/\x00": "control",
@@ -65,6 +71,9 @@ HOSTILE = {
     "https://[2002:7f00:1::]/": "not a public",
     "https://[2001:0:7f00:1::]/": "not a public",
     "https://[fe80::1%25eth0]/": "not a",
+    "https://[::ffff:0:7f00:1]/": "not a public",
+    "https://[3fff::1]/": "not a public",
+    "https://[5f00::1]/": "not a public",
     "https://[fc00::1]/": "not a public",
     "https://[fec0::1]/": "not a public",
     "https://[ff02::1]/": "not a public",
@@ -107,6 +116,11 @@ def test_a_hostile_url_is_refused_with_words_that_say_why(url: str) -> None:
         "https://8.8.8.8/",
         "https://[2606:4700::1111]/",
         "https://3com.example/",
+        "https://EXAMPLE.com/",
+        "https://example.com/?mail=a@b.example",
+        "https://example.com/@b?x=y/@",
+        "https://example.com?mail=a@b.example",
+        "https://example.com/%2e%2e/%zz/%",
     ],
 )
 def test_an_honest_url_is_taken(url: str) -> None:
@@ -133,6 +147,21 @@ def test_allowed_networks_are_reached_and_by_plain_http_too(
     settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": ["10.1.0.0/16", "fd00::/8"]}
 
     assert (url_problem(url) is None) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("text", "wire"),
+    [
+        ("https://Example.com/%7e%2F+?a=%2B", "https://Example.com/%7e%2F+?a=%2B"),
+        ("https://bücher.example:8443", "https://xn--bcher-kva.example:8443"),
+        ("https://x.example/ü%2f?ä=%7e#", "https://x.example/%C3%BC%2f?%C3%A4=%7e#"),
+        ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+        ("ü", "xn--tda"),
+    ],
+)
+def test_only_what_is_not_ascii_is_encoded_and_once(text: str, wire: str) -> None:
+    assert encoded(text) == wire
+    assert encoded(wire) == wire
 
 
 @pytest.mark.parametrize("network", DENIED, ids=str)
@@ -168,6 +197,14 @@ def test_a_header_that_would_mislead_is_refused(headers: Any, word: str) -> None
     assert word in problem
 
 
+def test_names_that_differ_by_case_only_are_found() -> None:
+    assert doubled_names(["X-Key", "x-other", "x-KEY", "x-key"]) == ["x-KEY", "x-key"]
+
+
+def test_headers_that_were_saved_before_are_still_sent() -> None:
+    assert headers_problem({"X-Key": "a", "x-key": "b"}) is None
+
+
 def test_a_plain_header_is_taken() -> None:
     assert headers_problem({"Authorization": "Bearer a b", "X-Empty": ""}) is None
 
@@ -192,11 +229,41 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
         ("0", 0),
         (" 7 ", 7),
         ("9999999999", 86_400),
-        ("99999999999999999999", None),
+        ("99999999999999999999", 86_400),
+        ("9" * 5000, 86_400),
+        ("9" * 60_000, 86_400),
+        ("0" * 5000 + "7", 7),
+        ("1.5", 1.5),
+        ("7.", 7),
         ("-1", None),
-        ("1.5", None),
+        ("-1.5", None),
+        ("+7", None),
+        ("1e9", None),
+        ("0x10", None),
+        ("7 seconds", None),
+        ("7, 8", None),
+        ("NaN", None),
+        ("inf", None),
+        ("٧", None),
+        ("７", None),
+        ("²", None),
         ("", None),
+        (",", None),
         ("soon", None),
+        ("\x00", None),
+        ("a" * 60_000, None),
+        (", " * 30_000, None),
+        ("Fri, 99999999999999999999 Nov 2026 12:01:40 GMT", None),
+        ("Fri, 20 Nov 99999999999999999999 12:01:40 GMT", None),
+        (f"Fri, 20 Nov {'9' * 5000} 12:01:40 GMT", None),
+        ("Fri, 20 Nov 2026 99999999999999999999:01:40 GMT", None),
+        ("Fri, 20 Nov 2026 12:01:40 +99999999999999999999", None),
+        ("Fri, 20 Nov 2026 12:01:40 +9999", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("Fri, 20 Nov 2026", None),
+        ("Fri, 20 Nov 2026 12:01:40", 100),
+        ("Friday, 20-Nov-26", None),
         ("Fri, 20 Nov 2026 12:01:40 GMT", 100),
         ("Fri, 20 Nov 2026 12:01:40 -0000", 100),
         ("Fri, 20 Nov 2026 13:01:40 +0100", 100),
@@ -205,6 +272,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
         ("Fri, 20 Nov 2020 12:00:00 GMT", 0),
         ("Fri, 20 Nov 2099 12:00:00 GMT", 86_400),
     ],
+    ids=lambda value: repr(value)[:60],
 )
 def test_retry_after_is_read_in_all_its_forms(
     value: str, seconds: float | None
@@ -214,7 +282,7 @@ def test_retry_after_is_read_in_all_its_forms(
 
 @pytest.mark.parametrize("status", range(200, 600))
 def test_every_status_has_one_meaning(status: int) -> None:
-    outcome = outcome_of(Exchange(request={}, status=status), retry_after="7")
+    outcome = outcome_of(Exchange(request={}, status=status), retry_after=["x", "7"])
 
     if status < 300:
         assert isinstance(outcome, Acknowledged)

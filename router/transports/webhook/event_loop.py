@@ -12,9 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self, TypeVar
 
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
 from aiohttp.abc import AbstractResolver
 
+from router.transports.webhook.connections import WebhookConnector
 from router.transports.webhook.limits import RESOLVING_THREADS, most_posts
 from router.transports.webhook.posting import MOST_READ
 from router.transports.webhook.resolver import CheckingResolver
@@ -78,7 +79,7 @@ def open_session(
     No cookies, no proxy of the environment, no unpacking, no limit of its own.
     """
     return ClientSession(
-        connector=TCPConnector(
+        connector=WebhookConnector(
             limit=0,
             ssl=False if is_plain else ssl.create_default_context(),
             resolver=CheckingResolver(is_plain=is_plain, inner=names),

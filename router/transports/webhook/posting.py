@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
-from aiohttp import ClientError, ClientResponse, ClientSession
-from yarl import URL
+from aiohttp import (
+    ClientConnectionError,
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+)
 
 from router.contract.outcomes import Exchange, Outcome
 from router.transports.evidence import evidence_of
+from router.transports.webhook.connections import Wire, watching
 from router.transports.webhook.letter import Letter, Receiver, Sealed, seal
 from router.transports.webhook.statuses import outcome_of
 from router.transports.webhook.troubles import fault, retry_for
+from router.transports.webhook.urls import wire_url
 
 #: Of the body no more is read; then the connection is closed.
 MOST_READ = 16 * 1024
 MOST_KEPT = 1024
+RECONNECTED = (
+    "The receiver had closed the connection that was kept open for it. The router "
+    "posted again at once on a new connection."
+)
 
 
 async def post(
@@ -30,34 +43,62 @@ async def post(
     """Post the letter once.
 
     The deadline is of the whole: name, connection, headers and body. Once the status
-    and headers are here the outcome is known, whatever the body does.
+    line is here the outcome is known, whatever follows it. A connection that was kept
+    from an earlier post and ends before any answer is replaced by a new one, once.
     """
     ends_at = asyncio.get_running_loop().time() + deadline_seconds
     try:
         sealed = seal(letter, receiver, at=datetime.now(UTC))
     except ValueError as error:
         return fault(evidence_of(error))
+    wire = Wire()
+    body = b""
     try:
         async with asyncio.timeout_at(ends_at):
-            response = await _open(session, receiver, sealed)
+            response = await _open(session, receiver, sealed, wire)
+        body = await _read_by(ends_at, response)
     except (ClientError, OSError, ValueError) as error:
-        unanswered = Exchange(request=sealed.shown)
-        return retry_for(error, deadline_seconds=deadline_seconds, exchange=unanswered)
-    answer = await _read_by(ends_at, response)
+        if wire.head.status is None:
+            exchange = Exchange(request=_shown(sealed, wire))
+            return retry_for(
+                error, deadline_seconds=deadline_seconds, exchange=exchange
+            )
     exchange = Exchange(
-        request=sealed.shown, status=response.status, answer=printable(answer)
+        request=_shown(sealed, wire), status=wire.head.status, answer=printable(body)
     )
-    return outcome_of(exchange, retry_after=response.headers.get("retry-after", ""))
+    return outcome_of(exchange, retry_after=wire.head.retry_after)
 
 
 async def _open(
+    session: ClientSession, receiver: Receiver, sealed: Sealed, wire: Wire
+) -> ClientResponse:
+    with watching(wire):
+        try:
+            return await _send(session, receiver, sealed)
+        except (ClientConnectionError, ClientResponseError):
+            if not wire.died_unused():
+                raise
+        wire.must_be_new = True
+        return await _send(session, receiver, sealed)
+
+
+async def _send(
     session: ClientSession, receiver: Receiver, sealed: Sealed
 ) -> ClientResponse:
     return await session.post(
-        URL(receiver.url),
+        wire_url(receiver.url),
         data=sealed.body,
         headers=sealed.headers,
         allow_redirects=False,
+    )
+
+
+def _shown(sealed: Sealed, wire: Wire) -> Mapping[str, Any]:
+    """The request as people may see it."""
+    return (
+        {**sealed.shown, "reconnected": RECONNECTED}
+        if wire.must_be_new
+        else sealed.shown
     )
 
 

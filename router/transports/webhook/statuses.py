@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -21,10 +22,10 @@ GONE = 410
 NOT_NOW = frozenset({408, 425, 429})
 #: The two whose wait RFC 6585 and RFC 9110 let the receiver name.
 WAIT_NAMED = frozenset({429, 503})
-SECONDS = re.compile(r"[0-9]{1,10}")
+SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
-def outcome_of(exchange: Exchange, *, retry_after: str = "") -> Outcome:
+def outcome_of(exchange: Exchange, *, retry_after: Sequence[str] = ()) -> Outcome:
     """The outcome of an exchange that has a status.
 
     2xx acknowledges. 410 is gone for good. What speaks of an outage (5xx, 408, 425,
@@ -36,7 +37,7 @@ def outcome_of(exchange: Exchange, *, retry_after: str = "") -> Outcome:
     is_named = status in WAIT_NAMED
     return Retry(
         Evidence(error=_words(status), exchange=exchange),
-        after_seconds=wait_named(retry_after) if is_named else None,
+        after_seconds=_first_wait(retry_after) if is_named else None,
         kind=kind_of(status),
     )
 
@@ -51,18 +52,24 @@ def kind_of(status: int) -> FailureKind:
 
 def wait_named(value: str, *, now: datetime | None = None) -> float | None:
     """The wait that Retry-After names (RFC 9110, section 10.2.3), in seconds, at most
-    a day; None when it names none."""
+    a day; None when it names none. Some receivers name a fraction of a second."""
     text = value.strip()
     if SECONDS.fullmatch(text):
         return min(float(text), LONGEST_WAIT_SECONDS)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        # The date of RFC 850, and "-0000", come without a zone: it is GMT.
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        wait = (aware - (now or datetime.now(UTC))).total_seconds()
+    # A number in the date may be too large for a date, or for any number.
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    # The date of RFC 850, and "-0000", come without a zone: it is GMT.
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    wait = (aware - (now or datetime.now(UTC))).total_seconds()
     return min(max(0.0, wait), LONGEST_WAIT_SECONDS)
+
+
+def _first_wait(values: Sequence[str]) -> float | None:
+    waits = (wait_named(value) for value in values)
+    return next((wait for wait in waits if wait is not None), None)
 
 
 def _words(status: int) -> str:
