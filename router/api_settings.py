@@ -14,7 +14,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "router.api.authentication.ApiKeyAuthentication"
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["router.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["router.api.strict_json.StrictJSONParser"],
     "EXCEPTION_HANDLER": "router.api.problems.problem_response",
     "UNAUTHENTICATED_USER": None,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from router.contract.json_text import repaired
 from router.models import (
     AttemptResult,
     BreakerState,
@@ -138,4 +139,4 @@ def first_line(text: str) -> str:
 
 def pretty(value: Any) -> str:
     """JSON that a person can read; the template escapes it."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json.dumps(repaired(value), indent=2, ensure_ascii=False)

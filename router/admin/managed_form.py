@@ -94,7 +94,7 @@ class ManagedForm(forms.Form):
 
     def clean_events(self) -> list[str]:
         text: str = self.cleaned_data["events"]
-        return text.split()
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
     def clean_waits_seconds(self) -> list[int] | None:
         text: str = self.cleaned_data["waits_seconds"]

@@ -7,8 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from router.contract.attributes import (
+    MAX_EXTENSION_NAME,
+    MAX_INTEGER,
+    MAX_LENGTHS,
+)
 from router.contract.data import MAX_TYPE_LENGTH
-from router.contract.event import LONGEST
 from router.models import AttemptResult, DeliveryState, Origin, Trigger
 
 #: Any JSON: without a type.
@@ -18,7 +22,7 @@ DATA: dict[str, Any] = {
 
 
 def _text(name: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": LONGEST[name], **more}
+    return {"type": "string", "minLength": 1, "maxLength": MAX_LENGTHS[name], **more}
 
 
 def _optional(name: str, **more: Any) -> dict[str, Any]:
@@ -33,21 +37,23 @@ CLOUDEVENT: dict[str, Any] = {
     "properties": {
         "specversion": {"type": "string", "const": "1.0"},
         "id": _text("id", description="Unique among the events of its source."),
-        "source": _text("source", description="Who publishes."),
+        "source": _text("source", format="uri-reference", description="Who publishes."),
         "type": _text(
             "type",
-            pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$",
-            description="Noun and past participle: `purchase.completed`.",
+            description="Best a noun and a past participle: `purchase.completed`. "
+            "`router.…` is the router's own.",
         ),
         "subject": _optional("subject", description="What it is about."),
-        "time": {"type": "string", "format": "date-time"},
+        "time": {"type": ["string", "null"], "format": "date-time"},
         "datacontenttype": {
             "type": ["string", "null"],
             "minLength": 3,
             "maxLength": MAX_TYPE_LENGTH,
             "description": "The media type of the data; left out, `application/json`.",
         },
-        "dataschema": _optional("dataschema", description="The `$id` of its schema."),
+        "dataschema": _optional(
+            "dataschema", format="uri", description="The `$id` of its schema."
+        ),
         "partitionkey": _optional(
             "partitionkey", description="The ordering key: what belongs together."
         ),
@@ -59,8 +65,12 @@ CLOUDEVENT: dict[str, Any] = {
             "description": "Data in bytes, in the place of `data`.",
         },
     },
-    "propertyNames": {"pattern": "^([a-z0-9]{1,20}|data_base64)$"},
-    "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    "propertyNames": {"pattern": f"^([a-z0-9]{{1,{MAX_EXTENSION_NAME}}}|data_base64)$"},
+    "additionalProperties": {
+        "type": ["string", "integer", "boolean", "null"],
+        "minimum": -MAX_INTEGER - 1,
+        "maximum": MAX_INTEGER,
+    },
     "example": {
         "specversion": "1.0",
         "id": "parcel-7",

@@ -33,7 +33,7 @@ class SchemaField(serializers.JSONField):
 class NewSchemaSerializer(serializers.Serializer[Any]):
     """`schema` is complete: it refers to nothing outside."""
 
-    type = serializers.CharField(max_length=255)
+    type = serializers.CharField(max_length=255, trim_whitespace=False)
     schema = SchemaField()
 
 

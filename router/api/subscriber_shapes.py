@@ -30,7 +30,8 @@ class ChangesSerializer(Meaning):
     transport = serializers.ChoiceField(choices=MANAGED, required=False)
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     events = serializers.ListField(
-        child=serializers.CharField(max_length=255), required=False
+        child=serializers.CharField(max_length=255, trim_whitespace=False),
+        required=False,
     )
     filter = FilterField(required=False, allow_null=True)
     headers = serializers.DictField(

@@ -11,7 +11,8 @@ MEANING = {
     "title": "What customers and staff read; left out, the name.",
     "transport": "How it gets its events.",
     "url": "Where webhooks are posted to: https, and no private network.",
-    "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`.",
+    "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`; a type that"
+    " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
     " `prefix`, `suffix` over attributes, combined by `all`, `any`, `not`.",
     "ordering": "Whether events with the same key keep their order.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from router.contract.event import CONTROL, EXTENSION_NAME
+from router.contract.attributes import EXTENSION_NAME, attribute_text, text_problem
 
 COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "exact": str.__eq__,
@@ -31,7 +31,7 @@ def matches(expression: Mapping[str, Any], attributes: Mapping[str, Any]) -> boo
         return not matches(operand, attributes)
     compare = COMPARISONS[dialect]
     return all(
-        name in attributes and compare(_text(attributes[name]), wanted)
+        name in attributes and compare(attribute_text(attributes[name]), wanted)
         for name, wanted in operand.items()
     )
 
@@ -80,7 +80,7 @@ def _comparison_problems(
         yield None
         if not isinstance(name, str) or not EXTENSION_NAME.fullmatch(name):
             yield pointer, f"{str(name)[:50]!r} is no name of an attribute"
-        elif not isinstance(wanted, str) or not wanted or CONTROL.search(wanted):
+        elif not isinstance(wanted, str) or not wanted or text_problem(wanted):
             yield f"{pointer}/{name}", "must be printable text, and not empty"
 
 
@@ -96,10 +96,3 @@ def _list_problems(
 
 def _known() -> tuple[str, ...]:
     return (*COMPARISONS, *LISTS, "not")
-
-
-def _text(value: object) -> str:
-    """An attribute's value as the specification writes it (section 3.1)."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)

@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from router.contract import data as event_data
+from router.contract.attributes import attribute_problems
 from router.contract.data import JSON_TYPE
 from router.contract.errors import InvalidEvent
 from router.contract.json_text import text_problems
-
-TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
-EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
-# W3C Trace Context, section 3.2.
-TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Half a surrogate pair is no character, and no database keeps it.
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-ATTRIBUTES = frozenset(
-    {
-        "specversion",
-        "id",
-        "source",
-        "type",
-        "subject",
-        "time",
-        "datacontenttype",
-        "dataschema",
-        "data",
-        "data_base64",
-        "partitionkey",
-        "traceparent",
-    }
-)
-LONGEST = {"id": 255, "source": 255, "type": 255, "subject": 255, "partitionkey": 255,
-           "dataschema": 500, "traceparent": 55}  # fmt: skip
+from router.contract.times import format_time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """A fact that was published, as subscribers see it.
 
-    `id` is unique within `source`; `type` is a noun and a past participle joined by
-    dots; `time` is aware. `data` is what `datacontenttype` says: a JSON value, text
-    (`str`) or `bytes`; None without `has_data`, as for null. Raises `InvalidEvent`
-    naming each attribute that breaks CloudEvents 1.0 (sections 2.1 and 3.1) or the
-    limits of the log.
+    `id` is unique within `source`; `type` is best a noun and a past participle joined
+    by dots; `time` is aware, and `time_text` is not empty where a `datetime` can't say
+    it: nanoseconds, a leap second. `data` is what `datacontenttype` says: a JSON value,
+    text (`str`) or `bytes`; None without `has_data`, as for null. Raises `InvalidEvent`
+    naming each attribute that breaks CloudEvents 1.0.2 or the limits of the log.
     """
 
     id: str
@@ -62,11 +38,11 @@ class Event:
     partitionkey: str = ""
     traceparent: str = ""
     extensions: Mapping[str, str | int | bool] = field(default_factory=dict)
+    time_text: str = ""
 
     def __post_init__(self) -> None:
         problems = [
-            *_attribute_problems(self),
-            *_extension_problems(self.extensions),
+            *attribute_problems(self),
             *_data_problems(self),
         ]
         if problems:
@@ -96,7 +72,7 @@ class Event:
             "id": self.id,
             "source": self.source,
             "type": self.type,
-            "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "time": format_time(self.time, self.time_text),
             "datacontenttype": self.datacontenttype,
             **{name: value for name, value in optional.items() if value},
             **self.extensions,
@@ -106,41 +82,6 @@ class Event:
     def with_data(self, data: Any) -> Self:
         """The same envelope around other data."""
         return type(self)(**{**self.__dict__, "data": data, "has_data": True})
-
-
-def _attribute_problems(event: Event) -> list[tuple[str, str]]:
-    problems: list[tuple[str, str]] = []
-    for name, longest in LONGEST.items():
-        value = getattr(event, name)
-        if not isinstance(value, str):
-            problems.append((f"/{name}", "must be text"))
-        elif len(value) > longest:
-            problems.append((f"/{name}", f"is longer than {longest} characters"))
-        elif CONTROL.search(value):
-            problems.append((f"/{name}", "contains a control character"))
-        elif not value and name in ("id", "source", "type"):
-            problems.append((f"/{name}", "must not be empty"))
-    if isinstance(event.type, str) and event.type and not TYPE.fullmatch(event.type):
-        problems.append(
-            ("/type", "must be lower-case words joined by dots: `purchase.completed`")
-        )
-    traceparent = event.traceparent
-    is_text = isinstance(traceparent, str)
-    if is_text and traceparent and not TRACEPARENT.fullmatch(traceparent):
-        problems.append(("/traceparent", "is not a W3C traceparent"))
-    if not isinstance(event.time, datetime) or event.time.tzinfo is None:
-        problems.append(("/time", "must be a time with its zone (RFC 3339)"))
-    return problems
-
-
-def _extension_problems(extensions: Mapping[str, Any]) -> list[tuple[str, str]]:
-    problems = []
-    for name, value in extensions.items():
-        if not EXTENSION_NAME.fullmatch(name) or name in ATTRIBUTES:
-            problems.append((f"/{name}", "is not a name for an extension attribute"))
-        elif not isinstance(value, str | int | bool):
-            problems.append((f"/{name}", "must be text, a whole number or a boolean"))
-    return problems
 
 
 def _data_problems(event: Event) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,6 +14,8 @@ from router.contract.errors import InvalidEvent
 #: Far below where Python's JSON gives up, which a worker would do at every claim.
 MAX_DEPTH = 100
 SURROGATE = re.compile(r"[\ud800-\udfff]")
+#: Stands for what no text may hold.
+REPLACEMENT = "\ufffd"
 
 
 class _Rounded(float):
@@ -45,12 +48,27 @@ def canonical(value: Any) -> str:
 def dumped(value: Any) -> str:
     """The JSON text of a value, without spaces; UTF-8 can always encode it.
 
-    Half of a surrogate pair, which older releases recorded, is escaped.
+    Half of a surrogate pair, which older releases recorded, becomes U+FFFD.
     """
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    if SURROGATE.search(text):
-        return json.dumps(value, separators=(",", ":"))
-    return text
+    return text if text.isascii() else SURROGATE.sub(REPLACEMENT, text)
+
+
+def repaired(value: Any) -> Any:
+    """The value as JSON in UTF-8 can carry it, whatever an older release recorded.
+
+    Half of a surrogate pair becomes U+FFFD; NaN and infinity become null.
+    """
+    match value:
+        case str():
+            return SURROGATE.sub(REPLACEMENT, value)
+        case dict():
+            return {repaired(name): repaired(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [repaired(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value
 
 
 def parse(text: str, *, pointer: str = "") -> Any:

@@ -6,15 +6,14 @@ from typing import Any
 
 from django.db import transaction
 
+from router.contract.attributes import MAX_LENGTHS, is_uri, type_problem
 from router.contract.errors import InvalidEvent, InvalidSchema, SchemaConflict
-from router.contract.event import LONGEST, TYPE
 from router.contract.json_text import canonical, text_problems
 from router.flow import auditing, known_schemas
 from router.flow.json_schema import compile_schema
+from router.flow.own_events import is_own_type
 from router.flow.schemas import named_by_files
 from router.models import EventSchema
-
-OWN_TYPES = "router."
 
 
 @transaction.atomic
@@ -63,9 +62,9 @@ def _check(event_type: str, schema: Any) -> None:
 
 
 def _type_problems(event_type: str) -> list[tuple[str, str]]:
-    if len(event_type) > LONGEST["type"] or not TYPE.fullmatch(event_type):
-        return [("/type", "must be lower-case words joined by dots")]
-    if event_type.startswith(OWN_TYPES):
+    if problem := type_problem(event_type):
+        return [("/type", problem)]
+    if is_own_type(event_type):
         return [("/type", "is the router's own; it describes its events itself")]
     return []
 
@@ -76,8 +75,11 @@ def _identity_problems(schema: Any) -> list[tuple[str, str]]:
     identity = schema.get("$id")
     if not isinstance(identity, str) or not identity:
         return [("/schema/$id", "is required: a URI that names this version")]
-    if len(identity) > LONGEST["dataschema"]:
-        return [("/schema/$id", f"is longer than {LONGEST['dataschema']} characters")]
+    longest = MAX_LENGTHS["dataschema"]
+    if len(identity) > longest:
+        return [("/schema/$id", f"is longer than {longest} characters")]
+    if not is_uri(identity):
+        return [("/schema/$id", "must be an absolute URI: events name it")]
     return []
 
 

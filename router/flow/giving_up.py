@@ -8,7 +8,8 @@ from django.db import transaction
 
 from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
-from router.flow.publishing import publish
+from router.flow.own_events import is_own_type
+from router.flow.publishing import publish_notice
 from router.models import UNLEASED, Clock, Delivery, DeliveryState, FailedTask, Reason
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def _notice(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
         failed.reason,
     )
     # Failing to deliver a notice must not make another notice, and so on for ever.
-    if delivery.event.type.startswith("router."):
+    if is_own_type(delivery.event.type):
         return
     try:
         with transaction.atomic():
@@ -70,7 +71,7 @@ def _notice(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
 
 def _publish(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
     subscriber = delivery.subscriber
-    publish(
+    publish_notice(
         OPENED,
         {
             "failed_task": {

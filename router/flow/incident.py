@@ -9,7 +9,8 @@ from django.db import transaction
 
 from router.contract.errors import RouterError
 from router.flow.claiming import Claim, Leased
-from router.flow.publishing import publish
+from router.flow.own_events import is_own_type
+from router.flow.publishing import publish_notice
 from router.models import Delivery, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def _tell(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:
     """An event like any other, caused by one of the type `cause`; telling must not
     undo what is told."""
     # A subscriber that fails on a notice must not cause another notice, and so on.
-    if cause.startswith("router."):
+    if is_own_type(cause):
         return
     data: dict[str, Any] = {
         "subscriber": {"name": subscriber.name, "title": subscriber.title},
@@ -46,6 +47,6 @@ def _tell(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:
     }
     try:
         with transaction.atomic():
-            publish(type_, data, subject=subscriber.name)
+            publish_notice(type_, data, subject=subscriber.name)
     except RouterError:
         logger.exception("The notice %s of %s was not published", type_, subscriber.pk)

@@ -26,8 +26,10 @@ from router.contract.data import (
 )
 from router.contract.errors import InvalidEvent
 from router.contract.event import Event
+from router.contract.times import parse_time
 from router.flow import causation, schemas
 from router.flow.batching import for_each
+from router.flow.own_events import own_problems
 from router.flow.passing import is_collision
 from router.flow.recording import Published, record
 
@@ -43,12 +45,11 @@ def publish(
     source: str | None = None,
     id: str | None = None,  # noqa: A002 - CloudEvents' own word
     subject: str = "",
-    time: datetime | None = None,
+    time: datetime | str | None = None,
     partitionkey: str = "",
     dataschema: str = "",
     traceparent: str = "",
     extensions: Mapping[str, str | int | bool] | None = None,
-    only_for: int | None = None,
 ) -> Published:
     """Record an event that the router then owes to every subscriber that wants it.
 
@@ -57,9 +58,9 @@ def publish(
     it is not given. Bytes of a JSON type are read as JSON, those of a text as text.
 
     Joins the caller's transaction. `(source, id)` names the event: the same pair with
-    the same body is the same event and is recorded once, `is_new` tells. Within a
-    handler the default id derives from the delivery, so that a second run publishes
-    nothing twice. `only_for` is the primary key of a subscriber to owe it to alone.
+    the same envelope and body is the same event and is recorded once, `is_new` tells.
+    Within a handler the default id derives from the delivery, so that a second run
+    publishes nothing twice. `time` is aware, or text as RFC 3339 has it.
 
     Raises `InvalidEvent`, `SchemaViolation`, `EventTooLarge`, `EventConflict` or
     `CausationTooDeep`; then nothing is recorded.
@@ -80,6 +81,19 @@ def publish(
             "extensions": extensions,
         }
     )
+    return record(event, depth=depth)
+
+
+def publish_notice(
+    event_type: str, data: Any, *, only_for: int | None = None, **attributes: Any
+) -> Published:
+    """Record an event of the router itself: a type that nobody else may publish.
+
+    `only_for` is the primary key of a subscriber to owe it to alone, `attributes` are
+    arguments of `publish`, whose errors are raised.
+    """
+    depth = causation.next_depth()
+    event = _checked({"type": event_type, "data": data, **attributes})
     return record(event, depth=depth, only_for=only_for)
 
 
@@ -102,24 +116,36 @@ def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:
 
 
 def _event(entry: Mapping[str, Any]) -> Event:
+    """The event of a publisher, checked. What is the router's own is refused."""
+    problems = own_problems(entry["type"], entry.get("source"))
+    if problems:
+        message = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+        raise InvalidEvent(f"The event is not valid: {message}.", problems=problems)
+    return _checked(entry)
+
+
+def _checked(entry: Mapping[str, Any]) -> Event:
     """The event that is checked, and nothing of it missing."""
     cause = causation.current()
-    said = entry.get
-    data, datacontenttype = _data(said("data", NO_DATA), said("datacontenttype", ""))
+    given = entry.get
+    data, datacontenttype = _data(given("data", NO_DATA), given("datacontenttype", ""))
+    time, time_text = _time(given("time") or None)
     event = Event(
-        id=said("id") or (cause.next_id() if cause else str(uuid.uuid4())),
-        source=said("source") or conf().own_source,
+        id=given("id") or (cause.next_id() if cause else str(uuid.uuid4())),
+        source=given("source") or conf().own_source,
         type=entry["type"],
-        subject=said("subject", ""),
-        time=said("time") or timezone.now(),
+        subject=given("subject", ""),
+        time=time,
+        time_text=time_text,
         datacontenttype=datacontenttype,
-        dataschema=said("dataschema") or schemas.newest(entry["type"], datacontenttype),
-        partitionkey=said("partitionkey", ""),
-        traceparent=said("traceparent") or _traceparent(cause),
-        extensions=dict(said("extensions") or {}),
+        dataschema=given("dataschema", ""),
+        partitionkey=given("partitionkey", ""),
+        traceparent=given("traceparent") or _traceparent(cause),
+        extensions=given("extensions") or {},
         data=None if data is NO_DATA else data,
         has_data=data is not NO_DATA,
     )
+    event = schemas.with_schema(event)
     schemas.check_data(event)
     return event
 
@@ -134,6 +160,13 @@ def _data(given: Any, datacontenttype: str) -> tuple[Any, str]:
             f"datacontenttype {problem}.", problems=[("/datacontenttype", problem)]
         )
     return read(bytes(given), kind), kind
+
+
+def _time(given: Any) -> tuple[Any, str]:
+    """The moment, and its text where it says more; what is wrong stays as it is."""
+    if not isinstance(given, str):
+        return timezone.now() if given is None else given, ""
+    return parse_time(given) or (given, "")
 
 
 def _traceparent(cause: causation.Cause | None) -> str:

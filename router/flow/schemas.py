@@ -50,12 +50,16 @@ def check_data(event: Event) -> None:
         )
 
 
-def newest(event_type: str, datacontenttype: str) -> str:
-    """The dataschema of an event that names none: empty for a type without schemas,
-    and for data that is not JSON."""
-    if not is_json(datacontenttype):
-        return ""
-    return next(reversed(_schemas_of(event_type)), "")
+def with_schema(event: Event) -> Event:
+    """The event, naming the newest schema of its type where it names none.
+
+    Data that is not JSON has no schema.
+    """
+    if event.dataschema or not is_json(event.datacontenttype):
+        return event
+    newest = next(reversed(_schemas_of(event.type)), "")
+    # Not checked again: an older release registered schemas under any `$id`.
+    return Event.recorded(**{**event.__dict__, "dataschema": newest})
 
 
 def named_by_files() -> set[str]:

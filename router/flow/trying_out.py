@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.flow.publishing import publish
+from router.flow.publishing import publish_notice
 from router.flow.recording import Published
 from router.models import Subscriber
 from router.transports.handler import TEST_TYPE
@@ -15,7 +15,7 @@ def send_test_event(subscriber_id: int) -> Published:
     not ask for `router.test` in its `events` is not called with it.
     """
     subscriber = Subscriber.objects.known().get(pk=subscriber_id)
-    return publish(
+    return publish_notice(
         TEST_TYPE,
         {"subscriber": {"name": subscriber.name}},
         subject=subscriber.name,

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 from typing import Any
 
 from django.db import models
 
 from router.contract.data import DataEncoding, unpack
 from router.contract.event import Event
+from router.contract.times import MAX_TIME_LENGTH, format_time
 from router.models.clock import Clock
 
 #: Attribute of an event → the field that has it.
@@ -17,6 +17,7 @@ EVENT_FIELDS = {
     "type": "type",
     "subject": "subject",
     "time": "time",
+    "time_text": "time_text",
     "dataschema": "dataschema",
     "partitionkey": "partitionkey",
     "traceparent": "traceparent",
@@ -49,6 +50,10 @@ class EventRecord(models.Model):
     type = models.CharField(max_length=255)
     subject = models.CharField(max_length=255, blank=True)
     time = models.DateTimeField()
+    #: As it was published, where `time` does not say all of it.
+    time_text = models.CharField(
+        max_length=MAX_TIME_LENGTH, blank=True, default="", db_default=""
+    )
     dataschema = models.CharField(max_length=500, blank=True)
     partitionkey = models.CharField(max_length=255, blank=True)
     traceparent = models.CharField(max_length=55, blank=True)
@@ -116,7 +121,7 @@ class EventRecord(models.Model):
             "id": self.event_id,
             "source": self.source,
             "type": self.type,
-            "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "time": format_time(self.time, self.time_text),
             "datacontenttype": self.datacontenttype,
             **{name: value for name, value in optional.items() if value},
             **self.extensions,

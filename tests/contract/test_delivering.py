@@ -140,8 +140,7 @@ def test_the_same_id_with_another_body_is_refused_and_the_transaction_lives(
 @pytest.mark.parametrize(
     ("envelope", "pointer"),
     [
-        ({"type": "Purchase Completed"}, "/type"),
-        ({"type": "purchase"}, "/type"),
+        ({"type": ""}, "/type"),
         ({"id": "x" * 256}, "/id"),
         ({"subject": "a\nb"}, "/subject"),
         ({"traceparent": "00-0-0-0"}, "/traceparent"),

@@ -117,7 +117,7 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         ({"transport": "pigeon"}, "/transport"),
         ({"transport": "webhook"}, "/url"),
         ({"events": []}, "/events"),
-        ({"events": ["ticket.*", "No Pattern"]}, "/events/1"),
+        ({"events": ["ticket.*", "no*pattern"]}, "/events/1"),
         ({"events": "purchase.*"}, "/events"),
         ({"filter": {"exact": {}}}, "/filter/exact"),
         ({"filter": {"exact": {"type": 7}}}, "/filter/exact/type"),

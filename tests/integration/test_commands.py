@@ -108,11 +108,14 @@ class TestPublish:
             # The file is not there.
             (("parcel.lost", "--data", "@/nowhere.json"), "can't read /nowhere.json"),
             # The type is no type.
-            (("Parcel Lost",), "/type"),
             # A decimal that would be rounded.
             (("parcel.lost", "--data", '{"n": 1e400}'), "--data/n is a number"),
             # It is no media type.
             (("parcel.lost", "--datacontenttype", "png"), "datacontenttype must be"),
+            (("parcel\nlost",), "/type"),
+            (("router.test",), "/type"),
+            (("parcel.lost", "--source", "my shop"), "/source"),
+            (("parcel.lost", "--source", "/router"), "/source"),
             # JSON knows no NaN.
             (("parcel.lost", "--data", "NaN"), "data is not JSON"),
             # The id is taken by another body.

@@ -23,6 +23,13 @@ from router.registry import Declaration, declared, isolated, subscriber
         ("purchase.*", "purchases.completed", False),
         ("purchase.*", "purchase", False),
         ("*", "anything.at_all", True),
+        ("OrderCreated", "OrderCreated", True),
+        ("OrderCreated", "ordercreated", False),
+        ("Microsoft.Storage.*", "Microsoft.Storage.BlobCreated", True),
+        ("a/b c.*", "a/b c.ü", True),
+        # A type may hold what patterns mean something by.
+        ("purchase.*", "purchase.*", True),
+        ("*", "a*b", True),
     ],
 )
 def test_a_pattern_wants_what_it_says(
@@ -31,7 +38,10 @@ def test_a_pattern_wants_what_it_says(
     assert wants([pattern], event_type) is is_wanted
 
 
-@pytest.mark.parametrize("pattern", ["", "Purchase.*", "*.completed", "a..b", 7, None])
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "*.completed", "a*", "a.*.b", "a.**", ".*", "a\nb", "x" * 256, 7, None],
+)
 def test_what_is_no_pattern_is_told(pattern: object) -> None:
     assert pattern_problem(pattern)
 
@@ -88,7 +98,7 @@ def takes_two(event: Event, other: object) -> None: ...
     [
         ("Loyalty", {}, handler, "the name must be"),
         ("loyalty", {"events": []}, handler, "`events` is empty"),
-        ("loyalty", {"events": ["No Type"]}, handler, "is not an event type"),
+        ("loyalty", {"events": ["no\ntype"]}, handler, "is not an event type"),
         ("loyalty", {"queue": "fast"}, handler, "`queue` must be one of default, slow"),
         ("loyalty", {"max_failures": 0}, handler, "`max_failures` must be above zero"),
         ("loyalty", {}, asynchronous, "`async def`"),
