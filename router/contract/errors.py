@@ -4,7 +4,7 @@ RouterError
 ├── InvalidEvent          what was to be published breaks the envelope's rules
 │   ├── SchemaViolation   the data does not fit the type's JSON Schema
 │   └── EventTooLarge
-├── EventConflict         the same (source, id) with another body
+├── EventConflict         the same (source, id) with another body or envelope
 ├── BatchRefused          an event of a batch is refused, and so all are
 ├── InvalidSchema         what was to describe a type is no JSON Schema
 ├── SchemaConflict        the same $id with another schema
@@ -56,7 +56,7 @@ class EventTooLarge(InvalidEvent):
 
 
 class EventConflict(RouterError):
-    """An event with this source and id exists, with another body."""
+    """An event with this source and id exists, with another body or envelope."""
 
 
 class BatchRefused(_Pointed):

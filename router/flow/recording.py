@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hmac
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 
 from router.conf import conf, digest_key
+from router.contract.attributes import attribute_text
 from router.contract.data import JSON_TYPE, DataEncoding, Packed, pack
 from router.contract.errors import EventConflict, EventTooLarge
 from router.contract.event import Event
@@ -36,6 +38,9 @@ COLUMNS = (
     "causation_depth",
     "only_for_id",
 )
+#: Time and trace are those of a call: the same event sent again has others. The data
+#: is compared by its digest.
+NOT_COMPARED = {"time", "traceparent", "tracestate", "data", "data_base64"}
 _INSERT = (
     f'INSERT INTO "{EventRecord._meta.db_table}" ({", ".join(COLUMNS)}, '  # noqa: S608 - names from the model
     # An older release leaves it NULL beside this one: see the model.
@@ -69,14 +74,10 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
         )
     digest = _digest(event, packed)
     number = _insert(
-        event.id,
-        event.source,
-        event.type,
-        event.subject,
+        *(getattr(event, name) for name in ("id", "source", "type", "subject")),
         str(connection.ops.adapt_datetimefield_value(event.time)),
         event.time_text,
-        event.dataschema,
-        event.partitionkey,
+        *(getattr(event, name) for name in ("dataschema", "partitionkey")),
         event.traceparent,
         extensions,
         event.datacontenttype,
@@ -106,14 +107,42 @@ def _insert(*values: Any) -> int | None:
 
 
 def _existing(event: Event, digest: str) -> Published:
-    record = EventRecord.objects.get(source=event.source, event_id=event.id)
-    if not hmac.compare_digest(record.digest, digest):
+    record = EventRecord.objects.defer("data").get(
+        source=event.source, event_id=event.id
+    )
+    changed = _changed(event, record)
+    if not hmac.compare_digest(record.digest, digest) and not changed:
+        changed = ["data"]
+    if changed:
         raise EventConflict(
-            f"Event #{record.number} has the same source and id with another body. "
-            "Give the new event an id of its own."
+            f"Event #{record.number} has the same source and id with another "
+            f"{', '.join(changed)}. Give the new event an id of its own."
         )
-    event = replace(event, time=record.time, traceparent=record.traceparent)
+    kept = {name: getattr(record, name) for name in ("time", "time_text")}
+    event = Event.recorded(
+        **{**event.__dict__, **kept, "traceparent": record.traceparent}
+    )
     return Published(number=record.number, event=event, is_new=False)
+
+
+def _changed(event: Event, record: EventRecord) -> list[str]:
+    """The attributes that make it another event than the recorded one.
+
+    What is equal as text is equal, since binary mode has nothing else.
+    """
+    before, now = record.context(), event.to_cloudevent()
+    names = {**before, **now}.keys() - NOT_COMPARED
+    return sorted(
+        name for name in names if _compared(before, name) != _compared(now, name)
+    )
+
+
+def _compared(attributes: Mapping[str, Any], name: str) -> str | None:
+    value: Any = attributes.get(name)
+    # An older release kept no parameters of this type.
+    if name == "datacontenttype" and _is_plain_json(value):
+        return JSON_TYPE
+    return None if value is None else attribute_text(value)
 
 
 def _digest(event: Event, packed: Packed) -> str:
@@ -127,14 +156,17 @@ def _digest(event: Event, packed: Packed) -> str:
     return hmac.digest(digest_key(), told.encode(), "sha256").hex()
 
 
+def _is_plain_json(datacontenttype: str) -> bool:
+    return datacontenttype.partition(";")[0].rstrip().lower() == JSON_TYPE
+
+
 def _digested(event: Event, packed: Packed) -> tuple[str, ...]:
     """The data's part in the digest.
 
     Of JSON the ASCII form alone, null for none, as older releases recorded it: their
     events may be published again.
     """
-    is_plain = event.datacontenttype.partition(";")[0].rstrip().lower() == JSON_TYPE
-    if not is_plain:
+    if not _is_plain_json(event.datacontenttype):
         return packed.text, packed.encoding, event.datacontenttype
     if packed.encoding != DataEncoding.JSON and packed.text.isascii():
         return (packed.text,)

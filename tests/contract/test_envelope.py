@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import pytest
 
-from router.contract.errors import InvalidEvent
+from router.conf import digest_key
+from router.contract.errors import EventConflict, InvalidEvent
 from router.models import EventRecord
 from router.public import publish
 from router.testing import deliver_due
@@ -86,7 +88,6 @@ def test_no_attribute_has_a_character_that_cloudevents_forbids(
         {"n": None},
         {"n": b"x"},
         {"n": ["x"]},
-        {"n": "x" * 65_537},
         {"N": "x"},
         {"n-n": "x"},
         {"n_n": "x"},
@@ -223,3 +224,74 @@ def test_nobody_outside_publishes_from_the_source_of_the_router(
 ) -> None:
     with pytest.raises(InvalidEvent, match="the router's own"):
         publish(**attributes(source=source))
+
+
+ONCE: dict[str, Any] = {
+    "id": "1",
+    "subject": "a",
+    "partitionkey": "a",
+    "dataschema": "urn:a",
+    "datacontenttype": "application/json",
+    "extensions": {"n": 1, "yes": True, "text": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"type": "thing.undone"}, "type"),
+        ({"subject": "b"}, "subject"),
+        ({"subject": ""}, "subject"),
+        ({"partitionkey": "b"}, "partitionkey"),
+        ({"partitionkey": ""}, "partitionkey"),
+        ({"dataschema": "urn:b"}, "dataschema"),
+        ({"datacontenttype": "application/ld+json"}, "datacontenttype"),
+        ({"extensions": {**ONCE["extensions"], "n": 2}}, "n"),
+        ({"extensions": {**ONCE["extensions"], "yes": False}}, "yes"),
+        ({"extensions": {**ONCE["extensions"], "more": ""}}, "more"),
+        ({"extensions": {"n": 1, "yes": True}}, "text"),
+        ({"extensions": {}}, "n, text, yes"),
+        ({"data": {"n": 1}}, "data"),
+    ],
+)
+def test_the_same_id_with_another_envelope_is_a_conflict(
+    db: None, changes: dict[str, Any], named: str
+) -> None:
+    publish(**attributes(**ONCE))
+
+    with pytest.raises(EventConflict, match=f"with another {named}. Give"):
+        publish(**attributes(**{**ONCE, **changes}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time": "2026-02-03T04:05:06.123456789Z"},
+        {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"},
+        {"extensions": {**ONCE["extensions"], "tracestate": "a=1"}},
+        {"datacontenttype": "application/json; charset=utf-8"},
+        # Binary mode has every value as text.
+        {"extensions": {"n": "1", "yes": "true", "text": "a"}},
+    ],
+)
+def test_the_same_event_of_another_call_is_recorded_once(
+    db: None, changes: dict[str, Any]
+) -> None:
+    first = publish(**attributes(**ONCE))
+
+    again = publish(**attributes(**{**ONCE, **changes}))
+
+    assert (again.number, again.is_new) == (first.number, False)
+    assert again.event.to_cloudevent()["time"] == first.event.to_cloudevent()["time"]
+
+
+def test_an_event_of_an_older_release_is_recognised(db: None) -> None:
+    first = publish(**attributes(**ONCE))
+    # What the digest of that release was made of.
+    old = "\x1f".join(("thing.happened", "a", "urn:a", "{}"))
+    digest = hmac.digest(digest_key(), old.encode(), "sha256").hex()
+    EventRecord.objects.update(digest=digest)
+
+    assert publish(**attributes(**ONCE)).number == first.number
+    with pytest.raises(EventConflict):
+        publish(**attributes(**ONCE | {"data": {"n": 1}}))

@@ -119,7 +119,7 @@ class TestPublish:
             # JSON knows no NaN.
             (("parcel.lost", "--data", "NaN"), "data is not JSON"),
             # The id is taken by another body.
-            (("parcel.found", "--id", "taken"), "another body"),
+            (("parcel.found", "--id", "taken"), "with another"),
         ],
     )
     def test_what_can_not_be_published_is_told(
