@@ -17,6 +17,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["router.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["router.api.strict_json.StrictJSONParser"],
     "EXCEPTION_HANDLER": "router.api.problems.problem_response",
+    # `?format=` would be a query parameter that no call describes.
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "router.api.openapi.ProblemSchema",
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.text import Text
 
@@ -26,6 +29,21 @@ def console(out: Any, *, is_plain: bool = False) -> Console:
     )
     made.width = min(made.width, WIDTH)
     return made
+
+
+def operator(options: Mapping[str, Any]) -> dict[str, str]:
+    """Who runs a command, and why: what the flow's functions keep in the audit."""
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        account = f"uid {os.getuid()}"
+    return {"by": f"command {account}", "reason": options.get("reason") or ""}
+
+
+def add_reason(parser: CommandParser) -> None:
+    """The option of every command that changes something."""
+    parser.add_argument("--reason", default="", help="why; kept in the audit")
 
 
 def mark(is_ok: bool) -> Text:

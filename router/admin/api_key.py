@@ -10,8 +10,10 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
+from router.admin.acting import act
 from router.admin.api_key_form import ApiKeyForm
 from router.admin.base import ReadOnlyAdmin, who
+from router.admin.forms import ReasonForm
 from router.contract.errors import NameTaken
 from router.flow.issuing import BINDINGS, issue_key, revoke_key
 from router.models import ApiKey
@@ -50,7 +52,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def detail_context(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
         may_revoke = not row.revoked_at and self.has_revoke_permission(request)
-        return {"key": row, "may_revoke": may_revoke}
+        return {"key": row, "may_revoke": may_revoke, "reason_form": ReasonForm()}
 
     @sensitive_variables("text")
     def add_view(
@@ -83,7 +85,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         key = self.get_object(request, str(key_id))
         if key is None:
             raise Http404
-        if revoke_key(key, by=who(request)):
+        if revoke_key(key, **act(request)):
             self.log_change(request, key, "Revoked")
             messages.success(request, f"{key} is revoked: it opens nothing any more.")
         else:
@@ -100,6 +102,7 @@ def _issued(form: ApiKeyForm, *, by: str) -> tuple[ApiKey, str] | None:
             said["name"],
             scopes=said["scopes"],
             by=by,
+            reason=said["reason"],
             bindings={kind: said[kind] for kind in BINDINGS},
             expires_in_days=said["expires_in_days"],
             calls_per_minute=said["calls_per_minute"],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django import forms
 
+from router.admin.forms import reason_field
 from router.flow.issuing import patterns_in
 from router.models import Scope
 
@@ -54,6 +55,7 @@ class ApiKeyForm(forms.Form):
         max_value=2**31 - 1,
         help_text="Empty: the router's setting.",
     )
+    reason = reason_field()
 
     @property
     def plain_fields(self) -> list[forms.BoundField]:

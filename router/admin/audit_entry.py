@@ -10,14 +10,15 @@ from router.telling import ago
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Who changed what; each entry is told whole in the list."""
+    """Who did what, and why; each entry is told whole in the list."""
 
     detail_template = "router/admin/audit_entry.html"
     empty_list_hint = (
-        "When somebody makes or revokes an API key, changes a subscriber or settles a "
-        "failed task, by API, here or by command, a line appears here."
+        "When a person or a program creates or revokes an API key, changes, pauses or "
+        "tests a subscriber, or settles a failed task, by API, here or by command, a "
+        "line appears here."
     )
-    list_display = ("moment", "actor", "action", "target", "detail")
+    list_display = ("moment", "actor", "action", "target", "detail", "reason")
     list_display_links = None
 
     @admin.display(description="When")

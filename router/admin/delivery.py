@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from router.admin.delivery_resending import DeliveryResending
 from router.admin.filters import OpenAtFilter, OpenStateFilter
+from router.admin.forms import ReasonForm
 from router.admin.lookup import event_numbers, whole_number
 from router.models import Delivery
 from router.telling import ago, delivery_badge
@@ -70,6 +71,7 @@ class DeliveryAdmin(DeliveryResending):
         return {
             "delivery": row,
             "attempts": row.attempt_log.order_by("-pk")[:MOST_ATTEMPTS],
+            "reason_form": ReasonForm(),
             "may_resend": self.may_resend(request, row),
             "failed_tasks": row.failed_tasks.order_by("-pk")[:MOST_ATTEMPTS],
         }

@@ -8,7 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
-from router.admin.base import ReadOnlyAdmin, who
+from router.admin.acting import act
+from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import NotResendable
 from router.flow.resending import resend
 from router.models import Delivery, DeliveryState
@@ -42,7 +43,7 @@ class DeliveryResending(ReadOnlyAdmin):
             messages.warning(request, "Tick that it may have the event twice.")
             return delivery.pk
         try:
-            owed = resend(delivery.pk, by=who(request), user=request.user)  # type: ignore[arg-type]  # somebody is signed in
+            owed = resend(delivery.pk, user=request.user, **act(request))  # type: ignore[arg-type]  # somebody is signed in
         except NotResendable as error:
             messages.warning(request, f"{error} Nothing was changed.")
             return delivery.pk

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
 from router.admin.base import ReadOnlyAdmin, who
+from router.admin.forms import reason_field
 from router.contract.errors import InvalidSchema, SchemaConflict
 from router.flow.describing import register_schema
 from router.models import EventSchema
@@ -25,6 +26,7 @@ class SchemaForm(forms.Form):
         widget=forms.Textarea({"rows": 16, "spellcheck": "false"}),
         help_text="Draft 2020-12, with an $id that names this version for good.",
     )
+    reason = reason_field()
 
     def refuse(self, error: InvalidSchema) -> None:
         """Put each problem to the field that it points into."""
@@ -85,7 +87,9 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         """The schema's row, or None with the reasons in the form."""
         said = form.cleaned_data
         try:
-            row, is_new = register_schema(said["type"], said["schema"], by=who(request))
+            row, is_new = register_schema(
+                said["type"], said["schema"], by=who(request), reason=said["reason"]
+            )
         except InvalidSchema as error:
             form.refuse(error)
             return None

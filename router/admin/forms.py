@@ -17,6 +17,30 @@ FIELDS = {
 }
 
 
+def reason_field() -> forms.CharField:
+    """Why, where a person may leave it out."""
+    return forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=300,
+        help_text="Kept in the audit.",
+    )
+
+
+class ReasonForm(forms.Form):
+    """A button that does its act at once."""
+
+    reason = reason_field()
+
+
+class RotateForm(ReasonForm):
+    end_old_secrets = forms.BooleanField(
+        label="End old secrets now",
+        required=False,
+        help_text="Those that an earlier rotation promised to keep.",
+    )
+
+
 class NoteForm(forms.Form):
     """Why a person settles failed tasks: kept with them."""
 
@@ -64,13 +88,14 @@ class PaceForm(forms.Form):
         max_value=MOST_AT_ONCE,
         help_text="Deliveries under way. Empty: no limit.",
     )
+    reason = reason_field()
 
     def __init__(
         self, data: QueryDict | None = None, *, subscriber: Subscriber
     ) -> None:
-        names: list[str] = list(self.base_fields)
+        names = [name for name in self.base_fields if name != "reason"]
         initial = {name: getattr(subscriber, name) for name in names}
-        super().__init__(data, initial=initial)
+        super().__init__(data, initial=initial, auto_id="id_pace_%s")
 
 
 class ScheduleForm(forms.Form):
@@ -91,6 +116,7 @@ class ScheduleForm(forms.Form):
         min_value=1,
         help_text="Failures; then a failed task waits for a person.",
     )
+    reason = reason_field()
 
     def __init__(
         self,
@@ -100,17 +126,17 @@ class ScheduleForm(forms.Form):
         declared: RetrySchedule,
     ) -> None:
         initial = {name: getattr(subscriber, name) for name in FIELDS}
-        super().__init__(data, initial=initial)
+        super().__init__(data, initial=initial, auto_id="id_schedule_%s")
         self.declared = declared
-        for name, field in self.fields.items():
+        for name in FIELDS:
             placeholder = str(getattr(declared, FIELDS[name]))
-            field.widget.attrs["placeholder"] = placeholder
+            self.fields[name].widget.attrs["placeholder"] = placeholder
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
         if self.errors:
             return said
-        chosen = {FIELDS[name]: value for name, value in said.items() if value}
+        chosen = {FIELDS[name]: said[name] for name in FIELDS if said.get(name)}
         try:
             RetrySchedule(**{**self.declared.__dict__, **chosen})
         except ValueError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from router.admin.forms import reason_field
 from router.models import Subscriber, Transport
 from router.transports.webhook.headers import doubled_names
 
@@ -77,6 +78,8 @@ class ManagedForm(forms.Form):
         help_text="Failures. Empty: one more than there are waits.",
     )
 
+    reason = reason_field()
+
     def __init__(
         self, data: QueryDict | None = None, *, subscriber: Subscriber | None = None
     ) -> None:
@@ -121,7 +124,7 @@ class ManagedForm(forms.Form):
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     def wanted(self) -> dict[str, Any]:
-        """The fields of `DEFAULTS` that the form says."""
+        """The fields of `DEFAULTS` that the form says, and the reason."""
         said = dict(self.cleaned_data)
         said.pop("name", None)
         headers = said.pop("headers")

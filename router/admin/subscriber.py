@@ -9,7 +9,13 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from router.admin.forms import PaceForm, PauseForm, ScheduleForm
+from router.admin.forms import (
+    PaceForm,
+    PauseForm,
+    ReasonForm,
+    RotateForm,
+    ScheduleForm,
+)
 from router.admin.schedules import declared_schedule
 from router.admin.subscriber_managing import SubscriberManaging
 from router.flow.beating import alive, served_queues
@@ -104,6 +110,8 @@ class SubscriberAdmin(SubscriberManaging):
                 subscriber=row, declared=declared_schedule(row)
             ),
             "pause_form": PauseForm(),
+            "reason_form": ReasonForm(auto_id="id_act_%s"),
+            "rotate_form": RotateForm(auto_id="id_rotate_%s"),
             "pace_form": PaceForm(subscriber=row),
             "queue": queue_of(row, served_queues(alive())),
             "failures": failures.select_related("event")

@@ -12,10 +12,17 @@ from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
+from router.admin.acting import act
 from router.admin.base import who
+from router.admin.forms import RotateForm
 from router.admin.managed_form import ManagedForm
 from router.admin.subscriber_mending import SubscriberMending
-from router.contract.errors import InvalidSubscriber, NameTaken, NotManaged
+from router.contract.errors import (
+    InvalidSubscriber,
+    NameTaken,
+    NotManaged,
+    TooManySecrets,
+)
 from router.flow.rotating import rotate_secret
 from router.flow.subscribing import (
     Managed,
@@ -91,8 +98,8 @@ class SubscriberManaging(SubscriberMending):
     def rotate_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.managed(request, subscriber_id)
         try:
-            rotated = rotate_secret(row, by=who(request))
-        except InvalidSubscriber as error:
+            rotated = rotate_secret(row, **act(request, RotateForm))
+        except (InvalidSubscriber, TooManySecrets) as error:
             messages.warning(request, str(error))
             return self.back(row)
         self.log_change(request, row, "Signing secret rotated")
@@ -106,9 +113,10 @@ class SubscriberManaging(SubscriberMending):
     def remove_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.deletable(request, subscriber_id)
         if request.method != "POST":
-            return self.page(request, DELETE, row, self.detail_context(request, row))
+            context = self.detail_context(request, row)
+            return self.page(request, DELETE, row, context)
         try:
-            delete_subscriber(row, by=who(request))
+            delete_subscriber(row, **act(request))
         except NotManaged as error:
             messages.warning(request, str(error))
             return self.back(row)

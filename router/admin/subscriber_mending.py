@@ -8,9 +8,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from router.admin.base import ReadOnlyAdmin
+from router.admin.acting import act
+from router.admin.base import ReadOnlyAdmin, who
 from router.admin.forms import PaceForm, PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
+from router.flow.adjusting import set_pace, set_schedule
 from router.flow.registering import pause, resume
 from router.flow.trying_out import send_test_event
 from router.models import Subscriber, Transport
@@ -44,7 +46,7 @@ class SubscriberMending(ReadOnlyAdmin):
         if not form.is_valid():
             return self.again(request, row, pause_form=form)
         reason = form.cleaned_data["reason"]
-        if pause(row.pk, reason=reason, by=request.user.get_username()):
+        if pause(row.pk, reason=reason, by=who(request)):
             self.tell(request, row, f"{row} is paused: what it is owed is kept.")
         else:
             self.warn(request, f"{row} is already paused or disabled; nothing changed.")
@@ -52,7 +54,7 @@ class SubscriberMending(ReadOnlyAdmin):
 
     def resume_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
-        if resume(row.pk, by=request.user.get_username()):
+        if resume(row.pk, **act(request)):
             self.tell(request, row, f"{row} is resumed: what was held is on its way.")
         else:
             self.warn(request, f"{row} is already active; nothing changed.")
@@ -60,7 +62,7 @@ class SubscriberMending(ReadOnlyAdmin):
 
     def test_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
-        sent = send_test_event(row.pk)
+        sent = send_test_event(row.pk, **act(request))
         self.tell(request, row, f"Test event #{sent.number} is on its way to {row}.")
         return redirect_to_event(sent.number)
 
@@ -71,7 +73,7 @@ class SubscriberMending(ReadOnlyAdmin):
         )
         if not form.is_valid():
             return self.again(request, row, schedule_form=form)
-        Subscriber.objects.known().filter(pk=row.pk).update(**form.cleaned_data)
+        set_schedule(row.pk, by=who(request), **form.cleaned_data)
         self.tell(request, row, "The retry schedule is saved; it holds from now on.")
         return self.back(row)
 
@@ -82,7 +84,7 @@ class SubscriberMending(ReadOnlyAdmin):
         form = PaceForm(request.POST, subscriber=row)
         if not form.is_valid():
             return self.again(request, row, pace_form=form)
-        Subscriber.objects.known().filter(pk=row.pk).update(**form.cleaned_data)
+        set_pace(row.pk, by=who(request), **form.cleaned_data)
         self.tell(request, row, "The pace is saved; it holds from now on.")
         return self.back(row)
 

@@ -6,6 +6,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, Throttled
 from rest_framework.request import Request
 
+from router.api.refusals import KEY
 from router.flow.metering import Meter, count_call
 from router.models import ApiKey
 from router.models.api_key import digest
@@ -21,16 +22,20 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
         scheme, _, text = get_authorization_header(request).partition(b" ")
-        if scheme.lower() != SCHEME:
+        if not scheme:
             return None
+        if scheme.lower() != SCHEME or not text.strip():
+            raise AuthenticationFailed(f"The header Authorization has no key. {KEY}")
         found = count_call(digest(text.strip().decode("latin-1")))
         if found is None or found[0].revoked_at is not None:
-            raise AuthenticationFailed("This API key is not known, or was revoked.")
+            raise AuthenticationFailed(
+                f"This API key is not known, or was revoked. {KEY}"
+            )
         key, meter = found
         if key.is_expired:
             raise AuthenticationFailed(
                 f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
-                "a new one."
+                "a new key, and send it as `Authorization: Bearer <API key>`."
             )
         _tell(request, meter)
         if meter.is_spent:

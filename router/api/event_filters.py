@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework import serializers
 
+from router.api import fields
 from router.api.queries import QuerySerializer
 from router.flow.distinct import sources_of_log
 from router.models import EventRecord
@@ -15,22 +16,24 @@ from router.models import EventRecord
 class EventQuerySerializer(QuerySerializer):
     """Exact matches; `since` and `until` compare with when the log recorded it."""
 
-    type = serializers.CharField(required=False, max_length=255)
-    source = serializers.CharField(required=False, max_length=255)  # type: ignore[assignment]  # the field's own name
-    subject = serializers.CharField(required=False, max_length=255)
-    since = serializers.DateTimeField(required=False)
-    until = serializers.DateTimeField(required=False)
+    type = fields.CharField(required=False, max_length=255)
+    source = fields.CharField(required=False, max_length=255)  # type: ignore[assignment]  # the field's own name
+    subject = fields.CharField(required=False, max_length=255)
+    since = fields.DateTimeField(required=False)
+    until = fields.DateTimeField(required=False)
 
-    def narrow(self, events: QuerySet[EventRecord]) -> QuerySet[EventRecord]:
-        """Those that are asked for. Raises `BadQuery`."""
-        asked = self.checked()
-        exact = ("type", "source", "subject")
-        wanted: dict[str, Any] = {name: asked[name] for name in exact if name in asked}
-        if "since" in asked:
-            wanted["recorded_at__gte"] = asked["since"]
-        if "until" in asked:
-            wanted["recorded_at__lt"] = asked["until"]
-        if "subject" in wanted and "source" not in wanted:
-            # The index of subjects begins with the source.
-            wanted |= {"source__in": known} if (known := sources_of_log()) else {}
-        return events.filter(**wanted)
+
+def narrowed(
+    events: QuerySet[EventRecord], asked: Mapping[str, Any]
+) -> QuerySet[EventRecord]:
+    """The events that the checked query asks for."""
+    exact = ("type", "source", "subject")
+    wanted: dict[str, Any] = {name: asked[name] for name in exact if name in asked}
+    if "since" in asked:
+        wanted["recorded_at__gte"] = asked["since"]
+    if "until" in asked:
+        wanted["recorded_at__lt"] = asked["until"]
+    if "subject" in wanted and "source" not in wanted:
+        # The index of subjects begins with the source.
+        wanted |= {"source__in": known} if (known := sources_of_log()) else {}
+    return events.filter(**wanted)

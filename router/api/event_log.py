@@ -10,9 +10,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from router.api.event_filters import EventQuerySerializer
+from router.api.event_filters import EventQuerySerializer, narrowed
 from router.api.event_shapes import (
     EventWithDeliveriesSerializer,
     LoggedEventSerializer,
@@ -21,6 +20,7 @@ from router.api.finding import key_of
 from router.api.pages import CursorPages
 from router.api.patterns import within
 from router.api.permissions import MayManage
+from router.api.view import View
 from router.models import ApiKey, Attempt, Delivery, EventRecord
 
 #: An event has one delivery for each subscriber and run; older ones are cut off.
@@ -34,14 +34,14 @@ class LogPages(CursorPages):
     weight = F("size_bytes")
 
 
-class EventLogApi(ListAPIView[EventRecord]):
+class EventLogApi(View, ListAPIView[EventRecord]):
     permission_classes = (MayManage,)
     serializer_class = LoggedEventSerializer
     pagination_class = LogPages
+    queries = {"GET": EventQuerySerializer}
 
     def get_queryset(self) -> QuerySet[EventRecord]:
-        asked = EventQuerySerializer(self.request.query_params)
-        return asked.narrow(visible_events(key_of(self.request)))
+        return narrowed(visible_events(key_of(self.request)), self.asked)
 
     @extend_schema(
         operation_id="list_events", tags=["events"], parameters=[EventQuerySerializer]
@@ -51,7 +51,7 @@ class EventLogApi(ListAPIView[EventRecord]):
         return super().get(request, *args, **kwargs)
 
 
-class EventApi(APIView):
+class EventApi(View):
     permission_classes = (MayManage,)
 
     @extend_schema(

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from router.api.binary_mode import binary_event, has_event_headers
 from router.api.refusals import TooLarge
 from router.api.request_body import read_body
-from router.api.strict_json import parse_json
+from router.api.strict_json import parse_json, refuse_other_charset
 from router.conf import conf
 from router.contract.errors import InvalidEvent
 
@@ -56,6 +56,7 @@ def sent_events(request: Request) -> Sent:
     media_type = request.content_type.partition(";")[0].strip().lower()
     mode = MODES.get(media_type)
     if mode is not None:
+        refuse_other_charset(request.content_type)
         return mode(request)
     if media_type.startswith(OWN_PREFIX):
         raise UnsupportedMediaType(media_type)

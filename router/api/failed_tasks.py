@@ -12,13 +12,15 @@ from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from router.api import fields
+from router.api.bodies import Body, checked
 from router.api.finding import actor, key_of
 from router.api.pages import CursorPages
 from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.queries import QuerySerializer
+from router.api.view import View
 from router.contract.errors import NotOpen
 from router.flow.remediation import Settled, discard, retry
 from router.models import FailedTask, FailedTaskState, Reason
@@ -44,25 +46,25 @@ class FailedTaskSerializer(serializers.Serializer[Any]):
 
 
 class FailedTaskQuerySerializer(QuerySerializer):
-    state = serializers.ChoiceField(choices=FailedTaskState.choices, required=False)
-    subscriber = serializers.CharField(required=False, max_length=63)
+    state = fields.ChoiceField(choices=FailedTaskState.choices, required=False)
+    subscriber = fields.CharField(required=False, max_length=63)
 
 
-class NoteSerializer(serializers.Serializer[Any]):
-    """Why: kept with the failed task."""
+class NoteBody(Body):
+    """Why: kept with the failed task, and in the audit."""
 
-    note = serializers.CharField(max_length=1000, default="", allow_blank=True)
+    note = fields.CharField(max_length=1000, default="", allow_blank=True)
 
 
-class FailedTasksApi(ListAPIView[FailedTask]):
+class FailedTasksApi(View, ListAPIView[FailedTask]):
     permission_classes = (MayManage,)
     serializer_class = FailedTaskSerializer
     pagination_class = CursorPages
+    queries = {"GET": FailedTaskQuerySerializer}
 
     def get_queryset(self) -> QuerySet[FailedTask]:
-        query = FailedTaskQuerySerializer(self.request.query_params).checked()
         names = {"subscriber": "subscriber__name"}
-        asked = {names.get(name, name): value for name, value in query.items()}
+        asked = {names.get(name, name): value for name, value in self.asked.items()}
         visible = within("subscriber__name", key_of(self.request).subscribers)
         rows = FailedTask.objects.filter(visible, **asked)
         return rows.select_related("subscriber").defer("traceback")
@@ -77,13 +79,13 @@ class FailedTasksApi(ListAPIView[FailedTask]):
         return super().get(request, *args, **kwargs)
 
 
-class RetryFailedTaskApi(APIView):
+class RetryFailedTaskApi(View):
     permission_classes = (MayManage,)
 
     @extend_schema(
         operation_id="retry_failed_task",
         tags=TAGS,
-        request=NoteSerializer,
+        request=NoteBody,
         responses=FailedTaskSerializer,
     )
     def post(self, request: Request, task_id: int) -> Response:
@@ -91,13 +93,13 @@ class RetryFailedTaskApi(APIView):
         return _settle(self, request, task_id, retry)
 
 
-class DiscardFailedTaskApi(APIView):
+class DiscardFailedTaskApi(View):
     permission_classes = (MayManage,)
 
     @extend_schema(
         operation_id="discard_failed_task",
         tags=TAGS,
-        request=NoteSerializer,
+        request=NoteBody,
         responses=FailedTaskSerializer,
     )
     def post(self, request: Request, task_id: int) -> Response:
@@ -106,16 +108,15 @@ class DiscardFailedTaskApi(APIView):
 
 
 def _settle(
-    view: APIView, request: Request, task_id: int, act: Callable[..., Settled]
+    view: View, request: Request, task_id: int, act: Callable[..., Settled]
 ) -> Response:
     rows = FailedTask.objects.select_related("subscriber").defer("traceback")
     task = rows.filter(pk=task_id).first()
     if task is None:
         raise NotFound(f"There is no failed task {task_id}.")
     view.check_object_permissions(request, task.subscriber.name)
-    said = NoteSerializer(data=request.data)
-    said.is_valid(raise_exception=True)
-    settled = act([task.pk], by=actor(request), note=said.validated_data["note"])
+    said = checked(NoteBody, request)
+    settled = act([task.pk], by=actor(request), **said)
     for _, why in settled.refused:
         raise NotOpen(why)
     return Response(FailedTaskSerializer(rows.get(pk=task.pk)).data)

@@ -6,6 +6,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from router.api.refusals import CALLS
+
 
 class NowhereApi(APIView):
     """Answers for every path that is none of the API's, in the API's own shape."""
@@ -15,4 +17,4 @@ class NowhereApi(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         hint = "" if request.path.endswith("/") else " Paths end in a slash."
-        raise NotFound(f"The API has nothing at {request.path}.{hint}")
+        raise NotFound(f"The API has nothing at {request.path}.{hint} {CALLS}")

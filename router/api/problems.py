@@ -14,6 +14,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from router.api.refusals import CALLS, KEY
 from router.contract.errors import (
     BatchRefused,
     EventConflict,
@@ -26,6 +27,7 @@ from router.contract.errors import (
     NotResendable,
     RouterError,
     SchemaConflict,
+    TooManySecrets,
 )
 from router.flow.reaching import why
 
@@ -40,10 +42,9 @@ STATUS_OF = (
     (NotPulling, HTTPStatus.CONFLICT),
     (NotResendable, HTTPStatus.CONFLICT),
     (SchemaConflict, HTTPStatus.CONFLICT),
+    (TooManySecrets, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
-
-#: Under this name REST framework tells what is wrong with the whole.
 
 logger = logging.getLogger(__name__)
 
@@ -56,15 +57,22 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A problem as a response; `errors` are pairs of JSON pointer and words."""
-    pointed = [{"pointer": pointer, "detail": told} for pointer, told in errors]
+    pointed = [
+        {"pointer": pointer, "detail": sentence(told)} for pointer, told in errors
+    ]
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        "detail": detail,
+        "detail": sentence(detail),
         **({"errors": pointed} if pointed else {}),
     }
     return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def sentence(text: str) -> str:
+    """It ends with one period, however it was put together."""
+    return f"{text.replace('.; ', '; ').rstrip('. ')}."
 
 
 def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
@@ -72,9 +80,9 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     set_rollback()
     match error:
         case Http404():
-            return problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
+            return problem(HTTPStatus.NOT_FOUND, f"There is nothing here. {CALLS}")
         case PermissionDenied():
-            return problem(HTTPStatus.FORBIDDEN, "This is not allowed.")
+            return problem(HTTPStatus.FORBIDDEN, f"This is not allowed. {KEY}")
         case exceptions.ValidationError():
             return _from_validation(error)
         case exceptions.APIException():
@@ -114,18 +122,39 @@ def pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
 def _from_framework(
     error: exceptions.APIException, context: Mapping[str, Any]
 ) -> Response:
-    headers = {}
+    headers = dict(getattr(error, "headers", {}))
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait))
-    told = str(error.detail)
     if isinstance(error, exceptions.UnsupportedMediaType):
-        accepted = ", ".join(p.media_type for p in context["view"].parser_classes)
-        headers["Accept-Post"] = accepted
-        told = f"{told} Send {accepted}."
+        headers["Accept-Post"] = _accepted(context)
     errors = getattr(error, "problems", ())
+    told = _words(error, context)
     return problem(error.status_code, told, errors=errors, headers=headers)
+
+
+def _words(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
+    """What happened, and how to mend it, where the framework says too little."""
+    match error:
+        case exceptions.NotAuthenticated():
+            return f"This call needs an API key. {KEY}"
+        case exceptions.MethodNotAllowed():
+            allowed = ", ".join(context["view"].allowed_methods)
+            method = context["request"].method
+            return f"{method} is not allowed here; allowed are: {allowed}."
+        case exceptions.NotAcceptable():
+            return (
+                "The header Accept asks for another format; the API answers in JSON. "
+                "Send `Accept: application/json`, or leave the header out."
+            )
+        case exceptions.UnsupportedMediaType():
+            return f"{error.detail} Send {_accepted(context)}."
+    return str(error.detail)
+
+
+def _accepted(context: Mapping[str, Any]) -> str:
+    return ", ".join(one.media_type for one in context["view"].parser_classes)
 
 
 def _from_router(error: RouterError) -> Response:

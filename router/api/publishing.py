@@ -13,7 +13,6 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from router.api.binding import refuse_unbound
 from router.api.cloudevents import publish_arguments
@@ -26,6 +25,7 @@ from router.api.event_parsers import (
 )
 from router.api.event_shapes import BATCH, CLOUDEVENT, DATA
 from router.api.finding import key_of
+from router.api.view import View
 from router.flow.batching import for_each
 from router.flow.publishing import publish_batch
 from router.flow.recording import Published
@@ -53,7 +53,7 @@ ANSWER = PolymorphicProxySerializer(
 )
 
 
-class PublishApi(APIView):
+class PublishApi(View):
     parser_classes = (StructuredParser, BinaryParser, BatchParser)
 
     @extend_schema(

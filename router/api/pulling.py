@@ -14,9 +14,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
 
+from router.api.bodies import checked
 from router.api.finding import key_of
 from router.api.permissions import MayConsume
 from router.api.pulling_bodies import (
@@ -27,13 +26,14 @@ from router.api.pulling_bodies import (
     PulledBody,
     ResultsBody,
 )
+from router.api.view import View
 from router.flow import answering
 from router.flow.holding import Lease, Refusal
 from router.flow.long_poll import pull_patiently
 from router.models import Delivery, Subscriber
 
 
-class PullApi(APIView):
+class PullApi(View):
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -47,7 +47,7 @@ class PullApi(APIView):
 
         409 when the subscriber has another transport.
         """
-        body = validated(PullBody, request)
+        body = checked(PullBody, request)
         pulled = pull_patiently(
             _subscriber(request, name).pk,
             most=body["max"],
@@ -63,7 +63,7 @@ class PullApi(APIView):
         return Response(shown, headers={"Retry-After": str(wait)} if wait else None)
 
 
-class AckApi(APIView):
+class AckApi(View):
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -74,10 +74,10 @@ class AckApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Done. A lost lease is 409 for that entry, the others go through."""
-        return _answered(request, answering.ack, validated(AckBody, request))
+        return _answered(request, answering.ack, checked(AckBody, request))
 
 
-class NackApi(APIView):
+class NackApi(View):
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -88,12 +88,12 @@ class NackApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Not now: a failure, and another attempt later."""
-        body = validated(NackBody, request)
+        body = checked(NackBody, request)
         nack = partial(answering.nack, reason=body.get("reason", ""))
         return _answered(request, nack, body, seconds="delay_seconds")
 
 
-class ReleaseApi(APIView):
+class ReleaseApi(View):
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -104,10 +104,10 @@ class ReleaseApi(APIView):
     )
     def post(self, request: Request) -> Response:
         """Not begun: due again at once, and neither attempt nor failure counts."""
-        return _answered(request, answering.release, validated(AckBody, request))
+        return _answered(request, answering.release, checked(AckBody, request))
 
 
-class ExtendApi(APIView):
+class ExtendApi(View):
     permission_classes = (MayConsume,)
 
     @extend_schema(
@@ -121,18 +121,10 @@ class ExtendApi(APIView):
 
         409 for one that was extended for as long as it may be.
         """
-        leases = _leases(validated(ExtendBody, request), seconds="lease_seconds")
+        leases = _leases(checked(ExtendBody, request), seconds="lease_seconds")
         told = answering.extend(leases, may_touch=key_of(request).may_touch)
         refused = [refusal for refusal, _ in told]
         return _results(leases, refused, [ends_at for _, ends_at in told])
-
-
-def validated(kind: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The body, checked and with its defaults; raises what becomes a 422."""
-    body = kind(data=request.data)
-    body.is_valid(raise_exception=True)
-    found: dict[str, Any] = body.validated_data
-    return found
 
 
 def _subscriber(request: Request, name: str) -> Subscriber:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rest_framework import serializers
 
+from router.api import fields
+from router.api.bodies import Body
 from router.conf import conf
 from router.models import Origin, SubscriberState
 
@@ -14,45 +15,21 @@ MOST_ENTRIES = 1000
 LARGEST_ID = 2**63 - 1
 
 
-class SecondsField(serializers.FloatField):
-    """A number of seconds; never NaN nor infinity."""
-
-    def to_internal_value(self, data: Any) -> float:
-        # The framework's own takes texts and booleans as well.
-        if isinstance(data, bool) or not isinstance(data, int | float):
-            self.fail("invalid")
-        seconds = super().to_internal_value(data)
-        if not math.isfinite(seconds):
-            self.fail("invalid")
-        return seconds
-
-
-class LeaseSecondsField(SecondsField):
+class LeaseSecondsField(fields.FloatField):
     """How long a lease is to hold: above zero, within the router's settings."""
 
     def to_internal_value(self, data: Any) -> float:
         seconds = super().to_internal_value(data)
         most = conf().pull_lease_maximum_seconds
         if not 0 < seconds <= most:
-            told = (
-                f"Must be above 0 and at most {most}; extend the lease while you work."
-            )
+            told = f"must be above 0 and at most {most}; extend the lease as you work"
             raise serializers.ValidationError(told)
         return seconds
 
 
-class TextField(serializers.CharField):
-    """A JSON string, where the framework's own field takes numbers as well."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class PullBody(serializers.Serializer[Any]):
-    max = serializers.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
-    wait_seconds = SecondsField(
+class PullBody(Body):
+    max = fields.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
+    wait_seconds = fields.FloatField(
         default=0,
         min_value=0,
         help_text="How long to wait for something to become due; the router may "
@@ -61,32 +38,32 @@ class PullBody(serializers.Serializer[Any]):
     lease_seconds = LeaseSecondsField(default=30)
 
 
-class LeaseBody(serializers.Serializer[Any]):
-    id = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
-    lease_token = TextField(max_length=100)
+class LeaseBody(Body):
+    id = fields.IntegerField(min_value=1, max_value=LARGEST_ID)
+    lease_token = fields.CharField(max_length=100)
 
 
 class NackedBody(LeaseBody):
-    delay_seconds = SecondsField(min_value=0, required=False)
+    delay_seconds = fields.FloatField(min_value=0, required=False)
 
 
 class ExtendedBody(LeaseBody):
     lease_seconds = LeaseSecondsField(required=False)
 
 
-class AckBody(serializers.Serializer[Any]):
-    deliveries = serializers.ListField(child=LeaseBody(), max_length=MOST_ENTRIES)
+class AckBody(Body):
+    deliveries = fields.ListField(child=LeaseBody(), max_length=MOST_ENTRIES)
 
 
-class NackBody(serializers.Serializer[Any]):
-    deliveries = serializers.ListField(child=NackedBody(), max_length=MOST_ENTRIES)
-    delay_seconds = SecondsField(
+class NackBody(Body):
+    deliveries = fields.ListField(child=NackedBody(), max_length=MOST_ENTRIES)
+    delay_seconds = fields.FloatField(
         min_value=0,
         required=False,
         help_text="For every entry that names none of its own, at most a day. Without "
         "it the subscriber's retry schedule decides.",
     )
-    reason = TextField(
+    reason = fields.CharField(
         max_length=2000,
         required=False,
         allow_blank=True,
@@ -94,8 +71,8 @@ class NackBody(serializers.Serializer[Any]):
     )
 
 
-class ExtendBody(serializers.Serializer[Any]):
-    deliveries = serializers.ListField(child=ExtendedBody(), max_length=MOST_ENTRIES)
+class ExtendBody(Body):
+    deliveries = fields.ListField(child=ExtendedBody(), max_length=MOST_ENTRIES)
     lease_seconds = LeaseSecondsField(
         default=30, help_text="From now, for every entry that names none of its own."
     )

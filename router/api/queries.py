@@ -17,20 +17,27 @@ OF_PAGES = ("cursor", "page_size")
 class QuerySerializer(serializers.Serializer[Any]):
     """The parameters of a call; one that is misspelt must not widen the answer."""
 
-    def __init__(self, given: QueryDict | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        given: QueryDict | None = None,
+        *,
+        has_pages: bool = False,
+        **options: Any,
+    ) -> None:
+        self._of_pages = OF_PAGES if has_pages else ()
         # A plain mapping: of a form, what is empty would count as left out.
         super().__init__(**({"data": given.dict()} if given is not None else options))
 
     def checked(self) -> dict[str, Any]:
         """What was asked. Raises `BadQuery`."""
         given: Any = self.initial_data
-        problems = [(f"/{name}", "is not known") for name in self._unknown(given)]
+        known = [*self.fields, *self._of_pages]
+        told = f"known are: {', '.join(known)}" if known else "this call takes none"
+        unknown = sorted(set(given) - set(known))
+        problems = [(f"/{name}", f"is not known; {told}") for name in unknown]
         if not self.is_valid():
             problems += pointed(self.errors, "")
         if problems:
             raise BadQuery(problems)
         asked: dict[str, Any] = self.validated_data
         return asked
-
-    def _unknown(self, given: dict[str, Any]) -> list[str]:
-        return sorted(set(given) - set(self.fields) - set(OF_PAGES))

@@ -10,6 +10,10 @@ from http import HTTPStatus
 
 from rest_framework import exceptions
 
+#: Where a refusal leads to.
+CALLS = "Every call is described at /api/docs/."
+KEY = "Send `Authorization: Bearer <API key>`; an operator creates the key."
+
 
 class Malformed(exceptions.ParseError):
     """The body can't be read at all."""
@@ -19,6 +23,32 @@ class TooLarge(exceptions.APIException):
     """The body is too large to be read."""
 
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class EncodedBody(exceptions.APIException):
+    """The body is compressed: its size is not known before it is unpacked."""
+
+    status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    #: What is taken (RFC 9110, section 15.5.16).
+    headers = {"Accept-Encoding": "identity"}
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(
+            f"The body comes with `Content-Encoding: {coding}`; send it uncompressed, "
+            "without this header."
+        )
+
+
+class OtherCharset(exceptions.APIException):
+    """JSON in another encoding than UTF-8 (RFC 8259, section 8.1)."""
+
+    status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+    def __init__(self, charset: str) -> None:
+        super().__init__(
+            f"The Content-Type says charset={charset}; send JSON as UTF-8, and leave "
+            "the charset out."
+        )
 
 
 class LengthMissing(exceptions.APIException):
@@ -41,4 +71,4 @@ class BadQuery(exceptions.ParseError):
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
         told = "; ".join(f"{pointer[1:]} {detail}" for pointer, detail in self.problems)
-        super().__init__(f"The query is not as it must be: {told}")
+        super().__init__(f"The query is not as it must be: {told}.")

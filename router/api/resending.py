@@ -8,10 +8,11 @@ from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from router.api.bodies import ReasonBody, checked
 from router.api.finding import actor
 from router.api.permissions import MayManage
+from router.api.view import View
 from router.flow.resending import resend
 from router.models import Delivery, DeliveryState, Origin
 
@@ -27,13 +28,13 @@ class ResentSerializer(serializers.Serializer[Any]):
     run = serializers.IntegerField()
 
 
-class ResendApi(APIView):
+class ResendApi(View):
     permission_classes = (MayManage,)
 
     @extend_schema(
         operation_id="resend_delivery",
         tags=["deliveries"],
-        request=None,
+        request=ReasonBody,
         responses={202: ResentSerializer},
     )
     def post(self, request: Request, delivery_id: int) -> Response:
@@ -47,5 +48,6 @@ class ResendApi(APIView):
         if delivery is None:
             raise NotFound(f"There is no delivery {delivery_id}.")
         self.check_object_permissions(request, delivery.subscriber.name)
-        owed = resend(delivery.pk, by=actor(request))
+        said = checked(ReasonBody, request)
+        owed = resend(delivery.pk, by=actor(request), **said)
         return Response(ResentSerializer(owed).data, status=HTTPStatus.ACCEPTED)

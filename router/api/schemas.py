@@ -13,12 +13,15 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from router.api import fields
+from router.api.bodies import ReasonBody, checked
 from router.api.finding import actor, key_of
 from router.api.pages import CursorPages
 from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.queries import QuerySerializer
 from router.api.refusals import NotBound
+from router.api.view import View
 from router.flow.describing import register_schema
 from router.models import EventSchema
 
@@ -26,14 +29,14 @@ TAGS = ["schemas"]
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True})
-class SchemaField(serializers.JSONField):
+class SchemaField(fields.JSONField):
     """A JSON Schema, draft 2020-12, with an `$id`."""
 
 
-class NewSchemaSerializer(serializers.Serializer[Any]):
+class NewSchemaSerializer(ReasonBody):
     """`schema` is complete: it refers to nothing outside."""
 
-    type = serializers.CharField(max_length=255, trim_whitespace=False)
+    type = fields.CharField(max_length=255, trim_whitespace=False)
     schema = SchemaField()
 
 
@@ -47,22 +50,22 @@ class SchemaSerializer(serializers.Serializer[Any]):
 
 
 class SchemaQuerySerializer(QuerySerializer):
-    type = serializers.CharField(required=False, max_length=255)
+    type = fields.CharField(required=False, max_length=255)
 
 
 class SchemaPages(CursorPages):
     weight = Length(Cast("schema", TextField()))
 
 
-class SchemasApi(ListAPIView[EventSchema]):
+class SchemasApi(View, ListAPIView[EventSchema]):
     permission_classes = (MayManage,)
     serializer_class = SchemaSerializer
     pagination_class = SchemaPages
+    queries = {"GET": SchemaQuerySerializer}
 
     def get_queryset(self) -> QuerySet[EventSchema]:
-        asked = SchemaQuerySerializer(self.request.query_params).checked()
         visible = within("type", key_of(self.request).types)
-        return EventSchema.objects.filter(visible, **asked)
+        return EventSchema.objects.filter(visible, **self.asked)
 
     @extend_schema(
         operation_id="list_schemas", tags=TAGS, parameters=[SchemaQuerySerializer]
@@ -79,12 +82,11 @@ class SchemasApi(ListAPIView[EventSchema]):
     )
     def post(self, request: Request) -> Response:
         """Describe an event type from now on; 200 when it was registered before."""
-        said = NewSchemaSerializer(data=request.data)
-        said.is_valid(raise_exception=True)
-        event_type, schema = said.validated_data["type"], said.validated_data["schema"]
+        said = checked(NewSchemaSerializer, request)
+        event_type = said.pop("type")
         if not key_of(request).may_describe(event_type):
             told = "is not this key's to describe"
             raise NotBound(f"{event_type} {told}.", problems=[("/type", told)])
-        row, is_new = register_schema(event_type, schema, by=actor(request))
+        row, is_new = register_schema(event_type, by=actor(request), **said)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         return Response(SchemaSerializer(row).data, status=status)

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import RegexValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from router.api import fields
+from router.api.bodies import ReasonBody
+from router.api.in_force import InForceSerializer
 from router.api.subscriber_words import Meaning
+from router.contract.retry import LONGEST_WAIT_SECONDS, MOST_WAITS
+from router.flow.subscriber_rules import (
+    LEAST_RATE,
+    MOST_AT_ONCE,
+    MOST_PATTERNS,
+    MOST_PER_SECOND,
+    NAME,
+    NAME_RULE,
+)
 from router.models import Subscriber, SubscriberState, Transport
 
 ORDERINGS = ["none", "key"]
@@ -18,41 +31,55 @@ MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)
 FIELD_OF = {"headers": "custom_headers"}
 
 
+IS_NAME = RegexValidator(rf"^{NAME.pattern}\Z", NAME_RULE)
+
+
 @extend_schema_field({"type": "object", "additionalProperties": True})
-class FilterField(serializers.JSONField):
+class FilterField(fields.JSONField):
     """A filter of the CloudEvents Subscriptions API."""
 
 
-class ChangesSerializer(Meaning):
+class ChangesSerializer(Meaning, ReasonBody):
     """What may be changed of a subscriber; what is left out stays."""
 
-    title = serializers.CharField(max_length=120, required=False, allow_blank=True)
-    transport = serializers.ChoiceField(choices=MANAGED, required=False)
-    url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
-    events = serializers.ListField(
-        child=serializers.CharField(max_length=255, trim_whitespace=False),
+    title = fields.CharField(max_length=120, required=False, allow_blank=True)
+    transport = fields.ChoiceField(choices=MANAGED, required=False)
+    url = fields.CharField(max_length=2000, required=False, allow_blank=True)
+    events = fields.ListField(
+        child=fields.CharField(max_length=255, trim_whitespace=False),
+        min_length=1,
+        max_length=MOST_PATTERNS,
         required=False,
     )
     filter = FilterField(required=False, allow_null=True)
-    headers = serializers.DictField(
-        child=serializers.CharField(
+    headers = fields.DictField(
+        child=fields.CharField(
             max_length=2000, allow_blank=True, trim_whitespace=False
         ),
         required=False,
     )
-    rate_per_second = serializers.FloatField(required=False, allow_null=True)
-    in_flight_limit = serializers.IntegerField(required=False, allow_null=True)
-    waits_seconds = serializers.ListField(
-        child=serializers.IntegerField(), required=False, allow_null=True
+    rate_per_second = fields.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=LEAST_RATE,
+        max_value=MOST_PER_SECOND,
     )
-    max_failures = serializers.IntegerField(required=False, allow_null=True)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        _refuse_unknown(self)
-        return attrs
+    in_flight_limit = fields.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=MOST_AT_ONCE
+    )
+    waits_seconds = fields.ListField(
+        child=fields.IntegerField(min_value=0, max_value=LONGEST_WAIT_SECONDS),
+        min_length=1,
+        max_length=MOST_WAITS,
+        required=False,
+        allow_null=True,
+    )
+    max_failures = fields.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=100
+    )
 
     def wanted(self) -> dict[str, Any]:
-        """The fields of the model that the body names."""
+        """The fields of the model that the body names, and the reason."""
         said = self.validated_data
         known: list[str] = list(ChangesSerializer().fields)
         return {FIELD_OF.get(name, name): said[name] for name in known if name in said}
@@ -61,15 +88,15 @@ class ChangesSerializer(Meaning):
 class NewSubscriberSerializer(ChangesSerializer):
     """A subscriber to be made."""
 
-    name = serializers.CharField(max_length=63)
-    transport = serializers.ChoiceField(choices=MANAGED)
-    ordering = serializers.ChoiceField(
+    name = fields.CharField(max_length=63, validators=[IS_NAME])
+    transport = fields.ChoiceField(choices=MANAGED)
+    ordering = fields.ChoiceField(
         choices=ORDERINGS, default="none", help_text="Only `none` is offered yet."
     )
 
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's own.
-        start = serializers.ChoiceField(
+        start = fields.ChoiceField(
             choices=STARTS, default="now", help_text="Only `now` is offered yet."
         )
         return {**super().get_fields(), "from": start}
@@ -82,7 +109,7 @@ class NewSubscriberSerializer(ChangesSerializer):
             problems["from"] = "is not offered yet: only `now`"
         if problems:
             raise serializers.ValidationError(problems)
-        return super().validate(attrs)
+        return attrs
 
 
 class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
@@ -97,6 +124,8 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
     waits_seconds = serializers.ListField(
         child=serializers.IntegerField(), allow_null=True
     )
+
+    in_force = InForceSerializer(source="*")
 
     class Meta:
         model = Subscriber
@@ -113,6 +142,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "in_flight_limit",
             "waits_seconds",
             "max_failures",
+            "in_force",
             "state",
             "state_reason",
             "breaker",
@@ -137,12 +167,3 @@ class MadeSubscriberSerializer(SubscriberSerializer):
 
     class Meta(SubscriberSerializer.Meta):
         fields = [*SubscriberSerializer.Meta.fields, "secret"]
-
-
-def _refuse_unknown(serializer: serializers.Serializer[Any]) -> None:
-    """A misspelt field must not be taken for one that was left out."""
-    given: Any = serializer.initial_data
-    unknown = sorted(set(given) - set(serializer.fields))
-    if unknown:
-        told = f"is not known; known are: {', '.join(serializer.fields)}"
-        raise serializers.ValidationError(dict.fromkeys(unknown, told))

@@ -24,6 +24,7 @@ MEANING = {
     "waits_seconds": "The waits between attempts; the last one repeats; null: the"
     " router's schedule.",
     "max_failures": "Answers that were not yes before a failed task is opened.",
+    "in_force": "What holds now, where a field above is null.",
     "state": "Only an active one is delivered to; all are owed.",
     "state_reason": "Why it is paused or disabled.",
     "breaker": "Whether the router reaches it.",

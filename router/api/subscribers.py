@@ -9,18 +9,20 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from router.api import fields
 from router.api.finding import actor, find_subscriber, key_of
 from router.api.pages import CursorPages
 from router.api.patterns import within
 from router.api.permissions import MayManage
+from router.api.queries import QuerySerializer
 from router.api.subscriber_shapes import (
     ChangesSerializer,
     MadeSubscriberSerializer,
     NewSubscriberSerializer,
     SubscriberSerializer,
 )
+from router.api.view import View
 from router.flow.subscribing import (
     Managed,
     create_subscriber,
@@ -42,7 +44,7 @@ A_WEBHOOK = OpenApiExample(
 )
 
 
-class SubscribersApi(ListAPIView[Subscriber]):
+class SubscribersApi(View, ListAPIView[Subscriber]):
     permission_classes = (MayManage,)
     serializer_class = SubscriberSerializer
     pagination_class = CursorPages
@@ -77,8 +79,15 @@ class SubscribersApi(ListAPIView[Subscriber]):
         return Response(_shown(made), status=HTTPStatus.CREATED)
 
 
-class SubscriberApi(APIView):
+class ReasonQuery(QuerySerializer):
+    reason = fields.CharField(
+        max_length=300, required=False, help_text="Why: kept in the audit."
+    )
+
+
+class SubscriberApi(View):
     permission_classes = (MayManage,)
+    queries = {"DELETE": ReasonQuery}
 
     @extend_schema(
         operation_id="get_subscriber", tags=TAGS, responses=SubscriberSerializer
@@ -109,11 +118,13 @@ class SubscriberApi(APIView):
     @extend_schema(
         operation_id="delete_subscriber",
         tags=TAGS,
+        parameters=[ReasonQuery],
         responses={204: OpenApiResponse(description="It is gone.")},
     )
     def delete(self, request: Request, name: str) -> Response:
         """Delete it for good: what it is owed is cancelled, and nobody gets it."""
-        delete_subscriber(find_subscriber(self, name), by=actor(request))
+        row = find_subscriber(self, name)
+        delete_subscriber(row, by=actor(request), **self.asked)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 

@@ -11,6 +11,7 @@ RouterError
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber, or API key, has this name
+├── TooManySecrets        a rotation, while as many secrets sign as may
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotOpen               the failed task was settled by somebody else
 ├── NotResendable         the delivery can't be owed once more
@@ -97,6 +98,10 @@ class InvalidSubscriber(_Pointed):
 
 class NameTaken(RouterError):
     """This name is taken already; choose another."""
+
+
+class TooManySecrets(RouterError):
+    """As many secrets sign this subscriber's webhooks as may."""
 
 
 class NotManaged(RouterError):

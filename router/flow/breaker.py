@@ -17,7 +17,7 @@ from django.db.models import F, Q
 
 from router.conf import conf
 from router.contract.outcomes import Dead, FailureKind, Retry
-from router.flow import incident
+from router.flow import auditing, incident
 from router.flow.claiming import Claim
 from router.flow.probing import first_probe_at
 from router.models import (
@@ -195,6 +195,12 @@ def _disable(
     )
     if changed:
         subscriber.state = SubscriberState.DISABLED
+        auditing.note(
+            "subscriber.disabled",
+            f"subscriber {subscriber.name}",
+            by=auditing.ROUTER,
+            reason=reason,
+        )
         incident.tell_disabled(subscriber, delivery, reason)
 
 

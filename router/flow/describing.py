@@ -18,7 +18,7 @@ from router.models import EventSchema
 
 @transaction.atomic
 def register_schema(
-    event_type: str, schema: Any, *, by: str
+    event_type: str, schema: Any, *, by: str, reason: str = ""
 ) -> tuple[EventSchema, bool]:
     """The schema's row, and whether it is new; the same again is the same row.
 
@@ -35,7 +35,13 @@ def register_schema(
         dataschema=identity, defaults={"type": event_type, "schema": schema}
     )
     if is_new:
-        auditing.note("schema.registered", f"schema {identity}", by=by)
+        auditing.note(
+            "schema.registered",
+            f"schema {identity}",
+            by=by,
+            reason=reason,
+            detail=event_type,
+        )
         transaction.on_commit(known_schemas.forget)
     elif row.type != event_type or canonical(row.schema) != canonical(schema):
         raise SchemaConflict(

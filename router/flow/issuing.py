@@ -24,6 +24,7 @@ def issue_key(
     *,
     scopes: Sequence[str],
     by: str,
+    reason: str = "",
     bindings: Mapping[str, Sequence[str]] | None = None,
     expires_in_days: int | None = None,
     calls_per_minute: int | None = None,
@@ -45,17 +46,23 @@ def issue_key(
     except IntegrityError:
         told = f"There is a key with the name {name!r} already; choose another."
         raise NameTaken(told) from None
-    auditing.note("api_key.created", f"key {name}", by=by, detail=", ".join(scopes))
+    auditing.note(
+        "api_key.created",
+        f"key {name}",
+        by=by,
+        reason=reason,
+        detail=", ".join(scopes),
+    )
     return key, text
 
 
 @transaction.atomic
-def revoke_key(key: ApiKey, *, by: str) -> bool:
+def revoke_key(key: ApiKey, *, by: str, reason: str = "") -> bool:
     """Refuse the key from now on; False when it was revoked before."""
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
     is_changed = bool(usable.update(revoked_at=Clock()))
     if is_changed:
-        auditing.note("api_key.revoked", f"key {key.name}", by=by)
+        auditing.note("api_key.revoked", f"key {key.name}", by=by, reason=reason)
     return is_changed
 
 

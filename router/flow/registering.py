@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from router.flow import breaker
+from router.flow import auditing, breaker
 from router.flow.head import lock_head
 from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
 from router.registry import Declaration, declared, find
@@ -34,16 +34,21 @@ def is_handler_missing(subscriber: Subscriber) -> bool:
     return is_handler and find(subscriber.name) is None
 
 
+@transaction.atomic
 def pause(subscriber_id: int, *, reason: str, by: str) -> bool:
-    """Hold what is owed until somebody resumes; False when it is held already."""
+    """Hold what is owed until an operator resumes; False when it is held already."""
     changed = Subscriber.objects.known().filter(
         pk=subscriber_id, state=SubscriberState.ACTIVE
     )
     told = f"{reason} ({by})" if reason else f"Paused by {by}"
-    return _set_state(changed, SubscriberState.PAUSED, told[:500])
+    is_paused = _set_state(changed, SubscriberState.PAUSED, told[:500])
+    if is_paused:
+        _note("subscriber.paused", subscriber_id, by=by, reason=reason)
+    return is_paused
 
 
-def resume(subscriber_id: int, *, by: str) -> bool:
+@transaction.atomic
+def resume(subscriber_id: int, *, by: str, reason: str = "") -> bool:
     """Let go what was held; False when it was not held."""
     held = (
         Subscriber.objects.known()
@@ -52,8 +57,14 @@ def resume(subscriber_id: int, *, by: str) -> bool:
     )
     is_resumed = _set_state(held, SubscriberState.ACTIVE, "", **breaker.AFRESH)
     if is_resumed:
+        _note("subscriber.resumed", subscriber_id, by=by, reason=reason)
         logger.info("Subscriber %s was resumed by %s", subscriber_id, by)
     return is_resumed
+
+
+def _note(action: str, subscriber_id: int, *, by: str, reason: str) -> None:
+    name = Subscriber.objects.values_list("name", flat=True).get(pk=subscriber_id)
+    auditing.note(action, f"subscriber {name}", by=by, reason=reason)
 
 
 def _set_state(

@@ -111,7 +111,12 @@ def _settle(pk: int, verdict: _Verdict) -> None:
     if changed != 1:
         raise NotOpen(_why_not_open(pk))
     _move(FailedTask.objects.get(pk=pk).delivery_id, verdict.delivery_state)
-    auditing.note(f"failed_task.{verdict.state}", f"failed task {pk}", by=verdict.by)
+    auditing.note(
+        f"failed_task.{verdict.state}",
+        f"failed task {pk}",
+        by=verdict.by,
+        reason=verdict.note,
+    )
 
 
 def _move(delivery_id: int, state: DeliveryState) -> None:

@@ -20,7 +20,11 @@ from router.models import (
 
 @transaction.atomic
 def resend(
-    delivery_id: int, *, by: str, user: AbstractBaseUser | None = None
+    delivery_id: int,
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    reason: str = "",
 ) -> Delivery:
     """Owe the event to the subscriber again, due now; returns what is owed.
 
@@ -34,10 +38,14 @@ def resend(
     delivery = Delivery.objects.select_related("subscriber").get(pk=delivery_id)
     _check(delivery)
     if delivery.state == DeliveryState.DEAD:
-        return _revived(delivery, by, user)
+        return _revived(delivery, by, user, reason)
     owed = _new_run(delivery)
     auditing.note(
-        "delivery.resent", f"delivery {delivery.pk}", by=by, detail=f"as {owed.pk}"
+        "delivery.resent",
+        f"delivery {delivery.pk}",
+        by=by,
+        reason=reason,
+        detail=f"as {owed.pk}",
     )
     return owed
 
@@ -58,11 +66,15 @@ def _check(delivery: Delivery) -> None:
         raise NotResendable("It is still owed: it comes by itself when it is due.")
 
 
-def _revived(delivery: Delivery, by: str, user: AbstractBaseUser | None) -> Delivery:
+def _revived(
+    delivery: Delivery, by: str, user: AbstractBaseUser | None, reason: str
+) -> Delivery:
     failed = FailedTask.objects.open().filter(delivery=delivery).first()
     if failed is None:
         raise NotResendable("It is dead, and its failed task is settled already.")
-    settled = remediation.retry([failed.pk], by=by, user=user, note="Sent again")
+    settled = remediation.retry(
+        [failed.pk], by=by, user=user, note=reason or "Sent again"
+    )
     for _, why in settled.refused:
         raise NotResendable(why)
     delivery.refresh_from_db()

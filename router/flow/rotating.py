@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, QuerySet
 
 from router.conf import conf
-from router.contract.errors import InvalidSubscriber
+from router.contract.errors import InvalidSubscriber, TooManySecrets
 from router.contract.signing import make_secret
 from router.flow import auditing
 from router.models import Clock, SigningSecret, Subscriber, Transport
 
 LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+#: The newest, and the old ones that overlap.
+MAX_LIVE_SECRETS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rotated:
-    """The new secret, and when those before it stop to sign."""
+    """The new secret, and when the last of those before it stops to sign."""
 
     secret: str
     old_expire_at: datetime | None
@@ -34,32 +36,60 @@ def new_secret(subscriber: Subscriber) -> str:
 
 @transaction.atomic
 def rotate_secret(
-    subscriber: Subscriber, *, by: str, overlap_seconds: int | None = None
+    subscriber: Subscriber,
+    *,
+    by: str,
+    reason: str = "",
+    overlap_seconds: int | None = None,
+    end_old_secrets: bool = False,
 ) -> Rotated:
-    """Make a new secret; those before it go on signing for the overlap.
+    """Make a new secret; the one before it goes on signing for the overlap.
 
-    Raises `InvalidSubscriber` for one that is not reached by webhook, or an overlap
-    that is negative or longer than 30 days.
+    Secrets that an earlier rotation promised to keep stay until the time that it named,
+    or end now with `end_old_secrets`. Raises `InvalidSubscriber` for a subscriber that
+    is not reached by webhook, or an overlap that is negative or longer than 30 days,
+    and `TooManySecrets`.
     """
     overlap = _checked_overlap(overlap_seconds)
     if subscriber.transport != Transport.WEBHOOK:
         raise InvalidSubscriber("Only webhooks are signed; this subscriber has none.")
     Subscriber.objects.select_for_update().get(pk=subscriber.pk)
-    ends = Clock() + timedelta(seconds=overlap)
     before = SigningSecret.objects.filter(subscriber=subscriber)
-    # A rotation never makes an older secret live longer.
-    before.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=ends)).update(
-        expires_at=ends
-    )
-    last = before.live().exclude(expires_at=None).first()
+    if end_old_secrets:
+        before.live().exclude(expires_at=None).update(expires_at=Clock())
+    _refuse_too_many(before.live())
+    ends = Clock() + timedelta(seconds=overlap)
+    before.filter(expires_at=None).update(expires_at=ends)
+    last = before.live().aggregate(at=Max("expires_at"))["at"]
     secret = new_secret(subscriber)
+    _note(subscriber, overlap, is_ended=end_old_secrets, by=by, reason=reason)
+    return Rotated(secret=secret, old_expire_at=last)
+
+
+def _refuse_too_many(live: QuerySet[SigningSecret]) -> None:
+    """Each signs every webhook: the header grows, and receivers try them all."""
+    ends = [one.expires_at for one in live if one.expires_at]
+    if len(live) < MAX_LIVE_SECRETS:
+        return
+    told = ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in sorted(ends))
+    raise TooManySecrets(
+        f"{len(live)} secrets sign its webhooks already, the most that may. The old "
+        f"ones end at {told}. Wait for the first end, or rotate with "
+        "`end_old_secrets`: the old ones then end at once, and the present one after "
+        "the overlap."
+    )
+
+
+def _note(
+    subscriber: Subscriber, overlap: int, *, is_ended: bool, by: str, reason: str
+) -> None:
     auditing.note(
         "subscriber.secret_rotated",
         f"subscriber {subscriber.name}",
         by=by,
-        detail=f"overlap {overlap} s",
+        reason=reason,
+        detail=f"overlap {overlap} s" + (", old secrets ended" if is_ended else ""),
     )
-    return Rotated(secret=secret, old_expire_at=last.expires_at if last else None)
 
 
 def _checked_overlap(seconds: int | None) -> int:

@@ -18,6 +18,7 @@ from router.transports.webhook.headers import (
 from router.transports.webhook.urls import spelling_problem, url_problem
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+NAME_RULE = "must be lower-case letters, digits, _ and -, a letter first, at most 63"
 MOST_PATTERNS = 100
 LEAST_RATE, MOST_PER_SECOND = 0.001, 10_000
 MOST_AT_ONCE = 1000
@@ -39,8 +40,7 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
 
 def _name_problems(name: str) -> Iterator[Problem]:
     if not NAME.fullmatch(name):
-        told = "must be lower-case letters, digits, _ and -, a letter first, at most 63"
-        yield "/name", told
+        yield "/name", NAME_RULE
 
 
 def _way_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:

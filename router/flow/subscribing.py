@@ -49,7 +49,9 @@ class Managed:
 
 
 @transaction.atomic
-def create_subscriber(name: str, *, by: str, **wanted: Any) -> Managed:
+def create_subscriber(
+    name: str, *, by: str, reason: str = "", **wanted: Any
+) -> Managed:
     """Add a subscriber that is owed every event routed from now on.
 
     `wanted` are fields of `DEFAULTS`. Raises `InvalidSubscriber` naming each field that
@@ -62,12 +64,14 @@ def create_subscriber(name: str, *, by: str, **wanted: Any) -> Managed:
     if find(name) or Subscriber.objects.known().filter(name=name).exists():
         raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
-    auditing.note("subscriber.created", f"subscriber {name}", by=by)
+    auditing.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
 
 
 @transaction.atomic
-def edit_subscriber(subscriber: Subscriber, *, by: str, **changes: Any) -> Managed:
+def edit_subscriber(
+    subscriber: Subscriber, *, by: str, reason: str = "", **changes: Any
+) -> Managed:
     """Change fields of `DEFAULTS`; events that are routed already stay as they are.
 
     Raises `InvalidSubscriber` naming each field that is wrong, or `NotManaged`.
@@ -81,7 +85,8 @@ def edit_subscriber(subscriber: Subscriber, *, by: str, **changes: Any) -> Manag
     row = Subscriber.objects.get(pk=subscriber.pk)
     if row.transport == Transport.HANDLER:
         raise NotManaged
-    fields = {name: getattr(row, name) for name in DEFAULTS} | changes
+    before = {name: getattr(row, name) for name in DEFAULTS}
+    fields = before | changes
     _check({"name": row.name, **fields})
     if fields["transport"] != row.transport:
         switch_transport(row.pk, Transport(fields["transport"]))
@@ -89,12 +94,19 @@ def edit_subscriber(subscriber: Subscriber, *, by: str, **changes: Any) -> Manag
     for name, value in changes.items():
         setattr(row, name, value)
     row.save(update_fields=list(changes))
-    told = ", ".join(sorted(changes))
-    auditing.note("subscriber.changed", f"subscriber {row.name}", by=by, detail=told)
+    changed = sorted(name for name in changes if changes[name] != before[name])
+    if changed:
+        auditing.note(
+            "subscriber.changed",
+            f"subscriber {row.name}",
+            by=by,
+            reason=reason,
+            detail=", ".join(changed),
+        )
     return Managed(subscriber=row, secret=_secret_if_needed(row))
 
 
-def delete_subscriber(subscriber: Subscriber, *, by: str) -> None:
+def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> None:
     """Take it out of routing, and cancel what it is owed.
 
     Raises `NotManaged` for one whose code is installed: it would come back.
@@ -106,7 +118,8 @@ def delete_subscriber(subscriber: Subscriber, *, by: str) -> None:
         rows = Subscriber.objects.known().filter(pk=subscriber.pk)
         if rows.update(deleted_at=Clock()):
             SigningSecret.objects.filter(subscriber=subscriber).delete()
-            auditing.note("subscriber.deleted", f"subscriber {subscriber.name}", by=by)
+            target = f"subscriber {subscriber.name}"
+            auditing.note("subscriber.deleted", target, by=by, reason=reason)
     cancel_owed_to_deleted()
 
 

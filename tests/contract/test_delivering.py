@@ -537,7 +537,7 @@ def test_events_in_a_circle_end(declare: Declare) -> None:
 def test_a_test_event_goes_all_the_way_without_side_effects(declare: Declare) -> None:
     listener, other = declare(), declare("other", events=["*"])
 
-    send_test_event(listener.row.pk)
+    send_test_event(listener.row.pk, by="user olga")
 
     assert deliver_due() == 1
     assert (listener.seen, other.seen) == ([], [])

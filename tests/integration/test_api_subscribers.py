@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from router.conf import conf
 from router.flow.cancelling import cancel_owed_to_deleted
+from router.flow.rotating import MAX_LIVE_SECRETS
 from router.flow.routing import route_batch
 from router.models import (
     ApiKey,
@@ -368,9 +370,67 @@ def test_a_rotation_keeps_the_old_secret_for_the_overlap(call: Call) -> None:
     live = [one.secret for one in SigningSecret.objects.live()]
     assert live == [rotated["secret"], old]
     assert rotated["old_expire_at"]
-    last = call("POST", "crm/rotate-secret/", {"overlap_seconds": 0}).json()
-    assert [one.secret for one in SigningSecret.objects.live()] == [last["secret"]]
     assert_problem(call("POST", "crm/rotate-secret/", {"overlap_seconds": -1}), 422)
+
+
+def test_a_second_rotation_keeps_the_promise_of_the_first(call: Call) -> None:
+    first = call("POST", "", HOOK).json()["secret"]
+    promised = call("POST", "crm/rotate-secret/", {"overlap_seconds": 3600}).json()
+
+    last = call("POST", "crm/rotate-secret/", {"overlap_seconds": 0}).json()
+
+    live = SigningSecret.objects.live()
+    assert [one.secret for one in live] == [last["secret"], first]
+    assert last["old_expire_at"] == promised["old_expire_at"]
+
+    ended = call(
+        "POST",
+        "crm/rotate-secret/",
+        {"overlap_seconds": 0, "end_old_secrets": True},
+    ).json()
+    assert [one.secret for one in SigningSecret.objects.live()] == [ended["secret"]]
+    assert ended["old_expire_at"] is None
+
+
+def test_no_more_secrets_sign_than_may(call: Call) -> None:
+    call("POST", "", HOOK)
+    for _ in range(MAX_LIVE_SECRETS - 1):
+        rotated = call("POST", "crm/rotate-secret/")
+        assert rotated.status_code == 200
+
+    refused = assert_problem(call("POST", "crm/rotate-secret/"), 409)
+
+    assert f"{MAX_LIVE_SECRETS} secrets" in refused["detail"]
+    end = rotated.json()["old_expire_at"].replace("T", " ")[:19]
+    assert f"{end} UTC" in refused["detail"]
+    assert "`end_old_secrets`" in refused["detail"]
+    assert SigningSecret.objects.count() == MAX_LIVE_SECRETS
+
+    body = {"end_old_secrets": True}
+    assert call("POST", "crm/rotate-secret/", body).status_code == 200
+    assert SigningSecret.objects.live().count() == 2
+
+
+def test_a_subscriber_shows_what_is_in_force(call: Call) -> None:
+    crm = call("POST", "", HOOK).json()
+    assert (crm["waits_seconds"], crm["max_failures"]) == (None, None)
+    assert crm["in_force"]["waits_seconds"] == list(conf().webhook_waits_seconds)
+    assert crm["in_force"]["max_failures"] == len(conf().webhook_waits_seconds) + 1
+    assert crm["in_force"]["in_flight_limit"] == conf().webhook_in_flight
+
+    changes = {"waits_seconds": [1, 2], "in_flight_limit": 3}
+    changed = call("PATCH", "crm/", changes).json()["in_force"]
+    assert (changed["waits_seconds"], changed["max_failures"]) == ([1, 2], 3)
+    assert changed["in_flight_limit"] == 3
+
+    erp = call("POST", "", ERP).json()["in_force"]
+    assert erp == {
+        "waits_seconds": None,
+        "first_wait_seconds": conf().retry_first_seconds,
+        "longest_wait_seconds": conf().retry_maximum_seconds,
+        "max_failures": conf().max_failures,
+        "in_flight_limit": None,
+    }
 
 
 def test_a_test_event_goes_to_that_subscriber_alone(call: Call) -> None:

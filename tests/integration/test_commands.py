@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 from datetime import timedelta
@@ -191,8 +192,8 @@ class TestCreateApiKey:
         assert "already" in run("revoke_api_key", "partner")
         assert ApiKey.objects.get().revoked_at
         assert [str(entry) for entry in AuditEntry.objects.order_by("pk")] == [
-            "api_key.created of key partner by command",
-            "api_key.revoked of key partner by command",
+            f"api_key.created of key partner by command {getpass.getuser()}",
+            f"api_key.revoked of key partner by command {getpass.getuser()}",
         ]
         with pytest.raises(CommandError, match="no API key"):
             run("revoke_api_key", "nobody")

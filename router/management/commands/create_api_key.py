@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from router.contract.errors import NameTaken
 from router.flow.issuing import BINDINGS, issue_key, patterns_in
 from router.models import ApiKey, Scope
+from router.terminal import add_reason, operator
 
 LONGEST_DAYS = 36_500
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
             )
         parser.add_argument("--expires-in-days", type=int, metavar="N")
         parser.add_argument("--calls-per-minute", type=int, metavar="N")
+        add_reason(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         days, calls = options["expires_in_days"], options["calls_per_minute"]
@@ -40,7 +42,7 @@ class Command(BaseCommand):
             _, text = issue_key(
                 _name(options["name"]),
                 scopes=_scopes(options["scopes"]),
-                by="command",
+                **operator(options),
                 bindings={kind: _patterns(kind, options[kind]) for kind in BINDINGS},
                 expires_in_days=days,
                 calls_per_minute=calls,

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from router.flow.issuing import revoke_key
 from router.models import ApiKey
+from router.terminal import add_reason, operator
 
 
 class Command(BaseCommand):
@@ -13,11 +14,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the key's name")
+        add_reason(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = ApiKey.objects.filter(name=options["name"].strip()).first()
         if key is None:
             raise CommandError(f"There is no API key named {options['name']!r}.")
-        is_changed = revoke_key(key, by="command")
+        is_changed = revoke_key(key, **operator(options))
         told = "is revoked" if is_changed else "was revoked already; nothing changed"
         self.stdout.write(f"{key} {told}.")

@@ -4,13 +4,14 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from rich.progress import Progress
 
 from router.conf import conf
 from router.encryption import make_key
 from router.flow import auditing
 from router.flow.reencrypting import encrypted_count, reencrypt_all
-from router.terminal import console
+from router.terminal import add_reason, console, operator
 
 
 class Command(BaseCommand):
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="count what would be written"
         )
+        add_reason(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["new_key"]:
@@ -42,7 +44,10 @@ class Command(BaseCommand):
                 "Make one with --new-key."
             )
         written = self._write(total)
-        auditing.note("encryption_key.rotated", "the database", by="command")
+        with transaction.atomic():
+            told = f"{written} secrets"
+            who = operator(options)
+            auditing.note("encryption_key.rotated", "the database", detail=told, **who)
         self.stdout.write(f"{written} secrets are written under the newest key.")
 
     def _write(self, total: int) -> int:

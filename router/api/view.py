@@ -1,0 +1,36 @@
+"""The base of every call: what it does not know it refuses, before its work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from router.api.queries import QuerySerializer
+from router.api.refusals import EncodedBody
+
+READS = ("GET", "HEAD")
+#: The encoding that is none (RFC 9110, section 8.4.1).
+NONE = ("", "identity")
+
+
+class View(APIView):
+    """A call of the API; its query and the coding of its body are checked first."""
+
+    #: Method → the query parameters that it takes; a method that is not named, none.
+    queries: Mapping[str, type[QuerySerializer]] = {}
+    #: What was asked by the query.
+    asked: dict[str, Any]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        coding = request.headers.get("Content-Encoding", "").strip()
+        if coding.lower() not in NONE:
+            raise EncodedBody(coding)
+        is_read = request.method in READS
+        kind = self.queries.get("GET" if is_read else str(request.method))
+        has_pages = is_read and getattr(self, "pagination_class", None) is not None
+        query = (kind or QuerySerializer)(request.query_params, has_pages=has_pages)
+        self.asked = query.checked()

@@ -1,0 +1,287 @@
+"""Every refusal of the API says what is wrong, and how to put it right."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from router.api.problems import sentence
+from router.flow.subscribing import create_subscriber
+from router.models import ApiKey, Scope
+from tests.integration.api import STRUCTURED, an_envelope, assert_problem
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+JSON = "application/json"
+
+
+@pytest.fixture
+def key(db: None) -> str:
+    create_subscriber("erp", by="test", transport="pull")
+    create_subscriber(
+        "crm", by="test", transport="webhook", url="https://crm.example.com/"
+    )
+    return ApiKey.make("all", scopes=list(Scope.values))[1]
+
+
+def send(client: Client, method: str, path: str, body: Any = "", **more: Any) -> Any:
+    text = body if isinstance(body, str | bytes) else json.dumps(body)
+    content_type = more.pop("content_type", JSON)
+    headers = {"Authorization": f"Bearer {more.pop('key', '')}", **more}
+    return client.generic(
+        method, f"/api/{path}", text, content_type=content_type, headers=headers
+    )
+
+
+@pytest.mark.parametrize(
+    ("authorization", "told"),
+    [
+        ("", "needs an API key"),  # Nothing is said.
+        ("Bearer", "has no key"),
+        ("Basic cGFydG5lcjpzZWNyZXQ=", "has no key"),
+        ("Token abc", "has no key"),
+        ("fanfare_abc", "has no key"),  # The scheme is forgotten.
+        ("Bearer fanfare_guess", "is not known"),
+    ],
+)
+@pytest.mark.parametrize("path", ["events/", "subscribers/", "failed-tasks/"])
+def test_without_a_key_a_caller_is_told_how_to_send_one(
+    client: Client, key: str, authorization: str, told: str, path: str
+) -> None:
+    response = client.get(f"/api/{path}", headers={"Authorization": authorization})
+    detail = assert_problem(response, 401)["detail"]
+    assert told in detail
+    assert "`Authorization: Bearer <API key>`" in detail
+    assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+#: Method, path, body, status → each pointer and its words.
+WRONG: list[tuple[str, str, Any, dict[str, str]]] = [
+    (
+        "POST",
+        "subscribers/",
+        {"name": "new", "transport": "kafka"},
+        {"/transport": "must be one of: `webhook`, `pull`."},
+    ),
+    (
+        "POST",
+        "subscribers/",
+        {},
+        {"/name": "is required.", "/transport": "is required."},
+    ),
+    (
+        "PATCH",
+        "subscribers/crm/",
+        {"headers": [1], "events": {}, "waits_seconds": 5, "max_failures": "4"},
+        {
+            "/headers": "must be a JSON object, not a list.",
+            "/events": "must be a list, not an object.",
+            "/waits_seconds": "must be a list, not a number.",
+            "/max_failures": "must be a whole number.",
+        },
+    ),
+    (
+        "PATCH",
+        "subscribers/crm/",
+        {"max_failures": 0, "waits_seconds": [5, -1], "in_flight_limit": 10**6},
+        {
+            "/max_failures": "must be from 1 to 100.",
+            "/waits_seconds/1": "must be from 0 to 86,400.",
+            "/in_flight_limit": "must be from 1 to 1,000.",
+        },
+    ),
+    (
+        "PATCH",
+        "subscribers/crm/",
+        {"title": 7, "max_failures": True, "rate_per_second": "fast"},
+        {
+            "/title": "must be a text.",
+            "/max_failures": "must be a whole number.",
+            "/rate_per_second": "must be a number.",
+        },
+    ),
+    (
+        "POST",
+        "subscribers/erp/pull/",
+        {"max": 1001, "wait_seconds": -1, "lease_seconds": 601},
+        {
+            "/max": "must be from 1 to 1,000.",
+            "/wait_seconds": "must be at least 0.",
+            "/lease_seconds": "must be above 0 and at most 600; extend the lease as "
+            "you work.",
+        },
+    ),
+    (
+        "POST",
+        "deliveries/ack/",
+        {"deliveries": [7, {"id": None, "lease_token": 7}]},
+        {
+            "/deliveries/0": "must be a JSON object, not a number.",
+            "/deliveries/1/id": "must not be null.",
+            "/deliveries/1/lease_token": "must be a text.",
+        },
+    ),
+    (
+        "POST",
+        "subscribers/crm/rotate-secret/",
+        {"overlap": 0},
+        {"/overlap": "is not known; known are: reason, overlap_seconds, "
+         "end_old_secrets."},
+    ),
+    (
+        "POST",
+        "subscribers/crm/rotate-secret/",
+        {"overlap_seconds": 10**9, "end_old_secrets": "yes"},
+        {
+            "/overlap_seconds": "must be from 0 to 2,592,000.",
+            "/end_old_secrets": "must be true or false.",
+        },
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "body", "errors"), WRONG)
+def test_what_is_wrong_in_a_body_is_told_in_plain_words(
+    client: Client, key: str, method: str, path: str, body: Any, errors: Any
+) -> None:
+    problem = assert_problem(send(client, method, path, body, key=key), 422)
+    assert {one["pointer"]: one["detail"] for one in problem["errors"]} == errors
+    assert not problem["detail"].endswith("..")
+    assert ".;" not in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("?state=opened", "must be one of: `open`, `retried`, `discarded`"),
+        ("?page_size=many", "must be a number from 1"),
+        ("?cursor=mine", "take `next` of an answer"),
+        ("?status=open", "known are: state, subscriber, cursor, page_size"),
+    ],
+)
+def test_a_query_is_told_what_it_may_say(
+    client: Client, key: str, query: str, told: str
+) -> None:
+    problem = assert_problem(send(client, "GET", f"failed-tasks/{query}", key=key), 400)
+    assert told in problem["detail"]
+
+
+def test_a_time_is_told_its_form(client: Client, key: str) -> None:
+    response = send(client, "GET", "events/?since=yesterday", key=key)
+    assert "as in 2026-01-31T12:00:00Z" in assert_problem(response, 400)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "events/", "GET, POST, HEAD, OPTIONS"),
+        ("GET", "deliveries/ack/", "POST, OPTIONS"),
+        ("POST", "events/7/", "GET, HEAD, OPTIONS"),
+        ("DELETE", "subscribers/", "GET, POST, HEAD, OPTIONS"),
+    ],
+)
+def test_another_method_is_told_which_are_allowed(
+    client: Client, key: str, method: str, path: str, allowed: str
+) -> None:
+    response = send(client, method, path, key=key)
+    detail = assert_problem(response, 405)["detail"]
+    assert detail.startswith(f"{method} is not allowed here; allowed are: ")
+    listed = detail.partition(": ")[2].rstrip(".").split(", ")
+    assert sorted(listed) == sorted(allowed.split(", "))
+    assert sorted(response["Allow"].split(", ")) == sorted(listed)
+
+
+@pytest.mark.parametrize("path", ["events", "nothing/", "", "subscribers/erp/pause"])
+def test_an_unknown_path_is_told_where_the_calls_are(client: Client, path: str) -> None:
+    detail = assert_problem(send(client, "POST", path), 404)["detail"]
+    assert "/api/docs/" in detail
+    assert ("end in a slash" in detail) == (not path.endswith("/") and path != "")
+
+
+@pytest.mark.parametrize("path", ["events/", "subscribers/", "deliveries/ack/"])
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip"])
+def test_a_compressed_body_is_told_to_come_uncompressed(
+    client: Client, key: str, path: str, coding: str
+) -> None:
+    body = gzip.compress(json.dumps(an_envelope()).encode())
+    more = {"Content-Encoding": coding, "content_type": STRUCTURED, "key": key}
+    response = send(client, "POST", path, body, **more)
+    detail = assert_problem(response, 415)["detail"]
+    assert f"`Content-Encoding: {coding}`" in detail
+    assert "uncompressed" in detail
+    assert response["Accept-Encoding"] == "identity"
+
+
+def test_the_coding_that_is_none_is_taken(client: Client, key: str) -> None:
+    more = {"Content-Encoding": "identity", "content_type": STRUCTURED, "key": key}
+    assert send(client, "POST", "events/", an_envelope(), **more).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("deliveries/ack/", JSON),
+        ("events/", STRUCTURED),
+        ("events/", "application/cloudevents-batch+json"),
+    ],
+)
+def test_json_in_another_charset_is_told_to_be_utf_8(
+    client: Client, key: str, path: str, content_type: str
+) -> None:
+    more = {"content_type": f"{content_type}; charset=iso-8859-1", "key": key}
+    response = send(client, "POST", path, "{}", **more)
+    detail = assert_problem(response, 415)["detail"]
+    assert "charset=iso-8859-1" in detail
+    assert "UTF-8" in detail
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "us-ascii"])
+def test_json_that_says_it_is_utf_8_is_taken(
+    client: Client, key: str, charset: str
+) -> None:
+    more = {"content_type": f"{JSON}; charset={charset}", "key": key}
+    response = send(client, "POST", "deliveries/ack/", {"deliveries": []}, **more)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"max": }', "line 1 column 9"),
+        (b'{"max": "\xff"}', "byte 9 is 0xff"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_where(
+    client: Client, key: str, body: Any, told: str
+) -> None:
+    response = send(client, "POST", "deliveries/ack/", body, key=key)
+    assert told in assert_problem(response, 400)["detail"]
+
+
+def test_another_format_of_the_answer_is_told_that_there_is_json(
+    client: Client, key: str
+) -> None:
+    response = send(client, "GET", "subscribers/", key=key, Accept="text/xml")
+    assert "`Accept: application/json`" in assert_problem(response, 406)["detail"]
+
+
+def test_a_body_that_is_too_large_is_told_the_limit(client: Client, key: str) -> None:
+    response = send(client, "POST", "deliveries/ack/", " " * 2_000_000, key=key)
+    assert "1,048,576 bytes" in assert_problem(response, 413)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("It is", "It is."),
+        ("It is.", "It is."),
+        ("It is..", "It is."),
+        ("a must be.; b must be.", "a must be; b must be."),
+    ],
+)
+def test_a_detail_ends_with_one_period(text: str, whole: str) -> None:
+    assert sentence(text) == whole

@@ -1,0 +1,127 @@
+"""What no call knows: a field of the body, a query parameter. Each is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+
+from router.flow.subscribing import create_subscriber
+from router.models import ApiKey, AuditEntry, Scope
+from tests.integration.api import assert_problem
+from tests.integration.rows import a_delivery, a_failed_task, an_event
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+AN_ENTRY = {"id": 1, "lease_token": "x"}
+#: Where a field is required: the body that has it all.
+COMPLETE: dict[str, dict[str, Any]] = {
+    "create_subscriber": {"name": "new", "transport": "pull"},
+    "register_schema": {"type": "parcel.lost", "schema": {}},
+    **dict.fromkeys(("ack", "nack", "release", "extend"), {"deliveries": [AN_ENTRY]}),
+}
+
+
+def operations() -> Iterator[tuple[str, str, str]]:
+    """Each operation: its id, method and path."""
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    for path, item in document["paths"].items():
+        for method, told in item.items():
+            yield told["operationId"], method, path
+
+
+OPERATIONS = {name: (method, path) for name, method, path in operations()}
+WITH_BODY = [
+    name
+    for name, (method, _) in OPERATIONS.items()
+    if method in ("post", "patch", "put") and name != "publish_events"
+]
+
+
+@pytest.fixture
+def paths(db: None) -> dict[str, Any]:
+    """Rows that the paths name."""
+    erp = create_subscriber("erp", by="test", transport="pull").subscriber
+    event = an_event()
+    delivery = a_delivery(event, erp, "DEAD")
+    task = a_failed_task(delivery)
+    AuditEntry.objects.all().delete()
+    return {
+        "name": "erp",
+        "number": event.pk,
+        "delivery_id": delivery.pk,
+        "task_id": task.pk,
+    }
+
+
+def send(client: Client, name: str, paths: Any, body: Any, query: str = "") -> Any:
+    method, path = OPERATIONS[name]
+    _, key = ApiKey.make("all", scopes=list(Scope.values))
+    return client.generic(
+        method.upper(),
+        path.format(**paths) + query,
+        "" if body is None else json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+def test_a_field_that_is_not_known_is_refused_and_the_known_are_named(
+    client: Client, name: str, paths: Any
+) -> None:
+    body = {**COMPLETE.get(name, {}), "surprise": 1, "a/b": 2}
+    response = send(client, name, paths, body)
+    errors = {one["pointer"]: one["detail"] for one in problem_errors(response)}
+    assert set(errors) == {"/surprise", "/a~1b"}
+    assert errors["/surprise"].startswith("is not known; known are: ")
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["ack", "nack", "release", "extend"])
+def test_a_field_of_an_entry_that_is_not_known_is_refused(
+    client: Client, name: str, paths: Any
+) -> None:
+    body = {"deliveries": [AN_ENTRY, {**AN_ENTRY, "token": "y"}]}
+    (error,) = problem_errors(send(client, name, paths, body))
+    assert error["pointer"] == "/deliveries/1/token"
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+@pytest.mark.parametrize("body", [[], [1], "text", 7, True])
+def test_a_body_that_is_no_object_is_told_what_it_must_be(
+    client: Client, name: str, paths: Any, body: Any
+) -> None:
+    (error,) = problem_errors(send(client, name, paths, body))
+    assert error["pointer"] == ""
+    assert error["detail"].startswith("must be a JSON object, not ")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_query_parameter_that_is_not_known_is_refused_and_the_known_are_named(
+    client: Client, name: str, paths: Any
+) -> None:
+    response = send(client, name, paths, COMPLETE.get(name), "?tpye=a&format=xml")
+    errors = assert_problem(response, 400)["errors"]
+    assert [one["pointer"] for one in errors] == ["/format", "/tpye"]
+    for name_of_known in known_parameters(name):
+        assert name_of_known in errors[0]["detail"]
+    if not known_parameters(name):
+        assert "takes none" in errors[0]["detail"]
+    assert not AuditEntry.objects.exists()
+
+
+def known_parameters(name: str) -> list[str]:
+    method, path = OPERATIONS[name]
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    parameters = document["paths"][path][method].get("parameters", ())
+    return [one["name"] for one in parameters if one["in"] == "query"]
+
+
+def problem_errors(response: Any) -> list[dict[str, str]]:
+    errors: list[dict[str, str]] = assert_problem(response, 422)["errors"]
+    return errors

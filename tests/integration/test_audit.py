@@ -1,0 +1,303 @@
+"""Every act of a person or a program leaves a line: who, what, why, with the change.
+
+A new call of the API, page of the admin or command has to be named here.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import DatabaseError, connection
+from django.db.transaction import TransactionManagementError
+from django.test import Client
+from django.urls import reverse
+from drf_spectacular.generators import SchemaGenerator
+
+from router.flow import auditing
+from router.flow.issuing import issue_key
+from router.flow.subscribing import create_subscriber
+from router.management import commands
+from router.models import (
+    ApiKey,
+    AuditEntry,
+    Delivery,
+    EventSchema,
+    FailedTask,
+    Scope,
+    SigningSecret,
+    Subscriber,
+)
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+WHY = "the warehouse moves"
+WEBHOOK = {
+    "name": "erp",
+    "transport": "webhook",
+    "url": "https://erp.example.com/",
+    "events": ["*"],
+}
+A_SCHEMA = {"$id": "https://a.example/lost-1", "type": "object"}
+
+
+@dataclass(frozen=True)
+class Act:
+    """How it is done, the line that it leaves, and what it changes."""
+
+    action: str
+    path: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    reason: str = "reason"
+
+
+#: Operation of the API → how to do it. The path may name the rows of `world`.
+BY_API = {
+    "create_subscriber": Act(
+        "subscriber.created", "subscribers/", {**WEBHOOK, "name": "new"}
+    ),
+    "change_subscriber": Act(
+        "subscriber.changed", "subscribers/crm/", {"title": "The CRM"}
+    ),
+    "delete_subscriber": Act("subscriber.deleted", "subscribers/crm/"),
+    "pause_subscriber": Act("subscriber.paused", "subscribers/crm/pause/"),
+    "resume_subscriber": Act("subscriber.resumed", "subscribers/held/resume/"),
+    "test_subscriber": Act("subscriber.tested", "subscribers/crm/test/"),
+    "rotate_secret": Act("subscriber.secret_rotated", "subscribers/crm/rotate-secret/"),
+    "retry_failed_task": Act(
+        "failed_task.retried", "failed-tasks/{task}/retry/", reason="note"
+    ),
+    "discard_failed_task": Act(
+        "failed_task.discarded", "failed-tasks/{task}/discard/", reason="note"
+    ),
+    "resend_delivery": Act("delivery.resent", "deliveries/{done}/resend/"),
+    "register_schema": Act(
+        "schema.registered", "schemas/", {"type": "parcel.lost", "schema": A_SCHEMA}
+    ),
+}
+#: What programs do with events: kept as events, deliveries and attempts.
+WITH_EVENTS = {"publish_events", "pull", "ack", "nack", "release", "extend"}
+
+#: Page of the admin → what is posted to it.
+BY_ADMIN = {
+    "subscriber_add": Act("subscriber.created", "", {**WEBHOOK, "name": "new"}),
+    "subscriber_edit": Act(
+        "subscriber.changed", "{crm}", {**WEBHOOK, "title": "The CRM"}
+    ),
+    "subscriber_remove": Act("subscriber.deleted", "{crm}"),
+    "subscriber_rotate": Act("subscriber.secret_rotated", "{crm}"),
+    "subscriber_pause": Act("subscriber.paused", "{crm}"),
+    "subscriber_resume": Act("subscriber.resumed", "{held}"),
+    "subscriber_test": Act("subscriber.tested", "{crm}"),
+    "subscriber_schedule": Act("subscriber.schedule_set", "{crm}", {"max_failures": 3}),
+    "subscriber_pace": Act("subscriber.pace_set", "{mail}", {"fixed_queue": "slow"}),
+    "delivery_resend": Act("delivery.resent", "{done}", {"is_sure": "1"}),
+    "failedtask_settle": Act(
+        "failed_task.retried", "", {"verb": "retry", "ids": "{task}"}, reason="note"
+    ),
+    "apikey_add": Act("api_key.created", "", {"name": "n", "scopes": ["publish"]}),
+    "apikey_revoke": Act("api_key.revoked", "{key}"),
+    "eventschema_add": Act(
+        "schema.registered",
+        "",
+        {"type": "parcel.lost", "schema": json.dumps(A_SCHEMA)},
+    ),
+}
+OF_DJANGO = {"changelist", "history", "delete", "change"}
+
+#: Command → its arguments.
+BY_COMMAND = {
+    "create_api_key": ("api_key.created", ["new", "--scopes", "publish"]),
+    "revoke_api_key": ("api_key.revoked", ["old"]),
+    "rotate_encryption_key": ("encryption_key.rotated", []),
+}
+#: They change no setting: they read, run, or publish events.
+NO_ACTS = {"dispatch", "doctor", "publish", "status", "tail"}
+
+
+@pytest.fixture
+def world(db: None) -> dict[str, Any]:
+    """Something to do each act to, by the name that the paths use."""
+    crm = create_subscriber("crm", by="test", **_options()).subscriber
+    held = a_subscriber("held", state="paused", transport="pull")
+    mail = a_subscriber("mail")
+    event = an_event()
+    done = a_delivery(event, crm, "ACKNOWLEDGED")
+    task = a_failed_task(a_delivery(event, mail, "DEAD"))
+    key, _ = issue_key("old", scopes=["publish"], by="test")
+    AuditEntry.objects.all().delete()
+    rows = {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
+    return {name: row.pk for name, row in {**rows, "key": key}.items()}
+
+
+def _options() -> dict[str, Any]:
+    return {name: value for name, value in WEBHOOK.items() if name != "name"}
+
+
+def operations() -> Iterator[tuple[str, str]]:
+    """Each operation that is no read, with its method."""
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    for path in document["paths"].values():
+        for method, told in path.items():
+            if method != "get":
+                yield told["operationId"], method
+
+
+def call(client: Client, name: str, world: dict[str, Any]) -> Any:
+    act = BY_API[name]
+    method = dict(operations())[name]
+    _, text = ApiKey.make("manager", scopes=[Scope.MANAGE])
+    body, query = {**act.body, act.reason: WHY}, ""
+    if method == "delete":
+        body, query = {}, f"?reason={WHY}"
+    return client.generic(
+        method.upper(),
+        f"/api/{act.path.format(**world)}{query}",
+        json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {text}"},
+    )
+
+
+def pages() -> set[str]:
+    """Every page of the router's admin that may change something."""
+    found = set()
+    user = User(is_superuser=True, is_staff=True, is_active=True)
+    for model, shown in admin.site._registry.items():
+        if model._meta.app_label != "router":
+            continue
+        request: Any = type("Request", (), {"user": user})
+        for one in shown.get_urls():
+            page = (one.name or "").removeprefix("router_")
+            kind = page.partition("_")[2]
+            is_addable = kind != "add" or shown.has_add_permission(request)
+            if page and kind not in OF_DJANGO and is_addable:
+                found.add(page)
+    return found
+
+
+def post(name: str, world: dict[str, Any]) -> Any:
+    act = BY_ADMIN[name]
+    client = Client()
+    client.force_login(User.objects.create_superuser("carla"))
+    args = [act.path.format(**world)] if act.path else []
+    body = {**act.body, act.reason: WHY}
+    if "ids" in body:
+        body["ids"] = body["ids"].format(**world)
+    return client.post(reverse(f"admin:router_{name}", args=args), body)
+
+
+def told() -> list[tuple[str, str, str]]:
+    return list(AuditEntry.objects.values_list("actor", "action", "reason"))
+
+
+def test_no_operation_of_the_api_escapes() -> None:
+    assert {name for name, _ in operations()} == set(BY_API) | WITH_EVENTS
+
+
+def test_no_page_of_the_admin_escapes() -> None:
+    assert pages() == set(BY_ADMIN)
+
+
+def test_no_command_escapes() -> None:
+    names = {one.name for one in pkgutil.iter_modules(commands.__path__)}
+    assert names == set(BY_COMMAND) | NO_ACTS
+
+
+@pytest.mark.parametrize("name", BY_API)
+def test_the_api_leaves_a_line(client: Client, name: str, world: Any) -> None:
+    response = call(client, name, world)
+    assert response.status_code < 300, response.content
+    assert told() == [("key manager", BY_API[name].action, WHY)]
+
+
+@pytest.mark.parametrize("name", BY_ADMIN)
+def test_the_admin_leaves_a_line(name: str, world: Any) -> None:
+    response = post(name, world)
+    assert response.status_code < 400, response.content
+    assert told() == [("user carla", BY_ADMIN[name].action, WHY)]
+
+
+@pytest.mark.parametrize("name", BY_COMMAND)
+def test_a_command_leaves_a_line(name: str, world: Any) -> None:
+    action, arguments = BY_COMMAND[name]
+    call_command(name, *arguments, "--reason", WHY)
+    assert told() == [(f"command {getpass.getuser()}", action, WHY)]
+
+
+def state() -> list[Any]:
+    """All that an act may change."""
+    models = (ApiKey, Delivery, EventSchema, FailedTask, SigningSecret, Subscriber)
+    unchanged = {"calls_count", "minute", "last_used_at"}
+    return [
+        [
+            {name: row[name] for name in row if name not in unchanged}
+            for row in model.objects.exclude(pk__in=_callers(model)).values()
+        ]
+        for model in models
+    ]
+
+
+def _callers(model: Any) -> list[int]:
+    if model is not ApiKey:
+        return []
+    return list(ApiKey.objects.filter(name="manager").values_list("pk", flat=True))
+
+
+def no_line(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    if "INSERT INTO" in sql and AuditEntry._meta.db_table in sql:
+        raise DatabaseError("The audit is full.")
+    return execute(sql, *rest)
+
+
+@pytest.mark.parametrize("name", BY_API)
+def test_without_its_line_no_change_is_kept_by_the_api(
+    client: Client, name: str, world: Any
+) -> None:
+    before = state()
+    with connection.execute_wrapper(no_line):
+        assert call(client, name, world).status_code == 500
+    assert state() == before
+
+
+@pytest.mark.parametrize("name", BY_ADMIN)
+def test_without_its_line_no_change_is_kept_by_the_admin(name: str, world: Any) -> None:
+    before = state()
+    with connection.execute_wrapper(no_line), pytest.raises(DatabaseError):
+        post(name, world)
+    assert state() == before
+
+
+def test_a_change_says_what_it_was_and_what_it_is(world: Any) -> None:
+    post("subscriber_schedule", world)
+    assert AuditEntry.objects.get().detail == "max_failures: None → 3"
+
+
+def test_a_form_that_changes_one_field_names_that_field_alone(world: Any) -> None:
+    post("subscriber_edit", world)
+    entry = AuditEntry.objects.get()
+    assert entry.detail == "title"
+
+
+def test_the_list_shows_who_did_what_and_why(world: Any) -> None:
+    post("subscriber_pause", world)
+    viewer = Client()
+    viewer.force_login(User.objects.get(username="carla"))
+    shown = viewer.get(reverse("admin:router_auditentry_changelist")).content.decode()
+    for words in ("user carla", "subscriber.paused", "subscriber crm", WHY):
+        assert words in shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_line_outside_the_transaction_of_its_change_is_refused() -> None:
+    with pytest.raises(TransactionManagementError):
+        auditing.note("subscriber.paused", "subscriber crm", by="user carla")
