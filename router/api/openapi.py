@@ -42,21 +42,22 @@ PROBLEM = {
 }
 #: Status → when any call may answer so.
 EVERYWHERE = {
+    "400": "A query parameter is not known, or not as it must be.",
     "401": "The API key is missing, unknown, expired or revoked.",
     "403": "The API key lacks the scope, or is bound to something else.",
+    "406": "The answer is asked for in another format than JSON.",
     "429": "The key has spent its calls of this minute.",
     "503": "The database does not answer; the same request may be sent again.",
 }
 OF_A_BODY = {
     "411": "The body came without its length.",
-    "400": "The body is no JSON.",
+    "400": "The body is no JSON, or a query parameter is not known.",
     "413": "The body is too large.",
-    "415": "The body has another media type.",
+    "415": "The body has another media type or charset, or is compressed.",
     "422": "The body breaks a rule; each fault has a JSON pointer.",
 }
 OF_A_PATH = {"404": "There is no such thing."}
 OF_AN_ACT = {"409": "The present state does not allow it; the detail says why."}
-OF_A_QUERY = {"400": "A query parameter is not as it must be."}
 
 
 class ProblemSchema(AutoSchema):
@@ -72,8 +73,6 @@ class ProblemSchema(AutoSchema):
 
     def _problems(self, operation: dict[str, Any]) -> dict[str, str]:
         found = dict(EVERYWHERE)
-        if any(one["in"] == "query" for one in operation.get("parameters", ())):
-            found |= OF_A_QUERY
         if self.method != "GET":
             found |= OF_AN_ACT
         if "requestBody" in operation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -26,6 +27,8 @@ class View(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if not hasattr(self, str(request.method).lower()):
+            raise MethodNotAllowed(str(request.method))
         coding = request.headers.get("Content-Encoding", "").strip()
         if coding.lower() not in NONE:
             raise EncodedBody(coding)

@@ -144,7 +144,7 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         ({"rate_per_second": 1e9}, "/rate_per_second"),
         ({"in_flight_limit": 0}, "/in_flight_limit"),
         ({"waits_seconds": []}, "/waits_seconds"),
-        ({"waits_seconds": [5, -1]}, "/waits_seconds"),
+        ({"waits_seconds": [5, -1]}, "/waits_seconds/1"),
         ({"max_failures": 0}, "/max_failures"),
         # Named by the contract of the API, and not offered yet.
         ({"ordering": "key"}, "/ordering"),
