@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from router.api.refusals import Malformed
 from router.api.strict_json import parse_json
-from router.contract.data import is_json
+from router.contract.data import BINARY_TYPE, TEXT_TYPE, is_json, read
 from router.contract.errors import InvalidEvent
 
 PREFIX = "HTTP_CE_"
@@ -52,17 +52,23 @@ def binary_event(
 def _content(body: bytes, content_type: str) -> dict[str, Any]:
     """The data, which no body has not, and its type.
 
-    Without a Content-Type, as some SDKs send it, JSON is JSON and all else is bytes.
+    Without a Content-Type, as some SDKs send it, it is what it can be read as.
     """
     kind = {"datacontenttype": content_type} if content_type else {}
     if not body:
         return kind
     if is_json(content_type):
         return {**kind, "data": parse_json(body, pointer="/data")}
+    return {**kind, "data": body} if kind else _guessed(body)
+
+
+def _guessed(body: bytes) -> dict[str, Any]:
     try:
-        return {**kind, "data": body if kind else parse_json(body, pointer="/data")}
+        return {"data": parse_json(body, pointer="/data")}
     except Malformed:
-        return {"data": body}
+        is_text = isinstance(read(body, TEXT_TYPE), str)
+        kind = TEXT_TYPE if is_text else BINARY_TYPE
+        return {"data": body, "datacontenttype": kind}
 
 
 def _decoded(value: str) -> str | None:

@@ -18,6 +18,7 @@ from router.contract import json_text
 from router.contract.errors import InvalidEvent
 
 JSON_TYPE = "application/json"
+TEXT_TYPE = "text/plain"
 BINARY_TYPE = "application/octet-stream"
 MAX_TYPE_LENGTH = 255
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - of RFC 9110, section 5.6.2

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from router.admin import pagination
 from router.models import AttemptResult, AuditEntry, Delivery, EventRecord
+from router.public import publish
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer, an_operator, told
 
@@ -199,6 +200,23 @@ def test_a_list_does_not_read_the_payloads() -> None:
         viewer.get(DELIVERIES)
 
     assert not [one for one in queries if '"router_eventrecord"."data"' in one["sql"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "datacontenttype", "shown"),
+    [
+        ("<a>ß</a>", "text/html", "&lt;a&gt;ß&lt;/a&gt;"),
+        (b"\x00\xff", "image/png", "AP8="),
+        ({"n": 1e23}, "application/json", "1e+23"),
+    ],
+)
+def test_an_event_is_shown_with_data_of_any_type(
+    data: object, datacontenttype: str, shown: str
+) -> None:
+    number = publish("thing.happened", data, datacontenttype=datacontenttype).number
+    page = a_viewer().get(f"{EVENTS}{number}/change/").content.decode()
+    assert datacontenttype in page
+    assert shown in page
 
 
 def test_empty_lists_say_what_will_appear_and_how() -> None:

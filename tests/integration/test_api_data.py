@@ -124,10 +124,10 @@ def test_a_body_of_any_type_is_kept(
         (b'{"parcel": 7}', "application/json", {"parcel": 7}),
         (b'"text"', "application/json", "text"),
         (PNG, "application/octet-stream", PNG),
-        (b"just words", "application/octet-stream", b"just words"),
+        (b"just words", "text/plain", "just words"),
     ],
 )
-def test_a_body_without_a_type_is_json_where_it_can_be(
+def test_a_body_without_a_type_is_what_it_can_be_read_as(
     binary: Send, body: bytes, datacontenttype: str, data: object
 ) -> None:
     assert binary(body).status_code == 202

@@ -63,7 +63,7 @@ class PostgreSQL:
     def answers(self) -> bool:
         self.server.check_runs()
         try:
-            psycopg.connect(_with_name(self.url, "postgres")).close()
+            psycopg.connect(with_name(self.url, "postgres")).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -93,7 +93,7 @@ def database_of_its_own(url: str, *, template: str = "template1") -> Iterator[st
     name = f"stack_{uuid.uuid4().hex[:12]}"
     _maintain(url, "CREATE DATABASE {} TEMPLATE {}", name, template)
     try:
-        yield _with_name(url, name)
+        yield with_name(url, name)
     finally:
         _maintain(url, "DROP DATABASE {} WITH (FORCE)", name)
 
@@ -112,11 +112,12 @@ def role_of_its_own(url: str) -> Iterator[str]:
 def _maintain(url: str, statement: LiteralString, *names: str) -> None:
     """With a connection of its own: a test may kill the server meanwhile."""
     filled = sql.SQL(statement).format(*map(sql.Identifier, names))
-    with psycopg.connect(_with_name(url, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(with_name(url, "postgres"), autocommit=True) as connection:
         connection.execute(filled)
 
 
-def _with_name(url: str, name: str) -> str:
+def with_name(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
