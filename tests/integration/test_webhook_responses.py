@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.servers.receiving import Behaviour, Received, Receiver, read_request
 
 #: Between two packets: the kernel joins what comes at once.
 PACKET_SECONDS = 0.01
+DEADLINE_SECONDS = 10
 OK = b"HTTP/1.1 200 OK\r\n"
 KEPT = OK + b"content-length: 2\r\n\r\nok"
 NO = b"HTTP/1.1 503 No\r\nretry-after: 7\r\n"
@@ -63,15 +64,16 @@ ODD: dict[str, tuple[bytes, ...]] = {
 
 
 def post_to(url: str, **terms: Any) -> list[Answer]:
-    """No answer here is late: only a busy machine is."""
-    return letters.post_to(url, **{"deadline_seconds": 10, **terms})
+    """No answer here is late: only a busy machine is. Kept connections are closed."""
+    try:
+        return letters.post_to(url, **{"deadline_seconds": DEADLINE_SECONDS, **terms})
+    finally:
+        event_loop.close()
 
 
 @pytest.fixture(autouse=True)
-def a_loop_of_its_own(settings: Any) -> Iterator[None]:
+def this_machine_is_allowed(settings: Any) -> None:
     settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"]}
-    yield
-    event_loop.close()
 
 
 def send(receiver: Receiver, packets: Sequence[bytes]) -> Behaviour:
@@ -112,7 +114,11 @@ def test_a_2xx_is_a_success_whatever_comes_behind_it(
 ) -> None:
     packets = (b"".join(ODD[name]),) if is_one_packet else ODD[name]
 
-    assert isinstance(answer_to(*packets).outcome, Acknowledged)
+    answer = answer_to(*packets)
+
+    assert isinstance(answer.outcome, Acknowledged)
+    # It was not the deadline that ended it.
+    assert answer.run_ms < DEADLINE_SECONDS * 1000
 
 
 @pytest.mark.parametrize("is_one_packet", [True, False])
@@ -127,6 +133,30 @@ def test_a_no_keeps_its_status_and_its_wait(rest: bytes, is_one_packet: bool) ->
     assert isinstance(outcome, Retry)
     assert outcome.evidence.error == "HttpStatus: 503"
     assert outcome.after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    "name", ["HTTP/1.0", "two lengths", "bare line feeds", "length and chunks"]
+)
+def test_the_body_behind_an_odd_head_is_kept(name: str) -> None:
+    outcome = answer_to(*ODD[name]).outcome
+
+    assert isinstance(outcome, Acknowledged)
+    assert outcome.exchange is not None
+    assert "ok" in outcome.exchange.answer
+
+
+def test_a_receiver_that_speaks_first_is_not_http() -> None:
+    def greet(connection: socket.socket) -> Received:
+        connection.sendall(b"220 mail.example ESMTP\r\n")
+        return read_request(connection)
+
+    with pytest.MonkeyPatch.context() as patch, Receiver() as receiver:
+        patch.setattr("tests.servers.receiving.read_request", greet)
+        (answer,) = post_to(receiver.url)
+
+    assert isinstance(answer.outcome, Retry)
+    assert answer.outcome.evidence.error.startswith("NotHttp: ")
 
 
 def test_a_reset_behind_the_status_line_changes_nothing() -> None:
@@ -234,6 +264,23 @@ def test_late_bytes_of_an_earlier_answer_are_no_answer_to_the_next_post() -> Non
         answers = post_to(receiver.url, count=3, in_flight=1)
 
     assert [type(one.outcome) for one in answers] == [Acknowledged] * 3
+
+
+def test_a_farewell_on_an_idle_connection_is_no_answer_to_the_next_post() -> None:
+    """Some proxies send 408 before they close what was idle."""
+
+    def behave(connection: socket.socket, received: Received) -> None:
+        connection.sendall(KEPT)
+        connection.settimeout(PACKET_SECONDS)
+        try:
+            read_request(connection)
+        except TimeoutError:
+            connection.sendall(b"HTTP/1.1 408 Timeout\r\ncontent-length: 0\r\n\r\n")
+
+    with Receiver(behave=behave) as receiver:
+        answers = post_to(receiver.url, count=4, rate=4)
+
+    assert [type(one.outcome) for one in answers] == [Acknowledged] * 4
 
 
 def test_it_is_replaced_only_once() -> None:

@@ -76,6 +76,8 @@ GARBAGE = [
     b"HTTP/1.1 100 Continue\r\n\r\nhello",
     b"HTTP/1.1 " + b"2" * (MAX_HEAD_BYTES + 1),
     b"HTTP/1.1 100 Continue\r\nx: " + b"a" * MAX_HEAD_BYTES,
+    b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000,
+    b"\r\n" * MAX_HEAD_BYTES,
 ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiohttp import ClientRequest, ClientTimeout, TCPConnector
+from aiohttp import ClientPayloadError, ClientRequest, ClientTimeout, TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
@@ -45,7 +45,7 @@ class PatientProtocol(ResponseHandler):
         elif not self.head.is_complete:
             self._read_head(data)
         elif self._payload is not None and not self._payload.is_eof():
-            super().data_received(data)
+            self._read_body(data)
         elif self.transport is not None:
             # Nothing was asked that this could answer.
             self.transport.close()
@@ -69,7 +69,14 @@ class PatientProtocol(ResponseHandler):
             self.force_close()
         super().data_received(self.head.canonical())
         if body and self.head.has_body:
-            super().data_received(body)
+            self._read_body(body)
+
+    def _read_body(self, data: bytes) -> None:
+        payload = self._payload
+        super().data_received(data)
+        if payload is not None and self.exception() is not None:
+            # aiohttp lets a reader of broken chunks wait for more.
+            payload.set_exception(ClientPayloadError("The body is broken."))
 
 
 @dataclass

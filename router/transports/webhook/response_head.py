@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: Of the status line and the headers no more is kept.
+#: Of the head, with the interim ones before it, no more is read.
 MAX_HEAD_BYTES = 64 * 1024
 PROTOCOL = b"HTTP/"
 STATUS_LINE = re.compile(
@@ -31,6 +31,7 @@ class ResponseHead:
         self.is_garbage = False
         self._data = bytearray()
         self._searched = 0
+        self._size = 0
         self._version = b""
         self._code: int | None = None
         self._headers: dict[str, list[str]] = {}
@@ -60,17 +61,23 @@ class ResponseHead:
     def feed(self, data: bytes) -> bytes:
         """Read on. Returns the bytes behind the head once the head is complete."""
         self.is_empty = False
+        self._size += len(data)
         self._data += data
         while self._code is not None or self._read_status_line():
             end = END.search(self._data, self._searched)
             if end is None:
-                return self._wait_for_end()
-            rest = bytes(self._data[end.end() :])
+                # The next bytes may complete an end that has begun.
+                self._searched = max(0, len(self._data) - 2)
+                break
             if not self._is_interim():
+                rest = bytes(self._data[end.end() :])
                 del self._data[end.start() :]
                 self.end()
                 return rest
-            self._data, self._searched, self._code = bytearray(rest), 0, None
+            del self._data[: end.end()]
+            self._searched, self._code = 0, None
+        if self._size > MAX_HEAD_BYTES:
+            self._cut_off()
         return b""
 
     def end(self) -> None:
@@ -93,24 +100,22 @@ class ResponseHead:
         return "\r\n".join([*filter(None, lines), "", ""]).encode()
 
     def _read_status_line(self) -> bool:
-        self._data = self._data.lstrip(b"\r\n")
+        while self._data.startswith((b"\r", b"\n")):
+            del self._data[:1]
         line = STATUS_LINE.match(self._data)
         if line is not None:
             self._version, self._code = line[1], int(line[2])
             return True
         start = self._data[: len(PROTOCOL)]
-        is_whole = b"\n" in self._data or len(self._data) > MAX_HEAD_BYTES
-        self.is_garbage = is_whole or not PROTOCOL.startswith(start)
+        self.is_garbage = b"\n" in self._data or not PROTOCOL.startswith(start)
         return False
 
-    def _wait_for_end(self) -> bytes:
-        # The next bytes may complete an end that has begun.
-        self._searched = max(0, len(self._data) - 2)
-        if len(self._data) > MAX_HEAD_BYTES and not self._is_interim():
+    def _cut_off(self) -> None:
+        """End a head that is too long; a flood of interim responses has no status."""
+        self.is_garbage = self.status is None
+        if not self.is_garbage:
             self._data += b"\nconnection: close"
             self.end()
-        self.is_garbage = len(self._data) > MAX_HEAD_BYTES
-        return b""
 
     def _is_interim(self) -> bool:
         code = self._code
