@@ -162,6 +162,8 @@ ROUTER: dict[str, Any] = {
     # One line for each subscriber that is a single file: its dotted name. One that
     # is an installed app with a module `handler` is found without a line here.
     "HANDLERS": [],
+    # The order's number leads to its events in the admin's search.
+    "SUBJECT_SEARCH": "config.order_search.subjects",
     "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),
     "WEBHOOK_ALLOWED_NETWORKS": comma_separated(ENV.webhook_allowed_networks),
     **{name.upper(): value for name, value in ENV.router.items()},

@@ -9,6 +9,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from router.conf import QUEUES, RouterSettings, read
 from router.encryption import is_key
@@ -26,7 +27,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         hint = "Mend settings.ROUTER; router/conf.py lists every key."
         return [Error(str(error), hint=hint, id="router.E001")]
-    return [*_check_times(), *_check_networks()]
+    return [*_check_times(), *_check_networks(), *_check_subject_search()]
 
 
 def _check_times() -> Iterator[CheckMessage]:
@@ -68,6 +69,21 @@ def _check_deadline(conf: RouterSettings) -> Iterator[CheckMessage]:
             "come too late to be settled.",
             hint="Make ROUTER['WEBHOOK_DEADLINE_SECONDS'] shorter than every other.",
             id="router.E005",
+        )
+
+
+def _check_subject_search() -> Iterator[CheckMessage]:
+    name = read().subject_search
+    try:
+        is_function = not name or callable(import_string(name))
+    except ImportError:
+        is_function = False
+    if not is_function:
+        yield Error(
+            f"ROUTER['SUBJECT_SEARCH'] names {name!r}, which is no function.",
+            hint="Name a function that takes what a person typed and returns a list of "
+            "subjects, or leave the setting out.",
+            id="router.E025",
         )
 
 

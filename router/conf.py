@@ -42,6 +42,8 @@ class RouterSettings(BaseModel):
     handlers: tuple[str, ...] = ()
     schemas: dict[str, tuple[Path, ...]] = Field(default_factory=dict)
     own_source: str = "/router"
+    #: Dotted name of a function: what a person typed → the subjects that it means.
+    subject_search: str = ""
     digest_key: str = ""
     max_event_bytes: int = Field(1024 * 1024, ge=64 * 1024)
     max_batch_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)

@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from shop.mail_addresses import normalised
 from shop.models import Category, Order, OrderLine, Payment, Product
 from shop.money import formatted
+from shop.order_numbers import spellings
+
+
+def _mailed_to(typed: str) -> Q:
+    """Orders of a mail address as its owner writes it: `ada@bücher.example`."""
+    try:
+        return Q(email__iexact=normalised(typed))
+    except ValidationError:
+        return Q(pk__in=())
 
 
 class ReadOnly:
@@ -75,12 +88,22 @@ class OrderAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("=public_id", "=email")
+    search_help_text = "Order number, public id or email, exactly"
     fields = (
-        "public_id", "customer_id", "placed_at", "name", "email", "line1", "line2",
-        "postal_code", "city", "country", "subtotal", "shipping", "total",
+        "number", "public_id", "customer_id", "placed_at", "name", "email", "line1",
+        "line2", "postal_code", "city", "country", "subtotal", "shipping", "total",
     )  # fmt: skip
     readonly_fields = ("subtotal", "shipping", "total")
     inlines = (LineInline, PaymentInline)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, has_doubles = super().get_search_results(request, queryset, search_term)
+        if not search_term.strip():
+            return found, has_doubles
+        meant = Q(number__in=spellings(search_term)) | _mailed_to(search_term.strip())
+        return found | queryset.filter(meant), has_doubles
 
     @admin.display(description="items")
     def subtotal(self, order: Order) -> str:

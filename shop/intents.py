@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from shop.models import CheckoutIntent, IntentState
@@ -59,6 +59,16 @@ def begin(wish: Wish) -> tuple[CheckoutIntent, bool]:
 
 def find(key: UUID, owner: str) -> CheckoutIntent | None:
     return CheckoutIntent.objects.filter(key=key, owner=owner).first()
+
+
+def find_ordered(key: UUID) -> CheckoutIntent | None:
+    """A finished purchase; its key is as secret as the address of its order."""
+    return _ordered().filter(key=key).first()
+
+
+def ordered_later(intent: CheckoutIntent) -> CheckoutIntent | None:
+    """The intent that bought the basket after this one had failed."""
+    return _ordered().filter(basket_id=intent.basket_id, owner=intent.owner).first()
 
 
 def answered(intent: CheckoutIntent, answer: Answer) -> bool:
@@ -115,6 +125,11 @@ def orphaned() -> list[CheckoutIntent]:
     dead = Q(state=IntentState.ABANDONED)
     stuck = Q(state=IntentState.AUTHORISED, changed_at__lt=timezone.now() - STALE)
     return list(CheckoutIntent.objects.filter(dead | stuck).order_by("pk"))
+
+
+def _ordered() -> QuerySet[CheckoutIntent]:
+    ordered = CheckoutIntent.objects.filter(state=IntentState.ORDERED)
+    return ordered.select_related("order")
 
 
 def _unanswered(*, unknown_before: Any, asked_before: Any) -> Q:

@@ -56,6 +56,7 @@ def purchase(order: Order) -> dict[str, Any]:
     return {
         "order": {
             "id": order.public_id,
+            "number": order.number,
             "placed_at": rfc3339(order.placed_at),
             "currency": order.currency,
         },

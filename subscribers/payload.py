@@ -46,6 +46,8 @@ def _in_utc(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
 
 Kind = TypeVar("Kind", bound=Part)
 
+#: What people call an order; empty in events of publishers that give none.
+OrderNumber = Annotated[str, Field(strict=True, max_length=32)]
 Identifier = Annotated[str, Field(strict=True, min_length=1, max_length=255)]
 Sku = Annotated[str, Field(strict=True, min_length=1, max_length=100)]
 Currency = Annotated[str, Field(strict=True, pattern=r"^[A-Z]{3}$")]

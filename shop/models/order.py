@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Concat, Substr, Upper
 from django.urls import reverse
 from django.utils.crypto import get_random_string
 
@@ -43,6 +44,19 @@ class Order(models.Model):
     """One purchase. Amounts are in minor units of `currency`."""
 
     public_id = models.CharField(max_length=20, unique=True, default=new_public_id)
+    #: What a customer reads out on the telephone: `RS3X-M2QZ`. It opens no page.
+    number = models.GeneratedField(
+        expression=Upper(
+            Concat(
+                Substr("public_id", 1, 4),
+                models.Value("-"),
+                Substr("public_id", 5, 4),
+            )
+        ),
+        output_field=models.CharField(max_length=9),
+        db_persist=True,
+        db_index=True,
+    )
     customer_id = models.CharField(max_length=40, db_index=True)
     placed_at = models.DateTimeField()
 
@@ -63,15 +77,10 @@ class Order(models.Model):
         ordering = ("-id",)
 
     def __str__(self) -> str:
-        return self.number
+        return str(self.number)
 
     def get_absolute_url(self) -> str:
         return reverse("shop:order", args=[self.public_id])
-
-    @property
-    def number(self) -> str:
-        """What a customer reads out on the telephone."""
-        return f"{self.public_id[:4]}-{self.public_id[4:8]}".upper()
 
     @property
     def readable_email(self) -> str:

@@ -23,6 +23,8 @@ from shop.traceparent import traceparent_of
 from shop.views.basket import without_withdrawn
 from shop.views.visitor import forget_details, keep_details, kept_details, owner_of
 
+FAILED = (IntentState.DECLINED, IntentState.ABANDONED, IntentState.VOIDED)
+
 
 @never_cache
 @sensitive_post_parameters()
@@ -98,12 +100,14 @@ def _failure(failure: NothingSold) -> tuple[str, int]:
 @require_safe
 def pending(request: HttpRequest, key: UUID) -> HttpResponse:
     """Asks the bank again until it answers; looks again by itself, also without
-    scripts."""
-    intent = intents.find(key, owner_of(request))
+    scripts. Once paid it leads to the order, whichever browser asks."""
+    intent = intents.find(key, owner_of(request)) or intents.find_ordered(key)
     if intent is None:
         raise Http404
     if intents.ask_now(intent):
         intent = _asked(intent)
+    if intent.state in FAILED:
+        intent = intents.ordered_later(intent) or intent
     if request.headers.get("HX-Request"):
         return _hint(intent)
     if intent.state == IntentState.ORDERED:
@@ -154,7 +158,7 @@ def decline_told(reason: str) -> str:
 def _story(intent: CheckoutIntent) -> str:
     if intent.state == IntentState.DECLINED:
         return "declined"
-    if intent.state in (IntentState.ABANDONED, IntentState.VOIDED):
+    if intent.state in FAILED:
         return "failed"
     return "waiting"
 

@@ -14,6 +14,7 @@ from unfold.decorators import action, display
 from subscribers.fulfilment.models import Shipment, ShipmentLine, ShipmentState
 from subscribers.fulfilment.shipping import label, pack, ship
 from subscribers.fulfilment.views import pick_lists
+from subscribers.order_search import OrderNumberSearch
 
 COLOURS = {
     ShipmentState.PICKING: "info",
@@ -40,20 +41,25 @@ class PickListInline(TabularInline):  # type: ignore[misc]  # unfold is not type
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
-    list_display = ["public_id", "order_id", "shown_state", "carrier", "created_at"]
+class ShipmentAdmin(OrderNumberSearch, ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+    list_display = ["public_id", "order", "shown_state", "carrier", "created_at"]
     list_filter = ["state", "created_at"]
     search_fields = ["public_id__exact", "order_id__exact", "tracking_code__exact"]
+    search_help_text = _("Order number, shipment or tracking code, exactly")
     show_full_result_count = False
     list_per_page = 50
     inlines = [PickListInline]
     fields = [
-        "public_id", "order_id", "state", "written_address", *LABEL_FIELDS,
+        "public_id", "order", "order_id", "state", "written_address", *LABEL_FIELDS,
         "created_at", "packed_at", "shipped_at",
     ]  # fmt: skip
     actions = ["print_pick_lists", "mark_packed", "mark_shipped"]
     actions_detail = ["pick_list"]
     actions_submit_line = ["pack_this", "ship_this"]
+
+    @display(description=_("order"), ordering="order_number")
+    def order(self, shipment: Shipment) -> str:
+        return shipment.order
 
     @display(description=_("state"), ordering="state", label=COLOURS)
     def shown_state(self, shipment: Shipment) -> tuple[str, str]:

@@ -9,7 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from router.public import Event, subscriber
 from subscribers.fulfilment.models import Shipment, ShipmentLine
-from subscribers.payload import Identifier, Part, Quantity, Sku, read
+from subscribers.payload import (
+    Identifier,
+    OrderNumber,
+    Part,
+    Quantity,
+    Sku,
+    read,
+)
 
 
 class Line(Part):
@@ -27,13 +34,18 @@ class Address(Part):
     country: str
 
 
-class Reference(Part):
+class Order(Part):
+    id: Identifier
+    number: OrderNumber = ""
+
+
+class Customer(Part):
     id: Identifier
 
 
 class Purchase(Part):
-    order: Reference
-    customer: Reference
+    order: Order
+    customer: Customer
     shipping_address: Address
     lines: tuple[Line, ...]
 
@@ -53,6 +65,7 @@ def open_shipment(event: Event) -> None:
         defaults={
             "public_id": _public_id(event),
             "order_id": purchase.order.id,
+            "order_number": purchase.order.number,
             "customer_id": purchase.customer.id,
             "address": purchase.shipping_address.model_dump(),
         },

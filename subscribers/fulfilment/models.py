@@ -25,7 +25,10 @@ class Shipment(models.Model):
     """One parcel for one purchase: picked, packed, shipped."""
 
     public_id = models.CharField(_("shipment"), max_length=40, unique=True)
-    order_id = models.CharField(_("order"), max_length=255, db_index=True)
+    order_id = models.CharField(_("order id"), max_length=255, db_index=True)
+    order_number = models.CharField(
+        _("order"), max_length=32, blank=True, db_default="", default="", db_index=True
+    )
     customer_id = models.CharField(_("customer id"), max_length=255)
     address = models.JSONField(_("address"))
     state = models.CharField(
@@ -63,6 +66,11 @@ class Shipment(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def order(self) -> str:
+        """What people call the order."""
+        return self.order_number or self.order_id
 
     @property
     def address_lines(self) -> list[str]:

@@ -55,6 +55,11 @@ def ship(shipment_id: int) -> bool:
     return True
 
 
+def _order(shipment: Shipment) -> dict[str, str]:
+    number = {"number": shipment.order_number} if shipment.order_number else {}
+    return {"id": shipment.order_id, **number}
+
+
 def _payload(shipment: Shipment) -> dict[str, Any]:
     dispatched_at = shipment.shipped_at.isoformat() if shipment.shipped_at else ""
     return {
@@ -64,7 +69,7 @@ def _payload(shipment: Shipment) -> dict[str, Any]:
             "carrier": shipment.carrier,
             "tracking_code": shipment.tracking_code,
         },
-        "order": {"id": shipment.order_id},
+        "order": _order(shipment),
         "customer": {"id": shipment.customer_id},
         "lines": [
             {"sku": line.sku, "name": line.name, "quantity": line.quantity}

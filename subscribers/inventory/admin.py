@@ -13,6 +13,7 @@ from unfold.decorators import action, display
 from subscribers.inventory.forms import ReceiveStockForm
 from subscribers.inventory.models import Reason, StockLevel, StockMovement
 from subscribers.inventory.stock import Cause, Change, move
+from subscribers.order_search import OrderNumberSearch
 from subscribers.read_only import FactAdmin
 
 RECEIVE = "inventory.add_stockmovement"
@@ -69,10 +70,11 @@ class StockLevelAdmin(FactAdmin):
 
 
 @admin.register(StockMovement)
-class StockMovementAdmin(FactAdmin):
-    list_display = ["sku", "signed", "reason", "source", "event_id", "moved_at"]
+class StockMovementAdmin(OrderNumberSearch, FactAdmin):
+    list_display = ["sku", "signed", "reason", "order_number", "source", "moved_at"]
     list_filter = ["reason", "moved_at"]
     search_fields = ["sku__exact", "event_id__exact"]
+    search_help_text = _("SKU, order number or event id, exactly")
     form = ReceiveStockForm
 
     @display(description=_("quantity"), ordering="quantity")
@@ -85,7 +87,9 @@ class StockMovementAdmin(FactAdmin):
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         if obj is None:
             return ["sku", "name", "quantity", "token"]
-        return ["sku", "signed", "reason", "source", "event_id", "moved_at"]
+        return [
+            "sku", "signed", "reason", "order_number", "source", "event_id", "moved_at",
+        ]  # fmt: skip
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None

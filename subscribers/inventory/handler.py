@@ -5,7 +5,14 @@ from __future__ import annotations
 from router.public import Event, subscriber
 from subscribers.inventory.models import Reason
 from subscribers.inventory.stock import Cause, Change, move
-from subscribers.payload import Count, Part, Quantity, Sku, read
+from subscribers.payload import (
+    Count,
+    OrderNumber,
+    Part,
+    Quantity,
+    Sku,
+    read,
+)
 
 RECEIVED = "stock.received"
 
@@ -16,7 +23,12 @@ class Item(Part):
     quantity: Quantity
 
 
+class Order(Part):
+    number: OrderNumber = ""
+
+
 class Purchase(Part):
+    order: Order = Order()
     lines: tuple[Item, ...]
 
 
@@ -36,21 +48,29 @@ class Receipt(Part):
 def keep_stock(event: Event) -> None:
     """Move the stock of every product in the event, once."""
     if event.type == RECEIVED:
-        changes, reason = _came_in(read(Receipt, event)), Reason.RECEIVED
+        _come_in(event, read(Receipt, event))
     else:
-        changes, reason = _went_out(read(Purchase, event)), Reason.SOLD
-    move(changes, cause=Cause(reason=reason, source=event.source, event_id=event.id))
+        _go_out(event, read(Purchase, event))
 
 
-def _came_in(receipt: Receipt) -> list[Change]:
-    return [
+def _come_in(event: Event, receipt: Receipt) -> None:
+    changes = [
         Change(sku=item.sku, name=item.name, quantity=item.quantity)
         for item in receipt.items
     ]
+    cause = Cause(reason=Reason.RECEIVED, source=event.source, event_id=event.id)
+    move(changes, cause=cause)
 
 
-def _went_out(purchase: Purchase) -> list[Change]:
-    return [
+def _go_out(event: Event, purchase: Purchase) -> None:
+    changes = [
         Change(sku=line.sku, name=line.name, quantity=-line.quantity)
         for line in purchase.lines
     ]
+    cause = Cause(
+        reason=Reason.SOLD,
+        source=event.source,
+        event_id=event.id,
+        order_number=purchase.order.number,
+    )
+    move(changes, cause=cause)

@@ -39,6 +39,9 @@ class StockMovement(models.Model):
     reason = models.CharField(_("reason"), max_length=16, choices=Reason)
     source = models.CharField(_("event source"), max_length=255)
     event_id = models.CharField(_("event id"), max_length=255)
+    order_number = models.CharField(
+        _("order"), max_length=32, blank=True, db_default="", default="", db_index=True
+    )
     moved_at = models.DateTimeField(_("moved"), auto_now_add=True)
 
     class Meta:

@@ -18,6 +18,7 @@ class Cause:
     reason: Reason
     source: str
     event_id: str
+    order_number: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ def move(changes: Iterable[Change], *, cause: Cause) -> list[StockMovement]:
             reason=cause.reason,
             source=cause.source,
             event_id=cause.event_id,
+            order_number=cause.order_number,
         )
         for change in merged
         if change.sku not in counted

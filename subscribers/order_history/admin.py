@@ -13,6 +13,7 @@ from subscribers.order_history.models import (
     PurchaseLine,
     PurchaseRecord,
 )
+from subscribers.order_search import OrderNumberSearch
 from subscribers.read_only import FactAdmin
 
 
@@ -32,14 +33,19 @@ class LineInline(TabularInline):  # type: ignore[misc]  # unfold is not typed
 
 
 @admin.register(PurchaseRecord)
-class PurchaseRecordAdmin(FactAdmin):
-    list_display = ["order_id", "customer_id", "total", "placed_at"]
+class PurchaseRecordAdmin(OrderNumberSearch, FactAdmin):
+    list_display = ["order", "customer_id", "total", "placed_at"]
     list_filter = ["placed_at", "currency"]
     search_fields = ["order_id__exact", "customer_id__exact"]
+    search_help_text = _("Order number, or customer id, exactly")
     inlines = [LineInline]
     fields = [
-        "order_id", "customer_id", "placed_at", "total", "source", "event_id",
+        "order", "order_id", "customer_id", "placed_at", "total", "source", "event_id",
     ]  # fmt: skip
+
+    @display(description=_("order"), ordering="order_number")
+    def order(self, purchase: PurchaseRecord) -> str:
+        return purchase.order
 
     @display(description=_("total"), ordering="total_minor")
     def total(self, purchase: PurchaseRecord) -> str:
@@ -47,7 +53,12 @@ class PurchaseRecordAdmin(FactAdmin):
 
 
 @admin.register(DispatchRecord)
-class DispatchRecordAdmin(FactAdmin):
-    list_display = ["order_id", "carrier", "tracking_code", "dispatched_at"]
+class DispatchRecordAdmin(OrderNumberSearch, FactAdmin):
+    list_display = ["order", "carrier", "tracking_code", "dispatched_at"]
     list_filter = ["dispatched_at"]
     search_fields = ["order_id__exact", "tracking_code__exact"]
+    search_help_text = _("Order number or tracking code, exactly")
+
+    @display(description=_("order"), ordering="order_number")
+    def order(self, dispatch: DispatchRecord) -> str:
+        return dispatch.order

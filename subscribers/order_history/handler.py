@@ -36,6 +36,7 @@ def _record_purchase(event: Event, purchase: Purchase) -> None:
         event_id=event.id,
         defaults={
             "order_id": purchase.order.id,
+            "order_number": purchase.order.number,
             "customer_id": purchase.customer.id,
             "placed_at": purchase.order.placed_at,
             "currency": purchase.order.currency,
@@ -53,5 +54,9 @@ def _record_dispatch(event: Event, dispatch: Dispatch) -> None:
     DispatchRecord.objects.get_or_create(
         source=event.source,
         event_id=event.id,
-        defaults={"order_id": dispatch.order.id, **dispatch.shipment.model_dump()},
+        defaults={
+            "order_id": dispatch.order.id,
+            "order_number": dispatch.order.number,
+            **dispatch.shipment.model_dump(),
+        },
     )

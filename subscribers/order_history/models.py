@@ -7,7 +7,10 @@ from django.utils.translation import gettext_lazy as _
 class PurchaseRecord(models.Model):
     """A purchase as the event told it; amounts in minor units of `currency`."""
 
-    order_id = models.CharField(_("order"), max_length=255, db_index=True)
+    order_id = models.CharField(_("order id"), max_length=255, db_index=True)
+    order_number = models.CharField(
+        _("order"), max_length=32, blank=True, db_default="", default="", db_index=True
+    )
     customer_id = models.CharField(_("customer id"), max_length=255)
     placed_at = models.DateTimeField(_("placed"), db_index=True)
     currency = models.CharField(_("currency"), max_length=3)
@@ -33,7 +36,12 @@ class PurchaseRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.order_id
+        return self.order
+
+    @property
+    def order(self) -> str:
+        """What people call the order."""
+        return self.order_number or self.order_id
 
 
 class PurchaseLine(models.Model):
@@ -60,7 +68,10 @@ class DispatchRecord(models.Model):
     """A parcel that left. Tied to its purchase by the order's name alone: the news of
     a parcel may arrive before the news of the purchase."""
 
-    order_id = models.CharField(_("order"), max_length=255, db_index=True)
+    order_id = models.CharField(_("order id"), max_length=255, db_index=True)
+    order_number = models.CharField(
+        _("order"), max_length=32, blank=True, db_default="", default="", db_index=True
+    )
     dispatched_at = models.DateTimeField(_("shipped"))
     carrier = models.CharField(_("carrier"), max_length=100, blank=True)
     tracking_code = models.CharField(_("tracking code"), max_length=100, blank=True)
@@ -78,4 +89,9 @@ class DispatchRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.order_id
+        return self.order
+
+    @property
+    def order(self) -> str:
+        """What people call the order."""
+        return self.order_number or self.order_id

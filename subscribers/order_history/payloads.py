@@ -6,13 +6,23 @@ from typing import Annotated
 
 from pydantic import Field
 
-from subscribers.payload import Currency, Identifier, Minor, Moment, Part, Quantity, Sku
+from subscribers.payload import (
+    Currency,
+    Identifier,
+    Minor,
+    Moment,
+    OrderNumber,
+    Part,
+    Quantity,
+    Sku,
+)
 
 Short = Annotated[str, Field(strict=True, max_length=100)]
 
 
 class Order(Part):
     id: Identifier
+    number: OrderNumber = ""
     placed_at: Moment
     currency: Currency
 
@@ -47,6 +57,11 @@ class Shipment(Part):
     tracking_code: Short = ""
 
 
+class DispatchedOrder(Part):
+    id: Identifier
+    number: OrderNumber = ""
+
+
 class Dispatch(Part):
     shipment: Shipment
-    order: Reference
+    order: DispatchedOrder

@@ -8,7 +8,15 @@ import idna
 from pydantic import AfterValidator, Field
 
 from subscribers.money import formatted
-from subscribers.payload import Currency, Identifier, Minor, Moment, Part, Quantity
+from subscribers.payload import (
+    Currency,
+    Identifier,
+    Minor,
+    Moment,
+    OrderNumber,
+    Part,
+    Quantity,
+)
 
 #: One plain address (RFC 5322 dot-atom): nothing that could begin another header.
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -35,6 +43,7 @@ MailAddress = Annotated[
 
 class Order(Part):
     id: Identifier
+    number: OrderNumber = ""
     placed_at: Moment
     currency: Currency
 

@@ -14,7 +14,15 @@ from pydantic import Field
 
 from router.public import Event
 from subscribers.money import formatted
-from subscribers.payload import Currency, Identifier, Minor, Part, Quantity, read
+from subscribers.payload import (
+    Currency,
+    Identifier,
+    Minor,
+    OrderNumber,
+    Part,
+    Quantity,
+    read,
+)
 
 FAILED_TASK = "router.failed_task.opened"
 #: What the router says of a receiver → what the team is told of it.
@@ -40,12 +48,19 @@ MOST_LINES = 10
 #: Slack refuses longer texts: 150 characters in a header, 3,000 in a section.
 LONGEST_TITLE = 150
 LONGEST_LINE = 250
+SHORT_ID_LENGTH = 8
 ERROR_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 class Order(Part):
     id: Identifier
+    number: OrderNumber = ""
     currency: Currency
+
+    @property
+    def name(self) -> str:
+        """What people call the order. Its whole id may open a customer's page."""
+        return self.number or self.id[:SHORT_ID_LENGTH]
 
 
 class Line(Part):
@@ -140,7 +155,7 @@ def _purchase(purchase: Purchase) -> Alert:
     return Alert(
         title=_("New order: %(total)s") % {"total": total},
         lines=[
-            _("Order %(id)s") % {"id": purchase.order.id},
+            _("Order %(number)s") % {"number": purchase.order.name},
             *items[:MOST_LINES],
             *([_("and %(count)d more") % {"count": more}] if more > 0 else []),
         ],

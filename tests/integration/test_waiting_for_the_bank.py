@@ -61,3 +61,23 @@ def test_only_without_scripts_it_reloads_by_itself(shopper: Client) -> None:
     page = shopper.get(check_out(shopper, LATE_YES)["Location"]).content.decode()
 
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+
+
+def test_once_paid_the_address_leads_any_browser_to_the_order(shopper: Client) -> None:
+    waiting = check_out(shopper, LATE_YES)["Location"]
+    another = Client()
+    assert another.get(waiting).status_code == 404
+    let_time_pass()
+    shopper.get(waiting)
+
+    assert another.get(waiting)["Location"] == Order.objects.get().get_absolute_url()
+
+
+def test_a_declined_try_leads_to_the_order_of_a_later_one(shopper: Client) -> None:
+    declined = check_out(shopper, LATE_NO)["Location"]
+    let_time_pass()
+    assert "Try another card" in shopper.get(declined).content.decode()
+    paid = check_out(shopper)["Location"]
+
+    assert shopper.get(declined)["Location"] == paid
+    assert ask_by_script(shopper, declined)["HX-Refresh"] == "true"

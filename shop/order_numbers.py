@@ -1,0 +1,20 @@
+"""Order numbers as people type them: `RS3X-M2QZ`, `rs3xm2qz`, `#RS3X-M2QZ`."""
+
+from __future__ import annotations
+
+from shop.models import Order
+
+#: A number is short, so two orders of a large shop may share one.
+MAX_ORDERS = 20
+
+
+def spellings(typed: str) -> set[str]:
+    """The numbers that `typed` may mean."""
+    letters = typed.strip().removeprefix("#").upper()
+    return {letters, f"{letters[:4]}-{letters[4:]}"}
+
+
+def public_ids(typed: str) -> list[str]:
+    """The public ids of the orders of this number: the subjects of their events."""
+    orders = Order.objects.filter(number__in=spellings(typed)).order_by("-pk")
+    return list(orders.values_list("public_id", flat=True)[:MAX_ORDERS])
