@@ -107,6 +107,8 @@ class Subscriber(models.Model):
     last_failed_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    #: When everything that the deleted subscriber was owed had been cancelled.
+    cancelled_at = models.DateTimeField(null=True, editable=False)
 
     objects = SubscriberQuerySet.as_manager()
 
@@ -117,6 +119,13 @@ class Subscriber(models.Model):
                 fields=["name"],
                 condition=models.Q(deleted_at__isnull=True),
                 name="subscriber_name_once",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                name="subscriber_cancelling",
+                condition=models.Q(deleted_at__isnull=False, cancelled_at__isnull=True),
             )
         ]
 
