@@ -56,7 +56,7 @@ class RouterSettings(BaseModel):
     mark_seconds: float = Field(15, gt=0)
     #: While events come, and when none came for a while.
     poll_seconds: float = Field(0.001, gt=0, le=1)
-    idle_poll_seconds: float = Field(0.01, gt=0, le=1)
+    idle_poll_seconds: float = Field(0.02, gt=0, le=1)
     sweep_seconds: float = Field(1, gt=0)
     #: Between looks whether the transactions that published earlier have ended.
     low_water_seconds: float = Field(1, gt=0)

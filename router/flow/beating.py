@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from router.conf import conf
 from router.models import Clock, Heartbeat
+
+#: The dashboard shows when the last one of a kind gave a sign of life.
+KEPT = timedelta(days=1)
 
 
 def beat(
@@ -33,12 +36,20 @@ def fall_silent(name: str) -> None:
     Heartbeat.objects.filter(name=name).delete()
 
 
-def alive() -> Iterator[Heartbeat]:
+def alive() -> list[Heartbeat]:
     """The heartbeats that are not stale, by the database's clock."""
     patience = timedelta(seconds=conf().stale_after_seconds)
-    for beat in Heartbeat.objects.annotate(now=Clock()).order_by("name"):
-        if beat.now - beat.beat_at <= patience:
-            yield beat
+    beats = Heartbeat.objects.filter(beat_at__gte=Clock() - patience)
+    return list(beats.order_by("name"))
+
+
+def delete_stale() -> None:
+    """Delete the heartbeats of processes that were killed a day ago or earlier.
+
+    A name holds host and process number: without this the table grows with each one
+    that could not take its sign of life back.
+    """
+    Heartbeat.objects.filter(beat_at__lt=Clock() - KEPT).delete()
 
 
 def served_queues(beats: Iterable[Heartbeat]) -> frozenset[str]:

@@ -6,6 +6,7 @@ lost costs the time of the mark, no more: the delivery is then due again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -41,6 +42,7 @@ from router.models import (
 )
 
 FULL_FOR_SECONDS = 10
+JUST_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -58,6 +60,11 @@ class Dispatcher:
         #: Class of work → messages as last counted, and sent since; empty while the
         #: broker is in trouble.
         self._waiting: dict[str, int] = {}
+        self._sent_at = -math.inf
+
+    def has_just_sent(self) -> bool:
+        """Whether it sent something within the last second."""
+        return time.monotonic() - self._sent_at < JUST_SECONDS
 
     def look_at_workers(self) -> None:
         """See which queues are served; without a look none is known to be."""
@@ -104,6 +111,7 @@ class Dispatcher:
         """
         if not chunks:
             return
+        self._sent_at = time.monotonic()
         messages = [self._message(chunk) for chunk in chunks]
         try:
             self._doorbell.send(messages)

@@ -42,7 +42,7 @@ def readiness() -> list[Check]:
 
 def _seen() -> list[Heartbeat]:
     try:
-        return list(alive())
+        return alive()
     except DatabaseError:
         return []  # The table is not there yet.
 

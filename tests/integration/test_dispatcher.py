@@ -6,13 +6,16 @@ import base64
 import json
 import math
 import os
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
 import pytest
 import redis
 from celery import Celery
+from django.utils import timezone
 
 from router.broker import (
     BrokerSilent,
@@ -23,7 +26,8 @@ from router.broker import (
 )
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES, conf
-from router.flow.looping import DispatcherLoop
+from router.flow import looping
+from router.flow.looping import IDLE_DUE_LOOK_SECONDS, DispatcherLoop
 from router.models import Delivery, DeliveryState, Heartbeat, Subscriber
 from router.public import publish, subscriber
 from router.registry import declared
@@ -59,7 +63,8 @@ def messages(url: str) -> list[str]:
 
 def turn(loop: DispatcherLoop, times: int = 5) -> None:
     for _ in range(times):
-        loop._due_look._next_at = 0
+        for look in (loop._due_look, loop._idle_due_look):
+            look._next_at = 0
         loop.tick()
 
 
@@ -312,6 +317,60 @@ def test_it_looks_more_often_while_events_come(
     loop._lively_until = 0.0
 
     assert lively < idle == loop._poll_seconds()
+
+
+def due_looks(loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often it looks at what is due in half a second of turns."""
+    looks: list[None] = []
+    monkeypatch.setattr(loop._dispatcher, "turn", lambda: looks.append(None))
+    ends_at = time.monotonic() + 0.5
+    while time.monotonic() < ends_at:
+        loop.tick()
+    return len(looks)
+
+
+@pytest.mark.usefixtures("listener")
+def test_it_looks_at_what_is_due_less_often_without_work(
+    loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = due_looks(loop, monkeypatch)
+    loop._dispatcher._sent_at = time.monotonic()
+    at_work = due_looks(loop, monkeypatch)
+
+    assert idle <= 1 + 0.5 / (IDLE_DUE_LOOK_SECONDS * 0.8)
+    assert at_work > idle
+
+
+def test_a_long_look_is_followed_by_a_pause_as_long(
+    loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead index entries, which an old transaction keeps, must not cost a core."""
+
+    def look(after: int) -> bool:
+        time.sleep(0.1)
+        return False
+
+    monkeypatch.setattr(looping, "has_unrouted", look)
+    loop._route()
+    once = loop._poll_seconds()
+    loop._route()
+
+    assert once < 0.1 <= loop._poll_seconds()
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_signs_of_life_of_killed_processes_do_not_pile_up(
+    loop: DispatcherLoop,
+) -> None:
+    for number, age in enumerate([timedelta(days=2), timedelta(hours=1)]):
+        kind = Heartbeat.Kind.WORKER
+        at = timezone.now() - age
+        Heartbeat.objects.create(name=f"killed-{number}", kind=kind, beat_at=at)
+
+    loop.tick()
+
+    left = set(Heartbeat.objects.values_list("name", flat=True))
+    assert left == {"killed-1", loop._name}
 
 
 @pytest.mark.usefixtures("listener")
