@@ -37,6 +37,12 @@ def image_command() -> list[str]:
     return list(json.loads(said))
 
 
+def image_environment() -> dict[str, str]:
+    """What the image says to each of its containers."""
+    *_, said = (said for name, said in instructions() if name == "ENV")
+    return dict(pair.split("=", 1) for pair in shlex.split(said))
+
+
 def compose_text() -> str:
     return (DOCKER / "compose.yaml").read_text()
 
@@ -94,7 +100,8 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 def programs() -> Iterator[tuple[str, list[str]]]:
     """Every program that a container is started or checked with, by its service."""
-    yield "image", image_command()
+    for argv in _simple_commands(image_command()):
+        yield "image", argv
     for name, service in ours(filled()["services"]).items():
         check = service.get("healthcheck", {}).get("test", [])
         for command in service.get("command", []), check[1:]:
@@ -105,5 +112,6 @@ def programs() -> Iterator[tuple[str, list[str]]]:
 def _simple_commands(command: list[str]) -> list[list[str]]:
     if command[:2] != ["sh", "-c"]:
         return [command] if command else []
-    parts = (shlex.split(part) for part in command[2].split("&&"))
-    return [part for part in parts if part and part[0] == "python"]
+    text = re.sub(r"\$(\w+)", lambda found: image_environment()[found[1]], command[2])
+    parts = (shlex.split(part) for part in text.split("&&"))
+    return [part[1:] if part[0] == "exec" else part for part in parts]

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.servers.pgbouncer import PgBouncer, pgbouncer
-from tests.servers.postgresql import role_of_its_own
+from tests.servers.postgresql import database_of_its_own, role_of_its_own
 
 
 @pytest.fixture
@@ -19,3 +20,10 @@ def pooler(postgresql_url: str) -> Iterator[PgBouncer]:
         pgbouncer(postgresql_url, role) as server,
     ):
         yield server
+
+
+@pytest.fixture
+def database(postgresql_url: str) -> Iterator[str]:
+    """The name of an empty database."""
+    with database_of_its_own(postgresql_url) as url:
+        yield urlsplit(url).path.removeprefix("/")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -20,19 +19,11 @@ from tests.acceptance.customer import Customer
 from tests.acceptance.purchases import SIX
 from tests.conftest import StartStack
 from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgresql import database_of_its_own
 from tests.servers.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("pgbouncer")]
 
 RECIPE = BASE_DIR / "docs" / "production.md"
-
-
-@pytest.fixture
-def database(postgresql_url: str) -> Iterator[str]:
-    """The name of an empty database."""
-    with database_of_its_own(postgresql_url) as url:
-        yield urlsplit(url).path.removeprefix("/")
 
 
 @pytest.fixture

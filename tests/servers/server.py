@@ -35,6 +35,10 @@ class Server:
     def pid(self) -> int:
         return self._popen.pid
 
+    def wait(self, seconds: float) -> int:
+        """Its exit code, once it ended by itself."""
+        return self._popen.wait(seconds)
+
     def check_runs(self) -> None:
         if self._popen.poll() is not None:
             raise AssertionError(f"The server ended:\n{self.log.read_text()[-2000:]}")

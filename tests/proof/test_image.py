@@ -1,0 +1,190 @@
+"""The image of `docker/Dockerfile`, built, and run as `docker/compose.yaml` runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+
+import psutil
+import pytest
+
+from tests import containers
+from tests.acceptance.purchases import purchase
+from tests.servers.buildah import Image, built_image
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.server import Server
+from tests.servers.waiting import free_port, wait_until
+
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("image")]
+
+STARTED_SECONDS = 120
+STOPPED_SECONDS = 40
+#: Those that need neither a mail server nor Slack.
+REACHED = {"customer_profiles", "fulfilment", "inventory", "order_history"}
+ACKNOWLEDGED = """
+from router.models import Delivery
+done = Delivery.objects.filter(state="ACKNOWLEDGED", event__subject="RS3X-M2QZ")
+print(*done.values_list("subscriber__name", flat=True))
+"""
+STYLESHEET = re.compile(r'href="(/static/[^"]+\.css)"')
+#: Services that run until they are asked to stop.
+STAYING = ("web", "dispatcher", "worker", "worker-slow", "worker-webhooks", "payments")
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    if not os.environ.get("BUILDAH"):
+        pytest.skip("needs Buildah: run the proofs with `make proof`")
+    with built_image() as built:
+        yield built
+
+
+@dataclass
+class Composition:
+    """The services of the compose file, in one container, on this machine's ports."""
+
+    image: Image
+    servers: dict[str, str]
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.services = containers.ours(containers.filled()["services"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of each of the services, on the tests' servers and a free port."""
+        given = self.services["web"]["environment"]
+        own = {"PORT": str(self.port), "LISTEN_ADDRESS": "127.0.0.1", **self.servers}
+        return {**{name: str(value) for name, value in given.items()}, **own}
+
+    def command(self, name: str) -> list[str]:
+        return list(self.services[name].get("command", containers.image_command()))
+
+    def run(self, *command: str) -> str:
+        """What a command that ends well prints."""
+        done = self.image.run(*command, **self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, name: str, stack: ExitStack) -> Server:
+        server = self.image.start(name, self.command(name), self.environment)
+        stack.callback(server.kill)
+        return server
+
+    def get(self, path: str) -> tuple[int, str]:
+        """As the proxy asks that speaks TLS: status and body."""
+        host = self.environment["ALLOWED_HOSTS"]
+        headers = {"Host": host, "X-Forwarded-Proto": "https"}
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def what_is_missing(self) -> str:
+        """The answer of `/readyz`; empty when all is ready."""
+        try:
+            status, body = self.get("/readyz")
+        except OSError as error:
+            return str(error)
+        return "" if status == 200 else body
+
+
+@pytest.fixture
+def composition(
+    image: Image, pooler: PgBouncer, database: str, broker_url: str
+) -> Composition:
+    servers = {
+        "DATABASE_URL": pooler.url(database),
+        "DATABASE_POOLER": "true",
+        "BROKER_URL": broker_url,
+    }
+    return Composition(image, servers)
+
+
+def program(server: Server) -> psutil.Process:
+    """The program itself, beneath Buildah's own processes."""
+    process = psutil.Process(server.pid)
+    while "buildah" in process.name():
+        [process] = process.children()
+    return process
+
+
+def test_who_runs_the_image_is_not_root_and_may_not_change_it(image: Image) -> None:
+    told = image.run("sh", "-c", "id -u; touch /app/changed /opt/fanfare/changed")
+
+    assert told.stdout.split() == ["10001"]
+    assert told.stderr.count("Permission denied") == 2
+
+
+def test_nothing_of_the_build_stays_in_the_image(image: Image) -> None:
+    named = image.environment
+
+    assert not (image.root / "etc/pip.conf").exists()
+    assert not (image.root / "app/var/local.env").exists()
+    assert not [one for one in named if re.search("KEY|SECRET|PASSWORD", one)]
+    assert (image.root / "app/var/static/staticfiles.json").exists()
+    # Who runs it may write no bytecode: it is there already.
+    assert list((image.root / "app/router").glob("__pycache__/*.pyc"))
+
+
+def test_without_its_secret_key_the_image_says_what_is_missing(image: Image) -> None:
+    told = image.run("python", "manage.py", "check")
+
+    assert told.returncode != 0
+    assert "SECRET_KEY is not set" in told.stderr
+
+
+def test_the_composition_runs_from_the_image(composition: Composition) -> None:
+    prepared = composition.run(*composition.command("prepare"))
+    assert "Applying router" in prepared
+
+    with ExitStack() as stack:
+        started = {name: composition.start(name, stack) for name in STAYING}
+        wait_until(lambda: not composition.what_is_missing(), STARTED_SECONDS)
+
+        every_health_check_passes(composition)
+        pages_have_their_style(composition)
+        a_purchase_is_delivered(composition)
+        every_program_ends_when_it_is_asked_to(started)
+
+
+def every_health_check_passes(composition: Composition) -> None:
+    for service in composition.services.values():
+        check = service.get("healthcheck", {}).get("test", [])
+        if check:
+            composition.run(*check[1:])
+    composition.run("python", "manage.py", "alive", "web")
+
+
+def pages_have_their_style(composition: Composition) -> None:
+    for path in ("/", "/admin/login/", "/api/docs/"):
+        status, page = composition.get(path)
+        assert status == 200, page
+        sheets = STYLESHEET.findall(page)
+        assert sheets, path
+        for sheet in sheets:
+            assert composition.get(sheet)[0] == 200, sheet
+
+
+def a_purchase_is_delivered(composition: Composition) -> None:
+    event = purchase("RS3X-M2QZ")
+    composition.run(
+        *("python", "manage.py", "publish", event["type"]),
+        *("--subject", event["subject"], "--data", json.dumps(event["data"])),
+    )
+    ask = ("python", "manage.py", "shell", "-v0", "-c", ACKNOWLEDGED)
+    wait_until(lambda: set(composition.run(*ask).split()) >= REACHED, 60)
+
+
+def every_program_ends_when_it_is_asked_to(started: dict[str, Server]) -> None:
+    for server in started.values():
+        program(server).send_signal(signal.SIGTERM)
+    for name, server in started.items():
+        exit_code = server.wait(STOPPED_SECONDS)
+        assert exit_code == 0, f"{name}: {server.log.read_text()[-2000:]}"
