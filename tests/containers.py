@@ -100,18 +100,22 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 def programs() -> Iterator[tuple[str, list[str]]]:
     """Every program that a container is started or checked with, by its service."""
-    for argv in _simple_commands(image_command()):
+    for argv in simple_commands(image_command()):
         yield "image", argv
     for name, service in ours(filled()["services"]).items():
         check = service.get("healthcheck", {}).get("test", [])
         for command in service.get("command", []), check[1:]:
-            for argv in _simple_commands(command):
+            for argv in simple_commands(command):
                 yield name, argv
 
 
-def _simple_commands(command: list[str]) -> list[list[str]]:
+def simple_commands(
+    command: list[str], environment: dict[str, str] | None = None
+) -> list[list[str]]:
+    """The programs that a container's command runs, one after another."""
     if command[:2] != ["sh", "-c"]:
         return [command] if command else []
-    text = re.sub(r"\$(\w+)", lambda found: image_environment()[found[1]], command[2])
+    known = environment or image_environment()
+    text = re.sub(r"\$(\w+)", lambda found: known[found[1]], command[2])
     parts = (shlex.split(part) for part in text.split("&&"))
     return [part[1:] if part[0] == "exec" else part for part in parts]
