@@ -15,10 +15,14 @@ if sys.argv[1:2] == ["up"]:
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from config.supervisor.surroundings import difference
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
+        if elsewhere := difference(sys.argv[1:]):
+            print(f"manage.py: {elsewhere}", file=sys.stderr)
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(_told(error))

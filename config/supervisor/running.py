@@ -18,6 +18,7 @@ from config.supervisor.silence import Silence
 from config.supervisor.stopping import StopRequest, pause
 from config.supervisor.summary import print_summary
 from config.supervisor.supervisor import Supervisor
+from config.supervisor.surroundings import recorded
 
 
 class NotReady(Exception):
@@ -43,7 +44,8 @@ def run(environment: Environment, stop: StopRequest, check: Callable[[], None]) 
         # The same answers in every program, wherever it was started from.
         os.environ.update(VAR_DIR=str(var_dir), PORT=str(environment.port))
         stop.interrupts = False
-        Run(output, stop, site).supervise(broker, socket, var_dir)
+        with recorded():
+            Run(output, stop, site).supervise(broker, socket, var_dir)
 
 
 def _broker(environment: Environment, socket: Path) -> Program | None:

@@ -1,0 +1,104 @@
+"""Which database and broker `manage.py up` uses, told to `manage.py` elsewhere.
+
+A second terminal may lack the variables of the first. Its commands would then look at
+another database without a word.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from config.env import BASE_DIR
+
+#: Of this code, wherever VAR_DIR is: one file for each `up` that runs, which holds a
+#: lock on it for as long.
+FOLDER = BASE_DIR / "var" / "running"
+#: Who runs nothing on what `up` uses, or says by itself that it cannot.
+UNCONCERNED = {"up", "help", "version", "--version", "--help", "-h", "test"}
+
+
+@contextmanager
+def recorded() -> Iterator[None]:
+    """Other commands can read meanwhile what this process uses; never a password."""
+    path = FOLDER / f"{os.getpid()}.json"
+    file = None
+    # Where the code's folder can't be written to, nobody is told.
+    with suppress(OSError):
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.write(file, json.dumps(surroundings()).encode())
+    try:
+        yield
+    finally:
+        if file is not None:
+            path.unlink(missing_ok=True)
+            os.close(file)
+
+
+def surroundings() -> dict[str, str]:
+    """The places of the database and the broker, without a login."""
+    return {
+        "database": _database(settings.DATABASES["default"]),
+        "broker": _broker(str(getattr(settings, "CELERY_BROKER_URL", ""))),
+    }
+
+
+def difference(arguments: list[str]) -> str:
+    """What to tell a person whose command looks elsewhere than `up`; else empty."""
+    if not arguments or arguments[0] in UNCONCERNED:
+        return ""
+    running = dict(_running())
+    ours = surroundings()
+    if not running or ours in running.values():
+        return ""
+    pid, theirs = next(iter(running.items()))
+    told = " and ".join(
+        f"the {name} {theirs[name]}, this command {place}"
+        for name, place in ours.items()
+        if place != theirs.get(name)
+    )
+    return (
+        f"Fanfare runs here (process {pid}) and uses {told}. Set the same "
+        "DATABASE_URL, BROKER_URL and VAR_DIR in this terminal."
+    )
+
+
+def _running() -> Iterator[tuple[str, dict[str, str]]]:
+    for path in sorted(FOLDER.glob("*.json")):
+        with suppress(OSError, ValueError), path.open() as file:
+            if _is_locked(file.fileno()):
+                yield path.stem, json.load(file)
+            else:
+                # What was killed could not remove it.
+                path.unlink(missing_ok=True)
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _database(given: dict[str, Any]) -> str:
+    if given["ENGINE"].endswith("sqlite3"):
+        return str(Path(given["NAME"]).resolve())
+    host = given.get("OPTIONS", {}).get("host") or given.get("HOST") or "its socket"
+    host = "127.0.0.1" if host == "localhost" else host
+    return f"{given['NAME']} at {host}:{given.get('PORT') or 5432}"
+
+
+def _broker(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    place = rest.rpartition("@")[2].partition("?")[0]
+    return f"{scheme}://{place.replace('localhost', '127.0.0.1', 1)}"
