@@ -17,7 +17,7 @@ def refuse_unbound(
     Raises `NotBound` with a pointer to each source and type that it is not bound to.
     """
     problems = [
-        (f"/{index}/{name}" if is_batch else f"/{name}", "is not this key's to publish")
+        (f"/{index}/{name}" if is_batch else f"/{name}", _detail(key, name))
         for index, event in enumerate(events)
         for name in key.unbound(source=event["source"], event_type=event["type"])
     ]
@@ -26,3 +26,8 @@ def refuse_unbound(
         raise NotBound(
             f"This API key is bound to other events: {told}.", problems=problems
         )
+
+
+def _detail(key: ApiKey, name: str) -> str:
+    patterns = key.sources if name == "source" else key.types
+    return f"is not this key's to publish; it may publish: {', '.join(patterns)}"

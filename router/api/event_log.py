@@ -64,7 +64,10 @@ class EventApi(View):
         key = key_of(request)
         found: Any = visible_events(key).filter(number=number).first()
         if found is None:
-            raise NotFound(f"There is no event #{number}.")
+            raise NotFound(
+                f"There is no event #{number} that this API key may see. GET "
+                "/api/events/ lists the numbers."
+            )
         found.shown_deliveries = _with_attempts(
             [one for one in _deliveries(found) if key.may_touch(one.subscriber.name)]
         )

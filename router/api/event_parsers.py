@@ -83,7 +83,9 @@ def _batch(request: Request) -> Sent:
         raise InvalidEvent(f"A batch {detail}.", problems=[("", detail)])
     most = conf().max_batch_events
     if len(events) > most:
-        raise TooLarge(f"The batch has {len(events):,} events; the most is {most:,}.")
+        raise TooLarge(
+            f"The batch has {len(events):,} events; the most is {most:,}. Send several."
+        )
     return Sent(events=events, is_batch=True)
 
 

@@ -113,7 +113,9 @@ def _settle(
     rows = FailedTask.objects.select_related("subscriber").defer("traceback")
     task = rows.filter(pk=task_id).first()
     if task is None:
-        raise NotFound(f"There is no failed task {task_id}.")
+        raise NotFound(
+            f"There is no failed task {task_id}. GET /api/failed-tasks/ lists them."
+        )
     view.check_object_permissions(request, task.subscriber.name)
     said = checked(NoteBody, request)
     settled = act([task.pk], by=actor(request), **said)

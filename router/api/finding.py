@@ -19,7 +19,10 @@ def find_subscriber(view: APIView, name: str) -> Subscriber:
     view.check_object_permissions(view.request, name)
     found = Subscriber.objects.known().filter(name=name).first()
     if found is None:
-        raise NotFound(f"There is no subscriber named {name}.")
+        raise NotFound(
+            f"There is no subscriber named {name}. GET /api/subscribers/ lists the "
+            "names."
+        )
     return found
 
 

@@ -37,7 +37,8 @@ class CursorPages(CursorPagination):
             return self.page_size
         digits = text.lstrip("0")
         if not (digits.isascii() and digits.isdigit()):
-            raise BadQuery([("/page_size", "must be a number from 1")])
+            told = f"must be a number from 1; at most {self.max_page_size} are given"
+            raise BadQuery([("/page_size", told)])
         # As text: some numbers are longer than Python reads.
         is_long = len(digits) > len(str(self.max_page_size))
         return self.max_page_size if is_long else min(int(digits), self.max_page_size)

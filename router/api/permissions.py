@@ -17,7 +17,10 @@ class HasScope(BasePermission):
 
     @property
     def message(self) -> str:
-        return f"This API key lacks the scope `{self.scope}`."
+        return (
+            f"This API key lacks the scope `{self.scope}`; use a key that has it. An "
+            f"operator creates one: `create_api_key NAME --scopes {self.scope}`."
+        )
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.auth, ApiKey) and self.scope in request.auth.scopes
@@ -26,7 +29,10 @@ class HasScope(BasePermission):
         """`obj` is the name of a subscriber that the key may be bound to."""
         if isinstance(request.auth, ApiKey) and request.auth.may_touch(obj):
             return True
-        raise PermissionDenied(f"This API key is not bound to the subscriber {obj}.")
+        bound = ", ".join(getattr(request.auth, "subscribers", ()))
+        raise PermissionDenied(
+            f"This API key is not bound to the subscriber {obj}, but to: {bound}."
+        )
 
 
 class MayPublish(HasScope):

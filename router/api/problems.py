@@ -93,7 +93,9 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
             return _unavailable(error)
     logger.exception("The API failed unexpectedly.", exc_info=error)
     return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "The router failed; its log says more."
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The router failed. Send the call again; if it fails again, tell an operator: "
+        "the router's log says more.",
     )
 
 

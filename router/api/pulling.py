@@ -131,7 +131,10 @@ def _subscriber(request: Request, name: str) -> Subscriber:
     """Of what the key is not bound to, it does not learn whether it exists."""
     found = Subscriber.objects.known().only("pk").filter(name=name).first()
     if found is None or not key_of(request).may_touch(name):
-        raise NotFound(f"This API key reaches no subscriber named {name}.")
+        raise NotFound(
+            f"This API key reaches no subscriber named {name}. Check the name, and "
+            "what the key is bound to."
+        )
     return found
 
 

@@ -46,7 +46,10 @@ class ResendApi(View):
         rows = Delivery.objects.select_related("subscriber")
         delivery = rows.filter(pk=delivery_id).first()
         if delivery is None:
-            raise NotFound(f"There is no delivery {delivery_id}.")
+            raise NotFound(
+                f"There is no delivery {delivery_id}. GET /api/events/{{number}}/ "
+                "lists those of an event."
+            )
         self.check_object_permissions(request, delivery.subscriber.name)
         said = checked(ReasonBody, request)
         owed = resend(delivery.pk, by=actor(request), **said)

@@ -85,7 +85,8 @@ def _pulling(subscriber: Subscriber | None) -> Any:
         raise NotPulling("This subscriber was deleted.")
     if subscriber.transport != Transport.PULL:
         raise NotPulling(
-            f"This subscriber does not pull: its transport is {subscriber.transport}."
+            f"This subscriber does not pull: its transport is {subscriber.transport}. "
+            'PATCH it with {"transport": "pull"} to switch it.'
         )
     return subscriber
 

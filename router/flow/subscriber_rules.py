@@ -69,7 +69,7 @@ def _filter_problems(expression: object) -> Iterator[Problem]:
 
 def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
     if len(headers) > MOST_HEADERS:
-        yield "/headers", f"must be at most {MOST_HEADERS}"
+        yield "/headers", f"must be at most {MOST_HEADERS} headers"
     for name, value in headers.items():
         if told := header_problem(name, value):
             yield _header_pointer(name), told
@@ -84,7 +84,7 @@ def _header_pointer(name: str) -> str:
 def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     rate, limit = wanted["rate_per_second"], wanted["in_flight_limit"]
     if rate is not None and not LEAST_RATE <= rate <= MOST_PER_SECOND:
-        told = f"must be from {LEAST_RATE} to {MOST_PER_SECOND}, or null for no limit"
+        told = f"must be from {LEAST_RATE} to {MOST_PER_SECOND:,}, or null for no limit"
         yield "/rate_per_second", told
     if limit is not None and not 1 <= limit <= MOST_AT_ONCE:
         told = f"must be from 1 to {MOST_AT_ONCE}, or null for the default"

@@ -27,5 +27,7 @@ def assert_problem(response: Any, status: int) -> dict[str, Any]:
     assert body["status"] == status
     assert body["type"] == "about:blank"
     assert body["title"]
-    assert body["detail"]
+    for detail in (body["detail"], *(one["detail"] for one in body.get("errors", ()))):
+        assert detail.rstrip(".") + "." == detail
+        assert ".; " not in detail
     return body

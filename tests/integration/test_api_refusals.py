@@ -285,3 +285,43 @@ def test_a_body_that_is_too_large_is_told_the_limit(client: Client, key: str) ->
 )
 def test_a_detail_ends_with_one_period(text: str, whole: str) -> None:
     assert sentence(text) == whole
+
+
+def test_a_key_is_told_what_it_may_do_instead(client: Client, key: str) -> None:
+    _, bound = ApiKey.make(
+        "bound",
+        scopes=[Scope.MANAGE, Scope.PUBLISH],
+        subscribers=["erp", "shop-*"],
+        sources=["/partner/*"],
+    )
+    pulled = send(client, "POST", "subscribers/erp/pull/", key=bound)
+    scope = assert_problem(pulled, 403)
+    assert "--scopes consume" in scope["detail"]
+    other = assert_problem(send(client, "GET", "subscribers/crm/", key=bound), 403)
+    assert "but to: erp, shop-*" in other["detail"]
+    more = {"content_type": STRUCTURED, "key": bound}
+    response = send(client, "POST", "events/", an_envelope(source="/other"), **more)
+    (error,) = assert_problem(response, 403)["errors"]
+    assert error["detail"].endswith("it may publish: /partner/*.")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("GET", "subscribers/nobody/", "GET /api/subscribers/"),
+        ("POST", "failed-tasks/9/retry/", "GET /api/failed-tasks/"),
+        ("GET", "events/9/", "GET /api/events/"),
+        ("POST", "deliveries/9/resend/", "GET /api/events/{number}/"),
+    ],
+)
+def test_what_is_not_there_is_told_where_to_look(
+    client: Client, key: str, method: str, path: str, told: str
+) -> None:
+    assert told in assert_problem(send(client, method, path, key=key), 404)["detail"]
+
+
+def test_a_subscriber_that_does_not_pull_is_told_how_it_could(
+    client: Client, key: str
+) -> None:
+    response = send(client, "POST", "subscribers/crm/pull/", key=key)
+    assert '{"transport": "pull"}' in assert_problem(response, 409)["detail"]
