@@ -93,6 +93,7 @@ INTRODUCTIONS = {
         "Handlers that do nothing: add what yours do. The disk is what the log, the "
         "deliveries and their attempts take, indexes and dead rows included."
     ),
+    "idle": "No event comes, and nothing is due. The past must cost nothing.",
     "latency_ms": "The two halves of a run tell whether the wait grows.",
 }
 

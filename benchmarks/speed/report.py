@@ -197,6 +197,20 @@ def _sizing(found: Found) -> tuple[str, list[str], Rows]:
     return title, ["", *KINDS[1:], "together", "GiB a day"], rows
 
 
+def _idle(found: Found) -> tuple[str, list[str], Rows]:
+    rows = [
+        [f"{one['events']:,} events, {one['deleted_subscribers']} deleted subscribers"]
+        + [_percent(one[kind]) for kind in ("dispatcher", "database")]
+        for one in found["idle"]
+    ]
+    title = "A dispatcher without work, share of a core"
+    return title, ["", "dispatcher", "database"], rows
+
+
+def _percent(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{number(share * 100)} %"
+
+
 TABLES = {
     "throughput": _throughput,
     "publish_added_ms": _added,
@@ -209,4 +223,5 @@ TABLES = {
     "isolation": _isolation,
     "webhooks": _webhooks,
     "sizing": _sizing,
+    "idle": _idle,
 }

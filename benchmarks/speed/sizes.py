@@ -45,6 +45,8 @@ class Sizes:
     scaling: tuple[int, ...] = (1, 2, 3, 4)
     #: Events a second.
     sizing: tuple[float, ...] = (0, 1, 10, 50, 200)
+    #: Settled events beside a dispatcher without work.
+    idle: tuple[int, ...] = (0, 100_000)
 
     def share(self, contestant: str, total: int) -> int:
         """This contestant's deliveries of `total`, in whole events of five."""
@@ -94,5 +96,6 @@ TINY = Sizes(
     turns=3,
     scaling=(1, 2),
     sizing=(0, 20),
+    idle=(0, 1000),
 )
 SIZES = {"whole": WHOLE, "hour": HOUR, "quick": QUICK, "tiny": TINY}

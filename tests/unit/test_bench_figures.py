@@ -261,6 +261,19 @@ def test_a_pace_is_told_in_cores_and_in_room_on_the_disk() -> None:
     assert row == ["10 events/s", "0.10", "0.25", "0.15", "0.05", "0.55", "1,000"]
 
 
+def test_a_dispatcher_without_work_is_told_in_percent_of_a_core() -> None:
+    told = {
+        "events": 100_000,
+        "deleted_subscribers": 500,
+        "dispatcher": 0.0385,
+        "database": None,
+    }
+
+    ((_, _, (row,)),) = tables({"idle": [told]}).values()
+
+    assert row == ["100,000 events, 500 deleted subscribers", "3.85 %", "–"]
+
+
 def test_bars_are_as_long_as_their_values() -> None:
     longer, shorter = bar_lengths(svg(chart(100.0, 25.0)))
     assert longer == pytest.approx(4 * shorter, abs=4)

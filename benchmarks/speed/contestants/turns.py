@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Model
+from django.utils import timezone
 
 from benchmarks.speed.project.handler import COUNT, TYPE
 from router.flow.dispatching import mark_chunk
@@ -40,14 +41,30 @@ def lengthen(options: argparse.Namespace) -> Told:
     return {}
 
 
-def _add(event_count: int, *, is_due: bool) -> None:
+def outlive(options: argparse.Namespace) -> Told:
+    """`--count` events, acknowledged for one of `--first` deleted subscribers each."""
+    Subscriber.objects.bulk_create(
+        Subscriber(name=f"deleted-{n}", title="", deleted_at=timezone.now())
+        for n in range(options.first)
+    )
+    each = f"s.deleted_at IS NOT NULL AND s.id % {options.first} = n % {options.first}"
+    _add(options.count, is_due=False, owed_to=each)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")
+    return {}
+
+
+def _add(
+    event_count: int, *, is_due: bool, owed_to: str = "s.deleted_at IS NULL"
+) -> None:
     start = EventRecord.objects.count()
     places = f"generate_series({start + 1}, {start + event_count}) AS n"
     _insert(EventRecord, _event_values(), places)
     _insert(
         Delivery,
         _delivery_values(is_due=is_due),
-        f"{places}, router_subscriber AS s WHERE s.deleted_at IS NULL",
+        f"{places}, router_subscriber AS s WHERE {owed_to}",
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -141,5 +158,6 @@ def _timed(step: Callable[[], object]) -> float:
 
 ACTS: dict[str, Callable[[argparse.Namespace], Told]] = {
     "lengthen": lengthen,
+    "outlive": outlive,
     "turn_times": turn_times,
 }

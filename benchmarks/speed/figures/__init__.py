@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.speed.bench import Bench
 from benchmarks.speed.figures.growth import growth
+from benchmarks.speed.figures.idle import idle
 from benchmarks.speed.figures.isolation import isolation
 from benchmarks.speed.figures.latency import latency_ms
 from benchmarks.speed.figures.publishing import publish_added_ms, publish_throughput
@@ -37,6 +38,7 @@ FIGURES: dict[str, Figure] = {
     "isolation": isolation,
     "webhooks": webhooks,
     "sizing": sizing,
+    "idle": idle,
 }
 #: What `--quick` runs.
 QUICK: dict[str, Figure] = {
