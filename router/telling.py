@@ -22,6 +22,8 @@ from router.models import (
     Transport,
 )
 
+#: Shown where there is nothing to show.
+NOTHING = "–"
 STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 #: State → (tone, icon, word): never colour alone.
 BADGES: dict[str, tuple[str, str, str]] = {
@@ -83,6 +85,13 @@ def delivery_badge(delivery: Delivery) -> SafeString:
     """A delivery's state; one that waits for its next try says so."""
     is_retrying = delivery.state == DeliveryState.PENDING and delivery.failures > 0
     return badge("retrying" if is_retrying else delivery.state)
+
+
+def exact(moment: datetime | None) -> str:
+    """A time with its zone: `2026-07-02 10:49:05 UTC`."""
+    if moment is None:
+        return NOTHING
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def ago(moment: datetime | None, never: str = "never") -> SafeString:

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what it finds wrong, and that it says how to mend it."""
+"""`manage.py doctor`: what it finds wrong, and that it says how to fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from router.models import Heartbeat
+from router.conf import QUEUES
+from router.models import Attempt, AttemptResult, Heartbeat, Subscriber
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
 pytestmark = pytest.mark.usefixtures("alive", "empty_router")
 
@@ -27,18 +29,18 @@ def broker(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.R
         yield client
 
 
-def examined() -> tuple[str, int]:
+def examined(*arguments: str) -> tuple[str, int]:
     """What the doctor prints, and its exit code."""
     out = StringIO()
     try:
-        call_command("doctor", stdout=out)
+        call_command("doctor", *arguments, stdout=out)
     except SystemExit as error:
         return out.getvalue(), int(str(error.code))
     return out.getvalue(), 0
 
 
 def complaint(printed: str, title: str) -> list[str]:
-    """The lines of the complaint about this, and of its cure."""
+    """The lines of the fault with this title, and of its hint."""
     lines = printed.splitlines()
     found = [n for n, line in enumerate(lines) if line.startswith(f"✗ {title}:")]
     return lines[found[0] : found[0] + 3] if found else []
@@ -108,3 +110,158 @@ def test_a_database_that_is_away_is_wrong(
     assert "(no password … at db.example)" in complaint(printed, "database")[0]
     assert "swordfish" not in printed
     assert code == 1
+
+
+def warning(printed: str, title: str) -> str:
+    """The warning with this title and its hint, as one line."""
+    before, sign, rest = printed.partition(f"! {title}: ")
+    assert sign, printed
+    lines = [rest.splitlines()[0]]
+    for line in rest.splitlines()[1:]:
+        if line[:1] in "✓✗!" or not line.strip():
+            break
+        lines.append(line.strip())
+    return " ".join(" ".join(lines).split())
+
+
+@pytest.fixture
+def well(alive: None, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the subscribers is examined: the tests' own servers are not safe."""
+    for name in ("examine_settings", "examine_database", "examine_broker"):
+        monkeypatch.setattr(f"router.management.doctor.{name}", lambda: iter(()))
+    serve(*QUEUES.values())
+
+
+def serve(*queues: str) -> None:
+    Heartbeat.objects.filter(kind="worker").update(queues=list(queues))
+
+
+def a_webhook(name: str, **fields: Any) -> Subscriber:
+    return a_subscriber(name, transport="webhook", **fields)
+
+
+def owed(to: Subscriber, count: int = 1, **fields: Any) -> Any:
+    return [a_delivery(an_event(), to, **fields) for _ in range(count)][-1]
+
+
+@pytest.mark.usefixtures("well")
+def test_subscribers_that_get_their_events_are_well() -> None:
+    owed(a_webhook("letters"))
+    printed, code = examined("--strict")
+    assert "✓ subscribers: 1; none is held" in printed
+    assert printed.endswith("All is well.\n")
+    assert code == 0
+
+
+@pytest.mark.usefixtures("well")
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"state": "paused", "state_reason": "new paper"}, "paused since"),
+        ({"state": "disabled", "state_reason": "HTTP 410"}, "disabled since"),
+        (
+            {"state": "paused", "state_reason": "no URL", "is_held_for_setup": True},
+            "held for setup since",
+        ),
+    ],
+)
+def test_a_held_subscriber_is_named_with_cause_since_when_and_how_much(
+    fields: dict[str, Any], told: str
+) -> None:
+    since = timezone.now() - timedelta(hours=3)
+    held = a_webhook("letters", state_changed_at=since, **fields)
+    owed(held, 2)
+
+    printed, code = examined()
+
+    found = warning(printed, "subscriber letters")
+    assert f"{told} {since:%Y-%m-%d %H:%M:%S} UTC (3 h): " in found
+    assert f"{fields['state_reason']}. 2 events held." in found
+    assert f"/admin/router/subscriber/{held.pk}/change/" in found
+    assert "All is well" not in printed
+    assert code == 0
+    assert examined("--strict")[1] == 1
+
+
+@pytest.mark.usefixtures("well")
+def test_an_open_breaker_is_told_in_the_words_of_the_receiver() -> None:
+    now = timezone.now()
+    down = a_webhook(
+        "letters",
+        breaker="open",
+        incident_since=now - timedelta(minutes=4),
+        probe_at=now + timedelta(seconds=30),
+    )
+    owed(down, 2)
+    delivery = owed(down, failures=1)
+    Attempt.objects.create(
+        delivery=delivery,
+        number=1,
+        result=AttemptResult.RETRY,
+        error="HttpStatus: 503",
+        http_status=503,
+        answer="\n  out of \x1b[2Jpaper\nask Ada",
+        ended_at=now,
+    )
+
+    printed, code = examined()
+
+    found = warning(printed, "subscriber letters")
+    assert "unreachable since" in found
+    assert "(4 min): HTTP 503: out of �[2Jpaper. 3 events held. Next try in" in found
+    assert "ask Ada" not in found
+    assert code == 0
+
+
+@pytest.mark.usefixtures("well")
+def test_a_subscriber_whose_code_is_gone_is_named() -> None:
+    owed(a_subscriber("letters"))
+    found = warning(examined()[0], "subscriber letters")
+    assert found.startswith("no code here handles its events. 1 event held.")
+    assert "ROUTER['HANDLERS']" in found
+
+
+@pytest.mark.usefixtures("well")
+def test_open_failed_tasks_are_counted_by_subscriber_with_the_oldest() -> None:
+    now = timezone.now()
+    for name, count in (("letters", 2), ("stock", 1)):
+        to = a_webhook(name)
+        for number in range(count):
+            opened = now - timedelta(days=number + 2)
+            a_failed_task(owed(to, state="DEAD"), opened_at=opened)
+    a_failed_task(owed(a_webhook("well"), state="DEAD"), state="discarded")
+
+    printed, code = examined()
+
+    found = warning(printed, "failed tasks")
+    assert found.startswith("3 open (letters 2, stock 1). The oldest opened ")
+    assert "(3 d)" in found
+    assert "/admin/router/failedtask/?state=open" in found
+    assert code == 0
+
+
+@pytest.mark.usefixtures("well")
+def test_a_queue_with_work_that_no_worker_takes_is_a_fault() -> None:
+    serve(QUEUES["default"])
+    owed(a_webhook("letters"), 2)
+
+    printed, code = examined()
+
+    found = " ".join(complaint(printed, "workers"))
+    assert "none takes from router.webhooks, where 2 events wait" in found
+    assert "-Q router.webhooks" in found
+    assert printed.endswith("1 fault. Fix the faults.\n")
+    assert code == 1
+
+
+@pytest.mark.usefixtures("well")
+@pytest.mark.parametrize("has_up", [True, False])
+def test_a_command_that_the_project_does_not_have_is_not_advised(
+    monkeypatch: pytest.MonkeyPatch, has_up: bool
+) -> None:
+    Heartbeat.objects.all().delete()
+    name = "router.management.doctor.processes.get_commands"
+    monkeypatch.setattr(name, lambda: {"up": "config"} if has_up else {})
+    printed, _ = examined()
+    assert "manage.py dispatch" in printed
+    assert ("manage.py up" in printed) is has_up

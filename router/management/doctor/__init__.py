@@ -9,6 +9,7 @@ from router.management.doctor.database import examine_database
 from router.management.doctor.finding import Finding, Level
 from router.management.doctor.processes import examine_processes
 from router.management.doctor.settings import examine_settings
+from router.management.doctor.subscribers import examine_subscribers
 
 __all__ = ["Finding", "Level", "examine"]
 
@@ -19,3 +20,4 @@ def examine() -> Iterator[Finding]:
     yield from examine_database()
     yield from examine_broker()
     yield from examine_processes()
+    yield from examine_subscribers()

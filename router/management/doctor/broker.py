@@ -25,12 +25,12 @@ def examine_broker() -> Iterator[Finding]:
         kind = str(connection.transport_cls)
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
-            yield judged(TITLE, True, f"{kind} answers", mend="")
+            yield judged(TITLE, True, f"{kind} answers", hint="")
             yield from _eviction(connection)
         except (OperationalError, RedisError, AMQPError, OSError) as error:
             told = f"{kind} does not answer ({type(error).__name__})"
-            mend = "Start it, and look at BROKER_URL. Until then events only wait."
-            yield judged(TITLE, False, told, mend=mend)
+            hint = "Start it, and look at BROKER_URL. Until then events only wait."
+            yield judged(TITLE, False, told, hint=hint)
 
 
 def _eviction(connection: Connection) -> Iterator[Finding]:
@@ -41,12 +41,12 @@ def _eviction(connection: Connection) -> Iterator[Finding]:
     policy = client.info("memory").get("maxmemory_policy")
     if policy is None:
         told = "maxmemory-policy can't be read"
-        mend = f"Make sure that it is {POLICY}."
-        yield Finding(TITLE, Level.NOTICE, told, mend)
+        hint = f"Make sure that it is {POLICY}."
+        yield Finding(TITLE, Level.WARNING, told, hint)
         return
     yield judged(
         TITLE,
         policy == POLICY,
         f"maxmemory-policy is {policy}",
-        mend=f"Set it: `CONFIG SET maxmemory-policy {POLICY}`, and in its file.",
+        hint=f"Set it: `CONFIG SET maxmemory-policy {POLICY}`, and in its file.",
     )

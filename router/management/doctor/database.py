@@ -1,4 +1,4 @@
-"""The database: does it answer, does it keep what it was told, is its clock right."""
+"""The database: does it answer, does it keep what was committed, is its clock right."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def examine_database() -> Iterator[Finding]:
         connection.ensure_connection()
     except DatabaseError as error:
         told = f"{connection.vendor} does not answer ({why(error)})"
-        yield judged(TITLE, False, told, mend=remedy(error))
+        yield judged(TITLE, False, told, hint=remedy(error))
         return
-    yield judged(TITLE, True, f"{connection.vendor} answers", mend="")
+    yield judged(TITLE, True, f"{connection.vendor} answers", hint="")
     yield from examine_checks(TITLE, tags=[Tags.database], databases=["default"])
     yield _migrations()
     if connection.vendor == "postgresql":
@@ -47,8 +47,8 @@ def _migrations() -> Finding:
     named = ", ".join(f"{app}.{name}" for app, name in missing[:3])
     more = " …" if len(missing) > 3 else ""
     told = f"{len(missing)} not applied: {named}{more}" if missing else "all applied"
-    mend = "Run `manage.py migrate`."
-    return judged("migrations", not missing, told, mend=mend)
+    hint = "Run `manage.py migrate`."
+    return judged("migrations", not missing, told, hint=hint)
 
 
 def _sqlite() -> Iterator[Finding]:
@@ -57,21 +57,21 @@ def _sqlite() -> Iterator[Finding]:
         "SQLite log",
         mode == "wal",
         f"journal_mode is {mode}",
-        mend="Put `PRAGMA journal_mode=WAL;` into OPTIONS['init_command'].",
+        hint="Put `PRAGMA journal_mode=WAL;` into OPTIONS['init_command'].",
     )
     begin = connection.settings_dict["OPTIONS"].get("transaction_mode", "DEFERRED")
     yield judged(
         "SQLite lock",
         begin == "IMMEDIATE",
         f"transactions begin {begin}",
-        mend="Set OPTIONS['transaction_mode'] = 'IMMEDIATE'.",
+        hint="Set OPTIONS['transaction_mode'] = 'IMMEDIATE'.",
     )
     level = int(_one("PRAGMA synchronous"))
     yield judged(
         "durability",
         level >= 2,
         "synchronous is FULL" if level >= 2 else "a power cut may undo commits",
-        mend="Put `PRAGMA synchronous=FULL;` into OPTIONS['init_command'].",
+        hint="Put `PRAGMA synchronous=FULL;` into OPTIONS['init_command'].",
     )
 
 
@@ -83,7 +83,7 @@ def _postgresql() -> Iterator[Finding]:
             "durability",
             value not in ("off", "local"),
             f"{name} is {value}",
-            mend=f"Set {name} = on: otherwise a crash may undo what was committed.",
+            hint=f"Set {name} = on: otherwise a crash may undo what was committed.",
         )
     yield from _timeouts()
 
@@ -93,7 +93,7 @@ def _timeouts() -> Iterator[Finding]:
     lease = conf().lease_seconds
     for name, seconds in timeouts_in_force().items():
         if 0 < seconds < lease:
-            yield Finding("timeouts", Level.RIGHT, f"{name} is {seconds:g} s")
+            yield Finding("timeouts", Level.OK, f"{name} is {seconds:g} s")
 
 
 def _clock() -> Finding:
@@ -107,7 +107,7 @@ def _clock() -> Finding:
         "clock",
         abs(skew) <= CLOCK_TOLERANCE_SECONDS,
         f"the database's is {skew:+.3f} s from this host's",
-        mend="Let both hosts keep time by NTP.",
+        hint="Let both hosts keep time by NTP.",
     )
 
 

@@ -5,23 +5,24 @@ from enum import Enum, auto
 
 
 class Level(Enum):
-    RIGHT = auto()
-    #: Worth a thought, and nothing is lost by it.
-    NOTICE = auto()
-    WRONG = auto()
+    OK = auto()
+    #: The router works; an operator should look at this.
+    WARNING = auto()
+    #: A part of the router does not work, or may lose what it was given.
+    FAULT = auto()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: how it is, and how to mend it."""
+    """One thing that was examined: its state, and a hint how to fix it."""
 
     title: str
     level: Level
     detail: str
-    mend: str = ""
+    hint: str = ""
 
 
-def judged(title: str, is_right: bool, detail: str, *, mend: str) -> Finding:
-    """RIGHT, or WRONG and how to mend it."""
-    level = Level.RIGHT if is_right else Level.WRONG
-    return Finding(title, level, detail, "" if is_right else mend)
+def judged(title: str, is_ok: bool, detail: str, *, hint: str) -> Finding:
+    """OK, or a fault and how to fix it."""
+    level = Level.OK if is_ok else Level.FAULT
+    return Finding(title, level, detail, "" if is_ok else hint)

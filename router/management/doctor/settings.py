@@ -19,7 +19,7 @@ def examine_settings() -> Iterator[Finding]:
         examine_checks(TITLE, include_deployment_checks=not settings.DEBUG)
     )
     if not complaints:
-        yield Finding(TITLE, Level.RIGHT, "every system check passes")
+        yield Finding(TITLE, Level.OK, "every system check passes")
     yield from complaints
 
 
@@ -32,7 +32,7 @@ def examine_checks(title: str, **selection: Any) -> Iterator[Finding]:
 
 def _finding(title: str, message: checks.CheckMessage) -> Finding:
     is_ours = str(message.id).startswith("router.")
-    is_wrong = is_ours or message.level >= checks.ERROR
-    level = Level.WRONG if is_wrong else Level.NOTICE
+    is_fault = is_ours or message.level >= checks.ERROR
+    level = Level.FAULT if is_fault else Level.WARNING
     hint = str(message.hint or "See the documentation of this check.")
     return Finding(title, level, f"{message.msg} [{message.id}]", hint)

@@ -100,7 +100,7 @@ def _open() -> Text:
     failed = open_failed_count()
     text = Text(f"not yet routed: {_capped(unrouted_count())}   failed tasks: ")
     text.append(_capped(failed), style="bold red" if failed else "")
-    return text.append(" (a person must mend them in the admin)" if failed else "")
+    return text.append(" (fix, then retry them in the admin)" if failed else "")
 
 
 def _capped(count: int) -> str:

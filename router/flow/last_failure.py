@@ -1,0 +1,41 @@
+"""The last failure of what a subscriber is owed, in the receiver's own words."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from router.models import Attempt, Delivery, DeliveryState, Subscriber
+
+#: Deliveries that are asked for their last failure; an outage tries few of them.
+MAX_DELIVERIES = 100
+MAX_LENGTH = 200
+
+
+def last_failure(subscriber: Subscriber) -> str:
+    """`HTTP 503: overloaded`, or the error's first line; empty when none is known.
+
+    Reads failed deliveries that are still owed: two statements.
+    """
+    failing = Q(failures__gt=0) | Q(probed_at__isnull=False)
+    owed = Delivery.objects.filter(failing, subscriber=subscriber)
+    newest = owed.filter(state=DeliveryState.PENDING).order_by("-due_at", "-pk")
+    ids = list(newest.values_list("pk", flat=True)[:MAX_DELIVERIES])
+    failed = Attempt.objects.filter(delivery_id__in=ids).exclude(error="")
+    attempt = failed.order_by("-pk").first()
+    return words_of(attempt) if attempt else ""
+
+
+def words_of(attempt: Attempt) -> str:
+    """What the receiver answered; else the error, when nothing was answered."""
+    if attempt.http_status is None:
+        return _line(attempt.error)
+    answer = _line(attempt.answer)
+    return f"HTTP {attempt.http_status}" + (f": {answer}" if answer else "")
+
+
+def _line(text: str) -> str:
+    """The first line that says something, safe to print on a terminal."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    # Python's split leaves control characters that a terminal would obey.
+    shown = "".join(one if one.isprintable() else "�" for one in line)
+    return shown if len(shown) <= MAX_LENGTH else f"{shown[:MAX_LENGTH]}…"

@@ -1,0 +1,114 @@
+"""Subscribers that get nothing at present, and failed tasks that nobody settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import DatabaseError
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from router.flow.last_failure import last_failure
+from router.flow.overview import SubscriberOverview, subscribers_overview
+from router.management.doctor.finding import Finding, Level
+from router.management.doctor.page import failed_tasks_page, subscriber_page
+from router.models import BreakerState, FailedTask, Subscriber, SubscriberState
+from router.telling import exact
+from router.terminal import age
+
+TITLE = "subscribers"
+#: Subscribers with failed tasks that one line names.
+MAX_NAMED = 3
+MISSING_HINT = (
+    "Install its app, or name its module in settings.ROUTER['HANDLERS'], and restart; "
+    "or delete it on {page}."
+)
+SETUP_HINT = "Set it and restart the dispatcher: it resumes by itself. Page: {page}."
+RESUME_HINT = "Resume it on {page} when its receiver is ready."
+OUTAGE_HINT = "Fix the receiver; deliveries then go on by themselves. Page: {page}."
+
+
+def examine_subscribers() -> Iterator[Finding]:
+    """A warning for each subscriber that is held, and one for open failed tasks."""
+    try:
+        overviews = subscribers_overview()
+        findings = [*filter(None, map(_held, overviews)), *_failed_tasks()]
+    except DatabaseError:
+        # The findings about the database and its migrations say why.
+        return
+    yield from findings
+    if not findings:
+        told = f"{len(overviews):,}; none is held, and no failed task is open"
+        yield Finding(TITLE, Level.OK, told)
+
+
+def _held(one: SubscriberOverview) -> Finding | None:
+    subscriber = one.subscriber
+    if one.is_handler_missing:
+        cause, hint = "no code here handles its events", MISSING_HINT
+    elif subscriber.state != SubscriberState.ACTIVE:
+        cause = _hold(subscriber)
+        hint = SETUP_HINT if subscriber.is_held_for_setup else RESUME_HINT
+    elif subscriber.breaker != BreakerState.CLOSED:
+        cause, hint = _outage(subscriber), OUTAGE_HINT
+    else:
+        return None
+    events = one.waiting + one.working
+    held = f"{events:,} event{'' if events == 1 else 's'} held"
+    detail = ". ".join([cause, held, *_next_try(subscriber)])
+    hint = hint.format(page=subscriber_page(subscriber))
+    return Finding(f"subscriber {subscriber.name}", Level.WARNING, f"{detail}.", hint)
+
+
+def _hold(subscriber: Subscriber) -> str:
+    state = "held for setup" if subscriber.is_held_for_setup else subscriber.state
+    return _because(
+        f"{state}{_since(subscriber.state_changed_at)}", subscriber.state_reason
+    )
+
+
+def _outage(subscriber: Subscriber) -> str:
+    state = subscriber.get_breaker_display().lower()
+    return _because(
+        f"{state}{_since(subscriber.incident_since)}", last_failure(subscriber)
+    )
+
+
+def _because(state: str, cause: str) -> str:
+    return f"{state}: {cause.rstrip('.')}" if cause else state
+
+
+def _since(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    passed = (timezone.now() - moment).total_seconds()
+    return f" since {exact(moment)} ({age(passed)})"
+
+
+def _next_try(subscriber: Subscriber) -> list[str]:
+    is_probed = subscriber.state == SubscriberState.ACTIVE and subscriber.probe_at
+    if not is_probed or subscriber.probe_at is None:
+        return []
+    seconds = (subscriber.probe_at - timezone.now()).total_seconds()
+    return [f"Next try in {age(seconds)}" if seconds > 0 else "Next try now"]
+
+
+def _failed_tasks() -> Iterator[Finding]:
+    rows = list(
+        FailedTask.objects.open()
+        .values("subscriber__name")
+        .annotate(total=Count("pk"), oldest=Min("opened_at"))
+        .order_by("-total", "subscriber__name")
+    )
+    if not rows:
+        return
+    named = [f"{row['subscriber__name']} {row['total']:,}" for row in rows[:MAX_NAMED]]
+    more = [f"{len(rows) - MAX_NAMED} more"] if len(rows) > MAX_NAMED else []
+    oldest = min(row["oldest"] for row in rows)
+    detail = (
+        f"{sum(row['total'] for row in rows):,} open ({', '.join(named + more)}). "
+        f"The oldest{_since(oldest).replace(' since', ' opened')}."
+    )
+    hint = f"Fix the cause, then retry or discard them on {failed_tasks_page()}."
+    yield Finding("failed tasks", Level.WARNING, detail, hint)
