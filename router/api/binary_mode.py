@@ -14,6 +14,9 @@ from router.contract.errors import InvalidEvent
 
 PREFIX = "HTTP_CE_"
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+PRINTABLE = re.compile(r"[\x20-\x7e]*")
+STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+ENCODE = "percent-encode the bytes of its UTF-8, as %C3%BC for ü"
 #: Told by the body and its Content-Type.
 NO_HEADERS = ("data", "data_base64", "datacontenttype")
 
@@ -37,11 +40,14 @@ def binary_event(
         for name, value in meta.items()
         if name.startswith(PREFIX)
     }
-    attributes = {name: _decoded(value) for name, value in values.items()}
-    problems = [
-        *((name, "is the body's, no header") for name in NO_HEADERS if name in values),
-        *((name, "is not UTF-8") for name, text in attributes.items() if text is None),
-    ]
+    attributes, problems = {}, []
+    for name, value in values.items():
+        try:
+            attributes[name] = _decoded(value)
+        except ValueError as error:
+            problems.append((name, str(error)))
+        if name in NO_HEADERS:
+            problems.append((name, "is the body's, no header"))
     if problems:
         told = "; ".join(f"ce-{name} {detail}" for name, detail in problems)
         pointers = [(f"/{name}", detail) for name, detail in problems]
@@ -71,14 +77,22 @@ def _guessed(body: bytes) -> dict[str, Any]:
         return {"data": body, "datacontenttype": kind}
 
 
-def _decoded(value: str) -> str | None:
+def _decoded(value: str) -> str:
     """A header's value without quotes, then percent-decoded once (section 3.1.3.2).
 
-    Quotes are of earlier versions of the binding. None when it is not UTF-8.
+    Quotes are of earlier versions of the binding. Raises `ValueError` that says how to
+    encode it.
     """
+    if not value:
+        # A web server may drop bytes that are not ASCII, and hand over the rest.
+        raise ValueError(f"is empty, or is not ASCII: leave it out, or {ENCODE}")
+    if not PRINTABLE.fullmatch(value):
+        raise ValueError(f"has a character outside of printable ASCII: {ENCODE}")
     quoted = QUOTED.fullmatch(value)
     plain = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else value
+    if STRAY_PERCENT.search(plain):
+        raise ValueError("has a % that begins no encoded byte: write it as %25")
     try:
-        return unquote_to_bytes(plain.encode("latin-1")).decode()
+        return unquote_to_bytes(plain).decode()
     except UnicodeError:
-        return None
+        raise ValueError(f"has encoded bytes that are not UTF-8: {ENCODE}") from None

@@ -84,7 +84,11 @@ def test_both_modes_name_the_same_event(send: Send) -> None:
         ("100%25", "100%"),
         ("%2541", "%41"),  # One round only.
         ('"a \\"quoted\\" text"', 'a "quoted" text'),  # Earlier versions' way.
-        ("€".encode().decode("latin-1"), "€"),  # Not encoded at all, but UTF-8.
+        ("%e2%82%ac", "€"),  # Lower case.
+        ("%61%2F~", "a/~"),  # Encoded without need.
+        ('"Euro%20%E2%82%AC"', "Euro €"),  # Quotes first, one round of percent then.
+        ('say "hi"', 'say "hi"'),  # Not quoted as a whole.
+        ("a, b", "a, b"),
         ("a+b", "a+b"),  # A plus is no space here.
     ],
 )
@@ -103,7 +107,26 @@ def test_a_header_is_decoded_as_the_binding_says(
         ({"specversion": "0.3"}, "/specversion"),
         ({"subject": "%ff"}, "/subject"),  # No UTF-8.
         ({"subject": "%00"}, "/subject"),
-        ({"subject": "\xff"}, "/subject"),
+        ({"subject": "%C0%A0"}, "/subject"),  # Overlong.
+        ({"subject": "%ED%A0%80"}, "/subject"),  # Half of a surrogate pair.
+        ({"subject": "%F4%90%80%80"}, "/subject"),  # Beyond Unicode.
+        ({"subject": "%E2%82"}, "/subject"),  # It ends too early.
+        ({"subject": "%EF%BF%BE"}, "/subject"),  # A noncharacter.
+        ({"subject": "%zz"}, "/subject"),
+        ({"subject": "100%"}, "/subject"),
+        ({"subject": "K\xf6ln"}, "/subject"),  # Latin-1, as it came.
+        ({"subject": "K\xc3\xb6ln"}, "/subject"),  # UTF-8, as it came.
+        ({"subject": "a\tb"}, "/subject"),
+        # What this web server hands over for a header that is not ASCII.
+        ({"subject": ""}, "/subject"),
+        ({"tenant": ""}, "/tenant"),
+        ({"tenant": "\xff"}, "/tenant"),
+        ({"id": ""}, "/id"),
+        ({"": "x"}, "/"),
+        ({"source": "/a%20b"}, "/source"),  # Decoded, it is no URI reference.
+        ({"time": "2026-02-03T04%3A05%3A06"}, "/time"),
+        ({"type": "router.failed_task.opened"}, "/type"),
+        ({"partitionkey": "%85"}, "/partitionkey"),
         ({"time": "yesterday"}, "/time"),
         ({"type": "parcel%0Alost"}, "/type"),
         ({"foo-bar": "x"}, "/foo_bar"),  # No name of an attribute.
