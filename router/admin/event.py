@@ -52,5 +52,5 @@ class EventAdmin(ReadOnlyAdmin):
         deliveries = deliveries.prefetch_related("failed_tasks")
         return {
             "deliveries": deliveries[:MOST_DELIVERIES],
-            "cloudevent": row.to_event().to_cloudevent(),
+            "cloudevent": row.shown(),
         }

@@ -83,7 +83,7 @@ class FailedTaskAdmin(FailedTaskSettling):
     def detail_context(self, request: HttpRequest, row: FailedTask) -> dict[str, Any]:
         return {
             "task": row,
-            "cloudevent": row.event.to_event().to_cloudevent(),
+            "cloudevent": row.event.shown(),
             "attempts": row.delivery.attempt_log.order_by("-pk")[:MOST_ATTEMPTS],
             "may_settle": row.state == FailedTaskState.OPEN
             and self.has_remediate_permission(request),

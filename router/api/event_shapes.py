@@ -87,7 +87,7 @@ class CloudEventField(serializers.Field[Any, Any, Any, Any]):
     """An `EventRecord` in CloudEvents' JSON format."""
 
     def to_representation(self, value: Any) -> dict[str, Any]:
-        shown: dict[str, Any] = value.to_event().to_cloudevent()
+        shown: dict[str, Any] = value.shown()
         return shown
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -31,6 +31,7 @@ from router.flow import answering
 from router.flow.holding import Lease, Refusal
 from router.flow.long_poll import pull_patiently
 from router.models import Delivery, Subscriber
+from router.transports.evidence import evidence_of
 
 
 class PullApi(View):
@@ -56,7 +57,7 @@ class PullApi(View):
         )
         shown = {
             "state": pulled.state.value,
-            "deliveries": [_told(delivery) for delivery in pulled.deliveries],
+            "deliveries": list(_handed_out(pulled.deliveries)),
             "retry_after_seconds": pulled.retry_after_seconds,
         }
         wait = pulled.retry_after_seconds
@@ -136,6 +137,16 @@ def _subscriber(request: Request, name: str) -> Subscriber:
             "what the key is bound to."
         )
     return found
+
+
+def _handed_out(deliveries: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
+    """What the puller gets. An event that can't be read becomes a failed task at once:
+    its neighbours are leased already, and must reach the puller."""
+    for delivery in deliveries:
+        try:
+            yield _told(delivery)
+        except Exception as error:  # noqa: BLE001 - the failure of this one alone
+            answering.reject(delivery, evidence_of(error))
 
 
 def _told(delivery: Delivery) -> dict[str, Any]:

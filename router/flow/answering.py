@@ -15,7 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
-from router.contract.outcomes import Evidence, Retry
+from router.contract.outcomes import Dead, Evidence, Retry
 from router.flow import giving_back, settling
 from router.flow.holding import Lease, MayTouch, Refusal, holdings, lock_held
 from router.flow.lost_leases import refusals
@@ -70,6 +70,12 @@ def nack(
                     holding.only(row), outcomes[row], run_ms=_held_for_ms(row)
                 )
     return refusals(leases, held, may_touch=may_touch, settlement=Settlement.NACK)
+
+
+def reject(delivery: Delivery, evidence: Evidence) -> None:
+    """Never: the router can't hand this one out. A failed task keeps the evidence."""
+    for holding in holdings([delivery]):
+        settling.settle_failure(holding, Dead(evidence), run_ms=0.0)
 
 
 def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:

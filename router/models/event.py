@@ -131,6 +131,23 @@ class EventRecord(models.Model):
         """The envelope that subscribers see."""
         return event_of([getattr(self, column) for column in EVENT_COLUMNS])
 
+    def shown(self) -> dict[str, Any]:
+        """The event in CloudEvents' JSON format, for people and for lists.
+
+        A row that can't be read has its names and the extension `unreadable`: one bad
+        row must not make a list fail.
+        """
+        try:
+            return self.to_event().to_cloudevent()
+        except Exception as error:  # noqa: BLE001 - whatever the row holds, it is shown
+            return {
+                "specversion": "1.0",
+                "id": self.event_id,
+                "source": self.source,
+                "type": self.type,
+                "unreadable": type(error).__name__,
+            }
+
 
 class LogHead(models.Model):
     """The log's single head row: whoever gives positions, or decides who is routed to,
