@@ -12,7 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from router.conf import QUEUES, RouterSettings, read
+from router.contract.attributes import source_problem
 from router.encryption import is_key
+from router.flow.own_events import is_own_source
 from router.flow.schemas import load
 from router.registry import declared
 
@@ -27,7 +29,12 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         hint = "Mend settings.ROUTER; router/conf.py lists every key."
         return [Error(str(error), hint=hint, id="router.E001")]
-    return [*_check_times(), *_check_networks(), *_check_subject_search()]
+    return [
+        *_check_times(),
+        *_check_networks(),
+        *_check_subject_search(),
+        *_check_sources(conf),
+    ]
 
 
 def _check_times() -> Iterator[CheckMessage]:
@@ -85,6 +92,25 @@ def _check_subject_search() -> Iterator[CheckMessage]:
             "subjects, or leave the setting out.",
             id="router.E025",
         )
+
+
+def _check_sources(conf: RouterSettings) -> Iterator[CheckMessage]:
+    named = {"OWN_SOURCE": conf.own_source, **conf.sources}
+    for name, source in named.items():
+        if problem := source_problem(source):
+            yield Error(
+                f"ROUTER: the source {source!r} of {name} {problem}.",
+                hint="Choose a path such as /shop, or an address of your own.",
+                id="router.E026",
+            )
+    for name, source in conf.sources.items():
+        if is_own_source(source):
+            yield Error(
+                f"ROUTER['SOURCES']: the source {source!r} of {name} is the router's "
+                "own, and nobody else may publish from it.",
+                hint="Choose another, or another ROUTER['OWN_SOURCE'].",
+                id="router.E027",
+            )
 
 
 def _check_networks() -> Iterator[CheckMessage]:

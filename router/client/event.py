@@ -56,7 +56,7 @@ class Event:
             data=_data(said),
             has_data="data" in said or "data_base64" in said,
             datacontenttype=said.get("datacontenttype", JSON_TYPE),
-            time=datetime.fromisoformat(said["time"]),
+            time=_time(said["time"]),
             extensions={name: said[name] for name in said if name not in own},
             **{name: said[name] for name in OPTIONAL if name in said},
         )
@@ -72,3 +72,8 @@ def data_members(data: Any) -> dict[str, Any]:
 def _data(said: Mapping[str, Any]) -> Any:
     encoded = said.get("data_base64")
     return said.get("data") if encoded is None else base64.b64decode(encoded)
+
+
+def _time(text: str) -> datetime:
+    """The moment, to the microsecond; a leap second is the second before it."""
+    return datetime.fromisoformat(f"{text[:16]}{text[16:].replace(':60', ':59', 1)}")

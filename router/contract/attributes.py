@@ -97,6 +97,11 @@ def type_problem(event_type: object) -> str | None:
     return _named_problem("type", event_type, MAX_LENGTHS["type"])
 
 
+def source_problem(source: object) -> str | None:
+    """Why this is no source of events; None when it is one."""
+    return _named_problem("source", source, MAX_LENGTHS["source"])
+
+
 def _named_problem(name: str, value: object, longest: int) -> str | None:
     if not isinstance(value, str):
         return "must be text"

@@ -52,6 +52,11 @@ def database_complaints() -> set[str]:
         ({"WEBHOOK_DEADLINE_SECONDS": 60}, "router.E005"),
         ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.0/8"]}, "router.W007"),
         ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.1/8"]}, "router.E001"),
+        # No event could be published from there.
+        ({"OWN_SOURCE": "my router"}, "router.E026"),
+        ({"OWN_SOURCE": ""}, "router.E026"),
+        ({"SOURCES": {"shop.signals.sold": "%zz"}}, "router.E026"),
+        ({"SOURCES": {"shop.signals.sold": "/Router"}}, "router.E027"),
     ],
 )
 def test_a_wrong_setting_of_the_router_is_found(
