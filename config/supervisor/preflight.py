@@ -16,7 +16,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from config.supervisor import valkey
-from router.flow.reaching import remedy, why
+from router.flow.reaching import first_line, remedy, why
 
 BROKER_PATIENCE_SECONDS = 3
 
@@ -101,7 +101,8 @@ def check_broker(url: str) -> None:
         except (OperationalError, OSError) as error:
             raise CannotStart(
                 f"The broker {connection.as_uri()} cannot be reached "
-                f"({_first_line(error)}): start it, or mend BROKER_URL."
+                f"({first_line(error, secret=connection.password)}): start it, or mend "
+                "BROKER_URL."
             ) from None
 
 
@@ -125,8 +126,3 @@ def embedded_broker(place: Path) -> str:
             f"Another broker still listens on {place}: stop that process first."
         )
     return server
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__

@@ -17,11 +17,15 @@ def why(error: Exception) -> str:
 
     Of any other error the type alone: its words may quote a customer's data.
     """
-    lines = str(error).strip().splitlines()
-    if not (lines and isinstance(error, OperationalError)):
+    if not isinstance(error, OperationalError):
         return type(error).__name__
-    password = str(connection.settings_dict.get("PASSWORD") or "")
-    return lines[0].strip().replace(password, "…") if password else lines[0].strip()
+    return first_line(error, secret=connection.settings_dict.get("PASSWORD"))
+
+
+def first_line(error: Exception, *, secret: str | None) -> str:
+    """The first line of the error's words, without the secret; else its type."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().replace(secret, "…") if secret else lines[0].strip()
 
 
 def remedy(error: Exception) -> str:

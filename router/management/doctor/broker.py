@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from router.broker import QUICK
+from router.flow.reaching import first_line
 from router.management.doctor.finding import Finding, Level, judged
 
 TITLE = "broker"
@@ -28,7 +29,8 @@ def examine_broker() -> Iterator[Finding]:
             yield judged(TITLE, True, f"{kind} answers", hint="")
             yield from _eviction(connection)
         except (OperationalError, RedisError, AMQPError, OSError) as error:
-            told = f"{kind} does not answer ({type(error).__name__})"
+            words = first_line(error, secret=connection.password)
+            told = f"{kind} does not answer ({words})"
             hint = "Start it, and look at BROKER_URL. Until then events only wait."
             yield judged(TITLE, False, told, hint=hint)
 
