@@ -42,13 +42,13 @@ def test_an_event_is_read_as_it_was_published(db: None) -> None:
     data = {"text": '50 % of \\ and "é" 🎉 %s', "none": None, "list": [1, 2.5]}
     time = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=5.5)))
 
-    publish("thing.happened", data, time=time, extensions={"a": 1}, source="/é%s")
+    publish("thing.happened", data, time=time, extensions={"a": 1}, subject="é%s")
 
     record = EventRecord.objects.get()
     assert record.data == data
     assert record.time == time
     assert record.extensions == {"a": 1}
-    assert record.source == "/é%s"
+    assert record.subject == "é%s"
 
 
 @pytest.fixture
