@@ -42,7 +42,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
     AttemptResult.UNCOUNTED: ("quiet", "sensors", "Not counted"),
     "breaker-open": ("attention", "cloud_off", "Unreachable"),
-    "breaker-trickle": ("retry", "water_drop", "Failing"),
+    "breaker-draining": ("working", "waterfall_chart", "Catching up"),
     "pulls": ("ok", "download", "Pulls"),
     "retrying": ("retry", "replay", "Retrying"),
     "routed": ("ok", "alt_route", "Routed"),

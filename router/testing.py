@@ -61,8 +61,10 @@ def deliver_due() -> int:
 def skip_waits() -> int:
     """Make every waiting delivery due now; returns how many waited.
 
-    A receiver that is down is looked at now as well, and no rate is kept.
+    A receiver that is down, or asked for time, is tried now as well, and no rate is
+    kept.
     """
+    Subscriber.objects.filter(not_before__isnull=False).update(not_before=None)
     Subscriber.objects.filter(paced_until__isnull=False).update(paced_until=None)
     Subscriber.objects.filter(probe_at__isnull=False).update(probe_at=F("created_at"))
     return Delivery.objects.filter(

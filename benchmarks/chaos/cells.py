@@ -16,7 +16,6 @@ TIMES: dict[str, Any] = {
     "retry_maximum_seconds": 4,
     "probe_first_seconds": 0.2,
     "probe_maximum_seconds": 0.5,
-    "trickle_seconds": 0.1,
     "webhook_deadline_seconds": 1,
     "webhook_waits_seconds": [1] * 9,
 }

@@ -73,5 +73,6 @@ class DeliveryAdmin(DeliveryResending):
             "attempts": row.attempt_log.order_by("-pk")[:MOST_ATTEMPTS],
             "reason_form": ReasonForm(),
             "may_resend": self.may_resend(request, row),
+            "may_skip": self.may_skip(request, row),
             "failed_tasks": row.failed_tasks.order_by("-pk")[:MOST_ATTEMPTS],
         }

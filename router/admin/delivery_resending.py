@@ -1,4 +1,4 @@
-"""Send again: a person says yes, the flow does it or says why not."""
+"""Send again, or skip: a person says yes, the flow does it or says why not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import act
 from router.admin.base import ReadOnlyAdmin
-from router.contract.errors import NotResendable
+from router.contract.errors import DoesNotApply, NotResendable
+from router.flow.interventions import skip
 from router.flow.resending import resend
 from router.models import Delivery, DeliveryState
 
@@ -24,17 +25,40 @@ class DeliveryResending(ReadOnlyAdmin):
         is_done = delivery.state == DeliveryState.ACKNOWLEDGED
         return is_done and self.has_resend_permission(request)
 
+    def may_skip(self, request: HttpRequest, delivery: Delivery) -> bool:
+        is_waiting = delivery.state == DeliveryState.PENDING
+        return is_waiting and self.has_resend_permission(request)
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.resend_view))
         own = path("<int:delivery_id>/resend/", view, name="router_delivery_resend")
-        return [own, *super().get_urls()]
+        skips = self.admin_site.admin_view(require_POST(self.skip_view))
+        skip = path("<int:delivery_id>/skip/", skips, name="router_delivery_skip")
+        return [own, skip, *super().get_urls()]
 
-    def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
+    def skip_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
+        delivery = self._wanted(request, delivery_id)
+        try:
+            failed = skip(delivery.pk, **act(request))
+        except DoesNotApply as error:
+            messages.warning(request, f"{error} Nothing was changed.")
+        else:
+            self.log_change(request, delivery, f"Skipped: failed task {failed.pk}")
+            messages.success(
+                request, f"The event is skipped: failed task {failed.pk} keeps it."
+            )
+        return HttpResponseRedirect(self.url("change", delivery.pk))
+
+    def _wanted(self, request: HttpRequest, delivery_id: int) -> Delivery:
         if not self.has_resend_permission(request):
             raise PermissionDenied
         delivery: Delivery | None = self.get_object(request, str(delivery_id))
         if delivery is None:
             raise Http404
+        return delivery
+
+    def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
+        delivery = self._wanted(request, delivery_id)
         return HttpResponseRedirect(self.url("change", self._resent(request, delivery)))
 
     def _resent(self, request: HttpRequest, delivery: Delivery) -> int:

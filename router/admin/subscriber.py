@@ -19,6 +19,8 @@ from router.admin.forms import (
 from router.admin.schedules import declared_schedule
 from router.admin.subscriber_managing import SubscriberManaging
 from router.flow.beating import alive, served_queues
+from router.flow.holding_back import is_asked_to_wait, is_held_back
+from router.flow.last_failure import last_failure
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.patience import schedule_of
 from router.flow.work_class import queue_of
@@ -111,6 +113,10 @@ class SubscriberAdmin(SubscriberManaging):
             ),
             "pause_form": PauseForm(),
             "reason_form": ReasonForm(auto_id="id_act_%s"),
+            "held_form": ReasonForm(auto_id="id_held_%s"),
+            "is_asked_to_wait": is_asked_to_wait(row),
+            "is_held_back": is_held_back(row),
+            "last_failure": last_failure(row),
             "rotate_form": RotateForm(auto_id="id_rotate_%s"),
             "pace_form": PaceForm(subscriber=row),
             "queue": queue_of(row, served_queues(alive())),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,7 +14,10 @@ from router.admin.acting import act
 from router.admin.base import ReadOnlyAdmin, who
 from router.admin.forms import PaceForm, PauseForm, ScheduleForm
 from router.admin.schedules import declared_schedule
+from router.contract.errors import DoesNotApply
 from router.flow.adjusting import set_pace, set_schedule
+from router.flow.holding_back import held_because
+from router.flow.interventions import close_breaker, try_now
 from router.flow.registering import pause, resume
 from router.flow.trying_out import send_test_event
 from router.models import Subscriber, Transport
@@ -27,6 +32,8 @@ class SubscriberMending(ReadOnlyAdmin):
             "pause": self.pause_view,
             "resume": self.resume_view,
             "test": self.test_view,
+            "try-now": self.try_now_view,
+            "close-breaker": self.close_breaker_view,
             "schedule": self.schedule_view,
             "pace": self.pace_view,
         }
@@ -34,7 +41,7 @@ class SubscriberMending(ReadOnlyAdmin):
             path(
                 f"<int:subscriber_id>/{name}/",
                 self.admin_site.admin_view(require_POST(view)),
-                name=f"router_subscriber_{name}",
+                name=f"router_subscriber_{name.replace('-', '_')}",
             )
             for name, view in steps.items()
         ]
@@ -63,8 +70,45 @@ class SubscriberMending(ReadOnlyAdmin):
     def test_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
         sent = send_test_event(row.pk, **act(request))
-        self.tell(request, row, f"Test event #{sent.number} is on its way to {row}.")
+        held = held_because(row)
+        if held:
+            self.warn(request, f"Test event #{sent.number} waits. {held}")
+        else:
+            self.tell(
+                request, row, f"Test event #{sent.number} is on its way to {row}."
+            )
         return redirect_to_event(sent.number)
+
+    def try_now_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        return self._intervene(
+            request, subscriber_id, try_now, "One event is tried at once."
+        )
+
+    def close_breaker_view(
+        self, request: HttpRequest, subscriber_id: int
+    ) -> HttpResponse:
+        return self._intervene(
+            request,
+            subscriber_id,
+            close_breaker,
+            "The breaker is closed: what was held goes out, few events at first.",
+        )
+
+    def _intervene(
+        self,
+        request: HttpRequest,
+        subscriber_id: int,
+        intervention: Callable[..., None],
+        message: str,
+    ) -> HttpResponse:
+        row = self.mendable(request, subscriber_id)
+        try:
+            intervention(row.pk, **act(request))
+        except DoesNotApply as error:
+            self.warn(request, f"{error} Nothing was changed.")
+        else:
+            self.tell(request, row, message)
+        return self.back(row)
 
     def schedule_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)

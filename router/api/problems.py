@@ -17,6 +17,7 @@ from rest_framework.views import set_rollback
 from router.api.refusals import CALLS, KEY
 from router.contract.errors import (
     BatchRefused,
+    DoesNotApply,
     EventConflict,
     EventTooLarge,
     InvalidEvent,
@@ -36,6 +37,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS_OF = (
     (EventTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (EventConflict, HTTPStatus.CONFLICT),
+    (DoesNotApply, HTTPStatus.CONFLICT),
     (NameTaken, HTTPStatus.CONFLICT),
     (NotManaged, HTTPStatus.CONFLICT),
     (NotOpen, HTTPStatus.CONFLICT),

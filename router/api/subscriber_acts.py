@@ -1,4 +1,4 @@
-"""What a person or a program does to a subscriber: pause, resume, rotate, test."""
+"""What a person or a program does to a subscriber: one call for each act."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from router.api.finding import actor, find_subscriber
 from router.api.permissions import MayManage
 from router.api.subscriber_shapes import SubscriberSerializer
 from router.api.view import View
+from router.flow.holding_back import held_because
+from router.flow.interventions import close_breaker, try_now
 from router.flow.registering import pause, resume
 from router.flow.rotating import LONGEST_OVERLAP_SECONDS, rotate_secret
 from router.flow.trying_out import send_test_event
@@ -50,6 +52,9 @@ class SentSerializer(serializers.Serializer[Any]):
     """The test event's number in the log."""
 
     number = serializers.IntegerField()
+    held_because = serializers.CharField(
+        allow_null=True, help_text="Why it waits; null where it goes out now."
+    )
 
 
 class PauseApi(View):
@@ -117,7 +122,48 @@ class TestApi(View):
         row = find_subscriber(self, name)
         said = checked(ReasonBody, request)
         sent = send_test_event(row.pk, by=actor(request), **said)
-        return Response({"number": sent.number}, status=HTTPStatus.ACCEPTED)
+        told = {"number": sent.number, "held_because": held_because(row)}
+        return Response(told, status=HTTPStatus.ACCEPTED)
+
+
+class TryNowApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="try_subscriber_now",
+        tags=TAGS,
+        request=ReasonBody,
+        responses=SubscriberSerializer,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Try one event at once, where an open breaker or `Retry-After` holds all.
+
+        409 where nothing is held, or nothing is owed.
+        """
+        row = find_subscriber(self, name)
+        said = checked(ReasonBody, request)
+        try_now(row.pk, by=actor(request), **said)
+        return _shown(row)
+
+
+class CloseBreakerApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="close_breaker",
+        tags=TAGS,
+        request=ReasonBody,
+        responses=SubscriberSerializer,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Let go what an open breaker holds, few events at first.
+
+        409 where it is not open.
+        """
+        row = find_subscriber(self, name)
+        said = checked(ReasonBody, request)
+        close_breaker(row.pk, by=actor(request), **said)
+        return _shown(row)
 
 
 def _shown(row: Subscriber) -> Response:

@@ -23,11 +23,14 @@ MEANING = {
     " setting.",
     "waits_seconds": "The waits between attempts; the last one repeats; null: the"
     " router's schedule.",
-    "max_failures": "Answers that were not yes before a failed task is opened.",
+    "max_failures": "Failures that count against an event before a failed task is"
+    " opened: refusals, and those beside which the receiver acknowledged other events."
+    " The failures of an outage do not count.",
     "in_force": "What holds now, where a field above is null.",
     "state": "Only an active one is delivered to; all are owed.",
     "state_reason": "Why it is paused or disabled.",
-    "breaker": "Whether the router reaches it.",
+    "breaker": "`closed`: it is well; `open`: it fails, what it is owed is held, and"
+    " probes look whether it is back; `draining`: it is back, and catches up.",
     "live_from": "At or below this position is history to it, above it live.",
     "last_acknowledged_at": "When it last said yes.",
     "last_failed_at": "When it last did not.",

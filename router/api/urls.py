@@ -16,7 +16,15 @@ from router.api.reference import api_reference
 from router.api.request_body import takes_chunks
 from router.api.resending import ResendApi
 from router.api.schemas import SchemasApi
-from router.api.subscriber_acts import PauseApi, ResumeApi, RotateSecretApi, TestApi
+from router.api.skipping import SkipApi
+from router.api.subscriber_acts import (
+    CloseBreakerApi,
+    PauseApi,
+    ResumeApi,
+    RotateSecretApi,
+    TestApi,
+    TryNowApi,
+)
 from router.api.subscribers import SubscriberApi, SubscribersApi
 
 urlpatterns = [
@@ -28,10 +36,13 @@ urlpatterns = [
     path("subscribers/<slug:name>/resume/", ResumeApi.as_view()),
     path("subscribers/<slug:name>/rotate-secret/", RotateSecretApi.as_view()),
     path("subscribers/<slug:name>/test/", TestApi.as_view()),
+    path("subscribers/<slug:name>/try-now/", TryNowApi.as_view()),
+    path("subscribers/<slug:name>/close-breaker/", CloseBreakerApi.as_view()),
     path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
     path(
         "deliveries/<int:delivery_id>/resend/", ResendApi.as_view(), name="api-resend"
     ),
+    path("deliveries/<int:delivery_id>/skip/", SkipApi.as_view(), name="api-skip"),
     path("failed-tasks/", FailedTasksApi.as_view(), name="api-failed-tasks"),
     path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
     path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),

@@ -15,6 +15,7 @@ RouterError
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotOpen               the failed task was settled by somebody else
 ├── NotResendable         the delivery can't be owed once more
+├── DoesNotApply          an operator's act, in a state that it is not meant for
 ├── LeaseLost             the delivery is not ours any more
 └── NotPulling            a pull for a subscriber that is gone or does not pull
 """
@@ -114,6 +115,10 @@ class NotOpen(RouterError):
 
 class NotResendable(RouterError):
     """This delivery can't be owed once more."""
+
+
+class DoesNotApply(RouterError):
+    """This does not apply to the present state."""
 
 
 class LeaseLost(RouterError):

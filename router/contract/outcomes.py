@@ -9,11 +9,16 @@ from typing import Any
 
 
 class FailureKind(StrEnum):
-    """Whether the receiver answered at all: an outage is no poison event."""
+    """What a failed attempt says of the receiver."""
 
-    ANSWERED = "answered"
-    UNREACHABLE = "unreachable"
-    #: The receiver says that it wants nothing any more: HTTP 410.
+    #: No answer came.
+    SILENT = "silent"
+    #: An answer that speaks of the receiver's own trouble: 408, 425, 429, 5xx; in a
+    #: handler `ConnectionError`.
+    TROUBLED = "troubled"
+    #: Any other answer that is not yes.
+    REFUSED = "refused"
+    #: The receiver wants nothing any more: HTTP 410.
     GONE = "gone"
 
 
@@ -48,12 +53,16 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Retry:
-    """Not now: again after `after_seconds`, or when the schedule says (None)."""
+    """Not now: again after `after_seconds`, or when the schedule says (None).
+
+    `is_asked`: the receiver asked to be called again later, which is no failure.
+    """
 
     evidence: Evidence
     after_seconds: float | None = None
-    kind: FailureKind = FailureKind.ANSWERED
+    kind: FailureKind = FailureKind.REFUSED
     is_time_limit: bool = False
+    is_asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,8 @@ Outcome = Acknowledged | Retry | Dead
 class RetryLater(Exception):  # noqa: N818 - a request, not an error
     """Raised by a handler: not now, again after `after_seconds`.
 
-    Without `after_seconds` the subscriber's retry schedule decides. It counts as a
-    failure.
+    Without `after_seconds` the subscriber's retry schedule decides. It counts as no
+    failure until the event has failed for `GIVE_UP_AFTER_SECONDS`.
     """
 
     def __init__(self, reason: str = "", *, after_seconds: float | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import timedelta
 
 LONGEST_WAIT_SECONDS = 24 * 3600
 MOST_WAITS = 50
@@ -14,8 +13,9 @@ MOST_WAITS = 50
 class RetrySchedule:
     """Waits that double from `first_seconds` to `maximum_seconds`, or a table of them.
 
-    A delivery is given up on at `max_failures` answers that were not yes; while the
-    receiver can't be reached at all, not before `give_up_after_seconds`.
+    A delivery is given up on at `max_failures` failures that count against it (see
+    `router.contract.failures`); what does not count is waited for
+    `give_up_after_seconds` at most.
     """
 
     first_seconds: int = 1
@@ -37,17 +37,8 @@ class RetrySchedule:
         ):
             raise ValueError("waits must be at most 50, each of 0 to 86400 seconds")
 
-    def is_exhausted(
-        self, *, failures: int, failing_for: timedelta, is_unreachable: bool
-    ) -> bool:
-        """Whether to give up after the `failures`-th failure."""
-        if failures < self.max_failures:
-            return False
-        patience = timedelta(seconds=self.give_up_after_seconds)
-        return not is_unreachable or failing_for >= patience
-
     def table_wait_seconds(self, failures: int) -> float:
         """The table's wait after the `failures`-th failure, ±20 % before the cap."""
-        wait = self.waits_seconds[min(failures, len(self.waits_seconds)) - 1]
+        wait = self.waits_seconds[min(max(1, failures), len(self.waits_seconds)) - 1]
         jittered = wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         return min(jittered, LONGEST_WAIT_SECONDS)

@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
+from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.flow import giving_back, settling
 from router.flow.holding import Lease, MayTouch, Refusal, holdings, lock_held
@@ -34,6 +35,7 @@ from router.models import (
 
 SPENT = "This lease was extended for as long as one may be; settle the delivery."
 NO_REASON = "no reason was given"
+COUNTED = Verdict(counts=True, is_witnessed=False)
 
 
 def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
@@ -122,9 +124,7 @@ def _evidence(reason: str) -> Evidence:
 
 
 def _is_at_its_last(row: Any) -> bool:
-    return schedule_of(row.subscriber).is_exhausted(
-        failures=row.failures + 1, failing_for=timedelta(0), is_unreachable=False
-    )
+    return bool(row.failures + 1 >= schedule_of(row.subscriber).max_failures)
 
 
 def _wait(outcomes: dict[Any, Retry]) -> None:
@@ -149,7 +149,7 @@ def _wait(outcomes: dict[Any, Retry]) -> None:
 def _waiting_attempt(row: Any, outcome: Retry) -> Attempt:
     """The attempt that failed; the row is given its next `due_at` on the way."""
     row.failures += 1
-    seconds = wait_seconds(row, outcome)
+    seconds = wait_seconds(row, outcome, COUNTED)
     row.due_at = row.now + timedelta(seconds=seconds)
     return Attempt.of(
         row,

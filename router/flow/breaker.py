@@ -1,25 +1,26 @@
-"""The breaker of a subscriber: a receiver that is down is left alone, and looked at.
+"""The breaker of a subscriber: the rule of `router.contract`, applied to its row.
 
-An outage is not a poison event, nor the other way round. Different deliveries that fail
-in a row, or one that reaches nobody twice, open it: what is owed is held, and one probe
-at a time looks whether the receiver is back. Probes, and attempts in flight at the
-opening, count against no delivery. Probes that are answered, and refused, mean that it
-is no outage: a trickle goes on in which failures count. Only an attempt that started
-after the opening closes the breaker; then the backlog drains at a ramp.
+An outage is not a poison event, nor the other way round. What a failure means for the
+event, `router.contract.failures` says; what it means for the receiver,
+`router.contract.breaker`. Opening and closing each begin an epoch: an attempt of an
+older one changes nothing here.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q
 
 from router.conf import conf
+from router.contract.breaker import RECENTLY, Breaker, Waits
+from router.contract.failures import Past, Receiver, Verdict, judge
 from router.contract.outcomes import Dead, FailureKind, Retry
 from router.flow import auditing, incident
 from router.flow.claiming import Claim
-from router.flow.probing import first_probe_at
+from router.flow.patience import asked_wait_seconds, schedule_of
+from router.flow.probing import jittered, probe_pause
 from router.models import (
     BreakerState,
     Clock,
@@ -32,53 +33,82 @@ from router.models import (
 GONE = "Gone (HTTP 410): it says that it wants nothing any more."
 KEPT = "What it is owed is kept: resume it when it is back."
 ALWAYS = Q()
-CLOSED: dict[str, Any] = {
-    "breaker": BreakerState.CLOSED,
-    "failed_in_a_row": [],
-    "unreachable_in_a_row": [],
-    "probe_id": None,
-    "probe_at": None,
-    "probe_count": 0,
-}
-#: A person says that all is well again: the backlog drains at a ramp.
-AFRESH: dict[str, Any] = {
-    **CLOSED,
+
+
+def columns(breaker: Breaker) -> dict[str, Any]:
+    """The breaker as the subscriber's row keeps it, with no probe chosen."""
+    return {
+        "breaker": breaker.state,
+        "failed_in_a_row": list(breaker.failed_in_a_row),
+        "probe_count": breaker.probe_count,
+        "ramp": breaker.ramp,
+        "probe_id": None,
+        "probe_at": None,
+    }
+
+
+#: Nothing is known of the receiver.
+UNTRIED: dict[str, Any] = {
+    **columns(Breaker()),
     "breaker_epoch": F("breaker_epoch") + 1,
-    "ramp": 1,
     "incident_since": None,
+    "not_before": None,
 }
+#: An operator says that the receiver is well again: the backlog drains at a ramp.
+DRAINING: dict[str, Any] = {**UNTRIED, "breaker": BreakerState.DRAINING, "ramp": 1}
 
 
-def note_failure(claim: Claim[Any], delivery: Delivery, outcome: Retry | Dead) -> bool:
-    """What a failure says of the receiver; whether it counts against the delivery.
+def note_failure(
+    claim: Claim[Any],
+    delivery: Any,
+    outcome: Retry | Dead,
+    *,
+    is_beside_success: bool = False,
+) -> Verdict:
+    """What a failure means for the event; the receiver's breaker moves.
 
+    `is_beside_success`: a success of the same moment tells that the receiver is well.
     Runs in the caller's transaction, which holds the delivery; locks the subscriber,
     and leaves `delivery.subscriber` as it is now.
     """
     rows = Subscriber.objects.select_for_update().defer("custom_headers")
     subscriber = rows.get(pk=claim.subscriber.pk)
     delivery.subscriber = subscriber
-    if _paces_itself(subscriber):
-        return True
-    if subscriber.breaker_epoch != claim.subscriber.breaker_epoch:
-        return False
+    is_late = subscriber.breaker_epoch != claim.subscriber.breaker_epoch
+    verdict = _verdict(delivery, outcome, is_late=is_late)
+    if is_late or _paces_itself(subscriber):
+        return verdict
     if isinstance(outcome, Retry) and outcome.kind is FailureKind.GONE:
-        _disable(subscriber, delivery, GONE)
-        return False
-    if _is_considered(outcome):
-        return True
-    is_unreachable = _is_unreachable(outcome)
-    match BreakerState(subscriber.breaker):
-        case BreakerState.CLOSED:
-            _count(subscriber, delivery, is_unreachable=is_unreachable)
-            return True
-        case BreakerState.OPEN:
-            _note_probe(subscriber, delivery, is_unreachable=is_unreachable)
-            return False
-        case BreakerState.TRICKLE:
-            if is_unreachable:
-                _open(subscriber, delivery)
-            return True
+        disable(subscriber, delivery, GONE)
+    elif subscriber.breaker == BreakerState.OPEN:
+        _note_probe(subscriber, outcome)
+    elif isinstance(outcome, Retry) and not (is_beside_success or verdict.is_asked):
+        _note_failure(subscriber, delivery, outcome, verdict)
+    if isinstance(outcome, Retry) and verdict.is_asked:
+        _wait_as_asked(subscriber, delivery, outcome)
+    return verdict
+
+
+def _verdict(delivery: Any, outcome: Retry | Dead, *, is_late: bool) -> Verdict:
+    if isinstance(outcome, Dead):
+        return Verdict(counts=True, is_final=True, is_witnessed=delivery.is_witnessed)
+    if outcome.kind is FailureKind.GONE:
+        return Verdict(counts=False, is_witnessed=delivery.is_witnessed)
+    subscriber = delivery.subscriber
+    past = Past(
+        failures=delivery.failures,
+        first_failed_at=delivery.failing_since,
+        last_failed_at=delivery.last_failed_at,
+        is_witnessed=delivery.is_witnessed,
+    )
+    receiver = Receiver(
+        success_began_at=subscriber.last_success_began_at,
+        success_ended_at=subscriber.last_acknowledged_at,
+        is_in_doubt=is_late or subscriber.breaker == BreakerState.OPEN,
+        is_failing=len(subscriber.failed_in_a_row) >= conf().breaker_different,
+    )
+    schedule = schedule_of(subscriber)
+    return judge(outcome, past, receiver, now=delivery.now, schedule=schedule)
 
 
 def note_success(claim: Claim[Any]) -> None:
@@ -87,102 +117,37 @@ def note_success(claim: Claim[Any]) -> None:
     Nothing to do where `is_troubled` says no.
     """
     before = claim.subscriber
-    is_closing = before.breaker != BreakerState.CLOSED
-    limit = 1 if is_closing else 2 * (before.ramp or 1)
-    is_over = limit >= conf().chunk_limit or not _has_more(claim)
+    breaker = Breaker(state=BreakerState(before.breaker), ramp=before.ramp)
+    after = breaker.after_success(
+        chunk_limit=conf().chunk_limit, has_more=_has_more(claim)
+    )
+    is_over = after.state is BreakerState.CLOSED
     changed = Subscriber.objects.filter(
         pk=before.pk, breaker_epoch=before.breaker_epoch
     ).update(
-        **CLOSED,
-        breaker_epoch=F("breaker_epoch") + int(is_closing),
-        ramp=None if is_over else limit,
+        **columns(after),
+        breaker_epoch=F("breaker_epoch") + int(breaker.is_open),
         incident_since=None if is_over else before.incident_since,
     )
-    if changed and is_over:
+    if changed and is_over and before.incident_since:
         incident.tell_recovered(claim)
 
 
 def is_troubled(subscriber: Subscriber) -> bool:
     """Whether a success changes more than the time of the last one."""
-    if _paces_itself(subscriber):
-        return False
-    return subscriber.breaker != BreakerState.CLOSED or subscriber.ramp is not None
+    is_closed = subscriber.breaker == BreakerState.CLOSED
+    return not (is_closed or _paces_itself(subscriber))
 
 
-def is_left_alone(subscriber: Subscriber) -> bool:
+def is_left_alone(subscriber: Subscriber, *, now: datetime) -> bool:
     """Whether nothing but a probe may reach it now."""
     is_held = subscriber.state != SubscriberState.ACTIVE
-    return is_held or subscriber.breaker != BreakerState.CLOSED
+    is_open = subscriber.breaker == BreakerState.OPEN
+    has_asked = subscriber.not_before is not None and subscriber.not_before > now
+    return is_held or is_open or has_asked
 
 
-def _paces_itself(subscriber: Subscriber) -> bool:
-    """A puller comes when it can: there is nobody to leave alone."""
-    return subscriber.transport == Transport.PULL
-
-
-def _is_considered(outcome: Retry | Dead) -> bool:
-    """A receiver that names its own time, or says never, is well."""
-    if isinstance(outcome, Dead):
-        return True
-    return outcome.after_seconds is not None and not _is_unreachable(outcome)
-
-
-def _is_unreachable(outcome: Retry | Dead) -> bool:
-    return isinstance(outcome, Retry) and outcome.kind is FailureKind.UNREACHABLE
-
-
-def _count(subscriber: Subscriber, delivery: Delivery, *, is_unreachable: bool) -> None:
-    failed = {*subscriber.failed_in_a_row, delivery.pk}
-    is_twice = is_unreachable and delivery.pk in subscriber.unreachable_in_a_row
-    if is_twice or len(failed) >= conf().breaker_different:
-        _open(subscriber, delivery)
-        return
-    subscriber.failed_in_a_row = sorted(failed)
-    if is_unreachable:
-        subscriber.unreachable_in_a_row += [delivery.pk]
-    subscriber.save(update_fields=["failed_in_a_row", "unreachable_in_a_row"])
-
-
-def _note_probe(
-    subscriber: Subscriber, delivery: Delivery, *, is_unreachable: bool
-) -> None:
-    if is_unreachable:
-        subscriber.failed_in_a_row = []
-        subscriber.save(update_fields=["failed_in_a_row"])
-        _disable_in_the_end(subscriber, delivery)
-        return
-    answered = {*subscriber.failed_in_a_row, delivery.pk}
-    subscriber.failed_in_a_row = sorted(answered)
-    if len(answered) >= conf().breaker_answers:
-        subscriber.breaker = BreakerState.TRICKLE
-    subscriber.save(update_fields=["failed_in_a_row", "breaker"])
-
-
-def _open(subscriber: Subscriber, delivery: Delivery) -> None:
-    is_news = subscriber.incident_since is None
-    changes = {
-        **CLOSED,
-        "breaker": BreakerState.OPEN,
-        "breaker_epoch": subscriber.breaker_epoch + 1,
-        "probe_at": first_probe_at(),
-        "ramp": None,
-        **({"incident_since": Clock()} if is_news else {}),
-    }
-    Subscriber.objects.filter(pk=subscriber.pk).update(**changes)
-    subscriber.breaker = BreakerState.OPEN
-    if is_news:
-        incident.tell_opened(subscriber, delivery)
-
-
-def _disable_in_the_end(subscriber: Subscriber, delivery: Delivery) -> None:
-    """Down for so long that a person must say when it is worth another look."""
-    patience = timedelta(seconds=conf().give_up_after_seconds)
-    reason = f"Could not be reached for {patience.total_seconds() / 3600:.0f} hours."
-    is_long_down = Q(incident_since__lte=Clock() - patience)
-    _disable(subscriber, delivery, reason, is_long_down)
-
-
-def _disable(
+def disable(
     subscriber: Subscriber, delivery: Delivery, reason: str, when: Q = ALWAYS
 ) -> None:
     """Hold what is owed until a person resumes, and tell people, once."""
@@ -202,6 +167,78 @@ def _disable(
             reason=reason,
         )
         incident.tell_disabled(subscriber, delivery, reason)
+
+
+def _paces_itself(subscriber: Subscriber) -> bool:
+    """A puller comes when it can: there is nobody to leave alone."""
+    return subscriber.transport == Transport.PULL
+
+
+def _breaker_of(subscriber: Subscriber) -> Breaker:
+    return Breaker(
+        state=BreakerState(subscriber.breaker),
+        failed_in_a_row=tuple(subscriber.failed_in_a_row),
+        probe_count=subscriber.probe_count,
+        ramp=subscriber.ramp,
+    )
+
+
+def _note_failure(
+    subscriber: Subscriber, delivery: Any, outcome: Retry, verdict: Verdict
+) -> None:
+    last = subscriber.last_acknowledged_at
+    after = _breaker_of(subscriber).after_failure(
+        delivery.pk,
+        outcome.kind,
+        is_witnessed=verdict.is_witnessed,
+        is_recent=last is not None and delivery.now - last < RECENTLY,
+        threshold=conf().breaker_different,
+    )
+    if after.is_open:
+        _open(subscriber, delivery, after)
+        return
+    subscriber.failed_in_a_row = list(after.failed_in_a_row)
+    subscriber.save(update_fields=["failed_in_a_row"])
+
+
+def _open(subscriber: Subscriber, delivery: Delivery, after: Breaker) -> None:
+    is_news = subscriber.incident_since is None
+    changes = {
+        **columns(after),
+        "breaker_epoch": subscriber.breaker_epoch + 1,
+        "probe_at": Clock() + jittered(conf().probe_first_seconds),
+        **({"incident_since": Clock()} if is_news else {}),
+    }
+    Subscriber.objects.filter(pk=subscriber.pk).update(**changes)
+    subscriber.breaker = BreakerState.OPEN
+    if is_news:
+        incident.tell_opened(subscriber, delivery)
+
+
+def _note_probe(subscriber: Subscriber, outcome: Retry | Dead) -> None:
+    kind = outcome.kind if isinstance(outcome, Retry) else FailureKind.REFUSED
+    waits = Waits(
+        first_seconds=conf().probe_first_seconds,
+        maximum_seconds=conf().probe_maximum_seconds,
+    )
+    after, seconds = _breaker_of(subscriber).after_probe(kind, waits)
+    Subscriber.objects.filter(pk=subscriber.pk).update(
+        probe_count=after.probe_count,
+        probe_at=Clock() + probe_pause(subscriber, seconds),
+    )
+
+
+def _wait_as_asked(subscriber: Subscriber, delivery: Any, outcome: Retry) -> None:
+    """The receiver names the time of its next event; a handler, that of this one."""
+    if subscriber.transport != Transport.WEBHOOK:
+        return
+    wait = timedelta(seconds=asked_wait_seconds(outcome))
+    subscriber.not_before = delivery.now + wait
+    changes: dict[str, Any] = {"not_before": subscriber.not_before}
+    if subscriber.breaker != BreakerState.OPEN:
+        drains = Breaker(state=BreakerState.DRAINING, ramp=1)
+        changes |= {**columns(drains), "breaker_epoch": subscriber.breaker_epoch + 1}
+    Subscriber.objects.filter(pk=subscriber.pk).update(**changes)
 
 
 def _has_more(claim: Claim[Any]) -> bool:

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -32,12 +31,12 @@ from router.flow.committing import Unwaited
 from router.flow.due_subscribers import subscribers_due
 from router.flow.prepared import IDS, SUBSCRIBER, Select, Update
 from router.flow.probing import choose_probe
+from router.flow.retries import CANDIDATE, due_unmarked, with_new_events
 from router.flow.together import together
 from router.flow.work_class import queue_of
 from router.models import (
     BreakerState,
     Delivery,
-    DeliveryQuerySet,
     Subscriber,
 )
 
@@ -177,14 +176,14 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
     """A chunk for each, some of them empty; all that is in one is locked."""
     free = []
     for subscriber in subscribers:
-        if subscriber.breaker != BreakerState.CLOSED:
-            probe = choose_probe(subscriber, _due(subscriber.pk))
+        if subscriber.breaker == BreakerState.OPEN:
+            probe = choose_probe(subscriber, due_unmarked(subscriber.pk))
             yield Chunk(subscriber=subscriber, ids=probe, is_full=bool(probe))
         elif (size := chunk_size(subscriber)) > 0:
             free.append((subscriber, size))
     queries = [_first_due(size).bound(subscriber_id=one.pk) for one, size in free]
     for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
-        ids = together(due)
+        ids = together(with_new_events(subscriber.pk, due, size))
         throttling.note_start(subscriber, len(ids))
         yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 
@@ -198,19 +197,14 @@ def unmark(chunk: Chunk) -> None:
     )
 
 
-def _due(subscriber_id: Any) -> DeliveryQuerySet:
-    due = Delivery.objects.filter(subscriber=subscriber_id).due().unmarked()
-    return due.select_for_update(skip_locked=True, of=("self",))
-
-
 @cache
 def _first_due(size: int) -> Select:
     """A statement a size, of which there are at most as many as `chunk_limit`."""
     return Select(
         lambda: (
-            _due(SUBSCRIBER)
+            due_unmarked(SUBSCRIBER)
             .order_by("due_at", "id")
-            .values_list("id", "event__size_bytes")[:size]
+            .values_list(*CANDIDATE)[:size]
         )
     )
 

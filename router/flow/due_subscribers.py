@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from router.flow import throttling
 from router.flow.at_once import is_outermost, rows_of_planned
 from router.flow.prepared import Select
-from router.flow.probing import is_closed, is_probe_due
+from router.flow.probing import is_probe_due, lets_all_through, may_be_tried
 from router.flow.registering import is_handler_missing
 from router.models import Delivery, Subscriber, SubscriberState, Transport
 
@@ -33,14 +33,14 @@ def _statement() -> QuerySet[Subscriber]:
     is_idle = Q(next_on_its_way__isnull=True) & ~Exists(deliveries.leased())
     # Nobody knows yet whether it hangs: it gets one worker, not all of them. Of one
     # that is down there is one probe anyway.
-    is_known = Q(mean_run_ms__isnull=False) | IS_WEBHOOK | ~is_closed()
+    is_known = Q(mean_run_ms__isnull=False) | IS_WEBHOOK | ~lets_all_through()
     return (
         throttling.with_flight(Subscriber.objects.known(), deliveries)
         # In their order, and one of them: counting on finding some soon, the planner
         # reads all that is open otherwise.
         .alias(next_due=Subquery(due.values("pk")[:1]))
         .filter(state=SubscriberState.ACTIVE)
-        .filter(is_closed() | is_probe_due())
+        .filter(may_be_tried(), lets_all_through() | is_probe_due())
         .filter(next_due__isnull=False)
         .filter((IS_CONCURRENT & is_known & Q(ramp__isnull=True)) | is_idle)
         .filter(IS_HANDLER | IS_WEBHOOK)

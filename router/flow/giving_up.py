@@ -10,7 +10,16 @@ from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
 from router.flow.own_events import is_own_type
 from router.flow.publishing import publish_notice
-from router.models import UNLEASED, Clock, Delivery, DeliveryState, FailedTask, Reason
+from router.models import (
+    UNLEASED,
+    Attempt,
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    FailedTask,
+    Reason,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +40,8 @@ def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> Failed
         failures=delivery.failures,
         vanished=delivery.vanished,
         failing_since=delivery.failing_since,
+        last_failed_at=delivery.last_failed_at,
+        is_witnessed=delivery.is_witnessed,
         is_manual=False,
         **UNLEASED,
     )
@@ -47,6 +58,28 @@ def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> Failed
     )
     _notice(failed, delivery, is_first=is_first)
     return failed
+
+
+def give_up_unanswered(deliveries: DeliveryQuerySet) -> None:
+    """Give up deliveries that no worker holds, each with the words of its last attempt.
+
+    In the caller's transaction, which holds their subscriber.
+    """
+    rows = (
+        deliveries.select_related("event", "subscriber")
+        .defer("subscriber__custom_headers")
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("pk")
+    )
+    for delivery in rows:
+        give_up(delivery, reason=Reason.EXHAUSTED, evidence=last_evidence(delivery))
+
+
+def last_evidence(delivery: Delivery) -> Evidence:
+    """What was kept of the delivery's last attempt; nothing, if there was none."""
+    attempts = Attempt.objects.filter(delivery=delivery).order_by("-pk")
+    last = attempts.values_list("error", "traceback").first()
+    return Evidence(*last) if last else Evidence()
 
 
 def _notice(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
-
 from router.models import Attempt, Delivery, DeliveryState, Subscriber
 
 #: Deliveries that are asked for their last failure; an outage tries few of them.
@@ -16,12 +14,15 @@ def last_failure(subscriber: Subscriber) -> str:
 
     Reads failed deliveries that are still owed: two statements.
     """
-    failing = Q(failures__gt=0) | Q(probed_at__isnull=False)
-    owed = Delivery.objects.filter(failing, subscriber=subscriber)
-    newest = owed.filter(state=DeliveryState.PENDING).order_by("-due_at", "-pk")
+    failed = Delivery.objects.filter(
+        subscriber=subscriber,
+        state=DeliveryState.PENDING,
+        last_failed_at__isnull=False,
+    )
+    newest = failed.order_by("-last_failed_at")
     ids = list(newest.values_list("pk", flat=True)[:MAX_DELIVERIES])
-    failed = Attempt.objects.filter(delivery_id__in=ids).exclude(error="")
-    attempt = failed.order_by("-pk").first()
+    attempts = Attempt.objects.filter(delivery_id__in=ids).exclude(error="")
+    attempt = attempts.order_by("-pk").first()
     return words_of(attempt) if attempt else ""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from celery.utils.time import get_exponential_backoff_interval
 
 from router.conf import conf
+from router.contract.failures import Verdict
 from router.contract.outcomes import Retry
 from router.contract.retry import LONGEST_WAIT_SECONDS, RetrySchedule
-from router.models import Delivery, Subscriber, Transport
+from router.models import BreakerState, Delivery, Subscriber, Transport
 
 # Full jitter may say zero, and a failing handler would spin.
 SHORTEST_WAIT_SECONDS = 0.5
@@ -33,17 +34,29 @@ def asked_wait_seconds(outcome: Retry) -> float:
     return min(outcome.after_seconds or 0.0, LONGEST_WAIT_SECONDS)
 
 
-def wait_seconds(delivery: Delivery, outcome: Retry) -> float:
-    """The wait after this failure, which `delivery.failures` counts already."""
+def wait_seconds(delivery: Delivery, outcome: Retry, verdict: Verdict) -> float:
+    """The wait after this failure; `delivery.failures` includes it if it counts."""
     if outcome.after_seconds is not None:
         return asked_wait_seconds(outcome)
+    if verdict.is_asked:
+        return scheduled_wait_seconds(delivery, delivery.attempts)
+    if not verdict.counts and delivery.subscriber.breaker == BreakerState.OPEN:
+        # The breaker says when it is tried again.
+        return 0.0
+    if verdict.lacks_witness:
+        return conf().probe_maximum_seconds
+    return scheduled_wait_seconds(delivery, delivery.failures)
+
+
+def scheduled_wait_seconds(delivery: Delivery, failures: int) -> float:
+    """The wait that the subscriber's schedule names after so many failures."""
     schedule = schedule_of(delivery.subscriber)
     if schedule.waits_seconds:
-        return schedule.table_wait_seconds(delivery.failures)
+        return schedule.table_wait_seconds(failures)
     wait = get_exponential_backoff_interval(
         factor=schedule.first_seconds,
         # Past this the maximum rules, and powers of two stay small.
-        retries=min(delivery.failures - 1, 20),
+        retries=min(max(0, failures - 1), 20),
         maximum=schedule.maximum_seconds,
         full_jitter=True,
     )

@@ -134,15 +134,20 @@ class Settling:
                     unbegun.append(answer)
                 case Retry() | Dead() as outcome:
                     failed.append((answer, outcome))
+        # Before the successes of the same moment, which are their witnesses.
+        answers = [
+            self._fail(answer, outcome, is_beside_success=bool(done))
+            for answer, outcome in failed
+        ]
         self._acknowledge(done)
         if unbegun:
             self._insist(lambda: release(self._of(unbegun)))
-        answers = [self._fail(answer, outcome) for answer, outcome in failed]
         return any(answers)
 
     def fail_all(self, deliveries: Iterable[Leased], outcome: Retry) -> None:
         for delivery in deliveries:
-            self._fail(Answer(key=delivery.pk, outcome=outcome), outcome)
+            answer = Answer(key=delivery.pk, outcome=outcome)
+            self._fail(answer, outcome, is_beside_success=False)
 
     def _acknowledge(self, done: list[Answer]) -> None:
         """All in one transaction; if that can't be, each by itself."""
@@ -171,11 +176,18 @@ class Settling:
                 },
             )
 
-    def _fail(self, answer: Answer, outcome: Retry | Dead) -> bool:
+    def _fail(
+        self, answer: Answer, outcome: Retry | Dead, *, is_beside_success: bool
+    ) -> bool:
         claim = self._of([answer])
         try:
             return self._insist(
-                lambda: settle_failure(claim, outcome, run_ms=answer.run_ms)
+                lambda: settle_failure(
+                    claim,
+                    outcome,
+                    run_ms=answer.run_ms,
+                    is_beside_success=is_beside_success,
+                )
             )
         except (DatabaseError, InterfaceError) as error:
             _note_unsettled(answer, error)

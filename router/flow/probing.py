@@ -1,14 +1,19 @@
-"""What may reach a subscriber while its breaker is not closed: one probe at a time."""
+"""What may reach a subscriber while its breaker is open: one probe at a time.
+
+A round of probes is no task of its own: a worker that slept between them would keep
+others waiting. The dispatcher sends each probe, and its answer says when the next goes.
+"""
 
 from __future__ import annotations
 
 import random
 from datetime import timedelta
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import Combinable
 
 from router.conf import conf
+from router.contract.breaker import Breaker
 from router.models import (
     BreakerState,
     Clock,
@@ -18,18 +23,23 @@ from router.models import (
     Subscriber,
 )
 
-#: Past so many doublings the maximum rules.
-MOST_DOUBLINGS = 30
+#: A probe is a random one of so many: the oldest events may all be bad ones.
+SAMPLE = 500
 
 
-def is_closed() -> Q:
+def lets_all_through() -> Q:
     """Subscribers that nothing is held back from."""
-    return Q(breaker=BreakerState.CLOSED)
+    return ~Q(breaker=BreakerState.OPEN)
 
 
 def lets_through() -> Q:
-    """Subscribers, as a delivery asks: those whose breaker lets a worker claim it."""
-    return is_closed() | Q(probe_id=OuterRef("pk"))
+    """Subscribers, as a delivery asks: those that let a worker claim it."""
+    return may_be_tried() & (lets_all_through() | Q(probe_id=OuterRef("pk")))
+
+
+def may_be_tried() -> Q:
+    """Subscribers that did not ask to be left alone until later."""
+    return Q(not_before__isnull=True) | Q(not_before__lte=Clock())
 
 
 def is_probe_due() -> Combinable:
@@ -43,36 +53,45 @@ def is_probe_due() -> Combinable:
 
 
 def choose_probe(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
-    """Make the delivery that was probed least recently the next probe, in the caller's
-    transaction; nothing when another dispatcher was first."""
+    """Make a delivery the next probe, in the caller's transaction; nothing when another
+    dispatcher was first.
+
+    Until the probe is answered, no other is sent for as long as its message may take.
+    """
     rows = Subscriber.objects.filter(
-        pk=subscriber.pk, breaker=subscriber.breaker, probe_at__lte=Clock()
+        pk=subscriber.pk, breaker=BreakerState.OPEN, probe_at__lte=Clock()
     )
-    is_first = rows.update(
-        probe_at=Clock() + timedelta(seconds=_wait_seconds(subscriber)),
-        probe_count=F("probe_count") + 1,
-    )
-    if not is_first:
+    next_at = Clock() + timedelta(seconds=conf().mark_seconds)
+    if not rows.update(probe_at=next_at):
         return ()
-    found = due.order_by(F("probed_at").asc(nulls_first=True), "due_at", "id")
-    ids = tuple(found.values_list("pk", flat=True)[:1])
-    Delivery.objects.filter(pk__in=ids).update(probed_at=Clock())
+    breaker = Breaker(probe_count=subscriber.probe_count)
+    looks = [_new_event, _longest_ago]
+    if not breaker.wants_new_event():
+        looks.reverse()
+    ids = looks[0](due) or looks[1](due)
     Subscriber.objects.filter(pk=subscriber.pk).update(probe_id=ids[0] if ids else None)
     return ids
 
 
-def first_probe_at() -> Combinable:
-    """When to look for the first time at a receiver that went down now."""
-    return Clock() + timedelta(seconds=_jittered(conf().probe_first_seconds))
+def probe_pause(subscriber: Subscriber, seconds: float) -> timedelta:
+    """The wait before the next probe, no shorter than the subscriber's pace."""
+    rate = subscriber.rate_per_second
+    return max(jittered(seconds), timedelta(seconds=1 / rate if rate else 0))
 
 
-def _wait_seconds(subscriber: Subscriber) -> float:
-    if subscriber.breaker == BreakerState.TRICKLE:
-        return conf().trickle_seconds
-    doublings = min(subscriber.probe_count + 1, MOST_DOUBLINGS)
-    wait = conf().probe_first_seconds * 2.0**doublings
-    return _jittered(min(wait, conf().probe_maximum_seconds))
+def jittered(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
 
-def _jittered(seconds: float) -> float:
-    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+def _new_event(due: DeliveryQuerySet) -> tuple[int, ...]:
+    """A random one of the oldest or of the newest that were never tried."""
+    new = due.filter(last_failed_at__isnull=True)
+    order = random.choice([("due_at", "id"), ("-due_at", "-id")])  # noqa: S311 - sample
+    sample = list(new.order_by(*order).values_list("pk", flat=True)[:SAMPLE])
+    return (random.choice(sample),) if sample else ()  # noqa: S311 - sample
+
+
+def _longest_ago(due: DeliveryQuerySet) -> tuple[int, ...]:
+    """The one that failed longest ago."""
+    failed = due.filter(last_failed_at__isnull=False).order_by("last_failed_at", "id")
+    return tuple(failed.values_list("pk", flat=True)[:1])

@@ -193,13 +193,15 @@ def _hold_reason(subscriber: Subscriber) -> str:
 
 
 def _next_try_in_seconds(delivery: Delivery, state: StepState) -> int | None:
-    """A receiver that is down gets nothing before its next probe."""
-    probe_at = delivery.subscriber.probe_at
+    """A receiver that is down, or asked for time, gets nothing before then."""
+    subscriber = delivery.subscriber
+    probe_at = subscriber.probe_at
     is_probed = state == StepState.HELD and probe_at is not None
     if state != StepState.RETRYING and not is_probed:
         return None
     now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
-    next_at = max(delivery.due_at, probe_at or delivery.due_at)
+    moments = (delivery.due_at, probe_at, subscriber.not_before)
+    next_at = max(one for one in moments if one is not None)
     return max(0, math.ceil((next_at - now).total_seconds()))
 
 

@@ -55,7 +55,10 @@ def resume(subscriber_id: int, *, by: str, reason: str = "") -> bool:
         .filter(pk=subscriber_id)
         .exclude(state=SubscriberState.ACTIVE)
     )
-    is_resumed = _set_state(held, SubscriberState.ACTIVE, "", **breaker.AFRESH)
+    # A puller paces itself: there is no ramp for it.
+    is_puller = held.filter(transport=Transport.PULL).exists()
+    changes = breaker.UNTRIED if is_puller else breaker.DRAINING
+    is_resumed = _set_state(held, SubscriberState.ACTIVE, "", **changes)
     if is_resumed:
         _note("subscriber.resumed", subscriber_id, by=by, reason=reason)
         logger.info("Subscriber %s was resumed by %s", subscriber_id, by)

@@ -127,6 +127,8 @@ def _move(delivery_id: int, state: DeliveryState) -> None:
         failures=0,
         vanished=0,
         failing_since=None,
+        last_failed_at=None,
+        is_witnessed=False,
         **UNLEASED,
         is_manual=state == DeliveryState.PENDING,
     )

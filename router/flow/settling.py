@@ -12,18 +12,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, FloatField, Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import DurationField, F, FloatField, Q, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce, Greatest
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
-from router.contract.outcomes import Dead, Evidence, Exchange, FailureKind, Retry
+from router.contract.failures import Verdict
+from router.contract.outcomes import Dead, Evidence, Exchange, Retry
 from router.flow import breaker
 from router.flow.attempt_log import acknowledged_log
 from router.flow.claiming import Claim
 from router.flow.exactly import NotAll, change_exactly
 from router.flow.giving_up import give_up
-from router.flow.patience import asked_wait_seconds, schedule_of, wait_seconds
+from router.flow.long_outage import end_if_too_long
+from router.flow.patience import wait_seconds
 from router.flow.prepared import IDS, SUBSCRIBER, TOKENS, Later, Statement, Update
 from router.models import (
     UNLEASED,
@@ -95,14 +97,24 @@ def _released(guard: str | None) -> Sequence[Statement]:
 
 def _success(claim: Claim[Any], run_ms: Mapping[int, float]) -> Statement:
     mean_ms = sum(run_ms.values()) / max(1, len(run_ms))
-    return _NOTE_SUCCESS.bound(subscriber_id=claim.subscriber.pk, mean_ms=mean_ms)
+    return _NOTE_SUCCESS.bound(
+        subscriber_id=claim.subscriber.pk,
+        mean_ms=mean_ms,
+        run=timedelta(milliseconds=min(run_ms.values(), default=0.0)),
+    )
 
 
-def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -> bool:
+def settle_failure(
+    claim: Claim[Any],
+    outcome: Retry | Dead,
+    *,
+    run_ms: float,
+    is_beside_success: bool = False,
+) -> bool:
     """Settle a claim of one delivery that was not done, in a transaction of its own.
 
-    Returns whether the receiver is to be left alone now. A lease that was lost
-    meanwhile is logged and dropped.
+    `is_beside_success` is `breaker.note_failure`'s. Returns whether the receiver is to
+    be left alone now. A lease that was lost meanwhile is logged and dropped.
     """
     with transaction.atomic():
         found: Any = (
@@ -116,13 +128,13 @@ def settle_failure(claim: Claim[Any], outcome: Retry | Dead, *, run_ms: float) -
         if found is None:
             logger.warning("Delivery %s: the lease was lost", claim.ids)
             return False
-        is_counted = breaker.note_failure(claim, found, outcome)
+        verdict = breaker.note_failure(
+            claim, found, outcome, is_beside_success=is_beside_success
+        )
         _note_failure(claim, run_ms, at=found.now)
-        if isinstance(outcome, Retry) and not is_counted:
-            _hold(found, outcome, run_ms=run_ms)
-        else:
-            _count(found, outcome, run_ms=run_ms)
-        return breaker.is_left_alone(found.subscriber)
+        _settle(found, outcome, verdict, run_ms=run_ms)
+        end_if_too_long(found, outcome)
+        return breaker.is_left_alone(found.subscriber, now=found.now)
 
 
 def _note_failure(claim: Claim[Any], run_ms: float, *, at: datetime) -> None:
@@ -151,56 +163,35 @@ def _told(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _hold(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
-    """An outage is nobody's failure: the breaker says when it is tried again."""
-    Attempt.of(
-        delivery,
-        AttemptResult.UNCOUNTED,
-        **_told(outcome.evidence),
-        duration_ms=run_ms,
-    ).save()
-    Delivery.objects.filter(pk=delivery.pk).update(
-        state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=asked_wait_seconds(outcome)),
-        attempts=F("attempts") - 1,
-        vanished=0,
-        **UNLEASED,
-    )
-
-
-def _count(delivery: Any, outcome: Retry | Dead, *, run_ms: float) -> None:
-    delivery.failures += 1
+def _settle(
+    delivery: Any, outcome: Retry | Dead, verdict: Verdict, *, run_ms: float
+) -> None:
+    delivery.failures += int(verdict.counts)
     delivery.failing_since = delivery.failing_since or delivery.now
-    if isinstance(outcome, Retry) and not _is_exhausted(
-        delivery, outcome, delivery.now
-    ):
-        _wait(delivery, outcome, run_ms=run_ms)
+    delivery.last_failed_at = delivery.now
+    delivery.is_witnessed = verdict.is_witnessed
+    if isinstance(outcome, Retry) and not verdict.is_final:
+        _wait(delivery, outcome, verdict, run_ms=run_ms)
     else:
         _die(delivery, outcome, run_ms=run_ms)
 
 
-def _is_exhausted(delivery: Delivery, outcome: Retry, now: datetime) -> bool:
-    return schedule_of(delivery.subscriber).is_exhausted(
-        failures=delivery.failures,
-        failing_for=now - (delivery.failing_since or now),
-        is_unreachable=outcome.kind is FailureKind.UNREACHABLE,
-    )
-
-
-def _wait(delivery: Delivery, outcome: Retry, *, run_ms: float) -> None:
-    seconds = wait_seconds(delivery, outcome)
+def _wait(delivery: Any, outcome: Retry, verdict: Verdict, *, run_ms: float) -> None:
+    seconds = wait_seconds(delivery, outcome, verdict)
     Delivery.objects.filter(pk=delivery.pk).update(
         state=DeliveryState.PENDING,
         due_at=Clock() + timedelta(seconds=seconds),
         failures=delivery.failures,
         failing_since=delivery.failing_since,
+        last_failed_at=delivery.last_failed_at,
+        is_witnessed=delivery.is_witnessed,
         vanished=0,
         is_manual=False,
         **UNLEASED,
     )
     Attempt.of(
         delivery,
-        AttemptResult.RETRY,
+        AttemptResult.RETRY if verdict.counts else AttemptResult.UNCOUNTED,
         **_told(outcome.evidence),
         wait_seconds=seconds,
         duration_ms=run_ms,
@@ -234,11 +225,13 @@ def _acknowledged(**more: Any) -> tuple[QuerySet[Delivery], dict[str, Any]]:
 def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
     mean_ms = Later("mean_ms", FloatField())
     moved = F("mean_run_ms") * (1 - WEIGHT) + mean_ms * WEIGHT
+    # Without its type PostgreSQL takes it for a time, once the plan is kept.
+    run = Cast(Later("run", DurationField()), DurationField())
     return Subscriber.objects.filter(pk=SUBSCRIBER), {
         "last_acknowledged_at": Clock(),
+        "last_success_began_at": Clock() - run,
         "mean_run_ms": Coalesce(moved, mean_ms, output_field=FloatField()),
         "failed_in_a_row": [],
-        "unreachable_in_a_row": [],
     }
 
 

@@ -18,7 +18,7 @@ from router.conf import conf
 from router.flow.chunk import Chunk, chunk_size, mark_seconds
 from router.flow.due_subscribers import IS_HANDLER
 from router.flow.prepared import Select
-from router.flow.probing import is_closed
+from router.flow.probing import lets_all_through, may_be_tried
 from router.flow.registering import is_handler_missing
 from router.flow.throttling import is_unlimited
 from router.models import (
@@ -88,8 +88,8 @@ def _idle() -> QuerySet[Subscriber, Any]:
     return (
         Subscriber.objects.known()
         .alias(next_due=Subquery(next_due))
-        .filter(is_closed(), IS_HANDLER, is_unlimited(), ramp__isnull=True)
-        .filter(state=SubscriberState.ACTIVE)
+        .filter(lets_all_through(), IS_HANDLER, is_unlimited(), ramp__isnull=True)
+        .filter(may_be_tried(), state=SubscriberState.ACTIVE)
         .filter(~Exists(deliveries.leased()), next_due__isnull=True)
         .values_list("pk")
     )

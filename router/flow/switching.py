@@ -41,7 +41,7 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
             is_transactional=False,
             paced_until=None,
             mean_run_ms=None,
-            **{**breaker.AFRESH, "ramp": None},
+            **breaker.UNTRIED,
         )
         # What was leased in between is not locked yet. Whoever settles it now waits for
         # the subscriber, and has it settled: waiting for them in turn would never end.

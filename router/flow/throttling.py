@@ -14,7 +14,7 @@ from django.db.models import Count, F, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
-from router.flow.probing import is_closed
+from router.flow.probing import lets_all_through
 from router.models import (
     Clock,
     Delivery,
@@ -70,7 +70,7 @@ def is_within_limits() -> Q:
         chunk_count__lt=conf().webhook_chunks_in_flight,
     )
     is_free = Q(next_on_its_way__isnull=True)
-    return is_unlimited() | ~is_closed() | Q(is_free, has_place, _is_in_pace())
+    return is_unlimited() | ~lets_all_through() | Q(is_free, has_place, _is_in_pace())
 
 
 def allowance(subscriber: Subscriber) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from router.conf import conf
 
 
-def together(due: Iterable[tuple[int, int]]) -> tuple[int, ...]:
+def together(due: Iterable[Sequence[Any]]) -> tuple[int, ...]:
     """The first ids, as long as their events are not too heavy together.
 
-    `due` are the id and the size in bytes of each, in their order.
+    `due` are rows that begin with the id and the size in bytes, in their order.
     """
     chosen: list[int] = []
     weight = 0
-    for pk, size in due:
+    for pk, size, *_ in due:
         weight += size
         if chosen and weight > conf().chunk_bytes:
             break

@@ -1,3 +1,4 @@
+from router.contract.breaker import BreakerState
 from router.models import any_of as _any_of  # noqa: F401 - registers a lookup
 from router.models import unindexed as _unindexed  # noqa: F401 - registers a lookup
 from router.models.api_key import ApiKey, Scope
@@ -19,13 +20,14 @@ from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
 from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
-    BreakerState,
+    BREAKER_LABELS,
     Subscriber,
     SubscriberState,
     Transport,
 )
 
 __all__ = [
+    "BREAKER_LABELS",
     "EVENT_COLUMNS",
     "UNLEASED",
     "ApiKey",

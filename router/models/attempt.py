@@ -19,7 +19,7 @@ class AttemptResult(models.TextChoices):
     RETRY = "RETRY"
     DEAD = "DEAD"
     VANISHED = "VANISHED"
-    #: A probe of a receiver that was down, or in flight when it went down.
+    #: It failed, and does not count against the event.
     UNCOUNTED = "UNCOUNTED"
 
 

@@ -81,9 +81,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 class Delivery(models.Model):
     """One event owed to one subscriber.
 
-    `attempts` counts starts, `failures` answers that were not yes, `vanished` leases
-    that ran out since the last answer. Foreign keys carry no constraint: routing alone
-    makes deliveries, under the head's lock, and nothing deletes what they name.
+    `attempts` counts starts, `failures` those that failed and count against the event,
+    `vanished` leases that ran out since the last answer. Foreign keys carry no
+    constraint: routing alone makes deliveries, under the head's lock, and nothing
+    deletes what they name.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -122,7 +123,11 @@ class Delivery(models.Model):
     failures = models.PositiveIntegerField(default=0)
     vanished = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
-    probed_at = models.DateTimeField(null=True)
+    #: When the previous attempt failed; None: it never failed, since it was routed or
+    #: retried by hand.
+    last_failed_at = models.DateTimeField(null=True)
+    #: It failed both before and after the receiver acknowledged another.
+    is_witnessed = models.BooleanField(default=False, db_default=False)
     is_manual = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     acknowledged_at = models.DateTimeField(null=True)
@@ -151,6 +156,11 @@ class Delivery(models.Model):
                 fields=["subscriber", "leased_until"],
                 name="delivery_leased",
                 condition=Q(state="LEASED"),
+            ),
+            models.Index(
+                fields=["subscriber", "last_failed_at"],
+                name="delivery_failing",
+                condition=Q(state="PENDING", last_failed_at__isnull=False),
             ),
         ]
 

@@ -17,6 +17,8 @@ class FailedTaskState(models.TextChoices):
 class Reason(models.TextChoices):
     EXHAUSTED = "EXHAUSTED"
     REJECTED = "REJECTED"
+    #: An operator gave the event up.
+    SKIPPED = "SKIPPED"
 
 
 class FailedTaskQuerySet(models.QuerySet["FailedTask"]):

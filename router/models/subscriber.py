@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from router.contract.breaker import BreakerState
 from router.contract.retry import RetrySchedule
 from router.models.encrypted import EncryptedJSONField
 
@@ -12,14 +13,12 @@ class SubscriberState(models.TextChoices):
     DISABLED = "disabled"
 
 
-class BreakerState(models.TextChoices):
-    """Whether a receiver that fails is left alone."""
-
-    CLOSED = "closed", "Well"
-    #: Down: what is owed is held, one probe at a time looks whether it is back.
-    OPEN = "open", "Unreachable"
-    #: It answers, and says no: one delivery at a time, and failures count.
-    TRICKLE = "trickle", "Failing"
+#: State → what staff read.
+BREAKER_LABELS = {
+    BreakerState.CLOSED: "Well",
+    BreakerState.OPEN: "Unreachable",
+    BreakerState.DRAINING: "Catching up",
+}
 
 
 class Transport(models.TextChoices):
@@ -82,8 +81,8 @@ class Subscriber(models.Model):
     live_from = models.BigIntegerField(default=0)
     breaker = models.CharField(
         max_length=8,
-        choices=BreakerState,
-        default=BreakerState.CLOSED,
+        choices=[(one.value, label) for one, label in BREAKER_LABELS.items()],
+        default=BreakerState.CLOSED.value,
         editable=False,
     )
     #: Goes up whenever the breaker opens or closes: an attempt of an older epoch
@@ -91,11 +90,11 @@ class Subscriber(models.Model):
     breaker_epoch = models.PositiveIntegerField(default=0, editable=False)
     #: When the present incident began; None when there is none.
     incident_since = models.DateTimeField(null=True, editable=False)
-    #: Closed: the different deliveries that failed in a row; else the probes that did.
+    #: See `router.contract.breaker.Breaker`.
     failed_in_a_row = models.JSONField(default=list, editable=False)
-    #: Those of them that reached nobody.
-    unreachable_in_a_row = models.JSONField(default=list, editable=False)
-    #: The delivery that may look whether the receiver is back.
+    #: The receiver asked for nothing before this time.
+    not_before = models.DateTimeField(null=True, editable=False)
+    #: The delivery that may be tried while the breaker is open.
     probe_id = models.BigIntegerField(null=True, editable=False)
     probe_at = models.DateTimeField(null=True, editable=False)
     probe_count = models.PositiveIntegerField(default=0, editable=False)
@@ -104,6 +103,8 @@ class Subscriber(models.Model):
     #: Run time of one delivery, a moving mean: sizes the next chunk.
     mean_run_ms = models.FloatField(null=True, blank=True, editable=False)
     last_acknowledged_at = models.DateTimeField(null=True, editable=False)
+    #: When the attempt began that ended then.
+    last_success_began_at = models.DateTimeField(null=True, editable=False)
     last_failed_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)

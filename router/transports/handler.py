@@ -49,13 +49,15 @@ class HandlerTransport:
         except (*PASSING, WorkerShutdown, WorkerTerminate):
             raise
         except RetryLater as error:
-            return Retry(evidence_of(error), after_seconds=error.after_seconds)
+            return Retry(
+                evidence_of(error), after_seconds=error.after_seconds, is_asked=True
+            )
         except Reject as error:
             return Dead(evidence_of(error))
         except (TimeLimitExceeded, SoftTimeLimitExceeded) as error:
             return Retry(evidence_of(error), is_time_limit=True)
         except ConnectionError as error:
-            return Retry(evidence_of(error), kind=FailureKind.UNREACHABLE)
+            return Retry(evidence_of(error), kind=FailureKind.TROUBLED)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - any failure is kept
             return Retry(evidence_of(error))
         return Acknowledged()

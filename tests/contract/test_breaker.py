@@ -42,22 +42,23 @@ DISABLED = "router.subscriber.disabled"
 def patience(settings: Any) -> None:
     """Only `skip_waits` makes a probe due, however slow the machine is."""
     waits = {"PROBE_FIRST_SECONDS": 3600, "PROBE_MAXIMUM_SECONDS": 360_000}
-    settings.ROUTER = {**settings.ROUTER, **waits, "TRICKLE_SECONDS": 3600}
+    settings.ROUTER = {**settings.ROUTER, **waits}
 
 
 class Outage:
-    """A receiver that is down until it is up, and chokes on some events for ever."""
+    """A receiver that is down until it is up, and fails on some events for ever."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error: Exception = error or ConnectionRefusedError("down")
         self.is_down = True
         self.poison: frozenset[int] = frozenset()
+        self.poison_error: Exception = ValueError("choked")
 
     def __call__(self, event: Event) -> None:
         if self.is_down:
             raise self.error
         if event.data["n"] in self.poison:
-            raise ValueError("choked")
+            raise self.poison_error
 
 
 def happen(count: int = 1) -> None:
@@ -75,6 +76,13 @@ def notices(type_: str) -> int:
 
 def breaker_of(receiver: Receiver) -> str:
     return receiver.row.breaker
+
+
+def last_for(hours: int) -> None:
+    """The incident began so long ago."""
+    Subscriber.objects.filter(incident_since__isnull=False).update(
+        incident_since=timezone.now() - timedelta(hours=hours)
+    )
 
 
 def go_on(times: int = 1) -> None:
@@ -144,24 +152,61 @@ def test_down_for_too_long_it_is_disabled_and_what_it_is_owed_is_held(
 ) -> None:
     outage = Outage()
     down = declare("down", outage)
-    happen(3)
+    happen(7)
     deliver_due()
     go_on(2)
-    Subscriber.objects.filter(name="down").update(
-        incident_since=timezone.now() - timedelta(hours=76)
-    )
+    last_for(76)
 
     go_on(3)
 
     assert down.row.state == SubscriberState.DISABLED
     assert "76 hours" not in down.row.state_reason
     assert "75 hours" in down.row.state_reason
-    assert count(DeliveryState.PENDING) == 3
+    assert count(DeliveryState.PENDING) == 7
     assert notices(DISABLED) == 1
     outage.is_down = False
     assert resume(down.row.pk, by="olga")
     drain()
-    assert count(DeliveryState.ACKNOWLEDGED) == 3
+    assert count(DeliveryState.ACKNOWLEDGED) == 7
+
+
+def test_few_events_that_fail_for_too_long_are_given_up_and_the_rest_goes_on(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    outage.is_down = False
+    outage.poison = frozenset(range(4))
+    outage.poison_error = ConnectionError("500")
+    declare("picky", outage)
+    happen(4)
+    deliver_due()
+    go_on(3)
+    assert FailedTask.objects.count() == 0
+    last_for(76)
+
+    go_on()
+
+    assert FailedTask.objects.count() == 4
+    assert {one.error for one in FailedTask.objects.all()} == {"ConnectionError: 500"}
+    publish(TYPE, {"n": 5})
+    deliver_due()
+    assert count(DeliveryState.ACKNOWLEDGED) == 1
+
+
+def test_a_receiver_that_acknowledged_something_lately_is_not_disabled(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    happen(7)
+    deliver_due()
+    last_for(76)
+    Subscriber.objects.update(last_acknowledged_at=timezone.now() - timedelta(hours=1))
+
+    go_on(3)
+
+    assert down.row.state == SubscriberState.ACTIVE
+    assert FailedTask.objects.count() == 0
 
 
 def test_one_that_reaches_nobody_twice_opens_it(declare: Declare) -> None:
@@ -192,21 +237,48 @@ def test_four_that_fail_open_nothing_and_a_success_starts_the_count_again(
     assert picky.row.failed_in_a_row == []
 
 
-def test_probes_count_neither_attempt_nor_failure(declare: Declare) -> None:
+def test_probes_count_as_attempts_and_not_as_failures(declare: Declare) -> None:
     down = declare("down", Outage())
     happen(9)
     deliver_due()
-    before = list(Delivery.objects.order_by("pk").values_list("attempts", "failures"))
+    before = list(Delivery.objects.order_by("pk").values_list("failures", flat=True))
 
     go_on(12)
 
-    after = list(Delivery.objects.order_by("pk").values_list("attempts", "failures"))
+    after = list(Delivery.objects.order_by("pk").values_list("failures", flat=True))
     assert after == before
     assert Attempt.objects.filter(result="UNCOUNTED").count() == 12
-    # The least recently probed first: everybody had a turn.
+    # Every event had a turn, and no attempt has another's number.
     probes = Delivery.objects.annotate(probes=Count("attempt_log", filter=UNCOUNTED))
-    assert sorted(probes.values_list("probes", flat=True)) == [1] * 6 + [2] * 3
+    assert set(probes.values_list("probes", flat=True)) <= {1, 2, 3}
+    for delivery in Delivery.objects.all():
+        numbers = delivery.attempt_log.order_by("pk").values_list("number", flat=True)
+        assert list(numbers) == list(range(1, delivery.attempts + 1))
     assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_the_last_probe_of_a_round_is_the_event_that_failed_longest_ago(
+    declare: Declare,
+) -> None:
+    declare("down", Outage())
+    happen(30)
+    deliver_due()
+    first = Delivery.objects.order_by("pk")[0].pk
+    probed = []
+
+    for _ in range(20):
+        before = set(new_events())
+        skip_waits()
+        deliver_due()
+        last = Attempt.objects.order_by("-pk")[0].delivery_id
+        probed.append("new" if last in before else last)
+
+    assert probed == ["new"] * 9 + [first] + ["new"] * 9 + [first + 1]
+
+
+def new_events() -> list[int]:
+    new = Delivery.objects.filter(last_failed_at__isnull=True)
+    return list(new.values_list("pk", flat=True))
 
 
 def test_attempts_in_flight_at_the_opening_count_nothing(declare: Declare) -> None:
@@ -219,11 +291,11 @@ def test_attempts_in_flight_at_the_opening_count_nothing(declare: Declare) -> No
     deliver_chunk(down.row.pk, ids[1:])
     assert breaker_of(down) == BreakerState.OPEN
 
-    late = Retry(Evidence("ConnectionError"), kind=FailureKind.UNREACHABLE)
+    late = Retry(Evidence("ConnectionError"), kind=FailureKind.TROUBLED)
     settle_failure(in_flight, late, run_ms=1)
 
     first = Delivery.objects.get(pk=ids[0])
-    assert (first.attempts, first.failures, first.state) == (0, 0, "PENDING")
+    assert (first.attempts, first.failures, first.state) == (1, 0, "PENDING")
 
 
 def test_a_late_failure_from_before_counts_nothing_once_it_is_closed_again(
@@ -239,12 +311,12 @@ def test_a_late_failure_from_before_counts_nothing_once_it_is_closed_again(
     deliver_chunk(down.row.pk, ids[1:])
     outage.is_down = False
     go_on()
-    assert breaker_of(down) == BreakerState.CLOSED
+    assert breaker_of(down) == BreakerState.DRAINING
 
     settle_failure(in_flight, Retry(Evidence("ValueError")), run_ms=1)
 
     first = Delivery.objects.get(pk=ids[0])
-    assert (first.attempts, first.failures, first.state) == (0, 0, "PENDING")
+    assert (first.attempts, first.failures, first.state) == (1, 0, "PENDING")
     assert down.row.failed_in_a_row == []
 
 
@@ -298,23 +370,37 @@ def test_what_was_on_its_way_when_it_opened_is_not_claimed(declare: Declare) -> 
     assert claim(down.row.pk, ids[6:]) is None
 
 
-def test_one_probe_at_a_time_and_ever_more_rarely(declare: Declare) -> None:
+def test_rounds_of_ten_probes_come_ever_more_rarely(
+    declare: Declare, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "PROBE_FIRST_SECONDS": 2}
     down = declare("down", Outage())
     happen(6)
     deliver_due()
     waits = []
-    for _ in range(4):
-        skip_waits()
-        chunk = mark_chunk(down.row)
-        assert chunk is not None
-        assert len(chunk.ids) == 1
-        assert mark_chunk(down.row) is None
+    for _ in range(20):
+        go_on()
         probe_at = down.row.probe_at
         assert probe_at is not None
         waits.append((probe_at - timezone.now()).total_seconds())
-        deliver_chunk(down.row.pk, chunk.ids)
-    assert waits == sorted(waits)
-    assert waits[-1] > 3 * waits[0]
+
+    assert max(waits[:9] + waits[10:19]) < 0.6
+    assert 2 < waits[9] < 4.8 < waits[19] < 9.6
+
+
+def test_a_probe_keeps_the_next_one_away_while_its_message_is_on_its_way(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage())
+    happen(6)
+    deliver_due()
+    skip_waits()
+
+    chunk = mark_chunk(down.row)
+
+    assert chunk is not None
+    assert len(chunk.ids) == 1
+    assert mark_chunk(down.row) is None
 
 
 def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None:
@@ -331,22 +417,126 @@ def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None
     assert subscribers_due() == []
 
 
-def test_a_receiver_that_answers_and_refuses_gets_a_trickle_in_which_failures_count(
+def test_a_receiver_that_refuses_everything_is_held_and_nothing_is_given_up(
     declare: Declare,
 ) -> None:
     outage = Outage(ValueError("misdeployed"))
     picky = declare("picky", outage, max_failures=3)
     happen(9)
     deliver_due()
-    assert breaker_of(picky) == BreakerState.OPEN
 
-    go_on(3)
-    assert breaker_of(picky) == BreakerState.TRICKLE
-    assert FailedTask.objects.count() == 0
     go_on(60)
 
-    assert FailedTask.objects.count() == 9
+    assert breaker_of(picky) == BreakerState.OPEN
+    assert FailedTask.objects.count() == 0
     assert notices(OPENED) == 1
+    outage.is_down = False
+    drain()
+    assert count(DeliveryState.ACKNOWLEDGED) == 9
+
+
+@pytest.mark.parametrize("error", [ValueError("422"), ConnectionError("500")])
+def test_one_poison_event_among_successes_is_given_up_at_max_failures(
+    declare: Declare, error: Exception
+) -> None:
+    outage = Outage()
+    outage.is_down = False
+    outage.poison, outage.poison_error = frozenset({0}), error
+    picky = declare("picky", outage, max_failures=4)
+    happen(60)
+
+    drain()
+
+    [failed] = FailedTask.objects.all()
+    assert failed.attempts == 4
+    assert count(DeliveryState.ACKNOWLEDGED) == 59
+    assert breaker_of(picky) == BreakerState.CLOSED
+
+
+def test_a_lone_event_that_is_refused_dies_on_its_schedule(declare: Declare) -> None:
+    declare("picky", Outage(ValueError("404")), max_failures=3)
+    happen()
+
+    drain()
+
+    assert FailedTask.objects.get().attempts == 3
+
+
+def test_a_lone_event_beside_which_nothing_succeeds_is_not_given_up(
+    declare: Declare,
+) -> None:
+    declare("down", Outage(), max_failures=3)
+    happen()
+
+    deliver_due()
+    go_on(20)
+
+    assert FailedTask.objects.count() == 0
+    assert Delivery.objects.get().failures == 1
+
+
+def test_a_success_that_began_before_the_last_failure_is_no_witness_while_it_is_open(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage(), is_transactional=False, max_failures=2)
+    happen(8)
+    route_batch()
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+    assert breaker_of(down) == BreakerState.OPEN
+    acknowledge(in_flight, run_ms={ids[0]: 3_600_000})
+
+    go_on(20)
+
+    assert FailedTask.objects.count() == 0
+    assert set(Delivery.objects.open().values_list("failures", flat=True)) <= {0, 1}
+
+
+def test_half_of_a_chunk_at_most_is_retries_while_something_is_new(
+    declare: Declare,
+) -> None:
+    picky = declare("picky", Outage(), is_transactional=False)
+    happen(20)
+    route_batch()
+    Delivery.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+    retries = Delivery.objects.order_by("pk")[:12].values("pk")
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    Delivery.objects.filter(pk__in=retries).update(
+        due_at=an_hour_ago, last_failed_at=an_hour_ago
+    )
+    Subscriber.objects.update(breaker=BreakerState.DRAINING, ramp=8, mean_run_ms=1)
+
+    chunk = mark_chunk(picky.row)
+
+    assert chunk is not None
+    chosen = Delivery.objects.filter(pk__in=chunk.ids)
+    assert (len(chunk.ids), chosen.filter(last_failed_at=None).count()) == (8, 4)
+
+
+def test_who_asks_to_be_called_later_fails_nothing_until_patience_is_over(
+    declare: Declare,
+) -> None:
+    busy = Outage(RetryLater("busy"))
+    calm = declare("calm", busy, max_failures=2)
+    happen(9)
+    deliver_due()
+
+    go_on(10)
+
+    assert breaker_of(calm) == BreakerState.CLOSED
+    assert FailedTask.objects.count() == 0
+    assert set(Delivery.objects.values_list("failures", flat=True)) == {0}
+    # A handler names the time of one event: the others go on.
+    assert calm.row.not_before is None
+
+    Delivery.objects.update(failing_since=timezone.now() - timedelta(hours=76))
+    publish(TYPE, {"n": 99})
+    busy.is_down = False
+    busy.poison, busy.poison_error = frozenset({0}), RetryLater("busy")
+    drain()
+    assert FailedTask.objects.count() == 1
 
 
 def test_five_bad_events_hold_no_good_one_for_ever(declare: Declare) -> None:
@@ -360,21 +550,6 @@ def test_five_bad_events_hold_no_good_one_for_ever(declare: Declare) -> None:
 
     assert count(DeliveryState.ACKNOWLEDGED) == 24
     assert count(DeliveryState.DEAD) == 6
-
-
-def test_a_trickle_that_reaches_nobody_is_an_outage_again(declare: Declare) -> None:
-    outage = Outage(ValueError("misdeployed"))
-    picky = declare("picky", outage)
-    happen(9)
-    deliver_due()
-    go_on(3)
-    assert breaker_of(picky) == BreakerState.TRICKLE
-
-    outage.error = ConnectionResetError("gone")
-    go_on()
-
-    assert breaker_of(picky) == BreakerState.OPEN
-    assert notices(OPENED) == 1
 
 
 def test_the_backlog_drains_at_a_ramp(declare: Declare) -> None:
@@ -427,9 +602,12 @@ def test_an_outage_that_comes_back_while_it_drains_is_told_once(
     chunk = mark_chunk(down.row)
     assert chunk is not None
     deliver_chunk(down.row.pk, chunk.ids)
-    assert breaker_of(down) == BreakerState.CLOSED
+    assert breaker_of(down) == BreakerState.DRAINING
 
     outage.is_down = True
+    Subscriber.objects.update(
+        last_acknowledged_at=timezone.now() - timedelta(minutes=2)
+    )
     go_on(6)
 
     assert breaker_of(down) == BreakerState.OPEN

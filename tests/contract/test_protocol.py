@@ -75,8 +75,8 @@ WANTED = {"alpha": {"thing"}, "beta": {"thing"}, "gamma": {"thing", "other"}}
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "0"))
 OUTCOMES: list[Retry | Dead] = [
     Retry(Evidence("ValueError: no")),
-    Retry(Evidence("ConnectionError: gone"), kind=FailureKind.UNREACHABLE),
-    Retry(Evidence("RetryLater: busy"), after_seconds=3),
+    Retry(Evidence("ConnectionError: gone"), kind=FailureKind.TROUBLED),
+    Retry(Evidence("RetryLater: busy"), after_seconds=3, is_asked=True),
     Dead(Evidence("Reject: never")),
 ]
 
@@ -294,7 +294,7 @@ class Protocol(RuleBasedStateMachine):
 
     @invariant()
     def a_breaker_that_is_not_closed_looks_again(self) -> None:
-        for one in Subscriber.objects.exclude(breaker=BreakerState.CLOSED):
+        for one in Subscriber.objects.filter(breaker=BreakerState.OPEN):
             assert one.probe_at is not None
             assert one.incident_since is not None
 
@@ -323,9 +323,7 @@ class Protocol(RuleBasedStateMachine):
 def _empty() -> None:
     for model in (Attempt, FailedTask, Delivery, EventRecord):
         model.objects.all().delete()
-    Subscriber.objects.update(
-        state=SubscriberState.ACTIVE, **{**breaker.AFRESH, "ramp": None}
-    )
+    Subscriber.objects.update(state=SubscriberState.ACTIVE, **breaker.UNTRIED)
     LogHead.objects.update(position=0)
 
 

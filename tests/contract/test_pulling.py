@@ -296,7 +296,7 @@ def _empty() -> None:
     Subscriber.objects.update(
         transport=Transport.PULL,
         state=SubscriberState.ACTIVE,
-        **{**breaker.AFRESH, "ramp": None},
+        **breaker.UNTRIED,
     )
     LogHead.objects.update(position=0)
 

@@ -245,7 +245,7 @@ def test_gone_disables_the_subscriber_holds_what_it_is_owed_and_is_told_once(
         Delivery.objects.filter(event__type=TYPE).values_list(
             "state", "attempts", "failures"
         )
-    ) == {("PENDING", 0, 0)}
+    ) == {("PENDING", 1, 0)}
     (told,) = EventRecord.objects.filter(type="router.subscriber.disabled")
     assert told.data["reason"].startswith("Gone")
 

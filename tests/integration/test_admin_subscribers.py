@@ -12,7 +12,16 @@ from django.utils import timezone
 
 from router.conf import QUEUES
 from router.flow.beating import beat
-from router.models import EventRecord, Heartbeat, Subscriber, SubscriberState, Transport
+from router.models import (
+    Attempt,
+    BreakerState,
+    EventRecord,
+    FailedTask,
+    Heartbeat,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer, an_operator, told
 
@@ -127,6 +136,57 @@ def test_a_test_event_is_owed_to_this_subscriber_alone(mail: Subscriber) -> None
     assert answer.redirect_chain[-1][0].endswith(f"/eventrecord/{event.number}/change/")
 
 
+def test_an_open_breaker_says_why_and_is_tried_and_closed(mail: Subscriber) -> None:
+    waiting = a_delivery(an_event(), mail, last_failed_at=timezone.now())
+    Attempt.objects.create(
+        delivery=waiting,
+        number=1,
+        result="UNCOUNTED",
+        error="HttpStatus: 503",
+        ended_at=timezone.now(),
+    )
+    in_an_hour = timezone.now() + timedelta(hours=1)
+    Subscriber.objects.update(
+        breaker=BreakerState.OPEN, probe_at=in_an_hour, incident_since=timezone.now()
+    )
+    operator = an_operator()
+    page = words(operator.get(page_of(mail)))
+    assert "HttpStatus: 503" in page
+    assert "1 event held" in page
+    assert button(mail, "try_now") in page
+
+    tried = operator.post(button(mail, "try_now"), {"reason": "mended"}, follow=True)
+    assert "tried at once" in told(tried)
+    assert fresh(mail).probe_at != in_an_hour
+
+    waits = operator.post(button(mail, "test"), follow=True)
+    assert "waits. Its breaker is open" in told(waits)
+
+    closed = operator.post(button(mail, "close_breaker"), follow=True)
+    assert "The breaker is closed" in told(closed)
+    assert fresh(mail).breaker == BreakerState.DRAINING
+    again = operator.post(button(mail, "close_breaker"), follow=True)
+    assert "Nothing was changed" in told(again)
+
+
+def test_a_waiting_delivery_is_skipped_from_its_page(mail: Subscriber) -> None:
+    waiting = a_delivery(an_event(), mail)
+    page = reverse("admin:router_delivery_change", args=[waiting.pk])
+    skips = reverse("admin:router_delivery_skip", args=[waiting.pk])
+    viewer = a_viewer()
+    assert skips not in viewer.get(page).content.decode()
+    assert viewer.post(skips).status_code == 403
+    operator = an_operator()
+    assert skips in operator.get(page).content.decode()
+
+    answer = operator.post(skips, {"reason": "a broken order"}, follow=True)
+
+    assert "is skipped" in told(answer)
+    assert FailedTask.objects.get().reason == "SKIPPED"
+    again = operator.post(skips, follow=True)
+    assert "given up already" in told(again)
+
+
 def test_the_schedule_is_saved_and_empty_means_the_declared_one(
     mail: Subscriber,
 ) -> None:
@@ -210,7 +270,18 @@ def test_a_pace_that_cannot_be_is_told_and_not_saved(
     )
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule", "pace"])
+BUTTONS = [
+    "pause",
+    "resume",
+    "test",
+    "schedule",
+    "pace",
+    "try_now",
+    "close_breaker",
+]
+
+
+@pytest.mark.parametrize("name", BUTTONS)
 def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> None:
     viewer = a_viewer()
     page = viewer.get(page_of(mail)).content.decode()
@@ -222,7 +293,7 @@ def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> N
     assert not EventRecord.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "test", "schedule", "pace"])
+@pytest.mark.parametrize("name", BUTTONS)
 def test_looking_at_a_button_changes_nothing(mail: Subscriber, name: str) -> None:
     assert an_operator().get(button(mail, name)).status_code == 405
 

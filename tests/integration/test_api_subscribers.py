@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from router.conf import conf
 from router.flow.cancelling import cancel_owed_to_deleted
@@ -17,6 +19,7 @@ from router.flow.routing import route_batch
 from router.models import (
     ApiKey,
     AuditEntry,
+    BreakerState,
     Delivery,
     DeliveryState,
     EventRecord,
@@ -56,7 +59,7 @@ def call(client: Client) -> Call:
             texts[name] = made[1]
         return client.generic(
             method,
-            f"/api/subscribers/{path}",
+            path if path.startswith("/") else f"/api/subscribers/{path}",
             "" if body is None else json.dumps(body),
             content_type="application/json",
             headers={"Authorization": f"Bearer {texts[name]}"},
@@ -442,6 +445,51 @@ def test_a_test_event_goes_to_that_subscriber_alone(call: Call) -> None:
     route_batch()
     assert EventRecord.objects.get(pk=number).type == "router.test"
     assert Delivery.objects.get().subscriber.name == "erp"
+
+
+def test_a_test_event_to_a_held_subscriber_says_why_it_waits(call: Call) -> None:
+    call("POST", "", HOOK)
+    assert call("POST", "crm/test/").json()["held_because"] is None
+
+    Subscriber.objects.update(breaker=BreakerState.OPEN, probe_at=timezone.now())
+    assert "breaker is open" in call("POST", "crm/test/").json()["held_because"]
+
+    call("POST", "crm/pause/", {"reason": "stocktaking"})
+    assert "stocktaking" in call("POST", "crm/test/").json()["held_because"]
+
+
+def test_an_open_breaker_is_tried_and_closed_by_hand(call: Call) -> None:
+    call("POST", "", HOOK)
+    refused = assert_problem(call("POST", "crm/try-now/"), 409)
+    assert "Nothing is held" in refused["detail"]
+    refused = assert_problem(call("POST", "crm/close-breaker/"), 409)
+    assert "not open" in refused["detail"]
+
+    call("POST", "crm/test/")
+    route_batch()
+    in_an_hour = timezone.now() + timedelta(hours=1)
+    Subscriber.objects.update(breaker=BreakerState.OPEN, probe_at=in_an_hour)
+    assert call("POST", "crm/try-now/", {"reason": "mended"}).json()["name"] == "crm"
+    row = Subscriber.objects.get()
+    assert row.probe_at is not None
+    assert row.probe_at < in_an_hour
+    closed = call("POST", "crm/close-breaker/").json()
+    assert closed["breaker"] == BreakerState.DRAINING
+
+
+def test_a_delivery_is_skipped_once(call: Call) -> None:
+    call("POST", "", HOOK)
+    call("POST", "crm/test/")
+    route_batch()
+    delivery = Delivery.objects.get()
+    path = f"/api/deliveries/{delivery.pk}/skip/"
+
+    skipped = call("POST", path, {"reason": "a broken order"}).json()
+
+    assert skipped["delivery"] == delivery.pk
+    assert FailedTask.objects.get(pk=skipped["failed_task"]).reason == "SKIPPED"
+    again = assert_problem(call("POST", path), 409)
+    assert "given up already" in again["detail"]
 
 
 def test_a_key_reaches_the_subscribers_that_it_is_bound_to(call: Call) -> None:

@@ -194,7 +194,7 @@ def test_an_open_breaker_is_told_in_the_words_of_the_receiver() -> None:
         probe_at=now + timedelta(seconds=30),
     )
     owed(down, 2)
-    delivery = owed(down, failures=1)
+    delivery = owed(down, failures=1, last_failed_at=now)
     Attempt.objects.create(
         delivery=delivery,
         number=1,

@@ -152,7 +152,7 @@ def test_behind_a_receiver_that_fails_what_was_not_tried_waits(
     event: EventRecord, receipts: Subscriber
 ) -> None:
     a_delivery(event, receipts)
-    Subscriber.objects.update(breaker=BreakerState.TRICKLE)
+    Subscriber.objects.update(breaker=BreakerState.DRAINING)
     assert "Waiting its turn" in words(rendered())
 
 

@@ -128,7 +128,7 @@ async def _post(session: ClientSession, url: str) -> Outcome:
 def is_refusal(outcome: Outcome | None) -> bool:
     return (
         isinstance(outcome, Retry)
-        and outcome.kind is FailureKind.ANSWERED
+        and outcome.kind is FailureKind.REFUSED
         and outcome.evidence.error.startswith("AddressRefused: ")
     )
 
@@ -152,7 +152,7 @@ def test_a_hostile_header_makes_no_connection(
     (answer,) = post_to(inside.url, custom_headers={name: "1\r\nX-Evil: 2"})
 
     assert isinstance(answer.outcome, Retry)
-    assert answer.outcome.kind is FailureKind.ANSWERED
+    assert answer.outcome.kind is FailureKind.REFUSED
     assert answer.outcome.evidence.error.startswith("HeaderRefused: ")
     assert inside.connection_count == 0
 
@@ -197,7 +197,7 @@ def test_a_name_whose_second_answer_differs_gains_nothing(
     first = post_without_a_look("https://evil.example/", names)
     assert (names.question_count, connected) == (1, [PUBLIC])
     assert isinstance(first, Retry)
-    assert first.kind is FailureKind.UNREACHABLE
+    assert first.kind is FailureKind.SILENT
 
     second = post_without_a_look("https://evil.example/", names)
     assert is_refusal(second)
@@ -235,7 +235,7 @@ def test_a_redirect_is_not_followed(settings: Any, inside: Receiver, code: int) 
         assert door.connection_count == 1
     assert inside.connection_count == 0
     assert isinstance(answer.outcome, Retry)
-    assert answer.outcome.kind is FailureKind.ANSWERED
+    assert answer.outcome.kind is FailureKind.REFUSED
     assert "redirect" in answer.outcome.evidence.error
 
 

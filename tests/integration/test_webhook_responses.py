@@ -295,7 +295,7 @@ def test_it_is_replaced_only_once() -> None:
 
     assert isinstance(first.outcome, Acknowledged)
     assert isinstance(second.outcome, Retry)
-    assert second.outcome.kind is FailureKind.UNREACHABLE
+    assert second.outcome.kind is FailureKind.SILENT
     assert reconnected(second.outcome)
     assert receiver.connection_count == 2
 
@@ -304,7 +304,7 @@ def test_a_new_connection_that_ends_is_unreachable() -> None:
     outcome = answer_to().outcome
 
     assert isinstance(outcome, Retry)
-    assert outcome.kind is FailureKind.UNREACHABLE
+    assert outcome.kind is FailureKind.SILENT
     assert not reconnected(outcome)
 
 

@@ -34,7 +34,7 @@ from tests.servers.receiving import Behaviour, Received, Receiver, status
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DRIP_SECONDS = 0.1
-UNREACHABLE, ANSWERED, DONE = FailureKind.UNREACHABLE, FailureKind.ANSWERED, "done"
+SILENT, REFUSED, DONE = FailureKind.SILENT, FailureKind.REFUSED, "done"
 ENDLESS = 200 * 1024 * 1024
 
 
@@ -102,13 +102,13 @@ def silence(receiver: Receiver) -> Behaviour:
 BOMB = gzip.compress(bytes(50 * 1024 * 1024))
 #: What it is → how it behaves, what comes of it.
 ZOO: dict[str, tuple[Callable[[Receiver], Behaviour], object]] = {
-    "accepts and stays silent": (silence, UNREACHABLE),
-    "drips its status line": (drip(b"HTTP/1.1 200 O", drop=b"K"), UNREACHABLE),
+    "accepts and stays silent": (silence, SILENT),
+    "drips its status line": (drip(b"HTTP/1.1 200 O", drop=b"K"), SILENT),
     # The status line has decided.
     "drips its headers": (drip(OK, drop=b"x-drop: 1\r\n"), DONE),
     "drips 100 Continue": (
         drip(drop=b"HTTP/1.1 100 Continue\r\n\r\n"),
-        UNREACHABLE,
+        SILENT,
     ),
     "drips its body": (drip(OK, b"content-length: 999\r\n\r\n", drop=b"a"), DONE),
     "drips chunks": (
@@ -117,7 +117,7 @@ ZOO: dict[str, tuple[Callable[[Receiver], Behaviour], object]] = {
     ),
     "drips the body of its no": (
         drip(b"HTTP/1.1 400 No\r\ncontent-length: 999\r\n\r\n", drop=b"a"),
-        ANSWERED,
+        REFUSED,
     ),
     "promises more than it sends": (say(OK + b"content-length: 9\r\n\r\nab"), DONE),
     "never ends its body": (flood(OK, b"\r\n", block=bytes(65536)), DONE),
@@ -128,10 +128,10 @@ ZOO: dict[str, tuple[Callable[[Receiver], Behaviour], object]] = {
     ),
     "floods with interim responses": (
         flood(block=b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000),
-        ANSWERED,
+        REFUSED,
     ),
-    "floods with empty lines": (flood(block=b"\r\n" * 1000), ANSWERED),
-    "floods its status line": (flood(b"HTTP/1.1 ", block=b"2" * 8000), ANSWERED),
+    "floods with empty lines": (flood(block=b"\r\n" * 1000), REFUSED),
+    "floods its status line": (flood(b"HTTP/1.1 ", block=b"2" * 8000), REFUSED),
     "sends a gzip bomb": (
         say(
             OK
@@ -141,10 +141,10 @@ ZOO: dict[str, tuple[Callable[[Receiver], Behaviour], object]] = {
         ),
         DONE,
     ),
-    "resets after the request": (reset_after(b""), UNREACHABLE),
-    "resets within the status line": (reset_after(b"HTTP/1.1 20"), UNREACHABLE),
-    "closes without a word": (say(b""), UNREACHABLE),
-    "speaks another protocol": (say(b"220 mail.example ESMTP\r\n"), ANSWERED),
+    "resets after the request": (reset_after(b""), SILENT),
+    "resets within the status line": (reset_after(b"HTTP/1.1 20"), SILENT),
+    "closes without a word": (say(b""), SILENT),
+    "speaks another protocol": (say(b"220 mail.example ESMTP\r\n"), REFUSED),
     "sets a cookie": (
         say(OK + b"set-cookie: a=b\r\ncontent-length: 0\r\n\r\n"),
         DONE,
@@ -190,7 +190,7 @@ def test_a_deadline_is_of_the_whole(free_port: int) -> None:
         for one in waiting:
             one.close()
 
-    assert verdict(answer.outcome) == UNREACHABLE
+    assert verdict(answer.outcome) == SILENT
     assert isinstance(answer.outcome, Retry)
     assert answer.outcome.evidence.error == "TimedOut: no answer within 1 s."
     assert answer.run_ms < (DEADLINE_SECONDS + SLACK_SECONDS) * 1000
@@ -200,7 +200,7 @@ def test_nobody_listening_is_unreachable(free_port: int) -> None:
     (answer,) = post_to(f"http://127.0.0.1:{free_port}/?token=secret")
 
     assert isinstance(answer.outcome, Retry)
-    assert answer.outcome.kind is UNREACHABLE
+    assert answer.outcome.kind is SILENT
     assert answer.outcome.evidence.error.startswith("NotConnected: ")
     assert "secret" not in repr(answer)
 
@@ -234,7 +234,7 @@ def test_a_hundred_silent_ones_take_no_longer_than_one() -> None:
         answers = post_to(receiver.url, count=100)
         elapsed = time.monotonic() - started_at
 
-    assert [verdict(answer.outcome) for answer in answers] == [UNREACHABLE] * 100
+    assert [verdict(answer.outcome) for answer in answers] == [SILENT] * 100
     assert elapsed < 10 * DEADLINE_SECONDS
 
 
@@ -335,7 +335,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     with Receiver(tls=context) as receiver:
         (answer,) = post_to(receiver.url.replace("http:", "https:"))
 
-    assert verdict(answer.outcome) == (DONE if is_trusted else UNREACHABLE)
+    assert verdict(answer.outcome) == (DONE if is_trusted else SILENT)
     assert len(receiver.received) == int(is_trusted)
     if isinstance(answer.outcome, Retry):
         assert answer.outcome.evidence.error.startswith("CertificateRefused: ")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
@@ -44,28 +43,6 @@ def test_a_pattern_wants_what_it_says(
 )
 def test_what_is_no_pattern_is_told(pattern: object) -> None:
     assert pattern_problem(pattern)
-
-
-@pytest.mark.parametrize(
-    ("failures", "hours", "is_unreachable", "is_exhausted"),
-    [
-        (7, 1000, False, False),
-        (8, 0, False, True),
-        # Not reached at all: patience, however many the failures.
-        (800, 74, True, False),
-        (8, 75, True, True),
-    ],
-)
-def test_a_schedule_gives_up_on_answers_by_count_and_on_outages_by_time(
-    failures: int, hours: int, is_unreachable: bool, is_exhausted: bool
-) -> None:
-    found = RetrySchedule().is_exhausted(
-        failures=failures,
-        failing_for=timedelta(hours=hours),
-        is_unreachable=is_unreachable,
-    )
-
-    assert found is is_exhausted
 
 
 @pytest.mark.parametrize(

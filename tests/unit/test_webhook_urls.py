@@ -288,10 +288,14 @@ def test_every_status_has_one_meaning(status: int) -> None:
         assert isinstance(outcome, Acknowledged)
         return
     assert isinstance(outcome, Retry)
-    assert outcome.after_seconds == (7 if status in (429, 503) else None)
+    is_asked = status in (429, 503)
+    assert (outcome.after_seconds, outcome.is_asked) == (
+        7 if is_asked else None,
+        is_asked,
+    )
     if status == 410:
         assert outcome.kind is FailureKind.GONE
     elif status >= 500 or status in (408, 425, 429):
-        assert outcome.kind is FailureKind.UNREACHABLE
+        assert outcome.kind is FailureKind.TROUBLED
     else:
-        assert outcome.kind is FailureKind.ANSWERED
+        assert outcome.kind is FailureKind.REFUSED

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from router.flow.holding_back import is_asked_to_wait
 from router.flow.last_failure import last_failure
 from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.management.doctor.finding import Finding, Level
@@ -50,8 +51,10 @@ def _held(one: SubscriberOverview) -> Finding | None:
     elif subscriber.state != SubscriberState.ACTIVE:
         cause = _hold(subscriber)
         hint = SETUP_HINT if subscriber.is_held_for_setup else RESUME_HINT
-    elif subscriber.breaker != BreakerState.CLOSED:
+    elif subscriber.breaker == BreakerState.OPEN:
         cause, hint = _outage(subscriber), OUTAGE_HINT
+    elif is_asked_to_wait(subscriber):
+        cause, hint = "the receiver asked for time (Retry-After)", OUTAGE_HINT
     else:
         return None
     events = one.waiting + one.working
@@ -87,10 +90,11 @@ def _since(moment: datetime | None) -> str:
 
 
 def _next_try(subscriber: Subscriber) -> list[str]:
-    is_probed = subscriber.state == SubscriberState.ACTIVE and subscriber.probe_at
-    if not is_probed or subscriber.probe_at is None:
+    moments = [subscriber.probe_at, subscriber.not_before]
+    next_at = max((one for one in moments if one is not None), default=None)
+    if subscriber.state != SubscriberState.ACTIVE or next_at is None:
         return []
-    seconds = (subscriber.probe_at - timezone.now()).total_seconds()
+    seconds = (next_at - timezone.now()).total_seconds()
     return [f"Next try in {age(seconds)}" if seconds > 0 else "Next try now"]
 
 

@@ -28,6 +28,10 @@ STYLE_OF_STATE = {
     SubscriberState.PAUSED: "yellow",
     SubscriberState.DISABLED: "bold red",
 }
+STYLE_OF_BREAKER: dict[str, str] = {
+    BreakerState.OPEN: "red",
+    BreakerState.DRAINING: "yellow",
+}
 
 
 def status_screen() -> RenderableType:
@@ -84,9 +88,9 @@ def _state(one: SubscriberOverview) -> Text:
     state = SubscriberState(one.subscriber.state)
     if state == SubscriberState.ACTIVE and one.subscriber.transport == Transport.PULL:
         return Text("pulls", style="green")
-    is_well = one.subscriber.breaker == BreakerState.CLOSED
-    if state == SubscriberState.ACTIVE and not is_well:
-        return Text(BreakerState(one.subscriber.breaker).label.lower(), style="red")
+    if state == SubscriberState.ACTIVE and one.subscriber.breaker in STYLE_OF_BREAKER:
+        label = one.subscriber.get_breaker_display().lower()
+        return Text(label, style=STYLE_OF_BREAKER[one.subscriber.breaker])
     return Text(state.value, style=STYLE_OF_STATE[state])
 
 

@@ -107,7 +107,7 @@ def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
         case AttemptResult.VANISHED:
             yield "vanished with its worker", "yellow"
         case AttemptResult.UNCOUNTED:
-            yield "not counted: the receiver is down", "dim"
+            yield "failed, does not count against the event", "dim"
     if cause:
         yield f" ({cause})", "dim"
 

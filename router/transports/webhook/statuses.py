@@ -29,16 +29,17 @@ def outcome_of(exchange: Exchange, *, retry_after: Sequence[str] = ()) -> Outcom
     """The outcome of an exchange that has a status.
 
     2xx acknowledges. 410 is gone for good. What speaks of an outage (5xx, 408, 425,
-    429) is unreachable; 3xx, which is not followed, and other 4xx are answers.
+    429) is troubled; 3xx, which is not followed, and other 4xx are refusals.
     """
     status = exchange.status or 0
     if 200 <= status < 300:
         return Acknowledged(exchange)
-    is_named = status in WAIT_NAMED
+    wait = _first_wait(retry_after) if status in WAIT_NAMED else None
     return Retry(
         Evidence(error=_words(status), exchange=exchange),
-        after_seconds=_first_wait(retry_after) if is_named else None,
+        after_seconds=wait,
         kind=kind_of(status),
+        is_asked=wait is not None,
     )
 
 
@@ -46,8 +47,8 @@ def kind_of(status: int) -> FailureKind:
     if status == GONE:
         return FailureKind.GONE
     if status >= 500 or status in NOT_NOW:
-        return FailureKind.UNREACHABLE
-    return FailureKind.ANSWERED
+        return FailureKind.TROUBLED
+    return FailureKind.REFUSED
 
 
 def wait_named(value: str, *, now: datetime | None = None) -> float | None:

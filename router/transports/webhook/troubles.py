@@ -40,7 +40,7 @@ def retry_for(
     else:
         told = _words(error)
     is_broken = told.startswith("NotHttp")
-    kind = FailureKind.ANSWERED if is_broken else FailureKind.UNREACHABLE
+    kind = FailureKind.REFUSED if is_broken else FailureKind.SILENT
     return Retry(Evidence(error=told, exchange=exchange), kind=kind)
 
 

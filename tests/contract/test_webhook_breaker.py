@@ -1,0 +1,180 @@
+"""Whose failure is it, over HTTP: a real receiver, and answers of all kinds."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from router.flow.dispatching import mark_chunk
+from router.flow.due_subscribers import subscribers_due
+from router.models import Attempt, BreakerState, Delivery, FailedTask, Subscriber
+from router.public import publish
+from router.testing import deliver_due, skip_waits
+from tests.contract.webhooks import TYPE, Subscribe
+from tests.servers.receiving import Behaviour, Received, Receiver, status
+
+
+@pytest.fixture(autouse=True)
+def time_to_answer(subscribe: Subscribe, settings: Any) -> None:
+    """A slow machine must not make an answer a silence."""
+    settings.ROUTER = {**settings.ROUTER, "WEBHOOK_DEADLINE_SECONDS": 20}
+
+
+def happen(count: int) -> None:
+    for n in range(count):
+        publish(TYPE, {"n": n})
+
+
+def number_in(received: Received) -> int:
+    n: int = json.loads(received.body)["data"]["n"]
+    return n
+
+
+def by_number(*bad: int, code: int) -> Behaviour:
+    """These events are answered with `code`, all others with 204."""
+
+    def answer(connection: socket.socket, received: Received) -> None:
+        is_bad = number_in(received) in bad
+        status(code if is_bad else 204)(connection, received)
+
+    return answer
+
+
+def drain() -> None:
+    for _ in range(60):
+        deliver_due()
+        if not Delivery.objects.open().exists():
+            return
+        skip_waits()
+    raise AssertionError("Something is still owed.")
+
+
+@pytest.mark.parametrize("code", [422, 500])
+def test_one_poison_event_among_sixty_is_given_up_at_max_failures(
+    subscribe: Subscribe, receiver: Receiver, code: int
+) -> None:
+    receiver.behave = by_number(17, code=code)
+    row = subscribe(receiver.url, waits_seconds=[4], max_failures=4)
+    happen(60)
+
+    drain()
+
+    [failed] = FailedTask.objects.all()
+    assert failed.attempts == 4
+    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 59
+    assert Subscriber.objects.get(pk=row.pk).breaker == BreakerState.CLOSED
+
+
+def test_every_ninth_event_is_refused_and_every_other_one_arrives(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    bad = set(range(0, 180, 9))
+
+    def mixed(connection: socket.socket, received: Received) -> None:
+        n = number_in(received)
+        code = (422, 500)[n % 2] if n in bad else 204
+        status(code)(connection, received)
+
+    receiver.behave = mixed
+    subscribe(receiver.url, waits_seconds=[2, 5, 10], max_failures=3)
+    happen(180)
+
+    drain()
+
+    failed = FailedTask.objects.values_list("event__data__n", flat=True)
+    assert set(failed) == bad
+    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 160
+
+
+def test_an_outage_of_500_kills_nothing_and_ends_by_itself(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    receiver.behave = status(500)
+    row = subscribe(receiver.url, waits_seconds=[2, 5, 10], max_failures=3)
+    happen(30)
+    for _ in range(30):
+        deliver_due()
+        skip_waits()
+    assert Subscriber.objects.get(pk=row.pk).breaker == BreakerState.OPEN
+    assert not FailedTask.objects.exists()
+
+    receiver.behave = status(204)
+    drain()
+
+    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 30
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_receiver_that_asks_for_time_is_left_alone_until_then(
+    subscribe: Subscribe, receiver: Receiver, code: int
+) -> None:
+    receiver.behave = status(code, "Retry-After: 600")
+    row = subscribe(receiver.url, max_failures=1)
+    happen(3)
+    deliver_due()
+
+    asked = Subscriber.objects.get(pk=row.pk)
+    assert asked.not_before is not None
+    wait = asked.not_before - timezone.now()
+    assert timedelta(seconds=590) < wait <= timedelta(seconds=600)
+    assert (asked.breaker, asked.ramp) == (BreakerState.DRAINING, 1)
+    assert set(Delivery.objects.values_list("state", "failures")) == {("PENDING", 0)}
+    assert {one.result for one in Attempt.objects.all()} == {"UNCOUNTED"}
+    # An event that comes meanwhile waits as well.
+    publish(TYPE, {"n": 9})
+    count = len(receiver.received)
+    assert deliver_due() == 0
+    assert len(receiver.received) == count
+
+    receiver.behave = status(204)
+    skip_waits()
+    [due] = subscribers_due()
+    chunk = mark_chunk(due)
+    assert chunk is not None
+    assert len(chunk.ids) == 1
+    Delivery.objects.update(dispatched_until=None)
+    drain()
+    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 4
+
+
+def test_a_retry_after_counts_once_patience_is_over(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    receiver.behave = status(503, "Retry-After: 1")
+    subscribe(receiver.url, max_failures=5, waits_seconds=[1])
+    happen(1)
+    deliver_due()
+    Delivery.objects.update(failing_since=timezone.now() - timedelta(hours=76))
+
+    skip_waits()
+    deliver_due()
+
+    assert Subscriber.objects.get().failed_in_a_row != []
+
+
+def test_answers_of_one_moment_open_no_breaker_if_one_is_yes(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    """A hundred posts at once, of which ten succeed, are not ninety in a row."""
+    everyone = threading.Barrier(40)
+
+    def at_once(connection: socket.socket, received: Received) -> None:
+        if not everyone.broken:
+            everyone.wait(10)
+        code = 204 if number_in(received) % 10 == 0 else 422
+        status(code)(connection, received)
+
+    receiver.behave = at_once
+    row = subscribe(receiver.url, waits_seconds=[3600])
+    happen(40)
+
+    deliver_due()
+
+    assert Subscriber.objects.get(pk=row.pk).breaker == BreakerState.CLOSED
+    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 4
