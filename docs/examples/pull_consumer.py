@@ -1,6 +1,6 @@
 """A service that pulls what it is owed. It needs the folder `router/client` alone.
 
-    ROUTER_URL=https://shop.example ROUTER_KEY=… python pull_consumer.py
+    ROUTER_URL=https://shop.example ROUTER_KEY=… python3 pull_consumer.py
 
 Environment:
     ROUTER_URL    where the router is

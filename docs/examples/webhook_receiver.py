@@ -1,6 +1,6 @@
 """A service that receives webhooks, with the standard library alone.
 
-    WEBHOOK_SECRETS=whsec_… python webhook_receiver.py
+    WEBHOOK_SECRETS=whsec_… python3 webhook_receiver.py
 
 Environment:
     WEBHOOK_SECRETS   the signing secret of the subscriber; several, space separated,

@@ -26,10 +26,12 @@ from config.settings import *
 
 INSTALLED_APPS.remove("shop")
 """
+#: The page writes `subscribers/loyalty.py`; here that is a folder beside the project's.
 WITH_LOYALTY = """
+import subscribers
 from config.settings import *
 
-ROUTER["HANDLERS"] = ["loyalty"]
+subscribers.__path__.append({folder!r})
 """
 
 
@@ -41,6 +43,13 @@ def with_settings(folder: Path, text: str) -> dict[str, str]:
     (folder / "own_settings.py").write_text(text)
     path = os.pathsep.join((str(folder), str(BASE_DIR)))
     return {"DJANGO_SETTINGS_MODULE": "own_settings", "PYTHONPATH": path}
+
+
+def with_loyalty(folder: Path) -> dict[str, str]:
+    """The file and the line of `docs/add-a-subscriber.md`, as they stand."""
+    subscriber, line, _ = code_blocks("add-a-subscriber.md")
+    (folder / "loyalty.py").write_text(subscriber)
+    return with_settings(folder, WITH_LOYALTY.format(folder=str(folder)) + line)
 
 
 def publish_by_http(stack: Stack, order_id: str) -> None:
@@ -70,13 +79,33 @@ def test_without_the_shop_a_purchase_by_curl_reaches_everyone(
 def test_a_subscriber_is_added_with_the_file_and_the_line_of_the_docs(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
-    (tmp_path / "loyalty.py").write_text(code_blocks("add-a-subscriber.md")[0])
-    stack = start_stack(**with_settings(tmp_path, WITH_LOYALTY))
+    stack = start_stack(**with_loyalty(tmp_path))
 
     publish_by_http(stack, "order-with-points")
 
     wait_for_all(stack, "order-with-points", SIX | {"loyalty"})
-    assert "23 points" in stack.log_text()
+    assert "19 points" in stack.log_text()
+
+
+def test_the_test_of_the_docs_passes(tmp_path: Path) -> None:
+    (tmp_path / "test_loyalty.py").write_text(code_blocks("add-a-subscriber.md")[2])
+
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", str(tmp_path)],
+        cwd=BASE_DIR,
+        env={
+            **os.environ,
+            **with_loyalty(tmp_path),
+            "DATABASE_URL": "",
+            "VAR_DIR": str(tmp_path / "var"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 @contextmanager

@@ -1,0 +1,39 @@
+"""Failed tasks of a running stack, for the page that says how to mend them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.request import Request, urlopen
+
+from tests.acceptance.purchases import post, purchase
+from tests.servers.stack import Stack
+
+NAME = "impatient"
+
+
+def open_failed_tasks(stack: Stack) -> None:
+    """Two failed tasks of a subscriber that gives up at the first failure."""
+    scopes = ("--scopes", "publish,consume,manage")
+    key = stack.manage("create_api_key", NAME, *scopes).strip()
+    events = {"events": ["purchase.*"], "max_failures": 1}
+    body = {"name": NAME, "transport": "pull", **events}
+    _call(stack, key, "/api/subscribers/", body)
+    for order_id in ("order-given-up", "order-discarded"):
+        post(stack, key, purchase(order_id))
+        pulled = _call(
+            stack, key, f"/api/subscribers/{NAME}/pull/", {"wait_seconds": 8}
+        )
+        leases = [
+            {"id": one["id"], "lease_token": one["lease_token"]}
+            for one in pulled["deliveries"]
+        ]
+        assert leases, pulled
+        _call(stack, key, "/api/deliveries/nack/", {"deliveries": leases})
+
+
+def _call(stack: Stack, key: str, path: str, body: dict[str, Any]) -> Any:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = Request(stack.url + path, json.dumps(body).encode(), headers)  # noqa: S310
+    with urlopen(request, timeout=20) as answer:  # noqa: S310
+        return json.load(answer)

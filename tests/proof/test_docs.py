@@ -1,0 +1,43 @@
+"""A reader follows each page of the docs beside a running `make run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proof.code_blocks import Block, blocks_of
+from tests.proof.docs_claims import FOLLOWED
+from tests.proof.failing import open_failed_tasks
+from tests.proof.reader import reader
+from tests.servers.stack import Stack, running
+from tests.servers.waiting import free_port
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("docs")]
+
+#: Pages whose blocks need something to be there first.
+PREPARATIONS = {"docs/remediation.md": open_failed_tasks}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """What `make run` starts, as `docs/examples/README.md` starts it."""
+    folder = tmp_path_factory.mktemp("docs")
+    with running(folder, WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8") as started:
+        yield started
+
+
+@pytest.mark.parametrize("page", FOLLOWED)
+def test_a_reader_follows_the_page(page: str, stack: Stack, tmp_path: Path) -> None:
+    port = str(free_port())
+    here = {"http://127.0.0.1:8000": stack.url, "127.0.0.1:9100": f"127.0.0.1:{port}"}
+    PREPARATIONS.get(page, str)(stack)
+
+    with reader(tmp_path, {**stack.environment, "PORT": port}, here) as person:
+        person.follow([block for block in blocks_of(page) if not starts_all(block)])
+
+
+def starts_all(block: Block) -> bool:
+    """`make run` stays in its terminal: the fixture `stack` is that."""
+    return block.text.endswith("make run")
