@@ -7,12 +7,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from router.contract.attributes import (
-    MAX_EXTENSION_NAME,
-    MAX_INTEGER,
-    MAX_LENGTHS,
+from router.api import fields
+from router.api.text_patterns import (
+    ATTRIBUTE,
+    BASE64,
+    MEDIA,
+    MEMBER_NAME,
+    TRACEPARENT,
 )
+from router.contract.attributes import MAX_INTEGER, MAX_LENGTHS
 from router.contract.data import MAX_TYPE_LENGTH
+from router.contract.times import MAX_TIME_LENGTH
 from router.models import AttemptResult, DeliveryState, Origin, Trigger
 
 #: Any JSON: without a type.
@@ -22,7 +27,8 @@ DATA: dict[str, Any] = {
 
 
 def _text(name: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": MAX_LENGTHS[name], **more}
+    bounds = {"minLength": 1, "maxLength": MAX_LENGTHS[name], "pattern": ATTRIBUTE}
+    return {"type": "string", **bounds, **more}
 
 
 def _optional(name: str, **more: Any) -> dict[str, Any]:
@@ -44,11 +50,16 @@ CLOUDEVENT: dict[str, Any] = {
             "`router.…` is the router's own.",
         ),
         "subject": _optional("subject", description="What it is about."),
-        "time": {"type": ["string", "null"], "format": "date-time"},
+        "time": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "maxLength": MAX_TIME_LENGTH,
+        },
         "datacontenttype": {
             "type": ["string", "null"],
             "minLength": 3,
             "maxLength": MAX_TYPE_LENGTH,
+            "pattern": MEDIA,
             "description": "The media type of the data; left out, `application/json`.",
         },
         "dataschema": _optional(
@@ -57,20 +68,28 @@ CLOUDEVENT: dict[str, Any] = {
         "partitionkey": _optional(
             "partitionkey", description="The ordering key: what belongs together."
         ),
-        "traceparent": _optional("traceparent", description="W3C Trace Context."),
+        "traceparent": _optional(
+            "traceparent", pattern=TRACEPARENT, description="W3C Trace Context."
+        ),
         "data": DATA,
         "data_base64": {
             "type": ["string", "null"],
             "contentEncoding": "base64",
+            "pattern": BASE64,
             "description": "Data in bytes, in the place of `data`.",
         },
     },
-    "propertyNames": {"pattern": f"^([a-z0-9]{{1,{MAX_EXTENSION_NAME}}}|data_base64)$"},
-    "additionalProperties": {
-        "type": ["string", "integer", "boolean", "null"],
-        "minimum": -MAX_INTEGER - 1,
-        "maximum": MAX_INTEGER,
+    "propertyNames": {"pattern": MEMBER_NAME},
+    # Not as `additionalProperties`: generated types would hold `data` to it too.
+    "patternProperties": {
+        "^(?!data$)": {
+            "type": ["string", "integer", "boolean", "null"],
+            "minimum": -MAX_INTEGER - 1,
+            "maximum": MAX_INTEGER,
+            "pattern": ATTRIBUTE,
+        }
     },
+    "additionalProperties": True,
     "example": {
         "specversion": "1.0",
         "id": "parcel-7",
@@ -79,10 +98,18 @@ CLOUDEVENT: dict[str, Any] = {
         "data": {"parcel": 7},
     },
 }
-BATCH: dict[str, Any] = {"type": "array", "items": CLOUDEVENT}
+#: The components, by reference.
+EVENT = {"$ref": "#/components/schemas/CloudEvent"}
+EVENTS = {"$ref": "#/components/schemas/CloudEventBatch"}
+#: The second part says nothing new. Without it, Python that is generated asks
+#: `isinstance(body, list[CloudEvent])`, and fails.
+BATCH: dict[str, Any] = {
+    "description": "Events, each in CloudEvents' JSON format.",
+    "allOf": [{"type": "array", "items": EVENT}, {"type": "array"}],
+}
 
 
-@extend_schema_field(CLOUDEVENT)
+@extend_schema_field(EVENT)
 class CloudEventField(serializers.Field[Any, Any, Any, Any]):
     """An `EventRecord` in CloudEvents' JSON format."""
 
@@ -109,8 +136,8 @@ class AttemptSerializer(serializers.Serializer[Any]):
     """One try of a delivery; `answer` is the first KiB of a webhook's."""
 
     number = serializers.IntegerField()
-    trigger = serializers.ChoiceField(choices=Trigger.choices)
-    result = serializers.ChoiceField(choices=AttemptResult.choices)
+    trigger = fields.EnumField(Trigger, component="AttemptTrigger")
+    result = fields.EnumField(AttemptResult)
     error = serializers.CharField()
     http_status = serializers.IntegerField(allow_null=True)
     duration_ms = serializers.FloatField(allow_null=True)
@@ -124,8 +151,8 @@ class DeliverySerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     subscriber = serializers.CharField(source="subscriber.name")
-    state = serializers.ChoiceField(choices=DeliveryState.choices)
-    origin = serializers.ChoiceField(choices=Origin.choices)
+    state = fields.EnumField(DeliveryState)
+    origin = fields.EnumField(Origin)
     attempts = serializers.IntegerField()
     failures = serializers.IntegerField()
     due_at = serializers.DateTimeField()

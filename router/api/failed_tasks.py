@@ -35,10 +35,10 @@ class FailedTaskSerializer(serializers.Serializer[Any]):
     subscriber = serializers.CharField(source="subscriber.name")
     event = serializers.IntegerField(source="event_id")
     delivery = serializers.IntegerField(source="delivery_id")
-    reason = serializers.ChoiceField(choices=Reason.choices)
+    reason = fields.EnumField(Reason, component="FailedTaskReason")
     error = serializers.CharField()
     attempts = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=FailedTaskState.choices)
+    state = fields.EnumField(FailedTaskState)
     opened_at = serializers.DateTimeField()
     settled_at = serializers.DateTimeField(allow_null=True)
     settled_by = serializers.CharField(source="settled_by_name")
@@ -46,7 +46,7 @@ class FailedTaskSerializer(serializers.Serializer[Any]):
 
 
 class FailedTaskQuerySerializer(QuerySerializer):
-    state = fields.ChoiceField(choices=FailedTaskState.choices, required=False)
+    state = fields.EnumField(FailedTaskState, required=False)
     subscriber = fields.CharField(required=False, max_length=63)
 
 

@@ -6,9 +6,16 @@ The framework's own take `"10"` and `true` for a number, and tell of Python's ty
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, NoReturn
 
+from django.db.models import Choices
+from drf_spectacular.drainage import set_override
+from drf_spectacular.plumbing import build_choice_description_list
 from rest_framework import serializers
+
+from router.api.text_patterns import NO_NUL, NOT_BLANK
 
 #: Python's type → what JSON calls it.
 KINDS = {
@@ -31,8 +38,14 @@ def kind_named(name: str) -> str:
     return KINDS.get(name, "something else")
 
 
-class _Plain(serializers.Field[Any, Any, Any, Any]):
+class Plain(serializers.Field[Any, Any, Any, Any]):
+    """The base of all fields here."""
+
     default_error_messages = {"required": "is required", "null": "must not be null"}
+
+    def keywords(self) -> dict[str, Any]:
+        """What JSON Schema can say of its values beyond what the framework knows."""
+        return {}
 
     def fail(self, key: str, **words: Any) -> NoReturn:
         if "input_type" in words:
@@ -40,7 +53,7 @@ class _Plain(serializers.Field[Any, Any, Any, Any]):
         super().fail(key, **words)
 
 
-class _Bounded(_Plain):
+class _Bounded(Plain):
     """Names both bounds, whichever is broken."""
 
     def __init__(self, **options: Any) -> None:
@@ -89,7 +102,7 @@ class FloatField(_Bounded, serializers.FloatField):
         return number
 
 
-class BooleanField(_Plain, serializers.BooleanField):
+class BooleanField(Plain, serializers.BooleanField):
     default_error_messages = {"invalid": "must be true or false"}
 
     def to_internal_value(self, data: Any) -> bool:
@@ -98,13 +111,24 @@ class BooleanField(_Plain, serializers.BooleanField):
         return data
 
 
-class CharField(_Plain, serializers.CharField):
+class CharField(Plain, serializers.CharField):
+    """A text; `pattern` describes what is checked elsewhere, and checks nothing."""
+
     default_error_messages = {
         "invalid": "must be a text",
         "blank": "must not be empty",
         "max_length": "must have at most {max_length} characters",
         "min_length": "must have at least {min_length} characters",
     }
+
+    def __init__(self, *, pattern: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self._pattern = pattern
+
+    def keywords(self) -> dict[str, Any]:
+        is_trimmed = self.trim_whitespace and not self.allow_blank
+        pattern = self._pattern or (NOT_BLANK if is_trimmed else NO_NUL)
+        return {"pattern": pattern, **({} if self.allow_blank else {"minLength": 1})}
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -113,7 +137,7 @@ class CharField(_Plain, serializers.CharField):
         return text
 
 
-class ChoiceField(_Plain, serializers.ChoiceField):
+class ChoiceField(Plain, serializers.ChoiceField):
     """Lists the choices when it refuses."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -124,7 +148,32 @@ class ChoiceField(_Plain, serializers.ChoiceField):
         return super().to_internal_value(data)
 
 
-class DateTimeField(_Plain, serializers.DateTimeField):
+class EnumField(ChoiceField):
+    """One of the values of `kind`; the API's description has it as a component."""
+
+    def __init__(
+        self,
+        kind: type[Choices] | type[StrEnum],
+        *,
+        component: str = "",
+        choices: Sequence[tuple[Any, Any]] = (),
+        **options: Any,
+    ) -> None:
+        """`component` names it where the class's name says too little out of its place;
+        `choices` are values and labels, where they are not those of `kind`."""
+        choices = choices or getattr(kind, "choices", ())
+        super().__init__(choices=choices, **options)
+        values = [value for value, _ in choices]
+        described = {
+            "type": "integer" if isinstance(values[0], int) else "string",
+            "enum": values,
+            "description": build_choice_description_list(choices),
+        }
+        set_override(self, "field", described)
+        set_override(self, "field_component_name", component or kind.__name__)
+
+
+class DateTimeField(Plain, serializers.DateTimeField):
     default_error_messages = {
         "invalid": "must be a date and time as in 2026-01-31T12:00:00Z",
         "date": "must be a date and time as in 2026-01-31T12:00:00Z",
@@ -133,7 +182,7 @@ class DateTimeField(_Plain, serializers.DateTimeField):
     }
 
 
-class ListField(_Plain, serializers.ListField):
+class ListField(Plain, serializers.ListField):
     default_error_messages = {
         "not_a_list": "must be a list, not {input_type}",
         "empty": "must not be empty",
@@ -142,9 +191,9 @@ class ListField(_Plain, serializers.ListField):
     }
 
 
-class DictField(_Plain, serializers.DictField):
+class DictField(Plain, serializers.DictField):
     default_error_messages = {"not_a_dict": "must be a JSON object, not {input_type}"}
 
 
-class JSONField(_Plain, serializers.JSONField):
+class JSONField(Plain, serializers.JSONField):
     default_error_messages = {"invalid": "must be JSON"}

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from django.urls import get_script_prefix
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
+from router.api.bodies import Body
+from router.api.event_shapes import BATCH, CLOUDEVENT
+from router.api.fields import Plain
 from router.api.permissions import HasScope
 from router.api.problems import MEDIA_TYPE
+from router.api.pulling_bodies import LARGEST_ID
+from router.api.text_patterns import SUBSCRIBER_NAME
 
 PROBLEM = {
     "type": "object",
     "description": "RFC 9457.",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "description": "Always `about:blank`."},
+        "type": {"type": "string", "const": "about:blank"},
         "title": {"type": "string", "description": "The status in words."},
-        "status": {"type": "integer", "description": "The status once more."},
+        "status": {
+            "type": "integer",
+            "minimum": 400,
+            "maximum": 599,
+            "description": "The status once more.",
+        },
         "detail": {
             "type": "string",
             "description": "What happened, and how to mend it.",
@@ -26,19 +38,26 @@ PROBLEM = {
         "errors": {
             "type": "array",
             "description": "Where the body breaks a rule.",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {
-                    "pointer": {
-                        "type": "string",
-                        "description": "JSON pointer into the body (RFC 6901).",
-                    },
-                    "detail": {"type": "string"},
-                },
-            },
+            "items": {"$ref": "#/components/schemas/ProblemError"},
         },
     },
+}
+PROBLEM_ERROR = {
+    "type": "object",
+    "required": ["pointer", "detail"],
+    "properties": {
+        "pointer": {
+            "type": "string",
+            "description": "JSON pointer into the body (RFC 6901).",
+        },
+        "detail": {"type": "string"},
+    },
+}
+COMPONENTS = {
+    "Problem": PROBLEM,
+    "ProblemError": PROBLEM_ERROR,
+    "CloudEvent": CLOUDEVENT,
+    "CloudEventBatch": BATCH,
 }
 #: Status → when any call may answer so.
 EVERYWHERE = {
@@ -56,20 +75,37 @@ OF_A_BODY = {
     "415": "The body has another media type or charset, or is compressed.",
     "422": "The body breaks a rule; each fault has a JSON pointer.",
 }
+#: Type of a variable in a path → what it must be: an id, or a subscriber's name.
+PATHS: dict[str, dict[str, Any]] = {
+    "integer": {"minimum": 1, "maximum": LARGEST_ID},
+    "string": {"pattern": SUBSCRIBER_NAME},
+}
 OF_A_PATH = {"404": "There is no such thing."}
 OF_AN_ACT = {"409": "The present state does not allow it; the detail says why."}
 
 
 class ProblemSchema(AutoSchema):
-    """Adds the problems that every call may answer with."""
+    """Adds the problems that every call may answer with, and the bounds that the
+    framework does not know."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
+        self._complete_body(operation.get("requestBody", {}))
+        for name, schema in COMPONENTS.items():
+            self._register(name, schema)
         for status, told in self._problems(operation).items():
             operation["responses"].setdefault(status, self._problem_response(told))
         return operation
+
+    def _complete_body(self, body: dict[str, Any]) -> None:
+        if getattr(self.view, "needs_body", False):
+            body["required"] = True
+        for content in body.get("content", {}).values():
+            # Anything at all: generated clients stumble over a schema that says so.
+            if content.get("schema") == {}:
+                del content["schema"]
 
     def _problems(self, operation: dict[str, Any]) -> dict[str, str]:
         found = dict(EVERYWHERE)
@@ -82,14 +118,53 @@ class ProblemSchema(AutoSchema):
         return found
 
     def _problem_response(self, told: str) -> dict[str, Any]:
+        schema = {"$ref": "#/components/schemas/Problem"}
+        return {"description": told, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+    def _register(self, name: str, schema: dict[str, Any]) -> None:
         component = ResolvedComponent(  # type: ignore[no-untyped-call]  # untyped library
-            name="Problem",
-            type=ResolvedComponent.SCHEMA,
-            schema=PROBLEM,
-            object="Problem",
+            name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name
         )
         self.registry.register_on_missing(component)
-        return {"description": told, "content": {MEDIA_TYPE: {"schema": component.ref}}}
+
+    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
+        """A `PullBody` is what a client sends: for it, a `PullRequest`."""
+        name: str = super().get_serializer_name(serializer, direction)
+        return re.sub("Body$", "Request", name) if _is_body(serializer) else name
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name}Page"
+
+    def _map_serializer(self, serializer: Any, *args: Any, **kwargs: Any) -> Any:
+        schema = super()._map_serializer(serializer, *args, **kwargs)  # type: ignore[no-untyped-call]  # untyped library
+        if _is_body(serializer):
+            schema["additionalProperties"] = False
+        return schema
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # untyped library
+        if isinstance(field, Plain):
+            schema.update(field.keywords())
+
+    def _resolve_path_parameters(self, variables: Any) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]]
+        parameters = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]  # untyped library
+        for parameter in parameters:
+            bounds = PATHS.get(parameter["schema"]["type"], {})
+            parameter["schema"] = {**parameter["schema"], **bounds}
+        return parameters
+
+
+def _is_body(serializer: Any) -> bool:
+    kind = serializer if isinstance(serializer, type) else type(serializer)
+    return issubclass(kind, Body)
+
+
+def add_server(result: dict[str, Any], request: Any, **_: Any) -> dict[str, Any]:
+    """Name the host that was asked for the description: a hook of drf-spectacular."""
+    root = get_script_prefix()
+    url = request.build_absolute_uri(root) if request else root
+    return {**result, "servers": [{"url": url.rstrip("/") or "/"}]}
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers by being made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.db.models import IntegerChoices
 from drf_spectacular.utils import (
     OpenApiResponse,
     PolymorphicProxySerializer,
@@ -14,6 +15,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from router.api import fields
+from router.api.binary_headers import HEADERS
 from router.api.binding import refuse_unbound
 from router.api.cloudevents import publish_arguments
 from router.api.event_parsers import (
@@ -23,9 +26,10 @@ from router.api.event_parsers import (
     StructuredParser,
     sent_events,
 )
-from router.api.event_shapes import BATCH, CLOUDEVENT, DATA
+from router.api.event_shapes import EVENT, EVENTS
 from router.api.finding import key_of
 from router.api.view import View
+from router.contract.data import BINARY_TYPE, JSON_TYPE, TEXT_TYPE
 from router.flow.batching import for_each
 from router.flow.publishing import publish_batch
 from router.flow.recording import Published
@@ -33,37 +37,52 @@ from router.models import ApiKey
 from router.public import publish
 
 
-class PublishedSerializer(serializers.Serializer[Any]):
+class PublishStatus(IntegerChoices):
+    KNOWN = 200, "Recorded before"
+    NEW = 202, "New"
+
+
+class PublishedEventSerializer(serializers.Serializer[Any]):
     """`status`: 202 for a new event, 200 for one that was recorded before."""
 
     number = serializers.IntegerField()
     id = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]  # the field's own name
-    status = serializers.ChoiceField(choices=[200, 202])
+    status = fields.EnumField(PublishStatus)
 
 
 class PublishedBatchSerializer(serializers.Serializer[Any]):
-    results = PublishedSerializer(many=True)
+    results = PublishedEventSerializer(many=True)
 
 
 ANSWER = PolymorphicProxySerializer(
-    component_name="PublishAnswer",
-    serializers=[PublishedSerializer, PublishedBatchSerializer],
+    component_name="PublishResponse",
+    serializers=[PublishedEventSerializer, PublishedBatchSerializer],
     resource_type_field_name=None,
 )
 
 
+#: The data of binary mode, by its media type; any other is taken too.
+BINARY: dict[str, Any] = {
+    JSON_TYPE: {},
+    TEXT_TYPE: {"type": "string"},
+    BINARY_TYPE: {"type": "string", "format": "binary"},
+    BinaryParser.media_type: {"type": "string", "format": "binary"},
+}
+
+
 class PublishApi(View):
+    needs_body = True
     parser_classes = (StructuredParser, BinaryParser, BatchParser)
 
     @extend_schema(
         operation_id="publish_events",
         tags=["events"],
+        parameters=HEADERS,
         request={
-            StructuredParser.media_type: CLOUDEVENT,
-            BatchParser.media_type: BATCH,
-            "application/json": DATA,
-            BinaryParser.media_type: {"type": "string", "format": "binary"},
+            StructuredParser.media_type: EVENT,
+            BatchParser.media_type: EVENTS,
+            **BINARY,
         },
         responses={
             202: OpenApiResponse(ANSWER, "It is new, or some of the batch are."),
@@ -75,6 +94,10 @@ class PublishApi(View):
 
         202: recorded, and owed to every subscriber that wants it. 200: it was recorded
         before. A batch is all or nothing: 202 when at least one of it was new.
+
+        In binary mode the body is the data, of any media type, or empty; the headers
+        `ce-specversion`, `ce-id`, `ce-source` and `ce-type` are required then, and
+        `ce-NAME` is the extension NAME.
         """
         sent = sent_events(request)
         if sent.is_batch:

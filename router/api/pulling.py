@@ -21,10 +21,10 @@ from router.api.permissions import MayConsume
 from router.api.pulling_bodies import (
     AckBody,
     ExtendBody,
+    LeaseResults,
     NackBody,
     PullBody,
-    PulledBody,
-    ResultsBody,
+    PullResponse,
 )
 from router.api.view import View
 from router.flow import answering
@@ -41,7 +41,7 @@ class PullApi(View):
         operation_id="pull",
         tags=["pull"],
         request=PullBody,
-        responses=PulledBody,
+        responses=PullResponse,
     )
     def post(self, request: Request, name: str) -> Response:
         """Lease due deliveries, oldest first.
@@ -71,7 +71,7 @@ class AckApi(View):
         operation_id="ack",
         tags=["pull"],
         request=AckBody,
-        responses=ResultsBody,
+        responses=LeaseResults,
     )
     def post(self, request: Request) -> Response:
         """Done. A lost lease is 409 for that entry, the others go through."""
@@ -85,7 +85,7 @@ class NackApi(View):
         operation_id="nack",
         tags=["pull"],
         request=NackBody,
-        responses=ResultsBody,
+        responses=LeaseResults,
     )
     def post(self, request: Request) -> Response:
         """Not now: a failure, and another attempt later."""
@@ -101,7 +101,7 @@ class ReleaseApi(View):
         operation_id="release",
         tags=["pull"],
         request=AckBody,
-        responses=ResultsBody,
+        responses=LeaseResults,
     )
     def post(self, request: Request) -> Response:
         """Not begun: due again at once, and neither attempt nor failure counts."""
@@ -115,7 +115,7 @@ class ExtendApi(View):
         operation_id="extend",
         tags=["pull"],
         request=ExtendBody,
-        responses=ResultsBody,
+        responses=LeaseResults,
     )
     def post(self, request: Request) -> Response:
         """Still at work: the lease ends so many seconds from now, or at its latest.

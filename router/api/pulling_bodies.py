@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import IntegerChoices
 from rest_framework import serializers
 
 from router.api import fields
 from router.api.bodies import Body
+from router.api.event_shapes import CloudEventField
 from router.conf import conf
 from router.models import Origin, SubscriberState
 
@@ -17,6 +19,9 @@ LARGEST_ID = 2**63 - 1
 
 class LeaseSecondsField(fields.FloatField):
     """How long a lease is to hold: above zero, within the router's settings."""
+
+    def keywords(self) -> dict[str, Any]:
+        return {"exclusiveMinimum": 0, "maximum": conf().pull_lease_maximum_seconds}
 
     def to_internal_value(self, data: Any) -> float:
         seconds = super().to_internal_value(data)
@@ -28,6 +33,8 @@ class LeaseSecondsField(fields.FloatField):
 
 
 class PullBody(Body):
+    """How many deliveries to lease, and for how long."""
+
     max = fields.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
     wait_seconds = fields.FloatField(
         default=0,
@@ -38,25 +45,31 @@ class PullBody(Body):
     lease_seconds = LeaseSecondsField(default=30)
 
 
-class LeaseBody(Body):
+class AckEntry(Body):
+    """A delivery, by the lease that it was handed out with."""
+
     id = fields.IntegerField(min_value=1, max_value=LARGEST_ID)
     lease_token = fields.CharField(max_length=100)
 
 
-class NackedBody(LeaseBody):
+class NackEntry(AckEntry):
     delay_seconds = fields.FloatField(min_value=0, required=False)
 
 
-class ExtendedBody(LeaseBody):
+class ExtendEntry(AckEntry):
     lease_seconds = LeaseSecondsField(required=False)
 
 
 class AckBody(Body):
-    deliveries = fields.ListField(child=LeaseBody(), max_length=MOST_ENTRIES)
+    """The deliveries that are meant."""
+
+    deliveries = fields.ListField(child=AckEntry(), max_length=MOST_ENTRIES)
 
 
 class NackBody(Body):
-    deliveries = fields.ListField(child=NackedBody(), max_length=MOST_ENTRIES)
+    """The deliveries that failed, and when to try them again."""
+
+    deliveries = fields.ListField(child=NackEntry(), max_length=MOST_ENTRIES)
     delay_seconds = fields.FloatField(
         min_value=0,
         required=False,
@@ -72,7 +85,9 @@ class NackBody(Body):
 
 
 class ExtendBody(Body):
-    deliveries = fields.ListField(child=ExtendedBody(), max_length=MOST_ENTRIES)
+    """The deliveries whose leases are to end later."""
+
+    deliveries = fields.ListField(child=ExtendEntry(), max_length=MOST_ENTRIES)
     lease_seconds = LeaseSecondsField(
         default=30, help_text="From now, for every entry that names none of its own."
     )
@@ -82,15 +97,15 @@ class PulledDelivery(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     lease_token = serializers.CharField()
     attempt = serializers.IntegerField(help_text="1 for the first.")
-    origin = serializers.ChoiceField(Origin.choices)
+    origin = fields.EnumField(Origin)
     position = serializers.IntegerField()
     leased_until = serializers.DateTimeField()
-    event = serializers.DictField(help_text="A CloudEvent in structured mode.")
+    event = CloudEventField()
 
 
-class PulledBody(serializers.Serializer[Any]):
-    state = serializers.ChoiceField(
-        SubscriberState.choices,
+class PullResponse(serializers.Serializer[Any]):
+    state = fields.EnumField(
+        SubscriberState,
         help_text="While it is not active, nothing is handed out.",
     )
     deliveries = PulledDelivery(many=True)
@@ -102,16 +117,21 @@ class PulledBody(serializers.Serializer[Any]):
     )
 
 
-class ResultBody(serializers.Serializer[Any]):
+class LeaseStatus(IntegerChoices):
+    DONE = 200, "Done"
+    LOST = 409, "The lease is lost"
+
+
+class LeaseResult(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    status = serializers.ChoiceField([200, 409])
+    status = fields.EnumField(LeaseStatus)
     detail = serializers.CharField(required=False, help_text="Why it is 409.")
     leased_until = serializers.DateTimeField(
         required=False, help_text="When an extended lease ends."
     )
 
 
-class ResultsBody(serializers.Serializer[Any]):
+class LeaseResults(serializers.Serializer[Any]):
     """An answer to each entry, in their order."""
 
-    results = ResultBody(many=True)
+    results = LeaseResult(many=True)

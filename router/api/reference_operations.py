@@ -68,6 +68,8 @@ class Reference:
     version: str
     scopes: tuple[str, ...]
     groups: tuple[Group, ...]
+    #: What the router itself calls, elsewhere.
+    webhooks: tuple[Operation, ...]
     #: None, where no operation answers with a problem.
     problem: Shape | None
     #: The problems that every operation may answer with; they stand here alone.
@@ -77,7 +79,7 @@ class Reference:
 def read(document: Mapping[str, Any]) -> Reference:
     """Everything that an OpenAPI document (3.0 or 3.1) says of its operations."""
     shapes = Shapes(document)
-    operations = dict(_operations(shapes))
+    operations = dict(_operations(shapes, "paths"))
     everywhere = _shared([one.problems for one in operations])
     problems = [answer for one in operations for answer in one.problems]
     scopes = [scope for one in operations for scope in one.scopes]
@@ -88,14 +90,15 @@ def read(document: Mapping[str, Any]) -> Reference:
         version=info.get("version", ""),
         scopes=tuple(dict.fromkeys(scopes)),
         groups=tuple(_groups(document, operations, everywhere)),
+        webhooks=tuple(one for one, _ in _operations(shapes, "webhooks")),
         problem=problems[0].bodies[0].shape if problems else None,
         everywhere=everywhere,
     )
 
 
-def _operations(shapes: Shapes) -> Iterator[tuple[Operation, str]]:
+def _operations(shapes: Shapes, where: str) -> Iterator[tuple[Operation, str]]:
     """Each operation with its first tag."""
-    for path, item in shapes.document.get("paths", {}).items():
+    for path, item in shapes.document.get(where, {}).items():
         for method in METHODS:
             if (told := item.get(method)) is not None:
                 shared = item.get("parameters", [])

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from router.api.text_patterns import ATTRIBUTE, NO_NUL, NOT_BLANK
+
 Schema = Mapping[str, Any]
 #: The references that were followed on the way: one of them again is a cycle.
 Followed = frozenset[str]
@@ -15,7 +17,7 @@ NOTHING: Followed = frozenset()
 
 #: How the description of an enumeration tells its labels.
 LABEL = re.compile(r"^\* `(?P<value>.*)` - (?P<meaning>.*)$", re.MULTILINE)
-#: Keyword → words; bounds of 64 bits tell nobody anything.
+#: Keyword → words; bounds of 64 bits and patterns of any text tell nobody anything.
 LIMITS = {
     "minLength": "{} characters or more",
     "maxLength": "{} characters at most",
@@ -28,6 +30,7 @@ LIMITS = {
     "pattern": "matches {}",
 }
 WIDEST = 2**63 - 1
+PLAIN_TEXT = (NO_NUL, NOT_BLANK, ATTRIBUTE)
 PLAIN_FORMATS = ("int32", "int64", "float", "double")
 KIND_OF: dict[type, str] = {
     bool: "boolean",
@@ -174,7 +177,8 @@ class Shapes:
     def _limits(self, flat: Schema, followed: Followed) -> Iterator[str]:
         for keyword, words in LIMITS.items():
             bound = flat.get(keyword)
-            if bound is None or isinstance(bound, int) and abs(bound) >= WIDEST:
+            is_wide = isinstance(bound, int) and abs(bound) >= WIDEST
+            if is_wide or bound in (None, *PLAIN_TEXT):
                 continue
             is_one = keyword == "minLength" and bound == 1
             yield "not empty" if is_one else words.format(bound)

@@ -9,6 +9,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from router.api import fields
 from router.api.bodies import ReasonBody, checked
 from router.api.finding import actor
 from router.api.permissions import MayManage
@@ -17,14 +18,14 @@ from router.flow.resending import resend
 from router.models import Delivery, DeliveryState, Origin
 
 
-class ResentSerializer(serializers.Serializer[Any]):
+class ResentDeliverySerializer(serializers.Serializer[Any]):
     """What is owed now: a new delivery, or the one that was dead."""
 
     id = serializers.IntegerField()
     event = serializers.IntegerField(source="event_id")
     subscriber = serializers.CharField(source="subscriber.name")
-    state = serializers.ChoiceField(choices=DeliveryState.choices)
-    origin = serializers.ChoiceField(choices=Origin.choices)
+    state = fields.EnumField(DeliveryState)
+    origin = fields.EnumField(Origin)
     run = serializers.IntegerField()
 
 
@@ -35,7 +36,7 @@ class ResendApi(View):
         operation_id="resend_delivery",
         tags=["deliveries"],
         request=ReasonBody,
-        responses={202: ResentSerializer},
+        responses={202: ResentDeliverySerializer},
     )
     def post(self, request: Request, delivery_id: int) -> Response:
         """Owe one event to one subscriber once more, due now.
@@ -53,4 +54,4 @@ class ResendApi(View):
         self.check_object_permissions(request, delivery.subscriber.name)
         said = checked(ReasonBody, request)
         owed = resend(delivery.pk, by=actor(request), **said)
-        return Response(ResentSerializer(owed).data, status=HTTPStatus.ACCEPTED)
+        return Response(ResentDeliverySerializer(owed).data, status=HTTPStatus.ACCEPTED)

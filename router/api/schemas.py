@@ -33,14 +33,14 @@ class SchemaField(fields.JSONField):
     """A JSON Schema, draft 2020-12, with an `$id`."""
 
 
-class NewSchemaSerializer(ReasonBody):
+class SchemaCreate(ReasonBody):
     """`schema` is complete: it refers to nothing outside."""
 
     type = fields.CharField(max_length=255, trim_whitespace=False)
     schema = SchemaField()
 
 
-class SchemaSerializer(serializers.Serializer[Any]):
+class EventSchemaSerializer(serializers.Serializer[Any]):
     """`dataschema` is the `$id`, which events of the type name."""
 
     type = serializers.CharField()
@@ -59,7 +59,7 @@ class SchemaPages(CursorPages):
 
 class SchemasApi(View, ListAPIView[EventSchema]):
     permission_classes = (MayManage,)
-    serializer_class = SchemaSerializer
+    serializer_class = EventSchemaSerializer
     pagination_class = SchemaPages
     queries = {"GET": SchemaQuerySerializer}
 
@@ -77,16 +77,16 @@ class SchemasApi(View, ListAPIView[EventSchema]):
     @extend_schema(
         operation_id="register_schema",
         tags=TAGS,
-        request=NewSchemaSerializer,
-        responses={200: SchemaSerializer, 201: SchemaSerializer},
+        request=SchemaCreate,
+        responses={200: EventSchemaSerializer, 201: EventSchemaSerializer},
     )
     def post(self, request: Request) -> Response:
         """Describe an event type from now on; 200 when it was registered before."""
-        said = checked(NewSchemaSerializer, request)
+        said = checked(SchemaCreate, request)
         event_type = said.pop("type")
         if not key_of(request).may_describe(event_type):
             told = "is not this key's to describe"
             raise NotBound(f"{event_type} {told}.", problems=[("/type", told)])
         row, is_new = register_schema(event_type, by=actor(request), **said)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-        return Response(SchemaSerializer(row).data, status=status)
+        return Response(EventSchemaSerializer(row).data, status=status)

@@ -26,7 +26,7 @@ from router.models import Subscriber
 TAGS = ["subscribers"]
 
 
-class RotateBody(ReasonBody):
+class RotateSecretBody(ReasonBody):
     """How long the secrets before it go on signing."""
 
     overlap_seconds = fields.IntegerField(
@@ -41,14 +41,14 @@ class RotateBody(ReasonBody):
     )
 
 
-class RotatedSerializer(serializers.Serializer[Any]):
+class RotatedSecretSerializer(serializers.Serializer[Any]):
     """The new secret, shown this once; receivers take both until the old expire."""
 
     secret = serializers.CharField()
     old_expire_at = serializers.DateTimeField(allow_null=True)
 
 
-class SentSerializer(serializers.Serializer[Any]):
+class TestEventSerializer(serializers.Serializer[Any]):
     """The test event's number in the log."""
 
     number = serializers.IntegerField()
@@ -97,15 +97,15 @@ class RotateSecretApi(View):
     @extend_schema(
         operation_id="rotate_secret",
         tags=TAGS,
-        request=RotateBody,
-        responses=RotatedSerializer,
+        request=RotateSecretBody,
+        responses=RotatedSecretSerializer,
     )
     def post(self, request: Request, name: str) -> Response:
         """Sign with a new secret; those before it go on signing for the overlap."""
         row = find_subscriber(self, name)
-        said = checked(RotateBody, request)
+        said = checked(RotateSecretBody, request)
         rotated = rotate_secret(row, by=actor(request), **said)
-        return Response(RotatedSerializer(rotated).data)
+        return Response(RotatedSecretSerializer(rotated).data)
 
 
 class TestApi(View):
@@ -115,7 +115,7 @@ class TestApi(View):
         operation_id="test_subscriber",
         tags=TAGS,
         request=ReasonBody,
-        responses={202: SentSerializer},
+        responses={202: TestEventSerializer},
     )
     def post(self, request: Request, name: str) -> Response:
         """Send it, alone, an event of type `router.test`, the whole way."""

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.validators import RegexValidator
+from django.db.models import TextChoices
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from router.api import fields
 from router.api.bodies import ReasonBody
+from router.api.filter_shape import FILTER
 from router.api.in_force import InForceSerializer
 from router.api.subscriber_words import Meaning
+from router.api.text_patterns import (
+    HEADER_NAME,
+    HEADER_VALUE,
+    SUBSCRIBER_NAME,
+    TYPES,
+    URL,
+)
 from router.contract.retry import LONGEST_WAIT_SECONDS, MOST_WAITS
 from router.flow.subscriber_rules import (
     LEAST_RATE,
@@ -21,43 +30,72 @@ from router.flow.subscriber_rules import (
     NAME,
     NAME_RULE,
 )
-from router.models import Subscriber, SubscriberState, Transport
+from router.models import (
+    BREAKER_LABELS,
+    BreakerState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+from router.transports.webhook.headers import LONGEST_VALUE, MOST_HEADERS
+from router.transports.webhook.urls import LONGEST_URL
 
-ORDERINGS = ["none", "key"]
-STARTS = ["now", "beginning"]
 #: The transports that a client may choose.
 MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
 #: Name in JSON → field of the model, where they differ.
 FIELD_OF = {"headers": "custom_headers"}
 
 
+BREAKERS = [(one.value, label) for one, label in BREAKER_LABELS.items()]
+
+
+class Ordering(TextChoices):
+    NONE = "none"
+
+
+class Start(TextChoices):
+    NOW = "now"
+
+
 IS_NAME = RegexValidator(rf"^{NAME.pattern}\Z", NAME_RULE)
 
 
-@extend_schema_field({"type": "object", "additionalProperties": True})
+@extend_schema_field(FILTER, component_name="Filter")
 class FilterField(fields.JSONField):
     """A filter of the CloudEvents Subscriptions API."""
 
 
-class ChangesSerializer(Meaning, ReasonBody):
+class HeadersField(fields.DictField):
+    child = fields.CharField(
+        max_length=LONGEST_VALUE,
+        pattern=HEADER_VALUE,
+        allow_blank=True,
+        trim_whitespace=False,
+    )
+
+    def keywords(self) -> dict[str, Any]:
+        names = {"pattern": HEADER_NAME}
+        return {"maxProperties": MOST_HEADERS, "propertyNames": names}
+
+
+class SubscriberUpdate(Meaning, ReasonBody):
     """What may be changed of a subscriber; what is left out stays."""
 
     title = fields.CharField(max_length=120, required=False, allow_blank=True)
-    transport = fields.ChoiceField(choices=MANAGED, required=False)
-    url = fields.CharField(max_length=2000, required=False, allow_blank=True)
+    transport = fields.EnumField(
+        Transport, component="ManagedTransport", choices=MANAGED, required=False
+    )
+    url = fields.CharField(
+        max_length=LONGEST_URL, pattern=URL, required=False, allow_blank=True
+    )
     events = fields.ListField(
-        child=fields.CharField(max_length=255, trim_whitespace=False),
+        child=fields.CharField(max_length=255, pattern=TYPES, trim_whitespace=False),
         min_length=1,
         max_length=MOST_PATTERNS,
         required=False,
     )
     filter = FilterField(required=False, allow_null=True)
-    headers = fields.DictField(
-        child=fields.CharField(
-            max_length=2000, allow_blank=True, trim_whitespace=False
-        ),
-        required=False,
-    )
+    headers = HeadersField(required=False)
     rate_per_second = fields.FloatField(
         required=False,
         allow_null=True,
@@ -81,35 +119,29 @@ class ChangesSerializer(Meaning, ReasonBody):
     def wanted(self) -> dict[str, Any]:
         """The fields of the model that the body names, and the reason."""
         said = self.validated_data
-        known: list[str] = list(ChangesSerializer().fields)
+        known: list[str] = list(SubscriberUpdate().fields)
         return {FIELD_OF.get(name, name): said[name] for name in known if name in said}
 
 
-class NewSubscriberSerializer(ChangesSerializer):
+class SubscriberCreate(SubscriberUpdate):
     """A subscriber to be made."""
 
-    name = fields.CharField(max_length=63, validators=[IS_NAME])
-    transport = fields.ChoiceField(choices=MANAGED)
-    ordering = fields.ChoiceField(
-        choices=ORDERINGS, default="none", help_text="Only `none` is offered yet."
+    name = fields.CharField(
+        max_length=63, pattern=SUBSCRIBER_NAME, validators=[IS_NAME]
+    )
+    transport = fields.EnumField(
+        Transport, component="ManagedTransport", choices=MANAGED
+    )
+    ordering = fields.EnumField(
+        Ordering, default="none", help_text="Only `none` is offered yet."
     )
 
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's own.
-        start = fields.ChoiceField(
-            choices=STARTS, default="now", help_text="Only `now` is offered yet."
+        start = fields.EnumField(
+            Start, default="now", help_text="Only `now` is offered yet."
         )
         return {**super().get_fields(), "from": start}
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        problems = {}
-        if attrs["ordering"] == "key":
-            problems["ordering"] = "is not offered yet: only `none`"
-        if attrs["from"] == "beginning":
-            problems["from"] = "is not offered yet: only `now`"
-        if problems:
-            raise serializers.ValidationError(problems)
-        return attrs
 
 
 class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
@@ -120,7 +152,9 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
     filter = FilterField(allow_null=True)
     ordering = serializers.SerializerMethodField()
     header_names = serializers.SerializerMethodField()
-    state = serializers.ChoiceField(choices=SubscriberState.choices)
+    transport = fields.EnumField(Transport)
+    breaker = fields.EnumField(BreakerState, choices=BREAKERS)
+    state = fields.EnumField(SubscriberState)
     waits_seconds = serializers.ListField(
         child=serializers.IntegerField(), allow_null=True
     )
@@ -152,15 +186,16 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "created_at",
         ]
 
+    @extend_schema_field(fields.EnumField(Ordering))
     def get_ordering(self, row: Subscriber) -> str:
-        return "none"
+        return Ordering.NONE
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_header_names(self, row: Subscriber) -> list[str]:
         return sorted(row.custom_headers)
 
 
-class MadeSubscriberSerializer(SubscriberSerializer):
+class SubscriberWithSecretSerializer(SubscriberSerializer):
     """The subscriber; with its signing secret, where one was made just now."""
 
     secret = serializers.CharField(required=False)

@@ -17,10 +17,10 @@ from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.queries import QuerySerializer
 from router.api.subscriber_shapes import (
-    ChangesSerializer,
-    MadeSubscriberSerializer,
-    NewSubscriberSerializer,
+    SubscriberCreate,
     SubscriberSerializer,
+    SubscriberUpdate,
+    SubscriberWithSecretSerializer,
 )
 from router.api.view import View
 from router.flow.subscribing import (
@@ -62,8 +62,8 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
     @extend_schema(
         operation_id="create_subscriber",
         tags=TAGS,
-        request=NewSubscriberSerializer,
-        responses={201: MadeSubscriberSerializer},
+        request=SubscriberCreate,
+        responses={201: SubscriberWithSecretSerializer},
         examples=[A_WEBHOOK],
     )
     def post(self, request: Request) -> Response:
@@ -71,7 +71,7 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
 
         A webhook's signing secret is in the answer, this once.
         """
-        wanted = NewSubscriberSerializer(data=request.data)
+        wanted = SubscriberCreate(data=request.data)
         wanted.is_valid(raise_exception=True)
         name = wanted.validated_data["name"]
         self.check_object_permissions(request, name)
@@ -99,8 +99,8 @@ class SubscriberApi(View):
     @extend_schema(
         operation_id="change_subscriber",
         tags=TAGS,
-        request=ChangesSerializer,
-        responses=MadeSubscriberSerializer,
+        request=SubscriberUpdate,
+        responses=SubscriberWithSecretSerializer,
     )
     def patch(self, request: Request, name: str) -> Response:
         """Change what the body names.
@@ -110,7 +110,7 @@ class SubscriberApi(View):
         has its signing secret, this once.
         """
         row = find_subscriber(self, name)
-        changes = ChangesSerializer(data=request.data)
+        changes = SubscriberUpdate(data=request.data)
         changes.is_valid(raise_exception=True)
         changed = edit_subscriber(row, by=actor(request), **changes.wanted())
         return Response(_shown(changed))

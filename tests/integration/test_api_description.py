@@ -1,0 +1,139 @@
+"""What clients that are generated need of the API's description."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from router.transports.webhook.letter import Letter, Receiver, seal
+from tests.integration.events import event
+
+#: What no person would call a type: made up of a field's name, or of how it is used.
+MADE_UP = re.compile(r"(Enum|Body|BodyRequest|List|Serializer)$|^(Patched|Paginated)")
+A_REFERENCE = "#/components/schemas/CloudEvent"
+
+
+@pytest.fixture
+def schema(client: Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/api/schema/").json()
+    return found
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            yield from objects(inner)
+
+
+def test_names_are_those_that_a_person_would_choose(schema: dict[str, Any]) -> None:
+    names = set(schema["components"]["schemas"])
+
+    assert [name for name in names if MADE_UP.search(name)] == []
+    assert {
+        "AckRequest",
+        "CloudEvent",
+        "Ordering",
+        "Problem",
+        "PullRequest",
+        "Subscriber",
+        "SubscriberCreate",
+        "SubscriberUpdate",
+    } <= names
+
+
+def test_an_event_is_one_component_wherever_it_stands(schema: dict[str, Any]) -> None:
+    own = [one for one in objects(schema) if "specversion" in one.get("properties", {})]
+    components = schema["components"]["schemas"]
+    calls = schema["paths"]["/api/events/"]["post"]["requestBody"]["content"]
+
+    assert own == [components["CloudEvent"]]
+    for name in ("LoggedEvent", "EventWithDeliveries", "PulledDelivery"):
+        assert components[name]["properties"]["event"]["$ref"] == A_REFERENCE
+    assert calls["application/cloudevents+json"]["schema"]["$ref"] == A_REFERENCE
+
+
+@pytest.mark.parametrize("host", ["testserver", "shop.example:8443"])
+def test_the_server_is_the_one_that_was_asked(
+    client: Client, settings: Any, host: str
+) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "shop.example"]
+    answer = client.get("/api/schema/", headers={"host": host}, secure=True)
+
+    assert answer.json()["servers"] == [{"url": f"https://{host}"}]
+
+
+def test_each_header_of_binary_mode_is_there_and_every_kind_of_data(
+    schema: dict[str, Any],
+) -> None:
+    call = schema["paths"]["/api/events/"]["post"]
+    headers = {one["name"] for one in call["parameters"] if one["in"] == "header"}
+
+    assert headers >= {"ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject"}
+    assert headers >= {"ce-time", "ce-dataschema", "ce-partitionkey", "ce-traceparent"}
+    assert not headers & {"ce-data", "ce-data_base64", "ce-datacontenttype"}
+    assert call["requestBody"]["required"]
+    assert call["requestBody"]["content"].keys() >= {
+        "application/cloudevents+json",
+        "application/cloudevents-batch+json",
+        "application/json",
+        "text/plain",
+        "application/octet-stream",
+    }
+
+
+def test_a_webhook_is_described_with_the_headers_that_it_has(
+    schema: dict[str, Any],
+) -> None:
+    told = schema["webhooks"]["event"]["post"]
+    sent_event = event("parcel.lost", {"parcel": 7})
+    letter = Letter(
+        key=1, event=sent_event, webhook_id="msg_1", attempt=1, origin="live"
+    )
+    receiver = Receiver(url="https://crm.example.com/", secrets=("whsec_" + "A" * 32,))
+    sent = seal(letter, receiver, at=letter.event.time).headers
+
+    described = {one["name"] for one in told["parameters"]}
+    assert described == {name for name in sent if name.startswith(("webhook-", "rout"))}
+    content = told["requestBody"]["content"]
+    assert [*content] == [sent["content-type"].partition(";")[0]]
+    assert content["application/cloudevents+json"]["schema"]["$ref"] == A_REFERENCE
+
+
+def test_what_a_body_does_not_know_is_refused_by_its_description_too(
+    schema: dict[str, Any],
+) -> None:
+    components = schema["components"]["schemas"]
+    bodies = {
+        one["$ref"].rpartition("/")[2]
+        for item in schema["paths"].values()
+        for call in item.values()
+        for content in call.get("requestBody", {}).get("content", {}).values()
+        for one in [content.get("schema", {})]
+        if "$ref" in one
+    } - {"CloudEvent", "CloudEventBatch"}
+
+    assert bodies
+    for name in bodies:
+        assert components[name]["additionalProperties"] is False
+
+
+def test_fields_of_another_project_with_the_names_of_ours_warn_of_nothing(
+    tmp_path: Path,
+) -> None:
+    made = tmp_path / "schema.json"
+    other = {"urlconf": "tests.integration.other_api", "file": str(made)}
+
+    call_command("spectacular", fail_on_warn=True, format="openapi-json", **other)
+
+    components = json.loads(made.read_text())["components"]["schemas"]
+    assert components["StateEnum"]["enum"] == ["arrived", "lost"]
+    assert "SubscriberState" in components
