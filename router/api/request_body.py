@@ -39,6 +39,9 @@ def read_body(request: Request, *, most: int) -> bytes:
     """
     length = request.META.get("CONTENT_LENGTH")
     if not length:
+        # Then there is none, unless it is chunked (RFC 9112, section 6.3).
+        if "HTTP_TRANSFER_ENCODING" not in request.META:
+            return b""
         raise LengthMissing("Send the body with a Content-Length, not chunked.")
     if int(length) > most:
         raise TooLarge(f"The body is larger than {most:,} bytes.")

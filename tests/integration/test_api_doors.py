@@ -38,15 +38,38 @@ def test_another_content_type_is_told_which_is_taken(
     ]
 
 
-def test_a_body_without_its_length_is_refused(client: Client, key: str) -> None:
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_whose_end_is_not_known_is_refused(
+    client: Client, key: str, chunked: bool
+) -> None:
+    """Without a length and not chunked, there is no body."""
     response = client.post(
         "/api/events/",
         json.dumps(an_envelope()),
         content_type=STRUCTURED,
-        headers={"Authorization": f"Bearer {key}"},
+        headers={
+            "Authorization": f"Bearer {key}",
+            **({"Transfer-Encoding": "chunked"} if chunked else {}),
+        },
         CONTENT_LENGTH="",
     )
-    assert_problem(response, 411)
+    assert_problem(response, 411 if chunked else 400)
+
+
+def test_a_call_of_headers_alone_is_an_event_without_data(
+    client: Client, key: str
+) -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/partner", "type": "a.b"}
+    response = client.post(
+        "/api/events/",
+        headers={
+            "Authorization": f"Bearer {key}",
+            **{f"ce-{name}": value for name, value in event.items()},
+        },
+        content_type="",
+        CONTENT_LENGTH="",
+    )
+    assert response.status_code == 202
 
 
 def test_a_charset_beside_the_content_type_does_no_harm(post: Post) -> None:
