@@ -59,7 +59,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.content_security.ContentSecurityPolicyMiddleware",
-    "config.null_bytes.NullByteMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -68,6 +67,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # It replaces the answers of all that comes after it.
+    "config.admin_errors.AdminErrorsMiddleware",
+    "config.null_bytes.NullByteMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -113,6 +115,7 @@ LANGUAGES = [("en", _("English"))]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = ["config.formats"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
@@ -212,7 +215,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Fanfare",
     "SITE_HEADER": "Fanfare",
-    "SITE_SUBHEADER": _("Engine room"),
+    "SITE_SUBHEADER": _("Operations"),
     "SITE_URL": "/",
     "SITE_SYMBOL": "campaign",
     "SITE_FAVICONS": [

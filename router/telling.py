@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from router.contract.json_text import repaired
+from router.flow.overview import CAP
 from router.models import (
     AttemptResult,
     BreakerState,
@@ -40,7 +41,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     FailedTaskState.DISCARDED: ("quiet", "delete", "Discarded"),
     AttemptResult.RETRY: ("retry", "replay", "Retry"),
     AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
-    AttemptResult.UNCOUNTED: ("quiet", "sensors", "Not counted"),
+    AttemptResult.UNCOUNTED: ("quiet", "sensors", "Probe failed"),
     "breaker-open": ("attention", "cloud_off", "Unreachable"),
     "breaker-draining": ("working", "waterfall_chart", "Catching up"),
     "pulls": ("ok", "download", "Pulls"),
@@ -94,17 +95,39 @@ def exact(moment: datetime | None) -> str:
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def ago(moment: datetime | None, never: str = "never") -> SafeString:
-    """A time relative to now; the exact one on hover."""
+def ago(moment: datetime | None, never: str = NOTHING) -> SafeString:
+    """For lists: a time relative to now, the exact one on hover."""
     if moment is None:
         return format_html('<span class="fan-muted">{}</span>', never)
-    passed = (timezone.now() - moment).total_seconds()
+    precise = timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+    return _time(moment, _since(moment), title=precise)
+
+
+def at(moment: datetime | None, never: str = NOTHING) -> SafeString:
+    """For the page of one thing: the exact time, the relative one on hover."""
+    if moment is None:
+        return format_html('<span class="fan-muted">{}</span>', never)
+    return _time(moment, exact(moment), title=_since(moment))
+
+
+def _time(moment: datetime, text: str, *, title: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
-        timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S.%f %Z"),
-        relative(passed),
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), title, text
     )
+
+
+def _since(moment: datetime) -> str:
+    return relative((timezone.now() - moment).total_seconds())
+
+
+def capped(count: int) -> str:
+    """A count that stops at the overview's cap: `10,000+`."""
+    return f"{count:,}+" if count >= CAP else f"{count:,}"
+
+
+def number(value: float | None) -> str:
+    """`12,345`."""
+    return NOTHING if value is None else f"{value:,}"
 
 
 def relative(seconds: float) -> str:
@@ -130,14 +153,14 @@ def span(seconds: float, *, units: int = 2) -> str:
 def milliseconds(value: float | None) -> str:
     """A run's length: `3.4 ms`, `1,250 ms`."""
     if value is None:
-        return "–"
+        return NOTHING
     return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
 
 
 def seconds(value: float | None) -> str:
     """A wait: `0.8 s`, `4 min 10 s`."""
     if value is None:
-        return "–"
+        return NOTHING
     is_short = value < 10 and value != int(value)
     return f"{value:.1f} s" if is_short else span(value)
 

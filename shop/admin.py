@@ -38,6 +38,7 @@ class ReadOnly:
 @admin.register(Category)
 class CategoryAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ("name", "slug", "place")
+    fields = ("name", "slug", "blurb", "place")
     prepopulated_fields = {"slug": ("name",)}
 
 
@@ -47,6 +48,10 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter = ("is_available", "category")
     list_select_related = ("category",)
     search_fields = ("name", "sku", "keywords")
+    fields = (
+        "name", "slug", "sku", "category", "price_minor", "currency", "is_available",
+        "summary", "description", "picture", "keywords",
+    )  # fmt: skip
     prepopulated_fields = {"slug": ("name",)}
 
 
@@ -87,8 +92,8 @@ class OrderAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     list_select_related = ("payment",)
     list_per_page = 50
     show_full_result_count = False
-    search_fields = ("=public_id", "=email")
-    search_help_text = "Order number, public id or email, exactly"
+    search_fields = ("=public_id", "=email", "name")
+    search_help_text = "Order number, mail address, or a part of the name"
     fields = (
         "number", "public_id", "customer_id", "placed_at", "name", "email", "line1",
         "line2", "postal_code", "city", "country", "subtotal", "shipping", "total",

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
@@ -25,7 +25,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys are made and revoked here; a key itself is shown once and kept nowhere."""
 
     detail_template = "router/admin/api_key.html"
-    empty_list_hint = "Make the first key: publishers need one for POST /api/events/."
+    empty_list_hint = "Create the first key: publishers need one for POST /api/events/."
     list_display = ("name", "state_badge", "may", "created", "last_used")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -38,7 +38,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def state_badge(self, key: ApiKey) -> SafeString:
         return badge(key.state)
 
-    @admin.display(description="May")
+    @admin.display(description="Permissions")
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
@@ -90,7 +90,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             messages.success(request, f"{key} is revoked: it opens nothing any more.")
         else:
             messages.warning(request, f"{key} was revoked already; nothing changed.")
-        return HttpResponseRedirect(self.url("change", key.pk))
+        return self.back_to(request, "change", key.pk)
 
 
 @sensitive_variables("issued")

@@ -59,5 +59,5 @@ class ApiKeyForm(forms.Form):
 
     @property
     def plain_fields(self) -> list[forms.BoundField]:
-        """All that a page shows alike."""
-        return [field for field in self if field.name != "scopes"]
+        """All that follow the name and the permissions, shown alike."""
+        return [field for field in self if field.name not in ("name", "scopes")]

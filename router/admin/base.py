@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from router.admin.cells import tidy
 from router.admin.pagination import CappedPaginator
 
 if TYPE_CHECKING:
@@ -40,6 +48,10 @@ class ReadOnlyAdmin(BaseAdmin):
     list_per_page = 50
     list_max_show_all = 50
     list_fullwidth = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        tidy(self)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -86,10 +98,22 @@ class ReadOnlyAdmin(BaseAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
+            "preserved_filters": self.get_preserved_filters(request),
             "title": str(row) if row else self.opts.verbose_name_plural,
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**common, **context})
+
+    def back_to(
+        self, request: HttpRequest, name: str, *args: object
+    ) -> HttpResponseRedirect:
+        """Redirects to one of this model's pages, with the filters of the list from
+        which the person came."""
+        filters = self.get_preserved_filters(request)
+        context = {"preserved_filters": filters, "opts": self.opts}
+        return HttpResponseRedirect(
+            add_preserved_filters(context, self.url(name, *args))
+        )
 
     def url(self, name: str, *args: object) -> str:
         """The address of one of this model's admin pages."""

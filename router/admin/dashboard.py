@@ -17,6 +17,12 @@ from router.flow.overview import (
 )
 from router.models import Heartbeat, LogHead
 
+#: What starts a process of each kind.
+COMMANDS = {
+    Heartbeat.Kind.DISPATCHER: "manage.py dispatch",
+    Heartbeat.Kind.WORKER: "celery -A <project> worker",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
@@ -69,7 +75,7 @@ def _sign(
     if living:
         told = f"{living} running"
         return Sign(name=name, state="alive", told=told, beat_at=seen[0].beat_at)
-    told = "Nothing runs: start it with “make run”."
+    told = f"None runs. Start `{COMMANDS[kind]}`."
     return Sign(
         name=name, state="silent", told=told, beat_at=seen[0].beat_at if seen else None
     )
@@ -78,10 +84,10 @@ def _sign(
 def _broker_sign(alive: list[Heartbeat]) -> Sign:
     seen = [beat for beat in alive if beat.is_broker_reachable is not None]
     if not seen:
-        told = "No dispatcher is there to ask it."
+        told = "Unknown while no dispatcher runs."
         return Sign(name="Broker", state="unknown", told=told)
     if seen[0].is_broker_reachable:
         told = "Reachable from the dispatcher"
         return Sign(name="Broker", state="alive", told=told, beat_at=seen[0].beat_at)
-    told = "Not reachable: what is owed waits in the database."
+    told = "Not reachable: deliveries wait in the database."
     return Sign(name="Broker", state="silent", told=told, beat_at=seen[0].beat_at)

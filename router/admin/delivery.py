@@ -12,17 +12,17 @@ from router.admin.filters import OpenAtFilter, OpenStateFilter
 from router.admin.forms import ReasonForm
 from router.admin.lookup import event_numbers, whole_number
 from router.models import Delivery
-from router.telling import ago, delivery_badge
+from router.telling import NOTHING, ago, delivery_badge
 
 #: The newest attempts shown; each has its traceback on the page.
-MOST_ATTEMPTS = 100
+MAX_ATTEMPTS = 100
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(DeliveryResending):
     detail_template = "router/admin/delivery.html"
     empty_list_hint = (
-        "When an event is routed, one delivery for each subscriber that hears its "
+        "When an event is routed, one delivery for each subscriber of its "
         "type appears here. Publish an event, and let `manage.py dispatch` run."
     )
     list_display = (
@@ -61,18 +61,19 @@ class DeliveryAdmin(DeliveryResending):
 
     @admin.display(description="Due")
     def due(self, delivery: Delivery) -> SafeString | str:
-        return ago(delivery.due_at) if delivery.state == "PENDING" else "–"
+        return ago(delivery.due_at) if delivery.state == "PENDING" else NOTHING
 
     @admin.display(description="Acknowledged")
     def done(self, delivery: Delivery) -> SafeString:
-        return ago(delivery.acknowledged_at, "not yet")
+        return ago(delivery.acknowledged_at)
 
     def detail_context(self, request: HttpRequest, row: Delivery) -> dict[str, Any]:
         return {
             "delivery": row,
-            "attempts": row.attempt_log.order_by("-pk")[:MOST_ATTEMPTS],
+            "attempts": row.attempt_log.order_by("-pk")[:MAX_ATTEMPTS],
+            "attempts_limit": MAX_ATTEMPTS,
             "reason_form": ReasonForm(),
             "may_resend": self.may_resend(request, row),
             "may_skip": self.may_skip(request, row),
-            "failed_tasks": row.failed_tasks.order_by("-pk")[:MOST_ATTEMPTS],
+            "failed_tasks": row.failed_tasks.order_by("-pk")[:MAX_ATTEMPTS],
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
@@ -47,7 +47,7 @@ class DeliveryResending(ReadOnlyAdmin):
             messages.success(
                 request, f"The event is skipped: failed task {failed.pk} keeps it."
             )
-        return HttpResponseRedirect(self.url("change", delivery.pk))
+        return self.back_to(request, "change", delivery.pk)
 
     def _wanted(self, request: HttpRequest, delivery_id: int) -> Delivery:
         if not self.has_resend_permission(request):
@@ -59,7 +59,7 @@ class DeliveryResending(ReadOnlyAdmin):
 
     def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
         delivery = self._wanted(request, delivery_id)
-        return HttpResponseRedirect(self.url("change", self._resent(request, delivery)))
+        return self.back_to(request, "change", self._resent(request, delivery))
 
     def _resent(self, request: HttpRequest, delivery: Delivery) -> int:
         """The delivery to look at next."""

@@ -13,8 +13,9 @@ from router.admin.lookup import event_numbers
 from router.models import EventRecord
 from router.telling import ago, badge
 
-#: An event has one delivery for each subscriber and run; more are cut off, and said so.
-MOST_DELIVERIES = 200
+#: An event has one delivery for each subscriber and run; the page says when it
+#: shows not all of them.
+MAX_DELIVERIES = 200
 
 
 @admin.register(EventRecord)
@@ -51,6 +52,7 @@ class EventAdmin(ReadOnlyAdmin):
         deliveries = row.deliveries.select_related("subscriber").order_by("pk")
         deliveries = deliveries.prefetch_related("failed_tasks")
         return {
-            "deliveries": deliveries[:MOST_DELIVERIES],
+            "deliveries": deliveries[:MAX_DELIVERIES],
+            "deliveries_limit": MAX_DELIVERIES,
             "cloudevent": row.shown(),
         }

@@ -16,7 +16,7 @@ from router.admin.lookup import event_numbers, whole_number
 from router.models import FailedTask, FailedTaskState
 from router.telling import ago, badge, first_line
 
-MOST_ATTEMPTS = 100
+MAX_ATTEMPTS = 100
 LONGEST_ERROR = 90
 
 
@@ -25,7 +25,7 @@ class FailedTaskAdmin(FailedTaskSettling):
     detail_template = "router/admin/failed_task.html"
     empty_list_hint = (
         "When a subscriber rejects an event, or fails until its retry schedule is "
-        "exhausted, the failed task appears here and waits for a person."
+        "exhausted, the failed task appears here and needs attention."
     )
     list_display = (
         "id",
@@ -84,7 +84,8 @@ class FailedTaskAdmin(FailedTaskSettling):
         return {
             "task": row,
             "cloudevent": row.event.shown(),
-            "attempts": row.delivery.attempt_log.order_by("-pk")[:MOST_ATTEMPTS],
+            "attempts": row.delivery.attempt_log.order_by("-pk")[:MAX_ATTEMPTS],
+            "attempts_limit": MAX_ATTEMPTS,
             "may_settle": row.state == FailedTaskState.OPEN
             and self.has_remediate_permission(request),
             "note_form": NoteForm(),

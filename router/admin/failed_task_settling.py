@@ -8,12 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBadRequest,
-    HttpResponseRedirect,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
@@ -24,9 +19,9 @@ from router.flow.remediation import Settled, discard, retry
 from router.models import FailedTask
 
 #: One click settles so many; the rest is another click.
-MOST_AT_ONCE = 1000
+MAX_AT_ONCE = 1000
 #: Tasks named on the confirmation page, and refusals told one by one.
-MOST_TOLD = 10
+MAX_TOLD = 10
 SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
 DONE = {"retry": "will be tried again", "discard": "discarded"}
 
@@ -41,13 +36,13 @@ class FailedTaskSettling(ReadOnlyAdmin):
     def retry_selected(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse:
-        return self.confirm(request, "retry", chosen_ids(queryset), NoteForm())
+        return self.ask(request, "retry", queryset)
 
     @admin.action(description="Discard…", permissions=["remediate"])
     def discard_selected(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse:
-        return self.confirm(request, "discard", chosen_ids(queryset), NoteForm())
+        return self.ask(request, "discard", queryset)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.settle_view))
@@ -69,8 +64,21 @@ class FailedTaskSettling(ReadOnlyAdmin):
         settled = SETTLE[verb](ids, by=who(request), user=request.user, note=note)
         tell(request, verb, settled)
         if len(ids) == 1:
-            return HttpResponseRedirect(self.url("change", ids[0]))
-        return HttpResponseRedirect(self.url("changelist"))
+            return self.back_to(request, "change", ids[0])
+        return self.back_to(request, "changelist")
+
+    def ask(
+        self, request: HttpRequest, verb: str, tasks: QuerySet[Any]
+    ) -> HttpResponse:
+        """The page that asks for the reason; says when not all chosen fit one act."""
+        ids = chosen_ids(tasks)
+        if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
+            messages.warning(
+                request,
+                f"{count:,} failed tasks are chosen, and one act settles at most "
+                f"{MAX_AT_ONCE:,}: repeat it for the rest.",
+            )
+        return self.confirm(request, verb, ids, NoteForm())
 
     def confirm(
         self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
@@ -84,31 +92,31 @@ class FailedTaskSettling(ReadOnlyAdmin):
             "ids": ",".join(map(str, ids)),
             "count": len(ids),
             "tasks": tasks.select_related("event", "subscriber").order_by("-pk")[
-                :MOST_TOLD
+                :MAX_TOLD
             ],
-            "more": max(0, len(ids) - MOST_TOLD),
+            "more": max(0, len(ids) - MAX_TOLD),
             "note_form": form,
         }
         return self.page(request, "router/admin/settle.html", None, context)
 
 
 def chosen_ids(tasks: QuerySet[FailedTask]) -> list[int]:
-    return list(tasks.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    return list(tasks.values_list("pk", flat=True)[:MAX_AT_ONCE])
 
 
 def posted_ids(text: str) -> list[int]:
     """The ids that the form carries; what is no number is left out."""
     numbers: Iterable[int | None] = map(whole_number, text.split(","))
-    return [number for number in numbers if number is not None][:MOST_AT_ONCE]
+    return [number for number in numbers if number is not None][:MAX_AT_ONCE]
 
 
 def tell(request: HttpRequest, verb: str, settled: Settled) -> None:
     done, refused = len(settled.settled), settled.refused
     if done:
         noun = "failed task" if done == 1 else "failed tasks"
-        messages.success(request, f"{done} {noun} {DONE[verb]}.")
-    for task_id, why in refused[:MOST_TOLD]:
+        messages.success(request, f"{done:,} {noun} {DONE[verb]}.")
+    for task_id, why in refused[:MAX_TOLD]:
         messages.warning(request, f"Failed task {task_id}: {why}")
-    if len(refused) > MOST_TOLD:
-        more = len(refused) - MOST_TOLD
-        messages.warning(request, f"{more} more were not changed, for such reasons.")
+    if len(refused) > MAX_TOLD:
+        more = len(refused) - MAX_TOLD
+        messages.warning(request, f"{more:,} more were not changed, for such reasons.")

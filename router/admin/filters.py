@@ -76,7 +76,7 @@ class OpenStateFilter(admin.SimpleListFilter):
 class OpenAtFilter(admin.SimpleListFilter):
     """Open deliveries of one subscriber: only these are indexed by subscriber."""
 
-    title = "open at"
+    title = "subscriber"
     parameter_name = "open_at"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:

@@ -82,7 +82,7 @@ class PaceForm(forms.Form):
         help_text="Deliveries a second. Empty: no limit.",
     )
     in_flight_limit = forms.IntegerField(
-        label="At once",
+        label="In flight",
         required=False,
         min_value=1,
         max_value=MOST_AT_ONCE,
@@ -114,7 +114,7 @@ class ScheduleForm(forms.Form):
         label="Gives up after",
         required=False,
         min_value=1,
-        help_text="Failures; then a failed task waits for a person.",
+        help_text="Failures; then a failed task needs attention.",
     )
     reason = reason_field()
 

@@ -45,7 +45,7 @@ class ManagedForm(forms.Form):
         label="Address", max_length=2000, required=False, help_text="https://…"
     )
     events = forms.CharField(
-        label="Hears",
+        label="Event types",
         initial="*",
         widget=_lines(3),
         help_text="One event type or pattern a line: purchase.completed, purchase.*, *",
@@ -54,7 +54,7 @@ class ManagedForm(forms.Form):
         required=False,
         widget=_lines(3),
         help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '
-        "Empty wants all.",
+        "Empty means all.",
     )
     headers = forms.CharField(
         required=False,
@@ -65,7 +65,9 @@ class ManagedForm(forms.Form):
         label="Rate", required=False, help_text="Webhooks a second. Empty: no limit."
     )
     in_flight_limit = forms.IntegerField(
-        label="At once", required=False, help_text="Webhooks under way. Empty: default."
+        label="In flight",
+        required=False,
+        help_text="Webhooks under way. Empty: default.",
     )
     waits_seconds = forms.CharField(
         label="Retry waits",

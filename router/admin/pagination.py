@@ -14,18 +14,23 @@ else:
     RowsPaginator = Paginator
 
 #: Nobody turns so many pages; further back the search by number leads.
-MOST_ROWS = 10_000
+MAX_ROWS = 10_000
 
 
 class CappedPaginator(RowsPaginator):
-    """Counts at most `MOST_ROWS` rows: the newest, as lists are ordered by -pk."""
+    """Counts at most `MAX_ROWS` rows: the newest, as lists are ordered by -pk."""
 
     @cached_property
     def count(self) -> int:
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows[:MOST_ROWS].count()
+        return min(self._counted, MAX_ROWS)
 
     @property
     def is_capped(self) -> bool:
-        """Whether there may be more rows than are counted and paged."""
-        return self.count >= MOST_ROWS
+        """Whether there are more rows than are counted and paged."""
+        return self._counted > MAX_ROWS
+
+    @cached_property
+    def _counted(self) -> int:
+        """One more than are paged tells that there are more."""
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[: MAX_ROWS + 1].count()

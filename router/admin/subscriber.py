@@ -25,7 +25,7 @@ from router.flow.overview import SubscriberOverview, subscribers_overview
 from router.flow.patience import schedule_of
 from router.flow.work_class import queue_of
 from router.models import FailedTask, Subscriber, Transport
-from router.telling import ago, subscriber_badge
+from router.telling import NOTHING, ago, number, subscriber_badge
 
 if TYPE_CHECKING:
     BaseChangeList = ChangeList
@@ -81,7 +81,7 @@ class SubscriberAdmin(SubscriberManaging):
 
     @admin.display(description="Oldest waiting")
     def oldest_waiting(self, row: Any) -> SafeString:
-        return ago(row.overview and row.overview.oldest_waiting_at, "nothing waits")
+        return ago(row.overview and row.overview.oldest_waiting_at)
 
     @admin.display(description="Last success")
     def last_success(self, row: Any) -> SafeString:
@@ -92,7 +92,7 @@ class SubscriberAdmin(SubscriberManaging):
         if not (row.overview and row.overview.open_failed):
             return "0"
         return format_html(
-            '<b class="fan-text-attention">{}</b>', row.overview.open_failed
+            '<b class="fan-text-attention">{}</b>', number(row.overview.open_failed)
         )
 
     def detail_context(self, request: HttpRequest, row: Subscriber) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class SubscriberAdmin(SubscriberManaging):
 def backlog(overview: SubscriberOverview | None) -> str:
     """What is owed and not done: `12 waiting (3 retrying), 1 working`."""
     if overview is None or not (overview.waiting or overview.working):
-        return "–"
+        return NOTHING
     retrying = f" ({overview.retrying:,} retrying)" if overview.retrying else ""
     working = f", {overview.working:,} working" if overview.working else ""
     return f"{overview.waiting:,} waiting{retrying}{working}"

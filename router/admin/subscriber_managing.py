@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
@@ -101,7 +101,7 @@ class SubscriberManaging(SubscriberMending):
             rotated = rotate_secret(row, **act(request, RotateForm))
         except (InvalidSubscriber, TooManySecrets) as error:
             messages.warning(request, str(error))
-            return self.back(row)
+            return self.back(request, row)
         self.log_change(request, row, "Signing secret rotated")
         context = {
             "subscriber": row,
@@ -119,10 +119,12 @@ class SubscriberManaging(SubscriberMending):
             delete_subscriber(row, **act(request))
         except NotManaged as error:
             messages.warning(request, str(error))
-            return self.back(row)
+            return self.back(request, row)
         self.log_deletions(request, Subscriber.objects.filter(pk=row.pk))
-        messages.success(request, f"{row} is deleted; what it was owed is cancelled.")
-        return HttpResponseRedirect(self.url("changelist"))
+        messages.success(
+            request, f"{row} is deleted; its open deliveries are cancelled."
+        )
+        return self.back_to(request, "changelist")
 
     def managed(self, request: HttpRequest, subscriber_id: int) -> Subscriber:
         row = self.deletable(request, subscriber_id)
@@ -143,7 +145,7 @@ class SubscriberManaging(SubscriberMending):
         """The secret that was made, this once; else back to the subscriber's page."""
         messages.success(request, told)
         if managed.secret is None:
-            return self.back(managed.subscriber)
+            return self.back(request, managed.subscriber)
         context = {"subscriber": managed.subscriber, "secret": managed.secret}
         return self.page(request, SECRET, managed.subscriber, context)
 

@@ -57,7 +57,7 @@ class SubscriberMending(ReadOnlyAdmin):
             self.tell(request, row, f"{row} is paused: what it is owed is kept.")
         else:
             self.warn(request, f"{row} is already paused or disabled; nothing changed.")
-        return self.back(row)
+        return self.back(request, row)
 
     def resume_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
@@ -65,7 +65,7 @@ class SubscriberMending(ReadOnlyAdmin):
             self.tell(request, row, f"{row} is resumed: what was held is on its way.")
         else:
             self.warn(request, f"{row} is already active; nothing changed.")
-        return self.back(row)
+        return self.back(request, row)
 
     def test_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
@@ -108,7 +108,7 @@ class SubscriberMending(ReadOnlyAdmin):
             self.warn(request, f"{error} Nothing was changed.")
         else:
             self.tell(request, row, message)
-        return self.back(row)
+        return self.back(request, row)
 
     def schedule_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
@@ -119,7 +119,7 @@ class SubscriberMending(ReadOnlyAdmin):
             return self.again(request, row, schedule_form=form)
         set_schedule(row.pk, by=who(request), **form.cleaned_data)
         self.tell(request, row, "The retry schedule is saved; it holds from now on.")
-        return self.back(row)
+        return self.back(request, row)
 
     def pace_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.mendable(request, subscriber_id)
@@ -130,7 +130,7 @@ class SubscriberMending(ReadOnlyAdmin):
             return self.again(request, row, pace_form=form)
         set_pace(row.pk, by=who(request), **form.cleaned_data)
         self.tell(request, row, "The pace is saved; it holds from now on.")
-        return self.back(row)
+        return self.back(request, row)
 
     def mendable(self, request: HttpRequest, subscriber_id: int) -> Subscriber:
         if not self.has_mending_permission(request):
@@ -154,8 +154,8 @@ class SubscriberMending(ReadOnlyAdmin):
     def warn(self, request: HttpRequest, told: str) -> None:
         messages.warning(request, told)
 
-    def back(self, row: Subscriber) -> HttpResponseRedirect:
-        return HttpResponseRedirect(self.url("change", row.pk))
+    def back(self, request: HttpRequest, row: Subscriber) -> HttpResponseRedirect:
+        return self.back_to(request, "change", row.pk)
 
 
 def redirect_to_event(number: int) -> HttpResponseRedirect:

@@ -79,7 +79,7 @@ class StockMovementAdmin(OrderNumberSearch, FactAdmin):
 
     @display(description=_("quantity"), ordering="quantity")
     def signed(self, movement: StockMovement) -> str:
-        return f"{movement.quantity:+d}"
+        return f"{movement.quantity:+,d}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(RECEIVE))

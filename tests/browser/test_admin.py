@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.accessibility import fits, violations
 from tests.browser.conftest import watched
@@ -86,10 +86,11 @@ delivery = a_delivery(event, subscriber, "DEAD", attempts=1, failures=1)
 unwanted = an_event(event_id="done", type="browsed.done", is_routed=False)
 done = a_delivery(unwanted, subscriber, "ACKNOWLEDGED")
 delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper",
-    traceback="Traceback", ended_at=event.recorded_at, duration_ms=3.2)
+    traceback="Traceback " + "long" * 100, ended_at=event.recorded_at, duration_ms=3.2,
+    http_status=503, answer="busy" * 100, request={"url": "https://a/" + "b" * 300})
 managed = create_subscriber("outside", by="command", transport="webhook",
     url="https://outside.example.com/", events=["never.happens"]).subscriber
-task = a_failed_task(delivery, traceback="Traceback")
+task = a_failed_task(delivery, traceback="Traceback", error="no " + "warehouse_" * 40)
 schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
@@ -131,6 +132,7 @@ def test_each_page_is_accessible_and_fits_its_window(
     assert answer.status == 200
     assert violations(page) == []
     assert fits(page), "it scrolls sideways"
+    assert page.locator("main").count() == 1
 
 
 def test_the_chosen_tasks_are_asked_about(
@@ -156,3 +158,107 @@ def test_the_menu_works_by_keyboard(staff: BrowserContext, site: Stack) -> None:
 
     expect(page.locator("#changelist-filter")).to_be_visible()
     assert violations(page) == []
+
+
+@pytest.fixture
+def without_script(browser: Browser, site: Stack) -> Iterator[Page]:
+    """A page of a browser that runs no JavaScript, signed in."""
+    with watched(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        sign_in(page, site, "demo")
+        yield page
+
+
+@pytest.mark.parametrize("path", ["", "router/subscriber/", "shop/order/", "logout"])
+def test_without_script_a_page_is_read_and_says_what_it_needs(
+    without_script: Page, site: Stack, bought: dict[str, str], path: str
+) -> None:
+    page = without_script
+    if path == "logout":
+        page.context.clear_cookies()
+    page.goto(f"{site.url}/admin/{path.removeprefix('logout')}")
+
+    # By its class: the browser's driver finds no text inside `noscript`.
+    expect(page.locator(".fan-noscript")).to_be_visible()
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("main")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["nothing/here/", "router/delivery/99999999/change/"])
+def test_an_error_is_accessible_and_leads_back(
+    staff: BrowserContext, site: Stack, path: str
+) -> None:
+    page = staff.pages[0]
+    answer = page.goto(f"{site.url}/admin/{path}")
+
+    assert answer is not None
+    assert answer.status == 404
+    assert violations(page) == []
+    assert fits(page), "it scrolls sideways"
+    page.locator("main").get_by_role("link", name="Dashboard").click()
+    expect(page).to_have_url(f"{site.url}/admin/")
+
+
+def test_the_first_key_press_skips_to_the_content(
+    staff: BrowserContext, site: Stack
+) -> None:
+    page = staff.pages[0]
+    page.goto(f"{site.url}/admin/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+#: What sticks out of its card, and which cards lie on each other.
+OVERLAPS = """() => {
+  const cards = [...document.querySelectorAll(".fan-card")];
+  const box = one => one.getBoundingClientRect();
+  const out = [...document.querySelectorAll(".fan-card > *, .fan-table *")].filter(
+    one => box(one).right > box(one.closest(".fan-card")).right + 1);
+  const meet = (a, b) => box(a).left < box(b).right && box(b).left < box(a).right
+    && box(a).top < box(b).bottom && box(b).top < box(a).bottom;
+  const pairs = cards.filter((a, n) => cards.slice(n + 1).some(b => meet(a, b)));
+  return [...out, ...pairs].map(one => one.outerHTML.slice(0, 120));
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 390])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "router/failedtask/{failed_task}/change/",
+        "router/delivery/{delivery}/change/",
+        "router/subscriber/{subscriber}/change/",
+        "router/eventrecord/{event}/change/",
+        "shop/order/{order}/change/",
+    ],
+)
+def test_nothing_runs_out_of_its_card_or_under_another(
+    browser: Browser, site: Stack, rows: dict[str, str], path: str, width: int
+) -> None:
+    size = {"width": width, "height": 900}
+    with watched(browser, viewport=size) as context:
+        page = context.new_page()
+        sign_in(page, site, "demo")
+        page.goto(f"{site.url}/admin/{path.format(**rows)}")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(d => d.open = true)"
+        )
+
+        assert page.evaluate(OVERLAPS) == []
+        assert fits(page), "it scrolls sideways"
+
+
+def test_a_list_shows_its_last_column_without_scrolling(
+    browser: Browser, site: Stack, rows: dict[str, str]
+) -> None:
+    with watched(browser, viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        sign_in(page, site, "demo")
+        for address in ("failedtask", "delivery", "eventrecord", "auditentry"):
+            page.goto(f"{site.url}/admin/router/{address}/")
+            table = page.locator("#result_list").bounding_box()
+            content = page.locator("#content").bounding_box()
+            assert table is not None
+            assert content is not None
+            right = content["x"] + content["width"]
+            assert table["x"] + table["width"] <= right + 1, address

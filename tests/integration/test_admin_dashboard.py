@@ -45,7 +45,7 @@ def test_it_tells_what_is_on_its_way() -> None:
         "open_failed": 1,
     }
     page = viewer.get(HOME).content.decode()
-    assert "1 failed task waits for a person" in page
+    assert "1 failed task needs attention" in page
     assert "router/flow" in page
 
 

@@ -41,7 +41,7 @@ def test_an_attempt_by_webhook_shows_its_request_and_its_answer() -> None:
     address = reverse("admin:router_delivery_change", args=[delivery.pk])
     shown = a_viewer().get(address).content.decode()
 
-    for text in ("Answer 503", "&lt;script&gt;out of paper", "crm.example.com"):
+    for text in ("Response 503", "&lt;script&gt;out of paper", "crm.example.com"):
         assert text in shown
     assert "<script>out" not in shown
 
@@ -81,13 +81,16 @@ def test_an_event_is_shown_as_it_is_sent_and_escaped() -> None:
     assert "<script>alert" not in page
 
 
-def test_a_time_is_relative_and_exact_on_hover() -> None:
+def test_a_time_is_relative_in_a_list_and_exact_on_a_page() -> None:
     moment = timezone.now() - timedelta(minutes=4)
     event = an_event(recorded_at=moment)
+    viewer = a_viewer()
 
-    page = a_viewer().get(f"{EVENTS}{event.pk}/change/").content.decode()
+    listed = viewer.get(EVENTS).content.decode()
+    page = viewer.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
-    assert f'title="{moment:%Y-%m-%d %H:%M:%S.%f} UTC">4 min ago<' in page
+    assert f'title="{moment:%Y-%m-%d %H:%M:%S.%f} UTC">4 min ago<' in listed
+    assert f'title="4 min ago">{moment:%Y-%m-%d %H:%M:%S} UTC<' in page
 
 
 @pytest.mark.parametrize("address", [EVENTS, DELIVERIES])
@@ -117,13 +120,13 @@ def test_no_list_counts_a_whole_table(address: str) -> None:
 
 
 def test_a_list_that_is_cut_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pagination, "MOST_ROWS", 2)
+    monkeypatch.setattr(pagination, "MAX_ROWS", 2)
     for _ in range(3):
         an_event()
 
     page = a_viewer().get(EVENTS).content.decode()
 
-    assert "the newest 2 events" in page
+    assert "Only the newest 2 events are listed" in page
 
 
 @pytest.mark.parametrize("address", LISTS)
@@ -252,3 +255,16 @@ def test_an_operator_sends_a_delivery_again_and_says_yes_first() -> None:
     again = operator.post(address, {"is_sure": "1"}, follow=True)
     assert "that comes first" in told(again)
     assert AuditEntry.objects.get().actor == "user olga"
+
+
+def test_a_list_of_as_many_as_fit_is_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pagination, "MAX_ROWS", 2)
+    for _ in range(2):
+        an_event()
+
+    page = a_viewer().get(EVENTS).content.decode()
+
+    assert "Only the newest" not in page
+    assert "2 events" in page
