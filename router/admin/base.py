@@ -110,7 +110,7 @@ class ReadOnlyAdmin(BaseAdmin):
         """Redirects to one of this model's pages, with the filters of the list from
         which the person came."""
         filters = self.get_preserved_filters(request)
-        context = {"preserved_filters": filters, "opts": self.opts}
+        context: dict[str, Any] = {"preserved_filters": filters, "opts": self.opts}
         return HttpResponseRedirect(
             add_preserved_filters(context, self.url(name, *args))
         )

@@ -32,8 +32,14 @@ def _column(model: type[models.Model], name: Column) -> Column:
         return name
     if isinstance(field, models.DateTimeField):
         return _shown(field, ago)
-    is_count = isinstance(field, models.IntegerField) and not field.choices
-    return _shown(field, number) if is_count and not field.primary_key else name
+    if isinstance(field, models.IntegerField) and not _is_a_name(field):
+        return _shown(field, number)
+    return name
+
+
+def _is_a_name(field: Any) -> bool:
+    """Whether its numbers name things, and count nothing."""
+    return bool(field.primary_key or field.choices)
 
 
 def _shown(field: Any, show: Callable[[Any], Any]) -> Column:

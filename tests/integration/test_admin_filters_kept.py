@@ -69,7 +69,9 @@ def test_a_row_of_the_list_is_settled_and_leads_back() -> None:
     assert client.post(settle, form).headers["Location"] == address
 
 
-@pytest.mark.parametrize("act", ["pause", "resume", "schedule", "pace"])
+@pytest.mark.parametrize(
+    "act", ["pause", "resume", "schedule", "pace", "try-now", "close-breaker"]
+)
 def test_acts_on_a_subscriber_keep_the_filters_of_its_list(act: str) -> None:
     row = a_subscriber("mail")
     client = an_operator()

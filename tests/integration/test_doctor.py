@@ -266,3 +266,17 @@ def test_a_command_that_the_project_does_not_have_is_not_advised(
     printed, _ = examined()
     assert "manage.py dispatch" in printed
     assert ("manage.py up" in printed) is has_up
+
+
+@pytest.mark.usefixtures("well")
+def test_a_receiver_that_asked_for_time_is_named_and_one_that_is_back_is_not() -> None:
+    asked = a_webhook("asked", not_before=timezone.now() + timedelta(minutes=9))
+    owed(asked, 2)
+    owed(a_webhook("back", breaker="draining", ramp=1))
+
+    printed, code = examined()
+
+    found = warning(printed, "subscriber asked")
+    assert "(Retry-After). 2 events held. Next try in 9 min." in found
+    assert "subscriber back" not in printed
+    assert code == 0

@@ -27,6 +27,7 @@ MISSING_HINT = (
 )
 SETUP_HINT = "Set it and restart the dispatcher: it resumes by itself. Page: {page}."
 RESUME_HINT = "Resume it on {page} when its receiver is ready."
+WAIT_HINT = "Deliveries go on by themselves then. Page: {page}."
 OUTAGE_HINT = "Fix the receiver; deliveries then go on by themselves. Page: {page}."
 
 
@@ -54,7 +55,7 @@ def _held(one: SubscriberOverview) -> Finding | None:
     elif subscriber.breaker == BreakerState.OPEN:
         cause, hint = _outage(subscriber), OUTAGE_HINT
     elif is_asked_to_wait(subscriber):
-        cause, hint = "the receiver asked for time (Retry-After)", OUTAGE_HINT
+        cause, hint = "the receiver asked for time (Retry-After)", WAIT_HINT
     else:
         return None
     events = one.waiting + one.working
