@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from router.encryption import make_key
 from tests.servers.buildah import buildah_program
 from tests.servers.chromium import chromium
+from tests.servers.client_generator import client_generator
 from tests.servers.node import PACKAGES, node_modules
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgresql import postgresql
@@ -57,6 +58,11 @@ def pooler() -> Iterator[str]:
 
 
 @contextmanager
+def generator() -> Iterator[str]:
+    yield client_generator()
+
+
+@contextmanager
 def image_builder() -> Iterator[str]:
     yield buildah_program()
 
@@ -74,6 +80,7 @@ PROOF_SERVICES = {
     **SERVICES,
     "PgBouncer": ("PGBOUNCER", pooler),
     "Buildah": ("BUILDAH", image_builder),
+    "openapi-python-client": ("CLIENT_GENERATOR", generator),
 }
 
 

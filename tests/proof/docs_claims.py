@@ -26,6 +26,13 @@ RUN_ELSEWHERE: dict[Claim, str] = {
     ("docs/add-a-subscriber.md", "sh", "test_loyalty"): (
         "tests/acceptance/test_other_parties.py"
     ),
+    ("docs/generate-a-client.md", "sh", ""): "tests/proof/test_generated_clients.py",
+    ("docs/generate-a-client.md", "python", ""): (
+        "tests/proof/test_generated_clients.py"
+    ),
+    ("docs/generate-a-client.md", "typescript", ""): (
+        "tests/proof/test_generated_clients.py"
+    ),
     ("docs/quickstart.md", "sh", "make run"): "tests/acceptance/test_make_run.py",
     ("docs/quickstart.md", "sh", "DATABASE_URL="): "tests/acceptance/test_purchase.py",
     ("docs/failure-modes.md", "sh", "make chaos"): "tests/acceptance/test_chaos.py",

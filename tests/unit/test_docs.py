@@ -25,7 +25,18 @@ LANGUAGES = {
     "ini": lambda text: configparser.ConfigParser().read_string(text),
     # These have a test of their own that runs them, or nothing here that reads them.
     **dict.fromkeys(
-        ("text", "sql", "html", "javascript", "go", "php", "ruby", "caddyfile"), str
+        (
+            "text",
+            "sql",
+            "html",
+            "javascript",
+            "typescript",
+            "go",
+            "php",
+            "ruby",
+            "caddyfile",
+        ),
+        str,
     ),
 }
 #: What a block of output or a picture never begins a line with.
