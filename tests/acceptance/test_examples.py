@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -25,12 +24,12 @@ from config.env import BASE_DIR
 from router.contract.signing import make_secret, signed_headers
 from tests.acceptance.asking import deliveries
 from tests.acceptance.purchases import post, purchase
+from tests.code_blocks import texts
 from tests.conftest import StartStack
 from tests.servers.stack import Stack
 from tests.servers.waiting import free_port, wait_until
 
 EXAMPLES = BASE_DIR / "docs" / "examples"
-PAGE = BASE_DIR / "docs" / "verify-signatures.md"
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 SECRET, OTHER_SECRET = make_secret(), make_secret()
 BODY = json.dumps({"type": "ticket.sold", "subject": "Zoë"}, ensure_ascii=False)
@@ -177,8 +176,8 @@ def forged() -> list[tuple[str, dict[str, str], str]]:
 
 
 def snippet(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    return str(found)
+    [found] = texts("docs/verify-signatures.md", language)
+    return found
 
 
 @pytest.mark.parametrize(

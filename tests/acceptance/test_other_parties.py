@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ from cryptography.fernet import Fernet
 from config.env import BASE_DIR
 from tests.acceptance.asking import deliveries
 from tests.acceptance.purchases import SIX, post, purchase
+from tests.code_blocks import texts
 from tests.conftest import StartStack
 from tests.servers.stack import Stack
 from tests.servers.waiting import wait_until
 
-DOCS = BASE_DIR / "docs"
 WITHOUT_SHOP = """
 from config.settings import *
 
@@ -35,10 +34,6 @@ subscribers.__path__.append({folder!r})
 """
 
 
-def code_blocks(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-
-
 def with_settings(folder: Path, text: str) -> dict[str, str]:
     (folder / "own_settings.py").write_text(text)
     path = os.pathsep.join((str(folder), str(BASE_DIR)))
@@ -47,7 +42,7 @@ def with_settings(folder: Path, text: str) -> dict[str, str]:
 
 def with_loyalty(folder: Path) -> dict[str, str]:
     """The file and the line of `docs/add-a-subscriber.md`, as they stand."""
-    subscriber, line, _ = code_blocks("add-a-subscriber.md")
+    subscriber, line, _ = texts("docs/add-a-subscriber.md", "python")
     (folder / "loyalty.py").write_text(subscriber)
     return with_settings(folder, WITH_LOYALTY.format(folder=str(folder)) + line)
 
@@ -88,7 +83,9 @@ def test_a_subscriber_is_added_with_the_file_and_the_line_of_the_docs(
 
 
 def test_the_test_of_the_docs_passes(tmp_path: Path) -> None:
-    (tmp_path / "test_loyalty.py").write_text(code_blocks("add-a-subscriber.md")[2])
+    (tmp_path / "test_loyalty.py").write_text(
+        texts("docs/add-a-subscriber.md", "python")[2]
+    )
 
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", str(tmp_path)],
@@ -125,7 +122,7 @@ def background(command: list[str], log: Path, **options: object) -> Iterator[Non
 def test_the_two_files_of_the_docs_are_a_whole_project(
     tmp_path: Path, broker_url: str, wait_until: Callable[..., None]
 ) -> None:
-    settings, listener, *_ = code_blocks("use-elsewhere.md")
+    settings, listener, *_ = texts("docs/use-elsewhere.md", "python")
     (tmp_path / "settings.py").write_text(settings)
     (tmp_path / "listener.py").write_text(listener)
     environment = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from config.env import BASE_DIR
-from tests.proof.code_blocks import Block
+from tests.code_blocks import Block
 from tests.servers.waiting import wait_until
 
 SECONDS = 60

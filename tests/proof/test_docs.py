@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.code_blocks import Block, blocks_of
+from tests.code_blocks import Block, blocks_of
 from tests.proof.docs_claims import FOLLOWED
 from tests.proof.failing import open_failed_tasks
 from tests.proof.reader import reader
+from tests.servers.debian import program
 from tests.servers.stack import Stack, running
 from tests.servers.waiting import free_port
 
@@ -23,6 +24,8 @@ PREPARATIONS = {"docs/remediation.md": open_failed_tasks}
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What `make run` starts, as `docs/examples/README.md` starts it."""
+    for name in ("curl", "jq"):
+        program(name, package=name)
     folder = tmp_path_factory.mktemp("docs")
     with running(folder, WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8") as started:
         yield started

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import uuid
@@ -16,16 +15,15 @@ import pytest
 
 from config.env import BASE_DIR
 from tests import containers
+from tests.code_blocks import texts
 
-DOCS = (BASE_DIR / "docs" / "production.md").read_text()
 EXAMPLE = containers.DOCKER / "systemd" / "environment.example"
 
 
 def block(kind: str, containing: str) -> str:
     """The block of code of the docs that has these words."""
-    blocks = re.findall(rf"^```{kind}\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
-    [found] = [text for text in blocks if containing in text]
-    return str(found)
+    [found] = [text for text in texts("docs/production.md", kind) if containing in text]
+    return found
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.test_examples import forged, genuine, snippet
-from tests.servers.debian import install
+from tests.servers.debian import program
+from tests.servers.unavailable import Unavailable
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("signatures")]
 
@@ -56,13 +56,11 @@ end
 """
 
 
-def program(name: str, package: str) -> str:
-    if shutil.which(name) is None:
-        install(package)
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"needs {name}: install Debian's {package}")
-    return found
+def language(name: str, *, package: str) -> str:
+    try:
+        return program(name, package=package)
+    except Unavailable as why:
+        pytest.skip(str(why))
 
 
 def assert_it_tells_them_apart(command: list[str], folder: Path) -> None:
@@ -84,7 +82,7 @@ def assert_it_tells_them_apart(command: list[str], folder: Path) -> None:
 
 
 def test_go_tells_the_genuine_from_the_forged(tmp_path: Path) -> None:
-    go = program("go", "golang-go")
+    go = language("go", package="golang-go")
     (tmp_path / "webhooks").mkdir()
     (tmp_path / "webhooks" / "webhooks.go").write_text(snippet("go"))
     (tmp_path / "main.go").write_text(IN_GO)
@@ -94,14 +92,14 @@ def test_go_tells_the_genuine_from_the_forged(tmp_path: Path) -> None:
 
 
 def test_php_tells_the_genuine_from_the_forged(tmp_path: Path) -> None:
-    php = program("php", "php-cli")
+    php = language("php", package="php-cli")
     (tmp_path / "verify.php").write_text(snippet("php") + IN_PHP)
 
     assert_it_tells_them_apart([php, "verify.php"], tmp_path)
 
 
 def test_ruby_tells_the_genuine_from_the_forged(tmp_path: Path) -> None:
-    ruby = program("ruby", "ruby")
+    ruby = language("ruby", package="ruby")
     (tmp_path / "verify.rb").write_text(snippet("ruby") + IN_RUBY)
 
     assert_it_tells_them_apart([ruby, "verify.rb"], tmp_path)

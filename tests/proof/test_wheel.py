@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import venv
@@ -18,6 +17,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from config.env import BASE_DIR
+from tests.code_blocks import texts
 from tests.servers.waiting import free_port
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("wheel")]
@@ -134,8 +134,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def blocks(language: str) -> list[str]:
-    text = (BASE_DIR / "docs" / "use-elsewhere.md").read_text()
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return texts("docs/use-elsewhere.md", language)
 
 
 def test_the_wheel_holds_the_router_alone(wheel: Path) -> None:

@@ -6,6 +6,21 @@ import os
 import shutil
 import subprocess
 
+from tests.servers.unavailable import Unavailable
+
+
+def program(name: str, *, package: str) -> str:
+    """The path of a program, installed first where it is missing.
+
+    Raises `Unavailable`.
+    """
+    if shutil.which(name) is None:
+        install(package)
+    found = shutil.which(name)
+    if found is None:
+        raise Unavailable(f"{name} is not here; install its Debian package, {package}")
+    return found
+
 
 def install(package: str) -> None:
     """Install it where that can be done; nobody is asked, nothing is raised."""

@@ -7,11 +7,12 @@ import configparser
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from config.env import BASE_DIR
-from tests.proof.code_blocks import Block, all_blocks, blocks_of
+from tests.code_blocks import Block, all_blocks, blocks_of, pages
 from tests.proof.docs_claims import CANNOT_RUN, FOLLOWED, RUN_ELSEWHERE, Claim
 
 BLOCKS = all_blocks()
@@ -100,3 +101,24 @@ def test_the_front_page_shows_the_subscriber_of_its_own_page() -> None:
     )
 
     assert shown == told[:2]
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", [*pages(), "CHANGELOG.md"])
+def test_every_link_leads_somewhere(page: str) -> None:
+    origin = BASE_DIR / page
+    for path, anchor in LINK.findall(origin.read_text()):
+        target = origin.parent / path if path else origin
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"

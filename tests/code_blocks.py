@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from config.env import BASE_DIR
 
@@ -60,11 +59,6 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
             yield Block(page, number, "", line.strip())
 
 
-def read_block(page: str, language: str, containing: str = "") -> str:
-    """The text of the only such block of the page."""
-    [block] = [
-        block
-        for block in blocks_of(str(Path(page)))
-        if block.language == language and containing in block.text
-    ]
-    return block.text
+def texts(page: str, language: str) -> list[str]:
+    """The blocks of that language on a page, in order."""
+    return [block.text for block in blocks_of(page) if block.language == language]
