@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
@@ -26,7 +28,14 @@ class RouterConfig(AppConfig):
         post_migrate.connect(_register, sender=self)
 
 
-def _register(app_config: AppConfig, using: str, **_: Any) -> None:
-    if using == "default":
+def _register(app_config: AppConfig, using: str, **given: Any) -> None:
+    # `migrate router 0007` ends with a schema that the code's models do not fit.
+    if using == "default" and ("plan" not in given or _is_schema_newest(using)):
         import_module("router.flow.registering").register_declared()
         import_module("router.roles").ensure_roles(app_config, using)
+
+
+def _is_schema_newest(using: str) -> bool:
+    loader = MigrationLoader(connections[using])
+    applied = loader.applied_migrations or {}
+    return all(newest in applied for newest in loader.graph.leaf_nodes("router"))
