@@ -6,12 +6,20 @@ code of the project can forge one.
 
 from __future__ import annotations
 
+import posixpath
+import re
 import unicodedata
 from urllib.parse import unquote
 
 from router.conf import conf
 
 NAMESPACE = "router"
+#: Spaces, and what Unicode has no sign for (Default_Ignorable_Code_Point).
+UNSEEN = re.compile(
+    r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    r"\U000e0000-\U000e0fff]+"
+)
 HELP = "is the router's own: nobody else may publish it; choose another"
 
 
@@ -27,8 +35,7 @@ def is_own_source(source: object) -> bool:
     """Whether it is the source of the router's events, however it is written."""
     if not isinstance(source, str) or not source:
         return False
-    own = conf().own_source
-    return _as_read(unquote(source)) == _as_read(unquote(own))
+    return _as_resolved(source) == _as_resolved(conf().own_source)
 
 
 def own_problems(event_type: object, source: object) -> list[tuple[str, str]]:
@@ -43,5 +50,10 @@ def own_problems(event_type: object, source: object) -> list[tuple[str, str]]:
 
 
 def _as_read(text: str) -> str:
-    """Equal for texts that a person takes for the same: case, width, outer spaces."""
-    return unicodedata.normalize("NFKC", text).casefold().strip().rstrip("/")
+    """Equal for texts that look the same: case, width and unseen characters aside."""
+    return UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold()).rstrip("/")
+
+
+def _as_resolved(source: str) -> str:
+    """Equal for URI references that lead to the same (RFC 3986, section 6.2)."""
+    return posixpath.normpath(_as_read(unquote(source)).rstrip("#?"))

@@ -209,7 +209,10 @@ def test_a_time_that_rfc_3339_does_not_have_is_refused(db: None, time: Any) -> N
 @pytest.mark.parametrize(
     "event_type",
     ["router.failed_task.opened", "router.x", "router", "router.", "ROUTER.test"]
-    + ["Router.Failed_Task.Opened", " router.x", "router．x", "ｒouter.x"],
+    + ["Router.Failed_Task.Opened", " router.x", "router．x", "ｒouter.x"]
+    + ["rou\u200bter.x", "router\u00ad.x", "\u202erouter.x", "\ufeffrouter.x"]
+    + ["router\ufe0f.x", "\u2060router", "\u034frouter.x", "\u3164router.x"]
+    + ["router .x", "r o u t e r.x", "router\u2003.x", "\U000e0001router.x"],
 )
 def test_nobody_outside_publishes_an_event_of_the_router(
     db: None, event_type: str
@@ -218,7 +221,12 @@ def test_nobody_outside_publishes_an_event_of_the_router(
         publish(**attributes(type=event_type))
 
 
-@pytest.mark.parametrize("source", ["/router", "/Router", "/router/", "/%72outer"])
+@pytest.mark.parametrize(
+    "source",
+    ["/router", "/Router", "/router/", "/%72outer"]
+    + ["/./router", "/x/../router", "/router#", "/router?", "/router%20/"]
+    + ["/rou%E2%80%8Bter"],
+)
 def test_nobody_outside_publishes_from_the_source_of_the_router(
     db: None, source: str
 ) -> None:
