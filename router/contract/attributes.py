@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import jsonschema_rs
-
+from router.contract.formats import has_format
 from router.contract.times import time_problem
 
 Problem = tuple[str, str]
@@ -39,13 +38,8 @@ NAME_HELP = (
 )
 
 
-def _has_format(name: str) -> Callable[[str], bool]:
-    schema = {"type": "string", "format": name}
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
-
-
-is_uri_reference = _has_format("uri-reference")
-is_uri = _has_format("uri")
+is_uri_reference = has_format("uri-reference")
+is_uri = has_format("uri")
 #: What an attribute must be beyond text, and what is said of one that is not.
 SYNTAX: Mapping[str, tuple[Callable[[str], object], str]] = {
     "source": (
@@ -57,7 +51,11 @@ SYNTAX: Mapping[str, tuple[Callable[[str], object], str]] = {
         is_uri,
         "must be an absolute URI (RFC 3986), such as https://shop.example/purchase/1",
     ),
-    "traceparent": (TRACEPARENT.fullmatch, "is not a W3C traceparent"),
+    "traceparent": (
+        TRACEPARENT.fullmatch,
+        "must be a traceparent of W3C Trace Context, version 00: `00-`, 32 digits, "
+        "`-`, 16 digits, `-`, 2 digits, each 0-9 or a-f",
+    ),
 }
 
 
