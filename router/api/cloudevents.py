@@ -9,7 +9,7 @@ from cloudevents.core.v1.event import REQUIRED_ATTRIBUTES
 
 from router.contract.attributes import REQUIRED
 from router.contract.data import read_base64, type_problem
-from router.contract.errors import InvalidEvent
+from router.contract.errors import InvalidEvent, named
 
 OWN_ARGUMENTS = (
     "subject",
@@ -39,9 +39,12 @@ def publish_arguments(body: Any) -> dict[str, Any]:
     encoded = attributes.pop("data_base64", None)
     problems = _problems(attributes)
     if problems:
-        told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
-        raise InvalidEvent(f"This is not an event: {told}.", problems=problems)
-    extensions = {name: attributes[name] for name in {*attributes} - NOT_EXTENSIONS}
+        raise InvalidEvent(
+            f"This is not an event: {named(problems)}.", problems=problems
+        )
+    extensions = {
+        name: value for name, value in attributes.items() if name not in NOT_EXTENSIONS
+    }
     return {
         **{name: attributes[name] for name in ("type", "source", "id")},
         **{name: attributes.get(name, "") for name in OWN_ARGUMENTS},

@@ -13,16 +13,13 @@ from rest_framework.request import Request
 
 from router.api.binary_mode import binary_event, has_event_headers
 from router.api.refusals import TooLarge
-from router.api.request_body import read_body
+from router.api.request_body import max_event_body_bytes, read_body
 from router.api.strict_json import parse_json, refuse_other_charset
 from router.conf import conf
 from router.contract.errors import InvalidEvent
 
 #: What every event's own media type begins with (section 3).
 OWN_PREFIX = "application/cloudevents"
-#: Escapes of ASCII take three times what UTF-8 does; the event itself is measured when
-#: it is read.
-ESCAPED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +58,19 @@ def sent_events(request: Request) -> Sent:
     if media_type.startswith(OWN_PREFIX):
         raise UnsupportedMediaType(media_type)
     if not has_event_headers(request.META):
-        detail = f"{media_type or 'A body'} is an event only beside the headers ce-*."
+        body = media_type or "A body without a Content-Type"
+        detail = f"{body} is an event only beside the headers ce-*."
         raise UnsupportedMediaType(media_type, detail=detail)
     return _binary(request)
 
 
 def _structured(request: Request) -> Sent:
-    body = read_body(request, most=ESCAPED * conf().max_event_bytes)
+    body = read_body(request, most=max_event_body_bytes())
     return Sent(events=[parse_json(body)])
 
 
 def _binary(request: Request) -> Sent:
-    body = read_body(request, most=ESCAPED * conf().max_event_bytes)
+    body = read_body(request, most=max_event_body_bytes())
     return Sent(events=[binary_event(request.META, body, request.content_type)])
 
 

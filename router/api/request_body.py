@@ -10,9 +10,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from router.api.refusals import LengthMissing, TooLarge
+from router.api.refusals import LengthMissing, Malformed, TooLarge
 from router.conf import conf
 
+#: Escapes of JSON take up to six bytes for one; the event itself is measured when it is
+#: read.
+ESCAPED = 6
+#: Of an event's attributes, and of spaces.
+ENVELOPE_BYTES = 64 * 1024
 View = Callable[..., HttpResponseBase]
 
 
@@ -32,10 +37,16 @@ def takes_chunks(view: View) -> View:
     return wrapper
 
 
+def max_event_body_bytes() -> int:
+    """How long a body is at most that has one event, escaped as a client likes."""
+    return ESCAPED * conf().max_event_bytes + ENVELOPE_BYTES
+
+
 def read_body(request: Request, *, most: int) -> bytes:
     """The body, and never more of it than `most` bytes.
 
-    Raises `TooLarge`, or `LengthMissing` where its end can't be known.
+    Raises `TooLarge`, `LengthMissing` where its end can't be known, or `Malformed`
+    where the client went away before it.
     """
     length = request.META.get("CONTENT_LENGTH")
     if not length:
@@ -46,6 +57,11 @@ def read_body(request: Request, *, most: int) -> bytes:
     if int(length) > most:
         raise TooLarge(f"The body is larger than {most:,} bytes.")
     body: bytes = request._request.read(most)
+    if len(body) < int(length):
+        raise Malformed(
+            f"The body ended before its Content-Length: {len(body):,} of "
+            f"{int(length):,} bytes came. Send the call again."
+        )
     return body
 
 
@@ -54,7 +70,8 @@ def _measure(request: HttpRequest) -> None:
 
     One byte more than any call takes is enough to be refused.
     """
-    body = _read(request.META["wsgi.input"], conf().max_batch_bytes + 1)
+    most = max(conf().max_batch_bytes, max_event_body_bytes())
+    body = _read(request.META["wsgi.input"], most + 1)
     request.META["CONTENT_LENGTH"] = str(len(body))
     request._stream = BytesIO(body)
 

@@ -51,6 +51,8 @@ def parse_json(body: bytes, *, pointer: str = "") -> Any:
     `pointer` leads to it in what errors point into. Raises `Malformed`, or
     `InvalidEvent` for numbers that would be rounded.
     """
+    if not body.strip():
+        raise Malformed("The body is empty; send JSON.")
     try:
         return json_text.parse(body.decode("utf-8-sig"), pointer=pointer)
     except RecursionError:

@@ -32,8 +32,9 @@ CHARSETS = {
     **dict.fromkeys(("us-ascii", "ascii"), "ascii"),
     **dict.fromkeys(("iso-8859-1", "latin1"), "latin-1"),
 }
-#: As Python writes a float with an exponent, outside a string.
-EXPONENT = re.compile(r"(?:^|[\[:,])-?\d+(?:\.\d+)?e[+-]")
+#: Floats that PostgreSQL writes in another way, outside a string: those with an
+#: exponent, and -0.0.
+REWRITTEN = re.compile(r"(?:^|[\[:,])(?:-?\d+(?:\.\d+)?e[+-]|-0\.0(?!\d))")
 
 
 class NoData(Enum):
@@ -50,7 +51,8 @@ class DataEncoding(StrEnum):
 
     #: The value itself.
     VALUE = ""
-    #: A string of JSON text: PostgreSQL writes 1e+300 out, with all its zeros.
+    #: A string of JSON text: PostgreSQL writes 1e+300 out, with all its zeros, and -0.0
+    #: without its sign.
     JSON = "json"
     BASE64 = "base64"
     NONE = "none"
@@ -104,10 +106,13 @@ def read_base64(text: object) -> bytes:
     """The bytes of `data_base64`. Raises `InvalidEvent`."""
     try:
         if isinstance(text, str):
-            return base64.b64decode(text, validate=True)
+            data = base64.b64decode(text, validate=True)
+            # Python takes too much padding too, and bits that belong to no byte.
+            if base64.b64encode(data).decode() == text:
+                return data
     except (binascii.Error, ValueError):
         pass
-    detail = "must be text in base64 (RFC 4648, section 4), without line breaks"
+    detail = "must be text in base64 (RFC 4648, section 4), padded, without line breaks"
     raise InvalidEvent(f"data_base64 {detail}.", problems=[("/data_base64", detail)])
 
 
@@ -120,16 +125,19 @@ def members(data: Any, *, has_data: bool) -> dict[str, Any]:
     return {"data": data}
 
 
-def pack(data: Any, *, has_data: bool) -> Packed:
-    """The data as the log keeps it."""
+def pack(data: Any, *, has_data: bool, is_plain_text: bool = False) -> Packed:
+    """The data as the log keeps it.
+
+    The size of plain text is that of the text, without the escapes of JSON.
+    """
     if not has_data:
         return Packed("null", DataEncoding.NONE, 0)
     if isinstance(data, bytes):
         text = base64.b64encode(data).decode()
         return Packed(f'"{text}"', DataEncoding.BASE64, len(data))
     text = json_text.canonical(data)
-    size_bytes = len(text.encode())
-    if EXPONENT.search(text):
+    size_bytes = len((data if is_plain_text else text).encode())
+    if REWRITTEN.search(text):
         return Packed(json_text.canonical(text), DataEncoding.JSON, size_bytes)
     return Packed(text, DataEncoding.VALUE, size_bytes)
 

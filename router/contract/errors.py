@@ -25,8 +25,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 
-#: Told at once of a batch: nobody reads more.
-MOST_PROBLEMS = 100
+#: Of an event or a batch: nobody reads more.
+MAX_PROBLEMS = 100
+#: In a message, which has them beside each other.
+MAX_NAMED = 5
+
+
+def named(problems: Sequence[tuple[str, str]]) -> str:
+    """The first of these pairs of JSON pointer and problem, as text."""
+    return "; ".join(f"{pointer} {detail}" for pointer, detail in problems[:MAX_NAMED])
 
 
 class RouterError(Exception):
@@ -42,7 +49,7 @@ class _Pointed(RouterError):
     ) -> None:
         super().__init__(message)
         #: Pairs of JSON pointer (RFC 6901), and what is wrong there.
-        self.problems = tuple(problems)
+        self.problems = tuple(problems[:MAX_PROBLEMS])
 
 
 class InvalidEvent(_Pointed):
@@ -71,7 +78,7 @@ class BatchRefused(_Pointed):
         )
         super().__init__(
             f"Nothing was recorded. Event {index} of the batch: {self.first}",
-            problems=tuple(islice(found, MOST_PROBLEMS)),
+            problems=tuple(islice(found, MAX_PROBLEMS)),
         )
 
 

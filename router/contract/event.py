@@ -10,7 +10,7 @@ from typing import Any, Self
 from router.contract import data as event_data
 from router.contract.attributes import attribute_problems
 from router.contract.data import JSON_TYPE
-from router.contract.errors import InvalidEvent
+from router.contract.errors import InvalidEvent, named
 from router.contract.json_text import text_problems
 from router.contract.times import format_time
 
@@ -46,8 +46,9 @@ class Event:
             *_data_problems(self),
         ]
         if problems:
-            told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
-            raise InvalidEvent(f"The event is not valid: {told}.", problems=problems)
+            raise InvalidEvent(
+                f"The event is not valid: {named(problems)}.", problems=problems
+            )
 
     @classmethod
     def recorded(cls, **attributes: Any) -> Self:

@@ -14,12 +14,32 @@ from router.contract.errors import InvalidEvent
 #: Far below where Python's JSON gives up, which a worker would do at every claim.
 MAX_DEPTH = 100
 SURROGATE = re.compile(r"[\ud800-\udfff]")
+#: The longest whole number that Python reads.
+MAX_DIGITS = 4300
 #: Stands for what no text may hold.
 REPLACEMENT = "\ufffd"
 
 
-class _Rounded(float):
-    """A number that a float can't hold."""
+class _Lost(float):
+    """Stands for a number that a float can't hold, or that is too long."""
+
+
+class _Numbers:
+    """Reads the numbers of a JSON text, and knows whether all were read exactly."""
+
+    are_exact = True
+
+    def decimal(self, digits: str) -> float:
+        value = float(digits)
+        return value if _is_exact(digits, value) else self._lost()
+
+    def whole(self, digits: str) -> float:
+        is_short = len(digits.lstrip("-")) <= MAX_DIGITS
+        return int(digits) if is_short else self._lost()
+
+    def _lost(self) -> _Lost:
+        self.are_exact = False
+        return _Lost(0)
 
 
 def canonical(value: Any) -> str:
@@ -76,27 +96,25 @@ def parse(text: str, *, pointer: str = "") -> Any:
 
     `pointer` leads to the value in what errors point into. Raises `ValueError` for
     what is not JSON, `RecursionError` for what is nested too deeply, `InvalidEvent`
-    with a pointer to each number that would be rounded.
+    with a pointer to each number that would be rounded, or is too long.
     """
-    rounded: list[str] = []
-
-    def number(digits: str) -> float:
-        value = float(digits)
-        if _is_exact(digits, value):
-            return value
-        rounded.append(digits)
-        return _Rounded(0)
-
-    value = json.loads(text, parse_float=number, parse_constant=_refuse_constant)
-    if rounded:
-        detail = "is a number with more digits than are kept; send it as a string"
-        problems = [(found, detail) for found in _rounded(value, pointer)]
-        places = ", ".join(found or "the body" for found, _ in problems[:5])
-        raise InvalidEvent(
-            f"The number at {places} would be rounded; send it as a string.",
-            problems=problems,
-        )
-    return value
+    numbers = _Numbers()
+    try:
+        value = _loads(text, parse_float=numbers.decimal)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Perhaps of a number that is too long, whose place Python does not name.
+        value = _loads(text, parse_float=numbers.decimal, parse_int=numbers.whole)
+    if numbers.are_exact:
+        return value
+    detail = "is a number with more digits than are kept; send it as a string"
+    problems = [(place, detail) for place in _lost_places(value, pointer)]
+    places = ", ".join(place or "the body" for place, _ in problems[:5])
+    raise InvalidEvent(
+        f"The number at {places} has more digits than are kept; send it as a string.",
+        problems=problems,
+    )
 
 
 def text_problems(value: Any, pointer: str) -> list[tuple[str, str]]:
@@ -127,17 +145,36 @@ def _is_exact(digits: str, value: float) -> bool:
         return False
 
 
-def _rounded(value: Any, pointer: str) -> Iterator[str]:
-    """Where the numbers are that were rounded."""
-    if isinstance(value, _Rounded):
+def _lost_places(value: Any, pointer: str) -> Iterator[str]:
+    """Where the numbers are that were not read exactly."""
+    if isinstance(value, _Lost):
         yield pointer
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _rounded(inner, f"{pointer}/{index}")
+            yield from _lost_places(inner, f"{pointer}/{index}")
     elif isinstance(value, dict):
         for name, inner in value.items():
             step = name.replace("~", "~0").replace("/", "~1")
-            yield from _rounded(inner, f"{pointer}/{step}")
+            yield from _lost_places(inner, f"{pointer}/{step}")
+
+
+def _loads(text: str, **readers: Any) -> Any:
+    return json.loads(
+        text,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_object,
+        **readers,
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, each name once: readers differ in which value of two they take."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {json.dumps(twice)[:80]} stands twice in an object")
+    return value
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -24,7 +24,7 @@ from router.contract.data import (
     read,
     type_problem,
 )
-from router.contract.errors import InvalidEvent
+from router.contract.errors import InvalidEvent, named
 from router.contract.event import Event
 from router.contract.times import parse_time
 from router.flow import causation, schemas
@@ -119,8 +119,9 @@ def _event(entry: Mapping[str, Any]) -> Event:
     """The event of a publisher, checked. What is the router's own is refused."""
     problems = own_problems(entry["type"], entry.get("source"))
     if problems:
-        message = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
-        raise InvalidEvent(f"The event is not valid: {message}.", problems=problems)
+        raise InvalidEvent(
+            f"The event is not valid: {named(problems)}.", problems=problems
+        )
     return _checked(entry)
 
 

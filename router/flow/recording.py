@@ -12,7 +12,7 @@ from django.db import connection
 
 from router.conf import conf, digest_key
 from router.contract.attributes import attribute_text
-from router.contract.data import JSON_TYPE, DataEncoding, Packed, pack
+from router.contract.data import JSON_TYPE, DataEncoding, Packed, is_json, pack
 from router.contract.errors import EventConflict, EventTooLarge
 from router.contract.event import Event
 from router.contract.json_text import dumped
@@ -64,7 +64,8 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
 
     Raises `EventTooLarge` or `EventConflict`; then nothing is recorded.
     """
-    packed = pack(event.data, has_data=event.has_data)
+    is_plain_text = isinstance(event.data, str) and not is_json(event.datacontenttype)
+    packed = pack(event.data, has_data=event.has_data, is_plain_text=is_plain_text)
     extensions = dumped(event.extensions) if event.extensions else "{}"
     size = packed.size_bytes + (len(extensions.encode()) if event.extensions else 0)
     if size > conf().max_event_bytes:

@@ -137,7 +137,6 @@ def test_data_that_breaks_its_schema_is_pointed_at(
         "{",  # It ends too early.
         b"\xff{}",  # It is not UTF-8.
         '{"data": NaN}',  # JSON knows no NaN.
-        '{"data": ' + "9" * 5000 + "}",  # A number that nobody can hold.
         "[" * 100_000,  # It is nested too deeply to be read.
     ],
 )
@@ -188,4 +187,4 @@ def test_a_body_above_a_mebibyte_is_too_large(post: Post) -> None:
 
 
 def test_a_body_far_above_the_limit_is_not_read(post: Post) -> None:
-    assert_problem(post("x" * (conf().max_event_bytes * 4)), 413)
+    assert_problem(post("x" * (conf().max_event_bytes * 7)), 413)
