@@ -16,9 +16,9 @@ from router.models import EventRecord
 class EventQuerySerializer(QuerySerializer):
     """Exact matches; `since` and `until` compare with when the log recorded it."""
 
-    type = fields.CharField(required=False, max_length=255)
-    source = fields.CharField(required=False, max_length=255)  # type: ignore[assignment]  # the field's own name
-    subject = fields.CharField(required=False, max_length=255)
+    type = fields.CharField(required=False, max_length=255, trim_whitespace=False)
+    source = fields.CharField(required=False, max_length=255, trim_whitespace=False)  # type: ignore[assignment]  # the field's own name
+    subject = fields.CharField(required=False, max_length=255, trim_whitespace=False)
     since = fields.DateTimeField(required=False)
     until = fields.DateTimeField(required=False)
 

@@ -6,6 +6,7 @@ The framework's own take `"10"` and `true` for a number, and tell of Python's ty
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -27,6 +28,10 @@ KINDS = {
     "bool": "true or false",
     "NoneType": "null",
 }
+
+
+#: What no database keeps in a text.
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def kind_of(value: Any) -> str:
@@ -75,8 +80,11 @@ class IntegerField(_Bounded, serializers.IntegerField):
     }
 
     def to_internal_value(self, data: Any) -> int:
-        is_number = isinstance(data, int | float) and not isinstance(data, bool)
-        if not is_number or not math.isfinite(data) or data != int(data):
+        # A float is asked whether it is whole; not every whole number fits a float.
+        is_whole = (
+            data.is_integer() if isinstance(data, float) else isinstance(data, int)
+        )
+        if not is_whole or isinstance(data, bool):
             self.fail("invalid")
         return int(data)
 
@@ -117,6 +125,7 @@ class CharField(Plain, serializers.CharField):
     default_error_messages = {
         "invalid": "must be a text",
         "blank": "must not be empty",
+        "unstorable": "must not contain {character}; leave it out",
         "max_length": "must have at most {max_length} characters",
         "min_length": "must have at least {min_length} characters",
     }
@@ -133,6 +142,8 @@ class CharField(Plain, serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        if unstorable := UNSTORABLE.search(data):
+            self.fail("unstorable", character=f"U+{ord(unstorable[0]):04X}")
         text: str = super().to_internal_value(data)
         return text
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
@@ -85,6 +85,11 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
             return problem(HTTPStatus.NOT_FOUND, f"There is nothing here. {CALLS}")
         case PermissionDenied():
             return problem(HTTPStatus.FORBIDDEN, f"This is not allowed. {KEY}")
+        case SuspiciousOperation():
+            return problem(
+                HTTPStatus.BAD_REQUEST,
+                f"The query is too large, or not well formed. {CALLS}",
+            )
         case exceptions.ValidationError():
             return _from_validation(error)
         case exceptions.APIException():
@@ -153,12 +158,13 @@ def _words(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
                 "Send `Accept: application/json`, or leave the header out."
             )
         case exceptions.UnsupportedMediaType():
-            return f"{error.detail} Send {_accepted(context)}."
+            return f"{error.detail} Send {_accepted(context, without='*/*')}."
     return str(error.detail)
 
 
-def _accepted(context: Mapping[str, Any]) -> str:
-    return ", ".join(one.media_type for one in context["view"].parser_classes)
+def _accepted(context: Mapping[str, Any], *, without: str = "") -> str:
+    kinds = (one.media_type for one in context["view"].parser_classes)
+    return ", ".join(kind for kind in kinds if kind != without)
 
 
 def _from_router(error: RouterError) -> Response:

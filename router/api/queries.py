@@ -25,6 +25,9 @@ class QuerySerializer(serializers.Serializer[Any]):
         **options: Any,
     ) -> None:
         self._of_pages = OF_PAGES if has_pages else ()
+        self._twice = [
+            name for name, values in (given.lists() if given else ()) if len(values) > 1
+        ]
         # A plain mapping: of a form, what is empty would count as left out.
         super().__init__(**({"data": given.dict()} if given is not None else options))
 
@@ -35,6 +38,7 @@ class QuerySerializer(serializers.Serializer[Any]):
         told = f"known are: {', '.join(known)}" if known else "this call takes none"
         unknown = sorted(set(given) - set(known))
         problems = [(f"/{name}", f"is not known; {told}") for name in unknown]
+        problems += [(f"/{name}", "stands twice; send it once") for name in self._twice]
         if not self.is_valid():
             problems += pointed(self.errors, "")
         if problems:

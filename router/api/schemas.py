@@ -50,7 +50,7 @@ class EventSchemaSerializer(serializers.Serializer[Any]):
 
 
 class SchemaQuerySerializer(QuerySerializer):
-    type = fields.CharField(required=False, max_length=255)
+    type = fields.CharField(required=False, max_length=255, trim_whitespace=False)
 
 
 class SchemaPages(CursorPages):

@@ -24,7 +24,11 @@ ATTRIBUTE = f"^[^{_FORBIDDEN}]*$"
 ATTRIBUTE_NAME = whole(EXTENSION_NAME.pattern)
 MEMBER_NAME = whole(f"{EXTENSION_NAME.pattern}|data_base64")
 TYPES = whole(rf"\*|[^*{_FORBIDDEN}]+(\.\*)?")
-BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+#: The bits that belong to no byte are zero (RFC 4648, section 3.5).
+BASE64 = (
+    r"^([A-Za-z0-9+/]{4})*"
+    r"([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+)
 TRACEPARENT = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 MEDIA = whole(MEDIA_TYPE.pattern)
 SUBSCRIBER_NAME = whole(SUBSCRIBER.pattern)

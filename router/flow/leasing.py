@@ -83,6 +83,11 @@ def _lock(subscriber_id: int) -> Any:
 def _pulling(subscriber: Subscriber | None) -> Any:
     if subscriber is None or subscriber.deleted_at is not None:
         raise NotPulling("This subscriber was deleted.")
+    if subscriber.transport == Transport.HANDLER:
+        raise NotPulling(
+            "This subscriber is a handler in the project's code, and is never pulled "
+            "for. Create a subscriber with the transport `pull`."
+        )
     if subscriber.transport != Transport.PULL:
         raise NotPulling(
             f"This subscriber does not pull: its transport is {subscriber.transport}. "
