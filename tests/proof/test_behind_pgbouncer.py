@@ -82,7 +82,11 @@ def test_the_contract_holds_behind_the_pooler(
     with no_test_database_left(database, postgresql_url):
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-m", "pytest", "-n0", "-q", "--reuse-db"]
-            + ["--timeout=600", *(f"tests/contract/{name}.py" for name in CORE)],
+            + [
+                "--timeout=600",
+                "--show-capture=no",
+                *(f"tests/contract/{name}.py" for name in CORE),
+            ],
             cwd=BASE_DIR,
             env={**os.environ, **pooled(pooler, database), "TEST_PASS": ""},
             check=False,
