@@ -15,7 +15,14 @@ from benchmarks.chaos.history import (
     read_outside,
 )
 from benchmarks.chaos.injecting import own_windows
-from benchmarks.chaos.names import AT_LEAST_ONCE, IN_PROCESS, PICKY, SUBSCRIBERS
+from benchmarks.chaos.names import (
+    AT_LEAST_ONCE,
+    IN_PROCESS,
+    MIXED,
+    PICKY,
+    SUBSCRIBERS,
+)
+from benchmarks.chaos.poison import is_poison
 from benchmarks.chaos.posts import changed_ids, reposted_percent
 from benchmarks.chaos.running import Run
 
@@ -46,7 +53,10 @@ def _verdict(run: Run, checkouts: list[Checkout], effects: list[Done]) -> Verdic
     cursed = {one.order for one in checkouts if one.is_cursed}
 
     def is_refused(pair: Pair) -> bool:
-        return pair[1] == PICKY and pair[0] in cursed
+        order, name = pair
+        return (name == PICKY and order in cursed) or (
+            name == MIXED and is_poison(order)
+        )
 
     history = History(
         told={one.order: one.told for one in checkouts},

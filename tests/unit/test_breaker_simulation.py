@@ -183,6 +183,18 @@ def test_a_quiet_flow_loses_nothing_to_an_outage(
     assert simulation.last_good_at <= max(until, events[-1].arrives_at) + 5 * MINUTE
 
 
+def test_a_receiver_that_answered_500_and_is_back_is_found_within_half_a_minute() -> (
+    None
+):
+    for end in range(200, 560, 20):
+        outage = down(TROUBLED, since=0, until=end)
+        simulation = Simulation(backlog([OK] * 20), outage, schedule=WEBHOOK)
+        simulation.run(HOUR)
+
+        first = min(one.done_at or HOUR for one in simulation.events)
+        assert end <= first < end + 45
+
+
 def test_an_outage_costs_few_posts() -> None:
     outage = down(SILENT, since=0, until=72 * HOUR)
     simulation = Simulation(backlog([OK] * 300), outage, schedule=WEBHOOK)

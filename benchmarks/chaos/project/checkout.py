@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from benchmarks.chaos.names import SOURCE
+from benchmarks.chaos.poison import is_poison
 from benchmarks.chaos.project.effects import write_line
 from benchmarks.chaos.project.failpoints import reached
 from benchmarks.chaos.project.models import Order
@@ -46,9 +47,14 @@ class Till:
         self._log = log
         self._announce = announcer()
 
-    def checkout(self) -> bool:
-        """One more; whether the database took it or refused it for a reason."""
+    def checkout(self, *, is_plain: bool = False) -> bool:
+        """One more; whether the database took it or refused it for a reason.
+
+        A plain one is an order that every subscriber takes.
+        """
         order_id, is_cursed = str(uuid.uuid4()), random.random() < CURSED_SHARE
+        while is_plain and (is_cursed or is_poison(order_id)):
+            order_id, is_cursed = str(uuid.uuid4()), False
         self._write(order_id, "invoked", is_cursed=is_cursed)
         started_at = time.monotonic()
         outcome = self._buy(order_id, is_cursed)

@@ -10,8 +10,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
 from benchmarks.chaos.project import collecting
+from benchmarks.chaos.project.checkout import Till
 
 PAUSE_SECONDS = 0.2
+#: A poison event that nothing succeeded beside waits for the next success.
+LATE_CUSTOMER_SECONDS = 2.0
 
 
 class Command(BaseCommand):
@@ -25,8 +28,13 @@ class Command(BaseCommand):
             collecting.is_naive_open if settings.IS_NAIVE else collecting.is_router_open
         )
         deadline = time.monotonic() + options["wait"]
+        late = Till(settings.CHAOS_DIR / "checkouts-late.jsonl")
+        next_at = time.monotonic() + LATE_CUSTOMER_SECONDS
         while _safely(is_open) and time.monotonic() < deadline:
             time.sleep(PAUSE_SECONDS)
+            if not settings.IS_NAIVE and time.monotonic() > next_at:
+                late.checkout(is_plain=True)
+                next_at = time.monotonic() + LATE_CUSTOMER_SECONDS
         self.stdout.write(json.dumps(collecting.everything()))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from benchmarks.chaos.names import HOOK, PULLER
+from benchmarks.chaos.names import HOOK, MIXED, PULLER
 from benchmarks.chaos.project.handler import TYPE
 from router.flow.subscribing import create_subscriber
 from router.models import ApiKey, Scope
@@ -18,6 +18,15 @@ class Command(BaseCommand):
         url = f"http://127.0.0.1:{settings.CHAOS_RECEIVER_PORT}/"
         create_subscriber(
             HOOK, by="command", transport="webhook", url=url, events=[TYPE]
+        )
+        create_subscriber(
+            MIXED,
+            by="command",
+            transport="webhook",
+            url=f"{url}{MIXED}",
+            events=[TYPE],
+            waits_seconds=[1],
+            max_failures=6,
         )
         create_subscriber(PULLER, by="command", transport="pull", events=[TYPE])
         _, text = ApiKey.make("pullers", scopes=[Scope.CONSUME])

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import random
 import time
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from benchmarks.chaos.names import HOOK
+from benchmarks.chaos.names import HOOK, MIXED
+from benchmarks.chaos.poison import answer_to
 from benchmarks.chaos.project.effects import append
 
 #: Each of these so often.
@@ -19,12 +21,15 @@ TOO_LONG_SECONDS = 2.5
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Does its work, and sometimes fails to say so."""
+    """Does its work, and sometimes fails to say so; at `/mixed`, refuses poison."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == f"/{MIXED}":
+            self._take_unless_poison(event["id"])
+            return
         trouble = random.random() / TROUBLE_SHARE
         if trouble < 1:
             self._answer(503)
@@ -36,6 +41,12 @@ class Receiver(BaseHTTPRequestHandler):
         if trouble < 3:
             time.sleep(TOO_LONG_SECONDS)
         self._answer(204)
+
+    def _take_unless_poison(self, order: str) -> None:
+        status = answer_to(order)
+        if status == HTTPStatus.NO_CONTENT:
+            append(order, MIXED, webhook_id=self.headers["webhook-id"])
+        self._answer(status)
 
     def _answer(self, status: int) -> None:
         self.send_response(status)
