@@ -125,7 +125,7 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
 
 @pytest.fixture(scope="session")
 def npm_packages() -> Path:
-    """The folder `node_modules` with all of `tests.servers.node.PACKAGES`."""
+    """The folder `node_modules` with what `tests.run` installed."""
     found = os.environ.get("NODE_MODULES")
     if not found:
         pytest.skip("needs npm: run the tests with `make test`")

@@ -17,7 +17,7 @@ from router.encryption import make_key
 from tests.servers.buildah import buildah_program
 from tests.servers.chromium import chromium
 from tests.servers.client_generator import client_generator
-from tests.servers.node import PACKAGES, node_modules
+from tests.servers.node import GENERATORS, PACKAGES, node_modules
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import rabbitmq_program
@@ -53,6 +53,11 @@ def npm() -> Iterator[str]:
 
 
 @contextmanager
+def generators() -> Iterator[str]:
+    yield str(node_modules(*PACKAGES, *GENERATORS))
+
+
+@contextmanager
 def pooler() -> Iterator[str]:
     yield pgbouncer_program()
 
@@ -78,6 +83,7 @@ SERVICES: dict[str, tuple[str, Callable[[], AbstractContextManager[str]]]] = {
 #: What the proofs alone want.
 PROOF_SERVICES = {
     **SERVICES,
+    "npm": ("NODE_MODULES", generators),
     "PgBouncer": ("PGBOUNCER", pooler),
     "Buildah": ("BUILDAH", image_builder),
     "openapi-python-client": ("CLIENT_GENERATOR", generator),
