@@ -80,6 +80,11 @@ BY_API = {
         "failed_task.discarded", "failed-tasks/{task}/discard/", reason="note"
     ),
     "resend_delivery": Act("delivery.resent", "deliveries/{done}/resend/"),
+    "try_subscriber_now": Act("subscriber.tried_now", "subscribers/down/try-now/"),
+    "close_breaker": Act(
+        "subscriber.breaker_closed", "subscribers/down/close-breaker/"
+    ),
+    "skip_delivery": Act("delivery.skipped", "deliveries/{waiting}/skip/"),
     "register_schema": Act(
         "schema.registered", "schemas/", {"type": "parcel.lost", "schema": A_SCHEMA}
     ),
@@ -98,6 +103,9 @@ BY_ADMIN = {
     "subscriber_pause": Act("subscriber.paused", "{crm}"),
     "subscriber_resume": Act("subscriber.resumed", "{held}"),
     "subscriber_test": Act("subscriber.tested", "{crm}"),
+    "subscriber_try_now": Act("subscriber.tried_now", "{down}"),
+    "subscriber_close_breaker": Act("subscriber.breaker_closed", "{down}"),
+    "delivery_skip": Act("delivery.skipped", "{waiting}"),
     "subscriber_schedule": Act("subscriber.schedule_set", "{crm}", {"max_failures": 3}),
     "subscriber_pace": Act("subscriber.pace_set", "{mail}", {"fixed_queue": "slow"}),
     "delivery_resend": Act("delivery.resent", "{done}", {"is_sure": "1"}),
@@ -135,7 +143,10 @@ def world(db: None) -> dict[str, Any]:
     task = a_failed_task(a_delivery(event, mail, "DEAD"))
     key, _ = issue_key("old", scopes=["publish"], by="test")
     AuditEntry.objects.all().delete()
+    down = a_subscriber("down", transport="webhook", breaker="open")
+    waiting = a_delivery(event, down)
     rows = {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
+    rows |= {"down": down, "waiting": waiting}
     return {name: row.pk for name, row in {**rows, "key": key}.items()}
 
 
