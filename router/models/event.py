@@ -9,6 +9,7 @@ from router.contract.data import DataEncoding, unpack
 from router.contract.event import Event
 from router.contract.times import MAX_TIME_LENGTH, format_time
 from router.models.clock import Clock
+from router.models.event_time import EventTimeField
 
 #: Attribute of an event → the field that has it.
 EVENT_FIELDS = {
@@ -49,7 +50,7 @@ class EventRecord(models.Model):
     source = models.CharField(max_length=255)
     type = models.CharField(max_length=255)
     subject = models.CharField(max_length=255, blank=True)
-    time = models.DateTimeField()
+    time = EventTimeField()
     #: As it was published, where `time` does not say all of it.
     time_text = models.CharField(
         max_length=MAX_TIME_LENGTH, blank=True, default="", db_default=""

@@ -156,3 +156,37 @@ def test_a_handler_that_fails_for_it_fails_for_it_alone(
 
     assert {event.id for event in listener.seen} >= {"before", "after"}
     assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 2
+
+
+#: What an older release let each database keep as the time of an event.
+TIMES = {
+    "postgresql": ["10000-01-01 00:59:59+00", "0001-12-31 23:59:59+00 BC", "infinity"],
+    "sqlite": ["10000-01-01 00:59:59", "-0001-12-31 23:59:59", "infinity"],
+}
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_time_that_python_does_not_have_hurts_no_neighbour(
+    transactional_db: None, place: int
+) -> None:
+    time = TIMES[connection.vendor][place]
+    a_puller()
+    publish(TYPE, {"n": 1}, source="/x", id="before")
+    row = record_bad({})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE router_eventrecord SET time = %s WHERE number = %s", [time, row.pk]
+        )
+    publish(TYPE, {"n": 2}, source="/x", id="after")
+    route_batch()
+
+    listed = call("get", "events/")
+    pulled = call("post", "subscribers/erp/pull/", {"max": 10})
+
+    assert (listed.status_code, pulled.status_code) == (200, 200)
+    assert len(listed.json()["results"]) == 3
+    ids = {one["event"]["id"] for one in pulled.json()["deliveries"]}
+    assert ids >= {"before", "after"}
+    assert call("get", f"events/{row.pk}/").status_code == 200
+    page = reverse("admin:router_eventrecord_changelist")
+    assert a_viewer().get(page).status_code == 200
