@@ -108,11 +108,11 @@ def parse(text: str, *, pointer: str = "") -> Any:
         value = _loads(text, parse_float=numbers.decimal, parse_int=numbers.whole)
     if numbers.are_exact:
         return value
-    detail = "is a number with more digits than are kept; send it as a string"
+    detail = "is a number that can not be kept exactly; send it as a string"
     problems = [(place, detail) for place in _lost_places(value, pointer)]
     places = ", ".join(place or "the body" for place, _ in problems[:5])
     raise InvalidEvent(
-        f"The number at {places} has more digits than are kept; send it as a string.",
+        f"The number at {places} can not be kept exactly; send it as a string.",
         problems=problems,
     )
 
