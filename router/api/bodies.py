@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -19,6 +20,8 @@ class Body(serializers.Serializer[Any]):
     """
 
     default_error_messages = {"required": "is required", "null": "must not be null"}
+    #: What its fields must be together, as JSON Schema has it; checked elsewhere.
+    together: Mapping[str, Any] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, dict):

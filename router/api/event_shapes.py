@@ -79,6 +79,14 @@ CLOUDEVENT: dict[str, Any] = {
             "description": "Data in bytes, in the place of `data`.",
         },
     },
+    # An event has data in one of the two; null is none.
+    "not": {
+        "required": ["data", "data_base64"],
+        "properties": {
+            "data": {"not": {"type": "null"}},
+            "data_base64": {"type": "string"},
+        },
+    },
     "propertyNames": {"pattern": MEMBER_NAME},
     # Not as `additionalProperties`: generated types would hold `data` to it too.
     "patternProperties": {

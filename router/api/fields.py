@@ -144,6 +144,9 @@ class CharField(Plain, serializers.CharField):
             self.fail("invalid")
         if unstorable := UNSTORABLE.search(data):
             self.fail("unstorable", character=f"U+{ord(unstorable[0]):04X}")
+        # The framework counts what is left after spaces are cut off.
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         text: str = super().to_internal_value(data)
         return text
 

@@ -138,7 +138,7 @@ class ProblemSchema(AutoSchema):
     def _map_serializer(self, serializer: Any, *args: Any, **kwargs: Any) -> Any:
         schema = super()._map_serializer(serializer, *args, **kwargs)  # type: ignore[no-untyped-call]  # untyped library
         if _is_body(serializer):
-            schema["additionalProperties"] = False
+            schema |= {"additionalProperties": False, **serializer.together}
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:

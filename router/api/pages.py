@@ -61,9 +61,10 @@ class CursorPages(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
             cursor = super().decode_cursor(request)
-            # The framework hands the position to the database as it is.
-            if cursor and cursor.position is not None:
-                int(cursor.position)
+            # The framework hands the position to the database as it is, and takes none
+            # for the first page: a client that sends an empty cursor would loop.
+            if cursor:
+                int(cursor.position or "")
             if cursor and cursor.reverse:
                 raise ValueError("a list goes one way")
         except (NotFound, ValueError):
@@ -81,7 +82,7 @@ class CursorPages(CursorPagination):
                 "in": "query",
                 "required": False,
                 "description": "`next` of an answer; left out, the first page.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "minLength": 1},
             },
             {
                 "name": self.page_size_query_param,

@@ -124,7 +124,12 @@ class SubscriberUpdate(Meaning, ReasonBody):
 
 
 class SubscriberCreate(SubscriberUpdate):
-    """A subscriber to be made."""
+    """A subscriber to be made; a webhook needs its `url`."""
+
+    together = {
+        "if": {"properties": {"transport": {"const": Transport.WEBHOOK.value}}},
+        "then": {"required": ["url"], "properties": {"url": {"minLength": 1}}},
+    }
 
     name = fields.CharField(
         max_length=63, pattern=SUBSCRIBER_NAME, validators=[IS_NAME]

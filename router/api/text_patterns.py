@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from router.contract import attributes
 from router.contract.attributes import EXTENSION_NAME
 from router.contract.data import MEDIA_TYPE
 from router.flow.subscriber_rules import NAME as SUBSCRIBER
@@ -29,7 +30,7 @@ BASE64 = (
     r"^([A-Za-z0-9+/]{4})*"
     r"([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
 )
-TRACEPARENT = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+TRACEPARENT = whole(attributes.TRACEPARENT.pattern)
 MEDIA = whole(MEDIA_TYPE.pattern)
 SUBSCRIBER_NAME = whole(SUBSCRIBER.pattern)
 HEADER_NAME = whole(headers.NAME.pattern)

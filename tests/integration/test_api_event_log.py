@@ -91,6 +91,14 @@ def test_the_log_is_narrowed(get: Get) -> None:
     assert numbers(get(type="parcel.lost", source="/b", subject="s-2")) == []
 
 
+def test_a_filter_is_exact_to_the_space(get: Get) -> None:
+    spaced = an_event(subject=" s-1 ").number
+    plain = an_event(subject="s-1").number
+
+    assert numbers(get(subject=" s-1 ")) == [spaced]
+    assert numbers(get(subject="s-1")) == [plain]
+
+
 def test_a_span_of_time_is_that_of_the_recording(get: Get) -> None:
     moment = timezone.now()
     events = [an_event().number for _ in range(3)]
@@ -117,6 +125,7 @@ def test_a_span_of_time_is_that_of_the_recording(get: Get) -> None:
         ({"page_size": "0"}, "/page_size"),
         ({"page_size": "-1"}, "/page_size"),
         ({"page_size": "²"}, "/page_size"),
+        ({"cursor": ""}, "/cursor"),  # It must not mean the first page.
         ({"cursor": "nonsense"}, "/cursor"),
         ({"cursor": "cD1hYmM="}, "/cursor"),  # p=abc
     ],

@@ -21,8 +21,14 @@ pytestmark = pytest.mark.timeout(300)
 
 #: For each operation; more find more: `API_EXAMPLES=200 make test ARGS="-k fuzzed"`.
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "8"))
-#: A JSON Schema can't say every rule: which URLs are safe, whose names are taken.
-NOT_SAID = [positive_data_acceptance]
+#: A JSON Schema can't say what a JSON Schema is that refers to nothing outside.
+NOT_SAID = {"register_schema": [positive_data_acceptance]}
+BINARY_EVENT = {
+    "ce-specversion": "1.0",
+    "ce-id": "a-1",
+    "ce-source": "/partner",
+    "ce-type": "parcel.lost",
+}
 
 
 @pytest.fixture
@@ -42,6 +48,8 @@ def key(transactional_db: None) -> Iterator[str]:
 
 
 schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
+# No database keeps U+0000, and of data, which is any JSON, a schema can't say so.
+schema.config.generation.update(allow_x00=False)
 
 
 @schema.parametrize()
@@ -54,7 +62,32 @@ schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
 def test_every_call_keeps_to_its_description(
     case: Any, key: str, live_server: LiveServer
 ) -> None:
-    headers = {"Authorization": f"Bearer {key}"}
+    if case.meta.generation.mode.is_positive:
+        obey(case)
+    operation = case.operation.definition.raw["operationId"]
     case.call_and_validate(
-        base_url=live_server.url, headers=headers, excluded_checks=NOT_SAID
+        base_url=live_server.url,
+        headers={"Authorization": f"Bearer {key}"},
+        excluded_checks=NOT_SAID.get(operation, []),
     )
+
+
+def obey(case: Any) -> None:
+    """Keep the rules that the description tells in words alone."""
+    case.query.pop("cursor", None)
+    if isinstance(case.body, dict) and "url" in case.body:
+        case.body["url"] = "https://erp.example.com/hooks"
+    for event in case.body if isinstance(case.body, list) else [case.body]:
+        whole_numbers(event)
+    if case.path == "/api/events/" and "cloudevents" not in (case.media_type or ""):
+        for name in [one for one in case.headers if one.startswith("ce-")]:
+            del case.headers[name]
+        case.headers.update(BINARY_EVENT)
+
+
+def whole_numbers(event: Any) -> None:
+    """`7.0` is an integer of JSON Schema, and none of CloudEvents (its JSON format)."""
+    if isinstance(event, dict) and "specversion" in event:
+        for name, value in event.items():
+            if name != "data" and isinstance(value, float):
+                event[name] = int(value)

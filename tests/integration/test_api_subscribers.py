@@ -152,6 +152,7 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         # Named by the contract of the API, and not offered yet.
         ({"ordering": "key"}, "/ordering"),
         ({"from": "beginning"}, "/from"),
+        ({"title": "a" * 100 + " " * 21}, "/title"),
         # A misspelt field is told, not passed over.
         ({"evnets": ["*"]}, "/evnets"),
     ],
