@@ -21,7 +21,7 @@ from router.models import (
     Scope,
     Subscriber,
 )
-from tests.proof.code_blocks import blocks_of
+from tests.code_blocks import texts
 from tests.servers.node import run_program
 from tests.servers.waiting import wait_until
 
@@ -57,11 +57,7 @@ def generator() -> str:
 
 
 def block(language: str, words: str) -> str:
-    (found,) = [
-        one.text
-        for one in blocks_of(PAGE)
-        if one.language == language and words in one.text
-    ]
+    (found,) = [text for text in texts(PAGE, language) if words in text]
     return found
 
 
