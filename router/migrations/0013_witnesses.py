@@ -9,20 +9,13 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        # The release before this one still names both columns in its statements, beside
-        # which this one inserts: they stay in the tables, with a default.
-        migrations.AlterField(
+        migrations.RemoveField(
+            model_name="delivery",
+            name="probed_at",
+        ),
+        migrations.RemoveField(
             model_name="subscriber",
             name="unreachable_in_a_row",
-            field=models.JSONField(db_default=[], default=list, editable=False),
-        ),
-        migrations.SeparateDatabaseAndState(
-            state_operations=[
-                migrations.RemoveField(model_name="delivery", name="probed_at"),
-                migrations.RemoveField(
-                    model_name="subscriber", name="unreachable_in_a_row"
-                ),
-            ]
         ),
         migrations.AddField(
             model_name="delivery",
