@@ -38,6 +38,11 @@ REQUIRED = {
         "Receipts would come from an address that does not exist.",
         "Fanfare <shop@example.com>",
     ),
+    "TRUSTED_PROXIES": (
+        "E007",
+        "Every client would have the proxy's address, and share its limits.",
+        "1 behind one reverse proxy, 0 without one",
+    ),
 }
 
 
@@ -50,8 +55,9 @@ def check_environment(**_: Any) -> list[CheckMessage]:
 def _missing(environment: Environment) -> Iterator[CheckMessage]:
     for name, (identity, trouble, example) in REQUIRED.items():
         field = name.lower()
-        value = getattr(environment, field).strip()
-        if not value or field not in environment.model_fields_set:
+        value = getattr(environment, field)
+        is_empty = value is None or not str(value).strip()
+        if is_empty or field not in environment.model_fields_set:
             yield Error(
                 f"{name} is not set. {trouble}",
                 hint=f"Set the environment variable {name}, for example to {example}",

@@ -33,6 +33,8 @@ class Environment(BaseSettings):
     csrf_trusted_origins: Annotated[str, NoDecode] = ""
     site_url: str = ""
     port: int = Field(8000, ge=1, le=65535)
+    #: Reverse proxies between the clients and the web process.
+    trusted_proxies: int | None = Field(None, ge=0, le=10)
     listen_address: IPvAnyAddress = IPv4Address("127.0.0.1")
     var_dir: Path = BASE_DIR / "var"
     database_url: str = ""
@@ -55,6 +57,11 @@ class Environment(BaseSettings):
     silenced_checks: Annotated[str, NoDecode] = ""
     #: Overrides of `settings.ROUTER`, a JSON object.
     router: Annotated[dict[str, Any], NoDecode] = Field(default_factory=dict)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("router", mode="before")
     @classmethod

@@ -27,6 +27,7 @@ if not SECRET_KEY:
         "SECRET_KEY is not set. On your own machine start with `make run` (or set "
         "DEBUG=true); in production set SECRET_KEY to a long random text."
     )
+TRUSTED_PROXIES = ENV.trusted_proxies or 0
 ALLOWED_HOSTS = comma_separated(ENV.allowed_hosts) or (["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = comma_separated(ENV.csrf_trusted_origins)
 SITE_URL = (ENV.site_url or f"http://127.0.0.1:{ENV.port}").rstrip("/")
@@ -56,6 +57,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before all that counts or logs by the client's address.
+    "config.client_address.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.content_security.ContentSecurityPolicyMiddleware",
