@@ -2,12 +2,16 @@
 # `make proof` runs the tests that take long by nature: images, poolers.
 # `make bench` shows the speed beside that of others; ARGS="--quick" takes minutes.
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
+# `make lock` writes every requirements.txt anew from the requirements.in beside it.
+# `make sbom` lists what the site installs, as CycloneDX; `make audit` checks it.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
+LOCKS = requirements tests/requirements tests/servers/client_generator benchmarks/requirements
+SBOM ?= var/sbom.cdx.json
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test proof bench chaos lint types clean runtime tools
+.PHONY: run test proof bench chaos lint types lock sbom audit clean runtime tools
 
 run: runtime
 	@test -f var/local.env \
@@ -35,18 +39,35 @@ lint: tools
 types: tools
 	DEBUG=true .venv/bin/python -m mypy
 
+# Versions stay as they are, but ARGS="--upgrade-package django" raises one.
+lock: tools
+	@for name in $(LOCKS); do \
+		.venv/bin/python -m uv pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-strip-extras --custom-compile-command "make lock" $(ARGS) \
+			$$name.in --output-file $$name.txt || exit; \
+	done
+
+sbom: tools
+	@mkdir -p "$(dir $(SBOM))"
+	@.venv/bin/python -m cyclonedx_py requirements requirements.txt \
+		--pyproject pyproject.toml --output-reproducible --of JSON -o "$(SBOM)"
+	@echo "$(SBOM)"
+
+audit: tools
+	@.venv/bin/python -m tests.known_vulnerabilities
+
 clean:
 	rm -rf .venv var .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 runtime:
-	@$(call install,requirements.txt,requirements.txt)
+	@$(call install,requirements.txt)
 
 tools:
-	@$(call install,requirements.txt tests/requirements.txt,tests/requirements.txt)
+	@$(call install,tests/requirements.txt)
 
-# $(1): the files that say what is needed, $(2): the one for pip. Makes .venv where
-# there is none that works; asks pip only when the files differ from what it last saw.
+# $(1): the lock to install. Makes .venv where there is none that works; asks pip only
+# when the lock differs from what it last saw.
 define install
 	set -e; \
 	if ! .venv/bin/python -c 'import pip; $(RECENT)' 2>/dev/null; then \
@@ -65,9 +86,10 @@ define install
 		echo "Making .venv with $$chosen ..."; \
 		rm -rf .venv; $$chosen -m venv .venv; \
 	fi; \
-	if ! cat $(1) | cmp -s - .venv/installed-$(notdir $(2:%/requirements.txt=%)); then \
-		echo "Installing $(2) (the first time takes a minute) ..."; \
-		.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(2); \
-		cat $(1) > .venv/installed-$(notdir $(2:%/requirements.txt=%)); \
+	if ! cmp -s $(1) .venv/installed-$(notdir $(1:%/requirements.txt=%)); then \
+		echo "Installing $(1) (the first time takes a minute) ..."; \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+			--require-hashes -r $(1); \
+		cp $(1) .venv/installed-$(notdir $(1:%/requirements.txt=%)); \
 	fi
 endef

@@ -24,10 +24,8 @@ def python_of_peers(folder: Path, tell: Tell) -> Path:
     if not (_is_installed(folder, REQUIREMENTS) and python.exists()):
         tell("making a virtual environment for the peers (once, half a minute)")
         _run(sys.executable, "-m", "venv", "--clear", str(folder))
-        options = ("--quiet", "--disable-pip-version-check", "--no-input")
-        for line in REQUIREMENTS.read_text().splitlines():
-            tell(f"  installing {line}")
-            _run(str(python), "-m", "pip", "install", *options, line)
+        options = ("--quiet", "--disable-pip-version-check", "--require-hashes")
+        _run(str(python), "-m", "pip", "install", *options, "-r", str(REQUIREMENTS))
         _note_installed(folder, REQUIREMENTS)
     return python
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import subprocess
 import venv
+from pathlib import Path
 
 from config.env import BASE_DIR
 from tests.servers.unavailable import Unavailable
 
-#: Not of `tests/requirements.txt`: its dependencies would bind the project's.
-PACKAGE = "openapi-python-client==0.29.1"
+#: Not in `tests/requirements.txt`: its dependencies would bind the project's.
+LOCK = Path(__file__).with_suffix(".txt")
 INSTALL_SECONDS = 300
 
 
@@ -19,7 +21,8 @@ def client_generator() -> str:
 
     Raises `Unavailable` when pip can't fetch the package.
     """
-    folder = BASE_DIR / "var" / "python" / PACKAGE
+    version = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    folder = BASE_DIR / "var" / "python" / f"client-generator-{version}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -31,7 +34,8 @@ def client_generator() -> str:
 
 
 def _install(python: str) -> None:
-    command = f"{python} -m pip install --quiet --disable-pip-version-check {PACKAGE}"
+    options = "--quiet --disable-pip-version-check --require-hashes"
+    command = f"{python} -m pip install {options} -r {LOCK}"
     try:
         done = subprocess.run(  # noqa: S603
             command.split(),
