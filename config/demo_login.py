@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import transaction
 from django.http import HttpRequest
 
-PASSWORD = "fanfare"  # noqa: S105
+PASSWORD = "fanfare"  # nosec B105  # shown on the sign-in page; debug only
 #: Marks an account as one of the demo's, whatever its name.
 MAIL_DOMAIN = "@demo.invalid"
 #: User name → the group whose rights it has; None for all rights.

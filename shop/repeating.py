@@ -40,5 +40,5 @@ def rounds(every_seconds: float) -> Iterator[None]:
     stop = StopSignal()
     stop.listen()
     yield
-    while not stop.wait(every_seconds * random.uniform(*JITTER)):  # noqa: S311 - jitter
+    while not stop.wait(every_seconds * random.uniform(*JITTER)):  # nosec B311  # jitter
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404  # the programs of `up`
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class Process:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._popen = popen = subprocess.Popen(  # noqa: S603
+        self._popen = popen = subprocess.Popen(  # nosec B603  # a list of our own words, no shell
             self.program.argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

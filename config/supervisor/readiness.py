@@ -13,7 +13,7 @@ class Site:
 
     def __init__(self, address: str, port: int) -> None:
         self.listen_address = address
-        self._address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
+        self._address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # nosec B104  # not bound: replaced
         self.port = port
         host = f"[{self._address}]" if ":" in self._address else self._address
         self.url = f"http://{host}:{port}"

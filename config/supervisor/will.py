@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import subprocess  # nosec B404  # a program of our own
 import sys
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Will:
 
     @staticmethod
     def _start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(  # nosec B603  # a list of our own words, no shell
             [sys.executable, "-I", "-S", str(PROGRAM)],
             stdin=subprocess.PIPE,
             start_new_session=True,

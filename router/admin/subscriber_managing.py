@@ -33,7 +33,7 @@ from router.flow.subscribing import (
 from router.models import Subscriber, Transport
 
 FORM = "router/admin/subscriber_form.html"
-SECRET = "router/admin/subscriber_secret.html"  # noqa: S105 - a template's name
+SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's name
 DELETE = "router/admin/subscriber_delete.html"
 
 

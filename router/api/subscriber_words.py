@@ -34,7 +34,7 @@ MEANING = {
     "live_from": "At or below this position is history to it, above it live.",
     "last_acknowledged_at": "When it last said yes.",
     "last_failed_at": "When it last did not.",
-    "secret": "What its webhooks are signed with: shown this once. Absent, where"
+    "secret": "What its webhooks are signed with: shown this once. Absent, where"  # nosec B105  # a help text
     " none was made.",
 }
 

@@ -94,7 +94,7 @@ class Calls:
                 sleep_unless(is_stopping, pause)
 
     def _request(self, path: str, body: Any, content_type: str) -> Request:
-        return Request(  # noqa: S310 - http(s) alone: see __init__
+        return Request(  # nosec B310  # http(s) alone: see __init__
             f"{self._base_url}/api/{path}",
             data=_encoded(body),
             headers={
@@ -132,7 +132,7 @@ def _encoded(body: Any) -> bytes:
 def backoff_seconds(tries: int) -> float:
     """Doubles up to ten seconds; spread, so that many do not come back at once."""
     longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 10))
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - jitter
+    return longest * random.uniform(0.5, 1)  # nosec B311  # jitter
 
 
 def sleep_unless(is_stopping: Callable[[], bool], seconds: float) -> None:

@@ -21,7 +21,7 @@ JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain"
 BINARY_TYPE = "application/octet-stream"
 MAX_TYPE_LENGTH = 255
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - of RFC 9110, section 5.6.2
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # nosec B105  # of RFC 9110, section 5.6.2
 #: RFC 2045, section 5.1, as HTTP writes it; parameters are the publisher's own.
 MEDIA_TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*(;[\t\x20-\x7e]*)?")
 JSON_MEDIA_TYPE = re.compile(r".+/(.+\+)?json", re.IGNORECASE)

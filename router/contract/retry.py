@@ -40,5 +40,5 @@ class RetrySchedule:
     def table_wait_seconds(self, failures: int) -> float:
         """The table's wait after the `failures`-th failure, ±20 % before the cap."""
         wait = self.waits_seconds[min(max(1, failures), len(self.waits_seconds)) - 1]
-        jittered = wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        jittered = wait * random.uniform(0.8, 1.2)  # nosec B311  # jitter
         return min(jittered, LONGEST_WAIT_SECONDS)

@@ -55,7 +55,7 @@ def _together(told: str, first: Statement, others: Sequence[Statement]) -> State
     beside = "".join(
         f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
     )
-    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {told} FROM first"  # noqa: S608 - statements of our own
+    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {told} FROM first"  # nosec B608  # statements of our own
     return Statement(sql, [one for each in (first, *others) for one in each.parameters])
 
 

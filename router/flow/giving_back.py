@@ -39,7 +39,7 @@ def put_off(claim: Claim[Any], *, is_session_lost: bool) -> None:
     if is_session_lost:
         held = held.filter(vanished__lt=conf().losses_alone)
         vanished = F("vanished") + 1
-    wait = random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)  # noqa: S311 - jitter
+    wait = random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
     held.update(
         state=DeliveryState.PENDING,
         due_at=Clock() + timedelta(seconds=wait),

@@ -42,14 +42,14 @@ def pull_patiently(
             return replace(pulled, retry_after_seconds=_retry_after_seconds())
         while not pulled.deliveries and time.monotonic() < ends_at:
             # Jittered, so that pullers who came together do not look together.
-            sleep(LOOK_SECONDS * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+            sleep(LOOK_SECONDS * random.uniform(0.7, 1.3))  # nosec B311  # jitter
             pulled = pull(subscriber_id, most=most, lease_seconds=lease_seconds)
     return pulled
 
 
 def _retry_after_seconds() -> int:
     """Whole seconds, as the header Retry-After has them; spread over the pullers."""
-    return random.randint(1, MAX_RETRY_AFTER_SECONDS)  # noqa: S311 - jitter
+    return random.randint(1, MAX_RETRY_AFTER_SECONDS)  # nosec B311  # jitter
 
 
 @contextmanager

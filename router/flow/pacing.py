@@ -28,4 +28,4 @@ class Every:
             self._may_wait = False
 
     def _next(self) -> float:
-        return time.monotonic() + self._seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return time.monotonic() + self._seconds * random.uniform(0.8, 1.2)  # nosec B311  # jitter

@@ -204,7 +204,7 @@ class Settling:
                 is_over = time.monotonic() > self._lease_ends_at
                 if is_over or not is_passing(error):
                     raise
-            time.sleep(random.uniform(0.05, LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter
+            time.sleep(random.uniform(0.05, LONGEST_PAUSE_SECONDS))  # nosec B311  # jitter
 
     def _of(self, answers: Iterable[Answer]) -> Claim[Leased]:
         return self.claim.only(*(self._deliveries[one.key] for one in answers))

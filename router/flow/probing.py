@@ -80,15 +80,15 @@ def probe_pause(subscriber: Subscriber, seconds: float) -> timedelta:
 
 
 def jittered(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # nosec B311  # jitter
 
 
 def _new_event(due: DeliveryQuerySet) -> tuple[int, ...]:
     """A random one of the oldest or of the newest that were never tried."""
     new = due.filter(last_failed_at__isnull=True)
-    order = random.choice([("due_at", "id"), ("-due_at", "-id")])  # noqa: S311 - sample
+    order = random.choice([("due_at", "id"), ("-due_at", "-id")])  # nosec B311  # sample
     sample = list(new.order_by(*order).values_list("pk", flat=True)[:SAMPLE])
-    return (random.choice(sample),) if sample else ()  # noqa: S311 - sample
+    return (random.choice(sample),) if sample else ()  # nosec B311  # sample
 
 
 def _longest_ago(due: DeliveryQuerySet) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ COLUMNS = (
 #: is compared by its digest.
 NOT_COMPARED = {"time", "traceparent", "tracestate", "data", "data_base64"}
 _INSERT = (
-    f'INSERT INTO "{EventRecord._meta.db_table}" ({", ".join(COLUMNS)}, '  # noqa: S608 - names from the model
+    f'INSERT INTO "{EventRecord._meta.db_table}" ({", ".join(COLUMNS)}, '  # nosec B608  # names from the model
     # An older release leaves it NULL beside this one: see the model.
     '"is_webhook_id_derived") '
     f"VALUES ({', '.join(['%s'] * len(COLUMNS))}, TRUE) "

@@ -31,7 +31,7 @@ def with_new_events(subscriber_id: int, due: Sequence[Any], size: int) -> Sequen
     """
     retries = [row for row in due if row[2] is not None]
     # Of a chunk of one, half is every second chunk.
-    limit = (size + random.getrandbits(1)) // 2
+    limit = (size + random.getrandbits(1)) // 2  # nosec B311  # a coin
     if len(due) < size or len(retries) <= limit:
         return due
     new = _first_new(size - limit).rows(subscriber_id=subscriber_id)

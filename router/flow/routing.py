@@ -144,7 +144,7 @@ def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
         given = json.dumps(numbers)
         numbered = "(SELECT value, key + 1 AS place FROM json_each(%s)) AS new"
     return Statement(
-        f'UPDATE "{EventRecord._meta.db_table}" '  # noqa: S608 - names of our own
+        f'UPDATE "{EventRecord._meta.db_table}" '  # nosec B608  # names of our own
         f'SET "position" = %s + new.place FROM {numbered} WHERE "number" = new.value',
         [last, given],
     )

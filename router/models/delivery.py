@@ -20,7 +20,7 @@ class DeliveryState(models.TextChoices):
 
 #: A delivery that no worker has a right to, and that is not on its way to one.
 UNLEASED: dict[str, Any] = {
-    "lease_token": None,
+    "lease_token": None,  # nosec B105  # no token
     "leased_until": None,
     "dispatched_until": None,
     "dispatch_count": 0,
