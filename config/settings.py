@@ -187,7 +187,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 RECEIPTS: dict[str, Any] = {
-    "HISTORY_LINK": "subscribers.order_history.links.history_link",
+    "HISTORY_LINK": "config.customer_links.history_link",
     "SHOP_NAME": "Fanfare",
 }
 

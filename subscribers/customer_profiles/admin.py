@@ -17,8 +17,8 @@ class CustomerProfileAdmin(FactAdmin):
     list_filter = ["last_seen_at"]
     search_fields = ["customer_id__exact", "email__iexact", "name__istartswith"]
     fields = [
-        "customer_id", "name", "email", "purchases_count", "total", "first_seen_at",
-        "last_seen_at",
+        "source", "customer_id", "name", "email", "purchases_count", "total",
+        "first_seen_at", "last_seen_at",
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerProfile]:

@@ -44,14 +44,15 @@ def keep_profile(event: Event) -> None:
         source=event.source, event_id=event.id
     )
     if is_new:
-        profile = _profile_of(purchase)
+        profile = _profile_of(event.source, purchase)
         _count(purchase, profile)
         _add_to_total(purchase, profile)
 
 
-def _profile_of(purchase: Purchase) -> CustomerProfile:
+def _profile_of(source: str, purchase: Purchase) -> CustomerProfile:
     placed_at = purchase.order.placed_at
     profile, _ = CustomerProfile.objects.select_for_update().get_or_create(
+        source=source,
         customer_id=purchase.customer.id,
         defaults={"first_seen_at": placed_at, "last_seen_at": placed_at},
     )

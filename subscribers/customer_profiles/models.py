@@ -5,9 +5,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CustomerProfile(models.Model):
-    """Who buys, how often, and when last."""
+    """Who buys, how often, and when last.
 
-    customer_id = models.CharField(_("customer id"), max_length=255, unique=True)
+    An id is its publisher's own: the same id from another source is another customer.
+    """
+
+    source = models.CharField(
+        _("event source"), max_length=255, db_default="", default=""
+    )
+    customer_id = models.CharField(_("customer id"), max_length=255)
     name = models.TextField(_("name"), blank=True)
     email = models.TextField(_("mail address"), blank=True)
     purchases_count = models.PositiveIntegerField(_("purchases"), default=0)
@@ -18,6 +24,11 @@ class CustomerProfile(models.Model):
         ordering = ["-last_seen_at"]
         verbose_name = _("customer profile")
         verbose_name_plural = _("customer profiles")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer_id", "source"], name="profile_once_per_customer"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name or self.customer_id

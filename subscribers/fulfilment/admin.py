@@ -51,7 +51,7 @@ class ShipmentAdmin(OrderNumberSearch, ModelAdmin):  # type: ignore[misc]  # unf
     inlines = [PickListInline]
     fields = [
         "public_id", "order", "order_id", "state", "written_address", *LABEL_FIELDS,
-        "created_at", "packed_at", "shipped_at",
+        "source", "created_at", "packed_at", "shipped_at",
     ]  # fmt: skip
     actions = ["print_pick_lists", "mark_packed", "mark_shipped"]
     actions_detail = ["pick_list"]

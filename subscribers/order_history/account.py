@@ -11,7 +11,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from subscribers.order_history.links import LinkExpired, LinkForged, customer_of
+from subscribers.order_history.links import (
+    Customer,
+    LinkExpired,
+    LinkForged,
+    customer_of,
+)
 from subscribers.order_history.models import DispatchRecord, PurchaseRecord
 
 CUSTOMER = "order_history.customer"
@@ -22,10 +27,10 @@ PER_PAGE = 20
 @never_cache
 def purchases(request: HttpRequest) -> HttpResponse:
     """The purchases of the customer whose link was opened, or how to open one."""
-    customer_id = request.session.get(CUSTOMER)
-    if not customer_id:
+    customer = _customer(request)
+    if customer is None:
         return render(request, "order_history/no_link.html")
-    records = PurchaseRecord.objects.filter(customer_id=customer_id)
+    records = PurchaseRecord.objects.filter(**customer._asdict())
     pages = Paginator(records.prefetch_related("lines"), PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
     parcels = _parcels(page.object_list)
@@ -40,14 +45,14 @@ def purchases(request: HttpRequest) -> HttpResponse:
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
     """Remember whose link it is, and leave the token out of every later address."""
     try:
-        customer_id = customer_of(token)
+        customer = customer_of(token)
     except LinkExpired:
         response = render(request, "order_history/link_expired.html", status=410)
     except LinkForged:
         response = render(request, "order_history/link_unknown.html", status=404)
     else:
         request.session.cycle_key()
-        request.session[CUSTOMER] = customer_id
+        request.session[CUSTOMER] = list(customer)
         response = redirect("order_history:purchases")
     response["Referrer-Policy"] = "no-referrer"
     return response
@@ -58,6 +63,12 @@ def leave(request: HttpRequest) -> HttpResponse:
     """Forget whose purchases were shown in this browser."""
     request.session.pop(CUSTOMER, None)
     return redirect("order_history:purchases")
+
+
+def _customer(request: HttpRequest) -> Customer | None:
+    """Whose link was opened. Sessions of an older release kept an id without source."""
+    kept = request.session.get(CUSTOMER)
+    return Customer(*kept) if isinstance(kept, list) else None
 
 
 def _parcels(records: Iterable[PurchaseRecord]) -> dict[str, list[DispatchRecord]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64encode
 from datetime import timedelta
+from typing import NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -22,13 +24,20 @@ class LinkForged(Exception):
     """This link is none of ours."""
 
 
-def history_link(customer_id: str) -> str:
-    """The path that shows this customer's purchases, for 30 days."""
-    token = _box().encrypt(customer_id.encode()).decode()
+class Customer(NamedTuple):
+    """A publisher's customer: another source may use the same id for somebody else."""
+
+    source: str
+    customer_id: str
+
+
+def history_link(source: str, customer_id: str) -> str:
+    """The path that shows what `source` recorded for its customer, for 30 days."""
+    token = _box().encrypt(json.dumps([source, customer_id]).encode()).decode()
     return reverse("order_history:open", args=[token])
 
 
-def customer_of(token: str) -> str:
+def customer_of(token: str) -> Customer:
     """Whose link it is. Raises `LinkExpired` or `LinkForged`."""
     box = _box()
     if len(token) > LONGEST or not token.isascii():
@@ -41,7 +50,7 @@ def customer_of(token: str) -> str:
         box.decrypt(token.encode(), ttl=int(LIFETIME.total_seconds()))
     except InvalidToken:
         raise LinkExpired from None
-    return opened.decode()
+    return Customer(*json.loads(opened))
 
 
 def _box() -> MultiFernet:
@@ -52,6 +61,6 @@ def _box() -> MultiFernet:
 
 def _key(secret: str | bytes) -> bytes:
     derived = salted_hmac(
-        "subscribers.order_history.links", b"", secret=secret, algorithm="sha256"
+        "subscribers.order_history.links.2", b"", secret=secret, algorithm="sha256"
     )
     return urlsafe_b64encode(derived.digest())

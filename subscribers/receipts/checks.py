@@ -28,8 +28,8 @@ def _history_link() -> Iterator[CheckMessage]:
     if not is_callable:
         yield Error(
             f'RECEIPTS["HISTORY_LINK"] names {name!r}, which is no function.',
-            hint="Name a function that takes a customer's id and returns a path, or "
-            "leave the setting empty: then receipts have no such link.",
+            hint="Name a function that takes source, customer_id and email by name and "
+            "returns a path, or leave the setting empty: then receipts have no link.",
             id="receipts.E001",
         )
 

@@ -15,9 +15,10 @@ def shop_name() -> str:
     return given("SHOP_NAME") or "Fanfare"
 
 
-def history_link(customer_id: str) -> str:
-    """The absolute link to this customer's purchases; empty where nobody makes one."""
+def history_link(*, source: str, customer_id: str, email: str) -> str:
+    """The absolute link to this customer's purchases; empty when there is none."""
     name = given("HISTORY_LINK")
     if not name:
         return ""
-    return f"{settings.SITE_URL}{import_string(name)(customer_id)}"
+    path = import_string(name)(source=source, customer_id=customer_id, email=email)
+    return f"{settings.SITE_URL}{path}" if path else ""

@@ -19,7 +19,7 @@ from subscribers.receipts.payloads import Purchase
 def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
     """The mail for this purchase, in the site's language."""
     with translation.override(settings.LANGUAGE_CODE):
-        context = _context(purchase)
+        context = _context(event, purchase)
         mail = EmailMultiAlternatives(
             subject=gettext("Your receipt from %(shop)s") % {"shop": shop_name()},
             body=render_to_string("receipts/receipt.txt", context),
@@ -46,12 +46,16 @@ def _recipient(purchase: Purchase) -> str:
     return formataddr((name.replace("=?", "= ?"), purchase.customer.email))
 
 
-def _context(purchase: Purchase) -> dict[str, object]:
+def _context(event: Event, purchase: Purchase) -> dict[str, object]:
     totals, shown = purchase.totals, purchase.shown
     return {
         "shop_name": shop_name(),
         "site_url": settings.SITE_URL,
-        "history_link": history_link(purchase.customer.id),
+        "history_link": history_link(
+            source=event.source,
+            customer_id=purchase.customer.id,
+            email=purchase.customer.email,
+        ),
         "order": purchase.order,
         "customer": purchase.customer,
         "address_lines": purchase.shipping_address.lines,

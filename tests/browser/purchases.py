@@ -81,7 +81,7 @@ def keys(order: Order) -> dict[str, str]:
         "shipment": Shipment.objects.get(order_id=order.public_id).pk,
         "record": PurchaseRecord.objects.get(order_id=order.public_id).pk,
         "profile": profile.pk,
-        "history": history_link(order.customer_id),
+        "history": history_link("/shop", order.customer_id),
     }
     return {name: str(key) for name, key in found.items()}
 

@@ -40,7 +40,7 @@ def dispatched(order_id: str = "ord_1") -> Event:
 
 
 def opened(client: Client, customer_id: str = "cus_1") -> str:
-    return client.get(history_link(customer_id), follow=True).content.decode()
+    return client.get(history_link("/shop", customer_id), follow=True).content.decode()
 
 
 def test_a_purchase_is_recorded_once_with_its_lines() -> None:
@@ -104,7 +104,7 @@ def test_without_a_link_the_page_says_how_to_get_one(client: Client) -> None:
 
 
 def test_the_link_leaves_no_trace_of_the_token(client: Client) -> None:
-    answer = client.get(history_link("cus_1"))
+    answer = client.get(history_link("/shop", "cus_1"))
 
     assert answer.status_code == 302
     assert answer["Location"] == PURCHASES
@@ -113,10 +113,10 @@ def test_the_link_leaves_no_trace_of_the_token(client: Client) -> None:
 
 
 def test_the_token_tells_nothing_of_the_customer() -> None:
-    link = history_link("cus_secret")
+    link = history_link("/shop", "cus_secret")
 
     assert "cus_secret" not in link
-    assert link != history_link("cus_secret")
+    assert link != history_link("/shop", "cus_secret")
 
 
 def test_opening_a_link_gives_the_session_a_new_key(client: Client) -> None:
@@ -131,7 +131,7 @@ def test_opening_a_link_gives_the_session_a_new_key(client: Client) -> None:
 def test_an_expired_link_says_so(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = history_link("cus_1")
+    link = history_link("/shop", "cus_1")
     monkeypatch.setattr(links, "LIFETIME", timedelta(seconds=-1))
     answer = client.get(link)
 
@@ -167,7 +167,7 @@ def opened_page(client: Client) -> str:
 def test_a_link_outlives_a_change_of_the_secret_key(
     client: Client, settings: Any
 ) -> None:
-    link = history_link("cus_1")
+    link = history_link("/shop", "cus_1")
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
 

@@ -51,7 +51,7 @@ def test_the_number_is_the_beginning_of_the_public_id(order: Order) -> None:
 
 
 def test_every_page_of_a_customer_has_the_number(client: Client, order: Order) -> None:
-    client.get(history_link(order.customer_id))
+    client.get(history_link("/shop", order.customer_id))
     account = client.get("/account/orders/").content.decode()
 
     assert order.number in client.get(order.get_absolute_url()).content.decode()

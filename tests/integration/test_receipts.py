@@ -17,6 +17,8 @@ from subscribers.receipts.file_mail import EmailBackend
 from subscribers.receipts.handler import mail_receipt
 from tests.integration.events import line, purchase, without
 
+# Whether a customer gets a link is a question to the shop's tables.
+pytestmark = pytest.mark.django_db
 FILES = "subscribers.receipts.file_mail.EmailBackend"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -36,7 +38,6 @@ def test_the_receipt_says_all_in_both_parts() -> None:
     for part in (sent().body, html()):
         for word in ("ord_1", "The mute", "€69.00", "€5.90", "€83.40", "Brass Lane 7"):
             assert word in part
-        assert "http://127.0.0.1:8000/account/orders/" in part
     assert sent().to == ["Clara Horn <clara@example.com>"]
 
 
@@ -251,7 +252,6 @@ def test_a_folder_that_can_not_be_written_is_an_outage(folder: Path) -> None:
         mail_receipt(purchase())
 
 
-@pytest.mark.django_db
 def test_the_page_lists_the_newest_first(folder: Path, client: Client) -> None:
     mail_receipt(purchase("ord_1", email="first@example.com"))
     mail_receipt(purchase("ord_2", email="second@example.com"))
