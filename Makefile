@@ -15,7 +15,7 @@ RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 
 run: runtime
 	@test -f var/local.env \
-		|| { mkdir -p var && echo DEBUG=true > var/local.env; } 2>/dev/null \
+		|| { umask 077 && mkdir -p var && echo DEBUG=true > var/local.env; } 2>/dev/null \
 		|| { echo "make run: var/ cannot be written to; make it writable." >&2; exit 2; }
 	@exec .venv/bin/python manage.py up
 

@@ -15,11 +15,14 @@ if sys.argv[1:2] == ["up"]:
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from config.supervisor.surroundings import difference
+from config.env import add_to_environment, local_choices
+from config.supervisor.surroundings import difference, running_choices
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    is_up = sys.argv[1:2] == ["up"]
+    add_to_environment(local_choices() if is_up else running_choices(sys.argv[1:]))
     try:
         if elsewhere := difference(sys.argv[1:]):
             print(f"manage.py: {elsewhere}", file=sys.stderr)

@@ -1,12 +1,15 @@
-"""What production's environment must say; `check --deploy` names what it does not."""
+"""What production must have, and must not keep of a debug run: `check --deploy`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.contrib.auth.models import User
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import DatabaseError
 
+from config.demo_login import MAIL_DOMAIN
 from config.env import Environment, read_environment
 
 #: Variable → check id, what its default would do in production, and an example.
@@ -63,3 +66,24 @@ def _missing(environment: Environment) -> Iterator[CheckMessage]:
                 hint=f"Set the environment variable {name}, for example to {example}",
                 id=f"config.{identity}",
             )
+
+
+@register("config", deploy=True)
+def check_demo_logins(**_: Any) -> list[CheckMessage]:
+    """The accounts of a debug run; refused here, but open again where DEBUG is set."""
+    if read_environment().debug:
+        return []
+    demo = User.objects.filter(email__endswith=MAIL_DOMAIN, is_active=True)
+    try:
+        names = sorted(demo.values_list("username", flat=True))
+    except DatabaseError:
+        # Other checks say that the database is away, or not migrated yet.
+        return []
+    return [
+        Warning(
+            f"The database has demo logins of a debug run: {', '.join(names)}.",
+            hint="Delete these accounts, or start production on a database of its own.",
+            id="config.W010",
+        )
+        for _ in names[:1]
+    ]

@@ -1,13 +1,16 @@
 """What the environment says, read once, strictly.
 
-Every variable has a type; a wrong one ends the start with one clear line. Production
-sets real environment variables; `make run` keeps its few choices in `var/local.env`.
+Every variable has a type; a wrong one ends the start with one clear line. Only
+`manage.py up` reads `var/local.env`, where `make run` keeps its choices, and hands them
+to its programs: in any other process they would outlast the run that wanted them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from collections.abc import Mapping
 from hashlib import sha256
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -15,20 +18,26 @@ from typing import Annotated, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from pydantic import Field, IPvAnyAddress, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    SettingsConfigDict,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_FILE = BASE_DIR / "var" / "local.env"
 # A unix socket's path may be 107 bytes long; clones in deep folders exceed that.
 LONGEST_SOCKET_PATH = 100
 
 
 class Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_file=BASE_DIR / "var" / "local.env", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     debug: bool = False
     secret_key: str = ""
+    #: Former keys, the newest first: what they signed is still accepted.
+    secret_key_fallbacks: Annotated[str, NoDecode] = ""
     allowed_hosts: Annotated[str, NoDecode] = ""
     csrf_trusted_origins: Annotated[str, NoDecode] = ""
     site_url: str = ""
@@ -88,6 +97,24 @@ def read_environment() -> Environment:
             for problem in error.errors(include_input=False)
         )
         raise ImproperlyConfigured(f"The environment is wrong. {wrong}.") from None
+
+
+def local_choices() -> dict[str, str]:
+    """The settings in `var/local.env`: name of the variable → value."""
+    written = DotEnvSettingsSource(Environment, env_file=LOCAL_FILE).env_vars
+    return {
+        name.upper(): value
+        for name, value in written.items()
+        if value is not None and name in Environment.model_fields
+    }
+
+
+def add_to_environment(choices: Mapping[str, str]) -> None:
+    """Real variables win, whatever their case."""
+    known = {name.upper() for name in os.environ}
+    os.environ.update(
+        {name: value for name, value in choices.items() if name not in known}
+    )
 
 
 def comma_separated(value: str) -> list[str]:

@@ -24,9 +24,11 @@ VAR_DIR = ENV.var_dir
 SECRET_KEY = ENV.secret_key or ("only-for-debug" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
-        "SECRET_KEY is not set. On your own machine start with `make run` (or set "
-        "DEBUG=true); in production set SECRET_KEY to a long random text."
+        "SECRET_KEY is not set. On your own machine start `make run` and keep it "
+        "running, or set DEBUG=true; in production set SECRET_KEY to a long random "
+        "text."
     )
+SECRET_KEY_FALLBACKS = comma_separated(ENV.secret_key_fallbacks)
 TRUSTED_PROXIES = ENV.trusted_proxies or 0
 ALLOWED_HOSTS = comma_separated(ENV.allowed_hosts) or (["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = comma_separated(ENV.csrf_trusted_origins)

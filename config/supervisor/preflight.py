@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from django.db.utils import Error
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from config.env import BASE_DIR
 from config.supervisor import valkey
 from router.flow.reaching import first_line, remedy, why
 
@@ -40,6 +42,38 @@ def only_one(var_dir: Path) -> Iterator[None]:
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
+
+
+def make_private(var_dir: Path) -> list[str]:
+    """Take all rights from other accounts, in what existed before too.
+
+    Returns a line for each thing that belongs to another account and stays open to
+    others. Raises `CannotStart` for a folder that holds more than Fanfare's state.
+    """
+    is_shared = var_dir.stat().st_mode & stat.S_ISVTX
+    is_home = str(var_dir) == os.path.expanduser("~")
+    if is_shared or is_home or BASE_DIR.is_relative_to(var_dir):
+        raise CannotStart(
+            f"{var_dir} holds more than the state of Fanfare, which is closed to other "
+            "accounts: set VAR_DIR to a folder of its own."
+        )
+    return [
+        f"{path} is open to other accounts: {error.strerror}"
+        for path in (var_dir, *var_dir.rglob("*"))
+        if (error := _close(path)) is not None
+    ]
+
+
+def _close(path: Path) -> OSError | None:
+    try:
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and mode & 0o077:
+            path.chmod(stat.S_IMODE(mode) & 0o700)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 @contextlib.contextmanager

@@ -34,7 +34,11 @@ def run(environment: Environment, stop: StopRequest, check: Callable[[], None]) 
     output = Output()
     var_dir = environment.var_dir.resolve()
     site = Site(str(environment.listen_address), environment.port)
+    # All that this process and its programs write is for their own account.
+    os.umask(0o077)
     with preflight.only_one(var_dir):
+        for warning in preflight.make_private(var_dir):
+            output.line("up", warning)
         preflight.check_port(str(environment.listen_address), environment.port)
         preflight.check_database()
         socket = embedded_broker_socket(var_dir)

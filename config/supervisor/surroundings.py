@@ -1,7 +1,8 @@
-"""Which database and broker `manage.py up` uses, told to `manage.py` elsewhere.
+"""What `manage.py up` uses, for the commands of a second terminal.
 
-A second terminal may lack the variables of the first. Its commands would then look at
-another database without a word.
+A second terminal may lack the variables of the first. Its commands then take the
+choices of `var/local.env` that the running `up` has taken, and say when they look at
+another database or broker.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,26 +18,28 @@ from typing import Any
 
 from django.conf import settings
 
-from config.env import BASE_DIR
+from config.env import BASE_DIR, local_choices
 
 #: Of this code, wherever VAR_DIR is: one file for each `up` that runs, which holds a
 #: lock on it for as long.
 FOLDER = BASE_DIR / "var" / "running"
+#: They stay, or start what stays: what outlives `up` has an environment of its own.
+SERVICES = {"up", "runserver", "testserver", "dispatch", "settle_payments"}
 #: Who runs nothing on what `up` uses, or says by itself that it cannot.
 UNCONCERNED = {"up", "help", "version", "--version", "--help", "-h", "test"}
 
 
 @contextmanager
 def recorded() -> Iterator[None]:
-    """Other commands can read meanwhile what this process uses; never a password."""
+    """Commands of the same account can read meanwhile what this process uses."""
     path = FOLDER / f"{os.getpid()}.json"
     file = None
     # Where the code's folder can't be written to, nobody is told.
     with suppress(OSError):
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        os.write(file, json.dumps(surroundings()).encode())
+        os.write(file, json.dumps({**surroundings(), **_choices()}).encode())
     try:
         yield
     finally:
@@ -52,13 +56,34 @@ def surroundings() -> dict[str, str]:
     }
 
 
+def _choices() -> dict[str, dict[str, str]]:
+    taken = {
+        name: value
+        for name, value in local_choices().items()
+        if os.environ.get(name) == value
+    }
+    return {"choices": taken}
+
+
+def running_choices(arguments: list[str]) -> dict[str, str]:
+    """What a command that has no settings of its own takes from the running `up`.
+
+    A process with DEBUG or SECRET_KEY was given its settings, and a service must not
+    depend on what another process was started with: both get nothing.
+    """
+    is_equipped = any(os.environ.get(name) for name in ("DEBUG", "SECRET_KEY"))
+    if is_equipped or not arguments or arguments[0] in SERVICES:
+        return {}
+    return next((record.get("choices", {}) for _, record in _running()), {})
+
+
 def difference(arguments: list[str]) -> str:
     """What to tell a person whose command looks elsewhere than `up`; else empty."""
     if not arguments or arguments[0] in UNCONCERNED:
         return ""
-    running = dict(_running())
     ours = surroundings()
-    if not running or ours in running.values():
+    running = dict(_running())
+    if not running or any(ours.items() <= one.items() for one in running.values()):
         return ""
     pid, theirs = next(iter(running.items()))
     told = " and ".join(
@@ -72,14 +97,22 @@ def difference(arguments: list[str]) -> str:
     )
 
 
-def _running() -> Iterator[tuple[str, dict[str, str]]]:
+def _running() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(FOLDER.glob("*.json")):
         with suppress(OSError, ValueError), path.open() as file:
+            if not _is_private(file.fileno()):
+                continue
             if _is_locked(file.fileno()):
                 yield path.stem, json.load(file)
             else:
                 # What was killed could not remove it.
                 path.unlink(missing_ok=True)
+
+
+def _is_private(file: int) -> bool:
+    """Whether no other account could have written it."""
+    state = os.fstat(file)
+    return state.st_uid == os.geteuid() and not stat.S_IMODE(state.st_mode) & 0o077
 
 
 def _is_locked(file: int) -> bool:

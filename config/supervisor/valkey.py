@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -56,6 +58,9 @@ def prepare(socket: Path) -> None:
     Raises `OSError` where the folder cannot be written to.
     """
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Beneath /tmp another account could have made a folder of this name before.
+    if socket.parent.stat().st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to another account")
     with tempfile.TemporaryFile(dir=socket.parent):
         pass
     if socket.exists() and not answers(socket):

@@ -28,7 +28,7 @@ class EmailBackend(BaseEmailBackend):
 
 def _write(mail: EmailMessage) -> None:
     folder = Path(settings.EMAIL_FILE_PATH)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     message = mail.message()
     digest = sha256(str(message["Message-ID"]).encode()).hexdigest()[:12]
     time = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")

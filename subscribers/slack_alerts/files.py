@@ -17,7 +17,7 @@ from subscribers.slack_alerts.alerts import Alert
 def write(alert: Alert, *, event: Event) -> Path:
     """Write the alert to `var/slack/`; the same event always writes the same file."""
     folder = Path(settings.VAR_DIR) / "slack"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest = sha256(f"{event.source}\n{event.id}".encode()).hexdigest()[:16]
     blocks = json.dumps(alert.blocks(), indent=2, ensure_ascii=False)
     handle, unfinished = tempfile.mkstemp(dir=folder, suffix=".part")

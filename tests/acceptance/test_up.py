@@ -6,13 +6,15 @@ import os
 import re
 import signal
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from config.supervisor import limits
+from config.env import BASE_DIR
+from config.supervisor import limits, preflight
 from config.supervisor.readiness import Site
 from tests.acceptance.customer import Customer
 from tests.servers.server import Server
@@ -195,10 +197,33 @@ def test_a_given_broker_is_used_and_left_running(tmp_path: Path) -> None:
 def test_a_dead_brokers_socket_is_in_nobodys_way(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
-    (tmp_path / "var").mkdir()
+    var = tmp_path / "var"
+    (var / "mail").mkdir(parents=True)
+    (var / "fanfare.sqlite3").touch()
+    (var / "link").symlink_to(tmp_path)
     with socket.socket(socket.AF_UNIX) as left_over:
-        left_over.bind(str(tmp_path / "var" / "valkey.sock"))
-    assert start_stack().stop() == 0
+        left_over.bind(str(var / "valkey.sock"))
+    wide = stat.S_IMODE(tmp_path.stat().st_mode)
+
+    stack = start_stack()
+    # All of it is closed to other accounts, whatever it was before.
+    private = {path: path.lstat() for path in (var, *var.rglob("*"))}
+    assert {
+        path: oct(state.st_mode)
+        for path, state in private.items()
+        if state.st_mode & 0o077 and not stat.S_ISLNK(state.st_mode)
+    } == {}
+    assert len(private) > 6
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == wide
+    assert stack.stop() == 0
+
+
+@pytest.mark.parametrize("folder", [Path("/tmp"), BASE_DIR, Path.home()])  # noqa: S108
+def test_a_folder_that_holds_more_than_state_is_not_closed_to_others(
+    folder: Path,
+) -> None:
+    with pytest.raises(preflight.CannotStart, match="VAR_DIR"):
+        preflight.make_private(folder)
 
 
 def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
