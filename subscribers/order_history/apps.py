@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+from subscribers.order_history.roles import ensure_sales_group
 
 
 class OrderHistoryConfig(AppConfig):
@@ -9,3 +12,6 @@ class OrderHistoryConfig(AppConfig):
     label = "order_history"
     verbose_name = _("Order history")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        post_migrate.connect(ensure_sales_group, sender=self)

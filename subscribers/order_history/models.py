@@ -24,6 +24,7 @@ class PurchaseRecord(models.Model):
         ordering = ["-placed_at", "-id"]
         verbose_name = _("purchase")
         verbose_name_plural = _("purchases")
+        permissions = [("view_sales", _("Can view sales"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "event_id"], name="purchase_once_per_event"

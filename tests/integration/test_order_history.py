@@ -13,11 +13,14 @@ from django.template.loader import render_to_string
 from django.test import Client
 
 from router.public import Event, Reject
+from router.roles import OPERATORS, VIEWERS
 from subscribers.order_history import links
 from subscribers.order_history.handler import keep_history
 from subscribers.order_history.links import history_link
 from subscribers.order_history.models import DispatchRecord, PurchaseRecord
+from subscribers.order_history.roles import SALES
 from tests.integration.events import event, line, purchase, without
+from tests.integration.staff import a_person
 
 pytestmark = pytest.mark.django_db
 PURCHASES = "/account/orders/"
@@ -233,6 +236,16 @@ def test_sales_are_for_staff(client: Client, page: str) -> None:
     assert client.get(f"/sales/{page}").status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("group", "status"), [("", 403), (VIEWERS, 403), (OPERATORS, 403), (SALES, 200)]
+)
+@pytest.mark.parametrize("page", ["", "by-day.csv", "by-product.csv"])
+def test_sales_need_a_permission_that_only_the_group_of_sales_has(
+    page: str, group: str, status: int
+) -> None:
+    assert a_person("sam", group).get(f"/sales/{page}").status_code == status
+
+
 @pytest.mark.usefixtures("sold")
 def test_sales_by_day_are_counted_by_currency(admin_client: Client) -> None:
     assert rows(admin_client, "by-day") == [
@@ -267,7 +280,9 @@ def test_sales_by_product_start_with_what_brought_most(admin_client: Client) -> 
     ]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1"]
+)
 def test_a_product_can_not_smuggle_a_formula_into_the_sheet(
     admin_client: Client, name: str
 ) -> None:
@@ -276,6 +291,15 @@ def test_a_product_can_not_smuggle_a_formula_into_the_sheet(
 
     assert row["name"].startswith("'")
     assert row["sku"] == "'=cmd()"
+
+
+def test_a_formula_behind_a_semicolon_is_no_cell_of_its_own(
+    admin_client: Client,
+) -> None:
+    keep_history(purchase(lines=[line("x", 1, 100, "Mute;=cmd();\t-1 B-flat; C-1")]))
+    (row,) = rows(admin_client, "by-product")
+
+    assert row["name"] == "Mute;'=cmd();'\t-1 B-flat; C-1"
 
 
 @pytest.mark.usefixtures("sold")
