@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from celery import current_app
@@ -14,7 +15,9 @@ from django.utils.module_loading import import_string
 from router.conf import QUEUES, RouterSettings, read
 from router.contract.attributes import source_problem
 from router.encryption import is_key
+from router.flow.json_schema import CompiledSchema
 from router.flow.own_events import is_own_source
+from router.flow.schema_cost import MAX_WEIGHT, weight
 from router.flow.schemas import load
 from router.registry import declared
 
@@ -23,9 +26,9 @@ from router.registry import declared
 def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         conf = read()
-        for paths in conf.schemas.values():
-            for path in paths:
-                load(path)
+        schemas = {
+            path: load(path)[1] for paths in conf.schemas.values() for path in paths
+        }
     except ImproperlyConfigured as error:
         hint = "Mend settings.ROUTER; router/conf.py lists every key."
         return [Error(str(error), hint=hint, id="router.E001")]
@@ -34,7 +37,20 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_networks(),
         *_check_subject_search(),
         *_check_sources(conf),
+        *_check_schemas(schemas),
     ]
+
+
+def _check_schemas(schemas: Mapping[Path, CompiledSchema]) -> Iterator[CheckMessage]:
+    for path, compiled in schemas.items():
+        if weight(compiled.schema) > MAX_WEIGHT:
+            yield Warning(
+                f"ROUTER['SCHEMAS']: checking data against {path} may take longer than "
+                "a second, and an event of 64 KiB is enough for it.",
+                hint="Let fewer branches, patterns and numbers apply to one value, and "
+                "fewer references lead to each other.",
+                id="router.W028",
+            )
 
 
 def _check_times() -> Iterator[CheckMessage]:

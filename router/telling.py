@@ -55,6 +55,8 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "usable": ("ok", "key", "Usable"),
     "expired": ("quiet", "timer_off", "Expired"),
     "revoked": ("quiet", "key_off", "Revoked"),
+    "in_force": ("ok", "check_circle", "In force"),
+    "retired": ("quiet", "cancel", "Retired"),
 }
 
 

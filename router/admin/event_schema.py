@@ -6,15 +6,18 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
+from router.admin.acting import act
 from router.admin.base import ReadOnlyAdmin, who
-from router.admin.forms import reason_field
+from router.admin.forms import ReasonForm, reason_field
 from router.contract.errors import InvalidSchema, SchemaConflict
-from router.flow.describing import register_schema
+from router.flow.describing import register_schema, retire_schema
 from router.models import EventSchema
-from router.telling import ago
+from router.telling import ago, badge
 
 
 class SchemaForm(forms.Form):
@@ -45,12 +48,15 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         "Register a schema here or by POST /api/schemas/, and events of its type are "
         'checked at publish. The files of ROUTER["SCHEMAS"] are not listed.'
     )
-    list_display = ("dataschema", "type", "registered")
+    list_display = ("dataschema", "type", "state_badge", "registered")
     search_fields = ("type",)
     search_help_text = "Event type, exactly"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.add_eventschema")
+
+    def has_retire_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.change_eventschema")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventSchema]:
         return super().get_queryset(request).defer("schema")
@@ -61,9 +67,35 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         return (queryset.filter(type=term) if term else queryset), False
 
+    @admin.display(description="State")
+    def state_badge(self, schema: EventSchema) -> SafeString:
+        return badge("retired" if schema.retired_at else "in_force")
+
     @admin.display(description="Registered")
     def registered(self, schema: EventSchema) -> SafeString:
         return ago(schema.created_at)
+
+    def detail_context(self, request: HttpRequest, row: EventSchema) -> dict[str, Any]:
+        may_retire = row.retired_at is None and self.has_retire_permission(request)
+        return {"may_retire": may_retire, "reason_form": ReasonForm()}
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.retire_view))
+        own = path("<int:schema_id>/retire/", view, name="router_eventschema_retire")
+        return [own, *super().get_urls()]
+
+    def retire_view(self, request: HttpRequest, schema_id: int) -> HttpResponse:
+        if not self.has_retire_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, str(schema_id))
+        if row is None:
+            raise Http404
+        if retire_schema(row, **act(request)):
+            self.log_change(request, row, "Retired")
+            messages.success(request, f"{row} is retired: it refuses nothing any more.")
+        else:
+            messages.warning(request, f"{row} was retired already; nothing changed.")
+        return self.back_to(request, "change", row.pk)
 
     def add_view(
         self,

@@ -45,3 +45,15 @@ class MayConsume(HasScope):
 
 class MayManage(HasScope):
     scope = Scope.MANAGE
+
+
+class MayDescribe(HasScope):
+    """The scope `schemas`; `manage` includes it while the key is bound to nothing."""
+
+    scope = Scope.SCHEMAS
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        key = request.auth
+        if isinstance(key, ApiKey) and Scope.MANAGE in key.scopes and not key.is_bound:
+            return True
+        return super().has_permission(request, view)

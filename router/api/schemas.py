@@ -1,4 +1,4 @@
-"""JSON Schemas of event types: list, register."""
+"""JSON Schemas of event types: list, register, retire."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast, Length
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,11 +19,12 @@ from router.api.bodies import ReasonBody, checked
 from router.api.finding import actor, key_of
 from router.api.pages import CursorPages
 from router.api.patterns import within
-from router.api.permissions import MayManage
+from router.api.permissions import MayDescribe
 from router.api.queries import QuerySerializer
 from router.api.refusals import NotBound
+from router.api.subscribers import ReasonQuery
 from router.api.view import View
-from router.flow.describing import register_schema
+from router.flow.describing import register_schema, retire_schema
 from router.models import EventSchema
 
 TAGS = ["schemas"]
@@ -43,10 +45,14 @@ class SchemaCreate(ReasonBody):
 class EventSchemaSerializer(serializers.Serializer[Any]):
     """`dataschema` is the `$id`, which events of the type name."""
 
+    id = serializers.IntegerField(help_text="To retire it by.")
     type = serializers.CharField()
     dataschema = serializers.CharField()
     schema = SchemaField()
     created_at = serializers.DateTimeField()
+    retired_at = serializers.DateTimeField(
+        allow_null=True, help_text="From then on it refuses nothing; null: it holds."
+    )
 
 
 class SchemaQuerySerializer(QuerySerializer):
@@ -58,7 +64,7 @@ class SchemaPages(CursorPages):
 
 
 class SchemasApi(View, ListAPIView[EventSchema]):
-    permission_classes = (MayManage,)
+    permission_classes = (MayDescribe,)
     serializer_class = EventSchemaSerializer
     pagination_class = SchemaPages
     queries = {"GET": SchemaQuerySerializer}
@@ -81,7 +87,10 @@ class SchemasApi(View, ListAPIView[EventSchema]):
         responses={200: EventSchemaSerializer, 201: EventSchemaSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Describe an event type from now on; 200 when it was registered before."""
+        """Describe an event type from now on; 200 when the same schema holds already.
+
+        Registered again after it was retired, it holds again.
+        """
         said = checked(SchemaCreate, request)
         event_type = said.pop("type")
         if not key_of(request).may_describe(event_type):
@@ -90,3 +99,29 @@ class SchemasApi(View, ListAPIView[EventSchema]):
         row, is_new = register_schema(event_type, by=actor(request), **said)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         return Response(EventSchemaSerializer(row).data, status=status)
+
+
+class SchemaApi(View):
+    permission_classes = (MayDescribe,)
+    queries = {"DELETE": ReasonQuery}
+
+    @extend_schema(
+        operation_id="retire_schema",
+        tags=TAGS,
+        parameters=[ReasonQuery],
+        responses={204: OpenApiResponse(description="It refuses nothing any more.")},
+    )
+    def delete(self, request: Request, schema_id: int) -> Response:
+        """Retire a registered schema: it stays in the list, and refuses nothing.
+
+        Events of its type are checked against the other schemas of the type; recorded
+        events keep its name. Again changes nothing.
+        """
+        row = EventSchema.objects.filter(pk=schema_id).first()
+        if row is None or not key_of(request).may_describe(row.type):
+            raise NotFound(
+                f"This API key reaches no schema {schema_id}. GET /api/schemas/ lists "
+                "the schemas."
+            )
+        retire_schema(row, by=actor(request), **self.asked)
+        return Response(status=HTTPStatus.NO_CONTENT)

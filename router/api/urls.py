@@ -15,7 +15,7 @@ from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference import api_reference
 from router.api.request_body import takes_chunks
 from router.api.resending import ResendApi
-from router.api.schemas import SchemasApi
+from router.api.schemas import SchemaApi, SchemasApi
 from router.api.skipping import SkipApi
 from router.api.subscriber_acts import (
     CloseBreakerApi,
@@ -52,6 +52,7 @@ urlpatterns = [
     path("deliveries/extend/", ExtendApi.as_view(), name="api-extend"),
     path("docs/", api_reference, name="api-docs"),
     path("schemas/", SchemasApi.as_view(), name="api-schemas"),
+    path("schemas/<int:schema_id>/", SchemaApi.as_view(), name="api-schema-version"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from router.contract.attributes import MAX_LENGTHS, is_uri, type_problem
-from router.contract.errors import InvalidEvent, InvalidSchema, SchemaConflict
+from router.contract.errors import (
+    MAX_PROBLEMS,
+    InvalidEvent,
+    InvalidSchema,
+    SchemaConflict,
+    named,
+)
 from router.contract.json_text import canonical, text_problems
 from router.flow import auditing, known_schemas
 from router.flow.json_schema import compile_schema
 from router.flow.own_events import is_own_type
+from router.flow.schema_cost import cost_problems, size_problem
 from router.flow.schemas import named_by_files
 from router.models import EventSchema
 
@@ -20,7 +30,7 @@ from router.models import EventSchema
 def register_schema(
     event_type: str, schema: Any, *, by: str, reason: str = ""
 ) -> tuple[EventSchema, bool]:
-    """The schema's row, and whether it is new; the same again is the same row.
+    """The schema's row, and whether it holds only now; again changes nothing.
 
     It holds for what this process publishes from the commit on, for others at most
     `ROUTER["SCHEMA_REFRESH_SECONDS"]` later. Raises `InvalidSchema` with pointers, or
@@ -34,7 +44,14 @@ def register_schema(
     row, is_new = EventSchema.objects.get_or_create(
         dataschema=identity, defaults={"type": event_type, "schema": schema}
     )
-    if is_new:
+    is_same = row.type == event_type and canonical(row.schema) == canonical(schema)
+    if not is_same:
+        raise SchemaConflict(
+            f"{identity} names another schema, of {row.type}. Give the new version an "
+            "$id of its own."
+        )
+    is_changed = is_new or _set_retired(row, None)
+    if is_changed:
         auditing.note(
             "schema.registered",
             f"schema {identity}",
@@ -43,12 +60,35 @@ def register_schema(
             detail=event_type,
         )
         transaction.on_commit(known_schemas.forget)
-    elif row.type != event_type or canonical(row.schema) != canonical(schema):
-        raise SchemaConflict(
-            f"{identity} names another schema, of {row.type}. Give the new version an "
-            "$id of its own."
+    return row, is_changed
+
+
+@transaction.atomic
+def retire_schema(row: EventSchema, *, by: str, reason: str = "") -> bool:
+    """Let the schema refuse nothing any more; False when it was retired before.
+
+    It holds for other processes at most `ROUTER["SCHEMA_REFRESH_SECONDS"]` later.
+    Events that name it keep its name. To register it again brings it back.
+    """
+    is_changed = _set_retired(row, timezone.now())
+    if is_changed:
+        auditing.note(
+            "schema.retired",
+            f"schema {row.dataschema}",
+            by=by,
+            reason=reason,
+            detail=row.type,
         )
-    return row, is_new
+        transaction.on_commit(known_schemas.forget)
+    return is_changed
+
+
+def _set_retired(row: EventSchema, moment: datetime | None) -> bool:
+    """Whether this changed anything."""
+    rows = EventSchema.objects.filter(pk=row.pk, retired_at__isnull=moment is not None)
+    is_changed = bool(rows.update(retired_at=moment))
+    row.refresh_from_db(fields=["retired_at"])
+    return is_changed
 
 
 def _check(event_type: str, schema: Any) -> None:
@@ -58,13 +98,24 @@ def _check(event_type: str, schema: Any) -> None:
         *_json_problems(schema),
     ]
     if not problems:
-        try:
-            compile_schema(schema)
-        except InvalidSchema as error:
-            problems = [(f"/schema{where}", told) for where, told in error.problems]
+        problems = [
+            (f"/schema{pointer}", detail)
+            for pointer, detail in _schema_problems(schema)
+        ]
     if problems:
-        told = "; ".join(f"{where} {detail}" for where, detail in problems[:5])
-        raise InvalidSchema(f"This can't be registered: {told}.", problems=problems)
+        raise InvalidSchema(
+            f"This can't be registered: {named(problems)}.", problems=problems
+        )
+
+
+def _schema_problems(schema: Any) -> list[tuple[str, str]]:
+    if problem := size_problem(schema):
+        return [("", problem)]
+    try:
+        compile_schema(schema)
+    except InvalidSchema as error:
+        return list(error.problems)
+    return list(islice(cost_problems(schema), MAX_PROBLEMS))
 
 
 def _type_problems(event_type: str) -> list[tuple[str, str]]:

@@ -13,9 +13,15 @@ from dataclasses import dataclass, field
 
 from router.conf import conf
 from router.contract.errors import InvalidSchema
-from router.flow.json_schema import Validator, compile_schema
+from router.flow.json_schema import CompiledSchema, compile_schema
 from router.models import EventSchema
 
+#: `$id` → the schema, the oldest first; None for one that is retired, or that this
+#: release can't use: it checks nothing.
+Known = dict[str, CompiledSchema | None]
+
+#: What changes when a row is checked against in another way.
+STATE = ("pk", "created_at", "retired_at")
 logger = logging.getLogger(__name__)
 
 
@@ -23,8 +29,8 @@ logger = logging.getLogger(__name__)
 class _Known:
     """The rows as they were read at a time; never changed, only replaced."""
 
-    #: What names a row for good → its type, `$id` and validator, oldest first.
-    rows: dict[Hashable, tuple[str, str, Validator | None]]
+    #: What names a row's state → its type, `$id` and schema, oldest first.
+    rows: dict[Hashable, tuple[str, str, CompiledSchema | None]]
     read_at: float
     #: Looked for since then.
     looked_for: set[tuple[str, str]] = field(default_factory=set)
@@ -33,15 +39,15 @@ class _Known:
 _known: _Known | None = None
 
 
-def of_type(event_type: str) -> dict[str, Validator]:
-    """`$id` → validator, the oldest first."""
+def of_type(event_type: str) -> Known:
+    """The schemas of this type."""
     known = _known
     if known is None or _age(known) > conf().schema_refresh_seconds:
         known = _read(known)
     return _select(known, event_type)
 
 
-def look_again(event_type: str, dataschema: str) -> dict[str, Validator]:
+def look_again(event_type: str, dataschema: str) -> Known:
     """The same, after one more look for a schema that was not among them."""
     known = _known
     if known is None or (event_type, dataschema) not in known.looked_for:
@@ -59,7 +65,7 @@ def forget() -> None:
 def _read(before: _Known | None) -> _Known:
     global _known  # noqa: PLW0603 - the one place
     moment = time.monotonic()
-    names = list(EventSchema.objects.order_by("pk").values_list("pk", "created_at"))
+    names = list(EventSchema.objects.order_by("pk").values_list(*STATE))
     rows = before.rows if before else {}
     new = [name[0] for name in names if name not in rows]
     found = {**rows, **(_compiled(new) if new else {})}
@@ -69,14 +75,20 @@ def _read(before: _Known | None) -> _Known:
     return _known
 
 
-def _compiled(keys: list[int]) -> dict[Hashable, tuple[str, str, Validator | None]]:
+def _compiled(
+    keys: list[int],
+) -> dict[Hashable, tuple[str, str, CompiledSchema | None]]:
     return {
-        (row.pk, row.created_at): (row.type, row.dataschema, _validator(row))
+        tuple(getattr(row, name) for name in STATE): (
+            row.type,
+            row.dataschema,
+            None if row.retired_at else _usable(row),
+        )
         for row in EventSchema.objects.filter(pk__in=keys)
     }
 
 
-def _validator(row: EventSchema) -> Validator | None:
+def _usable(row: EventSchema) -> CompiledSchema | None:
     try:
         return compile_schema(row.schema)
     except InvalidSchema:
@@ -85,11 +97,11 @@ def _validator(row: EventSchema) -> Validator | None:
         return None
 
 
-def _select(known: _Known, event_type: str) -> dict[str, Validator]:
+def _select(known: _Known, event_type: str) -> Known:
     return {
-        dataschema: validator
-        for kind, dataschema, validator in known.rows.values()
-        if kind == event_type and validator is not None
+        dataschema: schema
+        for kind, dataschema, schema in known.rows.values()
+        if kind == event_type
     }
 
 

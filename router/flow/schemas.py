@@ -16,37 +16,40 @@ from django.core.exceptions import ImproperlyConfigured
 
 from router.conf import conf
 from router.contract.data import is_json
-from router.contract.errors import InvalidSchema, SchemaViolation
+from router.contract.errors import InvalidSchema, SchemaViolation, named
 from router.contract.event import Event
 from router.flow import known_schemas
-from router.flow.json_schema import Validator, compile_schema, pointer
+from router.flow.json_schema import CompiledSchema, compile_schema
 
 
 def check_data(event: Event) -> None:
     """Check the event's data against the schema that it names.
 
-    Data that is not JSON has none. Raises `SchemaViolation` with a JSON pointer for
-    each fault, also when the type has schemas and the event names another one.
+    Data that is not JSON has none, and a retired schema refuses nothing. Raises
+    `SchemaViolation` with a JSON pointer for each fault, also when the type has schemas
+    and the event names another one.
     """
     if not is_json(event.datacontenttype):
         return
-    validators = _schemas_of(event.type)
-    if event.dataschema and event.dataschema not in validators:
-        validators |= known_schemas.look_again(event.type, event.dataschema)
-    if not validators:
+    schemas = _schemas_of(event.type)
+    if event.dataschema and event.dataschema not in schemas:
+        schemas |= known_schemas.look_again(event.type, event.dataschema)
+    live = _live(schemas)
+    if not live or schemas.get(event.dataschema, ...) is None:
         return
-    validator = validators.get(event.dataschema)
-    if validator is None:
-        told = f"is not a schema of {event.type}; known: {', '.join(validators)}"
-        raise SchemaViolation(f"dataschema {told}.", problems=[("/dataschema", told)])
+    if event.dataschema not in live:
+        detail = f"is not a schema of {event.type}; known: {', '.join(live)}"
+        raise SchemaViolation(
+            f"dataschema {detail}.", problems=[("/dataschema", detail)]
+        )
     problems = [
-        (f"/data{pointer(error.instance_path)}", error.message)
-        for error in validator.iter_errors(event.data)
+        (f"/data{pointer}", detail)
+        for pointer, detail in live[event.dataschema].problems(event.data)
     ]
     if problems:
-        told = "; ".join(f"{where}: {detail}" for where, detail in problems[:5])
         raise SchemaViolation(
-            f"The data does not fit {event.dataschema}: {told}.", problems=problems
+            f"The data does not fit {event.dataschema}: {named(problems)}.",
+            problems=problems,
         )
 
 
@@ -57,7 +60,7 @@ def with_schema(event: Event) -> Event:
     """
     if event.dataschema or not is_json(event.datacontenttype):
         return event
-    newest = next(reversed(_schemas_of(event.type)), "")
+    newest = next(reversed(_live(_schemas_of(event.type))), "")
     # Not checked again: an older release registered schemas under any `$id`.
     return Event.recorded(**{**event.__dict__, "dataschema": newest})
 
@@ -68,21 +71,25 @@ def named_by_files() -> set[str]:
 
 
 @cache
-def load(path: Path) -> tuple[str, Validator]:
-    """A schema file's `$id` and its validator.
+def load(path: Path) -> tuple[str, CompiledSchema]:
+    """A schema file's `$id` and the schema, compiled.
 
     Raises `ImproperlyConfigured` for a file that is missing or is no JSON Schema.
     """
     try:
         schema = json.loads(path.read_text())
-        return str(schema["$id"]), compile_schema(schema)
+        return str(schema["$id"]), compile_schema(schema, is_trusted=True)
     except (OSError, ValueError, LookupError, TypeError, InvalidSchema) as error:
         raise ImproperlyConfigured(
             f'ROUTER["SCHEMAS"]: {path} is no JSON Schema with an $id: {error}.'
         ) from None
 
 
-def _schemas_of(event_type: str) -> dict[str, Validator]:
+def _schemas_of(event_type: str) -> known_schemas.Known:
     """Oldest first."""
     files = map(load, conf().schemas.get(event_type, ()))
     return {**dict(files), **known_schemas.of_type(event_type)}
+
+
+def _live(schemas: known_schemas.Known) -> dict[str, CompiledSchema]:
+    return {name: schema for name, schema in schemas.items() if schema is not None}

@@ -12,6 +12,7 @@ class Scope(models.TextChoices):
     PUBLISH = "publish"
     CONSUME = "consume"
     MANAGE = "manage"
+    SCHEMAS = "schemas"
 
 
 class ApiKey(models.Model):
@@ -69,6 +70,10 @@ class ApiKey(models.Model):
         key.save(force_insert=True)
         return key, text
 
+    @property
+    def is_bound(self) -> bool:
+        return bool(self.sources or self.types or self.subscribers)
+
     def unbound(self, *, source: str, event_type: str) -> list[str]:
         """What of `source` and `type` its bindings do not let it publish."""
         given = (("source", self.sources, source), ("type", self.types, event_type))
@@ -77,8 +82,9 @@ class ApiKey(models.Model):
         ]
 
     def may_describe(self, event_type: str) -> bool:
-        """Whether its bindings let it register schemas of this type."""
-        return _is_bound_to(self.types, event_type)
+        """Whether its bindings let it register and retire schemas of this type."""
+        is_named = bool(self.types) and _is_bound_to(self.types, event_type)
+        return is_named or not self.is_bound
 
     def may_touch(self, subscriber_name: str) -> bool:
         """Whether its bindings let it consume for, or manage, this subscriber."""

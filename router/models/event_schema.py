@@ -16,6 +16,8 @@ class EventSchema(models.Model):
     dataschema = models.CharField(max_length=500, unique=True)
     schema = models.JSONField()
     created_at = models.DateTimeField(db_default=Clock(), editable=False)
+    #: From then on it refuses nothing; events that name it keep its name.
+    retired_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["type", "pk"]

@@ -23,6 +23,7 @@ from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
 
 from router.flow import auditing
+from router.flow.describing import register_schema
 from router.flow.issuing import issue_key
 from router.flow.subscribing import create_subscriber
 from router.management import commands
@@ -85,6 +86,7 @@ BY_API = {
         "subscriber.breaker_closed", "subscribers/down/close-breaker/"
     ),
     "skip_delivery": Act("delivery.skipped", "deliveries/{waiting}/skip/"),
+    "retire_schema": Act("schema.retired", "schemas/{schema}/"),
     "register_schema": Act(
         "schema.registered", "schemas/", {"type": "parcel.lost", "schema": A_SCHEMA}
     ),
@@ -114,6 +116,7 @@ BY_ADMIN = {
     ),
     "apikey_add": Act("api_key.created", "", {"name": "n", "scopes": ["publish"]}),
     "apikey_revoke": Act("api_key.revoked", "{key}"),
+    "eventschema_retire": Act("schema.retired", "{schema}"),
     "eventschema_add": Act(
         "schema.registered",
         "",
@@ -142,12 +145,15 @@ def world(db: None) -> dict[str, Any]:
     done = a_delivery(event, crm, "ACKNOWLEDGED")
     task = a_failed_task(a_delivery(event, mail, "DEAD"))
     key, _ = issue_key("old", scopes=["publish"], by="test")
+    schema, _ = register_schema("parcel.found", {"$id": "urn:found"}, by="test")
     AuditEntry.objects.all().delete()
     down = a_subscriber("down", transport="webhook", breaker="open")
     waiting = a_delivery(event, down)
     rows = {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
     rows |= {"down": down, "waiting": waiting}
-    return {name: row.pk for name, row in {**rows, "key": key}.items()}
+    return {
+        name: row.pk for name, row in {**rows, "key": key, "schema": schema}.items()
+    }
 
 
 def _options() -> dict[str, Any]:

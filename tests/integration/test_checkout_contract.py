@@ -269,7 +269,7 @@ def placed_at(moment: str) -> Any:
 @example(data=placed_at("2016-12-31T23:59:60Z"))
 @given(data=PURCHASES)
 def test_what_the_schema_takes_all_six_take(data: Any) -> None:
-    assume(PURCHASE_SCHEMA.is_valid(data))
+    assume(not PURCHASE_SCHEMA.problems(data))
 
     six_take(event("purchase.completed", data, id=uuid4().hex))
 
@@ -285,7 +285,7 @@ def test_the_schema_refuses_an_address_that_no_receipt_reaches(email: str) -> No
     data = json.loads(EXAMPLE)
     data["customer"]["email"] = email
 
-    assert not PURCHASE_SCHEMA.is_valid(data)
+    assert PURCHASE_SCHEMA.problems(data)
 
 
 @pytest.mark.parametrize(
@@ -293,4 +293,4 @@ def test_the_schema_refuses_an_address_that_no_receipt_reaches(email: str) -> No
     ["0000-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"],
 )
 def test_the_schema_refuses_a_year_that_no_reader_can_keep(moment: str) -> None:
-    assert not PURCHASE_SCHEMA.is_valid(placed_at(moment))
+    assert PURCHASE_SCHEMA.problems(placed_at(moment))

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from router.contract.errors import SchemaConflict, SchemaViolation
 from router.flow import known_schemas
-from router.flow.describing import register_schema
+from router.flow.describing import register_schema, retire_schema
 from router.models import ApiKey, AuditEntry, EventRecord, EventSchema, Scope
 from router.public import publish
 from tests.integration.api import assert_problem
@@ -37,11 +37,13 @@ def referring(keyword: str, to: str) -> dict[str, Any]:
 
 @pytest.fixture
 def call(client: Client) -> Call:
-    """`call(body)` registers, `call()` lists; with a key that may manage."""
+    """`call(body)` registers, `call()` lists, `call(retire=id)` retires."""
     _, text = ApiKey.make("manager", scopes=[Scope.MANAGE])
 
-    def send(body: Any = None, **query: Any) -> Any:
+    def send(body: Any = None, retire: int = 0, **query: Any) -> Any:
         headers = {"Authorization": f"Bearer {text}"}
+        if retire:
+            return client.delete(f"/api/schemas/{retire}/", headers=headers)
         if body is None:
             return client.get("/api/schemas/", query, headers=headers)
         given = body if isinstance(body, str) else json.dumps(body)
@@ -177,12 +179,97 @@ def test_schemas_are_listed_as_far_as_the_key_goes(call: Call) -> None:
     assert [one["schema"] for one in narrowed] == [a_schema(1)]
     assert_problem(call(typ=TYPE), 400)
 
-    ApiKey.objects.update(types=["parcel.found"])
+    ApiKey.objects.update(types=["parcel.found"], scopes=[Scope.SCHEMAS])
     assert [one["dataschema"] for one in call().json()["results"]] == names[:1]
     assert_problem(call({"type": TYPE, "schema": a_schema(2)}), 403)
-    ApiKey.objects.update(scopes=[Scope.PUBLISH, Scope.CONSUME])
-    assert_problem(call(), 403)
-    assert_problem(call({"type": TYPE, "schema": a_schema(2)}), 403)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "bindings", "may"),
+    [
+        (["schemas"], {}, True),
+        (["schemas"], {"types": [TYPE]}, True),
+        (["schemas"], {"types": ["parcel.*"], "subscribers": ["erp"]}, True),
+        (["schemas"], {"types": ["stock.*"]}, False),
+        # A key that is bound to something else names no type, and has none.
+        (["schemas"], {"sources": ["/partner"]}, False),
+        (["schemas"], {"subscribers": ["erp"]}, False),
+        (["manage"], {}, True),
+        (["manage"], {"types": [TYPE]}, False),
+        (["manage"], {"subscribers": ["erp"]}, False),
+        (["publish", "consume"], {}, False),
+    ],
+)
+def test_schemas_need_a_right_of_their_own(
+    call: Call, scopes: list[str], bindings: dict[str, Any], may: bool
+) -> None:
+    held, _ = register_schema("parcel.lost", a_schema(1), by="command")
+    ApiKey.objects.update(scopes=scopes, **bindings)
+    refused = call({"type": TYPE, "schema": a_schema(2)}), call(retire=held.pk)
+    if may:
+        assert [response.status_code for response in refused] == [201, 204]
+    else:
+        assert {response.status_code for response in refused} <= {403, 404}
+        assert EventSchema.objects.get().retired_at is None
+
+
+class TestRetiring:
+    """The way back from a schema that refuses what it should not."""
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_retired_schema_refuses_nothing(self, call: Call) -> None:
+        row, _ = register_schema(TYPE, a_schema(1), by="command")
+        with pytest.raises(SchemaViolation):
+            publish(TYPE, {"n": 7})
+        assert call(retire=row.pk).status_code == 204
+        assert publish(TYPE, {"n": 7}).event.dataschema == ""
+        named = publish(TYPE, {"n": 7}, dataschema="urn:test:parcel:1")
+        assert named.event.dataschema == "urn:test:parcel:1"
+        assert call().json()["results"][0]["retired_at"]
+
+    def test_other_versions_of_the_type_go_on(self) -> None:
+        rows = [
+            register_schema(TYPE, a_schema(version), by="command")[0]
+            for version in (1, 2)
+        ]
+        retire_schema(rows[1], by="command")
+        known_schemas.forget()
+        assert publish(TYPE, {"n": 1}).event.dataschema == "urn:test:parcel:1"
+        with pytest.raises(SchemaViolation):
+            publish(TYPE, {"n": 2})
+        publish(TYPE, {"n": 9}, dataschema="urn:test:parcel:2")
+        with pytest.raises(SchemaViolation, match="known: urn:test:parcel:1"):
+            publish(TYPE, {"n": 1}, dataschema="urn:elsewhere")
+
+    def test_another_process_s_retirement_is_known_after_a_while(
+        self, settings: Any
+    ) -> None:
+        row, _ = register_schema(TYPE, a_schema(1), by="command")
+        with pytest.raises(SchemaViolation):
+            publish(TYPE, {"n": 7})
+        retire_schema(row, by="command")
+        with pytest.raises(SchemaViolation):
+            publish(TYPE, {"n": 7})  # Not yet.
+        settings.ROUTER = settings.ROUTER | {"SCHEMA_REFRESH_SECONDS": 0}
+        publish(TYPE, {"n": 7})
+
+    def test_registered_again_it_holds_again(self, call: Call) -> None:
+        body = {"type": TYPE, "schema": a_schema()}
+        row = call(body).json()
+        assert [call(retire=row["id"]).status_code for _ in range(2)] == [204, 204]
+        assert [call(body).status_code for _ in range(2)] == [201, 200]
+        known_schemas.forget()
+        with pytest.raises(SchemaViolation):
+            publish(TYPE, {"n": 7})
+        actions = AuditEntry.objects.order_by("pk").values_list("action", flat=True)
+        assert list(actions) == [
+            "schema.registered",
+            "schema.retired",
+            "schema.registered",
+        ]
+
+    def test_what_is_not_there_is_not_found(self, call: Call) -> None:
+        assert_problem(call(retire=7), 404)
 
 
 class TestWhatAProcessKnows:
@@ -274,12 +361,29 @@ class TestAdmin:
         assert told in admin_client.post(self.ADD, given).content.decode()
         assert EventSchema.objects.count() == 1
 
-    def test_operators_and_viewers_look_and_add_nothing(self) -> None:
-        register_schema(TYPE, a_schema(), by="command")
+    def test_a_schema_is_retired_once(self, admin_client: Client) -> None:
+        row, _ = register_schema(TYPE, a_schema(), by="command")
+        retire = reverse("admin:router_eventschema_retire", args=[row.pk])
+        assert (
+            "Retire</button>"
+            in admin_client.get(retire.replace("retire", "change")).content.decode()
+        )
+        page = admin_client.post(retire, follow=True).content.decode()
+        assert "refuses nothing any more" in page
+        assert "Retire</button>" not in page
+        assert (
+            "was retired already"
+            in admin_client.post(retire, follow=True).content.decode()
+        )
+
+    def test_operators_and_viewers_look_and_change_nothing(self) -> None:
+        row, _ = register_schema(TYPE, a_schema(), by="command")
+        retire = reverse("admin:router_eventschema_retire", args=[row.pk])
         for person in (an_operator(), a_viewer()):
             listed = person.get("/admin/router/eventschema/")
             assert "urn:test:parcel:1" in listed.content.decode()
             assert person.get(self.ADD).status_code == 403
+            assert person.post(retire).status_code == 403
 
 
 def test_nothing_of_a_refused_event_is_recorded() -> None:

@@ -8,6 +8,7 @@ from router.management.doctor.broker import examine_broker
 from router.management.doctor.database import examine_database
 from router.management.doctor.finding import Finding, Level
 from router.management.doctor.processes import examine_processes
+from router.management.doctor.schemas import examine_schemas
 from router.management.doctor.settings import examine_settings
 from router.management.doctor.subscribers import examine_subscribers
 
@@ -21,3 +22,4 @@ def examine() -> Iterator[Finding]:
     yield from examine_broker()
     yield from examine_processes()
     yield from examine_subscribers()
+    yield from examine_schemas()

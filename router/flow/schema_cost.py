@@ -1,0 +1,324 @@
+"""What checking data against a JSON Schema costs at worst, before any data is there.
+
+A validator can't be stopped once it runs, so the bound is kept beforehand: a schema's
+weight is the nanoseconds that a byte of the worst data may take, and data may have only
+as many bytes as fit into a second. The constants were measured with jsonschema-rs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+import jsonschema_rs
+
+from router.contract.errors import InvalidSchema
+from router.contract.json_text import MAX_DEPTH, canonical
+
+BUDGET_NS = 1_000_000_000
+#: So that at least 64 KiB of data can be checked.
+MAX_WEIGHT = BUDGET_NS // (64 * 1024)
+MAX_SCHEMA_BYTES = 128 * 1024
+MAX_SUBSCHEMAS = 2_000
+
+#: Every node of the data has two bytes at least.
+KEYWORD_NS = 8
+#: Comparing a whole number with a float, or a list with a list, for each candidate.
+LITERAL_NS = 300
+COMPARISON_NS = 200
+DIVISION_NS = 2_200
+FORMAT_NS = 100
+#: Size of the compiled pattern → the worst text makes it try its states one by one.
+PATTERN_NS = {10_000: 1_100, 100_000: 2_300, 1_000_000: 6_000}
+#: Of a pattern with look-around, which only files and older releases have.
+BACKTRACKING_NS = 15_000
+#: Each level asks the levels below it again.
+UNEVALUATED_FACTOR = 3
+
+IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+OBJECT = ("patternProperties", "propertyNames", "unevaluatedProperties")
+ARRAY = ("contains", "unevaluatedItems")
+OTHERS = ("$defs", "definitions", "properties", "additionalProperties", "prefixItems")
+WITH_SCHEMAS = (*IN_PLACE, *OBJECT, *ARRAY, *OTHERS, "items", "contentSchema")
+#: Their values are schemas by name.
+NAMED = {"$defs", "definitions", "properties", "patternProperties", "dependentSchemas"}
+BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+REFERENCES = {"$ref", "$dynamicRef"}
+#: A whole number beyond it is refused, in a schema and in data that is checked.
+LARGEST = 10**100
+NOT_LINEAR = (
+    "is a pattern with look-around or a back-reference, or too large a one; use a "
+    "plain one, and maxLength for a length"
+)
+Problem = tuple[str, str]
+Schema = Mapping[str, Any]
+
+
+def weight(schema: Schema) -> float:
+    """Nanoseconds for each byte of the worst data; infinite where that is not known."""
+    return _most(schema, _own)
+
+
+def width(schema: Schema) -> float:
+    """How many keywords apply to one value at most; infinite where not known."""
+    return _most(schema, len)
+
+
+def _most(schema: Schema, own: Callable[[Schema], float]) -> float:
+    try:
+        return Widest(schema, own).most()
+    except InvalidSchema:
+        return math.inf
+
+
+def size_problem(schema: Schema) -> str | None:
+    """Why it is not even looked at; None when it is."""
+    if len(canonical(schema).encode()) > MAX_SCHEMA_BYTES:
+        return f"is longer than {MAX_SCHEMA_BYTES // 1024} KiB"
+    return None
+
+
+def cost_problems(schema: Schema) -> Iterator[Problem]:
+    """Pairs of JSON pointer and what to change in a valid schema to be admitted."""
+    widest = Widest(schema, _own)
+    if len(widest.subschemas) > MAX_SUBSCHEMAS:
+        yield "", f"has more than {MAX_SUBSCHEMAS:,} subschemas"
+        return
+    for pointer, subschema in widest.subschemas:
+        yield from _keyword_problems(pointer, subschema)
+    try:
+        most = widest.most()
+    except InvalidSchema as error:
+        yield from error.problems
+        return
+    if most > MAX_WEIGHT:
+        detail = (
+            "costs too much to check: let fewer branches, patterns and numbers apply "
+            "to one value, and fewer references lead to each other"
+        )
+        yield "", detail
+
+
+class Widest:
+    """The costs of the subschemas that apply to the same value, added up."""
+
+    def __init__(self, schema: Schema, own: Callable[[Schema], float]) -> None:
+        """`own` is what the keywords of one subschema cost, without those in it."""
+        self._root = schema
+        self._own = own
+        self._weights: dict[tuple[int, int], float] = {}
+        self._open: set[int] = set()
+        #: Identity of a subschema → the URI that its references are relative to.
+        self._bases: dict[int, str] = {}
+        self._places: dict[str, Schema] = {}
+        self.subschemas: list[tuple[str, Schema]] = []
+        self._collect("", schema, str(schema.get("$id", "")))
+
+    def most(self) -> float:
+        """The largest sum of any value; beyond `MAX_WEIGHT` it is not looked for.
+
+        Raises `InvalidSchema` for a schema that refers to itself without going into
+        the data, or to what is not in it.
+        """
+        most = 0.0
+        try:
+            for depth in range(MAX_DEPTH + 1):
+                level = self._at(self._root, depth)
+                most = max(most, level)
+                if not level or most > MAX_WEIGHT:
+                    break
+        except RecursionError:
+            raise _invalid("has too many references inside each other") from None
+        return most
+
+    def _at(self, schema: Any, depth: int) -> float:
+        """What this schema costs for each byte of the data `depth` levels below."""
+        if not isinstance(schema, Mapping):
+            return KEYWORD_NS if depth == 0 else 0
+        key = (id(schema), depth)
+        if key not in self._weights:
+            if id(schema) in self._open:
+                raise _invalid("refers to itself without going into the data")
+            self._open.add(id(schema))
+            self._weights[key] = self._sum(schema, depth)
+            self._open.discard(id(schema))
+        return self._weights[key]
+
+    def _sum(self, schema: Schema, depth: int) -> float:
+        in_place = sum(self._at(one, depth) for one in self._in_place(schema))
+        if any(keyword.startswith("unevaluated") for keyword in schema):
+            in_place *= UNEVALUATED_FACTOR
+        if depth == 0:
+            return in_place + self._own(schema)
+        opened, self._open = self._open, set()
+        below = max(
+            self._most(schema, ("properties", "additionalProperties"), depth - 1)
+            + self._all(schema, OBJECT, depth - 1),
+            self._most(schema, ("prefixItems", "items"), depth - 1)
+            + self._all(schema, ARRAY, depth - 1),
+        )
+        self._open = opened
+        return in_place + below
+
+    def _in_place(self, schema: Schema) -> Iterator[Any]:
+        for keyword in IN_PLACE:
+            yield from _values(schema, keyword)
+        for keyword in REFERENCES & schema.keys():
+            yield self._referred(schema, schema[keyword])
+
+    def _most(self, schema: Schema, keywords: tuple[str, ...], depth: int) -> float:
+        inner = [one for name in keywords for one in _values(schema, name)]
+        return max((self._at(one, depth) for one in inner), default=0)
+
+    def _all(self, schema: Schema, keywords: tuple[str, ...], depth: int) -> float:
+        inner = [one for name in keywords for one in _values(schema, name)]
+        return sum(self._at(one, depth) for one in inner)
+
+    def _collect(self, pointer: str, schema: Any, base: str) -> None:
+        if not isinstance(schema, Mapping) or id(schema) in self._bases:
+            return
+        base = urldefrag(_joined(base, str(schema.get("$id", "")))).url
+        self._bases[id(schema)] = base
+        self.subschemas.append((pointer, schema))
+        if "$id" in schema or schema is self._root:
+            self._places[base] = schema
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            if keyword in schema:
+                self._places[f"{base}#{schema[keyword]}"] = schema
+        for keyword in WITH_SCHEMAS:
+            for step, inner in _steps(schema, keyword):
+                self._collect(f"{pointer}/{keyword}{step}", inner, base)
+
+    def _referred(self, schema: Schema, reference: str) -> Any:
+        base = self._bases.get(id(schema), "")
+        url, fragment = urldefrag(_joined(base, reference))
+        if fragment and not fragment.startswith("/"):
+            url, fragment = f"{url}#{fragment}", ""
+        try:
+            place: Any = self._places[url]
+            for step in unquote(fragment).split("/")[1:]:
+                name = step.replace("~1", "/").replace("~0", "~")
+                place = place[int(name) if isinstance(place, list) else name]
+        except (LookupError, ValueError, TypeError):
+            raise _invalid("refers to what is not in it; put it into $defs") from None
+        self._collect(reference, place, url)
+        return place
+
+
+def _joined(base: str, reference: str) -> str:
+    """The library's own takes the base away where it is a URN."""
+    return base + reference if reference[:1] in ("", "#") else urljoin(base, reference)
+
+
+def _values(schema: Schema, keyword: str) -> list[Any]:
+    return [inner for _, inner in _steps(schema, keyword)]
+
+
+def _steps(schema: Schema, keyword: str) -> list[tuple[str, Any]]:
+    """The schemas of a keyword, each with the rest of its pointer."""
+    value = schema.get(keyword)
+    if isinstance(value, list):
+        return [(f"/{index}", one) for index, one in enumerate(value)]
+    if keyword in NAMED and isinstance(value, Mapping):
+        return [(f"/{_escaped(name)}", one) for name, one in value.items()]
+    return [("", value)] if isinstance(value, Mapping) else []
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _own(schema: Schema) -> float:
+    """What the keywords themselves cost, without the schemas in them."""
+    return KEYWORD_NS + sum(_of(name, value) for name, value in schema.items())
+
+
+def _of(keyword: str, value: Any) -> float:
+    match keyword:
+        case "enum":
+            compared = sum(map(_numbers_in, value))
+            # The library looks texts up in a table where there is nothing else.
+            texts = len(value) if compared else 1
+            return KEYWORD_NS * texts + LITERAL_NS * compared
+        case "const":
+            return KEYWORD_NS + LITERAL_NS * _numbers_in(value)
+        case "pattern":
+            return pattern_ns(value)
+        case "patternProperties":
+            return sum(map(pattern_ns, value))
+        case "multipleOf" if not isinstance(value, int):
+            return DIVISION_NS
+        case "format":
+            return FORMAT_NS
+        case "uniqueItems":
+            return COMPARISON_NS
+        case "dependentRequired":
+            return KEYWORD_NS * sum(1 + len(names) for names in value.values())
+        case "dependentSchemas":
+            return KEYWORD_NS * len(value)
+    if keyword in BOUNDS and not (isinstance(value, int) and abs(value) < 2**63):
+        return COMPARISON_NS
+    return KEYWORD_NS
+
+
+def _numbers_in(literal: Any) -> int:
+    """How many comparisons this candidate costs that are not of texts."""
+    match literal:
+        case str() | bool() | None:
+            return 0
+        case list():
+            return 1 + sum(map(_numbers_in, literal))
+        case dict():
+            return 1 + sum(map(_numbers_in, literal.values()))
+    return 1
+
+
+def wide_numbers(value: Any) -> Iterator[int]:
+    """The whole numbers in it that need more than 64 bits: they compare slowly."""
+    match value:
+        case int() if abs(value) >= 2**64:
+            yield value
+        case list():
+            for inner in value:
+                yield from wide_numbers(inner)
+        case dict():
+            for inner in value.values():
+                yield from wide_numbers(inner)
+
+
+@lru_cache(maxsize=1000)
+def pattern_ns(pattern: str) -> int:
+    """What a pattern costs for each character of the worst text."""
+    for size, cost in PATTERN_NS.items():
+        options = jsonschema_rs.RegexOptions(size_limit=size)
+        try:
+            jsonschema_rs.Draft202012Validator(
+                {"pattern": pattern}, pattern_options=options
+            )
+        except jsonschema_rs.ValidationError:
+            continue
+        return cost
+    return BACKTRACKING_NS
+
+
+def _keyword_problems(pointer: str, schema: Schema) -> Iterator[Problem]:
+    if "$dynamicRef" in schema:
+        yield f"{pointer}/$dynamicRef", "is not offered; use $ref"
+    patterns = [("/pattern", schema["pattern"])] if "pattern" in schema else []
+    for name in schema.get("patternProperties", {}):
+        patterns.append((f"/patternProperties/{_escaped(name)}", name))
+    for place, pattern in patterns:
+        if pattern_ns(pattern) == BACKTRACKING_NS:
+            yield f"{pointer}{place}", NOT_LINEAR
+    if not 1e-9 <= schema.get("multipleOf", 1) <= 1e15:
+        yield f"{pointer}/multipleOf", "must be from 1e-9 to 1e15"
+    values = [schema.get(keyword) for keyword in ("enum", "const", *BOUNDS)]
+    if any(abs(number) >= LARGEST for number in wide_numbers(values)):
+        yield pointer, "has a number of more than 100 digits"
+
+
+def _invalid(detail: str) -> InvalidSchema:
+    return InvalidSchema(f"This schema {detail}.", problems=[("", detail)])
