@@ -98,6 +98,9 @@ class RouterSettings(BaseModel):
     #: Pulls that may wait in one web process: each keeps a thread of it.
     pull_waits_at_once: int = Field(8, ge=0)
     api_calls_per_minute: int = Field(6000, ge=1)
+    #: Each is looked at for every event that is routed.
+    max_subscribers: int = Field(1000, ge=1)
+    max_subscribers_of_key: int = Field(100, ge=1)
 
 
 def read() -> RouterSettings:

@@ -15,7 +15,7 @@ from router.admin.api_key_form import ApiKeyForm
 from router.admin.base import ReadOnlyAdmin, who
 from router.admin.forms import ReasonForm
 from router.contract.errors import NameTaken
-from router.flow.issuing import BINDINGS, issue_key, revoke_key
+from router.flow.issuing import BINDINGS, issue_key, reach_warnings, revoke_key
 from router.models import ApiKey
 from router.telling import ago, badge
 
@@ -26,7 +26,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     detail_template = "router/admin/api_key.html"
     empty_list_hint = "Create the first key: publishers need one for POST /api/events/."
-    list_display = ("name", "state_badge", "may", "created", "last_used")
+    list_display = ("name", "state_badge", "may", "bound", "created", "last_used")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.add_apikey")
@@ -42,6 +42,13 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
+    @admin.display(description="Bound to")
+    def bound(self, key: ApiKey) -> str:
+        if not key.is_bound:
+            return "nothing: reaches all"
+        named = [(kind, getattr(key, kind)) for kind in BINDINGS]
+        return "; ".join(f"{kind} {', '.join(each)}" for kind, each in named if each)
+
     @admin.display(description="Created")
     def created(self, key: ApiKey) -> SafeString:
         return ago(key.created_at)
@@ -52,7 +59,13 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def detail_context(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
         may_revoke = not row.revoked_at and self.has_revoke_permission(request)
-        return {"key": row, "may_revoke": may_revoke, "reason_form": ReasonForm()}
+        return {
+            "key": row,
+            "bindings": [(kind, row.patterns(kind)) for kind in BINDINGS],
+            "warnings": reach_warnings(row),
+            "may_revoke": may_revoke,
+            "reason_form": ReasonForm(),
+        }
 
     @sensitive_variables("text")
     def add_view(
@@ -71,7 +84,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             return self.page(request, "router/admin/api_key_add.html", None, context)
         key, text = issued
         self.log_addition(request, key, f"Made with {', '.join(key.scopes)}")
-        context |= {"key": key, "text": text}
+        context |= {"key": key, "text": text, "warnings": reach_warnings(key)}
         return self.page(request, "router/admin/api_key_shown.html", None, context)
 
     def get_urls(self) -> list[URLPattern]:

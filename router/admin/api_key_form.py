@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
 from router.admin.forms import reason_field
@@ -30,16 +32,15 @@ class ApiKeyForm(forms.Form):
         error_messages={"required": "Choose what the key may do."},
     )
     sources = PatternsField(
-        help_text="The only sources it may publish for, by commas: /partner, /shop/*. "
-        "Empty: any."
+        help_text="Sources it may publish for, by commas: /partner, /shop/*; * for all."
     )
     types = PatternsField(
-        help_text="The only event types it may publish, by commas: parcel.*. "
-        "Empty: any."
+        help_text="Event types it may publish, and its subscribers hear, by commas: "
+        "parcel.*; * for all. Empty: all of the sources that it publishes for."
     )
     subscribers = PatternsField(
-        help_text="The only subscribers it may consume for or manage, by commas. "
-        "Empty: any."
+        help_text="Subscribers it may consume for or manage, by commas: erp, crm-*; * "
+        "for all. Empty beside sources or types: none."
     )
     expires_in_days = forms.IntegerField(
         label="Expires in",
@@ -56,6 +57,15 @@ class ApiKeyForm(forms.Form):
         help_text="Empty: the router's setting.",
     )
     reason = reason_field()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        publishes = Scope.PUBLISH in cleaned.get("scopes", ())
+        if publishes and cleaned.get("sources") == []:
+            self.add_error(
+                "sources", "Name the sources that it publishes for, or write * for all."
+            )
+        return cleaned
 
     @property
     def plain_fields(self) -> list[forms.BoundField]:

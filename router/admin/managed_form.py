@@ -9,6 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from router.admin.forms import reason_field
+from router.contract.filters import EVERYTHING
 from router.models import Subscriber, Transport
 from router.transports.webhook.headers import doubled_names
 
@@ -56,6 +57,21 @@ class ManagedForm(forms.Form):
         help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '
         "Empty means all.",
     )
+    allowed_types = forms.CharField(
+        label="Types at most",
+        initial=EVERYTHING,
+        required=False,
+        widget=_lines(2),
+        help_text="What it may hear, whatever its event types say: one pattern a line. "
+        "* for no limit.",
+    )
+    allowed_sources = forms.CharField(
+        label="Sources at most",
+        initial=EVERYTHING,
+        required=False,
+        widget=_lines(2),
+        help_text="One source or pattern a line: /partner, /shop/*. * for no limit.",
+    )
     headers = forms.CharField(
         required=False,
         widget=_lines(3, autocomplete="off"),
@@ -98,8 +114,18 @@ class ManagedForm(forms.Form):
                 )
 
     def clean_events(self) -> list[str]:
-        text: str = self.cleaned_data["events"]
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return _patterns(self.cleaned_data["events"])
+
+    def clean_allowed_types(self) -> list[str]:
+        return self._limit("allowed_types")
+
+    def clean_allowed_sources(self) -> list[str]:
+        return self._limit("allowed_sources")
+
+    def _limit(self, field: str) -> list[str]:
+        """Left empty it stays as it is: nobody shall lift a limit unawares."""
+        kept: list[str] = getattr(self._subscriber, field, [EVERYTHING])
+        return _patterns(self.cleaned_data[field]) or kept
 
     def clean_waits_seconds(self) -> list[int] | None:
         text: str = self.cleaned_data["waits_seconds"]
@@ -141,6 +167,10 @@ class ManagedForm(forms.Form):
             )
 
 
+def _patterns(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
     waits = subscriber.waits_seconds
     return {
@@ -149,6 +179,8 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
         "url": subscriber.url,
         "events": "\n".join(subscriber.events),
         "filter": subscriber.filter,
+        "allowed_types": "\n".join(subscriber.allowed_types),
+        "allowed_sources": "\n".join(subscriber.allowed_sources),
         "rate_per_second": subscriber.rate_per_second,
         "in_flight_limit": subscriber.in_flight_limit,
         "waits_seconds": ", ".join(str(wait) for wait in waits) if waits else "",

@@ -12,6 +12,7 @@ from router.models import ApiKey
 from router.models.api_key import digest
 
 SCHEME = b"bearer"
+UNKNOWN = f"This API key is not known, or was revoked. {KEY}"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -27,16 +28,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         if scheme.lower() != SCHEME or not text.strip():
             raise AuthenticationFailed(f"The header Authorization has no key. {KEY}")
         found = count_call(digest(text.strip().decode("latin-1")))
-        if found is None or found[0].revoked_at is not None:
-            raise AuthenticationFailed(
-                f"This API key is not known, or was revoked. {KEY}"
-            )
+        if found is None:
+            raise AuthenticationFailed(UNKNOWN)
         key, meter = found
-        if key.is_expired:
-            raise AuthenticationFailed(
-                f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
-                "a new key, and send it as `Authorization: Bearer <API key>`."
-            )
+        refuse_unusable(key)
         _tell(request, meter)
         if meter.is_spent:
             raise _Spent(meter)
@@ -44,6 +39,17 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
+
+
+def refuse_unusable(key: ApiKey) -> None:
+    """Raises `AuthenticationFailed` for a key that is revoked or expired."""
+    if key.revoked_at is not None:
+        raise AuthenticationFailed(UNKNOWN)
+    if key.is_expired:
+        raise AuthenticationFailed(
+            f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
+            "a new key, and send it as `Authorization: Bearer <API key>`."
+        )
 
 
 class _Spent(Throttled):

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from router.api import fields
 from router.api.queries import QuerySerializer
-from router.flow.distinct import sources_of_log
+from router.flow.distinct import values_of_log
 from router.models import EventRecord
 
 
@@ -35,5 +35,5 @@ def narrowed(
         wanted["recorded_at__lt"] = asked["until"]
     if "subject" in wanted and "source" not in wanted:
         # The index of subjects begins with the source.
-        wanted |= {"source__in": known} if (known := sources_of_log()) else {}
+        wanted |= {"source__in": known} if (known := values_of_log("source")) else {}
     return events.filter(**wanted)

@@ -18,9 +18,10 @@ from router.api.event_shapes import (
 )
 from router.api.finding import key_of
 from router.api.pages import CursorPages
-from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.view import View
+from router.api.visible_events import visible_events
+from router.flow.patterns import within
 from router.models import ApiKey, Attempt, Delivery, EventRecord
 
 #: An event has one delivery for each subscriber and run; older ones are cut off.
@@ -68,21 +69,13 @@ class EventApi(View):
                 f"There is no event #{number} that this API key may see. GET "
                 "/api/events/ lists the numbers."
             )
-        found.shown_deliveries = _with_attempts(
-            [one for one in _deliveries(found) if key.may_touch(one.subscriber.name)]
-        )
+        found.shown_deliveries = _with_attempts(list(_deliveries(found, key)))
         return Response(EventWithDeliveriesSerializer(found).data)
 
 
-def visible_events(key: ApiKey) -> QuerySet[EventRecord]:
-    """The events of the sources and types that the key is bound to."""
-    return EventRecord.objects.filter(
-        within("source", key.sources), within("type", key.types)
-    )
-
-
-def _deliveries(event: EventRecord) -> QuerySet[Delivery]:
-    rows = Delivery.objects.filter(event=event).select_related("subscriber")
+def _deliveries(event: EventRecord, key: ApiKey) -> QuerySet[Delivery]:
+    own = within("subscriber__name", key.patterns("subscribers"))
+    rows = Delivery.objects.filter(own, event=event).select_related("subscriber")
     return rows.order_by("-pk")[:MOST_DELIVERIES]
 
 

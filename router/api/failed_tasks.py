@@ -8,16 +8,15 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
+from router.api.binding import receivers_of
 from router.api.bodies import Body, checked
-from router.api.finding import actor, key_of
+from router.api.finding import actor, find_failed_task, key_of
 from router.api.pages import CursorPages
-from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.queries import QuerySerializer
 from router.api.view import View
@@ -65,7 +64,7 @@ class FailedTasksApi(View, ListAPIView[FailedTask]):
     def get_queryset(self) -> QuerySet[FailedTask]:
         names = {"subscriber": "subscriber__name"}
         asked = {names.get(name, name): value for name, value in self.asked.items()}
-        visible = within("subscriber__name", key_of(self.request).subscribers)
+        visible = receivers_of(key_of(self.request))
         rows = FailedTask.objects.filter(visible, **asked)
         return rows.select_related("subscriber").defer("traceback")
 
@@ -90,7 +89,7 @@ class RetryFailedTaskApi(View):
     )
     def post(self, request: Request, task_id: int) -> Response:
         """Owe its delivery again, due now; its failures count from zero."""
-        return _settle(self, request, task_id, retry)
+        return _settle(request, task_id, retry)
 
 
 class DiscardFailedTaskApi(View):
@@ -104,21 +103,13 @@ class DiscardFailedTaskApi(View):
     )
     def post(self, request: Request, task_id: int) -> Response:
         """Cancel its delivery: nobody is owed it any more."""
-        return _settle(self, request, task_id, discard)
+        return _settle(request, task_id, discard)
 
 
-def _settle(
-    view: View, request: Request, task_id: int, act: Callable[..., Settled]
-) -> Response:
-    rows = FailedTask.objects.select_related("subscriber").defer("traceback")
-    task = rows.filter(pk=task_id).first()
-    if task is None:
-        raise NotFound(
-            f"There is no failed task {task_id}. GET /api/failed-tasks/ lists them."
-        )
-    view.check_object_permissions(request, task.subscriber.name)
+def _settle(request: Request, task_id: int, act: Callable[..., Settled]) -> Response:
+    task = find_failed_task(request, task_id)
     said = checked(NoteBody, request)
     settled = act([task.pk], by=actor(request), **said)
     for _, why in settled.refused:
         raise NotOpen(why)
-    return Response(FailedTaskSerializer(rows.get(pk=task.pk)).data)
+    return Response(FailedTaskSerializer(find_failed_task(request, task_id)).data)

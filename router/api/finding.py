@@ -1,4 +1,8 @@
-"""The subscriber that a path names, and who asks for it."""
+"""What a path names, as far as the key that asks for it is bound to it.
+
+What the key is not bound to is refused in the words of what does not exist: a key does
+not learn which other subscribers there are.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,41 @@ from typing import cast
 
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from router.models import ApiKey, Subscriber
+from router.models import ApiKey, Delivery, FailedTask, Subscriber
 
 
-def find_subscriber(view: APIView, name: str) -> Subscriber:
-    """The subscriber of this name, as far as the key is bound to it.
-
-    Raises `NotFound` or `PermissionDenied`.
-    """
-    view.check_object_permissions(view.request, name)
+def find_subscriber(request: Request, name: str) -> Subscriber:
+    """The subscriber of this name. Raises `NotFound`."""
     found = Subscriber.objects.known().filter(name=name).first()
-    if found is None:
+    if found is None or not key_of(request).may_touch(name):
         raise NotFound(
-            f"There is no subscriber named {name}. GET /api/subscribers/ lists the "
-            "names."
+            f"This API key reaches no subscriber named {name}. GET /api/subscribers/ "
+            "lists those that a key with the scope `manage` reaches."
+        )
+    return found
+
+
+def find_delivery(request: Request, delivery_id: int) -> Delivery:
+    """The delivery of this id. Raises `NotFound`."""
+    rows = Delivery.objects.select_related("subscriber")
+    found = rows.filter(pk=delivery_id).first()
+    if found is None or not key_of(request).may_receive(found.subscriber):
+        raise NotFound(
+            f"This API key reaches no delivery {delivery_id}. GET "
+            "/api/events/{number}/ lists those of an event."
+        )
+    return found
+
+
+def find_failed_task(request: Request, task_id: int) -> FailedTask:
+    """The failed task of this id. Raises `NotFound`."""
+    rows = FailedTask.objects.select_related("subscriber").defer("traceback")
+    found = rows.filter(pk=task_id).first()
+    if found is None or not key_of(request).may_receive(found.subscriber):
+        raise NotFound(
+            f"This API key reaches no failed task {task_id}. GET /api/failed-tasks/ "
+            "lists them."
         )
     return found
 

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -24,15 +21,6 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.auth, ApiKey) and self.scope in request.auth.scopes
-
-    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
-        """`obj` is the name of a subscriber that the key may be bound to."""
-        if isinstance(request.auth, ApiKey) and request.auth.may_touch(obj):
-            return True
-        bound = ", ".join(getattr(request.auth, "subscribers", ()))
-        raise PermissionDenied(
-            f"This API key is not bound to the subscriber {obj}, but to: {bound}."
-        )
 
 
 class MayPublish(HasScope):

@@ -29,6 +29,7 @@ from router.contract.errors import (
     RouterError,
     SchemaConflict,
     TooManySecrets,
+    TooManySubscribers,
 )
 from router.flow.reaching import why
 
@@ -45,6 +46,7 @@ STATUS_OF = (
     (NotResendable, HTTPStatus.CONFLICT),
     (SchemaConflict, HTTPStatus.CONFLICT),
     (TooManySecrets, HTTPStatus.CONFLICT),
+    (TooManySubscribers, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 

@@ -11,12 +11,14 @@ from itertools import zip_longest
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from router.api.authentication import refuse_unusable
+from router.api.binding import refuse_reception
 from router.api.bodies import checked
-from router.api.finding import key_of
+from router.api.finding import find_subscriber, key_of
 from router.api.permissions import MayConsume
 from router.api.pulling_bodies import (
     AckBody,
@@ -30,7 +32,7 @@ from router.api.view import View
 from router.flow import answering
 from router.flow.holding import Lease, Refusal
 from router.flow.long_poll import pull_patiently
-from router.models import Delivery, Subscriber
+from router.models import ApiKey, Delivery, Scope, Subscriber
 from router.transports.evidence import evidence_of
 
 
@@ -50,10 +52,11 @@ class PullApi(View):
         """
         body = checked(PullBody, request)
         pulled = pull_patiently(
-            _subscriber(request, name).pk,
+            _receiver(request, name).pk,
             most=body["max"],
             lease_seconds=body["lease_seconds"],
             wait_seconds=body["wait_seconds"],
+            check=partial(_check_again, request, name),
         )
         shown = {
             "state": pulled.state.value,
@@ -123,20 +126,26 @@ class ExtendApi(View):
         409 for one that was extended for as long as it may be.
         """
         leases = _leases(checked(ExtendBody, request), seconds="lease_seconds")
-        told = answering.extend(leases, may_touch=key_of(request).may_touch)
+        told = answering.extend(leases, may_touch=key_of(request).may_receive)
         refused = [refusal for refusal, _ in told]
         return _results(leases, refused, [ends_at for _, ends_at in told])
 
 
-def _subscriber(request: Request, name: str) -> Subscriber:
-    """Of what the key is not bound to, it does not learn whether it exists."""
-    found = Subscriber.objects.known().only("pk").filter(name=name).first()
-    if found is None or not key_of(request).may_touch(name):
-        raise NotFound(
-            f"This API key reaches no subscriber named {name}. Check the name, and "
-            "what the key is bound to."
-        )
+def _receiver(request: Request, name: str) -> Subscriber:
+    """Raises `NotFound`, or `NotBound` where the key may see but not receive for it."""
+    found = find_subscriber(request, name)
+    refuse_reception(key_of(request), found)
     return found
+
+
+def _check_again(request: Request, name: str) -> None:
+    """Check the key of a pull that waited as it is now, not as it was at the start."""
+    key = ApiKey.objects.get(pk=key_of(request).pk)
+    refuse_unusable(key)
+    request.auth = key
+    if Scope.CONSUME not in key.scopes:
+        raise PermissionDenied(MayConsume().message)
+    _receiver(request, name)
 
 
 def _handed_out(deliveries: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
@@ -181,7 +190,7 @@ def _answered(
     seconds: str = "",
 ) -> Response:
     leases = _leases(body, seconds=seconds)
-    return _results(leases, act(leases, may_touch=key_of(request).may_touch))
+    return _results(leases, act(leases, may_touch=key_of(request).may_receive))
 
 
 def _results(

@@ -60,7 +60,9 @@ class LengthMissing(exceptions.APIException):
 class NotBound(exceptions.PermissionDenied):
     """The key is bound to something else; `problems` point at what it was not."""
 
-    def __init__(self, detail: str, *, problems: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self, detail: str, *, problems: Iterable[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(detail)
         self.problems = tuple(problems)
 

@@ -5,17 +5,16 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor
+from router.api.finding import actor, find_delivery
 from router.api.permissions import MayManage
 from router.api.view import View
 from router.flow.resending import resend
-from router.models import Delivery, DeliveryState, Origin
+from router.models import DeliveryState, Origin
 
 
 class ResentDeliverySerializer(serializers.Serializer[Any]):
@@ -44,14 +43,7 @@ class ResendApi(View):
         A delivery that is done is owed anew, and the subscriber gets an event that it
         has had; for one that is dead its failed task is retried.
         """
-        rows = Delivery.objects.select_related("subscriber")
-        delivery = rows.filter(pk=delivery_id).first()
-        if delivery is None:
-            raise NotFound(
-                f"There is no delivery {delivery_id}. GET /api/events/{{number}}/ "
-                "lists those of an event."
-            )
-        self.check_object_permissions(request, delivery.subscriber.name)
+        delivery = find_delivery(request, delivery_id)
         said = checked(ReasonBody, request)
         owed = resend(delivery.pk, by=actor(request), **said)
         return Response(ResentDeliverySerializer(owed).data, status=HTTPStatus.ACCEPTED)

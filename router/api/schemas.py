@@ -18,13 +18,13 @@ from router.api import fields
 from router.api.bodies import ReasonBody, checked
 from router.api.finding import actor, key_of
 from router.api.pages import CursorPages
-from router.api.patterns import within
 from router.api.permissions import MayDescribe
 from router.api.queries import QuerySerializer
 from router.api.refusals import NotBound
 from router.api.subscribers import ReasonQuery
 from router.api.view import View
 from router.flow.describing import register_schema, retire_schema
+from router.flow.patterns import within
 from router.models import EventSchema
 
 TAGS = ["schemas"]
@@ -70,7 +70,7 @@ class SchemasApi(View, ListAPIView[EventSchema]):
     queries = {"GET": SchemaQuerySerializer}
 
     def get_queryset(self) -> QuerySet[EventSchema]:
-        visible = within("type", key_of(self.request).types)
+        visible = within("type", key_of(self.request).patterns("types"))
         return EventSchema.objects.filter(visible, **self.asked)
 
     @extend_schema(

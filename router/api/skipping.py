@@ -4,16 +4,14 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor
+from router.api.finding import actor, find_delivery
 from router.api.permissions import MayManage
 from router.api.view import View
 from router.flow.interventions import skip
-from router.models import Delivery
 
 
 class SkippedSerializer(serializers.Serializer[Any]):
@@ -37,11 +35,7 @@ class SkipApi(View):
 
         409 unless the delivery waits.
         """
-        rows = Delivery.objects.select_related("subscriber")
-        delivery = rows.filter(pk=delivery_id).first()
-        if delivery is None:
-            raise NotFound(f"There is no delivery {delivery_id}.")
-        self.check_object_permissions(request, delivery.subscriber.name)
+        delivery = find_delivery(request, delivery_id)
         said = checked(ReasonBody, request)
         failed = skip(delivery.pk, by=actor(request), **said)
         return Response(SkippedSerializer(failed).data)

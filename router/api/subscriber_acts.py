@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
+from router.api.binding import refuse_change
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor, find_subscriber
+from router.api.finding import actor, find_subscriber, key_of
 from router.api.permissions import MayManage
 from router.api.subscriber_shapes import SubscriberSerializer
 from router.api.view import View
@@ -68,7 +69,7 @@ class PauseApi(View):
     )
     def post(self, request: Request, name: str) -> Response:
         """Hold what it is owed until it is resumed; again changes nothing."""
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
         said = checked(ReasonBody, request)
         pause(row.pk, by=actor(request), **said)
         return _shown(row)
@@ -85,7 +86,7 @@ class ResumeApi(View):
     )
     def post(self, request: Request, name: str) -> Response:
         """Let go what was held; again changes nothing."""
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
         said = checked(ReasonBody, request)
         resume(row.pk, by=actor(request), **said)
         return _shown(row)
@@ -101,8 +102,13 @@ class RotateSecretApi(View):
         responses=RotatedSecretSerializer,
     )
     def post(self, request: Request, name: str) -> Response:
-        """Sign with a new secret; those before it go on signing for the overlap."""
-        row = find_subscriber(self, name)
+        """Sign with a new secret; those before it go on signing for the overlap.
+
+        403 for a key that may not change what the subscriber hears: the secret signs
+        all of it.
+        """
+        row = find_subscriber(request, name)
+        refuse_change(key_of(request), row)
         said = checked(RotateSecretBody, request)
         rotated = rotate_secret(row, by=actor(request), **said)
         return Response(RotatedSecretSerializer(rotated).data)
@@ -119,7 +125,7 @@ class TestApi(View):
     )
     def post(self, request: Request, name: str) -> Response:
         """Send it, alone, an event of type `router.test`, the whole way."""
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
         said = checked(ReasonBody, request)
         sent = send_test_event(row.pk, by=actor(request), **said)
         told = {"number": sent.number, "held_because": held_because(row)}
@@ -140,7 +146,7 @@ class TryNowApi(View):
 
         409 where nothing is held, or nothing is owed.
         """
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
         said = checked(ReasonBody, request)
         try_now(row.pk, by=actor(request), **said)
         return _shown(row)
@@ -160,7 +166,7 @@ class CloseBreakerApi(View):
 
         409 where it is not open.
         """
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
         said = checked(ReasonBody, request)
         close_breaker(row.pk, by=actor(request), **said)
         return _shown(row)

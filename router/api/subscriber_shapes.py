@@ -17,6 +17,7 @@ from router.api.subscriber_words import Meaning
 from router.api.text_patterns import (
     HEADER_NAME,
     HEADER_VALUE,
+    PREFIX,
     SUBSCRIBER_NAME,
     TYPES,
     URL,
@@ -78,6 +79,15 @@ class HeadersField(fields.DictField):
         return {"maxProperties": MOST_HEADERS, "propertyNames": names}
 
 
+class LimitField(fields.ListField):
+    """Patterns of what a subscriber may hear at most."""
+
+    child = fields.CharField(max_length=255, pattern=PREFIX, trim_whitespace=False)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=MOST_PATTERNS, **options)
+
+
 class SubscriberUpdate(Meaning, ReasonBody):
     """What may be changed of a subscriber; what is left out stays."""
 
@@ -95,6 +105,8 @@ class SubscriberUpdate(Meaning, ReasonBody):
         required=False,
     )
     filter = FilterField(required=False, allow_null=True)
+    allowed_types = LimitField(required=False)
+    allowed_sources = LimitField(required=False)
     headers = HeadersField(required=False)
     rate_per_second = fields.FloatField(
         required=False,
@@ -155,6 +167,8 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
     title = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField())
     filter = FilterField(allow_null=True)
+    allowed_types = serializers.ListField(child=serializers.CharField())
+    allowed_sources = serializers.ListField(child=serializers.CharField())
     ordering = serializers.SerializerMethodField()
     header_names = serializers.SerializerMethodField()
     transport = fields.EnumField(Transport)
@@ -175,6 +189,8 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "url",
             "events",
             "filter",
+            "allowed_types",
+            "allowed_sources",
             "ordering",
             "header_names",
             "rate_per_second",

@@ -15,6 +15,10 @@ MEANING = {
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
     " `prefix`, `suffix` over attributes, combined by `all`, `any`, `not`.",
+    "allowed_types": "Types that it may hear at most, whatever `events` says:"
+    " `parcel.*`, `*` for all. Left out at creation: the key's own types.",
+    "allowed_sources": "Sources that it may hear at most: `/partner`, `/shop/*`, `*`"
+    " for all. Left out at creation: the key's own sources.",
     "ordering": "Whether events with the same key keep their order.",
     "headers": "Sent with every webhook; kept encrypted, shown by name only.",
     "header_names": "Which headers are sent beside the router's own.",

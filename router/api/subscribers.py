@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
+from router.api.binding import limited, refuse_change, refuse_wider
 from router.api.finding import actor, find_subscriber, key_of
 from router.api.pages import CursorPages
-from router.api.patterns import within
 from router.api.permissions import MayManage
 from router.api.queries import QuerySerializer
 from router.api.subscriber_shapes import (
@@ -23,6 +23,7 @@ from router.api.subscriber_shapes import (
     SubscriberWithSecretSerializer,
 )
 from router.api.view import View
+from router.flow.patterns import within
 from router.flow.subscribing import (
     Managed,
     create_subscriber,
@@ -32,6 +33,11 @@ from router.flow.subscribing import (
 from router.models import Subscriber
 
 TAGS = ["subscribers"]
+#: Fields that say what a subscriber hears, and where it goes.
+DIRECTING = {
+    "events", "filter", "allowed_types", "allowed_sources",
+    "transport", "url", "custom_headers",
+}  # fmt: skip
 A_WEBHOOK = OpenApiExample(
     "A webhook",
     value={
@@ -51,7 +57,7 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
 
     def get_queryset(self) -> Any:
         return Subscriber.objects.known().filter(
-            within("name", key_of(self.request).subscribers)
+            within("name", key_of(self.request).patterns("subscribers"))
         )
 
     @extend_schema(operation_id="list_subscribers", tags=TAGS)
@@ -69,13 +75,16 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
     def post(self, request: Request) -> Response:
         """Add a subscriber: it is owed every event that is routed from now on.
 
-        A webhook's signing secret is in the answer, this once.
+        A webhook's signing secret is in the answer, this once. What it may hear is
+        limited to the types and sources that the key is bound to.
         """
         wanted = SubscriberCreate(data=request.data)
         wanted.is_valid(raise_exception=True)
-        name = wanted.validated_data["name"]
-        self.check_object_permissions(request, name)
-        made = create_subscriber(name, by=actor(request), **wanted.wanted())
+        name, key = wanted.validated_data["name"], key_of(request)
+        limits = limited(key, name, wanted.wanted())
+        made = create_subscriber(
+            name, by=actor(request), bound_to=key.patterns("subscribers"), **limits
+        )
         return Response(_shown(made), status=HTTPStatus.CREATED)
 
 
@@ -94,7 +103,7 @@ class SubscriberApi(View):
     )
     def get(self, request: Request, name: str) -> Response:
         """One subscriber."""
-        return Response(SubscriberSerializer(find_subscriber(self, name)).data)
+        return Response(SubscriberSerializer(find_subscriber(request, name)).data)
 
     @extend_schema(
         operation_id="change_subscriber",
@@ -107,12 +116,17 @@ class SubscriberApi(View):
 
         It holds for events that are routed from now on; what is owed already is
         delivered by the new way. Turned into a webhook for the first time, the answer
-        has its signing secret, this once.
+        has its signing secret, this once. 403 for a key that is bound to less than the
+        subscriber may hear, and changes what it hears or where that goes.
         """
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
         changes = SubscriberUpdate(data=request.data)
         changes.is_valid(raise_exception=True)
-        changed = edit_subscriber(row, by=actor(request), **changes.wanted())
+        said, key = changes.wanted(), key_of(request)
+        if not said.keys().isdisjoint(DIRECTING):
+            refuse_change(key, row)
+            refuse_wider(key, said)
+        changed = edit_subscriber(row, by=actor(request), **said)
         return Response(_shown(changed))
 
     @extend_schema(
@@ -123,7 +137,8 @@ class SubscriberApi(View):
     )
     def delete(self, request: Request, name: str) -> Response:
         """Delete it for good: what it is owed is cancelled, and nobody gets it."""
-        row = find_subscriber(self, name)
+        row = find_subscriber(request, name)
+        refuse_change(key_of(request), row)
         delete_subscriber(row, by=actor(request), **self.asked)
         return Response(status=HTTPStatus.NO_CONTENT)
 

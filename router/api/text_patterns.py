@@ -25,6 +25,8 @@ ATTRIBUTE = f"^[^{_FORBIDDEN}]*$"
 ATTRIBUTE_NAME = whole(EXTENSION_NAME.pattern)
 MEMBER_NAME = whole(f"{EXTENSION_NAME.pattern}|data_base64")
 TYPES = whole(rf"\*|[^*{_FORBIDDEN}]+(\.\*)?")
+#: Exact, or a `*` at the end for any rest.
+PREFIX = whole(rf"\*|[^*{_FORBIDDEN}]+\*?")
 #: The bits that belong to no byte are zero (RFC 4648, section 3.5).
 BASE64 = (
     r"^([A-Za-z0-9+/]{4})*"

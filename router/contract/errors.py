@@ -11,6 +11,7 @@ RouterError
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber, or API key, has this name
+├── TooManySubscribers    as many subscribers as may be exist already
 ├── TooManySecrets        a rotation, while as many secrets sign as may
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── NotOpen               the failed task was settled by somebody else
@@ -106,6 +107,10 @@ class InvalidSubscriber(_Pointed):
 
 class NameTaken(RouterError):
     """This name is taken already; choose another."""
+
+
+class TooManySubscribers(RouterError):
+    """As many subscribers as may be exist already."""
 
 
 class TooManySecrets(RouterError):

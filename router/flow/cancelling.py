@@ -1,4 +1,5 @@
-"""A deleted subscriber's open deliveries and failed tasks are cancelled."""
+"""What nobody may get any more is cancelled: a deleted subscriber's, or beyond its
+limits."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from router.flow.patterns import within
 from router.flow.prepared import Select
 from router.models import (
     UNLEASED,
@@ -40,6 +42,20 @@ def cancel_owed_to_deleted() -> int:
         if cancelled < BATCH:
             cancelled += _cancel_owed_to(subscriber_id)
     return cancelled
+
+
+def cancel_beyond_limits(subscriber: Subscriber) -> int:
+    """Cancel what is owed to the subscriber beyond its new limits; returns how many.
+
+    In the transaction that sets them. Failed tasks stay, and can't be retried.
+    """
+    allowed = within("event__type", subscriber.allowed_types) & within(
+        "event__source", subscriber.allowed_sources
+    )
+    open_rows = Delivery.objects.filter(subscriber=subscriber).open()
+    beyond = open_rows.filter(event__only_for=None).exclude(allowed).order_by("pk")
+    locked = beyond.select_for_update(of=("self",))
+    return _cancel(list(locked.values_list("pk", flat=True)))
 
 
 def _unfinished() -> QuerySet[Subscriber]:

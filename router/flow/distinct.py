@@ -32,7 +32,7 @@ def distinct_values(column: str) -> list[str]:
         return [value for (value,) in cursor.fetchall()]
 
 
-def sources_of_log() -> list[str] | None:
-    """Every source of the log; None when there are too many to tell."""
-    sources = distinct_values("source")
-    return sources if len(sources) < MOST_DISTINCT else None
+def values_of_log(column: str) -> list[str] | None:
+    """Every `type` or `source` of the log; None when there are too many to tell."""
+    values = distinct_values(column)
+    return values if len(values) < MOST_DISTINCT else None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.flow.claiming import Claim
-from router.models import Clock, Delivery, DeliveryState, Transport
+from router.models import Clock, Delivery, DeliveryState, Subscriber, Transport
 
-#: Whether the caller may settle for the subscriber of this name.
-MayTouch = Callable[[str], bool]
+#: Whether the caller may settle for this subscriber.
+MayTouch = Callable[[Subscriber], bool]
 #: Why an entry is refused; None for one that went through.
 Refusal = str | None
 
@@ -67,9 +67,7 @@ def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, An
     )
     held = {named.get((row.pk, row.lease_token)): row for row in rows}
     return {
-        lease: row
-        for lease, row in held.items()
-        if lease and may_touch(row.subscriber.name)
+        lease: row for lease, row in held.items() if lease and may_touch(row.subscriber)
     }
 
 

@@ -10,11 +10,13 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from router.contract.errors import NameTaken
+from router.contract.filters import EVERYTHING, prefix_problem
 from router.flow import auditing
-from router.models import ApiKey, Clock
+from router.models import ApiKey, Clock, Scope
 
 BINDINGS = ("sources", "types", "subscribers")
-LONGEST_PATTERN = 255
+#: Scopes that are of use for subscribers alone.
+FOR_SUBSCRIBERS = {Scope.CONSUME, Scope.MANAGE}
 
 
 @sensitive_variables("text")
@@ -31,8 +33,12 @@ def issue_key(
 ) -> tuple[ApiKey, str]:
     """A new key and its text, which is shown this once.
 
-    `bindings` are patterns by the names of `BINDINGS`. Raises `NameTaken`.
+    `bindings` are patterns by the names of `BINDINGS`. A key that publishes for the
+    sources that it names has all their types, where it names none. Raises `NameTaken`.
     """
+    bound = {kind: list((bindings or {}).get(kind, ())) for kind in BINDINGS}
+    if Scope.PUBLISH in scopes and bound["sources"]:
+        bound["types"] = bound["types"] or [EVERYTHING]
     lasts = None if expires_in_days is None else timedelta(days=expires_in_days)
     try:
         with transaction.atomic():
@@ -41,7 +47,7 @@ def issue_key(
                 scopes=list(scopes),
                 expires_at=lasts and timezone.now() + lasts,
                 calls_per_minute=calls_per_minute,
-                **{kind: list(patterns) for kind, patterns in (bindings or {}).items()},
+                **bound,
             )
     except IntegrityError:
         told = f"There is a key with the name {name!r} already; choose another."
@@ -66,6 +72,27 @@ def revoke_key(key: ApiKey, *, by: str, reason: str = "") -> bool:
     return is_changed
 
 
+def reach_warnings(key: ApiKey) -> list[str]:
+    """What an operator may not have meant: a key that reaches all, or nothing."""
+    if not key.is_bound:
+        return [
+            "This key is bound to nothing: its scopes hold for every source, event "
+            "type and subscriber. Bind each key to what its client needs."
+        ]
+    warnings = []
+    if Scope.PUBLISH in key.scopes and not (key.sources and key.types):
+        warnings.append(
+            "This key can publish nothing: a key that is bound needs sources and types "
+            "too (* for all)."
+        )
+    if not (key.subscribers or set(key.scopes).isdisjoint(FOR_SUBSCRIBERS)):
+        warnings.append(
+            "This key reaches no subscriber: a key that is bound needs subscribers too "
+            "(* for all)."
+        )
+    return warnings
+
+
 def patterns_in(text: str) -> list[str]:
     """Comma-separated patterns: `/shop` is itself, `/shop/*` all that begins so.
 
@@ -73,8 +100,6 @@ def patterns_in(text: str) -> list[str]:
     """
     patterns = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
     for pattern in patterns:
-        if "*" in pattern[:-1]:
-            raise ValueError(f"{pattern!r}: a * may stand at the end only")
-        if len(pattern) > LONGEST_PATTERN:
-            raise ValueError(f"a pattern may have {LONGEST_PATTERN} characters")
+        if problem := prefix_problem(pattern):
+            raise ValueError(problem)
     return patterns

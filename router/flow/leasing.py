@@ -7,7 +7,7 @@ and what it is owed.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import takewhile
@@ -39,14 +39,25 @@ class Pulled:
     retry_after_seconds: int | None = None
 
 
-def pull(subscriber_id: int, *, most: int, lease_seconds: float) -> Pulled:
+def unchecked() -> None:
+    """The caller is known to be allowed still."""
+
+
+def pull(
+    subscriber_id: int,
+    *,
+    most: int,
+    lease_seconds: float,
+    check: Callable[[], None] = unchecked,
+) -> Pulled:
     """Lease at most so many due deliveries to the caller, for so long.
 
     All of a pull have one `lease_token`; other pulls at the same time get others. A
     delivery whose lease ran out before comes alone. Nothing is leased while the
     subscriber is paused or disabled: `state` says so.
 
-    Raises `NotPulling` when the subscriber is gone or has another transport.
+    Raises `NotPulling` when the subscriber is gone or has another transport, and what
+    `check` raises, before anything is leased.
     """
     seen = _look(subscriber_id)
     if seen.has_expired:
@@ -58,6 +69,7 @@ def pull(subscriber_id: int, *, most: int, lease_seconds: float) -> Pulled:
         state = SubscriberState(subscriber.state)
         if state != SubscriberState.ACTIVE:
             return Pulled(state=state)
+        check()
         ids = _choose(subscriber, most)
         return Pulled(state=state, deliveries=_lease(ids, lease_seconds))
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 
 from router.conf import conf
-from router.flow.leasing import Pulled, pull
+from router.flow.leasing import Pulled, pull, unchecked
 
 LOOK_SECONDS = 0.075
 MAX_RETRY_AFTER_SECONDS = 3
@@ -23,6 +23,7 @@ def pull_patiently(
     most: int,
     lease_seconds: float,
     wait_seconds: float,
+    check: Callable[[], None] = unchecked,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pulled:
     """`pull`, looking again for up to `wait_seconds` while it comes to nothing.
@@ -30,6 +31,9 @@ def pull_patiently(
     Each pull that waits keeps a thread of the web process. Where as many wait as
     ROUTER["PULL_WAITS_AT_ONCE"] lets, the answer comes at once, and says when to ask
     again: a puller that asked to wait would otherwise ask without a pause.
+
+    A caller's right may end while it waits: `check` raises then, before a lease is made
+    and before the wait ends with none.
 
     Raises what `pull` raises.
     """
@@ -43,7 +47,11 @@ def pull_patiently(
         while not pulled.deliveries and time.monotonic() < ends_at:
             # Jittered, so that pullers who came together do not look together.
             sleep(LOOK_SECONDS * random.uniform(0.7, 1.3))  # nosec B311  # jitter
-            pulled = pull(subscriber_id, most=most, lease_seconds=lease_seconds)
+            pulled = pull(
+                subscriber_id, most=most, lease_seconds=lease_seconds, check=check
+            )
+    if not pulled.deliveries:
+        check()
     return pulled
 
 

@@ -54,10 +54,12 @@ def _rows(leases: Iterable[Lease], may_touch: MayTouch) -> dict[int, Any]:
             "settled_token",
             "settlement",
             "subscriber__name",
+            "subscriber__allowed_types",
+            "subscriber__allowed_sources",
             "subscriber__transport",
         )
     )
-    return {row.pk: row for row in rows if may_touch(row.subscriber.name)}
+    return {row.pk: row for row in rows if may_touch(row.subscriber)}
 
 
 def _why(lease: Lease, row: Any, settlement: Settlement | None) -> Refusal:

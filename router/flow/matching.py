@@ -1,4 +1,4 @@
-"""Whether an event is owed to a subscriber: its event types, then its filter."""
+"""Whether an event is owed to a subscriber: its event types, its limits, its filter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import logging
 
 from router.contract.dialects import matches
-from router.contract.filters import wants
+from router.contract.filters import matches_any
 from router.models import EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,9 @@ class Matching:
     def is_owed(self, subscriber: Subscriber) -> bool:
         if self._event.only_for_id is not None:
             return self._event.only_for_id == subscriber.pk
-        if not wants(subscriber.events, self._event.type):
+        if not matches_any(subscriber.events, self._event.type):
+            return False
+        if not subscriber.may_hear(self._event):
             return False
         if subscriber.filter is None:
             return True

@@ -19,6 +19,11 @@ from router.models import (
     FailedTaskState,
 )
 
+BEYOND = (
+    "The event lies beyond what its subscriber may hear. An operator changes that at "
+    "the subscriber."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
@@ -110,6 +115,8 @@ def _settle(pk: int, verdict: _Verdict) -> None:
     )
     if changed != 1:
         raise NotOpen(_why_not_open(pk))
+    if verdict.state == FailedTaskState.RETRIED:
+        _refuse_beyond_limits(pk)
     _move(FailedTask.objects.get(pk=pk).delivery_id, verdict.delivery_state)
     auditing.note(
         f"failed_task.{verdict.state}",
@@ -117,6 +124,14 @@ def _settle(pk: int, verdict: _Verdict) -> None:
         by=verdict.by,
         reason=verdict.note,
     )
+
+
+def _refuse_beyond_limits(pk: int) -> None:
+    """Its limits may have become narrower since the event was routed to it."""
+    rows = FailedTask.objects.select_related("subscriber", "event")
+    failed = rows.defer("event__data", "subscriber__custom_headers").get(pk=pk)
+    if not failed.subscriber.may_hear(failed.event):
+        raise NotOpen(BEYOND)
 
 
 def _move(delivery_id: int, state: DeliveryState) -> None:

@@ -8,6 +8,7 @@ from django.db import transaction
 from router.contract.errors import NotResendable
 from router.flow import auditing, remediation
 from router.flow.head import lock_head
+from router.flow.remediation import BEYOND
 from router.models import (
     Clock,
     Delivery,
@@ -35,7 +36,10 @@ def resend(
     """
     # Whoever makes deliveries holds the head, also against a second resend.
     lock_head()
-    delivery = Delivery.objects.select_related("subscriber").get(pk=delivery_id)
+    rows = Delivery.objects.select_related("subscriber", "event").defer(
+        "event__data", "subscriber__custom_headers"
+    )
+    delivery = rows.get(pk=delivery_id)
     _check(delivery)
     if delivery.state == DeliveryState.DEAD:
         return _revived(delivery, by, user, reason)
@@ -55,6 +59,8 @@ def _check(delivery: Delivery) -> None:
         raise NotResendable("Its subscriber was deleted: nobody would get it.")
     if delivery.state == DeliveryState.CANCELLED:
         raise NotResendable("It was cancelled: nobody is owed it any more.")
+    if not delivery.subscriber.may_hear(delivery.event):
+        raise NotResendable(BEYOND)
     unsettled = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
     others = _runs(delivery).filter(state__in=unsettled).order_by("-run")
     found = others.first()

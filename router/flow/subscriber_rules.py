@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from router.contract.dialects import filter_problems
-from router.contract.filters import pattern_problem
+from router.contract.filters import is_covered, pattern_problem, prefix_problem
 from router.contract.retry import RetrySchedule
 from router.models import Transport
 from router.transports.webhook.headers import (
@@ -31,6 +31,9 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
         *_name_problems(wanted["name"]),
         *_way_problems(wanted),
         *_pattern_problems(wanted["events"]),
+        *_allowed_problems(wanted, "allowed_types"),
+        *_allowed_problems(wanted, "allowed_sources"),
+        *_beyond_problems(wanted["events"], wanted["allowed_types"]),
         *_filter_problems(wanted["filter"]),
         *_header_problems(wanted["custom_headers"]),
         *_limit_problems(wanted),
@@ -58,6 +61,22 @@ def _pattern_problems(patterns: list[str]) -> Iterator[Problem]:
         yield "/events", f"must name from 1 to {MOST_PATTERNS} event types or patterns"
     for index, pattern in enumerate(patterns):
         if told := pattern_problem(pattern):
+            yield f"/events/{index}", told
+
+
+def _allowed_problems(wanted: Mapping[str, Any], field: str) -> Iterator[Problem]:
+    patterns = wanted[field]
+    if not 1 <= len(patterns) <= MOST_PATTERNS:
+        yield f"/{field}", f"must name from 1 to {MOST_PATTERNS} patterns; * says all"
+    for index, pattern in enumerate(patterns):
+        if told := prefix_problem(pattern):
+            yield f"/{field}/{index}", told
+
+
+def _beyond_problems(events: list[str], allowed: list[str]) -> Iterator[Problem]:
+    for index, pattern in enumerate(events):
+        if not is_covered(pattern, allowed):
+            told = f"is beyond what it may hear: {', '.join(allowed)}"
             yield f"/events/{index}", told
 
 

@@ -6,17 +6,25 @@ event owed to this subscriber" never depends on a race with routing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
-from router.contract.errors import InvalidSubscriber, NameTaken, NotManaged
+from router.conf import conf
+from router.contract.errors import (
+    InvalidSubscriber,
+    NameTaken,
+    NotManaged,
+    TooManySubscribers,
+)
+from router.contract.filters import EVERYTHING
 from router.flow import auditing
-from router.flow.cancelling import cancel_owed_to_deleted
+from router.flow.cancelling import cancel_beyond_limits, cancel_owed_to_deleted
 from router.flow.head import lock_head
+from router.flow.patterns import within
 from router.flow.rotating import new_secret
 from router.flow.subscriber_rules import Problem, subscriber_problems
 from router.flow.switching import QUEUE_OF, switch_transport
@@ -32,6 +40,8 @@ DEFAULTS: dict[str, Any] = {
     "url": "",
     "events": ["*"],
     "filter": None,
+    "allowed_types": ["*"],
+    "allowed_sources": ["*"],
     "custom_headers": {},
     "rate_per_second": None,
     "in_flight_limit": None,
@@ -50,12 +60,18 @@ class Managed:
 
 @transaction.atomic
 def create_subscriber(
-    name: str, *, by: str, reason: str = "", **wanted: Any
+    name: str,
+    *,
+    by: str,
+    reason: str = "",
+    bound_to: Collection[str] = (EVERYTHING,),
+    **wanted: Any,
 ) -> Managed:
     """Add a subscriber that is owed every event routed from now on.
 
-    `wanted` are fields of `DEFAULTS`. Raises `InvalidSubscriber` naming each field that
-    is wrong, or `NameTaken`.
+    `wanted` are fields of `DEFAULTS`, `bound_to` the names that the caller may use.
+    Raises `InvalidSubscriber` naming each field that is wrong, `NameTaken` or
+    `TooManySubscribers`.
     """
     fields = _encoded({**DEFAULTS, **wanted})
     _check({"name": name, **fields})
@@ -63,6 +79,7 @@ def create_subscriber(
     head = lock_head()
     if find(name) or Subscriber.objects.known().filter(name=name).exists():
         raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
+    _refuse_too_many(bound_to)
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
     auditing.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
@@ -93,6 +110,8 @@ def edit_subscriber(
         row.refresh_from_db()
     for name, value in changes.items():
         setattr(row, name, value)
+    if changes.keys() & {"allowed_types", "allowed_sources"}:
+        cancel_beyond_limits(row)
     row.save(update_fields=list(changes))
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
@@ -121,6 +140,19 @@ def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> N
             target = f"subscriber {subscriber.name}"
             auditing.note("subscriber.deleted", target, by=by, reason=reason)
     cancel_owed_to_deleted()
+
+
+def _refuse_too_many(bound_to: Collection[str]) -> None:
+    """Each is looked at for every event: a loop of creations would slow all down."""
+    known = Subscriber.objects.known()
+    own = known.filter(within("name", bound_to))
+    limit = conf().max_subscribers
+    own_limit = limit if EVERYTHING in bound_to else conf().max_subscribers_of_key
+    if known.count() >= limit or own.count() >= own_limit:
+        raise TooManySubscribers(
+            f"At most {limit:,} subscribers may exist, and {own_limit:,} that this "
+            "caller may create. Delete one that is not needed."
+        )
 
 
 def _check(wanted: Mapping[str, Any]) -> None:

@@ -27,6 +27,8 @@ OF_SUBSCRIBER = (
     "transport",
     "events",
     "filter",
+    "allowed_types",
+    "allowed_sources",
     "rate_per_second",
     "in_flight_limit",
     "ramp",

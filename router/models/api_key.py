@@ -7,6 +7,9 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
+from router.contract.filters import EVERYTHING, are_covered, matches_any
+from router.models.subscriber import Subscriber
+
 
 class Scope(models.TextChoices):
     PUBLISH = "publish"
@@ -25,7 +28,8 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100, unique=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list)
-    #: Patterns that it is bound to; an empty list binds to nothing.
+    #: Patterns that it is bound to. With all three lists empty the key is unbound, and
+    #: may do all that its scopes allow; else an empty list means none.
     sources = models.JSONField(default=list, blank=True)
     types = models.JSONField(default=list, blank=True)
     subscribers = models.JSONField(default=list, blank=True)
@@ -74,29 +78,54 @@ class ApiKey(models.Model):
     def is_bound(self) -> bool:
         return bool(self.sources or self.types or self.subscribers)
 
+    def patterns(self, kind: str) -> list[str]:
+        """What it may reach of `sources`, `types` or `subscribers`."""
+        named: list[str] = getattr(self, kind)
+        return named if self.is_bound else [EVERYTHING]
+
     def unbound(self, *, source: str, event_type: str) -> list[str]:
         """What of `source` and `type` its bindings do not let it publish."""
-        given = (("source", self.sources, source), ("type", self.types, event_type))
+        given = (("source", "sources", source), ("type", "types", event_type))
         return [
-            name for name, patterns, value in given if not _is_bound_to(patterns, value)
+            name
+            for name, kind, value in given
+            if not matches_any(self.patterns(kind), value)
         ]
 
     def may_describe(self, event_type: str) -> bool:
         """Whether its bindings let it register and retire schemas of this type."""
-        is_named = bool(self.types) and _is_bound_to(self.types, event_type)
-        return is_named or not self.is_bound
+        return matches_any(self.patterns("types"), event_type)
 
     def may_touch(self, subscriber_name: str) -> bool:
-        """Whether its bindings let it consume for, or manage, this subscriber."""
-        return _is_bound_to(self.subscribers, subscriber_name)
+        """Whether its bindings let it see this subscriber, pause and resume it."""
+        return matches_any(self.patterns("subscribers"), subscriber_name)
 
+    def may_receive(self, subscriber: Subscriber) -> bool:
+        """Whether it may pull, settle and resend for this subscriber.
 
-def _is_bound_to(patterns: list[str], value: str) -> bool:
-    """`/shop` is itself, `/shop/*` all that begins so; no pattern binds to nothing."""
-    return not patterns or any(
-        value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
-        for pattern in patterns
-    )
+        A key that names types or sources too may, where the subscriber can hear
+        nothing else.
+        """
+        return self.may_touch(subscriber.name) and all(
+            are_covered(limit, named)
+            for limit, named in (
+                (subscriber.allowed_types, self.types),
+                (subscriber.allowed_sources, self.sources),
+            )
+            if named
+        )
+
+    def may_change(self, subscriber: Subscriber) -> bool:
+        """Whether it may change what this subscriber hears, and where that goes.
+
+        Only where the subscriber can hear nothing beyond the key's types and sources:
+        the key could otherwise send itself the rest.
+        """
+        return (
+            self.may_touch(subscriber.name)
+            and are_covered(subscriber.allowed_types, self.patterns("types"))
+            and are_covered(subscriber.allowed_sources, self.patterns("sources"))
+        )
 
 
 def digest(text: str) -> str:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 
 from router.contract.breaker import BreakerState
+from router.contract.filters import EVERYTHING, matches_any
 from router.contract.retry import RetrySchedule
 from router.models.encrypted import EncryptedJSONField
+
+if TYPE_CHECKING:
+    from router.models.event import EventRecord
 
 
 class SubscriberState(models.TextChoices):
@@ -25,6 +31,11 @@ class Transport(models.TextChoices):
     HANDLER = "handler", "In-process handler"
     WEBHOOK = "webhook", "Webhook"
     PULL = "pull", "Pull"
+
+
+def everything() -> list[str]:
+    """No limit, as patterns."""
+    return [EVERYTHING]
 
 
 class SubscriberQuerySet(models.QuerySet["Subscriber"]):
@@ -48,6 +59,14 @@ class Subscriber(models.Model):
     events = models.JSONField(default=list)
     #: A filter of the CloudEvents Subscriptions API; None wants all of `events`.
     filter = models.JSONField(null=True, blank=True)
+    #: Patterns of what it may hear at most, whatever `events` and `filter` say: the
+    #: bindings of the API key that created it. An empty list: nothing.
+    allowed_types = models.JSONField(
+        default=everything, db_default=models.Value([EVERYTHING], models.JSONField())
+    )
+    allowed_sources = models.JSONField(
+        default=everything, db_default=models.Value([EVERYTHING], models.JSONField())
+    )
     #: Where webhooks are posted to.
     url = models.CharField(max_length=2000, blank=True, db_default="")
     #: Headers that every webhook carries beside the router's own: often a password.
@@ -132,6 +151,13 @@ class Subscriber(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.name
+
+    def may_hear(self, event: EventRecord) -> bool:
+        """Whether the event lies within its limits; its own test events always do."""
+        return event.only_for_id == self.pk or (
+            matches_any(self.allowed_types, event.type)
+            and matches_any(self.allowed_sources, event.source)
+        )
 
     def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
         """The schedule in force: a person's words, the declaration's, `default`."""

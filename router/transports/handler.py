@@ -10,7 +10,7 @@ from celery.exceptions import (
 from django.db import InterfaceError, OperationalError
 
 from router.contract.event import Event
-from router.contract.filters import wants
+from router.contract.filters import matches_any
 from router.contract.outcomes import (
     Acknowledged,
     Dead,
@@ -41,7 +41,9 @@ class HandlerTransport:
         self._limit_seconds = limit_seconds
 
     def send(self, event: Event) -> Outcome:
-        if event.type == TEST_TYPE and not wants(self._declaration.events, TEST_TYPE):
+        if event.type == TEST_TYPE and not matches_any(
+            self._declaration.events, TEST_TYPE
+        ):
             return Acknowledged()
         try:
             with time_limit(self._limit_seconds):

@@ -52,13 +52,13 @@ def say(
     answer: Callable[..., list[Refusal]], named: Sequence[Lease], **options: Any
 ) -> list[bool]:
     """Whether each entry went through."""
-    told = answer(named, may_touch=lambda name: True, **options)
+    told = answer(named, may_touch=lambda one: True, **options)
     return [one is None for one in told]
 
 
 def extend(named: Sequence[Lease]) -> list[bool]:
     """Whether each lease was extended."""
-    told = answering.extend(named, may_touch=lambda name: True)
+    told = answering.extend(named, may_touch=lambda one: True)
     return [refusal is None for refusal, _ in told]
 
 

@@ -131,8 +131,8 @@ def test_what_the_caller_may_not_touch_is_as_if_it_were_not_there(
     owe()
     named = leases(take(puller))
     for answer in ANSWERS:
-        foreign = answer(named, may_touch=lambda name: name != "erp")
-        unknown = answer([stale(Delivery(pk=999_999))], may_touch=lambda name: True)
+        foreign = answer(named, may_touch=lambda one: one.name != "erp")
+        unknown = answer([stale(Delivery(pk=999_999))], may_touch=lambda one: True)
         assert foreign == unknown
         assert foreign not in ([None], [(None, None)])
     assert states() == ["LEASED"]
@@ -224,7 +224,7 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
             pulled_at=F("pulled_at") - timedelta(seconds=seconds)
         )
 
-    told = answering.extend(leases(pulled, 50), may_touch=lambda name: True)
+    told = answering.extend(leases(pulled, 50), may_touch=lambda one: True)
 
     assert [refusal is None for refusal, _ in told] == [False, True, True]
     now = timezone.now()

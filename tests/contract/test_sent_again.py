@@ -45,7 +45,7 @@ def puller(transactional_db: None) -> Subscriber:
 
 
 def why(answer: Callable[..., Any], *named: Lease) -> str:
-    (told,) = answer(list(named), may_touch=lambda name: True)
+    (told,) = answer(list(named), may_touch=lambda one: True)
     return str(told[0] if isinstance(told, tuple) else told)
 
 
@@ -173,7 +173,7 @@ def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
     (foreign,) = leases(take(puller))
     say(answering.ack, [foreign])
     unknown = Lease(delivery_id=foreign.delivery_id + 100, token=foreign.token)
-    told = answering.ack([foreign, unknown], may_touch=lambda name: False)
+    told = answering.ack([foreign, unknown], may_touch=lambda one: False)
     assert told[0] == told[1] is not None
 
 

@@ -17,7 +17,12 @@ from tests.integration.staff import a_viewer, an_operator, told
 pytestmark = pytest.mark.django_db
 
 LIST, ADD = "/admin/router/apikey/", "/admin/router/apikey/add/"
-GIVEN = {"name": "Warehouse", "scopes": ["publish", "consume"]}
+GIVEN = {
+    "name": "Warehouse",
+    "scopes": ["publish", "consume"],
+    "sources": "*",
+    "subscribers": "*",
+}
 
 
 def test_a_new_key_is_shown_once_and_kept_nowhere(admin_client: Client) -> None:
@@ -43,6 +48,7 @@ def test_a_new_key_is_shown_once_and_kept_nowhere(admin_client: Client) -> None:
         ({**GIVEN, "scopes": ["everything"]}, "errorlist"),
         ({**GIVEN, "name": " "}, "errorlist"),
         ({**GIVEN, "sources": "/*/orders"}, "at the end only"),
+        ({**GIVEN, "sources": ""}, "or write * for all"),
         ({**GIVEN, "expires_in_days": "0"}, "errorlist"),
         ({**GIVEN, "calls_per_minute": "-1"}, "errorlist"),
     ],

@@ -75,6 +75,26 @@ def test_a_webhook_is_added_and_its_secret_shown_once(chief: Client) -> None:
     assert "whsec_" not in shown
 
 
+def test_what_a_subscriber_may_hear_is_shown_and_changed(
+    chief: Client, crm: Subscriber
+) -> None:
+    edit = {name: FILLED[name] for name in ("transport", "url", "events")}
+    limits = {"allowed_types": "purchase.*\nparcel.*", "allowed_sources": "/shop/*"}
+
+    chief.post(page("edit", crm), {**edit, **limits})
+    for _ in range(2):
+        crm.refresh_from_db()
+        assert crm.allowed_types == ["purchase.*", "parcel.*"]
+        assert crm.allowed_sources == ["/shop/*"]
+        chief.post(page("edit", crm), edit)  # Left empty they stay.
+
+    shown = chief.get(page("change", crm)).content.decode()
+    assert "parcel.*" in shown
+    assert "/shop/*" in shown
+    beyond = chief.post(page("edit", crm), {**edit, "events": "*"}).content.decode()
+    assert "is beyond what it may hear: purchase.*, parcel.*" in beyond
+
+
 @pytest.mark.parametrize(
     ("field", "text", "told"),
     [

@@ -129,12 +129,17 @@ def test_an_expired_key_is_told_so(post: Post) -> None:
 @pytest.mark.parametrize(
     ("bound", "pointers"),
     [
-        ({"sources": ["/partner"]}, []),
+        ({}, []),  # Unbound.
+        ({"sources": ["/partner"], "types": ["*"]}, []),
         ({"sources": ["/part*"], "types": ["parcel.*"]}, []),
-        ({"types": ["parcel.lost", "parcel.found"]}, []),
-        ({"sources": ["/partner/*"]}, ["/source"]),
-        ({"types": ["parcel"]}, ["/type"]),
+        ({"sources": ["*"], "types": ["parcel.lost", "parcel.found"]}, []),
+        ({"sources": ["/partner/*"], "types": ["*"]}, ["/source"]),
+        ({"sources": ["*"], "types": ["parcel"]}, ["/type"]),
         ({"sources": ["/shop"], "types": ["purchase.*"]}, ["/source", "/type"]),
+        # An empty list of a key that is bound means none.
+        ({"sources": ["/partner"]}, ["/type"]),
+        ({"types": ["parcel.*"]}, ["/source"]),
+        ({"subscribers": ["*"]}, ["/source", "/type"]),
     ],
 )
 def test_a_key_publishes_only_what_it_is_bound_to(

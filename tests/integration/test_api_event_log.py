@@ -172,7 +172,7 @@ def test_a_key_sees_only_what_it_is_bound_to(get: Get) -> None:
     other = an_event(source="/b", type="parcel.lost")
     an_event(source="/a", type="parcel.found")
     for name in ("erp", "crm-north", "shop"):
-        a_delivery(seen, a_subscriber(name))
+        a_delivery(seen, a_subscriber(name, events=["*"]))
     assert numbers(get()) == [seen.number]
     assert_problem(get(f"{other.number}/"), 404)
     owed = get(f"{seen.number}/").json()["deliveries"]

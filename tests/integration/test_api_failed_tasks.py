@@ -151,8 +151,15 @@ def test_a_key_touches_only_the_subscribers_it_is_bound_to(call: Call) -> None:
     ours, others = a_dead("erp"), a_dead("crm")
     ApiKey.objects.update(subscribers=["erp"])
     assert shown(call("failed-tasks/")) == [ours.pk]
-    assert_problem(call(f"failed-tasks/{others.pk}/retry/", {}), 403)
-    assert_problem(call(f"deliveries/{others.delivery_id}/resend/", {}), 403)
+    for path, pk in {
+        "failed-tasks/{}/retry/": others.pk,
+        "failed-tasks/{}/discard/": others.pk,
+        "deliveries/{}/resend/": others.delivery_id,
+        "deliveries/{}/skip/": others.delivery_id,
+    }.items():
+        foreign = assert_problem(call(path.format(pk), {}), 404)["detail"]
+        unknown = assert_problem(call(path.format(999_999), {}), 404)["detail"]
+        assert foreign.replace(str(pk), "999999") == unknown
     assert call(f"deliveries/{ours.delivery_id}/resend/", {}).status_code == 202
 
 

@@ -293,12 +293,15 @@ def test_a_key_is_told_what_it_may_do_instead(client: Client, key: str) -> None:
         scopes=[Scope.MANAGE, Scope.PUBLISH],
         subscribers=["erp", "shop-*"],
         sources=["/partner/*"],
+        types=["*"],
     )
     pulled = send(client, "POST", "subscribers/erp/pull/", key=bound)
     scope = assert_problem(pulled, 403)
     assert "--scopes consume" in scope["detail"]
-    other = assert_problem(send(client, "GET", "subscribers/crm/", key=bound), 403)
-    assert "but to: erp, shop-*" in other["detail"]
+    other = {"name": "crm", "transport": "pull"}
+    made = send(client, "POST", "subscribers/", other, key=bound)
+    (error,) = assert_problem(made, 403)["errors"]
+    assert error["detail"].endswith("it may be: erp, shop-*.")
     more = {"content_type": STRUCTURED, "key": bound}
     response = send(client, "POST", "events/", an_envelope(source="/other"), **more)
     (error,) = assert_problem(response, 403)["errors"]

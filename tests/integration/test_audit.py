@@ -114,7 +114,9 @@ BY_ADMIN = {
     "failedtask_settle": Act(
         "failed_task.retried", "", {"verb": "retry", "ids": "{task}"}, reason="note"
     ),
-    "apikey_add": Act("api_key.created", "", {"name": "n", "scopes": ["publish"]}),
+    "apikey_add": Act(
+        "api_key.created", "", {"name": "n", "scopes": ["publish"], "sources": "*"}
+    ),
     "apikey_revoke": Act("api_key.revoked", "{key}"),
     "eventschema_retire": Act("schema.retired", "{schema}"),
     "eventschema_add": Act(

@@ -173,6 +173,34 @@ class TestCreateApiKey:
         assert timedelta(days=6.9) < left < timedelta(days=7.1)
 
     @pytest.mark.parametrize(
+        ("options", "warning"),
+        [
+            (["--scopes=publish,manage"], "bound to nothing"),
+            (["--scopes=publish", "--sources=/a"], ""),
+            (["--scopes=publish", "--types=a.*"], "can publish nothing"),
+            (["--scopes=publish,manage", "--sources=/a"], "reaches no subscriber"),
+            (["--scopes=consume", "--subscribers=erp"], ""),
+            (["--scopes=publish,consume", "--subscribers=erp"], "can publish nothing"),
+            (["--scopes=publish", "--sources=*", "--types=*"], ""),
+        ],
+    )
+    def test_a_key_that_reaches_all_or_nothing_is_warned_of(
+        self, options: list[str], warning: str
+    ) -> None:
+        """Beside the key, which is printed alone."""
+        printed, told = StringIO(), StringIO()
+        call_command("create_api_key", "partner", *options, stdout=printed, stderr=told)
+        assert len(printed.getvalue().split()) == 1
+        assert warning in told.getvalue()
+        assert bool(warning) == bool(told.getvalue())
+
+    def test_a_publish_key_that_names_its_sources_has_all_their_types(self) -> None:
+        run("create_api_key", "partner", "--scopes=publish", "--sources=/a")
+        run("create_api_key", "reader", "--scopes=consume", "--sources=/a")
+        types = dict(ApiKey.objects.values_list("name", "types"))
+        assert types == {"partner": ["*"], "reader": []}
+
+    @pytest.mark.parametrize(
         ("option", "told"),
         [
             ("--sources=/*/b", "at the end only"),

@@ -188,7 +188,7 @@ def test_deleting_while_they_pull_cancels_exactly_what_was_not_done(
 def begin_ack(deliveries: Any) -> Any:
     """The first half of an acknowledgement: the deliveries are locked."""
     (holding,) = holdings(
-        lock_held(leases(deliveries), may_touch=lambda name: True).values()
+        lock_held(leases(deliveries), may_touch=lambda one: True).values()
     )
     return holding
 

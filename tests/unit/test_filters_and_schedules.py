@@ -6,7 +6,7 @@ import pytest
 
 from router.contract.errors import InvalidSubscriber
 from router.contract.event import Event
-from router.contract.filters import pattern_problem, wants
+from router.contract.filters import matches_any, pattern_problem
 from router.contract.retry import RetrySchedule
 from router.registry import Declaration, declared, isolated, subscriber
 
@@ -34,7 +34,7 @@ from router.registry import Declaration, declared, isolated, subscriber
 def test_a_pattern_wants_what_it_says(
     pattern: str, event_type: str, is_wanted: bool
 ) -> None:
-    assert wants([pattern], event_type) is is_wanted
+    assert matches_any([pattern], event_type) is is_wanted
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from router.contract.errors import NameTaken
-from router.flow.issuing import BINDINGS, issue_key, patterns_in
+from router.flow.issuing import BINDINGS, issue_key, patterns_in, reach_warnings
 from router.models import ApiKey, Scope
 from router.terminal import add_reason, operator
 
@@ -28,7 +28,9 @@ class Command(BaseCommand):
                 f"--{kind}",
                 default="",
                 metavar="PATTERN,…",
-                help=f"the only {kind} it is for; a * may end a pattern",
+                help=f"the only {kind} it is for; a * may end a pattern. With none of "
+                "the three the key is for all; with one of them, those left out mean "
+                "none, and '*' means all",
             )
         parser.add_argument("--expires-in-days", type=int, metavar="N")
         parser.add_argument("--calls-per-minute", type=int, metavar="N")
@@ -39,7 +41,7 @@ class Command(BaseCommand):
         _check_range("--expires-in-days", days, LONGEST_DAYS)
         _check_range("--calls-per-minute", calls, 2**31 - 1)
         try:
-            _, text = issue_key(
+            key, text = issue_key(
                 _name(options["name"]),
                 scopes=_scopes(options["scopes"]),
                 **operator(options),
@@ -49,6 +51,8 @@ class Command(BaseCommand):
             )
         except NameTaken as error:
             raise CommandError(str(error)) from None
+        for warning in reach_warnings(key):
+            self.stderr.write(self.style.WARNING(warning))
         self.stdout.write(text)
 
 
