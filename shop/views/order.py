@@ -8,12 +8,17 @@ from django.views.decorators.http import require_safe
 from shop.basket import Basket
 from shop.countries import country_name
 from shop.models import Order, OrderLine, Product
+from shop.views.visitor import known_owner
 
 
 @never_cache
 @require_safe
 def order(request: HttpRequest, public_id: str) -> HttpResponse:
-    """What was bought, and how far everything is. Whoever has the address may look."""
+    """What was bought, and how far everything is, for everybody with the address.
+
+    Events, and so other parties, contain the address. It shows the customer's name and
+    street only in the browser that bought, and to staff.
+    """
     orders = Order.objects.select_related("payment", "intent")
     found = get_object_or_404(orders.prefetch_related("lines"), public_id=public_id)
     Basket(request.session).empty_if(found.intent.basket_id)
@@ -21,6 +26,7 @@ def order(request: HttpRequest, public_id: str) -> HttpResponse:
         "order": found,
         "lines": _with_products(found),
         "country": country_name(found.country),
+        "is_customer_shown": _is_buyer(request, found) or _is_staff(request),
     }
     return render(request, "shop/order.html", context)
 
@@ -31,6 +37,15 @@ def progress(request: HttpRequest, public_id: str) -> HttpResponse:
     """The fragment that the order page asks for each second."""
     found = get_object_or_404(Order, public_id=public_id)
     return render(request, "shop/order_progress.html", {"order": found})
+
+
+def _is_buyer(request: HttpRequest, found: Order) -> bool:
+    return known_owner(request) == found.intent.owner
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return bool(user and user.is_staff and user.has_perm("shop.view_order"))
 
 
 def _with_products(found: Order) -> list[tuple[OrderLine, Product | None]]:

@@ -18,6 +18,12 @@ def owner_of(request: HttpRequest) -> str:
     return owner
 
 
+def known_owner(request: HttpRequest) -> str | None:
+    """The owner if this visitor has bought before; it begins no session."""
+    owner: str | None = request.session.get(OWNER)
+    return owner
+
+
 def kept_details(request: HttpRequest) -> dict[str, str]:
     """What was typed before a payment failed, so that nobody types it twice."""
     details: dict[str, str] = request.session.get(DETAILS, {})

@@ -54,7 +54,6 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
         request.session.cycle_key()
         request.session[CUSTOMER] = list(customer)
         response = redirect("order_history:purchases")
-    response["Referrer-Policy"] = "no-referrer"
     return response
 
 

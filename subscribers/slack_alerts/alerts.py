@@ -1,4 +1,4 @@
-"""What an alert says, as Slack's blocks. Nothing personal leaves the house."""
+"""The text of an alert, as Slack's blocks: no customer's data and no secret."""
 
 from __future__ import annotations
 
@@ -25,23 +25,21 @@ from subscribers.payload import (
 )
 
 FAILED_TASK = "router.failed_task.opened"
-#: What the router says of a receiver → what the team is told of it.
+#: Type of an event about a receiver → the alert's title and its last line.
 RECEIVERS = {
     "router.breaker.opened": (
         gettext_lazy("%(title)s cannot do its work"),
         gettext_lazy(
-            "What it is owed is held, none is lost. It is looked at by and by."
+            "Its events are held and none is lost. The router tries it again by itself."
         ),
     ),
     "router.subscriber.recovered": (
         gettext_lazy("%(title)s is back"),
-        gettext_lazy("What it is owed is being delivered."),
+        gettext_lazy("The held events are being delivered."),
     ),
     "router.subscriber.disabled": (
-        gettext_lazy("%(title)s needs a person"),
-        gettext_lazy(
-            "What it is owed is held. Resume it in the admin when it is back."
-        ),
+        gettext_lazy("%(title)s needs attention"),
+        gettext_lazy("Its events are held. Resume it in the admin when it is back."),
     ),
 }
 MOST_LINES = 10
@@ -59,7 +57,7 @@ class Order(Part):
 
     @property
     def name(self) -> str:
-        """What people call the order. Its whole id may open a customer's page."""
+        """The order's number. The whole id would open the page of the order."""
         return self.number or self.id[:SHORT_ID_LENGTH]
 
 
@@ -139,7 +137,7 @@ class Alert:
 
 
 def alert_for(event: Event) -> Alert | None:
-    """What to tell the team; None when it was told before."""
+    """The alert for this event; None if its incident has been announced."""
     if event.type == FAILED_TASK:
         return _failure(read(FailedTask, event))
     if event.type in RECEIVERS:
@@ -181,14 +179,14 @@ def _failure(failed: FailedTask) -> Alert | None:
         "error": f", {error[0]}" if error else "",
     }
     return Alert(
-        title=_("%(title)s needs a person") % {"title": failed.subscriber.title},
+        title=_("%(title)s needs attention") % {"title": failed.subscriber.title},
         lines=[
-            _("Event %(number)d (%(type)s) was given up on: %(reason)s%(error)s.")
+            _("The router gave up event %(number)d (%(type)s): %(reason)s%(error)s.")
             % told,
             _("Further failures of this incident are not announced."),
         ],
         link=f"{settings.SITE_URL}{_admin_path(failed.failed_task.id)}",
-        link_text=_("Look at it in the admin"),
+        link_text=_("Open it in the admin"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Slack alerts: the team hears of each order, and of what needs a person."""
+"""Slack alerts: for each order, and for what needs attention."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_what_failed_is_told_and_an_operator_mends_it(
     expect(page.locator(".progress__item--done")).to_have_count(3, timeout=15_000)
     letter = page.locator(".progress__item", has_text="A letter of thanks")
     expect(letter).to_have_class(re.compile("--attention"), timeout=30_000)
-    wait_until(lambda: "Thank-you letter needs a person" in told(alerts), 15)
+    wait_until(lambda: "Thank-you letter needs attention" in told(alerts), 15)
 
     mended.touch()
     sign_in(page, site, "operator")

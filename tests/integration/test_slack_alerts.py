@@ -106,7 +106,7 @@ def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
     alert_team(failed())
     (post,) = slack.posts
 
-    assert post["blocks"][0]["text"]["text"] == "Receipt by mail needs a person"
+    assert post["blocks"][0]["text"]["text"] == "Receipt by mail needs attention"
     link = post["blocks"][-1]["elements"][0]["url"]
     assert link == "http://127.0.0.1:8000/admin/router/failedtask/7/change/"
     assert "ValueError" in post["text"]
@@ -118,7 +118,7 @@ def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
     [
         ("router.breaker.opened", "Receipt mail cannot do its work"),
         ("router.subscriber.recovered", "Receipt mail is back"),
-        ("router.subscriber.disabled", "Receipt mail needs a person"),
+        ("router.subscriber.disabled", "Receipt mail needs attention"),
     ],
 )
 def test_a_receiver_that_goes_down_or_comes_back_is_announced(

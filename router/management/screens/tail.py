@@ -103,7 +103,7 @@ def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
             wait = attempt.wait_seconds
             yield "retry" + ("" if wait is None else f" in {age(wait)}"), "yellow"
         case AttemptResult.DEAD:
-            yield "given up on: needs a person", "bold red"
+            yield "given up: needs attention", "bold red"
         case AttemptResult.VANISHED:
             yield "vanished with its worker", "yellow"
         case AttemptResult.UNCOUNTED:
