@@ -42,6 +42,9 @@ class Environment(BaseSettings):
     csrf_trusted_origins: Annotated[str, NoDecode] = ""
     site_url: str = ""
     port: int = Field(8000, ge=1, le=65535)
+    #: Requests that one web process works on at once. Half of them may keep long
+    #: polls: ROUTER["PULL_WAITS_AT_ONCE"].
+    web_threads: int = Field(16, ge=2, le=256)
     #: Reverse proxies between the clients and the web process.
     trusted_proxies: int | None = Field(None, ge=0, le=10)
     listen_address: IPvAnyAddress = IPv4Address("127.0.0.1")

@@ -61,6 +61,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Before all that counts or logs by the client's address.
     "config.client_address.ClientAddressMiddleware",
+    "config.body_limits.BodyLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.content_security.ContentSecurityPolicyMiddleware",
@@ -77,6 +78,12 @@ MIDDLEWARE = [
     "config.admin_errors.AdminErrorsMiddleware",
     "config.null_bytes.NullByteMiddleware",
 ]
+
+# No form takes files: none is ever written to disk.
+FILE_UPLOAD_HANDLERS: list[str] = []
+# The admin's largest form has an event or a schema, with every letter escaped.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+WEB_THREADS = ENV.web_threads
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

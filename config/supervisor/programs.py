@@ -11,8 +11,6 @@ from django.apps import apps
 from config.supervisor import limits
 from config.supervisor.process import Program, Role
 
-# Half of them may keep long polls: ROUTER["PULL_WAITS_AT_ONCE"].
-WEB_THREADS = 16
 #: Name of the program → its queue, and who works on it. Webhooks mostly wait: threads
 #: share one event loop, and each has a connection to the database.
 WORKERS = {
@@ -44,15 +42,14 @@ def _with_silence_about_root() -> str:
 
 
 def _web(address: str, port: int) -> Program:
-    arguments = f"--interface wsgi --host {address} --port {port} --no-ws --workers 1"
+    arguments = f"--interface asginl --host {address} --port {port} --no-ws --workers 1"
     patience = f"--workers-kill-timeout {limits.WEB_GRACE_SECONDS - 5:.0f}"
     return Program(
         name="web",
         role=Role.WEB,
         noise=["Service Unavailable: /readyz"],
         argv=[sys.executable, "-m", "granian", *arguments.split(), *patience.split()]
-        + ["--blocking-threads", str(WEB_THREADS), "--log-level", "error"]
-        + ["config.wsgi:application"],
+        + ["--log-level", "error", "config.asgi:application"],
         grace_seconds=limits.WEB_GRACE_SECONDS,
     )
 

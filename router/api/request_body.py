@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from io import BytesIO
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from router.api.refusals import LengthMissing, Malformed, TooLarge
@@ -18,28 +16,29 @@ from router.conf import conf
 ESCAPED = 6
 #: Of an event's attributes, and of spaces.
 ENVELOPE_BYTES = 64 * 1024
-View = Callable[..., HttpResponseBase]
-
-
-def takes_chunks(view: View) -> View:
-    """The view, for bodies without a Content-Length too: chunked, or over HTTP/2.
-
-    Django reads no more than Content-Length says, and takes such a body for empty.
-    """
-
-    @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        is_unmeasured = not request.META.get("CONTENT_LENGTH")
-        if is_unmeasured and request.META.get("wsgi.input_terminated"):
-            _measure(request)
-        return view(request, *args, **kwargs)
-
-    return wrapper
 
 
 def max_event_body_bytes() -> int:
     """How long a body is at most that has one event, escaped as a client likes."""
     return ESCAPED * conf().max_event_bytes + ENVELOPE_BYTES
+
+
+def max_body_bytes() -> int:
+    """How long the body of any call is at most."""
+    return max(conf().max_batch_bytes, max_event_body_bytes())
+
+
+def measure_chunks(request: HttpRequest) -> None:
+    """Read a body that has no Content-Length, and hand it to Django with its length.
+
+    Django reads no more than Content-Length says, and takes a chunked body for empty.
+    One byte more than any call takes is enough to be refused.
+    """
+    is_unmeasured = not request.META.get("CONTENT_LENGTH")
+    if is_unmeasured and request.META.get("wsgi.input_terminated"):
+        body = _read(request.META["wsgi.input"], max_body_bytes() + 1)
+        request.META["CONTENT_LENGTH"] = str(len(body))
+        request._stream = BytesIO(body)
 
 
 def read_body(request: Request, *, most: int) -> bytes:
@@ -63,17 +62,6 @@ def read_body(request: Request, *, most: int) -> bytes:
             f"{int(length):,} bytes came. Send the call again."
         )
     return body
-
-
-def _measure(request: HttpRequest) -> None:
-    """Read the body, and hand it to Django with the length that it has.
-
-    One byte more than any call takes is enough to be refused.
-    """
-    most = max(conf().max_batch_bytes, max_event_body_bytes())
-    body = _read(request.META["wsgi.input"], most + 1)
-    request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = BytesIO(body)
 
 
 def _read(stream: Any, most: int) -> bytes:

@@ -13,7 +13,6 @@ from router.api.failed_tasks import (
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference import api_reference
-from router.api.request_body import takes_chunks
 from router.api.resending import ResendApi
 from router.api.schemas import SchemaApi, SchemasApi
 from router.api.skipping import SkipApi
@@ -56,5 +55,3 @@ urlpatterns = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]
-for pattern in urlpatterns:
-    pattern.callback = takes_chunks(pattern.callback)

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from router.api.queries import QuerySerializer
 from router.api.refusals import EncodedBody
+from router.api.request_body import measure_chunks
 
 READS = ("GET", "HEAD")
 #: The encoding that is none (RFC 9110, section 8.4.1).
@@ -32,6 +33,7 @@ class View(APIView):
         coding = request.headers.get("Content-Encoding", "").strip()
         if coding.lower() not in NONE:
             raise EncodedBody(coding)
+        measure_chunks(request._request)
         is_read = request.method in READS
         kind = self.queries.get("GET" if is_read else str(request.method))
         has_pages = is_read and getattr(self, "pagination_class", None) is not None

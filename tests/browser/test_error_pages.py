@@ -48,7 +48,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         check=True,
     )
     port = free_port()
-    arguments = f"-m granian --interface wsgi --port {port} config.wsgi:application"
+    arguments = f"-m granian --interface asginl --port {port} config.asgi:application"
     server = Server(
         [sys.executable, *arguments.split()],
         folder / "web.log",

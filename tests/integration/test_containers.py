@@ -97,7 +97,7 @@ def test_each_program_knows_its_arguments(service: str, argv: list[str]) -> None
             celery_worker.make_context("worker", arguments, obj=surroundings)
         case ["granian", *arguments]:
             parsed = granian.make_context("granian", arguments)
-            assert parsed.params["app"] == "config.wsgi:application"
+            assert parsed.params["app"] == "config.asgi:application"
         case _:
             pytest.fail(f"{service} runs {argv}, which nobody knows")
 

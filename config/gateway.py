@@ -1,0 +1,174 @@
+"""The site for an ASGI server: a request's body is read before a thread has it.
+
+A thread that reads from a client waits for as long as the client likes, so that as many
+clients as there are threads stop the site. Here bodies arrive in an event loop, bounded
+in size and time, where a slow client costs a connection and nothing else. A thread of
+Django only gets requests that are whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, closing
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from asgiref.wsgi import WsgiToAsgiInstance
+from django.conf import settings
+
+from config.body_limits import content_length, is_api, max_body_bytes
+
+#: From a request's head to the end of its body.
+BODY_SECONDS = 20.0
+#: Of all requests that one process holds.
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+
+Environ = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Refused(Exception):
+    """The request does not reach Django."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+    def answer(self) -> Answer:
+        headers = [("Content-Type", "text/plain; charset=utf-8")]
+        return Answer(self.status, headers, f"{self}\n".encode())
+
+
+class Gateway:
+    """A WSGI application as an ASGI application."""
+
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        *,
+        threads: int,
+        body_seconds: float = BODY_SECONDS,
+        max_buffered_bytes: int = MAX_BUFFERED_BYTES,
+    ) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._body_seconds = body_seconds
+        self._max_buffered_bytes = max_buffered_bytes
+        self._buffered_bytes = 0
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        body = bytearray()
+        try:
+            environ = _environ(scope)
+            if _is_worth_reading(environ):
+                await self._read(body, receive, path=environ["PATH_INFO"])
+                environ["CONTENT_LENGTH"] = str(len(body))
+            environ["wsgi.input"] = BytesIO(body)
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self._threads, self._answer, environ)
+        except Refused as refused:
+            answer = refused.answer()
+        finally:
+            self._buffered_bytes -= len(body)
+        await _send(send, answer)
+
+    async def _read(self, body: bytearray, receive: Receive, *, path: str) -> None:
+        """Fill `body`: all of it, or as much as Django needs to call it too large.
+
+        Raises `Refused`.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._body_seconds),
+                aclosing(_parts(receive)) as parts,
+            ):
+                async for part in parts:
+                    self._keep(body, part)
+                    if len(body) > max_body_bytes(path):
+                        return
+        except TimeoutError:
+            raise Refused(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"The body did not arrive within {self._body_seconds:g} seconds. Send "
+                "the request again.",
+            ) from None
+
+    def _keep(self, body: bytearray, part: bytes) -> None:
+        body += part
+        self._buffered_bytes += len(part)
+        if self._buffered_bytes > self._max_buffered_bytes:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many large requests arrive. Send the request again later.",
+            )
+
+    def _answer(self, environ: Environ) -> Answer:
+        head: dict[str, Any] = {}
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> None:
+            head.update(status=int(status.partition(" ")[0]), headers=headers)
+
+        with closing(self._application(environ, start)) as parts:
+            body = b"".join(parts)
+        return Answer(**head, body=body)
+
+
+def _environ(scope: dict[str, Any]) -> Environ:
+    instance: Any = WsgiToAsgiInstance(None)  # type: ignore[no-untyped-call]
+    instance.scope = scope
+    try:
+        return dict(instance.build_environ(scope, None))
+    except ValueError:
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, "The address or the headers can't be read."
+        ) from None
+
+
+def _is_worth_reading(environ: Environ) -> bool:
+    """Not where Django refuses the request by its head alone, as 413, 401 or 403."""
+    path = environ["PATH_INFO"]
+    if content_length(environ) > max_body_bytes(path):
+        return False
+    if is_api(path):
+        return "HTTP_AUTHORIZATION" in environ
+    return settings.CSRF_COOKIE_NAME in environ.get("HTTP_COOKIE", "")
+
+
+async def _parts(receive: Receive) -> AsyncGenerator[bytes, None]:
+    is_more = True
+    while is_more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Refused(
+                HTTPStatus.BAD_REQUEST,
+                "The body ended before its end. Send the request again.",
+            )
+        yield message.get("body", b"")
+        is_more = message.get("more_body", False)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [
+        (name.lower().encode("ascii"), value.encode("latin-1"))
+        for name, value in answer.headers
+    ]
+    await send(
+        {
+            "type": "http.response.start",
+            "status": int(answer.status),
+            "headers": headers,
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})
