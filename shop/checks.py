@@ -20,6 +20,7 @@ def register_all() -> None:
         check_names,
         check_listeners,
         check_sandbox,
+        check_limits,
     )
     for check in checks:
         register(check, "shop")
@@ -57,6 +58,23 @@ def check_sandbox(**_: Any) -> list[CheckMessage]:
             hint='Set SHOP["GATEWAY"] to a gateway of a real bank, or DEBUG=true.',
             id="shop.W004",
         )
+    ]
+
+
+def check_limits(**_: Any) -> list[CheckMessage]:
+    given = conf()
+    limits = {
+        "MAX_CHECKOUTS_PER_NETWORK": given.max_checkouts_per_network,
+        "MAX_ORDERS_PER_EMAIL": given.max_orders_per_email,
+    }
+    return [
+        Error(
+            f'SHOP["{name}"] is {limit!r}, which is no number of checkouts.',
+            hint="Set a whole number from 1, or 0 for no limit.",
+            id="shop.E005",
+        )
+        for name, limit in limits.items()
+        if type(limit) is not int or limit < 0
     ]
 
 

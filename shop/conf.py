@@ -16,6 +16,9 @@ class ShopSettings:
     currency: str = "EUR"
     shipping_minor: int = 590
     free_shipping_from_minor: int = 10_000
+    #: In ten minutes, and in an hour; 0 is no limit.
+    max_checkouts_per_network: int = 60
+    max_orders_per_email: int = 30
 
 
 def conf() -> ShopSettings:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from shop.models import CheckoutIntent, IntentState
 from shop.models.intent import LIVE
+from shop.order_limits import Buyer
 from shop.payments.gateway import Answer, Authorised, Declined
 from shop.pricing import Priced
 
@@ -33,6 +34,7 @@ class Wish:
     details: dict[str, str]
     priced: Priced
     card_last4: str
+    buyer: Buyer = Buyer()
     traceparent: str = ""
 
 
@@ -161,6 +163,8 @@ def _fields(wish: Wish) -> dict[str, Any]:
         "total_minor": totals.total_minor,
         "currency": totals.currency,
         "card_last4": wish.card_last4,
+        "network_digest": wish.buyer.network_digest,
+        "email_digest": wish.buyer.email_digest,
         "traceparent": wish.traceparent,
     }
 

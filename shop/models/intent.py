@@ -49,6 +49,13 @@ class CheckoutIntent(models.Model):
     card_last4 = models.CharField(max_length=4)
     payment_reference = models.CharField(max_length=100, blank=True)
     decline_reason = models.CharField(max_length=40, blank=True)
+    #: Keyed digests for the limits of `shop.order_limits`; no address is kept.
+    network_digest = models.CharField(
+        max_length=32, editable=False, blank=True, db_default="", default=""
+    )
+    email_digest = models.CharField(
+        max_length=32, editable=False, blank=True, db_default="", default=""
+    )
     traceparent = models.CharField(max_length=55, blank=True)
     order = models.OneToOneField(
         "shop.Order", models.PROTECT, null=True, related_name="intent"
@@ -75,7 +82,11 @@ class CheckoutIntent(models.Model):
                     )
                 ),
                 name="intent_unsettled",
-            )
+            ),
+            models.Index(
+                fields=["network_digest", "created_at"], name="intent_of_network"
+            ),
+            models.Index(fields=["email_digest", "created_at"], name="intent_of_email"),
         ]
 
     def __str__(self) -> str:

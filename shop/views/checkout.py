@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import ceil
 from uuid import UUID, uuid4
 
 from django.contrib import messages
@@ -17,6 +18,7 @@ from shop.checkout import NothingSold, ask_again, buy
 from shop.forms import CheckoutForm
 from shop.intents import KeyTaken, Wish
 from shop.models import CheckoutIntent, IntentState
+from shop.order_limits import buyer, wait_seconds
 from shop.payments.gateway import gateway
 from shop.pricing import Priced
 from shop.traceparent import traceparent_of
@@ -57,6 +59,12 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
         told = _("Your basket has changed. Look at the new total, then pay.")
         return _page(request, form, current, key=key, told=told, status=409)
     keep_details(request, form.details())
+    by = buyer(
+        client_address=request.META.get("REMOTE_ADDR", ""),
+        email=form.cleaned_data["email"],
+    )
+    if wait := wait_seconds(by):
+        return _too_many(request, form, current, wait)
     wish = Wish(
         key=key,
         owner=owner_of(request),
@@ -64,6 +72,7 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
         details=form.details(),
         priced=current,
         card_last4=form.card().last4,
+        buyer=by,
         traceparent=traceparent_of(request),
     )
     return _buy(request, wish, form)
@@ -168,6 +177,20 @@ def _out_of_date(
 ) -> HttpResponse:
     told = _("This page was out of date. Look it over, then pay again.")
     return _page(request, form, current, key=uuid4(), told=told, status=409)
+
+
+def _too_many(
+    request: HttpRequest, form: CheckoutForm, current: Priced, wait: int
+) -> HttpResponse:
+    minutes = ceil(wait / 60)
+    told = _(
+        "There were many orders from your network or for this email address. You have "
+        "not been charged and your basket is as it was. Please try again later: "
+        "%(minutes)d min from now."
+    ) % {"minutes": minutes}
+    page = _page(request, form, current, key=uuid4(), told=told, status=429)
+    page["Retry-After"] = str(wait)
+    return page
 
 
 def _page(

@@ -43,6 +43,18 @@ def test_a_shop_that_nobody_hears_is_warned(monkeypatch: pytest.MonkeyPatch) -> 
     assert ids(checks.check_listeners()) == ["shop.W003"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "told"), [(-1, ["shop.E005"]), ("60", ["shop.E005"]), (0, []), (1, [])]
+)
+@pytest.mark.parametrize("name", ["MAX_CHECKOUTS_PER_NETWORK", "MAX_ORDERS_PER_EMAIL"])
+def test_a_limit_that_is_no_number_is_an_error(
+    settings: Any, name: str, limit: object, told: list[str]
+) -> None:
+    settings.SHOP = {**settings.SHOP, name: limit}
+
+    assert ids(checks.check_limits()) == told
+
+
 @pytest.mark.parametrize(("is_debug", "told"), [(True, []), (False, ["shop.W004"])])
 def test_the_sandbox_outside_debug_is_warned(
     settings: Any, is_debug: bool, told: list[str]
