@@ -1,4 +1,4 @@
-"""Dangerous settings, each with an id and a hint that says how to mend it."""
+"""Dangerous settings, each with an id and a hint that says how to fix it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             path: load(path)[1] for paths in conf.schemas.values() for path in paths
         }
     except ImproperlyConfigured as error:
-        hint = "Mend settings.ROUTER; router/conf.py lists every key."
+        hint = "Fix settings.ROUTER; router/conf.py lists every key."
         return [Error(str(error), hint=hint, id="router.E001")]
     return [
         *_check_times(),

@@ -1,4 +1,4 @@
-"""Operators mend, viewers look: the two groups that the router brings along."""
+"""Operators act, viewers read: the two groups that the router brings along."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 VIEWERS = "Viewers"
 OPERATORS = "Operators"
-MENDING = ("remediate_failedtask", "change_subscriber")
+OPERATING = ("remediate_failedtask", "change_subscriber")
 
 
 def ensure_roles(
@@ -25,7 +25,7 @@ def ensure_roles(
     permissions = apps.get_model("auth", "Permission").objects.using(using)
     of_router = permissions.filter(content_type__app_label=router.label)
     looking = list(of_router.filter(codename__startswith="view_"))
-    mending = list(of_router.filter(codename__in=MENDING))
+    operating = list(of_router.filter(codename__in=OPERATING))
     groups = apps.get_model("auth", "Group").objects.using(using)
     groups.get_or_create(name=VIEWERS)[0].permissions.add(*looking)
-    groups.get_or_create(name=OPERATORS)[0].permissions.add(*looking, *mending)
+    groups.get_or_create(name=OPERATORS)[0].permissions.add(*looking, *operating)

@@ -112,6 +112,12 @@ def at(moment: datetime | None, never: str = NOTHING) -> SafeString:
     return _time(moment, exact(moment), title=_since(moment))
 
 
+def due(moment: datetime) -> SafeString:
+    """For what comes next: relative to now, and never past."""
+    is_late = moment <= timezone.now()
+    return _time(moment, "now" if is_late else _since(moment), title=exact(moment))
+
+
 def _time(moment: datetime, text: str, *, title: str) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), title, text

@@ -135,7 +135,7 @@ def check_broker(url: str) -> None:
         except (OperationalError, OSError) as error:
             raise CannotStart(
                 f"The broker {connection.as_uri()} cannot be reached "
-                f"({first_line(error, secret=connection.password)}): start it, or mend "
+                f"({first_line(error, secret=connection.password)}): start it, or fix "
                 "BROKER_URL."
             ) from None
 

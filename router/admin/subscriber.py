@@ -107,7 +107,7 @@ class SubscriberAdmin(SubscriberManaging):
             "may_manage": self.may_manage(request, row),
             "may_remove": self.has_add_permission(request)
             and overview.is_handler_missing,
-            "may_mend": self.has_mending_permission(request),
+            "may_operate": self.has_operate_permission(request),
             "schedule_form": ScheduleForm(
                 subscriber=row, declared=declared_schedule(row)
             ),

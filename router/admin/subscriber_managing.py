@@ -16,7 +16,7 @@ from router.admin.acting import act
 from router.admin.base import who
 from router.admin.forms import RotateForm
 from router.admin.managed_form import ManagedForm
-from router.admin.subscriber_mending import SubscriberMending
+from router.admin.subscriber_acts import SubscriberActs
 from router.contract.errors import (
     InvalidSubscriber,
     NameTaken,
@@ -37,7 +37,7 @@ SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's nam
 DELETE = "router/admin/subscriber_delete.html"
 
 
-class SubscriberManaging(SubscriberMending):
+class SubscriberManaging(SubscriberActs):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.add_subscriber")
 

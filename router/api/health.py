@@ -14,7 +14,7 @@ from router.flow.health import readiness
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process lives. Asks nothing else: a restart would not mend that."""
+    """The process lives. Asks nothing else: a restart would not fix that."""
     return HttpResponse("ok", content_type="text/plain; charset=utf-8")
 
 

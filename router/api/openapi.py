@@ -33,7 +33,7 @@ PROBLEM = {
         },
         "detail": {
             "type": "string",
-            "description": "What happened, and how to mend it.",
+            "description": "What happened, and how to fix it.",
         },
         "errors": {
             "type": "array",

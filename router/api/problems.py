@@ -146,7 +146,7 @@ def _from_framework(
 
 
 def _words(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
-    """What happened, and how to mend it, where the framework says too little."""
+    """What happened, and how to fix it, where the framework says too little."""
     match error:
         case exceptions.NotAuthenticated():
             return f"This call needs an API key. {KEY}"

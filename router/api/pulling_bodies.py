@@ -80,7 +80,7 @@ class NackBody(Body):
         max_length=2000,
         required=False,
         allow_blank=True,
-        help_text="What went wrong, for the people who mend it.",
+        help_text="What went wrong, for the operators who fix it.",
     )
 
 

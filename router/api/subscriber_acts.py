@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
+from router.api.binding import refuse_change
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor, find_subscriber
+from router.api.finding import actor, find_subscriber, key_of
 from router.api.permissions import MayManage
 from router.api.subscriber_shapes import SubscriberSerializer
 from router.api.view import View
@@ -85,7 +86,7 @@ PauseApi = _act(
     "Hold what it is owed until it is resumed; again changes nothing.",
 )
 ResumeApi = _act(
-    "resume_subscriber", resume, "Let go what was held; again changes nothing."
+    "resume_subscriber", resume, "Send what was held; again changes nothing."
 )
 TryNowApi = _act(
     "try_subscriber_now",
@@ -96,7 +97,7 @@ TryNowApi = _act(
 CloseBreakerApi = _act(
     "close_breaker",
     close_breaker,
-    "Let go what an open breaker holds, few events at first.\n\n"
+    "Send what an open breaker holds, few events at first.\n\n"
     "409 where it is not open.",
 )
 
@@ -111,8 +112,13 @@ class RotateSecretApi(View):
         responses=RotatedSecretSerializer,
     )
     def post(self, request: Request, name: str) -> Response:
-        """Sign with a new secret; those before it go on signing for the overlap."""
+        """Sign with a new secret; those before it go on signing for the overlap.
+
+        403 for a key that may not change what the subscriber hears: the secret signs
+        all of it.
+        """
         row = find_subscriber(request, name)
+        refuse_change(key_of(request), row)
         said = checked(RotateSecretBody, request)
         rotated = rotate_secret(row, by=actor(request), **said)
         return Response(RotatedSecretSerializer(rotated).data)

@@ -20,7 +20,7 @@ UNKNOWN = "unknown, since the database does not answer"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that must be so; `detail` says how it is, and how to mend it."""
+    """One thing that must be so; `detail` says how it is, and how to fix it."""
 
     name: str
     is_ok: bool

@@ -53,10 +53,10 @@ def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
 
 @transaction.atomic
 def close_breaker(subscriber_id: int, *, by: str, reason: str = "") -> None:
-    """Let go what an open breaker holds, at a ramp. Raises `DoesNotApply`."""
+    """Send what an open breaker holds, at a ramp. Raises `DoesNotApply`."""
     row = _locked(subscriber_id)
     if row.breaker != BreakerState.OPEN:
-        raise DoesNotApply(f"Its breaker is not open but {row.breaker}.")
+        raise DoesNotApply("The breaker is not open: it holds nothing.")
     Subscriber.objects.filter(pk=row.pk).update(**breaker.DRAINING)
     _note("subscriber.breaker_closed", row, by=by, reason=reason)
 

@@ -49,7 +49,7 @@ def pause(subscriber_id: int, *, reason: str, by: str) -> bool:
 
 @transaction.atomic
 def resume(subscriber_id: int, *, by: str, reason: str = "") -> bool:
-    """Let go what was held; False when it was not held."""
+    """Send what was held; False when it was not held."""
     held = (
         Subscriber.objects.known()
         .filter(pk=subscriber_id)

@@ -57,7 +57,7 @@ class Subscriber(models.Model):
         max_length=16, choices=Transport, default=Transport.HANDLER
     )
     events = models.JSONField(default=list)
-    #: A filter of the CloudEvents Subscriptions API; None wants all of `events`.
+    #: A filter of the CloudEvents Subscriptions API; None means all of `events`.
     filter = models.JSONField(null=True, blank=True)
     #: Patterns of what it may hear at most, whatever `events` and `filter` say: the
     #: bindings of the API key that created it. An empty list: nothing.
@@ -82,7 +82,7 @@ class Subscriber(models.Model):
     )
     state_reason = models.CharField(max_length=500, blank=True)
     state_changed_at = models.DateTimeField(null=True, blank=True)
-    #: Held by the router for want of a setting; it lets go when the setting is there.
+    #: Held by the router for want of a setting; it resumes when the setting is there.
     is_held_for_setup = models.BooleanField(default=False)
     queue = models.CharField(max_length=16, default="default")
     #: What a person says of the queue; empty: what was declared, or slow as measured.

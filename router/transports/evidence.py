@@ -1,4 +1,4 @@
-"""What is kept of an exception: enough to mend it, never megabytes."""
+"""What is kept of an exception: enough to find the cause, never megabytes."""
 
 from __future__ import annotations
 

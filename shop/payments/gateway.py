@@ -57,7 +57,7 @@ class Gateway(Protocol):
         """Take what was set aside. Raises `GatewayUnreachable`."""
 
     def void(self, reference: str) -> None:
-        """Let go of what was set aside. Raises `GatewayUnreachable`."""
+        """Release what was set aside. Raises `GatewayUnreachable`."""
 
 
 def gateway() -> Gateway:

@@ -27,7 +27,7 @@ def post(alert: Alert, *, url: str) -> None:
     """Post the alert.
 
     Raises `ConnectionError` when Slack is out of reach, `RetryLater` when it asks for
-    patience or a person must mend the webhook, `Reject` when it refuses this alert.
+    patience or a person must fix the webhook, `Reject` when it refuses this alert.
     """
     client = WebhookClient(
         url, timeout=TIMEOUT_SECONDS, logger=SILENT, retry_handlers=[]

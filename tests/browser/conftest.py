@@ -41,7 +41,7 @@ from router.public import Event, subscriber
     max_failures=3,
 )
 def refuse(event: Event) -> None:
-    """Fails for the customer Grumpy until a person has mended it."""
+    """Fails for the customer Grumpy until a person has fixed the cause."""
     is_grumpy = event.data["customer"]["name"] == "Gus Grumpy"
     if is_grumpy and not (Path(settings.VAR_DIR) / "mended").exists():
         raise ValueError("out of paper")
@@ -65,6 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         DJANGO_SETTINGS_MODULE="site_settings",
         PYTHONPATH=path,
         ROUTER=QUICK,
+        WEBHOOK_ALLOWED_NETWORKS="127.0.0.1/32",
     ) as started:
         yield started
 

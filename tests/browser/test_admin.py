@@ -14,7 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.accessibility import fits, violations
 from tests.browser.conftest import watched
 from tests.browser.visitors import sign_in
+from tests.servers.receiving import Receiver, status
 from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 
@@ -99,6 +101,25 @@ print(json.dumps({"managed": managed.pk, "subscriber": subscriber.pk, "event": e
     "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
     "user": User.objects.first().pk, "group": Group.objects.first().pk,
     "product": Product.objects.first().pk, "category": Category.objects.first().pk}))
+"""
+
+HELD = """
+import json
+from datetime import timedelta
+from django.utils import timezone
+from router.flow.subscribing import create_subscriber
+from router.models import *
+from tests.integration.rows import a_delivery, a_subscriber, an_event
+later = timezone.now() + timedelta(hours=1)
+down = create_subscriber("down", by="command", transport="webhook", url={url!r},
+    events=["never.happens"]).subscriber
+Subscriber.objects.filter(pk=down.pk).update(breaker=BreakerState.OPEN, probe_at=later,
+    incident_since=timezone.now())
+a_delivery(an_event(event_id="held", is_routed=False), down, due_at=later)
+# Paused, so that no worker leases the delivery while the test skips it.
+still = a_subscriber("still", state="paused")
+waiting = a_delivery(an_event(event_id="waits", is_routed=False), still)
+print(json.dumps([down.pk, waiting.pk]))
 """
 
 
@@ -262,3 +283,44 @@ def test_a_list_shows_its_last_column_without_scrolling(
             assert content is not None
             right = content["x"] + content["width"]
             assert table["x"] + table["width"] <= right + 1, address
+
+
+def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(
+    page: Page, site: Stack
+) -> None:
+    def do(button: str, reason: str) -> None:
+        card = page.locator("form", has=page.get_by_role("button", name=button))
+        card.get_by_label("Reason").fill(reason)
+        card.get_by_role("button", name=button).click()
+
+    sign_in(page, site, "operator")
+    with Receiver(status(503)) as receiver:
+        code = HELD.format(url=receiver.url)
+        down, waiting = json.loads(site.manage("shell", "-v0", "-c", code))
+        page.goto(f"{site.url}/admin/router/subscriber/{down}/change/")
+        do("Try now", "the partner called")
+        expect(page.get_by_text("One event is tried at once.")).to_be_visible()
+        wait_until(lambda: bool(receiver.received), 15)
+        do("Close the breaker", "it is back")
+        expect(page.get_by_text("The breaker is closed")).to_be_visible()
+    page.goto(f"{site.url}/admin/router/delivery/{waiting}/change/")
+    do("Skip this event", "a broken order")
+    expect(page.get_by_text("The event is skipped")).to_be_visible()
+    expect(page.get_by_role("button", name="Skip this event")).to_have_count(0)
+
+    page.goto(f"{site.url}/admin/router/auditentry/")
+    told = [row.inner_text() for row in page.locator("#result_list tbody tr").all()[:3]]
+    for row, words in zip(
+        told,
+        [
+            ("delivery.skipped", f"delivery {waiting}", "a broken order"),
+            (
+                "subscriber.breaker_closed",
+                "subscriber down",
+                "it is back",
+            ),
+            ("subscriber.tried_now", "subscriber down", "the partner called"),
+        ],
+        strict=True,
+    ):
+        assert all(word in row for word in ("user operator", *words)), row

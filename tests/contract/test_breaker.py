@@ -92,7 +92,7 @@ def go_on(times: int = 1) -> None:
 
 
 def drain() -> None:
-    """Until nothing is owed any more but what needs a person."""
+    """Until nothing is owed any more but what needs attention."""
     for _ in range(100):
         go_on()
         if not Delivery.objects.open().exists():

@@ -1,4 +1,4 @@
-"""The way of an event, step by step, without broker or worker."""
+"""How an event flows, step by step, without broker or worker."""
 
 from __future__ import annotations
 

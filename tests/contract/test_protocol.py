@@ -83,7 +83,7 @@ OUTCOMES: list[Retry | Dead] = [
 
 class Protocol(RuleBasedStateMachine):
     """Few rules, each with many acts: Hypothesis leaves out some rules in each run, and
-    a chain of as many rules as the way of an event has steps would hardly ever run."""
+    a chain of as many rules as an event has steps would hardly ever run."""
 
     def __init__(self) -> None:
         super().__init__()

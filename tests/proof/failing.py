@@ -1,4 +1,4 @@
-"""Failed tasks of a running stack, for the page that says how to mend them."""
+"""Failed tasks of a running stack, for the page that says how to fix them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from router import telling
 
@@ -18,6 +21,12 @@ from router import telling
 )
 def test_a_moment_is_told_relative_to_now(seconds: float, told: str) -> None:
     assert telling.relative(seconds) == told
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(-5, "now"), (0, "now"), (12.5, "12 s")])
+def test_what_comes_next_is_never_told_as_past(seconds: float, told: str) -> None:
+    moment = timezone.now() + timedelta(seconds=seconds)
+    assert f">{told}<" in telling.due(moment).replace("in ", "")
 
 
 @pytest.mark.parametrize(

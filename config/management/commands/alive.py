@@ -37,7 +37,7 @@ class Command(BaseCommand):
         try:
             return any(beat.name.startswith(signature) for beat in alive())
         except Error as error:
-            # Restarting the process would not mend that.
+            # Restarting the process would not fix that.
             self.stderr.write(f"The database does not answer: {why(error)}")
             return True
 

@@ -23,8 +23,8 @@ from router.flow.trying_out import send_test_event
 from router.models import Subscriber, Transport
 
 
-class SubscriberMending(ReadOnlyAdmin):
-    def has_mending_permission(self, request: HttpRequest) -> bool:
+class SubscriberActs(ReadOnlyAdmin):
+    def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("router.change_subscriber")
 
     def get_urls(self) -> list[URLPattern]:
@@ -48,7 +48,7 @@ class SubscriberMending(ReadOnlyAdmin):
         return own + super().get_urls()
 
     def pause_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
-        row = self.mendable(request, subscriber_id)
+        row = self.row_to_operate(request, subscriber_id)
         form = PauseForm(request.POST)
         if not form.is_valid():
             return self.again(request, row, pause_form=form)
@@ -60,7 +60,7 @@ class SubscriberMending(ReadOnlyAdmin):
         return self.back(request, row)
 
     def resume_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
-        row = self.mendable(request, subscriber_id)
+        row = self.row_to_operate(request, subscriber_id)
         if resume(row.pk, **act(request)):
             self.tell(request, row, f"{row} is resumed: what was held is on its way.")
         else:
@@ -68,7 +68,7 @@ class SubscriberMending(ReadOnlyAdmin):
         return self.back(request, row)
 
     def test_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
-        row = self.mendable(request, subscriber_id)
+        row = self.row_to_operate(request, subscriber_id)
         sent = send_test_event(row.pk, **act(request))
         held = held_because(row)
         if held:
@@ -101,7 +101,7 @@ class SubscriberMending(ReadOnlyAdmin):
         intervention: Callable[..., None],
         message: str,
     ) -> HttpResponse:
-        row = self.mendable(request, subscriber_id)
+        row = self.row_to_operate(request, subscriber_id)
         try:
             intervention(row.pk, **act(request))
         except DoesNotApply as error:
@@ -111,7 +111,7 @@ class SubscriberMending(ReadOnlyAdmin):
         return self.back(request, row)
 
     def schedule_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
-        row = self.mendable(request, subscriber_id)
+        row = self.row_to_operate(request, subscriber_id)
         form = ScheduleForm(
             request.POST, subscriber=row, declared=declared_schedule(row)
         )
@@ -122,7 +122,7 @@ class SubscriberMending(ReadOnlyAdmin):
         return self.back(request, row)
 
     def pace_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
-        row = self.mendable(request, subscriber_id)
+        row = self.row_to_operate(request, subscriber_id)
         if row.transport != Transport.HANDLER:
             raise Http404
         form = PaceForm(request.POST, subscriber=row)
@@ -132,8 +132,8 @@ class SubscriberMending(ReadOnlyAdmin):
         self.tell(request, row, "The pace is saved; it holds from now on.")
         return self.back(request, row)
 
-    def mendable(self, request: HttpRequest, subscriber_id: int) -> Subscriber:
-        if not self.has_mending_permission(request):
+    def row_to_operate(self, request: HttpRequest, subscriber_id: int) -> Subscriber:
+        if not self.has_operate_permission(request):
             raise PermissionDenied
         row: Subscriber | None = self.get_object(request, str(subscriber_id))
         if row is None:
