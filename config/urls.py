@@ -6,10 +6,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from config.admin_site import tidy_lists
+from config.passwords import change_password
 
 tidy_lists()
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # Before the theme's, whose form of it cannot be replaced.
+    path("admin/password_change/", admin.site.admin_view(change_password)),
     path("admin/", admin.site.urls),
     path("", include("router.urls")),
     path("", include("subscribers.order_history.urls")),

@@ -7,6 +7,7 @@ from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, Throttl
 from rest_framework.request import Request
 
 from router.api.refusals import KEY
+from router.flow.credential_throttling import MustWait, address_bucket, admit
 from router.flow.metering import Meter, count_call
 from router.models import ApiKey
 from router.models.api_key import digest
@@ -29,6 +30,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(f"The header Authorization has no key. {KEY}")
         found = count_call(digest(text.strip().decode("latin-1")))
         if found is None:
+            _slow_down(request)
             raise AuthenticationFailed(UNKNOWN)
         key, meter = found
         refuse_unusable(key)
@@ -50,6 +52,22 @@ def refuse_unusable(key: ApiKey) -> None:
             f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
             "a new key, and send it as `Authorization: Bearer <API key>`."
         )
+
+
+def _slow_down(request: Request) -> None:
+    """An address that guesses waits. A key that exists is never refused for it: nobody
+    guesses 256 bits, and partners behind one proxy share its address."""
+    address = request.META.get("REMOTE_ADDR")
+    if not address:
+        return
+    try:
+        admit([address_bucket("API key", address)]).wrong("api_key.throttled")
+    except MustWait as wait:
+        raise Throttled(
+            wait.seconds,
+            "This address sent too many API keys that are not known. Come again in "
+            f"{wait.seconds} s. {KEY}",
+        ) from None
 
 
 class _Spent(Throttled):

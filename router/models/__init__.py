@@ -5,6 +5,7 @@ from router.models.api_key import ApiKey, Scope
 from router.models.attempt import Attempt, AttemptResult, Trigger
 from router.models.audit_entry import AuditEntry
 from router.models.clock import Clock
+from router.models.credential_throttle import CredentialThrottle
 from router.models.delivery import (
     UNLEASED,
     Delivery,
@@ -36,6 +37,7 @@ __all__ = [
     "AuditEntry",
     "BreakerState",
     "Clock",
+    "CredentialThrottle",
     "Delivery",
     "DeliveryQuerySet",
     "DeliveryState",

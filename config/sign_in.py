@@ -1,0 +1,233 @@
+"""How an account signs in: counted, slowed down after wrong passwords, and bounded.
+
+Others' wrong passwords must not lock the owner out: a browser that has signed in to an
+account, and an address that has, are counted apart from all others.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any
+from unicodedata import normalize
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.signals import user_logged_in
+from django.core import signing
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
+
+from config.demo_login import DemoRefusingBackend
+from router.conf import conf
+from router.flow.credential_throttling import (
+    KNOWN,
+    Bucket,
+    MustWait,
+    Try,
+    address_bucket,
+    admit,
+    is_known,
+    network_of,
+    remember,
+)
+from router.telling import span
+
+THROTTLED = "sign_in.throttled"
+DEVICE_COOKIE = "known_device_"
+MAX_PASSWORD_BYTES = 4096
+# Each keeps a core busy for a third of a second; the other threads serve the shop.
+MAX_CONCURRENT_HASHES = 4
+HASH_WAIT_SECONDS = 0.5
+_hashes = threading.BoundedSemaphore(MAX_CONCURRENT_HASHES)
+
+
+class SignInBackend(DemoRefusingBackend):
+    """Checks a password only after its try was admitted and counted."""
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> User | None:
+        if username is None or password is None:
+            return None
+        try:
+            with _hashing(), _counted(_buckets(request, username)) as counted:
+                is_long = len(password.encode()) > MAX_PASSWORD_BYTES
+                # Refused like any other: hashed, and right for no account.
+                given = secrets.token_urlsafe() if is_long else password
+                user = super().authenticate(request, username, given, **kwargs)
+                counted(user is not None)
+        except MustWait as wait:
+            if request is not None:
+                request.sign_in_wait = wait.seconds  # type: ignore[attr-defined]
+            raise PermissionDenied from None
+        return user
+
+
+class SignInForm(AuthenticationForm):  # type: ignore[misc]  # Unfold is not typed
+    """The admin's, which says how long to wait; never whether the account exists."""
+
+    def get_invalid_login_error(self) -> ValidationError:
+        wait = getattr(self.request, "sign_in_wait", None)
+        if wait is None:
+            return super().get_invalid_login_error()  # type: ignore[no-any-return]
+        return _must_wait(wait)
+
+
+class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
+    """The admin's; a stolen session is not enough to guess the old password."""
+
+    def clean_old_password(self) -> str:
+        bucket = _account_bucket("password change", self.user.get_username())
+        try:
+            with _hashing(), _counted([bucket]) as counted:
+                try:
+                    old: str = super().clean_old_password()
+                except ValidationError:
+                    counted(False)
+                    raise
+                counted(True)
+                return old
+        except MustWait as wait:
+            raise _must_wait(wait.seconds) from None
+
+
+class SignInMiddleware:
+    """Answers 429 to a try that must wait; marks the browser of one that succeeded."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if wait := getattr(request, "sign_in_wait", None):
+            response.status_code = 429
+            response.headers["Retry-After"] = str(wait)
+        if account := getattr(request, "signed_in_account", None):
+            _mark(response, account)
+        return response
+
+
+@receiver(user_logged_in, dispatch_uid="config.sign_in")
+def remember_client(
+    sender: type, request: HttpRequest, user: AbstractBaseUser, **_: Any
+) -> None:
+    account = _normalized(user.get_username())
+    request.signed_in_account = account  # type: ignore[attr-defined]
+    if address := request.META.get("REMOTE_ADDR"):
+        remember(_home_bucket(account, address))
+
+
+@contextmanager
+def _hashing() -> Iterator[None]:
+    """A right to hash a password. Raises `MustWait` while too many are hashed."""
+    if not _hashes.acquire(timeout=HASH_WAIT_SECONDS):
+        raise MustWait(seconds=1)
+    try:
+        yield
+    finally:
+        _hashes.release()
+
+
+@contextmanager
+def _counted(buckets: list[Bucket]) -> Iterator[Callable[[bool], None]]:
+    """Gives a function that takes whether the password was right."""
+    admitted: Try = admit(buckets)
+
+    def settle(is_right: bool) -> None:
+        if is_right:
+            admitted.right()
+        else:
+            admitted.wrong(THROTTLED)
+
+    yield settle
+
+
+def _buckets(request: HttpRequest | None, username: str) -> list[Bucket]:
+    account = _normalized(username)
+    address = request.META.get("REMOTE_ADDR", "") if request else ""
+    strangers = _account_bucket("account", account)
+    if request is None or not address:
+        return [strangers]
+    if device := _device(request, account):
+        return [_account_bucket("device", account, device)]
+    home = _home_bucket(account, address)
+    if is_known(home):
+        return [home]
+    return [address_bucket("sign-in", address), strangers]
+
+
+def _home_bucket(account: str, address: str) -> Bucket:
+    return _account_bucket("home", account, network_of(address))
+
+
+def _account_bucket(kind: str, account: str, place: str = "") -> Bucket:
+    return Bucket(
+        kind,
+        f"{account}\n{place}",
+        lambda: f"{_label(account)}{WHERE.get(kind, '')}",
+        conf().max_wrong_by_account,
+    )
+
+
+WHERE = {
+    "device": ", from a device that it has used",
+    "home": ", from an address that it has used",
+    "password change": ", changing the password",
+}
+
+
+def _label(account: str) -> str:
+    """What is no account's name may be a password that was typed in its field."""
+    is_account = User.objects.filter(username__iexact=account).exists()
+    return f"account {account}" if is_account else "an unknown account"
+
+
+def _normalized(username: str) -> str:
+    return normalize("NFKC", username).casefold()
+
+
+def _cookie(account: str) -> str:
+    return DEVICE_COOKIE + sha256(account.encode()).hexdigest()[:12]
+
+
+def _device(request: HttpRequest, account: str) -> str:
+    """The number of this browser, if it has signed in to this account."""
+    text = request.COOKIES.get(_cookie(account), "")
+    signer = signing.TimestampSigner(salt=f"config.known_device:{account}")
+    try:
+        return signer.unsign(text, max_age=KNOWN)
+    except signing.BadSignature:
+        return ""
+
+
+def _mark(response: HttpResponse, account: str) -> None:
+    signer = signing.TimestampSigner(salt=f"config.known_device:{account}")
+    response.set_cookie(
+        _cookie(account),
+        signer.sign(secrets.token_urlsafe(12)),
+        max_age=KNOWN,
+        path=reverse("admin:index"),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _must_wait(seconds: int) -> ValidationError:
+    return ValidationError(
+        "Too many sign-in attempts. Try again in %(wait)s; the right password is "
+        "refused until then too.",
+        code="throttled",
+        params={"wait": span(seconds)},
+    )
