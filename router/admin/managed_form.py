@@ -176,7 +176,7 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
     return {
         "title": subscriber.title,
         "transport": subscriber.transport,
-        "url": subscriber.url,
+        "url": subscriber.address,
         "events": "\n".join(subscriber.events),
         "filter": subscriber.filter,
         "allowed_types": "\n".join(subscriber.allowed_types),

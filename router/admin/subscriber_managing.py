@@ -9,7 +9,8 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.views.decorators.debug import sensitive_variables
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import act
@@ -34,6 +35,8 @@ from router.models import Subscriber, Transport
 
 FORM = "router/admin/subscriber_form.html"
 SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's name
+#: What an error report must not show.
+SECRET_FIELDS = ("url", "headers")
 DELETE = "router/admin/subscriber_delete.html"
 
 
@@ -61,6 +64,7 @@ class SubscriberManaging(SubscriberActs):
         ]
         return own + super().get_urls()
 
+    @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
     def add_view(
         self,
         request: HttpRequest,
@@ -82,6 +86,7 @@ class SubscriberManaging(SubscriberActs):
         context = {"form": form, "title": "New subscriber"}
         return self.page(request, FORM, None, context)
 
+    @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
     def edit_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.managed(request, subscriber_id)
         form = ManagedForm(request.POST or None, subscriber=row)

@@ -10,7 +10,8 @@ MEANING = {
     "name": "Lower-case letters, digits, `_` and `-`; it stays.",
     "title": "What customers and staff read; left out, the name.",
     "transport": "How it gets its events.",
-    "url": "Where webhooks are posted to: https, and no private network.",
+    "url": "Where webhooks are posted to: https, and no private network. An answer has"
+    " `…` in place of the values of its query, and of what looks like a token.",
     "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`; a type that"
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"

@@ -68,7 +68,7 @@ def _receiver(subscriber: Subscriber) -> Receiver:
     """Raises `ImproperlyConfigured` when its secrets can't be decrypted."""
     secrets = SigningSecret.objects.live().filter(subscriber=subscriber)
     return Receiver(
-        url=subscriber.url,
+        url=subscriber.address,
         secrets=tuple(one.secret for one in secrets),
         custom_headers=subscriber.custom_headers or {},
     )

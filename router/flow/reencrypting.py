@@ -14,6 +14,7 @@ from router.models import SigningSecret, Subscriber
 ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
     (SigningSecret, "secret"),
     (Subscriber, "custom_headers"),
+    (Subscriber, "secret_url"),
 )
 BATCH = 200
 

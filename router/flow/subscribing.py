@@ -48,6 +48,8 @@ DEFAULTS: dict[str, Any] = {
     "waits_seconds": None,
     "max_failures": None,
 }
+#: Field → what has its whole value, where the column shows a part.
+COLUMN_OF = {"url": "address"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +104,18 @@ def edit_subscriber(
     row = Subscriber.objects.get(pk=subscriber.pk)
     if row.transport == Transport.HANDLER:
         raise NotManaged
-    before = {name: getattr(row, name) for name in DEFAULTS}
+    before = {name: getattr(row, COLUMN_OF.get(name, name)) for name in DEFAULTS}
     fields = before | changes
     _check({"name": row.name, **fields})
     if fields["transport"] != row.transport:
         switch_transport(row.pk, Transport(fields["transport"]))
         row.refresh_from_db()
     for name, value in changes.items():
-        setattr(row, name, value)
+        setattr(row, COLUMN_OF.get(name, name), value)
     if changes.keys() & {"allowed_types", "allowed_sources"}:
         cancel_beyond_limits(row)
-    row.save(update_fields=list(changes))
+    columns = {*changes, "secret_url"} if "url" in changes else changes
+    row.save(update_fields=columns)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
         auditing.note(
@@ -182,7 +185,7 @@ def _encoded(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _columns(name: str, fields: Mapping[str, Any], head: LogHead) -> dict[str, Any]:
     return {
-        **fields,
+        **{COLUMN_OF.get(field, field): value for field, value in fields.items()},
         "title": fields["title"] or name,
         "queue": QUEUE_OF[Transport(fields["transport"])],
         "is_transactional": False,

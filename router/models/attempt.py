@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 
+from router.contract.masking import masked
 from router.contract.outcomes import Exchange
 from router.models.clock import Clock
 from router.models.delivery import Delivery
@@ -49,6 +50,13 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of delivery {self.delivery_id}"
+
+    @property
+    def shown_request(self) -> dict[str, Any] | None:
+        """The request as people may see it: an older release kept the whole path."""
+        if not self.request or "url" not in self.request:
+            return self.request
+        return {**self.request, "url": masked(self.request["url"])}
 
     @classmethod
     def of(

@@ -11,9 +11,10 @@ from router.encryption import decrypt, encrypt
 
 if TYPE_CHECKING:
     TextOfText = models.TextField[str, str]
+    TextOfSealed = models.TextField[Any, Any]
     TextOfJSON = models.TextField[Any, Any]
 else:
-    TextOfText = TextOfJSON = models.TextField
+    TextOfText = TextOfSealed = TextOfJSON = models.TextField
 
 
 class EncryptedTextField(TextOfText):
@@ -24,6 +25,34 @@ class EncryptedTextField(TextOfText):
 
     def get_prep_value(self, value: Any) -> Any:
         return encrypt(value) if value else value
+
+
+class Sealed:
+    """An encrypted text that is decrypted only where it is needed.
+
+    A row that is read for another reason must not fail for a key that is missing.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    @classmethod
+    def of(cls, text: str) -> Sealed:
+        return cls(encrypt(text))
+
+    def open(self) -> str:
+        """The text. Raises `ImproperlyConfigured` when none of the keys fits."""
+        return decrypt(self._token)
+
+
+class SealedTextField(TextOfSealed):
+    """Text that the database holds as a token only: `Sealed` in Python, or None."""
+
+    def from_db_value(self, value: str | None, *_: Any) -> Sealed | None:
+        return Sealed(value) if value else None
+
+    def get_prep_value(self, value: Any) -> Any:
+        return encrypt(value.open()) if isinstance(value, Sealed) else ""
 
 
 class EncryptedJSONField(TextOfJSON):

@@ -6,8 +6,9 @@ from django.db import models
 
 from router.contract.breaker import BreakerState
 from router.contract.filters import EVERYTHING, matches_any
+from router.contract.masking import masked
 from router.contract.retry import RetrySchedule
-from router.models.encrypted import EncryptedJSONField
+from router.models.encrypted import EncryptedJSONField, Sealed, SealedTextField
 
 if TYPE_CHECKING:
     from router.models.event import EventRecord
@@ -67,8 +68,10 @@ class Subscriber(models.Model):
     allowed_sources = models.JSONField(
         default=everything, db_default=models.Value([EVERYTHING], models.JSONField())
     )
-    #: Where webhooks are posted to.
+    #: Where webhooks are posted to, as it may be shown: see `address`.
     url = models.CharField(max_length=2000, blank=True, db_default="")
+    #: The whole URL, where `url` hides a part of it.
+    secret_url = SealedTextField(default=None, blank=True, db_default="")
     #: Headers that every webhook carries beside the router's own: often a password.
     custom_headers = EncryptedJSONField(default=dict, blank=True, db_default="")
     #: Deliveries that may start each second; None: as many as it takes.
@@ -158,6 +161,20 @@ class Subscriber(models.Model):
             matches_any(self.allowed_types, event.type)
             and matches_any(self.allowed_sources, event.source)
         )
+
+    @property
+    def address(self) -> str:
+        """The whole URL that webhooks are posted to.
+
+        Raises `ImproperlyConfigured` when its key is missing.
+        """
+        whole: str = self.secret_url.open() if self.secret_url else self.url
+        return whole
+
+    @address.setter
+    def address(self, url: str) -> None:
+        self.url = masked(url)
+        self.secret_url = Sealed.of(url) if self.url != url else None
 
     def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
         """The schedule in force: a person's words, the declaration's, `default`."""

@@ -40,6 +40,7 @@ from router.models import (
 )
 from router.public import publish
 from router.testing import deliver_due, skip_waits
+from router.transports.webhook.posting import MOST_KEPT
 from router.transports.webhook.transport import WebhookTransport
 from tests.contract.webhooks import SECRET, TYPE, Subscribe
 from tests.servers.node import run_script
@@ -87,11 +88,28 @@ def test_an_attempt_tells_what_was_sent_and_answered_and_no_secret(
 
     attempt = Attempt.objects.get()
     assert (attempt.http_status, attempt.answer) == (200, "thanks��[31m �<b>")
-    assert attempt.request["url"] == f"{receiver.url}?…"
+    assert attempt.request["url"] == f"{receiver.url}?token=…"
     assert attempt.request["headers"]["x-key".title()] == "(hidden)"
     told = json.dumps(attempt.request)
     signature = receiver.received[0].headers["webhook-signature"]
     assert not any(one in told for one in ("secret", "password", SECRET, signature))
+
+
+def test_an_answer_that_repeats_a_secret_is_kept_without_it(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    token = "aB3dE5fG7hI9jK1l"
+    body = b" " * (MOST_KEPT - 8) + f"no /{token} or password".encode()
+    receiver.behave = status(404, body=body)
+    subscribe(f"{receiver.url}/{token}", custom_headers={"X-Key": "password"})
+    happen()
+
+    deliver_due()
+
+    attempt = Attempt.objects.get()
+    assert token in receiver.received[0].line
+    kept = json.dumps([attempt.request, attempt.answer, attempt.error])
+    assert not any(part in kept for part in (token[:3], "passw"))
 
 
 def mark(row: Subscriber) -> tuple[int, ...]:

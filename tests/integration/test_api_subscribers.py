@@ -169,7 +169,7 @@ def test_what_is_wrong_is_told_by_its_pointer(
     [
         (
             "https://crm.example.com/%2f%7E?a=b+c",
-            "https://crm.example.com/%2f%7E?a=b+c",
+            "https://crm.example.com/%2f%7E?a=…",
         ),
         ("https://bücher.example/ü%2F", "https://xn--bcher-kva.example/%C3%BC%2F"),
     ],

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from router.contract.event import Event
 from router.contract.json_text import dumped
+from router.contract.masking import MIN_SCRUBBED, masked, secrets_in
 from router.contract.signing import signed_headers
 from router.transports.webhook.headers import together
-from router.transports.webhook.urls import wire_url
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 USER_AGENT = "Fanfare/1 (+https://www.standardwebhooks.com)"
@@ -21,9 +22,16 @@ USER_AGENT = "Fanfare/1 (+https://www.standardwebhooks.com)"
 class Receiver:
     """Where webhooks are posted to, and what proves that they are the router's."""
 
-    url: str
+    url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def secret_texts(self) -> tuple[str, ...]:
+        """What an answer or an error must not be kept with."""
+        values = self.custom_headers.values()
+        long = (value for value in values if len(value) >= MIN_SCRUBBED)
+        return (*secrets_in(self.url), *long)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +76,5 @@ def seal(letter: Letter, receiver: Receiver, *, at: datetime) -> Sealed:
     return Sealed(
         body=body.encode(),
         headers=headers,
-        shown={"url": shown_url(receiver.url), "headers": shown},
+        shown={"url": masked(receiver.url), "headers": shown},
     )
-
-
-def shown_url(url: str) -> str:
-    """The address as people may see it: what a query carries is often a password."""
-    address = wire_url(url)
-    return str(address.with_query(None)) + ("?…" if address.raw_query_string else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from aiohttp import (
     ClientSession,
 )
 
+from router.contract.masking import scrubbed
 from router.contract.outcomes import Exchange, Outcome
 from router.transports.evidence import evidence_of
 from router.transports.webhook.connections import Wire, watching
@@ -50,7 +51,7 @@ async def post(
     try:
         sealed = seal(letter, receiver, at=datetime.now(UTC))
     except ValueError as error:
-        return fault(evidence_of(error))
+        return fault(evidence_of(error), receiver)
     wire = Wire()
     body = b""
     try:
@@ -64,7 +65,9 @@ async def post(
                 error, deadline_seconds=deadline_seconds, exchange=exchange
             )
     exchange = Exchange(
-        request=_shown(sealed, wire), status=wire.head.status, answer=printable(body)
+        request=_shown(sealed, wire),
+        status=wire.head.status,
+        answer=_kept(body, receiver.secret_texts),
     )
     return outcome_of(exchange, retry_after=wire.head.retry_after)
 
@@ -116,7 +119,14 @@ async def _read_by(ends_at: float, response: ClientResponse) -> bytes:
     finally:
         # A connection whose answer was read to its end is used again; others close.
         response.release() if response.content.at_eof() else response.close()
-    return bytes(read[:MOST_KEPT])
+    return bytes(read)
+
+
+def _kept(body: bytes, secrets: Sequence[str]) -> str:
+    """The beginning of the answer; of a secret that it repeats, not even a part."""
+    if secrets:
+        body = scrubbed(body.decode("utf-8", errors="replace"), secrets).encode()
+    return printable(body[:MOST_KEPT])
 
 
 def printable(body: bytes) -> str:

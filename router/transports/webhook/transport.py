@@ -121,6 +121,6 @@ class WebhookTransport:
                 deadline_seconds=self._terms.deadline_seconds,
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
-            outcome = fault(evidence_of(error))
+            outcome = fault(evidence_of(error), self._receiver)
         run_ms = (time.monotonic() - started_at) * 1000
         return Answer(key=letter.key, outcome=outcome, run_ms=run_ms)

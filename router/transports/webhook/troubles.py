@@ -20,6 +20,7 @@ from aiohttp import (
     ServerTimeoutError,
 )
 
+from router.contract.masking import scrubbed
 from router.contract.outcomes import Evidence, Exchange, FailureKind, Retry
 from router.transports.webhook.addresses import AddressRefused
 from router.transports.webhook.headers import headers_problem
@@ -44,9 +45,14 @@ def retry_for(
     return Retry(Evidence(error=told, exchange=exchange), kind=kind)
 
 
-def fault(evidence: Evidence) -> Retry:
+def fault(evidence: Evidence, receiver: Receiver) -> Retry:
     """The outcome of a letter that could not be written."""
-    return Retry(evidence)
+    secrets = receiver.secret_texts
+    return Retry(
+        Evidence(
+            scrubbed(evidence.error, secrets), scrubbed(evidence.traceback, secrets)
+        )
+    )
 
 
 def refusal(receiver: Receiver) -> Retry | None:

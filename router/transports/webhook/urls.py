@@ -13,6 +13,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from router.conf import conf
+from router.contract.masking import is_masked
 from router.transports.webhook.addresses import address_problem, parse
 
 LONGEST_URL = 2000
@@ -63,6 +64,11 @@ def is_plain(url: URL) -> bool:
 
 def spelling_problem(url: str) -> str | None:
     """Why this URL could not be sent exactly as it is written; None when it can."""
+    if is_masked(url):
+        return (
+            "The URL has a …, which stands for a hidden part: send the whole URL, or "
+            "leave it out to keep the present one."
+        )
     if url.endswith("?") and url.count("?") == 1:
         return "The URL ends with a ? and no query: leave the ? out."
     return None

@@ -1,0 +1,101 @@
+"""A webhook's URL as people may see it: what looks like a token is hidden.
+
+Many receivers know their sender by the URL alone, so that it is a password. What is
+hidden here is kept encrypted; the rest is shown as it was given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote, unquote_plus
+
+HIDDEN = "…"
+ENCODED = "%e2%80%a6"
+#: Scheme, user and password, host, path, query.
+PARTS = re.compile(
+    r"([^:/?#]*://)?(?:([^/?#]*)@)?([^/?#]*)([^?#]*)(?:\?(.*))?", re.DOTALL
+)
+SEPARATORS = re.compile(r"[-_.~+ ]")
+#: A word, a number, or a word with a number, such as v2: what people put into a path.
+READABLE = re.compile(r"(?:[A-Z]?[a-z]+){0,3}\d{0,4}|[A-Z]{1,20}\d{0,4}|\d{1,12}")
+MIN_MIXED = 16
+MIN_PLAIN = 24
+MIN_SCRUBBED = 6
+
+
+def masked(url: str) -> str:
+    """The URL with `…` in place of what may be a secret.
+
+    That is user and password, the values of the query, and parts of the path that are
+    long and look random.
+    """
+    scheme, user, host, path, query = _parts(url)
+    shown = "/".join(map(_segment, path.split("/")))
+    return "".join(
+        (
+            scheme,
+            f"{HIDDEN}@" if user is not None else "",
+            host,
+            shown,
+            "" if query is None else f"?{'&'.join(map(_pair, query.split('&')))}",
+        )
+    )
+
+
+def is_masked(url: str) -> bool:
+    """Whether something in it is hidden: it can't be posted to."""
+    return HIDDEN in url or ENCODED in url.lower()
+
+
+def scrubbed(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets, which a receiver may have echoed."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def secrets_in(url: str) -> Iterator[str]:
+    """What of the URL is hidden, in each form that an answer may have it in."""
+    _, user, _, path, query = _parts(url)
+    hidden = [user or "", *(one for one in path.split("/") if one != _segment(one))]
+    for pair in (query or "").split("&"):
+        name, sign, value = pair.partition("=")
+        hidden += [value if sign else name, pair]
+    for text in hidden:
+        for form in {text, unquote(text), unquote_plus(text)}:
+            if len(form) >= MIN_SCRUBBED:
+                yield form
+
+
+def _parts(url: str) -> tuple[str, str | None, str, str, str | None]:
+    parts = PARTS.match(url)
+    if parts is None:
+        return "", None, "", url, None
+    scheme, user, host, path, query = parts.groups()
+    return scheme or "", user, host, path, query
+
+
+def _segment(segment: str) -> str:
+    """A step of the path; of `name=value` and `name;value` the value is hidden."""
+    name, sign, value = re.match(r"([^=;]*)([=;]?)(.*)", segment, re.DOTALL).groups()  # type: ignore[union-attr]  # it matches everything
+    shown = HIDDEN if _is_token(unquote(name)) else name
+    return f"{shown}{sign}{HIDDEN}" if value else f"{shown}{sign}"
+
+
+def _pair(pair: str) -> str:
+    name, sign, value = pair.partition("=")
+    if not sign:
+        return HIDDEN if name else ""
+    shown = HIDDEN if _is_token(unquote_plus(name)) else name
+    return f"{shown}={HIDDEN}" if value else f"{shown}="
+
+
+def _is_token(text: str) -> bool:
+    pieces = SEPARATORS.split(text)
+    if max(map(len, pieces)) >= MIN_PLAIN:
+        return True
+    is_mixed = any(one.isdigit() for one in text) and any(map(str.isalpha, text))
+    return (
+        len(text) >= MIN_MIXED and is_mixed and not all(map(READABLE.fullmatch, pieces))
+    )
