@@ -28,7 +28,7 @@ URL = "https://hooks.example.com/services/aB3dE5fG7hI9jK1l?key=sesame"
 SHOWN = "https://hooks.example.com/services/…?key=…"
 SECRETS = ("aB3dE5fG7hI9jK1l", "sesame")
 PLAIN = "https://crm.example.com/hooks"
-hiding = import_module("router.migrations.0018_secret_urls")
+hiding = import_module("router.migrations.0019_secret_urls")
 
 
 def a_webhook(url: str = URL) -> Subscriber:

@@ -27,7 +27,7 @@ def show(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("router", "0017_bindings")]
+    dependencies = [("router", "0018_credential_throttle")]
 
     operations = [
         migrations.AddField(
