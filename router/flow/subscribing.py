@@ -110,12 +110,7 @@ def edit_subscriber(
     if fields["transport"] != row.transport:
         switch_transport(row.pk, Transport(fields["transport"]))
         row.refresh_from_db()
-    for name, value in changes.items():
-        setattr(row, COLUMN_OF.get(name, name), value)
-    if changes.keys() & {"allowed_types", "allowed_sources"}:
-        cancel_beyond_limits(row)
-    columns = {*changes, "secret_url"} if "url" in changes else changes
-    row.save(update_fields=columns)
+    _write(row, changes)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
         auditing.note(
@@ -126,6 +121,15 @@ def edit_subscriber(
             detail=", ".join(changed),
         )
     return Managed(subscriber=row, secret=_secret_if_needed(row))
+
+
+def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
+        setattr(row, COLUMN_OF.get(name, name), value)
+    if changes.keys() & {"allowed_types", "allowed_sources"}:
+        cancel_beyond_limits(row)
+    columns = {*changes, "secret_url"} if "url" in changes else changes
+    row.save(update_fields=columns)
 
 
 def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> None:
