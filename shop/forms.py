@@ -51,12 +51,21 @@ class QuantityForm(forms.Form):
 
 
 def _text(
-    label: Any, longest: int, autocomplete: str, **options: Any
+    label: Any,
+    longest: int,
+    autocomplete: str,
+    *more_validators: Callable[[str], None],
+    **options: Any,
 ) -> forms.CharField:
     return forms.CharField(
         label=label,
         max_length=longest,
-        validators=[validation.validate_printable, validation.validate_visible],
+        validators=[
+            validation.validate_printable,
+            validation.validate_visible,
+            validation.validate_no_web_address,
+            *more_validators,
+        ],
         widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
         error_messages=REQUIRED,
         **options,
@@ -82,7 +91,9 @@ def _card_text(
 class CheckoutForm(forms.Form):
     """Who buys, where it goes, which card pays. Limits are the event schema's."""
 
-    name = _text(_("Full name"), validation.NAME_LENGTH, "name")
+    name = _text(
+        _("Full name"), validation.NAME_LENGTH, "name", validation.validate_person
+    )
     email = MailAddressField(
         label=_("Email"),
         help_text=_("Your receipt goes here."),

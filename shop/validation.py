@@ -6,6 +6,7 @@ an event that its schema accepts.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
@@ -31,6 +32,10 @@ TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 INVISIBLE = frozenset({"Cf", "Mn", "Zs"})
 
+DOMAIN = r"(?:[\w-]+[.\u3002\uff0e\uff61])+[^\W\d_]{2,}"
+WEB_ADDRESS = re.compile(r"://|\bwww\.", re.IGNORECASE)
+ANY_ADDRESS = re.compile(rf"{WEB_ADDRESS.pattern}|{DOMAIN}|\S@\S", re.IGNORECASE)
+
 validate_sku = RegexValidator(
     r"^[A-Z0-9][A-Z0-9-]*\Z",
     _("Use capital letters, digits and hyphens, for example HRN-101."),
@@ -51,6 +56,27 @@ def validate_visible(text: str) -> None:
     if all(is_invisible(character) for character in text):
         raise ValidationError(
             _("Nothing of this can be seen. Please type it again."), code="invisible"
+        )
+
+
+def validate_no_web_address(text: str) -> None:
+    """Raises `ValidationError` when a line of an address leads to a web page."""
+    if WEB_ADDRESS.search(text):
+        raise ValidationError(_("Write this without a web address."), code="link")
+
+
+def validate_person(text: str) -> None:
+    """Raises `ValidationError` when a name names an address of the web or of mail.
+
+    The receipt greets by this name, and anybody can have it sent to anybody.
+    """
+    if ANY_ADDRESS.search(text):
+        raise ValidationError(
+            _(
+                "Write your name without a web or email address, and with a space "
+                "after each full stop."
+            ),
+            code="link",
         )
 
 

@@ -40,7 +40,7 @@ def message_id(event: Event) -> str:
 
 
 def _recipient(purchase: Purchase) -> str:
-    name = " ".join(purchase.customer.name.split())
+    name = purchase.customer.greeted_as
     # Else whoever reads the mail decodes an encoded word that the customer typed, and
     # what it hides, line ends too.
     return formataddr((name.replace("=?", "= ?"), purchase.customer.email))

@@ -17,6 +17,7 @@ from subscribers.payload import (
     Part,
     Quantity,
 )
+from subscribers.plain_text import PlainText, name_to_greet, plain
 
 #: One plain address (RFC 5322 dot-atom): nothing that could begin another header.
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -47,20 +48,29 @@ class Order(Part):
     placed_at: Moment
     currency: Currency
 
+    @property
+    def name(self) -> str:
+        """What people call the order."""
+        return plain(self.number or self.id)
+
 
 class Customer(Part):
     id: Identifier
     name: str
     email: MailAddress
 
+    @property
+    def greeted_as(self) -> str:
+        return name_to_greet(self.name)
+
 
 class Address(Part):
-    name: str
-    line1: str
-    line2: str = ""
-    postal_code: str = ""
-    city: str
-    country: str
+    name: PlainText
+    line1: PlainText
+    line2: PlainText = ""
+    postal_code: PlainText = ""
+    city: PlainText
+    country: PlainText
 
     @property
     def lines(self) -> list[str]:
@@ -70,7 +80,7 @@ class Address(Part):
 
 
 class Line(Part):
-    name: str
+    name: PlainText
     quantity: Quantity
     unit_price_minor: Minor
     total_minor: Minor
@@ -84,7 +94,7 @@ class Totals(Part):
 
 class Payment(Part):
     method: str = ""
-    last4: str = ""
+    last4: Annotated[str, AfterValidator(lambda digits: digits[-4:])] = ""
 
 
 class Purchase(Part):

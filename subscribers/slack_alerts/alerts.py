@@ -23,6 +23,7 @@ from subscribers.payload import (
     Quantity,
     read,
 )
+from subscribers.plain_text import PlainText, plain
 
 FAILED_TASK = "router.failed_task.opened"
 #: Type of an event about a receiver → the alert's title and its last line.
@@ -47,6 +48,8 @@ MOST_LINES = 10
 LONGEST_TITLE = 150
 LONGEST_LINE = 250
 SHORT_ID_LENGTH = 8
+#: Signs of Slack's markup: links, mentions of a channel or a person.
+MARKUP = str.maketrans({"<": None, ">": None, "@": "@\N{ZERO WIDTH SPACE}"})
 ERROR_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
@@ -58,11 +61,11 @@ class Order(Part):
     @property
     def name(self) -> str:
         """The order's number. The whole id would open the page of the order."""
-        return self.number or self.id[:SHORT_ID_LENGTH]
+        return plain(self.number or self.id[:SHORT_ID_LENGTH])
 
 
 class Line(Part):
-    name: str
+    name: PlainText
     quantity: Quantity
 
 
@@ -116,7 +119,10 @@ class Alert:
     def blocks(self) -> list[dict[str, Any]]:
         """The alert as Slack's blocks: plain text only, so that nothing is markup."""
         return [
-            {"type": "header", "text": _plain(self.title[:LONGEST_TITLE])},
+            {
+                "type": "header",
+                "text": _plain(self.title.translate(MARKUP)[:LONGEST_TITLE]),
+            },
             *({"type": "section", "text": _plain(line)} for line in self._sections()),
             *self._button(),
         ]
@@ -124,10 +130,11 @@ class Alert:
     def text(self) -> str:
         """The alert for a reader of plain text."""
         link = f"{self.link_text}: {self.link}" if self.link else ""
-        return "\n".join(part for part in [self.title, *self.lines, link] if part)
+        words = "\n".join([self.title, *self.lines]).translate(MARKUP)
+        return f"{words}\n{link}" if link else words
 
     def _sections(self) -> list[str]:
-        return ["\n".join(line[:LONGEST_LINE] for line in self.lines)]
+        return ["\n".join(line.translate(MARKUP)[:LONGEST_LINE] for line in self.lines)]
 
     def _button(self) -> list[dict[str, Any]]:
         if not self.link:

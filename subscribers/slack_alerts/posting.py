@@ -33,8 +33,14 @@ def post(alert: Alert, *, url: str) -> None:
         url, timeout=TIMEOUT_SECONDS, logger=SILENT, retry_handlers=[]
     )
     try:
-        answer = client.send(
-            text=escape(alert.text(), quote=False), blocks=alert.blocks()
+        answer = client.send_dict(
+            {
+                "text": escape(alert.text(), quote=False),
+                "blocks": alert.blocks(),
+                "mrkdwn": False,
+                "unfurl_links": False,
+                "unfurl_media": False,
+            }
         )
     except (OSError, HTTPException) as error:
         told = f"Slack can't be reached: {type(error).__name__}."

@@ -68,6 +68,64 @@ def test_names_are_escaped_in_the_page_and_plain_in_the_text() -> None:
     assert "5 < 6 & more" in sent().body
 
 
+ADVERTISEMENTS = [
+    "You won! https://evil.example/prize",
+    "Claim at evil.example/prize now",
+    "www.evil.example",
+    "Ada (evil.example)",
+    "\u201cevil\uff0eexample\u201d",
+    "Write to win@evil.example",
+    "Ada\nClaim at HTTPS://EVIL.EXAMPLE",
+    "Dear customer, you have been chosen as the winner of our raffle, call us now",
+]
+
+
+def assert_no_link(text: str) -> None:
+    for linked in ("evil.example", "evil\uff0eexample", "evil.example", "://evil"):
+        assert linked not in text.lower()
+
+
+@pytest.mark.parametrize("name", ADVERTISEMENTS)
+def test_the_greeting_is_no_place_to_advertise(name: str) -> None:
+    mail_receipt(purchase(name=name))
+
+    assert sent().body.startswith("Hello,\n")
+    assert "Hello, this is your receipt." in html()
+    assert sent().to == ["clara@example.com"]
+
+
+@pytest.mark.parametrize("text", [one for one in ADVERTISEMENTS if "@" not in one])
+def test_no_text_of_an_event_becomes_a_link_in_a_mail(text: str) -> None:
+    forged = purchase(lines=[line("x", 1, 1, text)], name=text)
+    forged.data["order"]["id"] = text
+    for field in ("line1", "line2", "postal_code", "city", "country"):
+        forged.data["shipping_address"][field] = text
+    forged.data["payment"]["last4"] = text
+    mail_receipt(forged)
+
+    assert_no_link(sent().body)
+    assert_no_link(html().replace("http://www.w3.org", ""))
+
+
+def test_a_text_without_end_makes_no_mail_without_end() -> None:
+    endless = "a." * 300_000
+    mail_receipt(purchase(name=endless, lines=[line("x", 1, 1, endless)]))
+
+    assert len(sent().body) < 2_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Brass Lane 7", "Hauptstr.12", "J.R.R. Horn", "O'Neill-Müller", "No. 5", "名前",
+     "Flat 3/b", "5 < 6 & more", "c/o Horn", "Suite 4.12"],
+)  # fmt: skip
+def test_usual_texts_stay_as_they_are(text: str) -> None:
+    mail_receipt(purchase(name=text, lines=[line("x", 1, 1, text)]))
+
+    assert sent().body.startswith(f"Hello {text},\n")
+    assert f"1 × {text}\n" in sent().body
+
+
 def test_shipping_that_costs_nothing_is_free() -> None:
     mail_receipt(purchase(shipping_minor=0))
 
@@ -111,7 +169,7 @@ def test_a_name_can_not_add_a_header() -> None:
 
     message = sent().message()
     assert message["Bcc"] is None
-    assert message["To"].endswith("<clara@example.com>")
+    assert message["To"] == "clara@example.com"
     assert len(sent().recipients()) == 1
 
 

@@ -102,6 +102,25 @@ def test_a_product_can_not_write_markup(slack: Any) -> None:
     assert "<!channel>" not in post["text"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["<https://evil.example|Click>", "<!here> & <@U123>", "@channel", "evil.example",
+     "https://evil.example/x"],
+)  # fmt: skip
+def test_no_text_from_outside_becomes_a_link_or_a_mention(
+    slack: Any, text: str
+) -> None:
+    forged = purchase(lines=[line("x", 1, 1, text)])
+    forged.data["order"]["number"] = text[:32]
+    alert_team(forged)
+    alert_team(failed(subscriber={"name": "x", "title": "<!channel> @here"}))
+    told = json.dumps(slack.posts)
+
+    for markup in ("<!", "<@", "<http", "@channel", "@here", "evil.example"):
+        assert markup not in told
+    assert all(post["mrkdwn"] is False for post in slack.posts)
+
+
 def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
     alert_team(failed())
     (post,) = slack.posts
