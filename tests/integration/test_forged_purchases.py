@@ -39,8 +39,8 @@ def bought(client: Client) -> dict[str, Any]:
 @pytest.fixture
 def forge(bought: dict[str, Any]) -> Forge:
     """Publishes Ada's purchase again, with changes, under a key of the API."""
-    sources = ["/shop", "/partner"]
-    _, key = ApiKey.make("forger", scopes=[Scope.PUBLISH], sources=sources)
+    bindings = {"sources": ["/shop", "/partner"], "types": ["purchase.completed"]}
+    _, key = ApiKey.make("forger", scopes=[Scope.PUBLISH], **bindings)
 
     def publish(source: str, **customer: str) -> None:
         data = copy.deepcopy(bought)
