@@ -93,17 +93,6 @@ def test_a_time_is_relative_in_a_list_and_exact_on_a_page() -> None:
     assert f'title="4 min ago">{moment:%Y-%m-%d %H:%M:%S} UTC<' in page
 
 
-@pytest.mark.parametrize("address", [EVENTS, DELIVERIES])
-def test_the_log_cannot_be_changed(address: str) -> None:
-    row = a_delivery(an_event(), a_subscriber("mail"))
-    pk = row.pk if address == DELIVERIES else row.event_id
-    operator = an_operator()
-
-    assert operator.get(f"{address}add/").status_code == 403
-    assert operator.post(f"{address}{pk}/change/", {"type": "x"}).status_code == 405
-    assert operator.post(f"{address}{pk}/delete/").status_code == 403
-
-
 @pytest.mark.parametrize("address", LISTS)
 def test_no_list_counts_a_whole_table(address: str) -> None:
     a_failed_task(a_delivery(an_event(), a_subscriber("mail"), "DEAD"))

@@ -293,19 +293,6 @@ def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> N
     assert not EventRecord.objects.exists()
 
 
-@pytest.mark.parametrize("name", BUTTONS)
-def test_looking_at_a_button_changes_nothing(mail: Subscriber, name: str) -> None:
-    assert an_operator().get(button(mail, name)).status_code == 405
-
-
-def test_nobody_adds_or_deletes_here(mail: Subscriber) -> None:
-    operator = an_operator()
-
-    assert operator.get(f"{LIST}add/").status_code == 403
-    assert operator.post(f"{LIST}{mail.pk}/delete/").status_code == 403
-    assert operator.post(page_of(mail), {"title": "Other"}).status_code == 405
-
-
 def test_a_subscriber_that_pulls_misses_no_handler() -> None:
     puller = a_subscriber("erp", transport=Transport.PULL)
     page = a_viewer().get(page_of(puller)).content.decode()

@@ -179,13 +179,6 @@ def test_a_key_sees_only_what_it_is_bound_to(get: Get) -> None:
     assert {one["subscriber"] for one in owed} == {"erp", "crm-north"}
 
 
-def test_a_key_that_may_only_publish_reads_nothing(get: Get) -> None:
-    event = an_event()
-    ApiKey.objects.update(scopes=[Scope.PUBLISH, Scope.CONSUME])
-    assert_problem(get(), 403)
-    assert_problem(get(f"{event.number}/"), 403)
-
-
 def test_more_rows_take_no_more_statements(get: Get) -> None:
     def statements(path: str) -> int:
         with CaptureQueriesContext(connection) as captured:

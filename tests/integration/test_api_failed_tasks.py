@@ -147,31 +147,6 @@ def test_a_note_that_can_not_be_kept_is_refused(call: Call) -> None:
     assert FailedTask.objects.get().state == FailedTaskState.OPEN
 
 
-def test_a_key_touches_only_the_subscribers_it_is_bound_to(call: Call) -> None:
-    ours, others = a_dead("erp"), a_dead("crm")
-    ApiKey.objects.update(subscribers=["erp"])
-    assert shown(call("failed-tasks/")) == [ours.pk]
-    for path, pk in {
-        "failed-tasks/{}/retry/": others.pk,
-        "failed-tasks/{}/discard/": others.pk,
-        "deliveries/{}/resend/": others.delivery_id,
-        "deliveries/{}/skip/": others.delivery_id,
-    }.items():
-        foreign = assert_problem(call(path.format(pk), {}), 404)["detail"]
-        unknown = assert_problem(call(path.format(999_999), {}), 404)["detail"]
-        assert foreign.replace(str(pk), "999999") == unknown
-    assert call(f"deliveries/{ours.delivery_id}/resend/", {}).status_code == 202
-
-
-def test_a_key_that_may_not_manage_does_nothing(call: Call) -> None:
-    task = a_dead()
-    ApiKey.objects.update(scopes=[Scope.PUBLISH, Scope.CONSUME])
-    assert_problem(call("failed-tasks/"), 403)
-    assert_problem(call(f"failed-tasks/{task.pk}/retry/", {}), 403)
-    assert_problem(call(f"deliveries/{task.delivery_id}/resend/", {}), 403)
-    assert FailedTask.objects.get().state == FailedTaskState.OPEN
-
-
 class TestResend:
     def test_what_is_done_is_delivered_once_more(self, call: Call) -> None:
         seen: list[int] = []

@@ -182,12 +182,6 @@ def test_a_subscriber_that_does_not_pull_is_a_conflict(call: Call) -> None:
     assert "webhook" in assert_problem(call("subscribers/erp/pull"), 409)["detail"]
 
 
-def test_a_key_does_not_learn_what_it_is_not_bound_to(call: Call) -> None:
-    foreign = assert_problem(call("subscribers/crm/pull"), 404)["detail"]
-    unknown = assert_problem(call("subscribers/nobody/pull"), 404)["detail"]
-    assert foreign.replace("crm", "nobody") == unknown
-
-
 @pytest.mark.parametrize("verb", ["ack", "nack", "release", "extend"])
 def test_a_key_settles_nothing_of_others(call: Call, verb: str) -> None:
     lose_parcels()

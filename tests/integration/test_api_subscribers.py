@@ -493,27 +493,6 @@ def test_a_delivery_is_skipped_once(call: Call) -> None:
     assert "given up already" in again["detail"]
 
 
-def test_a_key_reaches_the_subscribers_that_it_is_bound_to(call: Call) -> None:
-    for name in ("erp", "erp-two", "crm"):
-        call("POST", "", {**ERP, "name": name})
-    bound = {"subscribers": ["erp", "shop-*"]}
-    whole = {**bound, "types": ["*"], "sources": ["*"]}
-
-    names = [row["name"] for row in call("GET", "", **bound).json()["results"]]
-
-    assert names == ["erp"]
-    assert call("GET", "erp/", **bound).status_code == 200
-    assert_problem(call("POST", "", {**ERP, "name": "mine"}, **whole), 403)
-    made = call("POST", "", {**ERP, "name": "shop-1"}, **whole)
-    assert made.status_code == 201
-
-
-def test_a_key_without_the_scope_may_not(client: Client) -> None:
-    text = ApiKey.make("reader", scopes=[Scope.CONSUME])[1]
-    headers = {"Authorization": f"Bearer {text}"}
-    assert_problem(client.get("/api/subscribers/", headers=headers), 403)
-
-
 def test_every_change_is_in_the_audit_without_secrets(call: Call) -> None:
     secret = call("POST", "", {**HOOK, "headers": {"X-Token": "sesame"}}).json()
     call("PATCH", "crm/", {"headers": {"X-Token": "abracadabra"}})

@@ -1,0 +1,273 @@
+"""Which key may make which call, of its own things and of others': the whole table."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern
+from django.utils import timezone
+
+from router.api.urls import urlpatterns
+from router.flow.describing import register_schema
+from router.models import (
+    ApiKey,
+    AuditEntry,
+    Delivery,
+    EventRecord,
+    EventSchema,
+    FailedTask,
+    Subscriber,
+)
+from tests.integration.api import an_envelope, assert_problem
+from tests.integration.rows import (
+    a_delivery,
+    a_failed_task,
+    a_subscriber,
+    an_event,
+)
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+PUBLISH, CONSUME, MANAGE = {"publish"}, {"consume"}, {"manage"}
+#: `manage` includes `schemas` while the key is bound to nothing.
+SCHEMAS = {"schemas", "manage"}
+SCOPES = ("publish", "consume", "manage", "schemas")
+BOUND = {"types": ["own.*"], "sources": ["/own"], "subscribers": ["own-*"]}
+KEPT = (Subscriber, Delivery, FailedTask, EventRecord, EventSchema, AuditEntry)
+TOKEN = str(uuid.UUID(int=7))
+
+
+@dataclass(frozen=True)
+class Call:
+    """`who` in a path or body is `own` or `other`; names in braces are of `world`."""
+
+    scopes: set[str]
+    body: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+    #: Of what the key is not bound to: None where the call names nothing.
+    foreign: int | None = 404
+
+
+NAMED = {"deliveries": [{"id": "{leased}", "lease_token": TOKEN}]}
+HOOK = {"name": "{who}-new", "transport": "pull", "events": ["{who}.*"]}
+SCHEMA = {"type": "{who}.new", "schema": {"$id": "urn:{who}:new"}}
+ENVELOPE = an_envelope(id="new", source="/{who}", type="{who}.thing")
+#: Method and path of each call → who may make it.
+CALLS = {
+    "GET events/": Call(MANAGE, foreign=None),
+    "POST events/": Call(PUBLISH, ENVELOPE, 202, foreign=403),
+    "GET events/{event}/": Call(MANAGE),
+    "GET subscribers/": Call(MANAGE, foreign=None),
+    "POST subscribers/": Call(MANAGE, HOOK, 201, foreign=403),
+    "GET subscribers/{who}-hook/": Call(MANAGE),
+    "PATCH subscribers/{who}-hook/": Call(MANAGE, {"url": "https://a.example/"}),
+    "DELETE subscribers/{who}-hook/": Call(MANAGE, status=204),
+    "POST subscribers/{who}-hook/pause/": Call(MANAGE),
+    "POST subscribers/{who}-hook/resume/": Call(MANAGE),
+    "POST subscribers/{who}-hook/rotate-secret/": Call(MANAGE),
+    "POST subscribers/{who}-hook/test/": Call(MANAGE, status=202),
+    "POST subscribers/{who}-hook/try-now/": Call(MANAGE),
+    "POST subscribers/{who}-hook/close-breaker/": Call(MANAGE),
+    "POST subscribers/{who}-pull/pull/": Call(CONSUME),
+    "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
+    "POST deliveries/{waiting}/skip/": Call(MANAGE),
+    "GET failed-tasks/": Call(MANAGE, foreign=None),
+    "POST failed-tasks/{task}/retry/": Call(MANAGE),
+    "POST failed-tasks/{task}/discard/": Call(MANAGE),
+    # A lost lease is 409 for its entry, as is that of another's delivery.
+    "POST deliveries/ack/": Call(CONSUME, NAMED, foreign=409),
+    "POST deliveries/nack/": Call(CONSUME, NAMED, foreign=409),
+    "POST deliveries/release/": Call(CONSUME, NAMED, foreign=409),
+    "POST deliveries/extend/": Call(
+        CONSUME, {**NAMED, "lease_seconds": 30}, foreign=409
+    ),
+    "GET schemas/": Call(SCHEMAS, foreign=None),
+    "POST schemas/": Call(SCHEMAS, SCHEMA, 201, foreign=403),
+    "DELETE schemas/{schema}/": Call(SCHEMAS, status=204),
+}
+#: Open to everybody: they tell nothing of what is recorded.
+PUBLIC = {"GET docs/", "GET schema/"}
+
+
+def operations() -> Iterator[str]:
+    """Method and path of every call that the resolver leads to."""
+    for pattern in urlpatterns:
+        view = getattr(pattern.callback, "view_class", None)
+        methods = getattr(view, "http_method_names", ["get"]) if view else ["get"]
+        for method in methods:
+            if hasattr(view, method) and method not in ("options", "head"):
+                yield f"{method.upper()} {_shape(str(pattern.pattern))}"
+        if view is None:
+            yield f"GET {_shape(str(pattern.pattern))}"
+
+
+def _shape(path: str) -> str:
+    """What stands in angle brackets, as a star."""
+    parts = path.split("/")
+    return "/".join("*" if "<" in part or "{" in part else part for part in parts)
+
+
+def test_every_call_has_a_row() -> None:
+    rows = {_shape(name) for name in {*CALLS, *PUBLIC}}
+    assert set(operations()) - {"GET "} == rows
+
+
+@pytest.fixture
+def world(db: None) -> dict[str, dict[str, Any]]:
+    return {who: _things_of(who) for who in ("own", "other")}
+
+
+def _things_of(who: str) -> dict[str, Any]:
+    limits: dict[str, Any] = {
+        "events": [f"{who}.*"],
+        "allowed_types": [f"{who}.*"],
+        "allowed_sources": [f"/{who}"],
+    }
+    url = "https://crm.example/"
+    hook = a_subscriber(
+        f"{who}-hook", transport="webhook", url=url, breaker="open", **limits
+    )
+    pull = a_subscriber(f"{who}-pull", transport="pull", **limits)
+    event, dead, done = (
+        an_event(source=f"/{who}", type=f"{who}.thing") for _ in range(3)
+    )
+    leased = a_delivery(
+        dead, pull, "LEASED", lease_token=TOKEN, pulled_at=timezone.now()
+    )
+    a_delivery(event, pull)
+    schema, _ = register_schema(f"{who}.old", {"$id": f"urn:{who}"}, by="test")
+    AuditEntry.objects.all().delete()
+    return {
+        "who": who,
+        "event": event.pk,
+        "waiting": a_delivery(event, hook).pk,
+        "done": a_delivery(done, pull, "ACKNOWLEDGED").pk,
+        "leased": leased.pk,
+        "task": a_failed_task(a_delivery(dead, hook, "DEAD")).pk,
+        "schema": schema.pk,
+    }
+
+
+def a_key(scopes: Any, **fields: Any) -> str:
+    return ApiKey.make(uuid.uuid4().hex, scopes=list(scopes), **fields)[1]
+
+
+def make(client: Client, name: str, things: dict[str, Any], key: str = "") -> Any:
+    method, path = _filled(name, things).split(" ")
+    body = _filled(CALLS[name].body if name in CALLS else {}, things)
+    return client.generic(
+        method,
+        f"/api/{path}",
+        json.dumps(body) if method != "GET" else "",
+        content_type=_content_type(name),
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+    )
+
+
+def _content_type(name: str) -> str:
+    of_event = name == "POST events/"
+    return "application/cloudevents+json" if of_event else "application/json"
+
+
+def _filled(shape: Any, things: dict[str, Any]) -> Any:
+    if isinstance(shape, dict):
+        return {name: _filled(value, things) for name, value in shape.items()}
+    if isinstance(shape, list):
+        return [_filled(value, things) for value in shape]
+    if not isinstance(shape, str):
+        return shape
+    text = shape.format(**things)
+    return int(text) if shape == "{leased}" else text
+
+
+def status_of(response: Any) -> int:
+    """The answer's, or that of its only entry."""
+    results = response.json().get("results") if response.content else None
+    if results and "status" in results[0]:
+        return int(results[0]["status"])
+    return int(response.status_code)
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def state() -> list[Any]:
+    return [list(model._default_manager.order_by("pk").values()) for model in KEPT]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_needs_a_key_with_its_scope(
+    client: Client, name: str, world: dict[str, dict[str, Any]]
+) -> None:
+    client.force_login(User.objects.create_superuser("carla"))
+    revoked = a_key(SCOPES, revoked_at=timezone.now())
+    expired = a_key(SCOPES, expires_at=timezone.now() - timedelta(seconds=1))
+    before = state()
+
+    for key in ("", "fanfare_guess", revoked, expired):
+        assert_problem(make(client, name, world["own"], key), 401)
+    for scope in set(SCOPES) - CALLS[name].scopes:
+        assert_problem(make(client, name, world["own"], a_key([scope])), 403)
+    assert state() == before
+    for scope in CALLS[name].scopes:
+        with rolled_back():
+            done = make(client, name, world["other"], a_key([scope]))
+            assert status_of(done) == CALLS[name].status, done.content
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_bound_key_reaches_its_own_alone(
+    client: Client, name: str, world: dict[str, dict[str, Any]]
+) -> None:
+    call, key = CALLS[name], a_key(SCOPES, **BOUND)
+    with rolled_back():
+        own = make(client, name, world["own"], key)
+        assert status_of(own) == call.status, own.content
+        if call.foreign is None:
+            assert b"own" in own.content
+        assert b"other" not in own.content
+    if call.foreign is not None:
+        before = state()
+        foreign = make(client, name, world["other"], key)
+        assert status_of(foreign) == call.foreign, foreign.content
+        assert state() == before
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if "{" in name])
+def test_what_is_foreign_answers_as_what_is_not_there(
+    client: Client, name: str, world: dict[str, dict[str, Any]]
+) -> None:
+    key = a_key(SCOPES, **BOUND)
+    missing = {**dict.fromkeys(world["other"], 999_999), "who": "nobody"}
+
+    foreign = make(client, name, world["other"], key)
+    unknown = make(client, name, missing, key)
+
+    named = _filled(name, world["other"]).split("/")[1]
+    told = foreign.content.decode().replace(named, _filled(name, missing).split("/")[1])
+    assert told == unknown.content.decode()
+    assert foreign.status_code == unknown.status_code == 404
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_description_is_open(client: Client, name: str) -> None:
+    assert make(client, name, {}).status_code == 200
+
+
+def test_every_pattern_is_a_plain_one() -> None:
+    """A nested include would hide its calls from this table."""
+    assert all(isinstance(pattern, URLPattern) for pattern in urlpatterns)

@@ -1,0 +1,328 @@
+"""Which person may open which page and send which form: the whole table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.db import models, transaction
+from django.template import Origin
+from django.template.loaders.base import Loader
+from django.test import Client, RequestFactory
+from django.urls import URLResolver, get_resolver
+from django.utils import timezone
+
+from router.roles import OPERATORS, VIEWERS
+from subscribers.order_history.roles import SALES
+from tests.integration.rows import (
+    a_delivery,
+    a_failed_task,
+    a_subscriber,
+    an_event,
+)
+from tests.integration.shopping import a_product, check_out, put_in_basket
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+#: Role → the groups of an account; a manager has each permission of the router.
+ROLES = {
+    "staff": [],
+    "viewer": [VIEWERS],
+    "operator": [OPERATORS],
+    "manager": [OPERATORS],
+    "sales": [SALES],
+    "superuser": [],
+}
+SUPERUSER = frozenset({"superuser"})
+MANAGER = SUPERUSER | {"manager"}
+OPERATOR = MANAGER | {"operator"}
+VIEWER = OPERATOR | {"viewer"}
+SELLER = SUPERUSER | {"sales"}
+STAFF = VIEWER | SELLER | {"staff"}
+EVERYBODY = STAFF | {"anonymous", "customer"}
+NOBODY: frozenset[str] = frozenset()
+Who = frozenset[str]
+#: None: a POST is a read, or one of the actions below.
+Row = tuple[Who, Who | None]
+
+#: Model in the admin → who may see, add, change and delete its rows there.
+MODELS: dict[str, tuple[Who, Who, Who, Who]] = {
+    "auth/user": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
+    "auth/group": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
+    "shop/category": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
+    "shop/product": (SUPERUSER, SUPERUSER, SUPERUSER, SUPERUSER),
+    "shop/order": (SUPERUSER, NOBODY, NOBODY, NOBODY),
+    "router/apikey": (VIEWER, MANAGER, NOBODY, NOBODY),
+    "router/auditentry": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/delivery": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/eventrecord": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/eventschema": (VIEWER, MANAGER, NOBODY, NOBODY),
+    "router/failedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/subscriber": (VIEWER, MANAGER, NOBODY, NOBODY),
+    "inventory/stocklevel": (SUPERUSER, NOBODY, NOBODY, NOBODY),
+    "inventory/stockmovement": (SUPERUSER, SUPERUSER, NOBODY, NOBODY),
+    "fulfilment/shipment": (SUPERUSER, NOBODY, SUPERUSER, NOBODY),
+    "order_history/purchaserecord": (SELLER, NOBODY, NOBODY, NOBODY),
+    "order_history/dispatchrecord": (SUPERUSER, NOBODY, NOBODY, NOBODY),
+    "customer_profiles/customerprofile": (SUPERUSER, NOBODY, NOBODY, NOBODY),
+}
+#: Address → who gets an answer to a GET, and to a POST.
+PAGES: dict[str, Row] = {
+    "admin/": (STAFF, STAFF),
+    "admin/search/": (STAFF, STAFF),
+    "admin/login/": (EVERYBODY, EVERYBODY),
+    "admin/logout/": (EVERYBODY - STAFF, EVERYBODY),
+    "admin/password_change/": (STAFF, STAFF),
+    "admin/password_change/done/": (STAFF, None),
+    # No list of the router is searched by it.
+    "admin/autocomplete/": (NOBODY, None),
+    "admin/jsi18n/": (STAFF, NOBODY),
+    "admin/r/<path:content_type_id>/<path:object_id>/": (NOBODY, NOBODY),
+    "admin/auth/user/<id>/password/": (SUPERUSER, SUPERUSER),
+    "admin/router/apikey/<int:key_id>/revoke/": (NOBODY, MANAGER),
+    "admin/router/delivery/<int:delivery_id>/resend/": (NOBODY, OPERATOR),
+    "admin/router/delivery/<int:delivery_id>/skip/": (NOBODY, OPERATOR),
+    "admin/router/eventschema/<int:schema_id>/retire/": (NOBODY, MANAGER),
+    "admin/router/failedtask/": (VIEWER, OPERATOR),
+    "admin/router/failedtask/settle/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/edit/": (MANAGER, MANAGER),
+    "admin/router/subscriber/<int:subscriber_id>/rotate/": (NOBODY, MANAGER),
+    "admin/router/subscriber/<int:subscriber_id>/remove/": (MANAGER, MANAGER),
+    "admin/router/subscriber/<int:subscriber_id>/pause/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/resume/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/test/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/try-now/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/close-breaker/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/schedule/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:subscriber_id>/pace/": (NOBODY, OPERATOR),
+    "admin/inventory/stocklevel/receive/": (SUPERUSER, SUPERUSER),
+    "admin/inventory/stocklevel/<path:object_id>/receive/": (SUPERUSER, SUPERUSER),
+    "admin/fulfilment/shipment/pick-lists/": (SUPERUSER, SUPERUSER),
+    "admin/fulfilment/shipment/<path:object_id>/pick-list/": (SUPERUSER, SUPERUSER),
+    "healthz": (EVERYBODY, NOBODY),
+    "readyz": (EVERYBODY, NOBODY),
+    "sales/": (SELLER, NOBODY),
+    "sales/by-day.csv": (SELLER, NOBODY),
+    "sales/by-product.csv": (SELLER, NOBODY),
+    # The demo's mails are read in debug alone.
+    "mail/": (NOBODY, NOBODY),
+    "mail/<str:name>/": (NOBODY, NOBODY),
+    "mail/<str:name>/html/": (NOBODY, NOBODY),
+    # An order's id is what opens it: it can't be guessed.
+    "orders/<slug:public_id>/": (EVERYBODY, NOBODY),
+    "orders/<slug:public_id>/progress/": (EVERYBODY, NOBODY),
+    # A link's token, and the session that it opens; a checkout is its session's own.
+    "account/orders/": (EVERYBODY, NOBODY),
+    "account/orders/leave/": (NOBODY, EVERYBODY),
+    "account/orders/<str:token>/": (NOBODY, NOBODY),
+    "checkout/<uuid:key>/": (NOBODY, NOBODY),
+    "": (EVERYBODY, NOBODY),
+    "products/<slug:slug>/": (EVERYBODY, EVERYBODY),
+    "basket/": (EVERYBODY, EVERYBODY),
+    "checkout/": (EVERYBODY, EVERYBODY),
+}
+#: What an address answers to nobody without.
+QUERIES = {
+    "admin/fulfilment/shipment/pick-lists/": "?ids={pk}",
+    "admin/autocomplete/": "?app_label=router&model_name=failedtask"
+    "&field_name=subscriber&term=",
+}
+#: Action of a list in the admin → who may run it.
+ACTIONS = {
+    "auth/user delete_selected": SUPERUSER,
+    "auth/group delete_selected": SUPERUSER,
+    "shop/category delete_selected": SUPERUSER,
+    "shop/product delete_selected": SUPERUSER,
+    "router/failedtask retry_selected": OPERATOR,
+    "router/failedtask discard_selected": OPERATOR,
+    "fulfilment/shipment print_pick_lists": SUPERUSER,
+    "fulfilment/shipment mark_packed": SUPERUSER,
+    "fulfilment/shipment mark_shipped": SUPERUSER,
+}
+
+
+def table() -> dict[str, Row]:
+    return dict(_pages_of_models()) | PAGES
+
+
+def _pages_of_models() -> Iterator[tuple[str, Row]]:
+    for model, (see, add, change, delete) in MODELS.items():
+        yield f"admin/{model}/", (see, None)
+        yield f"admin/{model}/add/", (add, add)
+        # It redirects to the page of changes, which asks again.
+        yield f"admin/{model}/<path:object_id>/", (STAFF, None)
+        yield f"admin/{model}/<path:object_id>/history/", (see, None)
+        yield f"admin/{model}/<path:object_id>/change/", (see, change)
+        yield f"admin/{model}/<path:object_id>/delete/", (delete, delete)
+
+
+def addresses(patterns: Any = None, prefix: str = "") -> Iterator[str]:
+    """Every address that the resolver leads to, but those of the API."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        whole = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, whole)
+        elif not (whole.startswith("api/") or "(?P<" in whole):
+            # Without the admin's two regular expressions: each app's index, and what
+            # is not there.
+            yield whole
+
+
+def test_every_address_has_a_row() -> None:
+    assert set(addresses()) == set(table())
+
+
+@pytest.fixture
+def sign_in(db: None) -> Callable[[str], Client]:
+    """A browser in which a person of this role is logged in."""
+    of_router = Permission.objects.filter(content_type__app_label="router")
+    browsers = {"anonymous": Client()}
+    for role in EVERYBODY - {"anonymous"}:
+        user = User.objects.create_user(
+            role, is_staff=role in STAFF, is_superuser=role == "superuser"
+        )
+        user.groups.set(Group.objects.filter(name__in=ROLES.get(role, [])))
+        user.user_permissions.set(of_router if role == "manager" else [])
+        browsers[role] = Client()
+        browsers[role].force_login(user)
+
+    def fresh(role: str) -> Client:
+        client = Client(raise_request_exception=False)
+        client.cookies.update(browsers[role].cookies)
+        return client
+
+    return fresh
+
+
+def a_row(model: Any) -> Any:
+    """A row of any model, with something in each field that needs it."""
+    found = model._default_manager.first()
+    if found is not None:
+        return found
+    fields = model._meta.concrete_fields
+    needed = [
+        one
+        for one in fields
+        if not (one.has_default() or one.null or one.blank or one.primary_key)
+    ]
+    return model._default_manager.create(**{one.name: _value(one) for one in needed})
+
+
+def _value(field: Any) -> Any:
+    match field:
+        case models.ForeignKey() | models.OneToOneField():
+            return a_row(field.related_model)
+        case models.DateTimeField():
+            return timezone.now()
+        case models.DateField():
+            return date(2026, 1, 31)
+        case models.IntegerField():
+            return 1
+        case models.JSONField():
+            return {}
+    return "x"
+
+
+SECTIONS = sorted({address.partition("/")[0] for address in table()} - {"admin"}) + [
+    *(f"admin/{app}" for app in sorted({name.split("/")[0] for name in MODELS})),
+    "admin",
+]
+
+
+class EmptyPages(Loader):
+    """Each template without its text: to draw a page takes long, to decide does not."""
+
+    def get_template_sources(self, template_name: str) -> Iterator[Origin]:
+        yield Origin(template_name, template_name, self)
+
+    def get_contents(self, origin: Origin) -> str:
+        return ""
+
+
+@pytest.fixture
+def empty_pages(settings: Any) -> None:
+    (engine,) = settings.TEMPLATES
+    options = {**engine["OPTIONS"], "loaders": [f"{__name__}.EmptyPages"]}
+    settings.TEMPLATES = [{**engine, "APP_DIRS": False, "OPTIONS": options}]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_each_person_opens_what_the_table_says(
+    sign_in: Callable[[str], Client], section: str, request: pytest.FixtureRequest
+) -> None:
+    if section.startswith("admin"):
+        request.getfixturevalue("empty_pages")
+    shopper = Client()
+    put_in_basket(shopper, a_product())
+    check_out(shopper)
+    crm = a_subscriber("crm", transport="webhook", url="https://crm.example/")
+    waiting = a_delivery(an_event(), crm)
+    a_failed_task(a_delivery(an_event(), crm, "DEAD"))
+    rows = {model._meta.label_lower: a_row(model) for model in admin.site._registry}
+    rows |= {"router.delivery": waiting, "pace": a_subscriber("mail")}
+    expected, found = {}, {}
+    for address, allowed in table().items():
+        if section != max((s for s in SECTIONS if _is_in(address, s)), key=len):
+            continue
+        for method, who in zip(("GET", "POST"), allowed, strict=True):
+            if who is None:
+                continue
+            expected[method, address] = set(who)
+            found[method, address] = {
+                role
+                for role in EVERYBODY
+                if _is_answered(sign_in(role), method, _path(address, rows))
+            }
+
+    assert found == expected
+
+
+def _is_in(address: str, section: str) -> bool:
+    return address == section or address.startswith(f"{section}/")
+
+
+def _path(address: str, rows: dict[str, Any]) -> str:
+    named = {"slug": rows["shop.product"].slug, "id": rows["auth.user"].pk}
+    named["public_id"] = rows["shop.order"].public_id
+    named["key"] = "00000000-0000-4000-8000-000000000000"
+    model = re.match(r"admin/(\w+)/(\w+)/", address)
+    row = rows.get(f"{model[1]}.{model[2]}") if model else None
+    if address.endswith("/pace/"):
+        row = rows["pace"]  # For handlers alone.
+    pk = row.pk if row else 1
+    query = QUERIES.get(address, "").format(pk=pk)
+    path = re.sub(
+        r"<(?:\w+:)?(\w+)>", lambda found: str(named.get(found[1], pk)), address
+    )
+    return f"/{path}{query}"
+
+
+def _is_answered(client: Client, method: str, path: str) -> bool:
+    """Neither refused nor sent to the login; nothing of it stays."""
+    with transaction.atomic():
+        answer = client.generic(method, path, secure=True)
+        transaction.set_rollback(True)
+    if answer.status_code == 302:
+        return not answer.headers["Location"].startswith("/admin/login/")
+    assert answer.status_code < 500 or path == "/readyz", (method, path)
+    return answer.status_code not in (401, 403, 404, 405)
+
+
+def test_each_person_is_offered_the_actions_of_the_table(
+    sign_in: Callable[[str], Client],
+) -> None:
+    found: dict[str, set[str]] = {}
+    for role in STAFF:
+        request = RequestFactory().get("/")
+        request.user = User.objects.get(username=role)
+        for model, model_admin in admin.site._registry.items():
+            for action in model_admin.get_actions(request):
+                name = f"{model._meta.label_lower.replace('.', '/')} {action}"
+                found.setdefault(name, set()).add(role)
+
+    assert found == ACTIONS
