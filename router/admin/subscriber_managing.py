@@ -19,6 +19,7 @@ from router.admin.forms import RotateForm
 from router.admin.managed_form import ManagedForm
 from router.admin.subscriber_acts import SubscriberActs
 from router.contract.errors import (
+    DoesNotApply,
     InvalidSubscriber,
     NameTaken,
     NotManaged,
@@ -104,7 +105,7 @@ class SubscriberManaging(SubscriberActs):
         row = self.managed(request, subscriber_id)
         try:
             rotated = rotate_secret(row, **act(request, RotateForm))
-        except (InvalidSubscriber, TooManySecrets) as error:
+        except (DoesNotApply, InvalidSubscriber, TooManySecrets) as error:
             messages.warning(request, str(error))
             return self.back(request, row)
         self.log_change(request, row, "Signing secret rotated")

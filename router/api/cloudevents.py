@@ -34,7 +34,9 @@ def publish_arguments(body: Any) -> dict[str, Any]:
             problems=[("", "must be an object")],
         )
     # An attribute that is null is one that is left out (JSON format, section 2.2).
-    attributes = {name: value for name, value in body.items() if value is not None}
+    attributes = {
+        name: _whole(value) for name, value in body.items() if value is not None
+    }
     attributes.pop("data", None)
     encoded = attributes.pop("data_base64", None)
     problems = _problems(attributes)
@@ -51,6 +53,11 @@ def publish_arguments(body: Any) -> dict[str, Any]:
         "extensions": extensions,
         **_data(body, encoded),
     }
+
+
+def _whole(value: Any) -> Any:
+    """`7.0` as the integer 7: JSON Schema, and so the API's description, has it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _data(body: dict[str, Any], encoded: object) -> dict[str, Any]:

@@ -15,6 +15,12 @@ from rest_framework.views import APIView
 from router.api.refusals import BadQuery
 from router.flow.together import together
 
+#: The base64 of `p=` and 1 to 18 digits, three digits in four characters.
+CURSOR = (
+    "^cD0[w-z0-5](?:(?:[MN][DTjz]|O[DT])[AEIMQUYcgk][w-z0-5]){0,5}"
+    "(?:(?:[MN][AQgw]|O[AQ])==|(?:[MN][DTjz]|O[DT])[AEIMQUYcgk]=)?$"
+)
+
 
 class CursorPages(CursorPagination):
     """`{"results": […], "next": cursor or null}`, newest first.
@@ -82,7 +88,7 @@ class CursorPages(CursorPagination):
                 "in": "query",
                 "required": False,
                 "description": "`next` of an answer; left out, the first page.",
-                "schema": {"type": "string", "minLength": 1},
+                "schema": {"type": "string", "pattern": CURSOR},
             },
             {
                 "name": self.page_size_query_param,

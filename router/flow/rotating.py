@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Max, QuerySet
 
 from router.conf import conf
-from router.contract.errors import InvalidSubscriber, TooManySecrets
+from router.contract.errors import DoesNotApply, InvalidSubscriber, TooManySecrets
 from router.contract.signing import make_secret
 from router.flow import auditing
 from router.models import Clock, SigningSecret, Subscriber, Transport
@@ -46,13 +46,13 @@ def rotate_secret(
     """Make a new secret; the one before it goes on signing for the overlap.
 
     Secrets that an earlier rotation promised to keep stay until the time that it named,
-    or end now with `end_old_secrets`. Raises `InvalidSubscriber` for a subscriber that
-    is not reached by webhook, or an overlap that is negative or longer than 30 days,
-    and `TooManySecrets`.
+    or end now with `end_old_secrets`. Raises `InvalidSubscriber` for an overlap that is
+    negative or longer than 30 days, `DoesNotApply` for a subscriber that is not reached
+    by webhook, and `TooManySecrets`.
     """
     overlap = _checked_overlap(overlap_seconds)
     if subscriber.transport != Transport.WEBHOOK:
-        raise InvalidSubscriber("Only webhooks are signed; this subscriber has none.")
+        raise DoesNotApply("Only webhooks are signed; this subscriber has none.")
     Subscriber.objects.select_for_update().get(pk=subscriber.pk)
     before = SigningSecret.objects.filter(subscriber=subscriber)
     if end_old_secrets:

@@ -21,6 +21,8 @@ REFUSED = [
     ({"ext": -(2**31) - 1}, "/ext"),
     ({"ext": 10**400}, "/ext"),
     ({"ext": 1.5}, "/ext"),
+    ({"ext": 2.0**31}, "/ext"),
+    ({"ext": 1e300}, "/ext"),
     ({"ext": []}, "/ext"),
     ({"EXT": "x"}, "/EXT"),
     ({"e/x~t": "x"}, "/e~1x~0t"),
@@ -68,7 +70,7 @@ def test_a_bad_event_refuses_its_batch_and_is_named(
 def test_no_key_publishes_an_event_of_the_router(
     client: Any, scopes: list[Scope]
 ) -> None:
-    _, text = ApiKey.make("forger", scopes=scopes, types=["router.*"])
+    _, text = ApiKey.make("forger", scopes=scopes, sources=["*"], types=["router.*"])
 
     response = client.post(
         "/api/events/",
@@ -79,6 +81,18 @@ def test_no_key_publishes_an_event_of_the_router(
 
     assert_problem(response, 422)
     assert not EventRecord.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(7.0, 7), (-0.0, 0), (2.0**31 - 1, 2**31 - 1)]
+)
+def test_a_number_without_a_fraction_is_an_integer(
+    post: Post, sent: float, kept: int
+) -> None:
+    assert post(an_envelope(n=sent)).status_code == 202
+    assert post(an_envelope(n=kept)).status_code == 200
+    [event] = EventRecord.objects.all()
+    assert repr(event.extensions["n"]) == repr(kept)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,7 +13,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
+from router.api.pages import CURSOR
 from router.models import ApiKey, Delivery, EventRecord, Scope
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_subscriber, an_event
@@ -47,6 +52,16 @@ def test_the_newest_come_first_in_pages(get: Get) -> None:
         found += numbers(page)
         cursor = page.json()["next"]
     assert found == events[::-1]
+
+
+@given(st.integers(0, 10**18 - 1))
+def test_the_description_knows_each_cursor_that_is_answered(position: int) -> None:
+    assert re.search(CURSOR, b64encode(b"p=%d" % position).decode())
+
+
+@given(st.from_regex(CURSOR, fullmatch=True))
+def test_each_cursor_of_the_description_names_a_position(cursor: str) -> None:
+    assert re.fullmatch(rb"p=\d{1,18}", b64decode(cursor, validate=True))
 
 
 @pytest.mark.parametrize("size", ["500", "501", "9" * 5000, "0" * 5000 + "7"])

@@ -74,20 +74,9 @@ def test_every_call_keeps_to_its_description(
 
 def obey(case: Any) -> None:
     """Keep the rules that the description tells in words alone."""
-    case.query.pop("cursor", None)
     if isinstance(case.body, dict) and "url" in case.body:
         case.body["url"] = "https://erp.example.com/hooks"
-    for event in case.body if isinstance(case.body, list) else [case.body]:
-        whole_numbers(event)
     if case.path == "/api/events/" and "cloudevents" not in (case.media_type or ""):
         for name in [one for one in case.headers if one.startswith("ce-")]:
             del case.headers[name]
         case.headers.update(BINARY_EVENT)
-
-
-def whole_numbers(event: Any) -> None:
-    """`7.0` is an integer of JSON Schema, and none of CloudEvents (its JSON format)."""
-    if isinstance(event, dict) and "specversion" in event:
-        for name, value in event.items():
-            if name != "data" and isinstance(value, float):
-                event[name] = int(value)

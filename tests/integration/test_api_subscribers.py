@@ -377,6 +377,11 @@ def test_a_rotation_keeps_the_old_secret_for_the_overlap(call: Call) -> None:
     assert_problem(call("POST", "crm/rotate-secret/", {"overlap_seconds": -1}), 422)
 
 
+def test_a_subscriber_without_secrets_rotates_none(call: Call) -> None:
+    call("POST", "", {"name": "erp", "transport": "pull", "events": ["*"]})
+    assert_problem(call("POST", "erp/rotate-secret/"), 409)
+
+
 def test_a_second_rotation_keeps_the_promise_of_the_first(call: Call) -> None:
     first = call("POST", "", HOOK).json()["secret"]
     promised = call("POST", "crm/rotate-secret/", {"overlap_seconds": 3600}).json()
