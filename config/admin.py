@@ -8,6 +8,10 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
+from django_otp.plugins.otp_static import admin as _otp_static  # noqa: F401
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp import admin as _otp_totp  # noqa: F401
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ else:
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# They show each account's secret to others; `reset_second_factor` is the way to help.
+admin.site.unregister(StaticDevice)
+admin.site.unregister(TOTPDevice)
 
 
 @admin.register(User)

@@ -67,6 +67,8 @@ class Environment(BaseSettings):
     encryption_keys: Annotated[str, NoDecode] = ""
     #: Ids of system checks whose warnings are meant, and not to be repeated.
     silenced_checks: Annotated[str, NoDecode] = ""
+    #: Staff need a code of an authenticator app beside their password.
+    admin_requires_second_factor: bool = False
     #: Overrides of `settings.ROUTER`, a JSON object.
     router: Annotated[dict[str, Any], NoDecode] = Field(default_factory=dict)
 

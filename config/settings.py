@@ -46,6 +46,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "rest_framework",
     "drf_spectacular",
     "shop",
@@ -72,6 +75,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.staff_sessions.StaffSessionMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "config.second_factor.SecondFactorMiddleware",
     "config.sign_in.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -145,6 +150,10 @@ STORAGES = {
 
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+ADMIN_REQUIRES_SECOND_FACTOR = ENV.admin_requires_second_factor
+OTP_TOTP_ISSUER = "Fanfare"
+# Wrong codes wait as wrong passwords do: the owner's own browser has its own count.
+OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
 STAFF_SESSION_IDLE_SECONDS = 2 * 3600
 STAFF_SESSION_MAXIMUM_SECONDS = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True

@@ -61,7 +61,7 @@ class SignInBackend(DemoRefusingBackend):
         if username is None or password is None:
             return None
         try:
-            with _hashing(), _counted(_buckets(request, username)) as counted:
+            with _hashing(), counted_try(buckets(request, username)) as counted:
                 is_long = len(password.encode()) > MAX_PASSWORD_BYTES
                 # Refused like any other: hashed, and right for no account.
                 given = secrets.token_urlsafe() if is_long else password
@@ -81,7 +81,7 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]  # Unfold is not typ
         wait = getattr(self.request, "sign_in_wait", None)
         if wait is None:
             return super().get_invalid_login_error()  # type: ignore[no-any-return]
-        return _must_wait(wait)
+        return must_wait(wait)
 
 
 class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
@@ -90,7 +90,7 @@ class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
     def clean_old_password(self) -> str:
         bucket = _account_bucket("password change", self.user.get_username())
         try:
-            with _hashing(), _counted([bucket]) as counted:
+            with _hashing(), counted_try([bucket]) as counted:
                 try:
                     old: str = super().clean_old_password()
                 except ValidationError:
@@ -99,7 +99,7 @@ class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
                 counted(True)
                 return old
         except MustWait as wait:
-            raise _must_wait(wait.seconds) from None
+            raise must_wait(wait.seconds) from None
 
 
 class SignInMiddleware:
@@ -119,9 +119,16 @@ class SignInMiddleware:
 
 
 @receiver(user_logged_in, dispatch_uid="config.sign_in")
-def remember_client(
+def _note_sign_in(
     sender: type, request: HttpRequest, user: AbstractBaseUser, **_: Any
 ) -> None:
+    # Else the code is still missing, and the password alone would win more tries at it.
+    if not settings.ADMIN_REQUIRES_SECOND_FACTOR:
+        remember_client(request, user)
+
+
+def remember_client(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Count this browser and this address apart from now on, for this account."""
     account = _normalized(user.get_username())
     request.signed_in_account = account  # type: ignore[attr-defined]
     if address := request.META.get("REMOTE_ADDR"):
@@ -140,7 +147,7 @@ def _hashing() -> Iterator[None]:
 
 
 @contextmanager
-def _counted(buckets: list[Bucket]) -> Iterator[Callable[[bool], None]]:
+def counted_try(buckets: list[Bucket]) -> Iterator[Callable[[bool], None]]:
     """Gives a function that takes whether the password was right."""
     admitted: Try = admit(buckets)
 
@@ -153,38 +160,37 @@ def _counted(buckets: list[Bucket]) -> Iterator[Callable[[bool], None]]:
     yield settle
 
 
-def _buckets(request: HttpRequest | None, username: str) -> list[Bucket]:
+def buckets(
+    request: HttpRequest | None, username: str, purpose: str = "sign-in"
+) -> list[Bucket]:
+    """Where a try of this client at this account counts."""
     account = _normalized(username)
     address = request.META.get("REMOTE_ADDR", "") if request else ""
-    strangers = _account_bucket("account", account)
+    strangers = _account_bucket(purpose, account)
     if request is None or not address:
         return [strangers]
     if device := _device(request, account):
-        return [_account_bucket("device", account, device)]
-    home = _home_bucket(account, address)
-    if is_known(home):
-        return [home]
-    return [address_bucket("sign-in", address), strangers]
+        where = "from a device that it has used"
+        return [_account_bucket(purpose, account, device, where=where)]
+    if is_known(_home_bucket(account, address)):
+        where = "from an address that it has used"
+        return [_account_bucket(purpose, account, network_of(address), where=where)]
+    return [address_bucket(purpose, address), strangers]
 
 
 def _home_bucket(account: str, address: str) -> Bucket:
     return _account_bucket("home", account, network_of(address))
 
 
-def _account_bucket(kind: str, account: str, place: str = "") -> Bucket:
+def _account_bucket(
+    purpose: str, account: str, place: str = "", *, where: str = ""
+) -> Bucket:
     return Bucket(
-        kind,
+        purpose,
         f"{account}\n{place}",
-        lambda: f"{_label(account)}{WHERE.get(kind, '')}",
+        lambda: ", ".join(filter(None, (_label(account), purpose, where))),
         conf().max_wrong_by_account,
     )
-
-
-WHERE = {
-    "device": ", from a device that it has used",
-    "home": ", from an address that it has used",
-    "password change": ", changing the password",
-}
 
 
 def _label(account: str) -> str:
@@ -224,10 +230,10 @@ def _mark(response: HttpResponse, account: str) -> None:
     )
 
 
-def _must_wait(seconds: int) -> ValidationError:
+def must_wait(seconds: int) -> ValidationError:
     return ValidationError(
-        "Too many sign-in attempts. Try again in %(wait)s; the right password is "
-        "refused until then too.",
+        "Too many sign-in attempts. Try again in %(wait)s; until then even the right "
+        "answer is refused.",
         code="throttled",
         params={"wait": span(seconds)},
     )

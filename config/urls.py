@@ -5,12 +5,19 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from config import second_factor_pages
 from config.admin_site import tidy_lists
 from config.passwords import change_password
 
 tidy_lists()
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/second-factor/", second_factor_pages.verify, name="second_factor"),
+    path(
+        "admin/second-factor/set-up/",
+        second_factor_pages.set_up,
+        name="second_factor_set_up",
+    ),
     # Before the theme's, whose form of it cannot be replaced.
     path("admin/password_change/", admin.site.admin_view(change_password)),
     path("admin/", admin.site.urls),

@@ -87,7 +87,9 @@ def address_bucket(kind: str, address: str) -> Bucket:
     """All clients of one address, or of one network of IPv6."""
     network = network_of(address)
     limit = conf().max_wrong_by_address
-    return Bucket(kind, network, lambda: f"address {network}", limit, is_shared=True)
+    return Bucket(
+        kind, network, lambda: f"address {network}, {kind}", limit, is_shared=True
+    )
 
 
 def network_of(address: str) -> str:
