@@ -1,4 +1,7 @@
-"""On Redis, a worker must go on after an acknowledgement that the broker missed.
+"""On Redis, a worker must go on after a missed acknowledgement, and after junk.
+
+kombu ends the worker at an entry of a list that is no message, and never again gives
+messages back once an entry among the unacknowledged is none. Both are dropped here.
 
 kombu forgets a message only when the broker took its acknowledgement. One that fails
 while the broker restarts counts against the prefetch limit for ever; at as many as the
@@ -8,11 +11,26 @@ A message that is forgotten without need comes again, and finds nothing to claim
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty
 from typing import Any
 
 from kombu.transport import redis, virtual
+from redis.exceptions import DataError
+
+logger = logging.getLogger(__name__)
+#: What becomes of junk where kombu expects an envelope.
+JUNK = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    DataError,
+)
 
 
 class ForgettingQoS(redis.QoS):
@@ -45,6 +63,17 @@ class ForgettingQoS(redis.QoS):
         with super().pipe_or_acquire(pipe, client or self._client) as taken:
             yield taken
 
+    def restore_by_tag(
+        self, tag: Any, client: Any = None, leftmost: bool = False
+    ) -> None:
+        try:
+            super().restore_by_tag(tag, client=client, leftmost=leftmost)
+        except JUNK:
+            logger.warning("An unacknowledged entry that is no message: dropped.")
+            with self.pipe_or_acquire(client=client) as pipe:
+                pipe.zrem(self.unacked_index_key, tag).hdel(self.unacked_key, tag)
+                pipe.execute()
+
     def _connection_errors(self) -> tuple[type[BaseException], ...]:
         channel: Any = self.channel
         errors: tuple[type[BaseException], ...] = channel.connection_errors
@@ -54,6 +83,21 @@ class ForgettingQoS(redis.QoS):
         virtual.QoS.ack(self, delivery_tag)
 
 
+_Channel: Any = redis.Channel
+_read = _Channel._brpop_read
+
+
+def _read_or_drop(channel: Any, **options: Any) -> Any:
+    """The entry is off its list already, so that dropping it is doing nothing."""
+    try:
+        return _read(channel, **options)
+    except JUNK as error:
+        kind = type(error).__name__
+        logger.warning("An entry of a queue that is no message: dropped. %s", kind)
+        raise Empty from None
+
+
 def install() -> None:
-    """For every URL that leads to Redis: there is no setting to name a QoS."""
+    """For every URL that leads to Redis: there is no setting to name a channel."""
     redis.Channel.QoS = ForgettingQoS
+    _Channel._brpop_read = _read_or_drop

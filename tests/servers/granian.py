@@ -27,7 +27,7 @@ def granian(folder: Path) -> Iterator[str]:
     server = Server(
         [sys.executable, *arguments.split()],
         folder / "web.log",
-        env={**os.environ, "DATABASE_URL": _database_url(), "PYTHONDEVMODE": ""},
+        env={**os.environ, "DATABASE_URL": database_url(), "PYTHONDEVMODE": ""},
         cwd=BASE_DIR,
     )
     url = f"http://127.0.0.1:{port}"
@@ -38,7 +38,7 @@ def granian(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """Of the database that the test's connection has."""
     own = connection.settings_dict
     if connection.vendor == "sqlite":

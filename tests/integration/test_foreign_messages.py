@@ -1,0 +1,247 @@
+"""Messages that are not the router's are dropped, and the worker goes on."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection
+
+from router.broker import TASK
+from router.conf import QUEUES
+from tests.servers.celery_worker import celery_worker
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.server import Server
+from tests.servers.valkey import Valkey
+from tests.servers.waiting import wait_until
+
+pytestmark = [
+    pytest.mark.xdist_group("rabbitmq"),
+    pytest.mark.timeout(240),
+    pytest.mark.django_db(transaction=True),
+]
+QUEUE = QUEUES["default"]
+#: No log may have it.
+SECRET = "swordfish"
+NO_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+OTHER_TASK = {"task": "celery.map", "args": [], "kwargs": {}, "options": {}}
+FAR = "2999-01-01T00:00:00+00:00"
+
+
+def a_message(
+    body: Any = ((1, [1]), {}, NO_EMBED),
+    *,
+    content_type: str | None = "application/json",
+    content_encoding: str | None = "utf-8",
+    properties: dict[str, Any] | None = None,
+    **headers: Any,
+) -> dict[str, Any]:
+    """One of the router's, but for what is given."""
+    given = {"task": TASK, "id": "a", "retries": 0, "lang": "py", **headers}
+    return {
+        "body": body if isinstance(body, bytes | str) else json.dumps(body),
+        "content_type": content_type,
+        "content_encoding": content_encoding,
+        "headers": {key: value for key, value in given.items() if value != "ABSENT"},
+        **(properties or {}),
+    }
+
+
+FOREIGN = {
+    "time limit of texts": a_message(timelimit=["swordfish", "soon"], id=["swordfish"]),
+    "another task": a_message(task="celery.map"),
+    "no such task": a_message(task=f"os.system.{SECRET}"),
+    "a task that is no text": a_message(task=[SECRET]),
+    "no task": a_message(task="ABSENT"),
+    "no id": a_message(id="ABSENT"),
+    "id no text": a_message(id={SECRET: 1}),
+    "id too long": a_message(id=SECRET * 1000),
+    "retries of text": a_message(retries=SECRET),
+    "retries below zero": a_message(retries=-5),
+    "retries without end": a_message(retries=10**9),
+    "eta no time": a_message(eta=SECRET),
+    "eta a number": a_message(eta=5),
+    "eta far": a_message(eta=FAR),
+    "eta without zone": a_message(eta="2999-01-01T00:00:00"),
+    "not JSON": a_message(SECRET),
+    "not UTF-8": a_message(b"\xff\xfe" + SECRET.encode()),
+    "deep": a_message("[" * 100_000),
+    "huge": a_message([[1, [1] * 200_000], {}, NO_EMBED]),
+    "empty": a_message(""),
+    "no list": a_message({"args": [1, [1]], "task": TASK}),
+    "protocol 1": a_message({"args": [1, [1]], "kwargs": {}, "id": "b"}, task="ABSENT"),
+    "too few": a_message([[1], {}, NO_EMBED]),
+    "too many": a_message([[1, [1], 2], {}, NO_EMBED]),
+    "texts": a_message([[SECRET, ["1"]], {}, NO_EMBED]),
+    "no ids": a_message([[True, [None]], {}, NO_EMBED]),
+    "a number beyond the database's": a_message([[10**30, [1]], {}, NO_EMBED]),
+    "keywords": a_message([[], {"subscriber_id": 1, "ids": [1]}, NO_EMBED]),
+    "callbacks": a_message([[1, [1]], {}, {**NO_EMBED, "callbacks": [OTHER_TASK]}]),
+    "errbacks": a_message([[1, [1]], {}, {**NO_EMBED, "errbacks": [OTHER_TASK]}]),
+    "chain": a_message([[1, [1]], {}, {**NO_EMBED, "chain": [OTHER_TASK]}]),
+    "chord": a_message([[1, [1]], {}, {**NO_EMBED, "chord": OTHER_TASK}]),
+    "pickle": a_message(b"\x80\x04.", content_type="application/x-python-serialize"),
+    "yaml": a_message(f"- {SECRET}", content_type="application/x-yaml"),
+    "no content type": a_message(content_type=None),
+    "another encoding": a_message(content_encoding="utf-16"),
+    "unknown compression": a_message(compression=SECRET),
+    "not compressed": a_message(compression="application/x-gzip"),
+    **{
+        # Two hundred megabytes of spaces.
+        f"bomb of {kind}": a_message(
+            pack(b" " * 200_000_000), compression=f"application/x-{kind}"
+        )
+        for kind, pack in {"gzip": zlib.compress, "bz2": bz2.compress}.items()
+    },
+}
+#: Whose headers say what Celery must not hear; the work itself is the router's.
+HARMLESS = {
+    "time limit of texts": a_message(id="good-1", timelimit=["soon", "later"]),
+    "time limit of nothing": a_message(id="good-2", timelimit=[0.001, 0.001]),
+    "expired": a_message(id="good-3", expires="2000-01-01T00:00:00+00:00"),
+    "no time": a_message(id="good-4", expires=SECRET, group=[1], stamps=SECRET),
+    "answers": a_message(
+        id="good-5", ignore_result=False, properties={"reply_to": QUEUE}
+    ),
+    "shadow": a_message(id="good-6", shadow=SECRET, argsrepr=SECRET, meth=5),
+}
+
+#: Entries of a list of Redis that are no envelope.
+RAW = [
+    SECRET,
+    b"\xff\xfe",
+    "",
+    "null",
+    "[]",
+    "5",
+    "{}",
+    '{"properties": {}}',
+    '{"properties": {"delivery_tag": {}}, "body": "e30="}',
+    '{"properties": {"delivery_tag": "x"}, "body": "e30=", "headers": [1]}',
+    '{"properties": {"delivery_tag": "x", "body_encoding": "base64"}, "body": "%"}',
+    '{"__type__": "datetime", "__value__": "swordfish"}',
+    "[" * 100_000,
+]
+
+
+def envelope(**changes: Any) -> str:
+    """As kombu lays a message down in Redis."""
+    delivery = {"exchange": "", "routing_key": QUEUE}
+    body = json.dumps([[1, [1]], {}, NO_EMBED]).encode()
+    return json.dumps(
+        {
+            "body": base64.b64encode(body).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {"task": TASK, "id": "a"},
+            "properties": {
+                "delivery_tag": "tag",
+                "delivery_info": delivery,
+                "body_encoding": "base64",
+                **changes,
+            },
+        }
+    )
+
+
+REDIRECTED = [
+    envelope(delivery_info={"exchange": "", "routing_key": "elsewhere"}),
+    envelope(delivery_info={"exchange": "elsewhere", "routing_key": QUEUE}),
+    envelope(delivery_info=[1]),
+    envelope(delivery_tag=[SECRET]),
+]
+
+
+@pytest.fixture(params=["prefork", "threads"])
+def pool(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["redis", "amqp"])
+def any_broker(request: pytest.FixtureRequest) -> str:
+    if request.param == "redis":
+        return str(request.getfixturevalue("broker_url"))
+    server: RabbitMQ = request.getfixturevalue("rabbitmq_server")
+    return server.url
+
+
+def send(url: str, *messages: dict[str, Any]) -> None:
+    with Connection(url) as connection:
+        producer = connection.Producer()
+        for message in messages:
+            body = message["body"]
+            rest = {key: value for key, value in message.items() if key != "body"}
+            # Else kombu finds a content type of its own.
+            if rest["content_type"] is None:
+                rest["content_type"] = ""
+            producer.publish(body, exchange="", routing_key=QUEUE, **rest)
+
+
+def lines_of(worker: Server, part: str) -> int:
+    worker.check_runs()
+    return worker.log.read_text().count(part)
+
+
+def assert_quiet(worker: Server) -> None:
+    """It is the same process, and its log has no content and no traceback."""
+    worker.check_runs()
+    log = worker.log.read_text()
+    assert SECRET not in log
+    assert "Traceback" not in log
+    assert "Unrecoverable" not in log
+
+
+def test_a_worker_drops_what_is_not_the_routers_and_goes_on(
+    tmp_path: Path, any_broker: str, pool: str
+) -> None:
+    with celery_worker(tmp_path, any_broker, pool=pool) as worker:
+        send(any_broker, *FOREIGN.values())
+        wait_until(lambda: lines_of(worker, ": dropped.") == len(FOREIGN), 60)
+        assert lines_of(worker, "succeeded") == 0
+
+        send(any_broker, *HARMLESS.values())
+        wait_until(lambda: lines_of(worker, "succeeded") == len(HARMLESS), 60)
+        assert_quiet(worker)
+
+
+@pytest.fixture
+def client(broker_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(broker_url, decode_responses=True) as opened:
+        yield opened
+
+
+def test_a_worker_drops_junk_in_the_lists_of_redis_and_goes_on(
+    tmp_path: Path, client: redis.Redis, valkey_server: Valkey, pool: str
+) -> None:
+    junk = [*RAW, *REDIRECTED]
+    with celery_worker(tmp_path, valkey_server.url, pool=pool) as worker:
+        client.lpush(QUEUE, *junk, envelope())
+
+        wait_until(lambda: lines_of(worker, "succeeded") == 1, 60)
+        wait_until(lambda: not client.exists("unacked", "unacked_index", QUEUE), 30)
+        assert lines_of(worker, ": dropped.") == len(junk)
+        assert_quiet(worker)
+
+
+def test_junk_among_the_unacknowledged_does_not_keep_messages_from_coming_back(
+    client: redis.Redis, valkey_server: Valkey
+) -> None:
+    lost = json.dumps([json.loads(envelope()), "", QUEUE])
+    given = {"junk": SECRET, "list": "[]", "lost": lost}
+    client.hset("unacked", mapping=given)
+    # Junk is the oldest; of one entry there is nothing but the time.
+    client.zadd("unacked_index", {"junk": 1, "list": 2, "nothing": 3, "lost": 4})
+
+    with Connection(valkey_server.url) as connection:
+        channel: Any = connection.channel()
+        channel.qos.restore_visible()
+
+    assert client.llen(QUEUE) == 1
+    assert not client.exists("unacked", "unacked_index")
