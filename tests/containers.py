@@ -19,6 +19,7 @@ VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<rest>[^${}]*)\}")
 SECRETS = {
     "SECRET_KEY": "a-key-of-this-test-alone-g8Zq4vXw2nB6tRk9sLm3pYc7hJd5fQe1uA0i",
     "POSTGRES_PASSWORD": "swordfish",
+    "VALKEY_PASSWORD": "swordfish",
     "ENCRYPTION_KEYS": "c3dvcmRmaXNoc3dvcmRmaXNoc3dvcmRmaXNoMTIzNDU=",
 }
 

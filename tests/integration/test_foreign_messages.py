@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import redis
+from celery import Celery
 from kombu import Connection
 
-from router.broker import TASK
+from router.broker import TASK, Doorbell, Message
+from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
+from tests import containers
 from tests.servers.celery_worker import celery_worker
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.server import Server
@@ -245,3 +248,27 @@ def test_junk_among_the_unacknowledged_does_not_keep_messages_from_coming_back(
 
     assert client.llen(QUEUE) == 1
     assert not client.exists("unacked", "unacked_index")
+
+
+def test_the_rights_of_docker_valkey_conf_suffice(
+    tmp_path: Path, client: redis.Redis, valkey_server: Valkey
+) -> None:
+    conf = (containers.DOCKER / "valkey.conf").read_text().splitlines()
+    (user,) = (line for line in conf if line.startswith("user fanfare "))
+    client.execute_command("ACL", "SETUSER", *user.split()[1:])
+    url = valkey_server.url.replace("://", "://fanfare:swordfish@")
+    app = Celery("test", broker=url, set_as_current=False)
+    app.add_defaults(lambda: DEFAULTS)
+    doorbell = Doorbell(app)
+    # One that a dead worker left: a new one gives it back.
+    client.hset("unacked", "lost", json.dumps([json.loads(envelope()), "", QUEUE]))
+    client.zadd("unacked_index", {"lost": 1})
+    try:
+        with celery_worker(tmp_path, url, pool="prefork") as worker:
+            assert doorbell.waiting_count("default") == 0
+            doorbell.send([Message("default", 1, [1]), Message("default", 1, [2])])
+            wait_until(lambda: lines_of(worker, "succeeded") == 3, 60)
+            assert_quiet(worker)
+    finally:
+        doorbell.close()
+        client.execute_command("ACL", "DELUSER", "fanfare")
