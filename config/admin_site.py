@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 from django.contrib import admin
 
+from router.admin.allowed_lookups import limit_lookups
 from router.admin.cells import tidy
 from router.telling import NOTHING
 
@@ -14,4 +15,6 @@ def tidy_lists() -> None:
     admin.site.empty_value_display = NOTHING
     for model in apps.get_models():
         if admin.site.is_registered(model):
-            tidy(admin.site.get_model_admin(model))
+            model_admin = admin.site.get_model_admin(model)
+            tidy(model_admin)
+            limit_lookups(model_admin)

@@ -83,7 +83,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     # It replaces the answers of all that comes after it.
     "config.admin_errors.AdminErrorsMiddleware",
-    "config.null_bytes.NullByteMiddleware",
+    "config.admin_input.AdminInputMiddleware",
 ]
 
 # No form takes files: none is ever written to disk.

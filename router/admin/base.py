@@ -18,6 +18,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from router.admin.allowed_lookups import limit_lookups
 from router.admin.cells import tidy
 from router.admin.pagination import CappedPaginator
 
@@ -52,6 +53,7 @@ class ReadOnlyAdmin(BaseAdmin):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         tidy(self)
+        limit_lookups(self)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
