@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from router.contract.attributes import type_problem
+from router.contract.attributes import text_problem, type_problem
 
 EVERYTHING = "*"
 BELOW = ".*"
@@ -36,7 +36,8 @@ def prefix_problem(pattern: str) -> str | None:
         return f"{pattern!r}: a * may stand at the end only"
     if len(pattern) > MAX_PATTERN_LENGTH:
         return f"a pattern may have {MAX_PATTERN_LENGTH} characters"
-    return None
+    problem = text_problem(pattern)
+    return f"{pattern!r} {problem}" if problem else None
 
 
 def matches_any(patterns: Collection[str], value: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from router.contract.errors import InvalidSubscriber
 from router.contract.event import Event
-from router.contract.filters import matches_any, pattern_problem
+from router.contract.filters import matches_any, pattern_problem, prefix_problem
 from router.contract.retry import RetrySchedule
 from router.registry import Declaration, declared, isolated, subscriber
 
@@ -43,6 +43,13 @@ def test_a_pattern_wants_what_it_says(
 )
 def test_what_is_no_pattern_is_told(pattern: object) -> None:
     assert pattern_problem(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "a*b", "**", "x" * 256, "a\x9b", "\n*", "\ud800"]
+)
+def test_what_nothing_can_be_bound_to_is_told(pattern: str) -> None:
+    assert prefix_problem(pattern)
 
 
 @pytest.mark.parametrize(
