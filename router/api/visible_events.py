@@ -19,6 +19,7 @@ from router.flow.distinct import values_of_log
 from router.flow.own_events import NAMESPACE
 from router.flow.patterns import ALL_ROWS, NO_ROW, begins_with, within
 from router.models import ApiKey, EventRecord, Scope, Subscriber
+from router.transports.handler import TEST_TYPE
 
 #: Attribute that a filter may compare → the column that has it.
 COLUMN_OF = {
@@ -29,6 +30,10 @@ COLUMN_OF = {
     "dataschema": "dataschema",
     "partitionkey": "partitionkey",
 }
+#: Different pairs of sources and filter, and patterns: each costs a condition for every
+#: row that is looked at. What is beyond is not shown.
+MAX_FILTERS = 20
+MAX_PATTERNS = 200
 OWN_TYPES = (NAMESPACE, f"{NAMESPACE}.*")
 
 
@@ -53,8 +58,10 @@ def _heard(key: ApiKey) -> Q:
     alike: defaultdict[str, list[Subscriber]] = defaultdict(list)
     for one in subscribers:
         alike[json.dumps([one.allowed_sources, one.filter])].append(one)
-    heard = reduce(or_, (_heard_by(group, key) for group in alike.values()), NO_ROW)
-    own_tests = Q(only_for__in=[one.pk for one in subscribers])
+    groups = list(alike.values())[:MAX_FILTERS]
+    heard = reduce(or_, (_heard_by(group, key) for group in groups), NO_ROW)
+    # With its type, which has an index.
+    own_tests = Q(type=TEST_TYPE, only_for__in=[one.pk for one in subscribers])
     return own_tests | (Q(only_for=None) & heard)
 
 
@@ -83,7 +90,7 @@ def _known(column: str, patterns: list[str]) -> Q:
         return ALL_ROWS
     known = values_of_log(column) if patterns else []
     if known is None:
-        return within(column, patterns)
+        return within(column, patterns[:MAX_PATTERNS])
     return Q(**{f"{column}__in": [one for one in known if matches_any(patterns, one)]})
 
 

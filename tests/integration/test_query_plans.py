@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -137,6 +138,9 @@ def pull_and_settle(row: Subscriber) -> None:
         lambda row: read_log(since="2100-01-01T00:00:00Z"),
         lambda row: read_log(until="2000-01-01T00:00:00Z", type="thing.happened"),
         lambda row: read_event(),
+        lambda row: read_log_of_bound_key(row, {}),
+        lambda row: read_log_of_bound_key(row, {"filter": {"suffix": {"id": "7"}}}),
+        lambda row: read_log_of_bound_key(row, {"allowed_sources": ["/elsewhere/*"]}),
     ],
     ids=[
         "look for work",
@@ -155,6 +159,9 @@ def pull_and_settle(row: Subscriber) -> None:
         "log since",
         "log until",
         "event",
+        "log of a bound key",
+        "log of a bound key with a filter",
+        "log of a bound key that hears nothing",
     ],
 )
 def test_a_hot_query_uses_an_index(
@@ -204,6 +211,15 @@ def read_log(**query: str) -> None:
     bearer = {"Authorization": f"Bearer {text}"}
     answer = Client().get("/api/events/", query, headers=bearer)
     assert answer.status_code == 200, answer.content
+
+
+def read_log_of_bound_key(row: Subscriber, fields: dict[str, Any]) -> None:
+    Subscriber.objects.filter(pk=row.pk).update(events=["thing.*"], **fields)
+    bound = {"types": ["thing.*"], "sources": ["/o*"], "subscribers": ["listener"]}
+    _, text = ApiKey.make("bound", scopes=["manage"], **bound)
+    bearer = {"Authorization": f"Bearer {text}"}
+    answer = Client().get("/api/events/", headers=bearer)
+    assert bool(answer.json()["results"]) == ("allowed_sources" not in fields)
 
 
 def read_event() -> None:
