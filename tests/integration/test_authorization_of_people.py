@@ -83,6 +83,9 @@ PAGES: dict[str, Row] = {
     "admin/autocomplete/": (NOBODY, None),
     "admin/jsi18n/": (STAFF, NOBODY),
     "admin/r/<path:content_type_id>/<path:object_id>/": (NOBODY, NOBODY),
+    # While the setting is off nobody is asked for a code.
+    "admin/second-factor/": (NOBODY, NOBODY),
+    "admin/second-factor/set-up/": (NOBODY, NOBODY),
     "admin/auth/user/<id>/password/": (SUPERUSER, SUPERUSER),
     "admin/router/apikey/<int:key_id>/revoke/": (NOBODY, MANAGER),
     "admin/router/delivery/<int:delivery_id>/resend/": (NOBODY, OPERATOR),
