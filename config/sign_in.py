@@ -6,6 +6,7 @@ account, and an address that has, are counted apart from all others.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from django.contrib.auth.models import AbstractBaseUser, User
 from django.contrib.auth.signals import user_logged_in
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -26,6 +28,7 @@ from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
 from config.demo_login import DemoRefusingBackend
 from router.conf import conf
+from router.contract.errors import RouterError
 from router.flow.credential_throttling import (
     KNOWN,
     Bucket,
@@ -37,15 +40,19 @@ from router.flow.credential_throttling import (
     network_of,
     remember,
 )
+from router.flow.publishing import publish_notice
+from router.models import CredentialThrottle
 from router.telling import span
+
+logger = logging.getLogger(__name__)
 
 THROTTLED = "sign_in.throttled"
 DEVICE_COOKIE = "known_device_"
 MAX_PASSWORD_BYTES = 4096
-# Each keeps a core busy for a third of a second; the other threads serve the shop.
-MAX_CONCURRENT_HASHES = 4
-HASH_WAIT_SECONDS = 0.5
-_hashes = threading.BoundedSemaphore(MAX_CONCURRENT_HASHES)
+# A hash keeps a core busy for a third of a second; the other threads serve the shop.
+# Owners have slots of their own: a flood of strangers' tries must not shut them out.
+_strangers, _owners = threading.BoundedSemaphore(2), threading.BoundedSemaphore(2)
+STRANGER_WAIT_SECONDS, OWNER_WAIT_SECONDS = 0.05, 5
 
 
 class SignInBackend(DemoRefusingBackend):
@@ -60,8 +67,9 @@ class SignInBackend(DemoRefusingBackend):
     ) -> User | None:
         if username is None or password is None:
             return None
+        where = buckets(request, username)
         try:
-            with _hashing(), counted_try(buckets(request, username)) as counted:
+            with _hashing(where), counted_try(where) as counted:
                 is_long = len(password.encode()) > MAX_PASSWORD_BYTES
                 # Refused like any other: hashed, and right for no account.
                 given = secrets.token_urlsafe() if is_long else password
@@ -90,7 +98,7 @@ class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
     def clean_old_password(self) -> str:
         bucket = _account_bucket("password change", self.user.get_username())
         try:
-            with _hashing(), counted_try([bucket]) as counted:
+            with _hashing([bucket]), counted_try([bucket]) as counted:
                 try:
                     old: str = super().clean_old_password()
                 except ValidationError:
@@ -136,14 +144,17 @@ def remember_client(request: HttpRequest, user: AbstractBaseUser) -> None:
 
 
 @contextmanager
-def _hashing() -> Iterator[None]:
+def _hashing(where: list[Bucket]) -> Iterator[None]:
     """A right to hash a password. Raises `MustWait` while too many are hashed."""
-    if not _hashes.acquire(timeout=HASH_WAIT_SECONDS):
+    is_stranger = any(bucket.is_shared for bucket in where)
+    slots = _strangers if is_stranger else _owners
+    wait = STRANGER_WAIT_SECONDS if is_stranger else OWNER_WAIT_SECONDS
+    if not slots.acquire(timeout=wait):
         raise MustWait(seconds=1)
     try:
         yield
     finally:
-        _hashes.release()
+        slots.release()
 
 
 @contextmanager
@@ -155,9 +166,29 @@ def counted_try(buckets: list[Bucket]) -> Iterator[Callable[[bool], None]]:
         if is_right:
             admitted.right()
         else:
-            admitted.wrong(THROTTLED)
+            for bucket, row in admitted.wrong(THROTTLED):
+                _announce(bucket, row)
 
     yield settle
+
+
+def _announce(bucket: Bucket, row: CredentialThrottle) -> None:
+    """An event, for Slack or a monitor, once for each account that is guessed at.
+
+    It names no account: subscribers outside hear it too. No event for addresses and
+    unknown accounts: a guesser has as many of them as it wants.
+    """
+    if bucket.is_shared or not _is_account(bucket.value.partition("\n")[0]):
+        return
+    wait = conf().throttle_first_seconds
+    try:
+        with transaction.atomic():
+            publish_notice(
+                "router.sign_in.throttled",
+                {"failures": row.failures, "wait_seconds": wait},
+            )
+    except RouterError:
+        logger.exception("The notice of wrong passwords was not published")
 
 
 def buckets(
@@ -195,8 +226,11 @@ def _account_bucket(
 
 def _label(account: str) -> str:
     """What is no account's name may be a password that was typed in its field."""
-    is_account = User.objects.filter(username__iexact=account).exists()
-    return f"account {account}" if is_account else "an unknown account"
+    return f"account {account}" if _is_account(account) else "an unknown account"
+
+
+def _is_account(account: str) -> bool:
+    return User.objects.filter(username__iexact=account).exists()
 
 
 def _normalized(username: str) -> str:

@@ -75,12 +75,16 @@ class Try:
             ):
                 rows.filter(failures__gt=0).update(failures=F("failures") - 1)
 
-    def wrong(self, action: str) -> None:
-        """Note each wait that begins, in the audit and in the log."""
+    def wrong(self, action: str) -> list[tuple[Bucket, CredentialThrottle]]:
+        """Note each wait that begins, in the audit and in the log.
+
+        Returns those that are the first of their bucket.
+        """
         for bucket, row in self.counted:
             if row.blocked_until is not None:
                 _note(action, bucket, row)
         _prune()
+        return [(each, row) for each, row in self.counted if row.failures == each.limit]
 
 
 def address_bucket(kind: str, address: str) -> Bucket:

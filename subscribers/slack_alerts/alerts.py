@@ -26,6 +26,7 @@ from subscribers.payload import (
 from subscribers.plain_text import PlainText, plain
 
 FAILED_TASK = "router.failed_task.opened"
+THROTTLED = "router.sign_in.throttled"
 #: Type of an event about a receiver → the alert's title and its last line.
 RECEIVERS = {
     "router.breaker.opened": (
@@ -107,6 +108,11 @@ class Receiver(Part):
     reason: str = ""
 
 
+class Throttled(Part):
+    failures: int
+    wait_seconds: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """A title, some lines of plain text, and perhaps one link."""
@@ -147,6 +153,8 @@ def alert_for(event: Event) -> Alert | None:
     """The alert for this event; None if its incident has been announced."""
     if event.type == FAILED_TASK:
         return _failure(read(FailedTask, event))
+    if event.type == THROTTLED:
+        return _throttled(read(Throttled, event))
     if event.type in RECEIVERS:
         title, line = RECEIVERS[event.type]
         return _receiver(read(Receiver, event), str(title), str(line))
@@ -163,6 +171,18 @@ def _purchase(purchase: Purchase) -> Alert:
             _("Order %(number)s") % {"number": purchase.order.name},
             *items[:MOST_LINES],
             *([_("and %(count)d more") % {"count": more}] if more > 0 else []),
+        ],
+    )
+
+
+def _throttled(throttled: Throttled) -> Alert:
+    told = {"failures": throttled.failures, "wait": round(throttled.wait_seconds)}
+    return Alert(
+        title=_("Repeated wrong passwords for a staff account"),
+        lines=[
+            _("%(failures)d wrong; the next try waits %(wait)d s, later ones longer.")
+            % told,
+            _("The audit names the account and the addresses."),
         ],
     )
 

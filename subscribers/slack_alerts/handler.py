@@ -5,7 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 
 from router.public import Event, subscriber
-from subscribers.slack_alerts.alerts import FAILED_TASK, RECEIVERS, alert_for
+from subscribers.slack_alerts.alerts import (
+    FAILED_TASK,
+    RECEIVERS,
+    THROTTLED,
+    alert_for,
+)
 from subscribers.slack_alerts.files import write
 from subscribers.slack_alerts.posting import post
 
@@ -22,7 +27,7 @@ def missing() -> str | None:
 
 @subscriber(
     "slack_alerts",
-    events=["purchase.completed", FAILED_TASK, *RECEIVERS],
+    events=["purchase.completed", FAILED_TASK, THROTTLED, *RECEIVERS],
     title="Team alert",
     is_transactional=False,
     missing=missing,

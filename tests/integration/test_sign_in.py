@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import hashers
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -19,8 +20,14 @@ from django.test.utils import CaptureQueriesContext
 
 from config import sign_in
 from config.staff_sessions import SEEN, SIGNED_IN
-from router.flow.credential_throttling import network_of, wait_after
-from router.models import ApiKey, AuditEntry, Clock, CredentialThrottle
+from router.flow.credential_throttling import address_bucket, network_of, wait_after
+from router.models import (
+    ApiKey,
+    AuditEntry,
+    Clock,
+    CredentialThrottle,
+    EventRecord,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -196,7 +203,7 @@ def test_tries_at_the_same_moment_do_not_pass_together(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(TOGETHER)
-    monkeypatch.setattr(sign_in, "_hashes", threading.BoundedSemaphore(TOGETHER))
+    monkeypatch.setattr(sign_in, "_strangers", threading.BoundedSemaphore(TOGETHER))
 
     def once(_: int) -> int:
         try:
@@ -213,17 +220,47 @@ def test_tries_at_the_same_moment_do_not_pass_together(
     assert statuses.count(429) == TOGETHER - 3
 
 
-def test_while_too_many_passwords_are_hashed_a_try_is_put_off(
+def test_while_strangers_keep_the_hashes_busy_the_owner_gets_in(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sign_in, "_hashes", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(sign_in, "HASH_WAIT_SECONDS", 0.01)
-    with sign_in._hashing():
+    monkeypatch.setattr(sign_in, "_strangers", threading.BoundedSemaphore(1))
+    browser = Client()
+    sign("ada", RIGHT, at=HOME, browser=browser)
+    with sign_in._hashing([address_bucket("sign-in", ELSEWHERE)]):
         refused = sign("ada", RIGHT)
 
+        assert is_in(sign("ada", RIGHT, at=THIRD, browser=browser))
     assert (refused.status_code, refused["Retry-After"]) == (429, "1")
-    assert not CredentialThrottle.objects.exists()
+    # What was put off is not counted.
+    assert not CredentialThrottle.objects.filter(failures__gt=0).exists()
     assert is_in(sign("ada", RIGHT))
+
+
+class CountingHasher(hashers.MD5PasswordHasher):
+    hashed = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        type(self).hashed += 1
+        return super().encode(password, salt)
+
+
+def test_every_wrong_try_costs_the_same_whoever_it_is_for(
+    ada: User, settings: Any
+) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    User.objects.create_user("idle", password=RIGHT, is_active=False)
+    User.objects.create_user("unusable", password=None, is_staff=True)
+
+    def cost(name: str, password: str) -> tuple[int, int, str]:
+        before = CountingHasher.hashed
+        with CaptureQueriesContext(connection) as queries:
+            answer = sign(name, password, at=f"10.0.0.{len(name)}")
+        [words] = answer.context["form"].non_field_errors()
+        return CountingHasher.hashed - before, len(queries), words
+
+    assert cost("ada", WRONG) == cost("nobody", WRONG) == cost("unusable", WRONG)
+    assert cost("idle", RIGHT)[::2] == cost("nobody", "x" * 5000)[::2]
+    assert cost("ada", WRONG)[0] == 1
 
 
 def test_a_password_of_many_bytes_is_not_hashed(ada: User) -> None:
@@ -248,6 +285,8 @@ def test_a_wait_is_told_to_operators(
     assert ("router", "sign_in.throttled", "an unknown account, sign-in") in told
     assert "account ada" in caplog.text
     assert "typed-a-password" not in f"{told} {caplog.text}"
+    [event] = EventRecord.objects.filter(type="router.sign_in.throttled")
+    assert event.to_event().data == {"failures": 3, "wait_seconds": 30}
 
 
 def test_what_says_nothing_any_more_is_deleted(ada: User) -> None:

@@ -148,6 +148,15 @@ def test_a_receiver_that_goes_down_or_comes_back_is_announced(
     assert told in json.dumps(slack.posts)
 
 
+def test_repeated_wrong_passwords_are_announced(slack: Any) -> None:
+    data = {"failures": 5, "wait_seconds": 30.0}
+    alert_team(event("router.sign_in.throttled", data, source="/router"))
+
+    (post,) = slack.posts
+    assert "Repeated wrong passwords" in post["text"]
+    assert "waits 30 s" in post["text"]
+
+
 def test_only_the_first_of_an_incident_is_announced(slack: Any) -> None:
     alert_team(failed(is_first=False))
 
