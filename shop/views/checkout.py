@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
@@ -183,12 +184,14 @@ def _too_many(
     request: HttpRequest, form: CheckoutForm, current: Priced, wait: int
 ) -> HttpResponse:
     minutes = ceil(wait / 60)
-    told = _(
+    told = ngettext(
         "There were many orders from your network or for this email address. You have "
-        "not been charged and your basket is as it was. Please try again later: "
-        "%(minutes)d min from now."
-    ) % {"minutes": minutes}
-    page = _page(request, form, current, key=uuid4(), told=told, status=429)
+        "not been charged. Your basket is as it was: please try again in %d minute.",
+        "There were many orders from your network or for this email address. You have "
+        "not been charged. Your basket is as it was: please try again in %d minutes.",
+        minutes,
+    )
+    page = _page(request, form, current, key=uuid4(), told=told % minutes, status=429)
     page["Retry-After"] = str(wait)
     return page
 
