@@ -214,6 +214,8 @@ RECEIPTS: dict[str, Any] = {
     "SHOP_NAME": "Fanfare",
 }
 
+ORDER_HISTORY: dict[str, Any] = {"PARCEL_SOURCES": ["/fulfilment"]}
+
 SLACK_WEBHOOK_URL = ENV.slack_webhook_url
 
 # Mail: without EMAIL_HOST, files under `var/mail/` that a page shows in debug.

@@ -34,7 +34,7 @@ class LineInline(TabularInline):  # type: ignore[misc]  # unfold is not typed
 
 @admin.register(PurchaseRecord)
 class PurchaseRecordAdmin(OrderNumberSearch, FactAdmin):
-    list_display = ["order", "customer_id", "total", "placed_at"]
+    list_display = ["order", "source", "customer_id", "total", "placed_at"]
     list_filter = ["placed_at", "currency"]
     search_fields = ["order_id__exact", "customer_id__exact"]
     search_help_text = _("Order number, or customer id, exactly")
@@ -54,7 +54,7 @@ class PurchaseRecordAdmin(OrderNumberSearch, FactAdmin):
 
 @admin.register(DispatchRecord)
 class DispatchRecordAdmin(OrderNumberSearch, FactAdmin):
-    list_display = ["order", "carrier", "tracking_code", "dispatched_at"]
+    list_display = ["order", "source", "carrier", "tracking_code", "dispatched_at"]
     list_filter = ["dispatched_at"]
     search_fields = ["order_id__exact", "tracking_code__exact"]
     search_help_text = _("Order number or tracking code, exactly")

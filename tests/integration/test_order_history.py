@@ -15,6 +15,7 @@ from django.test import Client
 from router.public import Event, Reject
 from router.roles import OPERATORS, VIEWERS
 from subscribers.order_history import links
+from subscribers.order_history.checks import check_settings
 from subscribers.order_history.handler import keep_history
 from subscribers.order_history.links import history_link
 from subscribers.order_history.models import DispatchRecord, PurchaseRecord
@@ -27,7 +28,7 @@ PURCHASES = "/account/orders/"
 NOVEMBER = {"from": "2026-11-01", "to": "2026-11-30"}
 
 
-def dispatched(order_id: str = "ord_1") -> Event:
+def dispatched(order_id: str = "ord_1", source: str = "/fulfilment") -> Event:
     data = {
         "shipment": {
             "id": "shp_1",
@@ -39,7 +40,7 @@ def dispatched(order_id: str = "ord_1") -> Event:
         "customer": {"id": "cus_1"},
         "lines": [{"sku": "mute", "name": "The mute", "quantity": 2}],
     }
-    return event("shipment.dispatched", data, id="shp_1", source="/fulfilment")
+    return event("shipment.dispatched", data, id="shp_1", source=source)
 
 
 def opened(client: Client, customer_id: str = "cus_1") -> str:
@@ -88,6 +89,29 @@ def test_a_shipped_purchase_says_when_whatever_came_first(
     assert "Shipped on Nov. 21, 2026" in page
     assert "JD0001" in page
     assert "We are getting it ready" not in page
+
+
+def test_only_our_own_fulfilment_writes_to_a_customer(client: Client) -> None:
+    keep_history(purchase())
+    keep_history(dispatched(source="/partner"))
+    page = opened(client)
+
+    assert DispatchRecord.objects.count() == 1
+    assert "JD0001" not in page
+    assert "We are getting it ready" in page
+
+
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [("/fulfilment", ["order_history.E001"]), ([1], ["order_history.E001"]),
+     ([], []), (["/fulfilment", "/warehouse"], [])],
+)  # fmt: skip
+def test_parcel_sources_that_are_no_list_are_found(
+    settings: Any, sources: object, told: list[str]
+) -> None:
+    settings.ORDER_HISTORY = {"PARCEL_SOURCES": sources}
+
+    assert [problem.id for problem in check_settings()] == told
 
 
 def test_nobody_sees_the_purchases_of_another(client: Client) -> None:

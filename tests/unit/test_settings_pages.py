@@ -57,6 +57,7 @@ DEFAULTS = {
         field.name.upper(): field.default for field in dataclasses.fields(ShopSettings)
     },
     "settings.RECEIPTS": settings.RECEIPTS,
+    "settings.ORDER_HISTORY": settings.ORDER_HISTORY,
     "Environment variables": {
         name.upper(): field.get_default(call_default_factory=True)
         for name, field in Environment.model_fields.items()
