@@ -28,7 +28,7 @@ def _recorder(source: str) -> Callable[..., int]:
     def record(
         sender: object,
         *,
-        type: str,  # noqa: A002 - CloudEvents' own word
+        type: str,
         data: Any,
         signal: Signal,
         **envelope: Any,

@@ -106,7 +106,7 @@ def worker_count(one: Contestant, setup: Setup) -> int:
 def _books(table: str, at: str, is_done: str, is_open: str) -> Books:
     epoch = "extract(epoch FROM {}({}))::float"
     return Books(
-        done=f"SELECT count(*), {epoch.format('min', at)}, {epoch.format('max', at)}"  # noqa: S608 - our own words
+        done=f"SELECT count(*), {epoch.format('min', at)}, {epoch.format('max', at)}"
         f" FROM {table} WHERE {is_done} AND {at} > to_timestamp(%s)",
         is_open=f"SELECT {is_open}",
     )

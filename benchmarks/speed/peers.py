@@ -57,6 +57,6 @@ def _note_installed(folder: Path, wanted: Path) -> None:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

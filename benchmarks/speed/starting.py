@@ -27,7 +27,7 @@ class Running:
         self.kind = kind
         self._log = log
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(  # noqa: S603
+            self._popen = subprocess.Popen(
                 list(argv),
                 cwd=BASE_DIR,
                 env={**os.environ, **environment},
@@ -65,7 +65,7 @@ class Running:
 
 def run_to_end(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Raises `Ended` when it fails."""
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         list(argv),
         cwd=BASE_DIR,
         env={**os.environ, **environment},

@@ -45,11 +45,11 @@ class Client:
 
     def publish(
         self,
-        type: str,  # noqa: A002 - the word of CloudEvents
+        type: str,
         data: Any,
         *,
         source: str,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
         time: datetime | None = None,
         datacontenttype: str = "",
         **attributes: str | int | bool,

@@ -75,7 +75,7 @@ class Dead:
 Outcome = Acknowledged | Retry | Dead
 
 
-class RetryLater(Exception):  # noqa: N818 - a request, not an error
+class RetryLater(Exception):
     """Raised by a handler: not now, again after `after_seconds`.
 
     Without `after_seconds` the subscriber's retry schedule decides. It counts as no
@@ -89,7 +89,7 @@ class RetryLater(Exception):  # noqa: N818 - a request, not an error
         self.after_seconds = after_seconds
 
 
-class Reject(Exception):  # noqa: N818 - a request, not an error
+class Reject(Exception):
     """Raised by a handler: this event will never succeed; open a FailedTask now."""
 
     def __init__(self, reason: str) -> None:

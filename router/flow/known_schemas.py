@@ -58,12 +58,12 @@ def look_again(event_type: str, dataschema: str) -> Known:
 
 def forget() -> None:
     """The next look is into the database."""
-    global _known  # noqa: PLW0603 - the one place
+    global _known
     _known = None
 
 
 def _read(before: _Known | None) -> _Known:
-    global _known  # noqa: PLW0603 - the one place
+    global _known
     moment = time.monotonic()
     names = list(EventSchema.objects.order_by("pk").values_list(*STATE))
     rows = before.rows if before else {}

@@ -76,7 +76,7 @@ def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
 
 def forget_all(error: Exception) -> bool:
     """Whether a plan that was to be there is not; then none is used any more."""
-    global _is_off  # noqa: PLW0603 - of the process, whichever thread learned it
+    global _is_off
     if getattr(error.__cause__, "sqlstate", None) not in FORGOTTEN_STATES:
         return False
     _is_off = True

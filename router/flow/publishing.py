@@ -38,12 +38,12 @@ TRIES = 3
 
 
 def publish(
-    type: str,  # noqa: A002 - CloudEvents' own word
+    type: str,
     data: Any | NoData = NO_DATA,
     *,
     datacontenttype: str = "",
     source: str | None = None,
-    id: str | None = None,  # noqa: A002 - CloudEvents' own word
+    id: str | None = None,
     subject: str = "",
     time: datetime | str | None = None,
     partitionkey: str = "",

@@ -29,7 +29,7 @@ def look_at_session() -> None:
 
 def drop_lost_session() -> None:
     """Close what is left of it, and be wary from now on."""
-    global _lost_at  # noqa: PLW0603 - of this process, whichever thread lost it
+    global _lost_at
     _lost_at = time.monotonic()
     connection.close()
 

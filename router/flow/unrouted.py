@@ -63,7 +63,7 @@ def next_batch(after: int, delivery_limit: int, *, is_ours: bool) -> Batch:
 
     In the caller's transaction; `is_ours` says that it is one of the router's own.
     """
-    global _is_head_held, _known_count  # noqa: PLW0603 - guesses: a round trip less
+    global _is_head_held, _known_count
     if _is_head_held and not rows_of_first([TRY_LOCK.bound()])[0]:
         # Whoever has it may take long, and all would be read each time, for nothing.
         return NO_BATCH

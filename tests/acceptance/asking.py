@@ -15,7 +15,7 @@ print(json.dumps(dict(rows.values_list("subscriber__name", "state"))))
 """
 
 
-def deliveries(stack: Stack, *, subject: str, type: str = "purchase.completed") -> Any:  # noqa: A002
+def deliveries(stack: Stack, *, subject: str, type: str = "purchase.completed") -> Any:
     """Subscriber → state of its delivery of the event."""
     code = DELIVERIES.format(type=type, subject=subject)
     return json.loads(stack.manage("shell", "-v0", "-c", code).splitlines()[-1])

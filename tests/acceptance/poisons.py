@@ -60,7 +60,7 @@ def loop_on_errors() -> None:
     while True:
         try:
             loop()
-        except Exception:  # noqa: BLE001, S112 - that is the poison
+        except Exception:  # noqa: BLE001 - that is the poison
             continue
 
 
@@ -69,7 +69,7 @@ def loop_on_everything() -> None:
     while True:
         try:
             loop()
-        except BaseException:  # noqa: BLE001, S112 - that is the poison
+        except BaseException:  # noqa: BLE001 - that is the poison
             continue
 
 

@@ -86,7 +86,7 @@ def test_nothing_is_left_when_it_is_interrupted(
 def test_an_unknown_name_is_refused_with_those_that_exist(
     tmp_path: Path, option: str
 ) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*COMMAND, option, "nonsense"],
         cwd=BASE_DIR,
         env={**os.environ, "VAR_DIR": str(tmp_path)},

@@ -51,7 +51,7 @@ class Service:
         self.database = folder / f"{name}.sqlite3"
         self._log = folder / f"{name}.log"
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 # -S: no installed packages.
                 [sys.executable, "-S", str(EXAMPLES / f"{name}.py")],
                 cwd=folder,
@@ -99,9 +99,9 @@ def receive(tmp_path: Path) -> Iterator[Callable[..., int]]:
         receiver.wait_for_log("Listening")
 
         def send(headers: dict[str, str], body: str = BODY) -> int:
-            request = Request(f"http://127.0.0.1:{port}/", body.encode(), headers)  # noqa: S310
+            request = Request(f"http://127.0.0.1:{port}/", body.encode(), headers)
             try:
-                with urlopen(request, timeout=10) as answer:  # noqa: S310
+                with urlopen(request, timeout=10) as answer:
                     return int(answer.status)
             except HTTPError as error:
                 with error:
@@ -192,7 +192,7 @@ def test_a_snippet_of_the_page_tells_the_genuine_from_the_forged(
 ) -> None:
     cases = [*genuine(), *forged()]
 
-    told = subprocess.run(  # noqa: S603
+    told = subprocess.run(
         [*command, snippet(language) + driver],
         input=json.dumps(cases),
         capture_output=True,
@@ -209,10 +209,10 @@ def register_puller(stack: Stack) -> None:
     key = stack.manage("create_api_key", "setter-up", "--scopes", "manage").strip()
     body = {"name": "erp", "transport": "pull", "events": ["purchase.*"]}
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = Request(  # noqa: S310
+    request = Request(
         f"{stack.url}/api/subscribers/", json.dumps(body).encode(), headers
     )
-    with urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urlopen(request, timeout=10) as answer:
         assert answer.status == 201
 
 

@@ -99,7 +99,7 @@ def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path, moment: str) -> N
 
 def test_sigterm_to_make_stops_what_it_started(tmp_path: Path) -> None:
     with subprocess.Popen(
-        ["make", "run"],  # noqa: S607
+        ["make", "run"],
         cwd=BASE_DIR,
         env=_environment(tmp_path),
         stdout=subprocess.PIPE,

@@ -87,7 +87,7 @@ def test_the_test_of_the_docs_passes(tmp_path: Path) -> None:
         texts("docs/add-a-subscriber.md", "python")[2]
     )
 
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", str(tmp_path)],
         cwd=BASE_DIR,
         env={
@@ -108,7 +108,7 @@ def test_the_test_of_the_docs_passes(tmp_path: Path) -> None:
 @contextmanager
 def background(command: list[str], log: Path, **options: object) -> Iterator[None]:
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, **options
         )
         try:
@@ -137,9 +137,9 @@ def test_the_two_files_of_the_docs_are_a_whole_project(
     django = [sys.executable, "-m", "django"]
 
     def run(*arguments: str) -> None:
-        subprocess.run([*django, *arguments], cwd=tmp_path, env=environment, check=True)  # noqa: S603
+        subprocess.run([*django, *arguments], cwd=tmp_path, env=environment, check=True)
 
-    def start(name: str, *command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def start(name: str, *command: str):  # type: ignore[no-untyped-def]
         log = tmp_path / f"{name}.log"
         return background([*command], log, cwd=tmp_path, env=environment)
 

@@ -24,7 +24,7 @@ NO_MIGRATION = ("showmigrations", "router", "--verbosity", "0")
 
 def said(environment: dict[str, str], *command: str) -> str:
     """What a command says beside its output."""
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "manage.py", *(command or NO_MIGRATION)],
         cwd=BASE_DIR,
         env=environment,
@@ -98,7 +98,7 @@ def test_a_place_is_told_without_its_login(
         "import json; from config.supervisor.surroundings import surroundings;"
         "print(json.dumps(surroundings()))"
     )
-    printed = subprocess.run(  # noqa: S603
+    printed = subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c", code],
         cwd=BASE_DIR,
         env={**os.environ, "DEBUG": "true", **environment},
@@ -150,7 +150,7 @@ def start(
     """Start Python there, with an environment that has no setting of ours."""
     known = {name.upper() for name in env.Environment.model_fields}
     kept = {name: value for name, value in os.environ.items() if name not in known}
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, *argv],
         cwd=folder,
         env={**kept, "VAR_DIR": str(folder / "var"), **environment},

@@ -218,7 +218,7 @@ def test_a_dead_brokers_socket_is_in_nobodys_way(
     assert stack.stop() == 0
 
 
-@pytest.mark.parametrize("folder", [Path("/tmp"), BASE_DIR, Path.home()])  # noqa: S108
+@pytest.mark.parametrize("folder", [Path("/tmp"), BASE_DIR, Path.home()])
 def test_a_folder_that_holds_more_than_state_is_not_closed_to_others(
     folder: Path,
 ) -> None:

@@ -41,7 +41,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PYTHONDEVMODE": "",
     }
     environment = {**os.environ, **own}
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "-v0", "--no-input"],
         cwd=BASE_DIR,
         env=environment,

@@ -39,7 +39,7 @@ def pullers(
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
     running = [
-        subprocess.Popen(  # noqa: S603
+        subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=BASE_DIR,
             env=environment,

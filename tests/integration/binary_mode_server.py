@@ -9,8 +9,8 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from router.api.binary_mode import binary_event  # noqa: E402 - after the settings
-from router.contract.errors import InvalidEvent  # noqa: E402
+from router.api.binary_mode import binary_event
+from router.contract.errors import InvalidEvent
 
 
 def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -57,10 +57,10 @@ def purchase(
 
 
 def event(
-    type: str,  # noqa: A002 - CloudEvents' own word
+    type: str,
     data: Any,
     *,
-    id: str = "event_1",  # noqa: A002 - CloudEvents' own word
+    id: str = "event_1",
     source: str = "/shop",
 ) -> Event:
     return Event(

@@ -19,7 +19,7 @@ def port() -> Iterator[int]:
     port = free_port()
     application = "tests.integration.binary_mode_server:application"
     arguments = ["--interface", "wsgi", "--port", str(port), application]
-    server = subprocess.Popen(  # noqa: S603 - our own
+    server = subprocess.Popen(
         [sys.executable, "-m", "granian", *arguments], cwd=BASE_DIR
     )
     try:

@@ -553,7 +553,7 @@ def test_the_client_needs_the_standard_library_alone() -> None:
         "print(*sorted(m for m in sys.modules if m.startswith('router.')))"
     )
     # -I and -S: no environment, no installed packages.
-    told = subprocess.run(  # noqa: S603
+    told = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
         capture_output=True,
         text=True,

@@ -39,7 +39,7 @@ def production(**changes: str) -> dict[str, str]:
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=BASE_DIR,
         env=environment,

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 ADD = "/admin/inventory/stockmovement/add/"
 
 
-def received(quantity: int = 10, id: str = "received_1") -> Event:  # noqa: A002
+def received(quantity: int = 10, id: str = "received_1") -> Event:
     items = [
         {"sku": "mute", "name": "Cup mute", "quantity": quantity},
         {"sku": "oil", "name": "Valve oil", "quantity": quantity},

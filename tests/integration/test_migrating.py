@@ -31,7 +31,7 @@ def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) 
     }
 
     def manage(*arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
             env={**os.environ, **own},

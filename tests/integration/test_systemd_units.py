@@ -88,7 +88,7 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
         here = f"{Path(sys.executable).parent}/"
         (tmp_path / path.name).write_text(path.read_text().replace(PROGRAMS, here))
 
-    told = subprocess.run(  # noqa: S603
+    told = subprocess.run(
         [program, "verify", "--man=no", *map(str, tmp_path.iterdir())],
         check=False,
         capture_output=True,

@@ -34,6 +34,6 @@ def open_failed_tasks(stack: Stack) -> None:
 
 def _call(stack: Stack, key: str, path: str, body: dict[str, Any]) -> Any:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = Request(stack.url + path, json.dumps(body).encode(), headers)  # noqa: S310
-    with urlopen(request, timeout=20) as answer:  # noqa: S310
+    request = Request(stack.url + path, json.dumps(body).encode(), headers)
+    with urlopen(request, timeout=20) as answer:
         return json.load(answer)

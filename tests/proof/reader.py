@@ -45,7 +45,7 @@ class Reader:
         self._output = folder / "output"
         with self._output.open("wb") as output:
             self._shell = subprocess.Popen(
-                ["bash"],  # noqa: S607
+                ["bash"],
                 cwd=project,
                 env=dict(environment),
                 stdin=subprocess.PIPE,

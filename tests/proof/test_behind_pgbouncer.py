@@ -49,7 +49,7 @@ def timeouts_of_the_recipe(pooler: PgBouncer) -> None:
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=BASE_DIR,
         env={**os.environ, "PYTHONDEVMODE": "", "NO_COLOR": "1", **environment},
@@ -80,7 +80,7 @@ def test_the_contract_holds_behind_the_pooler(
     pooler: PgBouncer, database: str, postgresql_url: str
 ) -> None:
     with no_test_database_left(database, postgresql_url):
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [sys.executable, "-m", "pytest", "-n0", "-q", "--reuse-db"]
             + [
                 "--timeout=600",

@@ -73,11 +73,11 @@ def test_python_publishes_pulls_and_acknowledges(
         "PYTHONDEVMODE": "",
     }
     command = block("sh", "openapi-python-client").replace(HOST, live_server.url)
-    subprocess.run(  # noqa: S602 - the docs' own words
+    subprocess.run(
         command, shell=True, cwd=tmp_path, env=environment, check=True, timeout=120
     )
 
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [f"{generator}/python", "-c", block("python", "AuthenticatedClient")],
         cwd=tmp_path,
         env=environment,

@@ -62,7 +62,7 @@ def test_the_commands_of_an_upgrade_run_as_they_stand(
         "/etc/fanfare/environment", str(environment)
     )
 
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         ["/bin/sh", "-eu", "-c", script.replace(".venv/bin/python", sys.executable)],
         cwd=BASE_DIR,
         env={"PATH": os.environ["PATH"]},

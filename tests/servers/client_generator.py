@@ -37,7 +37,7 @@ def _install(python: str) -> None:
     options = "--quiet --disable-pip-version-check --require-hashes"
     command = f"{python} -m pip install {options} -r {LOCK}"
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command.split(),
             capture_output=True,
             text=True,

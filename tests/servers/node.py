@@ -56,7 +56,7 @@ def run_program(*arguments: str, folder: Path = BASE_DIR, **variables: str) -> s
 
     Raises `AssertionError` with its words when it fails.
     """
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [_program(), *arguments],
         cwd=folder,
         env={**os.environ, **variables},
@@ -72,7 +72,7 @@ def run_program(*arguments: str, folder: Path = BASE_DIR, **variables: str) -> s
 def _install(folder: Path, packages: tuple[str, ...]) -> None:
     argv = [_program(), _npm(), "install", "--prefix", str(folder), *QUIETLY.split()]
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [*argv, *packages],
             cwd=folder,
             capture_output=True,

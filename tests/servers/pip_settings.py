@@ -11,7 +11,7 @@ from pathlib import Path
 
 def pip_settings() -> tuple[str, list[Path]]:
     """As the text of a `pip.conf`, and what it names of this machine's files."""
-    listed = subprocess.run(  # noqa: S603
+    listed = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
         check=True,
         capture_output=True,

@@ -155,7 +155,7 @@ def _binaries_on_path() -> Path:
 
 
 def _make_cluster(binaries: Path, folder: Path, user: str | None) -> None:
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "postgres"]
         + ["--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale"],
         check=True,

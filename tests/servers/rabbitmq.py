@@ -79,7 +79,7 @@ class RabbitMQ:
         """Erlang's daemon leaves the session it was started in, and outlives it."""
         epmd = shutil.which("epmd")
         if epmd is not None:
-            subprocess.run(  # noqa: S603
+            subprocess.run(
                 [epmd, "-kill"], env=self._environment, capture_output=True, check=False
             )
 

@@ -19,7 +19,7 @@ class Server:
         cwd: Path | None = None,
     ) -> None:
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(  # noqa: S603
+            self._popen = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

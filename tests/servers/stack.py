@@ -85,7 +85,7 @@ class Stack:
 
     def manage(self, *arguments: str) -> str:
         """The output of a management command on the same state."""
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
             env=self.environment,

@@ -6,7 +6,7 @@ import pytest
 
 from router.contract.masking import is_masked, masked, scrubbed, secrets_in
 
-TOKEN = "aB3dE5fG7hI9jK1l"  # noqa: S105 - an example
+TOKEN = "aB3dE5fG7hI9jK1l"
 
 AS_GIVEN = [
     "https://crm.example.com",

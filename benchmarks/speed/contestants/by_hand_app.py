@@ -12,8 +12,8 @@ import psycopg
 # Celery would look after Django's connections around each task; none is used here.
 os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
-from benchmarks.speed.contestants.bare_celery import app  # noqa: E402
-from benchmarks.speed.recorder import recorder  # noqa: E402
+from benchmarks.speed.contestants.bare_celery import app
+from benchmarks.speed.recorder import recorder
 
 LEASE = """
     UPDATE router_delivery AS delivery SET state = 'LEASED', lease_token = %s,

@@ -24,7 +24,7 @@ ADD = """
 
 def prepare() -> None:
     call_command("migrate", run_syncdb=True, verbosity=0)
-    subprocess.run([*NODE, "prepare"], check=True)  # noqa: S603
+    subprocess.run([*NODE, "prepare"], check=True)
 
 
 def announce(number: int) -> None:
@@ -42,4 +42,4 @@ def after_fill() -> None:
 
 
 def work() -> None:
-    os.execvp(NODE[0], [*NODE, "work"])  # noqa: S606 - the worker is this process
+    os.execvp(NODE[0], [*NODE, "work"])

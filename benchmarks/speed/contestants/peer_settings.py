@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-SECRET_KEY = "only-for-the-benchmark"  # noqa: S105
+SECRET_KEY = "only-for-the-benchmark"
 INSTALLED_APPS = ["benchmarks.speed.orders"]
 if os.environ["BENCH_MODULE"] == "procrastinate":
     INSTALLED_APPS.append("procrastinate.contrib.django")

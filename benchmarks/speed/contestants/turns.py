@@ -108,7 +108,7 @@ def _insert(model: type[Model], given: dict[str, str], rows: str) -> None:
     chosen = ", ".join(values.values())
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {model._meta.db_table} ({columns})"  # noqa: S608 - our own names
+            f"INSERT INTO {model._meta.db_table} ({columns})"
             f" SELECT {chosen} FROM {rows}"
         )
 
