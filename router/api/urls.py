@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularJSONAPIView
 
 from router.api.event_log import EventApi
 from router.api.events import EventsApi
@@ -12,7 +11,7 @@ from router.api.failed_tasks import (
 )
 from router.api.nowhere import NowhereApi
 from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
-from router.api.reference import api_reference
+from router.api.reference import DescriptionApi, api_reference
 from router.api.resending import ResendApi
 from router.api.schemas import SchemaApi, SchemasApi
 from router.api.skipping import SkipApi
@@ -52,6 +51,6 @@ urlpatterns = [
     path("docs/", api_reference, name="api-docs"),
     path("schemas/", SchemasApi.as_view(), name="api-schemas"),
     path("schemas/<int:schema_id>/", SchemaApi.as_view(), name="api-schema-version"),
-    path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
+    path("schema/", DescriptionApi.as_view(), name="api-schema"),
     re_path(r"", NowhereApi.as_view()),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.cache import patch_cache_control
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -39,3 +40,11 @@ class View(APIView):
         has_pages = is_read and getattr(self, "pagination_class", None) is not None
         query = (kind or QuerySerializer)(request.query_params, has_pages=has_pages)
         self.asked = query.checked()
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """An answer is for the key that asked, and may have a secret."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        patch_cache_control(response, no_store=True, private=True)
+        return response

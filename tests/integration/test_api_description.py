@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
+from router.api import reference
+from router.models import ApiKey, Scope
 from router.transports.webhook.letter import Letter, Receiver, seal
 from tests.integration.events import event
 
@@ -137,3 +140,54 @@ def test_fields_of_another_project_with_the_names_of_ours_warn_of_nothing(
     components = json.loads(made.read_text())["components"]["schemas"]
     assert components["StateEnum"]["enum"] == ["arrived", "lost"]
     assert "SubscriberState" in components
+
+
+@pytest.mark.parametrize("name", ["schema", "docs"])
+def test_it_is_built_once_and_not_sent_to_who_has_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    built = []
+    for kept in (reference._text, reference.reference, reference._page):
+        kept.cache_clear()
+    reference._document.cache_clear()
+    build = SchemaGenerator.get_schema
+    monkeypatch.setattr(
+        SchemaGenerator,
+        "get_schema",
+        lambda *args, **kwargs: built.append(1) or build(*args, **kwargs),
+    )
+    answers = [client.get(f"/api/{name}/") for _ in range(3)]
+    assert len(built) == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[0].headers["Cache-Control"] == "public, max-age=300"
+    etag = answers[0].headers["ETag"]
+    again = client.get(f"/api/{name}/", headers={"if-none-match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.get(f"/api/{name}/", headers={"if-none-match": '"other"'})
+    assert other.status_code == 200
+
+
+def test_what_is_behind_a_key_is_never_kept_by_a_cache(
+    client: Client, db: None
+) -> None:
+    _, text = ApiKey.make("manager", scopes=list(Scope.values))
+    headers = {"Authorization": f"Bearer {text}"}
+    hook = {"name": "a", "transport": "webhook", "url": "https://a.example/"}
+    answers = [
+        client.post(
+            "/api/subscribers/",
+            {**hook, "events": ["*"]},
+            content_type="application/json",
+            headers=headers,
+        ),
+        client.get("/api/subscribers/", headers=headers),
+        client.get("/api/subscribers/none/", headers=headers),
+        client.get("/api/events/", headers=headers),
+        client.get("/api/events/"),
+        client.put("/api/schemas/", headers=headers),
+    ]
+    codes = [answer.status_code for answer in answers]
+    assert codes == [201, 200, 404, 200, 401, 405]
+    for answer in answers:
+        kept = set(answer.headers["Cache-Control"].split(", "))
+        assert kept >= {"no-store", "private"}

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
+from router.flow.describing import register_schema
 from router.flow.subscribing import create_subscriber
 from router.models import ApiKey, AuditEntry, Scope
 from tests.integration.api import assert_problem
@@ -49,12 +50,14 @@ def paths(db: None) -> dict[str, Any]:
     event = an_event()
     delivery = a_delivery(event, erp, "DEAD")
     task = a_failed_task(delivery)
+    schema, _ = register_schema("parcel.lost", {"$id": "urn:lost"}, by="test")
     AuditEntry.objects.all().delete()
     return {
         "name": "erp",
         "number": event.pk,
         "delivery_id": delivery.pk,
         "task_id": task.pk,
+        "schema_id": schema.pk,
     }
 
 
