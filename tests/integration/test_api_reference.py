@@ -181,7 +181,7 @@ def test_it_is_a_page_to_read_only(
 
 @pytest.mark.django_db
 def test_the_admin_leads_to_it_from_a_new_key(admin_client: Client) -> None:
-    given = {"name": "Warehouse", "scopes": ["publish"]}
+    given = {"name": "Warehouse", "scopes": ["consume"], "subscribers": "erp"}
 
     answer = admin_client.post("/admin/router/apikey/add/", given)
 

@@ -36,15 +36,13 @@ class CheckingResolver(AbstractResolver):
         family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> list[ResolveResult]:
         answers = await self._inner.resolve(host, port, family)
-        return checked(host, answers, is_plain=self._is_plain)
+        return checked(answers, is_plain=self._is_plain)
 
     async def close(self) -> None:
         await self._inner.close()
 
 
-def checked(
-    name: str, answers: Sequence[ResolveResult], *, is_plain: bool
-) -> list[ResolveResult]:
+def checked(answers: Sequence[ResolveResult], *, is_plain: bool) -> list[ResolveResult]:
     """Those in the allowed networks where there are some, else all, if all may be.
 
     One address inside spoils a name that is public otherwise.
@@ -55,7 +53,7 @@ def checked(
     for one in answers:
         problem = address_problem(one["host"], is_plain=is_plain)
         if problem is not None:
-            raise AddressRefused(f"{name} leads to a refused address. {problem}")
+            raise AddressRefused(problem)
     return list(answers)
 
 
