@@ -6,7 +6,8 @@
 # `make sbom` lists what the site installs, as CycloneDX; `make audit` checks it.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
-LOCKS = requirements tests/requirements tests/servers/client_generator benchmarks/requirements
+LOCKS = requirements tests/requirements benchmarks/requirements \
+	tests/servers/client_generator tests/servers/caddy
 SBOM ?= var/sbom.cdx.json
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))

@@ -52,7 +52,22 @@ REQUIRED = {
 @register("config", deploy=True)
 def check_environment(**_: Any) -> list[CheckMessage]:
     environment = read_environment()
-    return [] if environment.debug else [*_missing(environment)]
+    if environment.debug:
+        return []
+    return [*_missing(environment), *_unprotected(environment)]
+
+
+def _unprotected(environment: Environment) -> Iterator[CheckMessage]:
+    if environment.trusted_proxies == 0:
+        yield Warning(
+            "TRUSTED_PROXIES is 0: no proxy limits connections, slow and large "
+            "requests, and none ends TLS.",
+            hint=(
+                "Put docker/nginx.conf or docker/Caddyfile before the web process and "
+                "set TRUSTED_PROXIES=1; see docs/production.md."
+            ),
+            id="config.W011",
+        )
 
 
 def _missing(environment: Environment) -> Iterator[CheckMessage]:

@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 from router.encryption import make_key
 from tests.servers.buildah import buildah_program
 from tests.servers.chromium import chromium
-from tests.servers.client_generator import client_generator
 from tests.servers.node import GENERATORS, PACKAGES, node_modules
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.postgresql import postgresql
+from tests.servers.proxies import nginx_program
+from tests.servers.python_programs import python_programs
 from tests.servers.rabbitmq import rabbitmq_program
 from tests.servers.unavailable import Unavailable
 from tests.servers.valkey import valkey
@@ -64,7 +65,17 @@ def pooler() -> Iterator[str]:
 
 @contextmanager
 def generator() -> Iterator[str]:
-    yield client_generator()
+    yield str(python_programs("client_generator"))
+
+
+@contextmanager
+def nginx() -> Iterator[str]:
+    yield nginx_program()
+
+
+@contextmanager
+def caddy() -> Iterator[str]:
+    yield str(python_programs("caddy") / "caddy")
 
 
 @contextmanager
@@ -85,6 +96,8 @@ PROOF_SERVICES = {
     **SERVICES,
     "npm": ("NODE_MODULES", generators),
     "PgBouncer": ("PGBOUNCER", pooler),
+    "nginx": ("NGINX", nginx),
+    "Caddy": ("CADDY", caddy),
     "Buildah": ("BUILDAH", image_builder),
     "openapi-python-client": ("CLIENT_GENERATOR", generator),
 }

@@ -28,6 +28,7 @@ PINNED = [
     "requirements",
     "tests/requirements",
     "tests/servers/client_generator",
+    "tests/servers/caddy",
     "benchmarks/requirements",
 ]
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")

@@ -71,5 +71,4 @@ CANNOT_RUN: dict[Claim, str] = {
         "needs a Docker daemon; test_image runs each service of the composition"
     ),
     ("docker/README.md", "sh", "--scale"): "needs a Docker daemon",
-    ("docker/README.md", "caddyfile", ""): "needs a public name and its certificate",
 }

@@ -1,4 +1,7 @@
-"""`openapi-python-client`, in a virtual environment of its own."""
+"""Programs that come as Python packages, each in a virtual environment of its own.
+
+Not in `tests/requirements.txt`: their dependencies would bind the project's.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,30 @@ from pathlib import Path
 from config.env import BASE_DIR
 from tests.servers.unavailable import Unavailable
 
-#: Not in `tests/requirements.txt`: its dependencies would bind the project's.
-LOCK = Path(__file__).with_suffix(".txt")
 INSTALL_SECONDS = 300
 
 
-def client_generator() -> str:
-    """The folder of the environment's programs, made once and kept between runs.
+def python_programs(name: str) -> Path:
+    """The folder of the programs that the lock of this name installs, made once.
 
-    Raises `Unavailable` when pip can't fetch the package.
+    Raises `Unavailable` when pip can't fetch the packages.
     """
-    version = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    folder = BASE_DIR / "var" / "python" / f"client-generator-{version}"
+    lock_file = Path(__file__).with_name(f"{name}.txt")
+    version = hashlib.sha256(lock_file.read_bytes()).hexdigest()[:12]
+    folder = BASE_DIR / "var" / "python" / f"{name.replace('_', '-')}-{version}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "installed").exists():
             venv.create(folder, with_pip=True, clear=False)
-            _install(str(folder / "bin" / "python"))
+            _install(str(folder / "bin" / "python"), lock_file)
             (folder / "installed").touch()
-    return str(folder / "bin")
+    return folder / "bin"
 
 
-def _install(python: str) -> None:
+def _install(python: str, lock: Path) -> None:
     options = "--quiet --disable-pip-version-check --require-hashes"
-    command = f"{python} -m pip install {options} -r {LOCK}"
+    command = f"{python} -m pip install {options} -r {lock}"
     try:
         done = subprocess.run(
             command.split(),
