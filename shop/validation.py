@@ -34,7 +34,10 @@ INVISIBLE = frozenset({"Cf", "Mn", "Zs"})
 
 DOMAIN = r"(?:[\w-]+[.\u3002\uff0e\uff61])+[^\W\d_]{2,}"
 WEB_ADDRESS = re.compile(r"://|\bwww\.", re.IGNORECASE)
-ANY_ADDRESS = re.compile(rf"{WEB_ADDRESS.pattern}|{DOMAIN}|\S@\S", re.IGNORECASE)
+PHONE_NUMBER = r"(?:\d[\s()/.-]*){6,}"
+ANY_ADDRESS = re.compile(
+    rf"{WEB_ADDRESS.pattern}|{DOMAIN}|\S@\S|{PHONE_NUMBER}", re.IGNORECASE
+)
 
 validate_sku = RegexValidator(
     r"^[A-Z0-9][A-Z0-9-]*\Z",
@@ -66,15 +69,15 @@ def validate_no_web_address(text: str) -> None:
 
 
 def validate_person(text: str) -> None:
-    """Raises `ValidationError` when a name names an address of the web or of mail.
+    """Raises `ValidationError` when a name holds an address or a phone number.
 
     The receipt greets by this name, and anybody can have it sent to anybody.
     """
     if ANY_ADDRESS.search(text):
         raise ValidationError(
             _(
-                "Write your name without a web or email address, and with a space "
-                "after each full stop."
+                "Write your name without a phone number and without a web or email "
+                "address, and with a space after each full stop."
             ),
             code="link",
         )

@@ -25,7 +25,10 @@ DOTS = ".\u3002\uff0e\uff61"
 DOMAIN = rf"(?:[\w-]+[{DOTS}])+[^\W\d_]{{2,}}"
 #: A domain that begins a word. (`window.top=1` and `a/b.html` are no links.)
 LINK = re.compile(rf"(?<![\w/@{DOTS}-]){DOMAIN}(?![\w=-])")
-ADVERTISEMENT = re.compile(rf"{DOMAIN}|{SCHEME.pattern}|\S@\S", re.IGNORECASE)
+PHONE_NUMBER = r"(?:\d[\s()/.-]*){6,}"
+ADVERTISEMENT = re.compile(
+    rf"{DOMAIN}|{SCHEME.pattern}|\S@\S|{PHONE_NUMBER}", re.IGNORECASE
+)
 
 
 def plain(text: str) -> str:
@@ -37,7 +40,7 @@ def plain(text: str) -> str:
 
 
 def name_to_greet(name: str) -> str:
-    """The name of a person; empty for a text that is too long or names an address."""
+    """The name of a person; empty for a text that is too long or advertises."""
     words = plain(name)
     is_too_long = len(words) > MAX_NAME_LENGTH
     return "" if is_too_long or ADVERTISEMENT.search(name[:MAX_READ]) else words

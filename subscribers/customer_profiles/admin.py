@@ -13,7 +13,9 @@ from subscribers.read_only import FactAdmin
 
 @admin.register(CustomerProfile)
 class CustomerProfileAdmin(FactAdmin):
-    list_display = ["person", "email", "purchases_count", "total", "last_seen_at"]
+    list_display = [
+        "person", "email", "source", "purchases_count", "total", "last_seen_at",
+    ]  # fmt: skip
     list_filter = ["last_seen_at"]
     search_fields = ["customer_id__exact", "email__iexact", "name__istartswith"]
     fields = [

@@ -56,7 +56,8 @@ def test_a_text_of_nothing_visible_is_refused(shopper: Client, field: str) -> No
 @pytest.mark.parametrize(
     "name",
     ["Visit https://evil.example", "evil.example", "You won (evil.example/x)",
-     "www.evil", "ada@evil.example", "Dr.Horn", "evil\uff0eexample"],
+     "www.evil", "ada@evil.example", "Dr.Horn", "Call +49 (900) 123-456",
+     "evil\uff0eexample"],
 )  # fmt: skip
 def test_a_name_with_an_address_is_refused_with_advice(
     shopper: Client, name: str
@@ -64,7 +65,7 @@ def test_a_name_with_an_address_is_refused_with_advice(
     answer = check_out(shopper, name=name)
 
     assert answer.status_code == 422
-    assert "without a web or email address" in answer.content.decode()
+    assert "without a phone number" in answer.content.decode()
 
 
 @pytest.mark.parametrize("field", ["line1", "line2", "city"])

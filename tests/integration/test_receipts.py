@@ -75,6 +75,7 @@ ADVERTISEMENTS = [
     "Ada (evil.example)",
     "\u201cevil\uff0eexample\u201d",
     "Write to win@evil.example",
+    "Call +49 (900) 123-456",
     "Ada\nClaim at HTTPS://EVIL.EXAMPLE",
     "Dear customer, you have been chosen as the winner of our raffle, call us now",
 ]
