@@ -226,6 +226,15 @@ def test_a_folder_that_holds_more_than_state_is_not_closed_to_others(
         preflight.make_private(folder)
 
 
+def test_a_broker_s_folder_of_another_account_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+
+    with pytest.raises(preflight.CannotStart, match="another account"):
+        preflight.embedded_broker(tmp_path / "valkey.sock")
+
+
 def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
     start_stack: StartStack, tmp_path: Path
 ) -> None:

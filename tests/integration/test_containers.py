@@ -242,6 +242,15 @@ def test_a_shop_without_a_real_bank_must_say_that_it_is_a_demonstration() -> Non
     assert "1 issue" in told.stderr
 
 
+def test_a_short_secret_key_is_named_and_a_short_former_one_too() -> None:
+    environment = production(SECRET_KEY="short", SECRET_KEY_FALLBACKS="b" * 60)
+    told = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+
+    assert told.returncode != 0
+    assert "security.W009" in told.stderr
+    assert "security.W025" in told.stderr
+
+
 def test_networks_that_webhooks_may_reach_must_be_meant() -> None:
     environment = production(WEBHOOK_ALLOWED_NETWORKS="10.1.0.0/16")
     command = ["check", "--deploy", "--fail-level", "WARNING"]

@@ -405,3 +405,18 @@ def test_weak_passwords_are_refused_wherever_one_is_set(
                     "createsuperuser", "--noinput", username="bo", email="b@b.example"
                 )
     assert not User.objects.exclude(pk=ada.pk).exists()
+
+
+def test_sessions_and_known_browsers_outlive_a_change_of_the_secret_key(
+    ada: User, settings: Any
+) -> None:
+    browser = Client()
+    sign("ada", RIGHT, at=HOME, browser=browser)
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another"
+    settings.SECRET_KEY_FALLBACKS = [former]
+    guess("ada", 3)
+
+    assert browser.get("/admin/").status_code == 200
+    assert is_in(sign("ada", RIGHT, browser=browser))
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a third", []
+    assert browser.get("/admin/").status_code == 302
