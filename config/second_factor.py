@@ -1,6 +1,6 @@
 """A code of an authenticator app beside the password, where the setting asks for it.
 
-Whoever has given the password alone is nobody yet, on every page but those of the code.
+With the password alone a session belongs to no account, but on the pages of the code.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ RECOVERY_CODES = 10
 
 
 class SecondFactorMiddleware:
-    """`request.user` is the account only with all its factors; `request.account` is
-    the one whose password was given."""
+    """Hides the account from `request.user` until its code was right.
+
+    `request.account` is the account whose password was given.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -111,7 +111,7 @@ class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
 
 
 class SignInMiddleware:
-    """Answers 429 to a try that must wait; marks the browser of one that succeeded."""
+    """Answers 429 to a try that must wait; marks the browser that signed in."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -158,9 +158,12 @@ def _hashing(where: list[Bucket]) -> Iterator[None]:
 
 
 @contextmanager
-def counted_try(buckets: list[Bucket]) -> Iterator[Callable[[bool], None]]:
-    """Gives a function that takes whether the password was right."""
-    admitted: Try = admit(buckets)
+def counted_try(where: list[Bucket]) -> Iterator[Callable[[bool], None]]:
+    """Count a try; the function that this gives takes whether it was right.
+
+    Raises `MustWait` where the try is refused.
+    """
+    admitted: Try = admit(where)
 
     def settle(is_right: bool) -> None:
         if is_right:

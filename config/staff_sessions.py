@@ -66,5 +66,5 @@ def _is_over(session: SessionBase) -> bool:
 
 
 def _is_poll(request: HttpRequest) -> bool:
-    """An open page asks by itself: nobody need sit before it."""
+    """An open page asks by itself: that is no activity of a person."""
     return request.headers.get("HX-Request") == "true"

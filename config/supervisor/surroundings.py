@@ -83,7 +83,9 @@ def difference(arguments: list[str]) -> str:
         return ""
     ours = surroundings()
     running = dict(_running())
-    if not running or any(ours.items() <= one.items() for one in running.values()):
+    if not running or any(
+        ours.items() <= record.items() for record in running.values()
+    ):
         return ""
     pid, theirs = next(iter(running.items()))
     told = " and ".join(

@@ -172,11 +172,11 @@ def _count(row: CredentialThrottle, limit: int) -> None:
 
 def _note(action: str, bucket: Bucket, row: CredentialThrottle) -> None:
     wait = wait_after(row.failures, bucket.limit) or timedelta()
-    told = f"{row.failures} wrong; the next try waits {wait.total_seconds():g} s"
+    detail = f"{row.failures} wrong; the next try waits {wait.total_seconds():g} s"
     target = bucket.label()
-    logger.warning("%s: %s, %s", action, target, told)
+    logger.warning("%s: %s, %s", action, target, detail)
     with transaction.atomic():
-        auditing.note(action, target, by=auditing.ROUTER, detail=told)
+        auditing.note(action, target, by=auditing.ROUTER, detail=detail)
 
 
 def _prune() -> None:

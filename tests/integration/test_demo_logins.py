@@ -52,7 +52,7 @@ def test_the_checks_of_production_name_them(
     assert check_demo_logins() == []
     create_demo_logins()
 
-    [found] = check_demo_logins()
+    [warning] = check_demo_logins()
 
-    assert found.id == "config.W010"
-    assert all(name in found.msg for name in LOGINS)
+    assert warning.id == "config.W010"
+    assert all(name in warning.msg for name in LOGINS)

@@ -1,4 +1,4 @@
-"""Where the setting asks for it, staff are nobody before their second factor."""
+"""Where the setting asks for it, staff have no account before their second factor."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_way_on_leads_to_this_site_alone(codes: list[str]) -> None:
     assert enter(browser_with_password(), codes[1])["Location"] == "/sales/"
 
 
-def test_who_has_the_password_cannot_guess_codes_nor_lock_the_owner_out(
+def test_a_thief_of_a_password_cannot_guess_codes_nor_lock_the_owner_out(
     codes: list[str],
 ) -> None:
     statuses = []
@@ -151,10 +151,10 @@ def test_the_recovery_codes_can_be_replaced_with_all_factors(codes: list[str]) -
 
 
 def test_an_administrator_resets_what_was_lost(codes: list[str], ada: User) -> None:
-    told = StringIO()
-    call_command("reset_second_factor", "ada", "--reason", "lost phone", stdout=told)
+    output = StringIO()
+    call_command("reset_second_factor", "ada", "--reason", "lost phone", stdout=output)
 
-    assert "is reset" in told.getvalue()
+    assert "is reset" in output.getvalue()
     entry = AuditEntry.objects.get(action="second_factor.reset")
     assert (entry.target, entry.reason) == ("account ada", "lost phone")
     assert enter(browser_with_password(), codes[0])["Location"].startswith(SET_UP)

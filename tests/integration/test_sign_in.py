@@ -1,4 +1,4 @@
-"""Who guesses passwords or API keys waits; the owner of an account does not."""
+"""A guesser of passwords or API keys waits; the owner of an account does not."""
 
 from __future__ import annotations
 
@@ -109,15 +109,15 @@ def test_tries_in_a_wait_make_it_no_longer(ada: User) -> None:
         guess("ada", 1)
 
     assert list(CredentialThrottle.objects.order_by("pk").values()) == before
-    assert not [one for one in queries if not one["sql"].startswith("SELECT")]
+    assert not [row for row in queries if not row["sql"].startswith("SELECT")]
 
 
 def test_an_unknown_account_gets_the_same_answers(ada: User) -> None:
     def answers(name: str, at: str) -> list[tuple[int, list[str]]]:
         responses = [sign(name, WRONG, at=at) for _ in range(5)]
         return [
-            (one.status_code, one.context["form"].non_field_errors())
-            for one in responses
+            (response.status_code, response.context["form"].non_field_errors())
+            for response in responses
         ]
 
     assert answers("ada", ELSEWHERE) == answers("nobody", THIRD)
@@ -131,13 +131,13 @@ def test_one_address_cannot_try_many_accounts(ada: User) -> None:
     assert is_in(sign("ada", RIGHT, at=THIRD))
 
 
-def test_an_account_of_ones_own_wins_no_guesses_back(ada: User) -> None:
+def test_a_guesser_wins_no_tries_back_with_its_own_account(ada: User) -> None:
     User.objects.create_user("eve", password="a-key-of-eve", is_staff=True)
     statuses = []
     for number in range(7):
         statuses.append(sign(f"name{number}", WRONG).status_code)
         own = Client()
-        # A browser that nobody knows, each time.
+        # Each time a browser and an address that are not known.
         CredentialThrottle.objects.update(known_until=None)
         sign("eve", "a-key-of-eve", browser=own)
 
@@ -145,7 +145,7 @@ def test_an_account_of_ones_own_wins_no_guesses_back(ada: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "is_same"),
+    ("first", "second", "is_same"),
     [
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
@@ -154,9 +154,9 @@ def test_an_account_of_ones_own_wins_no_guesses_back(ada: User) -> None:
     ],
 )
 def test_addresses_of_one_subscriber_of_ipv6_count_as_one(
-    one: str, other: str, is_same: bool
+    first: str, second: str, is_same: bool
 ) -> None:
-    assert (network_of(one) == network_of(other)) is is_same
+    assert (network_of(first) == network_of(second)) is is_same
 
 
 def test_others_cannot_lock_the_owner_out(ada: User) -> None:
@@ -172,7 +172,9 @@ def test_others_cannot_lock_the_owner_out(ada: User) -> None:
     assert is_in(sign("ada", RIGHT, at=HOME))
 
 
-def test_who_shares_an_address_cannot_lock_the_owners_browser_out(ada: User) -> None:
+def test_a_guesser_at_the_owner_s_address_cannot_lock_its_browser_out(
+    ada: User,
+) -> None:
     browser = Client()
     sign("ada", RIGHT, at=HOME, browser=browser)
     guess("ada", 8, at=HOME)
@@ -187,7 +189,7 @@ def test_a_known_browser_has_a_limit_of_its_own_for_its_own_account(ada: User) -
     sign("eve", "a-key-of-eve", browser=browser)
     own = sign_in.DEVICE_COOKIE
     [(name, morsel)] = [
-        one for one in browser.cookies.items() if one[0].startswith(own)
+        item for item in browser.cookies.items() if item[0].startswith(own)
     ]
     guess("ada", 3, at=THIRD)
 
@@ -244,7 +246,7 @@ class CountingHasher(hashers.MD5PasswordHasher):
         return super().encode(password, salt)
 
 
-def test_every_wrong_try_costs_the_same_whoever_it_is_for(
+def test_a_wrong_try_costs_the_same_for_every_account_and_none(
     ada: User, settings: Any
 ) -> None:
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
@@ -273,18 +275,18 @@ def test_a_password_of_many_bytes_is_not_hashed(ada: User) -> None:
     assert is_in(sign("ada", "é" * 2048))
 
 
-def test_a_wait_is_told_to_operators(
+def test_operators_see_each_wait_that_begins(
     ada: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "router"):
         guess("ada", 3)
         guess("typed-a-password-here", 3, at=THIRD)
 
-    told = list(AuditEntry.objects.values_list("actor", "action", "target"))
-    assert ("router", "sign_in.throttled", "account ada, sign-in") in told
-    assert ("router", "sign_in.throttled", "an unknown account, sign-in") in told
+    entries = list(AuditEntry.objects.values_list("actor", "action", "target"))
+    assert ("router", "sign_in.throttled", "account ada, sign-in") in entries
+    assert ("router", "sign_in.throttled", "an unknown account, sign-in") in entries
     assert "account ada" in caplog.text
-    assert "typed-a-password" not in f"{told} {caplog.text}"
+    assert "typed-a-password" not in f"{entries} {caplog.text}"
     [event] = EventRecord.objects.filter(type="router.sign_in.throttled")
     assert event.to_event().data == {"failures": 3, "wait_seconds": 30}
 
@@ -320,7 +322,7 @@ def test_an_address_that_guesses_api_keys_waits_and_its_right_keys_do_not() -> N
         )
 
     refused = [ask(f"fanfare_{n}") for n in range(7)]
-    assert [one.status_code for one in refused] == [401] * 6 + [429]
+    assert [response.status_code for response in refused] == [401] * 6 + [429]
     assert int(refused[-1]["Retry-After"]) > 0
     assert refused[-1]["Content-Type"] == "application/problem+json"
     assert ask(text).status_code == 200
@@ -331,7 +333,7 @@ def test_an_address_that_guesses_api_keys_waits_and_its_right_keys_do_not() -> N
     assert sign("ada", WRONG).status_code == 200
 
 
-def test_who_has_the_session_cannot_guess_the_password_by_changing_it(
+def test_a_thief_of_a_session_cannot_guess_the_password_by_changing_it(
     ada: User,
 ) -> None:
     browser = Client()

@@ -19,6 +19,6 @@ class Command(createsuperuser.Command):
             try:
                 validate_password(os.environ[GIVEN])
             except ValidationError as error:
-                told = " ".join(error.messages)
-                raise CommandError(f"{GIVEN} is refused: {told}") from None
+                reasons = " ".join(error.messages)
+                raise CommandError(f"{GIVEN} is refused: {reasons}") from None
         super().handle(*args, **options)

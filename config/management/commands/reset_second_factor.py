@@ -14,7 +14,7 @@ from router.terminal import add_reason, operator
 class Command(BaseCommand):
     help = (
         "Forget the authenticator app and the recovery codes of an account; it sets up "
-        "another at its next sign-in. Make sure first who asks for it."
+        "another at its next sign-in. Check first that the owner asks for it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,5 +26,5 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"No account has the name {options['name']!r}.")
         is_changed = reset(user, **operator(options))
-        told = "is reset" if is_changed else "was not set up; nothing changed"
-        self.stdout.write(f"The second factor of {user.username} {told}.")
+        outcome = "is reset" if is_changed else "was not set up; nothing changed"
+        self.stdout.write(f"The second factor of {user.username} {outcome}.")
