@@ -76,7 +76,7 @@ def _allowed_problems(wanted: Mapping[str, Any], field: str) -> Iterator[Problem
 def _beyond_problems(events: list[str], allowed: list[str]) -> Iterator[Problem]:
     for index, pattern in enumerate(events):
         if not is_covered(pattern, allowed):
-            told = f"is beyond what it may hear: {', '.join(allowed)}"
+            told = f"is beyond `allowed_types`: {', '.join(allowed)}"
             yield f"/events/{index}", told
 
 

@@ -92,7 +92,7 @@ def test_what_a_subscriber_may_hear_is_shown_and_changed(
     assert "parcel.*" in shown
     assert "/shop/*" in shown
     beyond = chief.post(page("edit", crm), {**edit, "events": "*"}).content.decode()
-    assert "is beyond what it may hear: purchase.*, parcel.*" in beyond
+    assert "is beyond `allowed_types`: purchase.*, parcel.*" in beyond
 
 
 @pytest.mark.parametrize(
