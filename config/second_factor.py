@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import segno
@@ -16,6 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django_otp import devices_for_user, login, match_token, user_has_device
@@ -26,6 +28,8 @@ from config.sign_in import buckets, counted_try, remember_client
 from router.flow import auditing
 
 RECOVERY_CODES = 10
+#: Where a session keeps which app it may confirm, and how long others are kept.
+PENDING, PENDING_FOR = "second_factor_pending", timedelta(hours=1)
 
 
 class SecondFactorMiddleware:
@@ -70,15 +74,29 @@ def verify(request: HttpRequest, account: User, code: str) -> bool:
     with counted_try(buckets(request, account.get_username(), "code")) as settle:
         device = match_token(account, code)
         settle(device is not None)
+    if isinstance(device, StaticDevice):
+        with transaction.atomic():
+            _note(account, "second_factor.recovery_code_used")
     if device is None:
         return False
     _enter(request, account, device)
     return True
 
 
-def new_device(account: User) -> TOTPDevice:
-    """What the account may confirm by a first code; the same until it does."""
-    device, _ = TOTPDevice.objects.get_or_create(user=account, confirmed=False)
+def new_device(request: HttpRequest, account: User) -> TOTPDevice:
+    """The app that this session may confirm by a first code.
+
+    Each session has a secret of its own: a thief of the password who opened the page
+    before the owner must not know the secret that the owner confirms.
+    """
+    unconfirmed = TOTPDevice.objects.filter(user=account, confirmed=False)
+    device: TOTPDevice | None = unconfirmed.filter(
+        pk=request.session.get(PENDING)
+    ).first()
+    if device is None:
+        unconfirmed.filter(created_at__lt=timezone.now() - PENDING_FOR).delete()
+        device = TOTPDevice.objects.create(user=account, confirmed=False)
+        request.session[PENDING] = device.pk
     return device
 
 
@@ -95,6 +113,7 @@ def confirm(
             if is_right := held.verify_token(code):
                 held.confirmed = True
                 held.save()
+                TOTPDevice.objects.filter(user=account, confirmed=False).delete()
                 codes = new_recovery_codes(account)
                 _note(account, "second_factor.set_up")
         settle(is_right)
@@ -110,6 +129,7 @@ def new_recovery_codes(account: User) -> list[str]:
     StaticDevice.objects.filter(user=account).delete()
     device = StaticDevice.objects.create(user=account, name="recovery codes")
     codes = [StaticToken.random_token() for _ in range(RECOVERY_CODES)]
+    _note(account, "second_factor.recovery_codes_created")
     device.token_set.bulk_create(
         [StaticToken(device=device, token=code) for code in codes]
     )

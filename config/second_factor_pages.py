@@ -73,7 +73,7 @@ def verify(request: HttpRequest, account: User) -> HttpResponse:
 def set_up(request: HttpRequest, account: User) -> HttpResponse:
     if second_factor.has_factor(account):
         return _change(request, account)
-    device = second_factor.new_device(account)
+    device = second_factor.new_device(request, account)
     codes: list[str] = []
 
     def confirm(code: str) -> bool:

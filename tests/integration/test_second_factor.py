@@ -95,6 +95,22 @@ def test_the_first_sign_in_sets_up_an_app(ada: User) -> None:
     assert browser.session.session_key != before
     assert browser.get("/admin/").status_code == 200
     assert AuditEntry.objects.filter(action="second_factor.set_up").count() == 1
+    assert not AuditEntry.objects.filter(action__endswith="code_used").exists()
+
+
+def test_no_session_sees_the_secret_that_another_confirms(ada: User) -> None:
+    thief, owner = browser_with_password(ELSEWHERE), browser_with_password()
+    seen = {thief.get(SET_UP).context["secret"], thief.get(SET_UP).context["secret"]}
+    kept = owner.get(SET_UP).context["secret"]
+    assert len(seen) == 1
+    assert kept not in seen
+    device = TOTPDevice.objects.latest("pk")
+
+    assert "no access to your app" in (
+        owner.post(SET_UP, {"code": code_of_app(device)}).content.decode()
+    )
+    assert TOTPDevice.objects.get().confirmed
+    assert thief.get(SET_UP)["Location"] == CODE_PAGE
 
 
 def test_a_second_app_cannot_be_set_up_with_the_password(codes: list[str]) -> None:
@@ -112,6 +128,8 @@ def test_a_code_and_each_recovery_code_work_once(codes: list[str]) -> None:
         for given in (code, code, codes[0], codes[0], f" {codes[1].upper()} ", "x", "")
     ]
     assert entered == [302, 200, 302, 200, 302, 200, 200]
+    used = AuditEntry.objects.filter(action="second_factor.recovery_code_used")
+    assert used.count() == 2
 
 
 def test_the_way_on_leads_to_this_site_alone(codes: list[str]) -> None:
