@@ -25,12 +25,17 @@ from router.flow.schema_cost import (
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Validator = jsonschema_rs.Draft202012Validator
 #: The engine that never backtracks, and the one for what files and older releases have.
-LINEAR = jsonschema_rs.RegexOptions(size_limit=1_000_000)
+LINEAR = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=100_000)
 BACKTRACKING = jsonschema_rs.FancyRegexOptions(backtrack_limit=2_000)
 MAX_WIDE_NUMBERS = 100
 MAX_DETAIL = 500
-#: Collecting a failure takes 11 µs, and the library collects all before the first.
+#: Of a second look that says where the fault is.
+LOCATING_NS = BUDGET_NS // 4
+#: Collecting a failure takes 11 µs, and the library collects all before the first; each
+#: may repeat a part of the schema.
 MAX_COLLECTED = 50_000
+MAX_COLLECTED_BYTES = 50_000_000
+TOO_LARGE = [("", "does not fit; it is too large to say where")]
 LONG_DIGITS = re.compile(r"\d{20}")
 BRANCHES = re.compile(r'"(?:anyOf|oneOf)":')
 Problem = tuple[str, str]
@@ -51,7 +56,7 @@ class CompiledSchema:
     @cached_property
     def max_bytes(self) -> float:
         """The largest data that can be checked in time."""
-        return math.inf if self.is_trusted else BUDGET_NS // weight(self.schema)
+        return math.inf if self.is_trusted else BUDGET_NS // self._weight
 
     def problems(self, data: Any) -> list[Problem]:
         """Pairs of JSON pointer and what is wrong there; none where the data fits."""
@@ -62,20 +67,33 @@ class CompiledSchema:
             return [("", f"has {size:,} bytes; this schema can check {most} in time")]
         if LONG_DIGITS.search(text) and (problem := _wide_problem(data)):
             return [("", problem)]
-        return [] if self.validator.is_valid(data) else self._failures(data, text)
+        if self.validator.is_valid(data):
+            return []
+        if size * self._weight > LOCATING_NS:
+            return TOO_LARGE
+        return self._failures(data, most=_nodes(text) * self._width)
 
-    def _failures(self, data: Any, text: str) -> list[Problem]:
-        if _nodes(text) * self._width <= MAX_COLLECTED:
+    def _failures(self, data: Any, *, most: float) -> list[Problem]:
+        """Where the data does not fit; there are at `most` as many places."""
+        if most <= self._max_collected:
             errors = self.validator.iter_errors(data)
             return [_problem(error) for error in islice(errors, MAX_PROBLEMS)]
         if self._has_branches:
             # The library would collect the failures of every branch.
-            return [("", "does not fit; it is too large to say where")]
+            return TOO_LARGE
         try:
             self.validator.validate(data)
         except jsonschema_rs.ValidationError as error:
             return [_problem(error)]
         return []
+
+    @cached_property
+    def _weight(self) -> float:
+        return weight(self.schema)
+
+    @cached_property
+    def _max_collected(self) -> float:
+        return min(MAX_COLLECTED, MAX_COLLECTED_BYTES / len(dumped(self.schema)))
 
     @cached_property
     def _width(self) -> float:

@@ -104,7 +104,8 @@ def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:
     pointers begin with the index of the event.
     """
     depth = causation.next_depth()
-    events = for_each(entries, _event)
+    with schemas.as_one_batch():
+        events = for_each(entries, _event)
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():

@@ -23,16 +23,22 @@ BUDGET_NS = 1_000_000_000
 MAX_WEIGHT = BUDGET_NS // (64 * 1024)
 MAX_SCHEMA_BYTES = 128 * 1024
 MAX_SUBSCHEMAS = 2_000
+#: Every process keeps every schema.
+MAX_PATTERN_BYTES = 5_000_000
 
 #: Every node of the data has two bytes at least.
 KEYWORD_NS = 8
 #: Comparing a whole number with a float, or a list with a list, for each candidate.
-LITERAL_NS = 300
-COMPARISON_NS = 200
+LITERAL_NS = 350
+#: Of a bound with a float; of the items of a list with each other.
+BOUND_NS = 200
+UNIQUE_NS = 1_300
 DIVISION_NS = 2_200
 FORMAT_NS = 100
 #: Size of the compiled pattern → the worst text makes it try its states one by one.
 PATTERN_NS = {10_000: 1_100, 100_000: 2_300, 1_000_000: 6_000}
+#: Beyond each of them.
+NO_SIZE = 2_000_000
 #: Of a pattern with look-around, which only files and older releases have.
 BACKTRACKING_NS = 15_000
 #: Each level asks the levels below it again.
@@ -75,9 +81,17 @@ def _most(schema: Schema, own: Callable[[Schema], float]) -> float:
 
 
 def size_problem(schema: Schema) -> str | None:
-    """Why it is not even looked at; None when it is."""
+    """Why it is not even compiled; None when it may be."""
     if len(canonical(schema).encode()) > MAX_SCHEMA_BYTES:
         return f"is longer than {MAX_SCHEMA_BYTES // 1024} KiB"
+    size = 0
+    for pattern in set(_patterns_in(schema)):
+        size += pattern_bytes(pattern)
+        if size > MAX_PATTERN_BYTES:
+            return (
+                f"has patterns that need more than {MAX_PATTERN_BYTES // 1_000_000} MB "
+                "when they are compiled; use maxLength in place of large repetitions"
+            )
     return None
 
 
@@ -254,13 +268,13 @@ def _of(keyword: str, value: Any) -> float:
         case "format":
             return FORMAT_NS
         case "uniqueItems":
-            return COMPARISON_NS
+            return UNIQUE_NS
         case "dependentRequired":
             return KEYWORD_NS * sum(1 + len(names) for names in value.values())
         case "dependentSchemas":
             return KEYWORD_NS * len(value)
     if keyword in BOUNDS and not (isinstance(value, int) and abs(value) < 2**63):
-        return COMPARISON_NS
+        return BOUND_NS
     return KEYWORD_NS
 
 
@@ -289,10 +303,15 @@ def wide_numbers(value: Any) -> Iterator[int]:
                 yield from wide_numbers(inner)
 
 
-@lru_cache(maxsize=1000)
 def pattern_ns(pattern: str) -> int:
     """What a pattern costs for each character of the worst text."""
-    for size, cost in PATTERN_NS.items():
+    return PATTERN_NS.get(pattern_bytes(pattern), BACKTRACKING_NS)
+
+
+@lru_cache(maxsize=1000)
+def pattern_bytes(pattern: str) -> int:
+    """The size that a compiled pattern does not exceed; one that can't be: the most."""
+    for size in PATTERN_NS:
         options = jsonschema_rs.RegexOptions(size_limit=size)
         try:
             jsonschema_rs.Draft202012Validator(
@@ -300,8 +319,21 @@ def pattern_ns(pattern: str) -> int:
             )
         except jsonschema_rs.ValidationError:
             continue
-        return cost
-    return BACKTRACKING_NS
+        return size
+    return NO_SIZE
+
+
+def _patterns_in(value: Any) -> Iterator[str]:
+    """Each text that may be a pattern: the schema may be none yet."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _patterns_in(inner)
+    if isinstance(value, dict):
+        named = value.get("patternProperties")
+        candidates = [value.get("pattern"), *(named if isinstance(named, dict) else ())]
+        yield from (text for text in candidates if isinstance(text, str))
+        for inner in value.values():
+            yield from _patterns_in(inner)
 
 
 def _keyword_problems(pointer: str, schema: Schema) -> Iterator[Problem]:

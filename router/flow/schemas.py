@@ -9,8 +9,13 @@ side; an event that names none gets the newest.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from time import thread_time
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -20,6 +25,10 @@ from router.contract.errors import InvalidSchema, SchemaViolation, named
 from router.contract.event import Event
 from router.flow import known_schemas
 from router.flow.json_schema import CompiledSchema, compile_schema
+
+MAX_BATCH_SECONDS = 3.0
+#: Seconds that the checks of this batch have taken; None outside of a batch.
+_spent: ContextVar[list[float] | None] = ContextVar("spent", default=None)
 
 
 def check_data(event: Event) -> None:
@@ -44,13 +53,35 @@ def check_data(event: Event) -> None:
         )
     problems = [
         (f"/data{pointer}", detail)
-        for pointer, detail in live[event.dataschema].problems(event.data)
+        for pointer, detail in _timed(live[event.dataschema], event.data)
     ]
     if problems:
         raise SchemaViolation(
             f"The data does not fit {event.dataschema}: {named(problems)}.",
             problems=problems,
         )
+
+
+@contextmanager
+def as_one_batch() -> Iterator[None]:
+    """Within it all checks together take `MAX_BATCH_SECONDS` and one check at most."""
+    token = _spent.set([0.0])
+    try:
+        yield
+    finally:
+        _spent.reset(token)
+
+
+def _timed(schema: CompiledSchema, data: Any) -> Sequence[tuple[str, str]]:
+    spent = _spent.get()
+    if spent is None:
+        return schema.problems(data)
+    if spent[0] > MAX_BATCH_SECONDS:
+        return [("", "was not checked: the batch takes too long; send fewer events")]
+    began = thread_time()
+    problems = schema.problems(data)
+    spent[0] += thread_time() - began
+    return problems
 
 
 def with_schema(event: Event) -> Event:

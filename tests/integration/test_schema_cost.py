@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
-from router.contract.errors import InvalidSchema, SchemaViolation
-from router.flow import known_schemas
+from router.contract.errors import BatchRefused, InvalidSchema, SchemaViolation
+from router.flow import known_schemas, schemas
 from router.flow.describing import register_schema
 from router.flow.json_schema import MAX_DETAIL, compile_schema
+from router.flow.publishing import publish_batch
 from router.flow.schema_cost import MAX_SUBSCHEMAS
 from router.management.doctor.schemas import examine_schemas
 from router.models import EventSchema
@@ -98,6 +100,14 @@ REFUSED = {
         "/patternProperties/(?<=a)~1b",
     ),
     "a pattern that grows": ({"pattern": r"(?:\w{100}){1000}"}, "/pattern"),
+    "memory for many patterns": (
+        {
+            "properties": {
+                f"p{n}": {"pattern": f"^.{{{n},{n + 300}}}$"} for n in range(99)
+            }
+        },
+        "",
+    ),
     "division by almost nothing": ({"multipleOf": 1e-300}, "/multipleOf"),
     "a number without end": ({"maximum": 10**200}, ""),
     "one of numbers without end": ({"enum": [10**200]}, ""),
@@ -173,6 +183,9 @@ def test_what_is_ordinary_is_registered_and_checks(name: str) -> None:
         # The library would collect half a million failures.
         ({"items": {"type": "string"}}, [0] * 500_000, 'not of type "string"'),
         ({"anyOf": [{"items": {"type": "string"}}]}, [0] * 500_000, "too large to say"),
+        # Each failure would repeat a part of the schema: gigabytes.
+        ({"items": {"const": "x" * 100_000}}, ["y"] * 9_000, "xxx"),
+        ({"pattern": "(a|b)*a(a|b){40}c"}, "a" * 500_000, "too large to say"),
     ],
 )
 def test_data_is_checked_as_far_as_it_can_be_in_time(
@@ -181,6 +194,21 @@ def test_data_is_checked_as_far_as_it_can_be_in_time(
     problems = compile_schema(schema).problems(data)
     assert len(problems) == (words is not None)
     assert (words or "") in "".join(detail for _, detail in problems)
+
+
+def test_a_batch_is_checked_within_a_few_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of its events may take a second."""
+    register_schema(TYPE, {"$id": "urn:a", **INT}, by="test")
+    moments = itertools.count(step=2)
+    monkeypatch.setattr(schemas, "thread_time", lambda: next(moments))
+    with pytest.raises(BatchRefused) as caught:
+        publish_batch([{"type": TYPE, "data": n} for n in range(4)])
+    assert [where for where, _ in caught.value.problems] == ["/2/data", "/3/data"]
+    assert "send fewer events" in caught.value.problems[0][1]
+    for number in range(4):
+        publish(TYPE, number)
 
 
 def test_a_failure_does_not_repeat_the_data() -> None:
