@@ -7,7 +7,7 @@ from django.contrib import admin
 
 from router.admin.allowed_lookups import limit_lookups
 from router.admin.cells import tidy
-from router.telling import NOTHING
+from router.display import NOTHING
 
 
 def tidy_lists() -> None:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from router.api.request_body import max_body_bytes as max_api_body_bytes
+from router.api.http.request_body import max_body_bytes as max_api_body_bytes
 
 #: The store's forms and the sign-in, with every letter of their fields escaped.
 MAX_FORM_BYTES = 32 * 1024

@@ -25,7 +25,7 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from config.sign_in import buckets, counted_try, remember_client
-from router.flow import auditing
+from router.flow import audit
 
 RECOVERY_CODES = 10
 #: Where a session keeps which app it may confirm, and how long others are kept.
@@ -147,7 +147,7 @@ def reset(account: User, *, by: str, reason: str) -> bool:
     for device in devices:
         device.delete()
     target = f"account {account.get_username()}"
-    auditing.note("second_factor.reset", target, by=by, reason=reason)
+    audit.note("second_factor.reset", target, by=by, reason=reason)
     return bool(devices)
 
 
@@ -173,7 +173,7 @@ def _enter(request: HttpRequest, account: User, device: Any) -> None:
 
 def _note(account: User, action: str) -> None:
     name = account.get_username()
-    auditing.note(action, f"account {name}", by=f"user {name}")
+    audit.note(action, f"account {name}", by=f"user {name}")
 
 
 def _is_closed(request: HttpRequest) -> bool:

@@ -20,7 +20,7 @@ from unfold.widgets import BASE_INPUT_CLASSES
 
 from config import second_factor
 from config.sign_in import must_wait
-from router.flow.credential_throttling import MustWait
+from router.operate.credential_throttling import MustWait
 
 Page = Callable[[HttpRequest, User], HttpResponse]
 

@@ -29,7 +29,10 @@ from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 from config.demo_login import DemoRefusingBackend
 from router.conf import conf
 from router.contract.errors import RouterError
-from router.flow.credential_throttling import (
+from router.display import span
+from router.flow.publish.publishing import publish_notice
+from router.models import CredentialThrottle
+from router.operate.credential_throttling import (
     KNOWN,
     Bucket,
     MustWait,
@@ -40,9 +43,6 @@ from router.flow.credential_throttling import (
     network_of,
     remember,
 )
-from router.flow.publishing import publish_notice
-from router.models import CredentialThrottle
-from router.telling import span
 
 logger = logging.getLogger(__name__)
 

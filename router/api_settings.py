@@ -11,12 +11,12 @@ from typing import Any
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "router.api.authentication.ApiKeyAuthentication"
+        "router.api.auth.authentication.ApiKeyAuthentication"
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["router.api.rendering.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["router.api.strict_json.StrictJSONParser"],
-    "EXCEPTION_HANDLER": "router.api.problems.problem_response",
+    "DEFAULT_RENDERER_CLASSES": ["router.api.http.rendering.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["router.api.http.json_parser.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "router.api.http.problems.problem_response",
     # `?format=` would be a query parameter that no call describes.
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,

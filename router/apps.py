@@ -22,17 +22,17 @@ class RouterConfig(AppConfig):
         for dotted in conf.handlers:
             import_module(dotted)
         import_module("router.sources").connect_sources()
-        import_module("router.worker_signs").connect()
+        import_module("router.worker_signals").connect()
         import_module("router.worker_end").connect()
-        import_module("router.redis_acks").install()
+        import_module("router.messaging.redis_qos").install()
         post_migrate.connect(_register, sender=self)
 
 
 def _register(app_config: AppConfig, using: str, **given: Any) -> None:
     # `migrate router 0007` ends with a schema that the code's models do not fit.
     if using == "default" and ("plan" not in given or _is_schema_newest(using)):
-        import_module("router.flow.registering").register_declared()
-        import_module("router.roles").ensure_roles(app_config, using)
+        import_module("router.operate.declared").register_declared()
+        import_module("router.groups").ensure_roles(app_config, using)
 
 
 def _is_schema_newest(using: str) -> bool:

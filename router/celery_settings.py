@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
         for name in QUEUES.values()
     ],
     "imports": ["router.tasks"],
-    "worker_consumer": "router.worker_messages:Consumer",
+    "worker_consumer": "router.messaging.worker_messages:Consumer",
     "worker_prefetch_multiplier": 1,
     "worker_soft_shutdown_timeout": 20,
     "worker_max_tasks_per_child": 1000,

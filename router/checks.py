@@ -15,10 +15,10 @@ from django.utils.module_loading import import_string
 from router.conf import QUEUES, RouterSettings, read
 from router.contract.attributes import source_problem
 from router.encryption import is_key
-from router.flow.json_schema import CompiledSchema
-from router.flow.own_events import is_own_source
-from router.flow.schema_cost import MAX_WEIGHT, weight
-from router.flow.schemas import load
+from router.flow.publish.json_schema import CompiledSchema
+from router.flow.publish.own_events import is_own_source
+from router.flow.publish.schema_cost import MAX_WEIGHT, weight
+from router.flow.publish.schemas import load
 from router.registry import declared
 
 

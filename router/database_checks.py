@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 
 from router.conf import conf
-from router.flow.reaching import alter_role, remedy, timeouts_in_force, why
+from router.db.reachability import alter_role, remedy, timeouts_in_force, why
 
 
 @register(Tags.database)

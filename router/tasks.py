@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from router.broker import TASK
-from router.flow.delivering import deliver_chunk
-from router.flow.session import look_at_session
+from router.db.session import look_at_session
+from router.flow.deliver.delivering import deliver_chunk
+from router.messaging.broker import TASK
 
 
 @shared_task(

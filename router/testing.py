@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from django.db.models import F
 from django.utils import timezone
 
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.registering import register_declared
-from router.flow.routing import route_batch
-from router.flow.unrouted import has_unrouted
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.batch import has_unrouted
+from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, Subscriber
+from router.operate.declared import register_declared
 from router.registry import isolated
 
 __all__ = ["deliver_due", "isolated_subscribers", "register_declared", "skip_waits"]

@@ -10,7 +10,8 @@ import pytest
 import redis
 from django.conf import settings
 
-from router.flow import known_schemas, session
+from router.db import session
+from router.flow.publish import registered_schemas
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
@@ -45,7 +46,7 @@ def static_root() -> None:
 @pytest.fixture(autouse=True)
 def no_known_schemas() -> None:
     """A process remembers registered schemas; one test's are not another's."""
-    known_schemas.forget()
+    registered_schemas.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 
 from config.env import BASE_DIR
 from config.supervisor import valkey
-from router.flow.reaching import first_line, remedy, why
+from router.db.reachability import first_line, remedy, why
 
 BROKER_PATIENCE_SECONDS = 3
 

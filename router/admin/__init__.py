@@ -5,8 +5,8 @@ from router.admin import (
     event,
     event_schema,
     failed_task,
-    subscriber,
 )
+from router.admin.subscriber import admin as subscriber
 
 __all__ = [
     "api_key",

@@ -8,7 +8,7 @@ from django import forms
 from django.http import HttpRequest
 
 from router.admin.base import who
-from router.admin.forms import ReasonForm
+from router.admin.subscriber.forms import ReasonForm
 
 
 def act(request: HttpRequest, form: type[forms.Form] = ReasonForm) -> dict[str, Any]:

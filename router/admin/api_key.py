@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST
 from router.admin.acting import act
 from router.admin.api_key_form import ApiKeyForm
 from router.admin.base import ReadOnlyAdmin, who
-from router.admin.forms import ReasonForm
+from router.admin.subscriber.forms import ReasonForm
 from router.contract.errors import NameTaken
-from router.flow.issuing import BINDINGS, issue_key, reach_warnings, revoke_key
+from router.display import ago, badge
 from router.models import ApiKey
-from router.telling import ago, badge
+from router.operate.api_keys import BINDINGS, issue_key, reach_warnings, revoke_key
 
 
 @admin.register(ApiKey)

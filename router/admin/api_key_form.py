@@ -4,9 +4,9 @@ from typing import Any
 
 from django import forms
 
-from router.admin.forms import reason_field
-from router.flow.issuing import patterns_in
+from router.admin.subscriber.forms import reason_field
 from router.models import Scope
+from router.operate.api_keys import patterns_in
 
 
 class PatternsField(forms.CharField):

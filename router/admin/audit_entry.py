@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from router.admin.base import ReadOnlyAdmin
+from router.display import ago
 from router.models import AuditEntry
-from router.telling import ago
 
 
 @admin.register(AuditEntry)

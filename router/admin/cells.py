@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
-from router.telling import NOTHING, ago, number
+from router.display import NOTHING, ago, number
 
 Column = str | Callable[[Any], Any]
 

@@ -10,12 +10,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from router.conf import conf
-from router.flow.overview import (
+from router.models import Heartbeat, LogHead
+from router.observe.overview import (
     open_failed_count,
     subscribers_overview,
     unrouted_count,
 )
-from router.models import Heartbeat, LogHead
 
 #: What starts a process of each kind.
 COMMANDS = {

@@ -9,10 +9,10 @@ from django.utils.safestring import SafeString
 
 from router.admin.delivery_resending import DeliveryResending
 from router.admin.filters import OpenAtFilter, OpenStateFilter
-from router.admin.forms import ReasonForm
 from router.admin.lookup import event_numbers, whole_number
+from router.admin.subscriber.forms import ReasonForm
+from router.display import NOTHING, ago, delivery_badge
 from router.models import Delivery
-from router.telling import NOTHING, ago, delivery_badge
 
 #: The newest attempts shown; each has its traceback on the page.
 MAX_ATTEMPTS = 100

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_POST
 from router.admin.acting import act
 from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import DoesNotApply, NotResendable
-from router.flow.interventions import skip
-from router.flow.resending import resend
 from router.models import Delivery, DeliveryState
+from router.operate.interventions import skip
+from router.operate.resend import resend
 
 
 class DeliveryResending(ReadOnlyAdmin):

@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import TypeFilter, UnroutedFilter
 from router.admin.lookup import event_numbers
+from router.display import ago, badge
 from router.models import EventRecord
-from router.telling import ago, badge
 
 #: An event has one delivery for each subscriber and run; the page says when it
 #: shows not all of them.

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import act
 from router.admin.base import ReadOnlyAdmin, who
-from router.admin.forms import ReasonForm, reason_field
+from router.admin.subscriber.forms import ReasonForm, reason_field
 from router.contract.errors import InvalidSchema, SchemaConflict
-from router.flow.describing import register_schema, retire_schema
+from router.display import ago, badge
 from router.models import EventSchema
-from router.telling import ago, badge
+from router.operate.schemas import register_schema, retire_schema
 
 
 class SchemaForm(forms.Form):

@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 
 from router.admin.failed_task_settling import FailedTaskSettling
 from router.admin.filters import FailedAtFilter, FailedTaskStateFilter, ReasonFilter
-from router.admin.forms import NoteForm
 from router.admin.lookup import event_numbers, whole_number
+from router.admin.subscriber.forms import NoteForm
+from router.display import ago, badge, first_line
 from router.models import FailedTask, FailedTaskState
-from router.telling import ago, badge, first_line
 
 MAX_ATTEMPTS = 100
 LONGEST_ERROR = 90

@@ -13,10 +13,10 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from router.admin.base import ReadOnlyAdmin, who
-from router.admin.forms import NoteForm
 from router.admin.lookup import whole_number
-from router.flow.remediation import Settled, discard, retry
+from router.admin.subscriber.forms import NoteForm
 from router.models import FailedTask
+from router.operate.failed_tasks import Settled, discard, retry
 
 #: One click settles so many; the rest is another click.
 MAX_AT_ONCE = 1000

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from router.admin.lookup import whole_number
-from router.flow.distinct import distinct_values
 from router.models import DeliveryState, FailedTaskState, Reason, Subscriber
+from router.observe.log_values import distinct_values
 
 Choices = Iterable[tuple[str, str]]
 #: Not with IN: for that PostgreSQL uses neither of the two partial indexes.

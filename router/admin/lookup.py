@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.utils.module_loading import import_string
 
 from router.conf import conf
-from router.flow.distinct import distinct_values
 from router.models import EventRecord
+from router.observe.log_values import distinct_values
 
 #: A search that hits more shows the newest of them.
 MOST_HITS = 500

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from router.flow.overview import open_failed_count
+from router.observe.overview import open_failed_count
 
 MODELS = (
     ("Subscribers", "groups", "subscriber"),

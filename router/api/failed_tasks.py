@@ -13,16 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
-from router.api.binding import receivers_of
+from router.api.auth.keys import actor, find_failed_task, key_of
+from router.api.auth.permissions import MayManage
 from router.api.bodies import Body, checked
-from router.api.finding import actor, find_failed_task, key_of
-from router.api.pages import CursorPages
-from router.api.permissions import MayManage
-from router.api.queries import QuerySerializer
+from router.api.events.binding import receivers_of
+from router.api.http.pagination import CursorPages
+from router.api.http.query_params import QuerySerializer
 from router.api.view import View
 from router.contract.errors import NotOpen
-from router.flow.remediation import Settled, discard, retry
 from router.models import FailedTask, FailedTaskState, Reason
+from router.operate.failed_tasks import Settled, discard, retry
 
 TAGS = ["failed tasks"]
 

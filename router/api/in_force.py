@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from router.flow.patience import schedule_of
-from router.flow.throttling import in_flight_limit, is_limited
+from router.flow.dispatch.limits import in_flight_limit, is_limited
+from router.flow.retry_waits import schedule_of
 from router.models import Subscriber, Transport
 
 

@@ -10,12 +10,12 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
+from router.api.auth.permissions import HasScope
 from router.api.bodies import Body
-from router.api.event_shapes import BATCH, CLOUDEVENT
+from router.api.events.serializers import BATCH, CLOUDEVENT
 from router.api.fields import Plain
-from router.api.permissions import HasScope
-from router.api.problems import MEDIA_TYPE
-from router.api.pulling_bodies import LARGEST_ID
+from router.api.http.problems import MEDIA_TYPE
+from router.api.pull.serializers import LARGEST_ID
 from router.api.text_patterns import SUBSCRIBER_NAME
 
 PROBLEM = {
@@ -168,7 +168,7 @@ def add_server(result: dict[str, Any], request: Any, **_: Any) -> dict[str, Any]
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers by being made
-    target_class = "router.api.authentication.ApiKeyAuthentication"
+    target_class = "router.api.auth.authentication.ApiKeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
+from router.api.auth.keys import actor, find_delivery
+from router.api.auth.permissions import MayManage
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor, find_delivery
-from router.api.permissions import MayManage
 from router.api.view import View
-from router.flow.resending import resend
 from router.models import DeliveryState, Origin
+from router.operate.resend import resend
 
 
 class ResentDeliverySerializer(serializers.Serializer[Any]):

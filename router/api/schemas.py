@@ -15,17 +15,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
+from router.api.auth.keys import actor, key_of
+from router.api.auth.permissions import MayDescribe
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor, key_of
-from router.api.pages import CursorPages
-from router.api.permissions import MayDescribe
-from router.api.queries import QuerySerializer
-from router.api.refusals import NotBound
-from router.api.subscribers import ReasonQuery
+from router.api.http.exceptions import NotBound
+from router.api.http.pagination import CursorPages
+from router.api.http.query_params import QuerySerializer
+from router.api.subscribers.views import ReasonQuery
 from router.api.view import View
-from router.flow.describing import register_schema, retire_schema
-from router.flow.patterns import within
+from router.db.patterns import within
 from router.models import EventSchema
+from router.operate.schemas import register_schema, retire_schema
 
 TAGS = ["schemas"]
 

@@ -7,11 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from router.api.auth.keys import actor, find_delivery
+from router.api.auth.permissions import MayManage
 from router.api.bodies import ReasonBody, checked
-from router.api.finding import actor, find_delivery
-from router.api.permissions import MayManage
 from router.api.view import View
-from router.flow.interventions import skip
+from router.operate.interventions import skip
 
 
 class SkippedSerializer(serializers.Serializer[Any]):

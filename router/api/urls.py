@@ -2,20 +2,20 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from router.api.event_log import EventApi
-from router.api.events import EventsApi
+from router.api.events.log import EventApi
+from router.api.events.views import EventsApi
 from router.api.failed_tasks import (
     DiscardFailedTaskApi,
     FailedTasksApi,
     RetryFailedTaskApi,
 )
-from router.api.nowhere import NowhereApi
-from router.api.pulling import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
-from router.api.reference import DescriptionApi, api_reference
+from router.api.http.not_found import NowhereApi
+from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
+from router.api.reference.page import DescriptionApi, api_reference
 from router.api.resending import ResendApi
 from router.api.schemas import SchemaApi, SchemasApi
 from router.api.skipping import SkipApi
-from router.api.subscriber_acts import (
+from router.api.subscribers.acts import (
     CloseBreakerApi,
     PauseApi,
     ResumeApi,
@@ -23,7 +23,7 @@ from router.api.subscriber_acts import (
     TestApi,
     TryNowApi,
 )
-from router.api.subscribers import SubscriberApi, SubscribersApi
+from router.api.subscribers.views import SubscriberApi, SubscribersApi
 
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),

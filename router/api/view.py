@@ -10,9 +10,9 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from router.api.queries import QuerySerializer
-from router.api.refusals import EncodedBody
-from router.api.request_body import measure_chunks
+from router.api.http.exceptions import EncodedBody
+from router.api.http.query_params import QuerySerializer
+from router.api.http.request_body import measure_chunks
 
 READS = ("GET", "HEAD")
 #: The encoding that is none (RFC 9110, section 8.4.1).

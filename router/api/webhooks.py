@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiWebhook
 
-from router.api.event_shapes import EVENT as CLOUDEVENT
+from router.api.events.serializers import EVENT as CLOUDEVENT
 
 
 def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:

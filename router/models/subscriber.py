@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
+from router import registry
 from router.contract.breaker import BreakerState
 from router.contract.filters import EVERYTHING, matches_any
 from router.contract.masking import masked
@@ -193,3 +194,9 @@ class Subscriber(models.Model):
             if self.max_failures is None:
                 chosen["max_failures"] = len(self.waits_seconds) + 1
         return RetrySchedule(**chosen)
+
+
+def is_handler_missing(subscriber: Subscriber) -> bool:
+    """Whether the code that this subscriber names is not installed here."""
+    is_handler = subscriber.transport == Transport.HANDLER
+    return is_handler and registry.find(subscriber.name) is None

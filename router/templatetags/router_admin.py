@@ -8,22 +8,22 @@ from django import template
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.urls import reverse
 
-from router import telling
+from router import display
 
 register = template.Library()
 
-register.simple_tag(telling.badge)
-register.simple_tag(telling.subscriber_badge)
-register.simple_tag(telling.delivery_badge)
-register.simple_tag(telling.ago)
-register.simple_tag(telling.due)
-register.simple_tag(telling.at)
-register.filter(telling.number)
-register.filter(telling.capped)
-register.filter(telling.milliseconds)
-register.filter(telling.seconds)
-register.filter(telling.first_line)
-register.filter(telling.pretty)
+register.simple_tag(display.badge)
+register.simple_tag(display.subscriber_badge)
+register.simple_tag(display.delivery_badge)
+register.simple_tag(display.ago)
+register.simple_tag(display.due)
+register.simple_tag(display.at)
+register.filter(display.number)
+register.filter(display.capped)
+register.filter(display.milliseconds)
+register.filter(display.seconds)
+register.filter(display.first_line)
+register.filter(display.pretty)
 
 
 @register.simple_tag(takes_context=True)

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.utils.translation import gettext as _
 
-from router.flow.progress import Progress, progress_of
+from router.observe.progress import Progress, progress_of
 
 register = template.Library()
 

@@ -75,9 +75,9 @@ PAGES = [
 ROWS = """
 import json
 from django.contrib.auth.models import Group, User
-from router.flow.describing import register_schema
-from router.flow.issuing import issue_key
-from router.flow.subscribing import create_subscriber
+from router.operate.schemas import register_schema
+from router.operate.api_keys import issue_key
+from router.operate.subscribers import create_subscriber
 from router.models import *
 from shop.models import Category, Product
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -107,7 +107,7 @@ HELD = """
 import json
 from datetime import timedelta
 from django.utils import timezone
-from router.flow.subscribing import create_subscriber
+from router.operate.subscribers import create_subscriber
 from router.models import *
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 later = timezone.now() + timedelta(hours=1)

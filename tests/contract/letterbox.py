@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from router.broker import Doorbell, Message
+from router.messaging.broker import Doorbell, Message
 
 
 class Letterbox(Doorbell):

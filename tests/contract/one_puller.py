@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from router.flow.leasing import pull
+from router.flow.pull.leasing import pull
 from tests.contract.pulling import ack
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from router.flow import answering
-from router.flow.holding import Lease, Refusal
-from router.flow.leasing import pull
-from router.flow.routing import route_batch
+from router.flow.pull import settling
+from router.flow.pull.holding import Lease, Refusal
+from router.flow.pull.leasing import pull
+from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, Subscriber, Transport
 from router.public import publish
 
@@ -58,12 +58,12 @@ def say(
 
 def extend(named: Sequence[Lease]) -> list[bool]:
     """Whether each lease was extended."""
-    told = answering.extend(named, may_touch=lambda one: True)
+    told = settling.extend(named, may_touch=lambda one: True)
     return [refusal is None for refusal, _ in told]
 
 
 def ack(deliveries: Sequence[Delivery]) -> list[bool]:
-    return say(answering.ack, leases(deliveries))
+    return say(settling.ack, leases(deliveries))
 
 
 def states() -> list[str]:

@@ -10,13 +10,12 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from router.contract.outcomes import Evidence, FailureKind, Retry
-from router.flow.claiming import claim
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.registering import pause, resume
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge, settle_failure
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge, settle_failure
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
 from router.models import (
     Attempt,
     BreakerState,
@@ -27,6 +26,7 @@ from router.models import (
     Subscriber,
     SubscriberState,
 )
+from router.operate.declared import pause, resume
 from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver

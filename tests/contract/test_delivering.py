@@ -14,16 +14,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from router.contract.errors import CausationTooDeep, EventConflict, InvalidEvent
-from router.flow import remediation
-from router.flow.claiming import claim
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.registering import pause, resume
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge
-from router.flow.sweeping import sweep
-from router.flow.trying_out import send_test_event
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import (
     Attempt,
     Clock,
@@ -33,6 +30,9 @@ from router.models import (
     FailedTask,
     Subscriber,
 )
+from router.operate import failed_tasks
+from router.operate.declared import pause, resume
+from router.operate.test_event import send_test_event
 from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, register_declared, skip_waits
 from tests.contract.conftest import Behaviour, Declare, Receiver
@@ -347,7 +347,7 @@ def test_a_retried_failed_task_is_delivered_and_kept_as_retried(
     failed = FailedTask.objects.get()
 
     listener.behave = lambda event: None
-    settled = remediation.retry(
+    settled = failed_tasks.retry(
         [failed.pk], by="user olga", user=operator(), note="mended"
     )
     deliver_due()
@@ -368,7 +368,7 @@ def test_another_death_is_a_new_failed_task_linked_to_the_old(
     deliver_due()
     first = FailedTask.objects.get()
 
-    remediation.retry([first.pk], by="key pager", note="hope")
+    failed_tasks.retry([first.pk], by="key pager", note="hope")
     deliver_due()
 
     assert FailedTask.objects.open().get().previous == first
@@ -380,8 +380,8 @@ def test_acting_twice_is_refused_with_who_was_first(declare: Declare) -> None:
     deliver_due()
     pk = FailedTask.objects.get().pk
 
-    remediation.discard([pk], by="key pager", note="not needed")
-    again = remediation.retry([pk, 999], by="user olga", note="no, retry")
+    failed_tasks.discard([pk], by="key pager", note="not needed")
+    again = failed_tasks.retry([pk, 999], by="user olga", note="no, retry")
 
     assert again.settled == ()
     assert [pk for pk, _ in again.refused] == [pk, 999]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from router.broker import BrokerSilent, BrokerUnreachable
-from router.flow.dispatching import Dispatcher
-from router.flow.routing import route_batch
+from router.flow.dispatch.dispatcher import Dispatcher
+from router.flow.route.routing import route_batch
+from router.messaging.broker import BrokerSilent, BrokerUnreachable
 from router.models import Delivery, Subscriber
 from router.public import publish
 from tests.contract.conftest import Declare

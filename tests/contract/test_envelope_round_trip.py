@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from router.contract.signing import make_secret
-from router.flow.routing import route_batch
+from router.flow.route.routing import route_batch
 from router.models import ApiKey, EventRecord, Scope, Subscriber, Transport
 from router.testing import isolated_subscribers
 from router.transports.webhook.letter import Letter, Receiver, seal

@@ -9,9 +9,7 @@ import pytest
 from django.utils import timezone
 
 from router.contract.errors import DoesNotApply
-from router.flow.interventions import close_breaker, skip, try_now
-from router.flow.registering import pause
-from router.flow.routing import route_batch
+from router.flow.route.routing import route_batch
 from router.models import (
     AuditEntry,
     BreakerState,
@@ -20,6 +18,8 @@ from router.models import (
     FailedTask,
     Subscriber,
 )
+from router.operate.declared import pause
+from router.operate.interventions import close_breaker, skip, try_now
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver

@@ -9,10 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from router.conf import QUEUES
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import Dispatcher, mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.routing import route_batch
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.dispatcher import Dispatcher, mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
 from router.models import Delivery, Heartbeat, Subscriber
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits

@@ -13,16 +13,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.contract.errors import NotPulling
-from router.flow import answering
-from router.flow.claiming import claim
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.leasing import pull
-from router.flow.long_poll import MAX_RETRY_AFTER_SECONDS, pull_patiently
-from router.flow.registering import pause, resume
-from router.flow.routing import route_batch
-from router.flow.sweeping import sweep
-from router.flow.switching import switch_transport
+from router.flow.deliver.claiming import claim
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.pull import settling
+from router.flow.pull.leasing import pull
+from router.flow.pull.long_poll import MAX_RETRY_AFTER_SECONDS, pull_patiently
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import (
     Attempt,
     BreakerState,
@@ -32,6 +30,8 @@ from router.models import (
     Subscriber,
     Transport,
 )
+from router.operate.declared import pause, resume
+from router.operate.switch_transport import switch_transport
 from router.public import publish
 from tests.contract.conftest import Declare
 from tests.contract.pulling import (
@@ -98,7 +98,7 @@ def test_a_lost_lease_stops_no_other(puller: Subscriber) -> None:
     first, second, third = take(puller)
     named = [*leases([first]), stale(second), *leases([third])]
 
-    assert say(answering.ack, named) == [True, False, True]
+    assert say(settling.ack, named) == [True, False, True]
     assert states() == ["ACKNOWLEDGED", "LEASED", "ACKNOWLEDGED"]
 
 
@@ -109,7 +109,7 @@ def test_leases_of_several_pulls_are_settled_in_one_go(puller: Subscriber) -> No
     assert ack(pulled) == [True, True, True]
 
 
-ANSWERS = [answering.ack, answering.nack, answering.release, answering.extend]
+ANSWERS = [settling.ack, settling.nack, settling.release, settling.extend]
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -142,7 +142,7 @@ def test_a_nack_waits_exactly_as_long_as_it_says(puller: Subscriber) -> None:
     owe()
     pulled = take(puller)
 
-    assert say(answering.nack, leases(pulled, 3600), reason="ValueError: no") == [True]
+    assert say(settling.nack, leases(pulled, 3600), reason="ValueError: no") == [True]
 
     delivery = Delivery.objects.get()
     left = delivery.due_at - timezone.now()
@@ -155,7 +155,7 @@ def test_a_nack_waits_exactly_as_long_as_it_says(puller: Subscriber) -> None:
 
 def test_no_nack_waits_longer_than_a_day(puller: Subscriber) -> None:
     owe()
-    say(answering.nack, leases(take(puller), 1e300))
+    say(settling.nack, leases(take(puller), 1e300))
     left = Delivery.objects.get().due_at - timezone.now()
     assert timedelta(hours=23) < left <= timedelta(hours=24)
 
@@ -163,7 +163,7 @@ def test_no_nack_waits_longer_than_a_day(puller: Subscriber) -> None:
 def test_a_nack_without_a_delay_waits_as_the_schedule_says(puller: Subscriber) -> None:
     Subscriber.objects.update(retry_first_seconds=100, retry_maximum_seconds=100)
     owe()
-    say(answering.nack, leases(take(puller)))
+    say(settling.nack, leases(take(puller)))
     left = Delivery.objects.get().due_at - timezone.now()
     assert timedelta(0) < left <= timedelta(seconds=100)
     assert Attempt.objects.get().wait_seconds
@@ -175,7 +175,7 @@ def test_at_the_last_failure_a_failed_task_opens(puller: Subscriber) -> None:
     Delivery.objects.filter(pk=Delivery.objects.earliest("pk").pk).update(failures=1)
 
     named = leases(take(puller), 0)
-    assert say(answering.nack, named, reason="ValueError: no") == [True, True]
+    assert say(settling.nack, named, reason="ValueError: no") == [True, True]
 
     assert states() == ["DEAD", "PENDING"]
     failed = FailedTask.objects.get()
@@ -188,7 +188,7 @@ def test_at_the_last_failure_a_failed_task_opens(puller: Subscriber) -> None:
 def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:
     Subscriber.objects.update(max_failures=1)
     owe(10)
-    say(answering.nack, leases(take(puller)))
+    say(settling.nack, leases(take(puller)))
     puller.refresh_from_db()
     assert puller.breaker == BreakerState.CLOSED
     assert FailedTask.objects.count() == 10
@@ -197,7 +197,7 @@ def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:
 
 def test_what_was_not_begun_is_released_uncounted(puller: Subscriber) -> None:
     owe()
-    assert say(answering.release, leases(take(puller))) == [True]
+    assert say(settling.release, leases(take(puller))) == [True]
     (again,) = take(puller)
     assert (again.attempts, again.failures) == (1, 0)
 
@@ -224,7 +224,7 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
             pulled_at=F("pulled_at") - timedelta(seconds=seconds)
         )
 
-    told = answering.extend(leases(pulled, 50), may_touch=lambda one: True)
+    told = settling.extend(leases(pulled, 50), may_touch=lambda one: True)
 
     assert [refusal is None for refusal, _ in told] == [False, True, True]
     now = timezone.now()
@@ -418,7 +418,7 @@ def test_no_secret_of_another_transport_is_read(puller: Subscriber) -> None:
         first, second = take(puller)
         extend(leases([first, second], 30))
         ack([first])
-        say(answering.nack, leases([second]))
+        say(settling.nack, leases([second]))
         switch_transport(puller.pk, Transport.WEBHOOK)
     assert [one for one in seen if "custom_headers" in one["sql"]] == []
 

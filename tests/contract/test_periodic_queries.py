@@ -16,26 +16,26 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.admin.dashboard import signs_of_life
-from router.flow.beating import alive, beat, delete_stale
-from router.flow.cancelling import cancel_owed_to_deleted
-from router.flow.due_subscribers import subscribers_due
-from router.flow.head import HEAD
-from router.flow.health import readiness
-from router.flow.leasing import pull
-from router.flow.low_water import LowWater
-from router.flow.metering import count_call
-from router.flow.overview import (
+from router.flow.cancel import cancel_owed_to_deleted
+from router.flow.dispatch.due import subscribers_due
+from router.flow.heartbeats import alive, beat, delete_stale
+from router.flow.pull.leasing import pull
+from router.flow.route.batch import has_unrouted
+from router.flow.route.head import HEAD
+from router.flow.route.low_water import LowWater
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
+from router.management.screens.tail import Tail
+from router.models import ApiKey, Heartbeat, LogHead, Subscriber
+from router.observe.health import readiness
+from router.observe.overview import (
     open_failed_count,
     subscribers_overview,
     unrouted_count,
 )
-from router.flow.progress import progress_of
-from router.flow.rates import acknowledged_last_minute
-from router.flow.routing import route_batch
-from router.flow.sweeping import sweep
-from router.flow.unrouted import has_unrouted
-from router.management.screens.tail import Tail
-from router.models import ApiKey, Heartbeat, LogHead, Subscriber
+from router.observe.progress import progress_of
+from router.observe.rates import acknowledged_last_minute
+from router.operate.metering import count_call
 from router.public import publish
 from router.testing import isolated_subscribers
 from tests.integration.rows import a_subscriber

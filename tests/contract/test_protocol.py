@@ -31,16 +31,16 @@ from hypothesis.stateful import (
 
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
-from router.flow import breaker, remediation
-from router.flow.chunk import Chunk
-from router.flow.claiming import Claim, claims
-from router.flow.dispatching import mark_chunk, unmark
-from router.flow.due_subscribers import subscribers_due
-from router.flow.giving_back import put_off, release
-from router.flow.registering import pause, resume
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge, settle_failure
-from router.flow.sweeping import sweep
+from router.flow.breaker import breaker
+from router.flow.deliver.claiming import claims
+from router.flow.deliver.releasing import put_off, release
+from router.flow.deliver.settling import acknowledge, settle_failure
+from router.flow.dispatch.chunk import Chunk
+from router.flow.dispatch.dispatcher import mark_chunk, unmark
+from router.flow.dispatch.due import subscribers_due
+from router.flow.lease import Claim
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import (
     Attempt,
     BreakerState,
@@ -52,6 +52,8 @@ from router.models import (
     Subscriber,
     SubscriberState,
 )
+from router.operate import failed_tasks
+from router.operate.declared import pause, resume
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 
@@ -212,9 +214,9 @@ class Protocol(RuleBasedStateMachine):
 
     def a_person_mends(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
-            settle = remediation.retry if pick % 2 else remediation.discard
+            settle = failed_tasks.retry if pick % 2 else failed_tasks.discard
             assert settle([failed.pk], by="user olga", user=self.olga).settled
-            for again in (remediation.retry, remediation.discard):
+            for again in (failed_tasks.retry, failed_tasks.discard):
                 assert not again([failed.pk], by="command").settled
 
     def a_late_writer_hits_nothing(self, pick: int) -> None:

@@ -27,15 +27,15 @@ from hypothesis.stateful import (
 )
 
 from router.contract.errors import LeaseLost, NotPulling
-from router.flow import answering, breaker, remediation
-from router.flow.claiming import Claim, claim
-from router.flow.holding import Lease
-from router.flow.leasing import pull
-from router.flow.registering import pause, resume
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge
-from router.flow.sweeping import sweep
-from router.flow.switching import switch_transport
+from router.flow.breaker import breaker
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.settling import acknowledge
+from router.flow.lease import Claim
+from router.flow.pull import settling
+from router.flow.pull.holding import Lease
+from router.flow.pull.leasing import pull
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import (
     Attempt,
     BreakerState,
@@ -48,6 +48,9 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.operate import failed_tasks
+from router.operate.declared import pause, resume
+from router.operate.switch_transport import switch_transport
 from router.public import publish
 from tests.contract.pulling import TYPE, a_puller, extend, let_leases_run_out, say
 
@@ -151,17 +154,17 @@ class Pulling(RuleBasedStateMachine):
 
     def ack(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.ack, some) == self.expected(some, "ack")
+        assert say(settling.ack, some) == self.expected(some, "ack")
         self.acknowledged.update(self.settled(some, "ack"))
 
     def nack(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.nack, some) == self.expected(some, "nack")
+        assert say(settling.nack, some) == self.expected(some, "nack")
         self.settled(some, "nack")
 
     def release(self, pick: int) -> None:
         some = self.some_of(pick)
-        assert say(answering.release, some) == self.expected(some, "release")
+        assert say(settling.release, some) == self.expected(some, "release")
         self.settled(some, "release")
 
     def extend(self, pick: int) -> None:
@@ -226,7 +229,7 @@ class Pulling(RuleBasedStateMachine):
 
     def a_person_mends(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
-            remediation.retry([failed.pk], by="user olga", user=self.olga, note="")
+            failed_tasks.retry([failed.pk], by="user olga", user=self.olga, note="")
 
     @invariant()
     def every_event_is_owed_exactly_once(self) -> None:
@@ -273,7 +276,7 @@ class Pulling(RuleBasedStateMachine):
             self.switch(0)
         resume(self.puller.pk, by="olga")
         while failed := list(FailedTask.objects.open()):
-            remediation.retry(
+            failed_tasks.retry(
                 [one.pk for one in failed], by="user olga", user=self.olga, note=""
             )
         let_leases_run_out()
@@ -285,7 +288,7 @@ class Pulling(RuleBasedStateMachine):
             new = self.given[0][before:]
             if not new and not Delivery.objects.expired().exists():
                 break
-            assert all(say(answering.ack, new))
+            assert all(say(settling.ack, new))
             self.acknowledged.update(self.settled(new, "ack"))
         assert set(Delivery.objects.values_list("state", flat=True)) <= {
             DeliveryState.ACKNOWLEDGED

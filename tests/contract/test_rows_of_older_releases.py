@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from router.flow.routing import route_batch
+from router.flow.route.routing import route_batch
 from router.models import ApiKey, Delivery, EventRecord, FailedTask, Scope
 from router.public import publish
 from router.testing import deliver_due

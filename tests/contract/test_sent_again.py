@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from router.flow import answering
-from router.flow.holding import Lease
+from router.flow.pull import settling
+from router.flow.pull.holding import Lease
 from router.models import (
     Attempt,
     Delivery,
@@ -32,9 +32,9 @@ from tests.contract.pulling import (
 )
 
 SETTLE: dict[str, Callable[..., Any]] = {
-    "acknowledged": answering.ack,
-    "nacked": answering.nack,
-    "released": answering.release,
+    "acknowledged": settling.ack,
+    "nacked": settling.nack,
+    "released": settling.release,
 }
 
 
@@ -87,10 +87,10 @@ def test_a_nack_that_opened_a_failed_task_has_the_same_answer_again(
     Subscriber.objects.update(max_failures=1)
     owe()
     named = leases(take(puller))
-    assert say(answering.nack, named) == [True]
-    assert say(answering.nack, named) == [True]
+    assert say(settling.nack, named) == [True]
+    assert say(settling.nack, named) == [True]
     assert FailedTask.objects.count() == 1
-    assert "failed task waits" in why(answering.ack, *named)
+    assert "failed task waits" in why(settling.ack, *named)
 
 
 @pytest.mark.parametrize("first", SETTLE)
@@ -111,7 +111,7 @@ def test_a_lease_that_ended_one_way_does_not_end_another_way(
         assert ("comes again" in told) == (first != "acknowledged")
 
 
-@pytest.mark.parametrize("way", [*SETTLE.values(), answering.extend])
+@pytest.mark.parametrize("way", [*SETTLE.values(), settling.extend])
 def test_another_lease_of_what_is_acknowledged_is_told_so(
     puller: Subscriber, way: Callable[..., Any]
 ) -> None:
@@ -130,25 +130,25 @@ def test_a_lease_that_ended_is_not_extended(puller: Subscriber) -> None:
     owe()
     named = leases(take(puller), 5)
     assert extend(named) == extend(named) == [True]
-    say(answering.ack, named)
-    assert "was acknowledged by it" in why(answering.extend, *named)
+    say(settling.ack, named)
+    assert "was acknowledged by it" in why(settling.extend, *named)
 
 
 def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
     owe()
     (late,) = leases(take(puller), 5)
     let_leases_run_out()
-    told = why(answering.ack, late)
+    told = why(settling.ack, late)
     assert told.startswith("This lease ran out at 20")
     assert told.endswith("The delivery comes again.")
 
     (other,) = take(puller)
-    assert "Another pull has the delivery now" in why(answering.ack, late)
+    assert "Another pull has the delivery now" in why(settling.ack, late)
     (guessed,) = [Lease(delivery_id=other.pk, token=uuid.uuid4())]
-    assert "Another pull" in why(answering.ack, guessed)
+    assert "Another pull" in why(settling.ack, guessed)
 
     Delivery.objects.update(state=DeliveryState.CANCELLED, lease_token=None)
-    assert "cancelled" in why(answering.ack, late)
+    assert "cancelled" in why(settling.ack, late)
 
 
 def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> None:
@@ -156,13 +156,13 @@ def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> N
     (late,) = leases(take(puller), 5)
     Delivery.objects.update(state=DeliveryState.PENDING, lease_token=None)
     Subscriber.objects.update(transport=Transport.WEBHOOK)
-    assert "goes by webhook now" in why(answering.ack, late)
+    assert "goes by webhook now" in why(settling.ack, late)
 
 
 def test_no_token_at_all_never_fits(puller: Subscriber) -> None:
     owe()
     Delivery.objects.update(state=DeliveryState.ACKNOWLEDGED)
-    told = why(answering.ack, Lease(delivery_id=Delivery.objects.get().pk, token=None))
+    told = why(settling.ack, Lease(delivery_id=Delivery.objects.get().pk, token=None))
     assert "another lease" in told
 
 
@@ -171,9 +171,9 @@ def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
 ) -> None:
     owe()
     (foreign,) = leases(take(puller))
-    say(answering.ack, [foreign])
+    say(settling.ack, [foreign])
     unknown = Lease(delivery_id=foreign.delivery_id + 100, token=foreign.token)
-    told = answering.ack([foreign, unknown], may_touch=lambda one: False)
+    told = settling.ack([foreign, unknown], may_touch=lambda one: False)
     assert told[0] == told[1] is not None
 
 
@@ -182,11 +182,11 @@ def test_statements_do_not_grow_with_the_leases_that_are_lost(
 ) -> None:
     owe(10)
     named = leases(take(puller))
-    say(answering.ack, named)
+    say(settling.ack, named)
 
     def cost(count: int) -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert say(answering.ack, named[:count]) == [True] * count
+            assert say(settling.ack, named[:count]) == [True] * count
         return len(captured)
 
     assert cost(1) == cost(10)

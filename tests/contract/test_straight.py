@@ -10,11 +10,11 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from router.flow import unrouted
-from router.flow.claiming import claim
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.routing import Routed, route_batch
+from router.flow.deliver.claiming import claim
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route import batch as unrouted
+from router.flow.route.routing import Routed, route_batch
 from router.models import Delivery, EventRecord, Subscriber
 from router.public import publish
 from router.registry import isolated

@@ -11,13 +11,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from router.flow import session
-from router.flow.claiming import claim
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.giving_back import release
-from router.flow.routing import route_batch
-from router.flow.sweeping import sweep
+from router.db import session
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.releasing import release
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish
 from tests.contract.conftest import Declare, Receiver

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
 from router.models import Attempt, BreakerState, Delivery, FailedTask, Subscriber
 from router.public import publish
 from router.testing import deliver_due, skip_waits

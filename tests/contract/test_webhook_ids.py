@@ -6,8 +6,8 @@ from django.core.management.color import no_style
 from django.db import connection
 from django.db.models import F
 
-from router.flow.resending import resend
 from router.models import Attempt, Delivery, EventRecord
+from router.operate.resend import resend
 from router.public import publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.webhooks import TYPE, Subscribe

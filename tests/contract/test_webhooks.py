@@ -21,15 +21,15 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from router.contract.signing import make_secret, webhook_id
-from router.flow import claiming, posting
-from router.flow.claiming import Claim, claim
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.prepared import fetched
-from router.flow.registering import resume
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge
+from router.db.statements import fetched
+from router.flow.deliver import claiming, webhooks
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.lease import Claim
+from router.flow.route.routing import route_batch
 from router.models import (
     Attempt,
     Delivery,
@@ -38,6 +38,7 @@ from router.models import (
     SigningSecret,
     Subscriber,
 )
+from router.operate.declared import resume
 from router.public import publish
 from router.testing import deliver_due, skip_waits
 from router.transports.webhook.posting import MOST_KEPT
@@ -555,7 +556,7 @@ def test_a_claim_reads_all_that_posting_needs_but_secrets(
     assert claimed is not None
 
     with CaptureQueriesContext(connection) as captured:
-        posting._terms(claimed.subscriber, time.monotonic())
+        webhooks._terms(claimed.subscriber, time.monotonic())
 
     assert len(captured) == 0
 
@@ -614,14 +615,14 @@ def test_an_answer_is_kept_though_the_database_stumbles(
 ) -> None:
     """The receiver has said yes: it must not be asked again for our trouble."""
     troubles = [OperationalError("database is locked"), InterfaceError("cut off")]
-    write = posting.acknowledge
+    write = webhooks.acknowledge
 
     def stumble(*args: Any, **options: Any) -> None:
         if troubles:
             raise troubles.pop()
         write(*args, **options)
 
-    monkeypatch.setattr(posting, "acknowledge", stumble)
+    monkeypatch.setattr(webhooks, "acknowledge", stumble)
     subscribe(receiver.url)
     happen(3)
 

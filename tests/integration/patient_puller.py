@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from router.flow.leasing import pull
+from router.flow.pull.leasing import pull
 from router.models import Delivery
 from tests.contract.pulling import ack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from router.roles import OPERATORS, VIEWERS
+from router.groups import OPERATORS, VIEWERS
 
 
 def a_person(name: str, group: str = "") -> Client:

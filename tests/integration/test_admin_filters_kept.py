@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from router.admin import failed_task_settling
-from router.flow.issuing import issue_key
 from router.models import FailedTask
+from router.operate.api_keys import issue_key
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import an_operator, told
 

@@ -13,7 +13,7 @@ from django.db import models
 from django.test import Client, RequestFactory
 
 from router.admin.api_key_form import ApiKeyForm
-from router.admin.managed_form import ManagedForm
+from router.admin.subscriber.managed_form import ManagedForm
 from router.models import ApiKey
 from shop.models import Order
 from subscribers.inventory.models import StockLevel

@@ -9,13 +9,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from router.flow.subscribing import create_subscriber
 from router.models import (
     AuditEntry,
     DeliveryState,
     SigningSecret,
     Subscriber,
 )
+from router.operate.subscribers import create_subscriber
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 from tests.integration.staff import an_operator
 

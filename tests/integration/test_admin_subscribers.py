@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from router.conf import QUEUES
-from router.flow.beating import beat
+from router.flow.heartbeats import beat
 from router.models import (
     Attempt,
     BreakerState,

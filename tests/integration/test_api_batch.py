@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from router.flow.publishing import publish_batch
+from router.flow.publish.publishing import publish_batch
 from router.models import ApiKey, EventRecord
 from tests.integration.api import Post, an_envelope, assert_problem
 

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from router.api import reference
+from router.api.reference import page
 from router.models import ApiKey, Scope
 from router.transports.webhook.letter import Letter, Receiver, seal
 from tests.integration.events import event
@@ -147,9 +147,9 @@ def test_it_is_built_once_and_not_sent_to_who_has_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     built = []
-    for kept in (reference._text, reference.reference, reference._page):
+    for kept in (page._text, page.reference, page._page):
         kept.cache_clear()
-    reference._document.cache_clear()
+    page._document.cache_clear()
     build = SchemaGenerator.get_schema
     monkeypatch.setattr(
         SchemaGenerator,

@@ -16,7 +16,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.api.pages import CURSOR
+from router.api.http.pagination import CURSOR
 from router.models import ApiKey, Delivery, EventRecord, Scope
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_subscriber, an_event

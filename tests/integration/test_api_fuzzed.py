@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from config.wsgi import application
 from router import registry
-from router.flow.subscribing import create_subscriber
 from router.models import ApiKey, Scope, Subscriber
+from router.operate.subscribers import create_subscriber
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -10,9 +10,9 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from router.flow.metering import count_call
 from router.models import ApiKey
 from router.models.api_key import digest
+from router.operate.metering import count_call
 from tests.integration.api import Post, an_envelope, assert_problem
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from router.flow.routing import route_batch
+from router.flow.route.routing import route_batch
 from router.models import ApiKey, Delivery, Scope, Subscriber, Transport
 from router.public import publish
 from tests.integration.api import assert_problem

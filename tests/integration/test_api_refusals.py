@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from router.api.problems import sentence
-from router.flow.subscribing import create_subscriber
+from router.api.http.problems import sentence
 from router.models import ApiKey, Scope
+from router.operate.subscribers import create_subscriber
 from tests.integration.api import STRUCTURED, an_envelope, assert_problem
 
 pytestmark = pytest.mark.usefixtures("empty_router")

@@ -13,9 +13,8 @@ from django.test import Client
 from django.utils import timezone
 
 from router.conf import conf
-from router.flow.cancelling import cancel_owed_to_deleted
-from router.flow.rotating import MAX_LIVE_SECRETS
-from router.flow.routing import route_batch
+from router.flow.cancel import cancel_owed_to_deleted
+from router.flow.route.routing import route_batch
 from router.models import (
     ApiKey,
     AuditEntry,
@@ -30,6 +29,7 @@ from router.models import (
     Subscriber,
     SubscriberState,
 )
+from router.operate.secrets import MAX_LIVE_SECRETS
 from router.public import publish
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event

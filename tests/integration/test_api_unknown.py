@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from router.flow.describing import register_schema
-from router.flow.subscribing import create_subscriber
 from router.models import ApiKey, AuditEntry, Scope
+from router.operate.schemas import register_schema
+from router.operate.subscribers import create_subscriber
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, an_event
 

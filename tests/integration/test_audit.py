@@ -22,10 +22,7 @@ from django.test import Client
 from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
 
-from router.flow import auditing
-from router.flow.describing import register_schema
-from router.flow.issuing import issue_key
-from router.flow.subscribing import create_subscriber
+from router.flow import audit
 from router.management import commands
 from router.models import (
     ApiKey,
@@ -37,6 +34,9 @@ from router.models import (
     SigningSecret,
     Subscriber,
 )
+from router.operate.api_keys import issue_key
+from router.operate.schemas import register_schema
+from router.operate.subscribers import create_subscriber
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -319,4 +319,4 @@ def test_the_list_shows_who_did_what_and_why(world: Any) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_line_outside_the_transaction_of_its_change_is_refused() -> None:
     with pytest.raises(TransactionManagementError):
-        auditing.note("subscriber.paused", "subscriber crm", by="user carla")
+        audit.note("subscriber.paused", "subscriber crm", by="user carla")

@@ -19,7 +19,6 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from router.api.urls import urlpatterns
-from router.flow.describing import register_schema
 from router.models import (
     ApiKey,
     AuditEntry,
@@ -29,6 +28,7 @@ from router.models import (
     FailedTask,
     Subscriber,
 )
+from router.operate.schemas import register_schema
 from tests.integration.api import an_envelope, assert_problem
 from tests.integration.rows import (
     a_delivery,

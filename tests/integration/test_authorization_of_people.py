@@ -17,7 +17,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
-from router.roles import OPERATORS, VIEWERS
+from router.groups import OPERATORS, VIEWERS
 from subscribers.order_history.roles import SALES
 from tests.integration.rows import (
     a_delivery,

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from router.flow.cancelling import cancel_owed_to_deleted
+from router.flow.cancel import cancel_owed_to_deleted
 from router.models import DeliveryState, FailedTaskState, Subscriber
 from tests.integration.rows import (
     a_delivery,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from router import registry
-from router.flow.json_schema import compile_schema
+from router.flow.publish.json_schema import compile_schema
 from router.models import EventRecord
 from router.public import Event
 from shop.checkout import buy

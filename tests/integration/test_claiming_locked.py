@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from router.flow import claiming
-from router.flow.claiming import claims
-from router.flow.routing import route_batch
+from router.flow.deliver import claiming
+from router.flow.deliver.claiming import claims
+from router.flow.route.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared

@@ -30,9 +30,8 @@ from router.client import (
     Unavailable,
     Unreachable,
 )
-from router.flow.routing import route_batch
-from router.flow.subscribing import create_subscriber
-from router.flow.sweeping import sweep
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import (
     ApiKey,
     Attempt,
@@ -42,6 +41,7 @@ from router.models import (
     EventRecord,
     Scope,
 )
+from router.operate.subscribers import create_subscriber
 from router.public import publish
 from tests.integration.lines import Line, line_to
 from tests.servers.waiting import free_port, wait_until

@@ -11,14 +11,15 @@ from django.test.utils import CaptureQueriesContext
 
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Exchange
-from router.flow import routing, settling
-from router.flow.at_once import end_of, rows_of_first
-from router.flow.claiming import claim
-from router.flow.delivering import deliver_chunk
-from router.flow.exactly import NotAll, change_exactly
-from router.flow.prepared import Statement
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge
+from router.db.pipeline import end_of, rows_of_first
+from router.db.statements import Statement
+from router.db.update_expecting import NotAll, change_exactly
+from router.flow.deliver import settling
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge
+from router.flow.route import routing
+from router.flow.route.routing import route_batch
 from router.models import BreakerState, Delivery, DeliveryState, EventRecord, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared

@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.routing import route_batch
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared

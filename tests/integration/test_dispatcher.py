@@ -17,17 +17,17 @@ import redis
 from celery import Celery
 from django.utils import timezone
 
-from router.broker import (
+from router.celery_settings import DEFAULTS
+from router.conf import QUEUES, conf
+from router.flow import loop as looping
+from router.flow.loop import IDLE_DUE_LOOK_SECONDS, DispatcherLoop
+from router.messaging.broker import (
     BrokerSilent,
     BrokerTrouble,
     BrokerUnreachable,
     Doorbell,
     Message,
 )
-from router.celery_settings import DEFAULTS
-from router.conf import QUEUES, conf
-from router.flow import looping
-from router.flow.looping import IDLE_DUE_LOOK_SECONDS, DispatcherLoop
 from router.models import Delivery, DeliveryState, Heartbeat, Subscriber
 from router.public import publish, subscriber
 from router.registry import declared

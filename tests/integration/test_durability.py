@@ -9,11 +9,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from router.flow import session
-from router.flow.claiming import claims
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import Dispatcher, mark_chunk
-from router.flow.routing import route_batch
+from router.db import session
+from router.flow.deliver.claiming import claims
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.dispatcher import Dispatcher, mark_chunk
+from router.flow.route.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import Event, publish, subscriber
 from router.testing import isolated_subscribers, register_declared

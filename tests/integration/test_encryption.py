@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from router.encryption import decrypt, encrypt, make_key
-from router.flow.subscribing import create_subscriber
 from router.models import SigningSecret, Subscriber
+from router.operate.subscribers import create_subscriber
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 

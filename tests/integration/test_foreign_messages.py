@@ -15,9 +15,9 @@ import redis
 from celery import Celery
 from kombu import Connection
 
-from router.broker import TASK, Doorbell, Message
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
+from router.messaging.broker import TASK, Doorbell, Message
 from tests import containers
 from tests.servers.celery_worker import celery_worker
 from tests.servers.rabbitmq import RabbitMQ

@@ -16,8 +16,8 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
-from router.flow import looping
-from router.flow.looping import DispatcherLoop
+from router.flow import loop as looping
+from router.flow.loop import DispatcherLoop
 from router.models import EventRecord
 from router.public import publish
 from tests.integration.test_dispatcher import doorbell_to

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 from django.test import Client
 
+from router.groups import OPERATORS, VIEWERS
 from router.public import Event, Reject
-from router.roles import OPERATORS, VIEWERS
 from subscribers.order_history import links
 from subscribers.order_history.checks import check_settings
 from subscribers.order_history.handler import keep_history

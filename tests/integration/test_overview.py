@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router import registry
-from router.flow import overview
 from router.models import FailedTaskState, SubscriberState
+from router.observe import overview
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
 pytestmark = pytest.mark.usefixtures("empty_router")

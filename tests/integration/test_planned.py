@@ -9,12 +9,12 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from router.flow import planned
-from router.flow.delivering import deliver_chunk
-from router.flow.dispatching import mark_chunks
-from router.flow.due_subscribers import subscribers_due
-from router.flow.planned import PINS
-from router.flow.routing import route_batch
+from router.db import plan_cache
+from router.db.plan_cache import PINS
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.dispatcher import mark_chunks
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
@@ -33,7 +33,7 @@ def kept(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     connection.close()
     connection.ensure_connection()
     connection.connection.prepare_threshold = 0
-    monkeypatch.setattr(planned, "_is_off", False)
+    monkeypatch.setattr(plan_cache, "_is_off", False)
     yield
     connection.close()
 
@@ -185,7 +185,7 @@ def test_a_session_that_forgot_is_told_anew_what_it_should_do(
 
     asked_nothing("DEALLOCATE ALL")
     ids = routed()
-    planned._is_off = False
+    plan_cache._is_off = False
     deliver_chunk(row.pk, ids)
 
     assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
@@ -205,7 +205,7 @@ def test_a_session_that_knows_a_plan_from_another_is_no_trouble(
 
     if is_routed:
         ids = routed()
-    planned._sessions.clear()
+    plan_cache._sessions.clear()
     if not is_routed:
         ids = routed()
     deliver_chunk(row.pk, ids)
@@ -283,6 +283,6 @@ def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Any) -> None
 def test_places_are_numbered_and_percent_signs_single() -> None:
     sql = "SELECT %s WHERE a LIKE '5%%' AND b = ANY(%s::bigint[]) AND c LIKE '%%s'"
 
-    assert planned._numbered(sql) == (
+    assert plan_cache._numbered(sql) == (
         "SELECT $1 WHERE a LIKE '5%' AND b = ANY($2::bigint[]) AND c LIKE '%s'"
     )

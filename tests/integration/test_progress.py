@@ -13,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router import registry
-from router.flow.progress import progress_of
 from router.models import (
     Attempt,
     BreakerState,
@@ -21,6 +20,7 @@ from router.models import (
     Subscriber,
     SubscriberState,
 )
+from router.observe.progress import progress_of
 from router.templatetags.router_progress import milliseconds
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 

@@ -17,12 +17,11 @@ import pytest
 from django.db import connection, transaction
 
 from router.contract.errors import NotPulling
-from router.flow import settling
-from router.flow.cancelling import cancel_owed_to_deleted
-from router.flow.holding import holdings, lock_held
-from router.flow.leasing import pull
-from router.flow.subscribing import delete_subscriber, edit_subscriber
-from router.flow.sweeping import sweep
+from router.flow.cancel import cancel_owed_to_deleted
+from router.flow.deliver import settling
+from router.flow.pull.holding import holdings, lock_held
+from router.flow.pull.leasing import pull
+from router.flow.sweep import sweep
 from router.models import (
     Attempt,
     AttemptResult,
@@ -32,6 +31,7 @@ from router.models import (
     Subscriber,
     Transport,
 )
+from router.operate.subscribers import delete_subscriber, edit_subscriber
 from tests.contract.puller_processes import begin, pullers
 from tests.contract.pulling import a_puller, ack, leases, owe, states, take
 from tests.integration import patient_puller

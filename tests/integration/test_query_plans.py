@@ -12,18 +12,18 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from router.flow import answering
-from router.flow.chunk import Chunk
-from router.flow.claiming import claim
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.overview import subscribers_overview
-from router.flow.routing import route_batch
-from router.flow.settling import acknowledge
-from router.flow.straight import IDLE
-from router.flow.sweeping import sweep
-from router.flow.unrouted import has_unrouted
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.settling import acknowledge
+from router.flow.dispatch.chunk import Chunk
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.pull import settling
+from router.flow.route.batch import has_unrouted
+from router.flow.route.fast_path import IDLE
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import ApiKey, Delivery, EventRecord, Subscriber
+from router.observe.overview import subscribers_overview
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 from tests.contract.pulling import ack, extend, leases, let_leases_run_out, say, take
@@ -115,7 +115,7 @@ def pull_and_settle(row: Subscriber) -> None:
     let_leases_run_out()
     (again,) = take(row)
     assert extend(leases([again], 60)) == [True]
-    assert say(answering.nack, leases([again], 0)) == [True]
+    assert say(settling.nack, leases([again], 0)) == [True]
     assert ack(take(row)) == [True]
 
 

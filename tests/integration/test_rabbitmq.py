@@ -12,10 +12,10 @@ from amqp.exceptions import ChannelError, PreconditionFailed
 from celery import Celery
 from kombu import Connection
 
-from router.broker import BrokerSilent, Doorbell, Message
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
-from router.flow.looping import DispatcherLoop
+from router.flow.loop import DispatcherLoop
+from router.messaging.broker import BrokerSilent, Doorbell, Message
 from router.models import Delivery, Heartbeat, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared

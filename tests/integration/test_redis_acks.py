@@ -12,7 +12,7 @@ from django.apps import apps
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis
 
-from router.redis_acks import ForgettingQoS
+from router.messaging.redis_qos import ForgettingQoS
 from tests.servers.valkey import Valkey
 
 QUEUE = Queue("acks", routing_key="acks")
@@ -66,7 +66,7 @@ def test_a_missed_ack_does_not_count_against_the_prefetch_limit(
 
 
 def test_kombu_still_needs_the_cure(valkey_server: Valkey, broker_url: str) -> None:
-    """When this fails, `router.redis_acks` can go."""
+    """When this fails, `router.messaging.redis_qos` can go."""
     assert not takes_another_after_a_missed_ack(valkey_server, redis.QoS)
 
 

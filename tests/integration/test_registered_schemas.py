@@ -12,9 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from router.contract.errors import SchemaConflict, SchemaViolation
-from router.flow import known_schemas
-from router.flow.describing import register_schema, retire_schema
+from router.flow.publish import registered_schemas
 from router.models import ApiKey, AuditEntry, EventRecord, EventSchema, Scope
+from router.operate.schemas import register_schema, retire_schema
 from router.public import publish
 from tests.integration.api import assert_problem
 from tests.integration.staff import a_viewer, an_operator
@@ -57,7 +57,7 @@ def test_a_schema_is_registered_and_holds(call: Call) -> None:
     response = call({"type": TYPE, "schema": a_schema()})
     assert response.status_code == 201
     assert response.json()["dataschema"] == "urn:test:parcel:1"
-    known_schemas.forget()  # The test's transaction never commits.
+    registered_schemas.forget()  # The test's transaction never commits.
 
     assert publish(TYPE, {"n": 1}).event.dataschema == "urn:test:parcel:1"
     with pytest.raises(SchemaViolation) as caught:
@@ -233,7 +233,7 @@ class TestRetiring:
             for version in (1, 2)
         ]
         retire_schema(rows[1], by="command")
-        known_schemas.forget()
+        registered_schemas.forget()
         assert publish(TYPE, {"n": 1}).event.dataschema == "urn:test:parcel:1"
         with pytest.raises(SchemaViolation):
             publish(TYPE, {"n": 2})
@@ -258,7 +258,7 @@ class TestRetiring:
         row = call(body).json()
         assert [call(retire=row["id"]).status_code for _ in range(2)] == [204, 204]
         assert [call(body).status_code for _ in range(2)] == [201, 200]
-        known_schemas.forget()
+        registered_schemas.forget()
         with pytest.raises(SchemaViolation):
             publish(TYPE, {"n": 7})
         actions = AuditEntry.objects.order_by("pk").values_list("action", flat=True)

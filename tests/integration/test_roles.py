@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Group, Permission
 
-from router.roles import OPERATORS, VIEWERS, ensure_roles
+from router.groups import OPERATORS, VIEWERS, ensure_roles
 
 pytestmark = pytest.mark.django_db
 

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 
 from router.conf import QUEUES
-from router.flow.delivering import deliver_chunk
-from router.flow.routing import route_batch
-from router.flow.work_class import queue_of
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.queues import queue_of
+from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared

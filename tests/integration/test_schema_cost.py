@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from router.contract.errors import BatchRefused, InvalidSchema, SchemaViolation
-from router.flow import known_schemas, schemas
-from router.flow.describing import register_schema
-from router.flow.json_schema import MAX_DETAIL, compile_schema
-from router.flow.publishing import publish_batch
-from router.flow.schema_cost import MAX_SUBSCHEMAS
+from router.flow.publish import registered_schemas, schemas
+from router.flow.publish.json_schema import MAX_DETAIL, compile_schema
+from router.flow.publish.publishing import publish_batch
+from router.flow.publish.schema_cost import MAX_SUBSCHEMAS
 from router.management.doctor.schemas import examine_schemas
 from router.models import EventSchema
+from router.operate.schemas import register_schema
 from router.public import publish
 
 pytestmark = pytest.mark.django_db
@@ -226,7 +226,7 @@ def test_a_schema_of_an_older_release_is_bounded_and_named_by_doctor() -> None:
     (finding,) = examine_schemas()
     assert finding.title == "schema urn:a"
     EventSchema.objects.update(schema={"pattern": "^(?=a)"})
-    known_schemas.forget()
+    registered_schemas.forget()
     publish(TYPE, "abc")
     with pytest.raises(SchemaViolation):
         publish(TYPE, "bcd")

@@ -15,9 +15,9 @@ from django.urls import reverse
 
 from router.contract.outcomes import Exchange
 from router.encryption import decrypt, make_key
-from router.flow.subscribing import create_subscriber, edit_subscriber
 from router.models import ApiKey, Attempt, AuditEntry, Scope, Subscriber
 from router.models.attempt import AttemptResult
+from router.operate.subscribers import create_subscriber, edit_subscriber
 from router.transports.webhook.letter import Receiver
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, an_event

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, transaction
 
-from router.flow.claiming import claim
-from router.flow.dispatching import mark_chunk
-from router.flow.routing import route_batch
+from router.flow.deliver.claiming import claim
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.route.routing import route_batch
 from router.models import Delivery, EventRecord
 from router.public import publish, subscriber
 from router.testing import deliver_due, isolated_subscribers, register_declared

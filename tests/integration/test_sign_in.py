@@ -20,7 +20,6 @@ from django.test.utils import CaptureQueriesContext
 
 from config import sign_in
 from config.staff_sessions import SEEN, SIGNED_IN
-from router.flow.credential_throttling import address_bucket, network_of, wait_after
 from router.models import (
     ApiKey,
     AuditEntry,
@@ -28,6 +27,7 @@ from router.models import (
     CredentialThrottle,
     EventRecord,
 )
+from router.operate.credential_throttling import address_bucket, network_of, wait_after
 
 pytestmark = pytest.mark.django_db
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from router.flow import at_once
-from router.flow.claiming import claim
-from router.flow.delivering import deliver_chunk
-from router.flow.literals import with_literals
-from router.flow.prepared import Statement, fetched
-from router.flow.routing import route_batch
+from router.db import pipeline
+from router.db.literals import with_literals
+from router.db.statements import Statement, fetched
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
@@ -83,13 +83,13 @@ def test_a_lease_is_not_taken_when_its_subscriber_can_not_be_read(
 ) -> None:
     publish("thing.happened", {})
     (chunk,) = route_batch(has_room=lambda _: True).chunks
-    rows_of_all = at_once.rows_of_all
+    rows_of_all = pipeline.rows_of_all
 
     def fail_after_the_first(statements: Any) -> Any:
         rows_of_all(statements[:1])
         raise ConnectionError
 
-    monkeypatch.setattr(at_once, "rows_of_all", fail_after_the_first)
+    monkeypatch.setattr(pipeline, "rows_of_all", fail_after_the_first)
     with pytest.raises(ConnectionError):
         claim(listener.pk, chunk.ids)
 

@@ -9,12 +9,12 @@ from django.db import connection
 from django.utils import timezone
 
 from router.conf import conf
-from router.flow.chunk import Chunk
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.routing import route_batch
-from router.flow.session import is_wary
-from router.flow.sweeping import sweep
+from router.db.session import is_wary
+from router.flow.dispatch.chunk import Chunk
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish, subscriber
 from router.tasks import deliver

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from router import registry
-from router.flow.routing import route_batch
-from router.flow.subscribing import create_subscriber
+from router.flow.route.routing import route_batch
 from router.models import (
     ApiKey,
     Delivery,
@@ -21,6 +20,7 @@ from router.models import (
     Scope,
     Subscriber,
 )
+from router.operate.subscribers import create_subscriber
 from tests.code_blocks import texts
 from tests.servers.node import run_program
 from tests.servers.waiting import wait_until

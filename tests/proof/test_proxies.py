@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 
 from config.body_limits import MAX_FORM_BYTES
-from router.api.request_body import max_body_bytes
+from router.api.http.request_body import max_body_bytes
 from tests.servers.granian import granian
 from tests.servers.proxies import PROXIES, Proxy
 from tests.servers.sockets import (

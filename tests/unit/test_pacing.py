@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from router.flow import looping
-from router.flow.pacing import Every
+from router.contract.pacing import Every
+from router.flow import loop
 
 PAUSE = 10.0
 #: The pause is jittered by a fifth.
@@ -17,7 +17,7 @@ LONGEST, SHORTEST = PAUSE * 1.2, PAUSE * 0.8
 @pytest.fixture
 def advance(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     now = [1000.0]
-    monkeypatch.setattr(looping.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
 
     def let_pass(seconds: float) -> None:
         now[0] += seconds

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from router.api.reference_examples import curl_path, sample
-from router.api.reference_operations import read
-from router.api.reference_shapes import Shape, Shapes
+from router.api.reference.examples import curl_path, sample
+from router.api.reference.operations import read
+from router.api.reference.shapes import Shape, Shapes
 from router.templatetags.router_reference import prose
 
 COMPONENTS = {

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from router import telling
+from router import display
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from router import telling
     ],
 )
 def test_a_moment_is_told_relative_to_now(seconds: float, told: str) -> None:
-    assert telling.relative(seconds) == told
+    assert display.relative(seconds) == told
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(-5, "now"), (0, "now"), (12.5, "12 s")])
 def test_what_comes_next_is_never_told_as_past(seconds: float, told: str) -> None:
     moment = timezone.now() + timedelta(seconds=seconds)
-    assert f">{told}<" in telling.due(moment).replace("in ", "")
+    assert f">{told}<" in display.due(moment).replace("in ", "")
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_what_comes_next_is_never_told_as_past(seconds: float, told: str) -> Non
     ],
 )
 def test_a_wait_is_told_in_its_largest_units(seconds: float | None, told: str) -> None:
-    assert telling.seconds(seconds) == told
+    assert display.seconds(seconds) == told
 
 
 @pytest.mark.parametrize(
     ("value", "told"), [(None, "–"), (3.21, "3.2 ms"), (1250.4, "1,250 ms")]
 )
 def test_a_run_is_told_in_milliseconds(value: float | None, told: str) -> None:
-    assert telling.milliseconds(value) == told
+    assert display.milliseconds(value) == told
 
 
 def test_the_first_line_that_says_something_is_shown() -> None:
-    assert telling.first_line("\n \nno paper\nmore") == "no paper"
-    assert telling.first_line("") == ""
+    assert display.first_line("\n \nno paper\nmore") == "no paper"
+    assert display.first_line("") == ""

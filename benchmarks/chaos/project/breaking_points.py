@@ -10,12 +10,14 @@ from celery.signals import task_postrun
 
 from benchmarks.chaos.project.failpoints import reached
 from router import tasks
-from router.flow import claiming, delivering, dispatching, looping
+from router.flow import loop
+from router.flow.deliver import claiming, delivering
+from router.flow.dispatch import dispatcher
 
 #: Module, function after whose return the process may die, name of the failpoint.
 AFTER: list[tuple[Any, str, str]] = [
-    (looping, "route_batch", "dispatcher-after-routing"),
-    (dispatching, "mark_chunk", "dispatcher-after-mark"),
+    (loop, "route_batch", "dispatcher-after-routing"),
+    (dispatcher, "mark_chunk", "dispatcher-after-mark"),
     (claiming, "claim", "worker-after-claim"),
     (delivering, "acknowledge", "worker-before-commit"),
     (tasks, "deliver_chunk", "worker-after-commit"),

@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks.speed.contestants.by_hand_app import app, deliver_by_hand
 from benchmarks.speed.contestants.insert import announce, prepare
-from router.flow.registering import register_declared
+from router.operate.declared import register_declared
 
 __all__ = ["announce", "prepare", "relay"]
 

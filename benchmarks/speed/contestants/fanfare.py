@@ -8,9 +8,9 @@ from django.core.management import call_command
 
 from benchmarks.speed.project.endpoints import add_endpoints
 from benchmarks.speed.project.handler import TYPE
-from router.flow.registering import register_declared
-from router.flow.routing import route_batch
-from router.flow.unrouted import has_unrouted
+from router.flow.route.batch import has_unrouted
+from router.flow.route.routing import route_batch
+from router.operate.declared import register_declared
 from router.public import publish
 
 

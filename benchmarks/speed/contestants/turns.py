@@ -12,12 +12,12 @@ from django.db.models import Model
 from django.utils import timezone
 
 from benchmarks.speed.project.handler import COUNT, TYPE
-from router.flow.dispatching import mark_chunk
-from router.flow.due_subscribers import subscribers_due
-from router.flow.registering import register_declared
-from router.flow.sweeping import sweep
-from router.flow.unrouted import has_unrouted
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.batch import has_unrouted
+from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, EventRecord, LogHead, Subscriber
+from router.operate.declared import register_declared
 
 Told = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from benchmarks.speed.project.handler import TYPE
-from router.flow.subscribing import create_subscriber
 from router.models import Transport
+from router.operate.subscribers import create_subscriber
 
 COUNT = int(os.environ.get("BENCH_ENDPOINTS", "0"))
 IN_FLIGHT = int(os.environ.get("BENCH_IN_FLIGHT") or 0) or None

@@ -11,8 +11,8 @@ from django.db import Error
 
 from config.env import read_environment
 from config.supervisor.readiness import Site
-from router.flow.beating import alive
-from router.flow.reaching import why
+from router.db.reachability import why
+from router.flow.heartbeats import alive
 
 
 class Command(BaseCommand):

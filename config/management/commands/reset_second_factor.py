@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.second_factor import reset
-from router.terminal import add_reason, operator
+from router.management.terminal import add_reason, operator
 
 
 class Command(BaseCommand):

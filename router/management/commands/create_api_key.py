@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from router.contract.errors import NameTaken
-from router.flow.issuing import BINDINGS, issue_key, patterns_in, reach_warnings
+from router.management.terminal import add_reason, operator
 from router.models import ApiKey, Scope
-from router.terminal import add_reason, operator
+from router.operate.api_keys import BINDINGS, issue_key, patterns_in, reach_warnings
 
 LONGEST_DAYS = 36_500
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from router.flow.looping import DispatcherLoop
-from router.flow.registering import register_declared
+from router.flow.loop import DispatcherLoop
+from router.operate.declared import register_declared
 
 
 class Command(BaseCommand):

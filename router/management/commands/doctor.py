@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.padding import Padding
 from rich.text import Text
 
-from router import terminal
+from router.management import terminal
 from router.management.doctor import Finding, Level, examine
 
 #: Level → its sign. The exit code is 1 for a fault, and with `--strict` for a warning.

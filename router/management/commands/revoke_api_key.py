@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from router.flow.issuing import revoke_key
+from router.management.terminal import add_reason, operator
 from router.models import ApiKey
-from router.terminal import add_reason, operator
+from router.operate.api_keys import revoke_key
 
 
 class Command(BaseCommand):

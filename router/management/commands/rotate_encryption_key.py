@@ -9,9 +9,9 @@ from rich.progress import Progress
 
 from router.conf import conf
 from router.encryption import make_key
-from router.flow import auditing
-from router.flow.reencrypting import encrypted_count, reencrypt_all
-from router.terminal import add_reason, console, operator
+from router.flow import audit
+from router.management.terminal import add_reason, console, operator
+from router.operate.reencrypt import encrypted_count, reencrypt_all
 
 
 class Command(BaseCommand):
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             told = f"{written} secrets"
             who = operator(options)
-            auditing.note("encryption_key.rotated", "the database", detail=told, **who)
+            audit.note("encryption_key.rotated", "the database", detail=told, **who)
         self.stdout.write(f"{written} secrets are written under the newest key.")
 
     def _write(self, total: int) -> int:

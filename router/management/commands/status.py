@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.live import Live
 
-from router import terminal
+from router.management import terminal
 from router.management.screens.status import status_screen
 
 REFRESH_SECONDS = 1.0

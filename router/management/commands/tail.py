@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from router import terminal
+from router.management import terminal
 from router.management.screens.tail import Line, Tail
 
 POLL_SECONDS = 0.25

@@ -11,9 +11,9 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from router.broker import QUICK
-from router.flow.reaching import first_line
+from router.db.reachability import first_line
 from router.management.doctor.finding import Finding, Level, judged
+from router.messaging.broker import QUICK
 
 TITLE = "broker"
 POLICY = "noeviction"

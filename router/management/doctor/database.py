@@ -11,10 +11,10 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from router.conf import conf
-from router.flow.health import known_migrations
-from router.flow.reaching import remedy, timeouts_in_force, why
+from router.db.reachability import remedy, timeouts_in_force, why
 from router.management.doctor.finding import Finding, Level, judged
 from router.management.doctor.settings import examine_checks
+from router.observe.health import known_migrations
 
 TITLE = "database"
 CLOCK_TOLERANCE_SECONDS = 2.0

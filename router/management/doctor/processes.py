@@ -8,12 +8,12 @@ from django.core.management import get_commands
 from django.db import DatabaseError
 
 from router.conf import QUEUES
-from router.flow.beating import alive, served_queues
-from router.flow.health import Check, readiness
-from router.flow.overview import subscribers_overview
-from router.flow.work_class import queue_of, unserved_queues
+from router.flow.dispatch.queues import queue_of, unserved_queues
+from router.flow.heartbeats import alive, served_queues
 from router.management.doctor.finding import Finding, judged
 from router.models import Heartbeat, SubscriberState, Transport
+from router.observe.health import Check, readiness
+from router.observe.overview import subscribers_overview
 
 WORKER = "celery -A <project> worker"
 

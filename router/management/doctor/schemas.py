@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.db import DatabaseError
 
-from router.flow.schema_cost import MAX_WEIGHT, weight
+from router.flow.publish.schema_cost import MAX_WEIGHT, weight
 from router.management.doctor.finding import Finding, Level
 from router.models import EventSchema
 

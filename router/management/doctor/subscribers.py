@@ -9,14 +9,14 @@ from django.db import DatabaseError
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from router.flow.holding_back import is_asked_to_wait
-from router.flow.last_failure import last_failure
-from router.flow.overview import SubscriberOverview, subscribers_overview
+from router.display import exact
+from router.flow.breaker.held import is_asked_to_wait
 from router.management.doctor.finding import Finding, Level
 from router.management.doctor.page import failed_tasks_page, subscriber_page
+from router.management.terminal import age
 from router.models import BreakerState, FailedTask, Subscriber, SubscriberState
-from router.telling import exact
-from router.terminal import age
+from router.observe.last_failure import last_failure
+from router.observe.overview import SubscriberOverview, subscribers_overview
 
 TITLE = "subscribers"
 #: Subscribers with failed tasks that one line names.

@@ -10,17 +10,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from router.flow.health import Check, readiness
-from router.flow.overview import (
+from router.management.terminal import age, mark
+from router.models import BreakerState, SubscriberState, Transport
+from router.observe.health import Check, readiness
+from router.observe.overview import (
     CAP,
     SubscriberOverview,
     open_failed_count,
     subscribers_overview,
     unrouted_count,
 )
-from router.flow.rates import acknowledged_last_minute
-from router.models import BreakerState, SubscriberState, Transport
-from router.terminal import age, mark
+from router.observe.rates import acknowledged_last_minute
 
 COLUMNS = ("/min", "backlog", "oldest", "failing", "failed")
 STYLE_OF_STATE = {

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from rich.text import Text
 
-from router.flow.progress import error_class
+from router.management.terminal import age
 from router.models import Attempt, AttemptResult, EventRecord
-from router.terminal import age
+from router.observe.progress import error_class
 
 #: Rows may commit after rows with higher numbers: look this far back for them.
 LOOK_BACK = 500

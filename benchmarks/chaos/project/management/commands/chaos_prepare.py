@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand
 
 from benchmarks.chaos.names import HOOK, MIXED, PULLER
 from benchmarks.chaos.project.handler import TYPE
-from router.flow.subscribing import create_subscriber
 from router.models import ApiKey, Scope
+from router.operate.subscribers import create_subscriber
 
 
 class Command(BaseCommand):

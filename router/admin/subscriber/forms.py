@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from router.conf import HANDLER_QUEUES
+from router.contract.retry import RetrySchedule
+from router.models import Subscriber
+from router.operate.subscriber_rules import LEAST_RATE, MOST_AT_ONCE, MOST_PER_SECOND
+
+FIELDS = {
+    "retry_first_seconds": "first_seconds",
+    "retry_maximum_seconds": "maximum_seconds",
+    "max_failures": "max_failures",
+}
+
+
+def reason_field() -> forms.CharField:
+    """Why, where a person may leave it out."""
+    return forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=300,
+        help_text="Kept in the audit.",
+    )
+
+
+class ReasonForm(forms.Form):
+    """A button that does its act at once."""
+
+    reason = reason_field()
+
+
+class RotateForm(ReasonForm):
+    end_old_secrets = forms.BooleanField(
+        label="End old secrets now",
+        required=False,
+        help_text="Those that an earlier rotation promised to keep.",
+    )
+
+
+class NoteForm(forms.Form):
+    """Why a person settles failed tasks: kept with them."""
+
+    note = forms.CharField(
+        label="Reason",
+        max_length=1000,
+        widget=forms.Textarea({"rows": 3}),
+        error_messages={
+            "required": "Say why: the reason is kept with the failed task."
+        },
+    )
+
+
+class PauseForm(forms.Form):
+    reason = forms.CharField(
+        max_length=300,
+        help_text="Shown to everybody who looks at this subscriber.",
+        error_messages={"required": "Say why: others will ask themselves."},
+    )
+
+
+class PaceForm(forms.Form):
+    """A person's words on how much of the workers a handler may have."""
+
+    fixed_queue = forms.ChoiceField(
+        label="Queue",
+        required=False,
+        help_text="By itself: as declared, and slow while its runs are long.",
+        choices=[
+            ("", "By itself"),
+            *((name, f"Always {name}") for name in HANDLER_QUEUES),
+        ],
+    )
+    rate_per_second = forms.FloatField(
+        label="Rate",
+        required=False,
+        min_value=LEAST_RATE,
+        max_value=MOST_PER_SECOND,
+        help_text="Deliveries a second. Empty: no limit.",
+    )
+    in_flight_limit = forms.IntegerField(
+        label="In flight",
+        required=False,
+        min_value=1,
+        max_value=MOST_AT_ONCE,
+        help_text="Deliveries under way. Empty: no limit.",
+    )
+    reason = reason_field()
+
+    def __init__(
+        self, data: QueryDict | None = None, *, subscriber: Subscriber
+    ) -> None:
+        names = [name for name in self.base_fields if name != "reason"]
+        initial = {name: getattr(subscriber, name) for name in names}
+        super().__init__(data, initial=initial, auto_id="id_pace_%s")
+
+
+class ScheduleForm(forms.Form):
+    """A person's words on the retry schedule; empty means the declaration's."""
+
+    retry_first_seconds = forms.IntegerField(
+        label="First wait", required=False, min_value=1, help_text="Seconds."
+    )
+    retry_maximum_seconds = forms.IntegerField(
+        label="Longest wait",
+        required=False,
+        min_value=1,
+        help_text="Seconds; waits double up to it.",
+    )
+    max_failures = forms.IntegerField(
+        label="Gives up after",
+        required=False,
+        min_value=1,
+        help_text="Failures; then a failed task needs attention.",
+    )
+    reason = reason_field()
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        subscriber: Subscriber,
+        declared: RetrySchedule,
+    ) -> None:
+        initial = {name: getattr(subscriber, name) for name in FIELDS}
+        super().__init__(data, initial=initial, auto_id="id_schedule_%s")
+        self.declared = declared
+        for name in FIELDS:
+            placeholder = str(getattr(declared, FIELDS[name]))
+            self.fields[name].widget.attrs["placeholder"] = placeholder
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if self.errors:
+            return said
+        chosen = {FIELDS[name]: said[name] for name in FIELDS if said.get(name)}
+        try:
+            RetrySchedule(**{**self.declared.__dict__, **chosen})
+        except ValueError as error:
+            raise forms.ValidationError(f"This can't be: {error}.") from None
+        return said

@@ -1,0 +1,188 @@
+"""The form of a subscriber that people manage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from router.admin.subscriber.forms import reason_field
+from router.contract.filters import EVERYTHING
+from router.models import Subscriber, Transport
+from router.transports.webhook.headers import doubled_names
+
+TRANSPORTS = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
+NO_HEADERS = "-"
+
+
+def _lines(rows: int, **attrs: object) -> forms.Textarea:
+    return forms.Textarea({"rows": rows, "spellcheck": "false", **attrs})
+
+
+class FilterField(forms.JSONField):
+    """JSON, where nothing at all is shown as nothing."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
+class ManagedForm(forms.Form):
+    """Texts of a person, made the fields of `create_subscriber` by `wanted`."""
+
+    name = forms.CharField(
+        max_length=63,
+        help_text="Lower-case letters, digits, _ and -. It stays as it is.",
+    )
+    title = forms.CharField(
+        max_length=120, required=False, help_text="What customers and staff read."
+    )
+    transport = forms.ChoiceField(
+        choices=TRANSPORTS,
+        help_text="Webhook: the router posts to its address. Pull: it asks by API.",
+    )
+    url = forms.CharField(
+        label="Address", max_length=2000, required=False, help_text="https://…"
+    )
+    events = forms.CharField(
+        label="Event types",
+        initial="*",
+        widget=_lines(3),
+        help_text="One event type or pattern a line: purchase.completed, purchase.*, *",
+    )
+    filter = FilterField(
+        required=False,
+        widget=_lines(3),
+        help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '
+        "Empty means all.",
+    )
+    allowed_types = forms.CharField(
+        label="Types at most",
+        initial=EVERYTHING,
+        required=False,
+        widget=_lines(2),
+        help_text="What it may hear, whatever its event types say: one pattern a line. "
+        "* for no limit.",
+    )
+    allowed_sources = forms.CharField(
+        label="Sources at most",
+        initial=EVERYTHING,
+        required=False,
+        widget=_lines(2),
+        help_text="One source or pattern a line: /partner, /shop/*. * for no limit.",
+    )
+    headers = forms.CharField(
+        required=False,
+        widget=_lines(3, autocomplete="off"),
+        help_text="Sent with every webhook. One a line: Name: value.",
+    )
+    rate_per_second = forms.FloatField(
+        label="Rate", required=False, help_text="Webhooks a second. Empty: no limit."
+    )
+    in_flight_limit = forms.IntegerField(
+        label="In flight",
+        required=False,
+        help_text="Webhooks under way. Empty: default.",
+    )
+    waits_seconds = forms.CharField(
+        label="Retry waits",
+        required=False,
+        help_text="Seconds, by commas: 5, 300, 1800. Empty: default.",
+    )
+    max_failures = forms.IntegerField(
+        label="Gives up after",
+        required=False,
+        help_text="Failures. Empty: one more than there are waits.",
+    )
+
+    reason = reason_field()
+
+    def __init__(
+        self, data: QueryDict | None = None, *, subscriber: Subscriber | None = None
+    ) -> None:
+        initial = _texts_of(subscriber) if subscriber else {}
+        super().__init__(data, initial=initial)
+        self._subscriber = subscriber
+        if subscriber:
+            del self.fields["name"]
+            if subscriber.custom_headers:
+                names = ", ".join(sorted(subscriber.custom_headers))
+                self.fields["headers"].help_text = (
+                    f"Kept as they are while this is empty: {names}. New lines replace "
+                    f"them all; a single {NO_HEADERS} removes them."
+                )
+
+    def clean_events(self) -> list[str]:
+        return _patterns(self.cleaned_data["events"])
+
+    def clean_allowed_types(self) -> list[str]:
+        return self._limit("allowed_types")
+
+    def clean_allowed_sources(self) -> list[str]:
+        return self._limit("allowed_sources")
+
+    def _limit(self, field: str) -> list[str]:
+        """Left empty it stays as it is: nobody shall lift a limit unawares."""
+        kept: list[str] = getattr(self._subscriber, field, [EVERYTHING])
+        return _patterns(self.cleaned_data[field]) or kept
+
+    def clean_waits_seconds(self) -> list[int] | None:
+        text: str = self.cleaned_data["waits_seconds"]
+        try:
+            return [int(part) for part in text.split(",")] if text.strip() else None
+        except ValueError:
+            raise forms.ValidationError("Write whole seconds, by commas.") from None
+
+    def clean_headers(self) -> dict[str, str] | None:
+        """None keeps what there is."""
+        text: str = self.cleaned_data["headers"].strip()
+        if not text:
+            return None if self._subscriber else {}
+        if text == NO_HEADERS:
+            return {}
+        pairs = [line.partition(":") for line in text.splitlines() if line.strip()]
+        if not all(colon for _, colon, _ in pairs):
+            raise forms.ValidationError("Write one header a line: Name: value.")
+        names = [name.strip() for name, _, _ in pairs]
+        if doubled := doubled_names(names):
+            raise forms.ValidationError(
+                f"{doubled[0]} is given twice: upper and lower case are the same."
+            )
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    def wanted(self) -> dict[str, Any]:
+        """The fields of `DEFAULTS` that the form says, and the reason."""
+        said = dict(self.cleaned_data)
+        said.pop("name", None)
+        headers = said.pop("headers")
+        return said if headers is None else {**said, "custom_headers": headers}
+
+    def refuse(self, problems: Iterable[tuple[str, str]]) -> None:
+        """Show each problem at the field that its JSON pointer names."""
+        for pointer, told in problems:
+            field = pointer.split("/")[1]
+            self.add_error(
+                field if field in self.fields else None, f"{pointer[1:]} {told}."
+            )
+
+
+def _patterns(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
+    waits = subscriber.waits_seconds
+    return {
+        "title": subscriber.title,
+        "transport": subscriber.transport,
+        "url": subscriber.address,
+        "events": "\n".join(subscriber.events),
+        "filter": subscriber.filter,
+        "allowed_types": "\n".join(subscriber.allowed_types),
+        "allowed_sources": "\n".join(subscriber.allowed_sources),
+        "rate_per_second": subscriber.rate_per_second,
+        "in_flight_limit": subscriber.in_flight_limit,
+        "waits_seconds": ", ".join(str(wait) for wait in waits) if waits else "",
+        "max_failures": subscriber.max_failures,
+    }

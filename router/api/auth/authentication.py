@@ -1,0 +1,88 @@
+"""API keys: `Authorization: Bearer <key>` (RFC 6750)."""
+
+from __future__ import annotations
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, Throttled
+from rest_framework.request import Request
+
+from router.api.http.exceptions import KEY
+from router.models import ApiKey
+from router.models.api_key import digest
+from router.operate.credential_throttling import MustWait, address_bucket, admit
+from router.operate.metering import Meter, count_call
+
+SCHEME = b"bearer"
+UNKNOWN = f"This API key is not known, or was revoked. {KEY}"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Finds the key by its digest: one index look-up, the same for every guess.
+
+    The same statement counts the call, and every answer says what is left.
+    """
+
+    def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
+        scheme, _, text = get_authorization_header(request).partition(b" ")
+        if not scheme:
+            return None
+        if scheme.lower() != SCHEME or not text.strip():
+            raise AuthenticationFailed(f"The header Authorization has no key. {KEY}")
+        found = count_call(digest(text.strip().decode("latin-1")))
+        if found is None:
+            _slow_down(request)
+            raise AuthenticationFailed(UNKNOWN)
+        key, meter = found
+        refuse_unusable(key)
+        _tell(request, meter)
+        if meter.is_spent:
+            raise _Spent(meter)
+        return key, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+def refuse_unusable(key: ApiKey) -> None:
+    """Raises `AuthenticationFailed` for a key that is revoked or expired."""
+    if key.revoked_at is not None:
+        raise AuthenticationFailed(UNKNOWN)
+    if key.is_expired:
+        raise AuthenticationFailed(
+            f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
+            "a new key, and send it as `Authorization: Bearer <API key>`."
+        )
+
+
+def _slow_down(request: Request) -> None:
+    """An address that guesses waits. A key that exists is never refused for it: nobody
+    guesses 256 bits, and partners behind one proxy share its address."""
+    address = request.META.get("REMOTE_ADDR")
+    if not address:
+        return
+    try:
+        admit([address_bucket("API key", address)]).wrong("api_key.throttled")
+    except MustWait as wait:
+        raise Throttled(
+            wait.seconds,
+            "This address sent too many API keys that are not known. Come again in "
+            f"{wait.seconds} s. {KEY}",
+        ) from None
+
+
+class _Spent(Throttled):
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(wait=meter.reset_seconds)
+        told = f"This API key may call {meter.limit:,} times a minute, and has."
+        self.detail = ErrorDetail(f"{told} Come again in {meter.reset_seconds} s.")
+
+
+def _tell(request: Request, meter: Meter) -> None:
+    """Headers of the IETF draft "RateLimit header fields for HTTP", in seconds."""
+    request.parser_context["view"].headers.update(
+        {
+            "RateLimit-Limit": str(meter.limit),
+            "RateLimit-Remaining": str(meter.remaining),
+            "RateLimit-Reset": str(meter.reset_seconds),
+        }
+    )

@@ -1,0 +1,89 @@
+"""The log over HTTP: its events, and what became of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import F, Prefetch, QuerySet, prefetch_related_objects
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from router.api.auth.keys import key_of
+from router.api.auth.permissions import MayManage
+from router.api.events.log_filters import EventQuerySerializer, narrowed
+from router.api.events.serializers import (
+    EventWithDeliveriesSerializer,
+    LoggedEventSerializer,
+)
+from router.api.events.visible import visible_events
+from router.api.http.pagination import CursorPages
+from router.api.view import View
+from router.db.patterns import within
+from router.models import ApiKey, Attempt, Delivery, EventRecord
+
+#: An event has one delivery for each subscriber and run; older ones are cut off.
+MOST_DELIVERIES = 1000
+#: Of each delivery, and of all together.
+MOST_ATTEMPTS = 100
+MOST_ATTEMPTS_TOGETHER = 2000
+
+
+class LogPages(CursorPages):
+    weight = F("size_bytes")
+
+
+class EventLogApi(View, ListAPIView[EventRecord]):
+    permission_classes = (MayManage,)
+    serializer_class = LoggedEventSerializer
+    pagination_class = LogPages
+    queries = {"GET": EventQuerySerializer}
+
+    def get_queryset(self) -> QuerySet[EventRecord]:
+        return narrowed(visible_events(key_of(self.request)), self.asked)
+
+    @extend_schema(
+        operation_id="list_events", tags=["events"], parameters=[EventQuerySerializer]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The events of the log that this key may see, the newest first."""
+        return super().get(request, *args, **kwargs)
+
+
+class EventApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="get_event",
+        tags=["events"],
+        responses=EventWithDeliveriesSerializer,
+    )
+    def get(self, request: Request, number: int) -> Response:
+        """One event by its number in the log, with its deliveries and attempts."""
+        key = key_of(request)
+        found: Any = visible_events(key).filter(number=number).first()
+        if found is None:
+            raise NotFound(
+                f"There is no event #{number} that this API key may see. GET "
+                "/api/events/ lists the numbers."
+            )
+        found.shown_deliveries = _with_attempts(list(_deliveries(found, key)))
+        return Response(EventWithDeliveriesSerializer(found).data)
+
+
+def _deliveries(event: EventRecord, key: ApiKey) -> QuerySet[Delivery]:
+    own = within("subscriber__name", key.patterns("subscribers"))
+    rows = Delivery.objects.filter(own, event=event).select_related("subscriber")
+    return rows.order_by("-pk")[:MOST_DELIVERIES]
+
+
+def _with_attempts(deliveries: list[Delivery]) -> list[Delivery]:
+    """Each with its newest attempts, fewer where there are many deliveries."""
+    share = MOST_ATTEMPTS_TOGETHER // max(1, len(deliveries))
+    newest = Attempt.objects.defer("traceback").order_by("-pk")
+    limited = newest[: min(MOST_ATTEMPTS, share)]
+    attempts = Prefetch("attempt_log", limited, to_attr="newest_attempts")
+    prefetch_related_objects(deliveries, attempts)
+    return deliveries

@@ -1,0 +1,221 @@
+"""Pull: consumers come for what they are owed, and settle it by its lease."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from itertools import zip_longest
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from router.api.auth.authentication import refuse_unusable
+from router.api.auth.keys import find_subscriber, key_of
+from router.api.auth.permissions import MayConsume
+from router.api.bodies import checked
+from router.api.events.binding import refuse_reception
+from router.api.pull.serializers import (
+    AckBody,
+    ExtendBody,
+    LeaseResults,
+    NackBody,
+    PullBody,
+    PullResponse,
+)
+from router.api.view import View
+from router.flow.pull import settling
+from router.flow.pull.holding import Lease, Refusal
+from router.flow.pull.long_poll import pull_patiently
+from router.models import ApiKey, Delivery, Scope, Subscriber
+from router.transports.evidence import evidence_of
+
+
+class PullApi(View):
+    permission_classes = (MayConsume,)
+
+    @extend_schema(
+        operation_id="pull",
+        tags=["pull"],
+        request=PullBody,
+        responses=PullResponse,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Lease due deliveries, oldest first.
+
+        409 when the subscriber has another transport.
+        """
+        body = checked(PullBody, request)
+        pulled = pull_patiently(
+            _receiver(request, name).pk,
+            most=body["max"],
+            lease_seconds=body["lease_seconds"],
+            wait_seconds=body["wait_seconds"],
+            check=partial(_check_again, request, name),
+        )
+        shown = {
+            "state": pulled.state.value,
+            "deliveries": list(_handed_out(pulled.deliveries)),
+            "retry_after_seconds": pulled.retry_after_seconds,
+        }
+        wait = pulled.retry_after_seconds
+        return Response(shown, headers={"Retry-After": str(wait)} if wait else None)
+
+
+class AckApi(View):
+    permission_classes = (MayConsume,)
+
+    @extend_schema(
+        operation_id="ack",
+        tags=["pull"],
+        request=AckBody,
+        responses=LeaseResults,
+    )
+    def post(self, request: Request) -> Response:
+        """Done. A lost lease is 409 for that entry, the others go through."""
+        return _answered(request, settling.ack, checked(AckBody, request))
+
+
+class NackApi(View):
+    permission_classes = (MayConsume,)
+
+    @extend_schema(
+        operation_id="nack",
+        tags=["pull"],
+        request=NackBody,
+        responses=LeaseResults,
+    )
+    def post(self, request: Request) -> Response:
+        """Not now: a failure, and another attempt later."""
+        body = checked(NackBody, request)
+        nack = partial(settling.nack, reason=body.get("reason", ""))
+        return _answered(request, nack, body, seconds="delay_seconds")
+
+
+class ReleaseApi(View):
+    permission_classes = (MayConsume,)
+
+    @extend_schema(
+        operation_id="release",
+        tags=["pull"],
+        request=AckBody,
+        responses=LeaseResults,
+    )
+    def post(self, request: Request) -> Response:
+        """Not begun: due again at once, and neither attempt nor failure counts."""
+        return _answered(request, settling.release, checked(AckBody, request))
+
+
+class ExtendApi(View):
+    permission_classes = (MayConsume,)
+
+    @extend_schema(
+        operation_id="extend",
+        tags=["pull"],
+        request=ExtendBody,
+        responses=LeaseResults,
+    )
+    def post(self, request: Request) -> Response:
+        """Still at work: the lease ends so many seconds from now, or at its latest.
+
+        409 for one that was extended for as long as it may be.
+        """
+        leases = _leases(checked(ExtendBody, request), seconds="lease_seconds")
+        told = settling.extend(leases, may_touch=key_of(request).may_receive)
+        refused = [refusal for refusal, _ in told]
+        return _results(leases, refused, [ends_at for _, ends_at in told])
+
+
+def _receiver(request: Request, name: str) -> Subscriber:
+    """Raises `NotFound`, or `NotBound` where the key may see but not receive for it."""
+    found = find_subscriber(request, name)
+    refuse_reception(key_of(request), found)
+    return found
+
+
+def _check_again(request: Request, name: str) -> None:
+    """Check the key of a pull that waited as it is now, not as it was at the start."""
+    key = ApiKey.objects.get(pk=key_of(request).pk)
+    refuse_unusable(key)
+    request.auth = key
+    if Scope.CONSUME not in key.scopes:
+        raise PermissionDenied(MayConsume().message)
+    _receiver(request, name)
+
+
+def _handed_out(deliveries: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
+    """What the puller gets. An event that can't be read becomes a failed task at once:
+    its neighbours are leased already, and must reach the puller."""
+    for delivery in deliveries:
+        try:
+            yield _told(delivery)
+        except Exception as error:  # noqa: BLE001 - the failure of this one alone
+            settling.reject(delivery, evidence_of(error))
+
+
+def _told(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.pk,
+        "lease_token": str(delivery.lease_token),
+        "attempt": delivery.attempts,
+        "origin": delivery.origin,
+        "position": delivery.event.position,
+        "leased_until": delivery.leased_until,
+        "event": delivery.event.to_event().to_cloudevent(),
+    }
+
+
+def _leases(body: dict[str, Any], *, seconds: str = "") -> list[Lease]:
+    """The entries; `seconds` names the number that goes with each, or with all."""
+    return [
+        Lease(
+            delivery_id=entry["id"],
+            token=_token(entry["lease_token"]),
+            seconds=entry.get(seconds, body.get(seconds)),
+        )
+        for entry in body["deliveries"]
+    ]
+
+
+def _answered(
+    request: Request,
+    act: Callable[..., list[Refusal]],
+    body: dict[str, Any],
+    *,
+    seconds: str = "",
+) -> Response:
+    leases = _leases(body, seconds=seconds)
+    return _results(leases, act(leases, may_touch=key_of(request).may_receive))
+
+
+def _results(
+    leases: Sequence[Lease],
+    told: Sequence[Refusal],
+    ends: Sequence[datetime | None] = (),
+) -> Response:
+    """The answer to each entry, in their order."""
+    results = zip_longest(leases, told, ends)
+    return Response({"results": [_result(*one) for one in results]})
+
+
+def _result(lease: Lease, refusal: Refusal, ends_at: datetime | None) -> dict[str, Any]:
+    status = HTTPStatus.OK if refusal is None else HTTPStatus.CONFLICT
+    return {
+        "id": lease.delivery_id,
+        "status": int(status),
+        **({"detail": refusal} if refusal else {}),
+        **({"leased_until": ends_at} if ends_at else {}),
+    }
+
+
+def _token(text: str) -> uuid.UUID | None:
+    """What is no token of ours at all is a lost lease like any other."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,225 @@
+"""Subscribers in JSON: what a client sends, and what it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.db.models import TextChoices
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from router.api import fields
+from router.api.bodies import ReasonBody
+from router.api.filter_shape import FILTER
+from router.api.in_force import InForceSerializer
+from router.api.subscribers.words import Meaning
+from router.api.text_patterns import (
+    HEADER_NAME,
+    HEADER_VALUE,
+    PREFIX,
+    SUBSCRIBER_NAME,
+    TYPES,
+    URL,
+)
+from router.contract.retry import LONGEST_WAIT_SECONDS, MOST_WAITS
+from router.models import (
+    BREAKER_LABELS,
+    BreakerState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+from router.operate.subscriber_rules import (
+    LEAST_RATE,
+    MOST_AT_ONCE,
+    MOST_PATTERNS,
+    MOST_PER_SECOND,
+    NAME,
+    NAME_RULE,
+)
+from router.transports.webhook.headers import LONGEST_VALUE, MOST_HEADERS
+from router.transports.webhook.urls import LONGEST_URL
+
+#: The transports that a client may choose.
+MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
+#: Name in JSON → field of the model, where they differ.
+FIELD_OF = {"headers": "custom_headers"}
+
+
+BREAKERS = [(one.value, label) for one, label in BREAKER_LABELS.items()]
+
+
+class Ordering(TextChoices):
+    NONE = "none"
+
+
+class Start(TextChoices):
+    NOW = "now"
+
+
+IS_NAME = RegexValidator(rf"^{NAME.pattern}\Z", NAME_RULE)
+
+
+@extend_schema_field(FILTER, component_name="Filter")
+class FilterField(fields.JSONField):
+    """A filter of the CloudEvents Subscriptions API."""
+
+
+class HeadersField(fields.DictField):
+    child = fields.CharField(
+        max_length=LONGEST_VALUE,
+        pattern=HEADER_VALUE,
+        allow_blank=True,
+        trim_whitespace=False,
+    )
+
+    def keywords(self) -> dict[str, Any]:
+        names = {"pattern": HEADER_NAME}
+        return {"maxProperties": MOST_HEADERS, "propertyNames": names}
+
+
+class LimitField(fields.ListField):
+    """Patterns of what a subscriber may hear at most."""
+
+    child = fields.CharField(max_length=255, pattern=PREFIX, trim_whitespace=False)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=MOST_PATTERNS, **options)
+
+
+class SubscriberUpdate(Meaning, ReasonBody):
+    """What may be changed of a subscriber; what is left out stays."""
+
+    title = fields.CharField(max_length=120, required=False, allow_blank=True)
+    transport = fields.EnumField(
+        Transport, component="ManagedTransport", choices=MANAGED, required=False
+    )
+    url = fields.CharField(
+        max_length=LONGEST_URL, pattern=URL, required=False, allow_blank=True
+    )
+    events = fields.ListField(
+        child=fields.CharField(max_length=255, pattern=TYPES, trim_whitespace=False),
+        min_length=1,
+        max_length=MOST_PATTERNS,
+        required=False,
+    )
+    filter = FilterField(required=False, allow_null=True)
+    allowed_types = LimitField(required=False)
+    allowed_sources = LimitField(required=False)
+    headers = HeadersField(required=False)
+    rate_per_second = fields.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=LEAST_RATE,
+        max_value=MOST_PER_SECOND,
+    )
+    in_flight_limit = fields.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=MOST_AT_ONCE
+    )
+    waits_seconds = fields.ListField(
+        child=fields.IntegerField(min_value=0, max_value=LONGEST_WAIT_SECONDS),
+        min_length=1,
+        max_length=MOST_WAITS,
+        required=False,
+        allow_null=True,
+    )
+    max_failures = fields.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=100
+    )
+
+    def wanted(self) -> dict[str, Any]:
+        """The fields of the model that the body names, and the reason."""
+        said = self.validated_data
+        known: list[str] = list(SubscriberUpdate().fields)
+        return {FIELD_OF.get(name, name): said[name] for name in known if name in said}
+
+
+class SubscriberCreate(SubscriberUpdate):
+    """A subscriber to be made; a webhook needs its `url`."""
+
+    together = {
+        "if": {"properties": {"transport": {"const": Transport.WEBHOOK.value}}},
+        "then": {"required": ["url"], "properties": {"url": {"minLength": 1}}},
+    }
+
+    name = fields.CharField(
+        max_length=63, pattern=SUBSCRIBER_NAME, validators=[IS_NAME]
+    )
+    transport = fields.EnumField(
+        Transport, component="ManagedTransport", choices=MANAGED
+    )
+    ordering = fields.EnumField(
+        Ordering, default="none", help_text="Only `none` is offered yet."
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is a word of Python's own.
+        start = fields.EnumField(
+            Start, default="now", help_text="Only `now` is offered yet."
+        )
+        return {**super().get_fields(), "from": start}
+
+
+class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
+    """A subscriber as it is; its headers by name only, since they may be secrets."""
+
+    title = serializers.CharField()
+    events = serializers.ListField(child=serializers.CharField())
+    filter = FilterField(allow_null=True)
+    allowed_types = serializers.ListField(child=serializers.CharField())
+    allowed_sources = serializers.ListField(child=serializers.CharField())
+    ordering = serializers.SerializerMethodField()
+    header_names = serializers.SerializerMethodField()
+    transport = fields.EnumField(Transport)
+    breaker = fields.EnumField(BreakerState, choices=BREAKERS)
+    state = fields.EnumField(SubscriberState)
+    waits_seconds = serializers.ListField(
+        child=serializers.IntegerField(), allow_null=True
+    )
+
+    in_force = InForceSerializer(source="*")
+
+    class Meta:
+        model = Subscriber
+        fields = [
+            "name",
+            "title",
+            "transport",
+            "url",
+            "events",
+            "filter",
+            "allowed_types",
+            "allowed_sources",
+            "ordering",
+            "header_names",
+            "rate_per_second",
+            "in_flight_limit",
+            "waits_seconds",
+            "max_failures",
+            "in_force",
+            "state",
+            "state_reason",
+            "breaker",
+            "live_from",
+            "last_acknowledged_at",
+            "last_failed_at",
+            "created_at",
+        ]
+
+    @extend_schema_field(fields.EnumField(Ordering))
+    def get_ordering(self, row: Subscriber) -> str:
+        return Ordering.NONE
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_header_names(self, row: Subscriber) -> list[str]:
+        return sorted(row.custom_headers)
+
+
+class SubscriberWithSecretSerializer(SubscriberSerializer):
+    """The subscriber; with its signing secret, where one was made just now."""
+
+    secret = serializers.CharField(required=False)
+
+    class Meta(SubscriberSerializer.Meta):
+        fields = [*SubscriberSerializer.Meta.fields, "secret"]

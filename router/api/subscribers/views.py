@@ -1,0 +1,150 @@
+"""Subscribers: list, make, show, change, delete."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from router.api import fields
+from router.api.auth.keys import actor, find_subscriber, key_of
+from router.api.auth.permissions import MayManage
+from router.api.events.binding import limited, refuse_change, refuse_wider
+from router.api.http.pagination import CursorPages
+from router.api.http.query_params import QuerySerializer
+from router.api.subscribers.serializers import (
+    SubscriberCreate,
+    SubscriberSerializer,
+    SubscriberUpdate,
+    SubscriberWithSecretSerializer,
+)
+from router.api.view import View
+from router.db.patterns import within
+from router.models import Subscriber
+from router.operate.subscribers import (
+    Managed,
+    create_subscriber,
+    delete_subscriber,
+    edit_subscriber,
+)
+
+TAGS = ["subscribers"]
+#: Fields that say what a subscriber hears, and where it goes.
+DIRECTING = {
+    "events", "filter", "allowed_types", "allowed_sources",
+    "transport", "url", "custom_headers",
+}  # fmt: skip
+A_WEBHOOK = OpenApiExample(
+    "A webhook",
+    value={
+        "name": "crm",
+        "transport": "webhook",
+        "url": "https://crm.example/hooks",
+        "events": ["purchase.*"],
+    },
+    request_only=True,
+)
+
+
+class SubscribersApi(View, ListAPIView[Subscriber]):
+    permission_classes = (MayManage,)
+    serializer_class = SubscriberSerializer
+    pagination_class = CursorPages
+
+    def get_queryset(self) -> Any:
+        return Subscriber.objects.known().filter(
+            within("name", key_of(self.request).patterns("subscribers"))
+        )
+
+    @extend_schema(operation_id="list_subscribers", tags=TAGS)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Every subscriber that this key may manage, the newest first."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="create_subscriber",
+        tags=TAGS,
+        request=SubscriberCreate,
+        responses={201: SubscriberWithSecretSerializer},
+        examples=[A_WEBHOOK],
+    )
+    def post(self, request: Request) -> Response:
+        """Add a subscriber: it is owed every event that is routed from now on.
+
+        A webhook's signing secret is in the answer, this once. What it may hear is
+        limited to the types and sources that the key is bound to.
+        """
+        wanted = SubscriberCreate(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        name, key = wanted.validated_data["name"], key_of(request)
+        limits = limited(key, name, wanted.wanted())
+        made = create_subscriber(
+            name, by=actor(request), bound_to=key.patterns("subscribers"), **limits
+        )
+        return Response(_shown(made), status=HTTPStatus.CREATED)
+
+
+class ReasonQuery(QuerySerializer):
+    reason = fields.CharField(
+        max_length=300, required=False, help_text="Why: kept in the audit."
+    )
+
+
+class SubscriberApi(View):
+    permission_classes = (MayManage,)
+    queries = {"DELETE": ReasonQuery}
+
+    @extend_schema(
+        operation_id="get_subscriber", tags=TAGS, responses=SubscriberSerializer
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """One subscriber."""
+        return Response(SubscriberSerializer(find_subscriber(request, name)).data)
+
+    @extend_schema(
+        operation_id="change_subscriber",
+        tags=TAGS,
+        request=SubscriberUpdate,
+        responses=SubscriberWithSecretSerializer,
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Change what the body names.
+
+        It holds for events that are routed from now on; what is owed already is
+        delivered by the new way. Turned into a webhook for the first time, the answer
+        has its signing secret, this once. 403 for a key that is bound to less than the
+        subscriber may hear, and changes what it hears or where that goes.
+        """
+        row = find_subscriber(request, name)
+        changes = SubscriberUpdate(data=request.data)
+        changes.is_valid(raise_exception=True)
+        said, key = changes.wanted(), key_of(request)
+        if not said.keys().isdisjoint(DIRECTING):
+            refuse_change(key, row)
+            refuse_wider(key, said)
+        changed = edit_subscriber(row, by=actor(request), **said)
+        return Response(_shown(changed))
+
+    @extend_schema(
+        operation_id="delete_subscriber",
+        tags=TAGS,
+        parameters=[ReasonQuery],
+        responses={204: OpenApiResponse(description="It is gone.")},
+    )
+    def delete(self, request: Request, name: str) -> Response:
+        """Delete it for good: what it is owed is cancelled, and nobody gets it."""
+        row = find_subscriber(request, name)
+        refuse_change(key_of(request), row)
+        delete_subscriber(row, by=actor(request), **self.asked)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _shown(managed: Managed) -> dict[str, Any]:
+    shown: dict[str, Any] = dict(SubscriberSerializer(managed.subscriber).data)
+    if managed.secret is not None:
+        shown["secret"] = managed.secret
+    return shown

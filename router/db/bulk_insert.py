@@ -1,0 +1,120 @@
+"""Many rows in one statement, without a model and an expression for each of them.
+
+This is paid for every delivery: the ORM's way costs more than all else together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db.models import Field, JSONField, Model
+from django.db.models.expressions import BaseExpression
+from django.db.models.sql import Query
+
+from router.db.statements import Later, Prepared, Statement
+
+Rows = Sequence[tuple[Any, ...]]
+ROWS = "rows"
+
+
+class Insert(Prepared):
+    """Rows of a model that differ in the columns of `kinds` alone.
+
+    `kinds` is a column → its type on PostgreSQL, in the order of each row's values, as
+    the database takes them. `build` returns fields with one value or expression for
+    all, `Later` among them; what is named in neither has its default. With `returning`
+    it returns these columns.
+    """
+
+    def __init__(
+        self,
+        model: type[Model],
+        kinds: Mapping[str, str],
+        build: Callable[[], Mapping[str, Any]],
+        *,
+        returning: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._model = model
+        self._kinds = kinds
+        self._build = build
+        self._returning = returning
+
+    def of(self, rows: Rows, **values: Any) -> Statement:
+        """The statement that inserts these."""
+        return self.bound(**values, rows=rows)
+
+    def _compiled(self, connection: Any) -> tuple[Any, str, Sequence[Any]]:
+        compiler: Any = Query(self._model).get_compiler(connection=connection)
+        others = dict(self._same(compiler))
+        columns = _quoted([*self._kinds, *others])
+        each, given = _given(self._kinds, connection)
+        values = ", ".join([*each, *(sql for sql, _ in others.values())])
+        constants = [one for _, found in others.values() for one in found]
+        sql = f'INSERT INTO "{self._model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}'  # noqa: E501  # nosec B608  # names from the model
+        if self._returning:
+            sql += f" RETURNING {_quoted(self._returning)}"
+        return compiler, sql, [*constants, *given.parameters]
+
+    def _same(self, compiler: Any) -> Iterator[tuple[str, tuple[str, Sequence[Any]]]]:
+        """Column → SQL and parameters, of what all rows have in common."""
+        same = self._build()
+        fields: Sequence[Any] = self._model._meta.concrete_fields
+        for field in fields:
+            is_given = field.name in same
+            is_left = (
+                field.primary_key
+                or field.column in self._kinds
+                or field.has_db_default()
+            )
+            if is_given:
+                yield field.column, _value(compiler, field, same[field.name])
+            elif not is_left and (default := field.get_default()) is not None:
+                yield field.column, _value(compiler, field, default)
+
+
+class Column(Later):
+    """Stands for one value of each row: an array, on PostgreSQL."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(ROWS, Field())
+        self._index = index
+
+    def bind(self, value: Any, connection: Any) -> Any:
+        return [row[self._index] for row in value]
+
+
+class AllRows(Later):
+    """Stands for all rows at once, where there are no arrays."""
+
+    def __init__(self) -> None:
+        super().__init__(ROWS, JSONField())
+
+    def bind(self, value: Any, connection: Any) -> Any:
+        return json.dumps(value)
+
+
+def _given(kinds: Mapping[str, str], connection: Any) -> tuple[list[str], Statement]:
+    """The values of a row, and what to select them from."""
+    if connection.vendor == "postgresql":
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
+        columns = [Column(index) for index in range(len(kinds))]
+        given = Statement(f"unnest({arrays}) AS new({_quoted(kinds)})", columns)
+        return [f'"{name}"' for name in kinds], given
+    each = [f"json_extract(value, '$[{index}]')" for index in range(len(kinds))]
+    return each, Statement("json_each(%s)", [AllRows()])
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _value(
+    compiler: Any, field: Field[Any, Any], value: Any
+) -> tuple[str, Sequence[Any]]:
+    if isinstance(value, BaseExpression):
+        sql, parameters = compiler.compile(value)
+        return sql, parameters
+    return "%s", [field.get_db_prep_save(value, compiler.connection)]

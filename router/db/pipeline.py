@@ -1,0 +1,139 @@
+"""Several prepared statements in fewer round trips, where the database can.
+
+At a low pace a delivery costs its round trips: each wakes two idle processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+
+from router.db.plan_cache import PlanForgotten, forget_all, planned
+from router.db.statements import Select, Statement, Update, changed, fetched, rows_of
+
+#: Whatever is usual here: the router's statements see what committed before each.
+BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED", ())
+COMMIT = Statement("COMMIT", ())
+
+
+def read_changed(
+    change: Update, read: Select, beside: Select, **values: Any
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Update, then read the rows that were changed, and `beside`; committed together.
+
+    Returns the rows of both queries, those of `beside` as the database gives them.
+    `read` is of the same table as `change`, and names, for databases without such
+    statements, what tells the changed rows from others.
+    """
+    update, query, other = (one.bound(**values) for one in (change, read, beside))
+    if connection.vendor != "postgresql":
+        with transaction.atomic():
+            rows = fetched(query) if changed(update) else ()
+            return read.converted(rows), fetched(other)
+    # Within it the name is the table's, and in the query that follows it is this: the
+    # query reads what the update returns in the place of the table.
+    table = change.table
+    sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
+    both = Statement(sql, [*update.parameters, *query.parameters])
+    is_ours = is_outermost()
+    with nullcontext() if _takes_several() else transaction.atomic():
+        rows, found = rows_of_planned([both, other], is_ours=is_ours)
+    return read.converted(rows), found
+
+
+def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    """The rows of each of these statements, none of one that returns none.
+
+    They run in their order, each with a snapshot of its own (at READ COMMITTED, which
+    is PostgreSQL's default).
+    """
+    if not (statements and _takes_several()):
+        return [fetched(one) for one in statements]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "; ".join(one.sql for one in statements),
+            [value for one in statements for value in one.parameters],
+        )
+        found = [rows_of(cursor)]
+        while cursor.nextset():
+            found.append(rows_of(cursor))
+    return found
+
+
+def rows_of_first(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    """`rows_of_all`, and what begins the transaction, if they are its first ones.
+
+    Django begins none before a statement comes, and the driver sends a BEGIN of its
+    own before that and waits for the answer.
+    """
+    is_first = connection.in_atomic_block and _takes_several() and _is_unbegun()
+    if not (statements and is_first):
+        return rows_of_all(statements)
+    session: Any = connection.connection
+    session.autocommit = True
+    try:
+        return rows_of_all([BEGIN, *statements])[1:]
+    finally:
+        # Ended with them, or never begun. Else the driver sees that it has begun, and
+        # takes this only when it is over, as Django then does.
+        if _is_unbegun():
+            session.autocommit = False
+
+
+def rows_of_planned(
+    statements: Sequence[Statement],
+    *,
+    before: Sequence[Statement] = (),
+    after: Sequence[Statement] = (),
+    is_ours: bool,
+) -> list[Sequence[Any]]:
+    """`rows_of_first`, by the plans that the session keeps where it keeps any.
+
+    `is_ours` says that no statement of another's follows in the transaction: how this
+    one is planned must not be how those are. `before` and `after` are not planned.
+    Raises `PlanForgotten`.
+    """
+    chosen, may_plan = statements, is_ours and _takes_several()
+    try:
+        if may_plan:
+            chosen = planned(statements)
+        found = rows_of_first([*before, *chosen, *after])
+    except DatabaseError as error:
+        if not (may_plan and forget_all(error)):
+            raise
+        if connection.in_atomic_block:
+            raise PlanForgotten from error
+        return rows_of_planned(statements, before=before, after=after, is_ours=False)
+    begin = len(before) + len(chosen) - len(statements)
+    return found[begin : begin + len(statements)]
+
+
+def _is_unbegun() -> bool:
+    session: Any = connection.connection
+    if session is None:
+        # Closed within the transaction: Django says so at the next statement.
+        return False
+    return str(session.info.transaction_status.name) == "IDLE"
+
+
+def _takes_several() -> bool:
+    """Whether values are put into the statements here: one that is sent with values
+    beside it must be the only one."""
+    is_bound_there = getattr(connection.features, "uses_server_side_binding", False)
+    return connection.vendor == "postgresql" and not is_bound_there
+
+
+def end_of(*, is_last: bool) -> Sequence[Statement]:
+    """What commits an outermost transaction together with its last statements.
+
+    Django's own commit then finds it done, which costs nothing.
+    """
+    return [COMMIT] if is_last and _takes_several() else []
+
+
+def is_outermost() -> bool:
+    """Asked before a transaction: whether it is one, and not part of another."""
+    return transaction.get_autocommit()

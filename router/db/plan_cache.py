@@ -1,0 +1,133 @@
+"""Statements whose plans a session of the database keeps.
+
+To plan one takes longer than to answer it, and whoever waits for a delivery waits for
+that. A plan that is kept was made when a table may have been empty, and reading all of
+an empty table is quick: hence only plans by an index are allowed here.
+
+Only where the project asks for it, by `prepare_threshold` in the options of its
+database, and with that meaning: so often a statement runs before its plan is kept.
+Django's default is never, since a pooler may hand a session from one to the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2s
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db import DatabaseError, connection
+
+from router.db.statements import Statement
+
+logger = logging.getLogger(__name__)
+
+#: For the rest of a transaction, which must have nothing in it but the router's own.
+PINS = tuple(
+    Statement(f"SET LOCAL {setting}", ())
+    for setting in (
+        "plan_cache_mode = force_generic_plan",
+        "enable_seqscan = off",
+        "enable_hashjoin = off",
+        "enable_mergejoin = off",
+    )
+)
+#: PostgreSQL, appendix A: a prepared statement that is not there, one that is there
+#: already, one that would return other columns than before.
+FORGOTTEN_STATES = frozenset({"26000", "42P05", "0A000"})
+_is_off = False
+
+
+class PlanForgotten(DatabaseError):
+    """Nothing was wrong but that a session does not keep what it was told to."""
+
+
+@dataclass
+class Kept:
+    """What one session keeps."""
+
+    #: Text → how often it ran, of those whose plan is not kept yet.
+    uses: dict[str, int] = field(default_factory=dict)
+    #: Text → the statement that executes it.
+    executions: dict[str, str] = field(default_factory=dict)
+
+
+_sessions: MutableMapping[Any, Kept] = WeakKeyDictionary()
+
+
+def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
+    """What runs these by the plans that are kept, or the statements themselves.
+
+    Before them there are the `PINS`. Where it fails, ask `forget_all`.
+    """
+    threshold = _threshold()
+    if threshold is None:
+        return statements
+    kept = _sessions.setdefault(connection.connection, Kept())
+    found = [_execution(kept, one, threshold) for one in statements]
+    is_any_kept = any(
+        one is not old for one, old in zip(found, statements, strict=True)
+    )
+    return [*PINS, *found] if is_any_kept else statements
+
+
+def forget_all(error: Exception) -> bool:
+    """Whether a plan that was to be there is not; then none is used any more."""
+    global _is_off
+    if getattr(error.__cause__, "sqlstate", None) not in FORGOTTEN_STATES:
+        return False
+    _is_off = True
+    logger.warning(
+        "The database forgot a prepared statement, as it does behind a pooler: this "
+        "process uses none from now on. Set prepare_threshold to None in its OPTIONS."
+    )
+    return True
+
+
+def _threshold() -> int | None:
+    """How often a statement runs before its plan is kept; None is never."""
+    # Who sets the former says that a pooler is between.
+    if _is_off or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        return None
+    connection.ensure_connection()
+    threshold: int | None = getattr(connection.connection, "prepare_threshold", None)
+    return threshold
+
+
+def _execution(kept: Kept, statement: Statement, threshold: int) -> Statement:
+    text = kept.executions.get(statement.sql)
+    if text is None:
+        uses = kept.uses.get(statement.sql, 0)
+        if uses < threshold:
+            kept.uses[statement.sql] = uses + 1
+            return statement
+        text = _keep(kept, statement)
+    return Statement(text, statement.parameters)
+
+
+def _keep(kept: Kept, statement: Statement) -> str:
+    # By its text: whoever else has the session can mean nothing else by it.
+    name = f"fanfare_{blake2s(statement.sql.encode(), digest_size=12).hexdigest()}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE {name} AS {_numbered(statement.sql)}")
+    places = ", ".join(["%s"] * len(statement.parameters))
+    text = f"EXECUTE {name}({places})" if places else f"EXECUTE {name}"
+    kept.executions[statement.sql] = text
+    return text
+
+
+def _numbered(sql: str) -> str:
+    """psycopg's places for values → PostgreSQL's own."""
+    number = 0
+
+    def place(found: re.Match[str]) -> str:
+        nonlocal number
+        if found.group() == "%%":
+            return "%"
+        number += 1
+        return f"${number}"
+
+    return re.sub("%[s%]", place, sql)

@@ -1,0 +1,182 @@
+"""Times, durations and states in words for staff."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from router.contract.json_text import repaired
+from router.models import (
+    AttemptResult,
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    FailedTaskState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+from router.observe.overview import CAP
+
+#: Shown where there is nothing to show.
+NOTHING = "–"
+STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+#: State → (tone, icon, word): never colour alone.
+BADGES: dict[str, tuple[str, str, str]] = {
+    SubscriberState.ACTIVE: ("ok", "play_circle", "Active"),
+    SubscriberState.PAUSED: ("retry", "pause_circle", "Paused"),
+    SubscriberState.DISABLED: ("attention", "block", "Disabled"),
+    DeliveryState.PENDING: ("working", "schedule", "Waiting"),
+    DeliveryState.LEASED: ("working", "sync", "Working"),
+    DeliveryState.ACKNOWLEDGED: ("ok", "check_circle", "Acknowledged"),
+    DeliveryState.DEAD: ("attention", "error", "Dead"),
+    DeliveryState.CANCELLED: ("quiet", "cancel", "Cancelled"),
+    FailedTaskState.OPEN: ("attention", "error", "Open"),
+    FailedTaskState.RETRIED: ("ok", "replay", "Retried"),
+    FailedTaskState.DISCARDED: ("quiet", "delete", "Discarded"),
+    AttemptResult.RETRY: ("retry", "replay", "Retry"),
+    AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
+    AttemptResult.UNCOUNTED: ("quiet", "sensors", "Probe failed"),
+    "breaker-open": ("attention", "cloud_off", "Unreachable"),
+    "breaker-draining": ("working", "waterfall_chart", "Catching up"),
+    "pulls": ("ok", "download", "Pulls"),
+    "retrying": ("retry", "replay", "Retrying"),
+    "routed": ("ok", "alt_route", "Routed"),
+    "unrouted": ("working", "schedule", "Unrouted"),
+    "missing": ("attention", "code_off", "Handler missing"),
+    "alive": ("ok", "check_circle", "Alive"),
+    "silent": ("attention", "error", "Silent"),
+    "unknown": ("quiet", "help", "Unknown"),
+    "usable": ("ok", "key", "Usable"),
+    "expired": ("quiet", "timer_off", "Expired"),
+    "revoked": ("quiet", "key_off", "Revoked"),
+    "in_force": ("ok", "check_circle", "In force"),
+    "retired": ("quiet", "cancel", "Retired"),
+}
+
+
+def badge(state: str) -> SafeString:
+    """A state as icon and word."""
+    tone, icon, word = BADGES[state]
+    return format_html(
+        '<span class="fan-badge fan-{}"><span class="material-symbols-outlined"'
+        ' aria-hidden="true">{}</span>{}</span>',
+        tone,
+        icon,
+        word,
+    )
+
+
+def subscriber_badge(subscriber: Subscriber, *, is_missing: bool) -> SafeString:
+    """Whether a subscriber gets what it is owed, and if not, why."""
+    if is_missing:
+        return badge("missing")
+    is_held = subscriber.state != SubscriberState.ACTIVE
+    if not is_held and subscriber.transport == Transport.PULL:
+        return badge("pulls")
+    if is_held or subscriber.breaker == BreakerState.CLOSED:
+        return badge(subscriber.state)
+    return badge(f"breaker-{subscriber.breaker}")
+
+
+def delivery_badge(delivery: Delivery) -> SafeString:
+    """A delivery's state; one that waits for its next try says so."""
+    is_retrying = delivery.state == DeliveryState.PENDING and delivery.failures > 0
+    return badge("retrying" if is_retrying else delivery.state)
+
+
+def exact(moment: datetime | None) -> str:
+    """A time with its zone: `2026-07-02 10:49:05 UTC`."""
+    if moment is None:
+        return NOTHING
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def ago(moment: datetime | None, never: str = NOTHING) -> SafeString:
+    """For lists: a time relative to now, the exact one on hover."""
+    if moment is None:
+        return format_html('<span class="fan-muted">{}</span>', never)
+    precise = timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+    return _time(moment, _since(moment), title=precise)
+
+
+def at(moment: datetime | None, never: str = NOTHING) -> SafeString:
+    """For the page of one thing: the exact time, the relative one on hover."""
+    if moment is None:
+        return format_html('<span class="fan-muted">{}</span>', never)
+    return _time(moment, exact(moment), title=_since(moment))
+
+
+def due(moment: datetime) -> SafeString:
+    """For what comes next: relative to now, and never past."""
+    is_late = moment <= timezone.now()
+    return _time(moment, "now" if is_late else _since(moment), title=exact(moment))
+
+
+def _time(moment: datetime, text: str, *, title: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), title, text
+    )
+
+
+def _since(moment: datetime) -> str:
+    return relative((timezone.now() - moment).total_seconds())
+
+
+def capped(count: int) -> str:
+    """A count that stops at the overview's cap: `10,000+`."""
+    return f"{count:,}+" if count >= CAP else f"{count:,}"
+
+
+def number(value: float | None) -> str:
+    """`12,345`."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+def relative(seconds: float) -> str:
+    """`12 s ago`, `in 3 min`, `just now`."""
+    if abs(seconds) < 1:
+        return "just now"
+    told = span(abs(seconds), units=1)
+    return f"{told} ago" if seconds > 0 else f"in {told}"
+
+
+def span(seconds: float, *, units: int = 2) -> str:
+    """The largest units of a duration: `2 d 4 h`."""
+    rest = int(seconds)
+    told: list[tuple[int, str]] = []
+    for size, unit in STEPS:
+        count, rest = divmod(rest, size)
+        if count or told:
+            told.append((count, unit))
+    shown = [f"{count} {unit}" for count, unit in told[:units] if count]
+    return " ".join(shown) or "0 s"
+
+
+def milliseconds(value: float | None) -> str:
+    """A run's length: `3.4 ms`, `1,250 ms`."""
+    if value is None:
+        return NOTHING
+    return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def seconds(value: float | None) -> str:
+    """A wait: `0.8 s`, `4 min 10 s`."""
+    if value is None:
+        return NOTHING
+    is_short = value < 10 and value != int(value)
+    return f"{value:.1f} s" if is_short else span(value)
+
+
+def first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def pretty(value: Any) -> str:
+    """JSON that a person can read; the template escapes it."""
+    return json.dumps(repaired(value), indent=2, ensure_ascii=False)

@@ -1,0 +1,52 @@
+"""Tells people of a receiver that went down, and came back: once an incident each."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from router.contract.errors import RouterError
+from router.flow.lease import Claim, Leased
+from router.flow.publish.own_events import is_own_type
+from router.flow.publish.publishing import publish_notice
+from router.models import Delivery, Subscriber
+
+logger = logging.getLogger(__name__)
+
+OPENED = "router.breaker.opened"
+RECOVERED = "router.subscriber.recovered"
+DISABLED = "router.subscriber.disabled"
+
+
+def tell_opened(subscriber: Subscriber, delivery: Delivery) -> None:
+    logger.error("%s fails: what it is owed is held", subscriber.name)
+    _tell(OPENED, subscriber, delivery.event.type)
+
+
+def tell_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> None:
+    logger.error("%s is disabled: %s", subscriber.name, reason)
+    _tell(DISABLED, subscriber, delivery.event.type, reason=reason)
+
+
+def tell_recovered(claim: Claim[Leased]) -> None:
+    logger.info("%s is back", claim.subscriber.name)
+    _tell(RECOVERED, claim.subscriber, claim.deliveries[0].to_event().type)
+
+
+def _tell(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:
+    """An event like any other, caused by one of the type `cause`; telling must not
+    undo what is told."""
+    # A subscriber that fails on a notice must not cause another notice, and so on.
+    if is_own_type(cause):
+        return
+    data: dict[str, Any] = {
+        "subscriber": {"name": subscriber.name, "title": subscriber.title},
+        **more,
+    }
+    try:
+        with transaction.atomic():
+            publish_notice(type_, data, subject=subscriber.name)
+    except RouterError:
+        logger.exception("The notice %s of %s was not published", type_, subscriber.pk)

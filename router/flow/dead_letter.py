@@ -1,0 +1,123 @@
+"""The death of a delivery: never silent, and never without its evidence."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+
+from router.contract.errors import RouterError
+from router.contract.outcomes import Evidence
+from router.flow.publish.own_events import is_own_type
+from router.flow.publish.publishing import publish_notice
+from router.models import (
+    UNLEASED,
+    Attempt,
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    FailedTask,
+    Reason,
+)
+
+logger = logging.getLogger(__name__)
+
+OPENED = "router.failed_task.opened"
+
+
+def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> FailedTask:
+    """Mark the delivery dead and open its FailedTask, in the caller's transaction.
+
+    The caller holds the delivery's row and has updated the subscriber's, which makes
+    concurrent deaths of one subscriber see each other.
+    """
+    is_first = (
+        not FailedTask.objects.open().filter(subscriber=delivery.subscriber_id).exists()
+    )
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=DeliveryState.DEAD,
+        failures=delivery.failures,
+        vanished=delivery.vanished,
+        failing_since=delivery.failing_since,
+        last_failed_at=delivery.last_failed_at,
+        is_witnessed=delivery.is_witnessed,
+        is_manual=False,
+        **UNLEASED,
+    )
+    failed = FailedTask.objects.create(
+        delivery=delivery,
+        event_id=delivery.event_id,
+        subscriber_id=delivery.subscriber_id,
+        reason=reason,
+        error=evidence.error,
+        traceback=evidence.traceback,
+        attempts=delivery.attempts,
+        opened_at=Clock(),
+        previous=FailedTask.objects.filter(delivery=delivery).order_by("-pk").first(),
+    )
+    _notice(failed, delivery, is_first=is_first)
+    return failed
+
+
+def give_up_unanswered(deliveries: DeliveryQuerySet) -> None:
+    """Give up deliveries that no worker holds, each with the words of its last attempt.
+
+    In the caller's transaction, which holds their subscriber.
+    """
+    rows = (
+        deliveries.select_related("event", "subscriber")
+        .defer("subscriber__custom_headers")
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("pk")
+    )
+    for delivery in rows:
+        give_up(delivery, reason=Reason.EXHAUSTED, evidence=last_evidence(delivery))
+
+
+def last_evidence(delivery: Delivery) -> Evidence:
+    """What was kept of the delivery's last attempt; nothing, if there was none."""
+    attempts = Attempt.objects.filter(delivery=delivery).order_by("-pk")
+    last = attempts.values_list("error", "traceback").first()
+    return Evidence(*last) if last else Evidence()
+
+
+def _notice(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
+    """Tell people, by an event like any other; telling must not undo the death."""
+    log = logger.error if is_first else logger.info
+    log(
+        "Gave up on delivery %s of event #%s to %s: %s",
+        delivery.pk,
+        delivery.event_id,
+        delivery.subscriber.name,
+        failed.reason,
+    )
+    # Failing to deliver a notice must not make another notice, and so on for ever.
+    if is_own_type(delivery.event.type):
+        return
+    try:
+        with transaction.atomic():
+            _publish(failed, delivery, is_first=is_first)
+    except RouterError:
+        logger.exception("The notice of failed task %s was not published", failed.pk)
+
+
+def _publish(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
+    subscriber = delivery.subscriber
+    publish_notice(
+        OPENED,
+        {
+            "failed_task": {
+                "id": failed.pk,
+                "reason": failed.reason,
+                # The class alone: an error's words may quote a customer.
+                "error": failed.error.partition(":")[0],
+            },
+            "subscriber": {"name": subscriber.name, "title": subscriber.title},
+            "event": {"number": delivery.event_id, "type": delivery.event.type},
+            "is_first_of_incident": is_first,
+        },
+        id=f"failed-task-{failed.pk}",
+        subject=subscriber.name,
+        traceparent=delivery.event.traceparent,
+    )

@@ -1,0 +1,168 @@
+"""Step 4, claim: take the lease, count the attempt, commit; only then comes the work.
+
+Counted and committed before the work, an event that kills its worker is known by its
+count. A suspect, whose worker vanished before, shares a lease with no other: only what
+is leased can vanish again. What is claimable is read here, never believed from the
+message.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Exists, F, Q
+
+from router.conf import conf
+from router.db.async_commit import Unwaited
+from router.db.pipeline import read_changed
+from router.db.session import is_wary
+from router.db.statements import IDS, SUBSCRIBER, TOKEN, Select, Update
+from router.flow.breaker.probes import lets_through
+from router.flow.lease import OF_EVENT, OWN, Claim, Leased
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+
+#: Before each further try. A dispatcher that looks at what another one just marked
+#: holds the rows for a moment: passed over for good, they would wait for their mark.
+PAUSES_SECONDS = (0.005, 0.02, 0.05)
+#: What every attempt needs of its subscriber, without what only few do.
+OF_SUBSCRIBER = (
+    "name", "title", "transport", "state", "url", "rate_per_second", "in_flight_limit",
+    "breaker", "breaker_epoch", "ramp", "incident_since",
+)  # fmt: skip
+
+
+def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
+    """What of these deliveries is claimable: the others together, then each suspect,
+    claimed only when it is asked for.
+
+    Of a handler each alone, for a while after a session was lost: one of them may have
+    made the database crash.
+    """
+    if len(ids) > 1 and is_wary() and _is_handler(subscriber_id):
+        yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
+        return
+    left = set(ids)
+    for pause in (*PAUSES_SECONDS, None):
+        together = _claim(subscriber_id, sorted(left), _together())
+        if together is not None:
+            left.difference_update(together.ids)
+            yield together
+        if pause is None or not _is_locked_elsewhere(subscriber_id, left):
+            break
+        time.sleep(pause)
+    while (suspect := _next_suspect(subscriber_id, left)) is not None:
+        left.remove(suspect)
+        alone = claim(subscriber_id, [suspect])
+        if alone is not None:
+            yield alone
+
+
+def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
+    """Lease what of these deliveries is claimable; None when nothing is.
+
+    A suspect is, where it is the only one asked for. What is pulled is nothing for a
+    worker, whatever the message says.
+    """
+    return _claim(subscriber_id, ids, _ALONE if len(ids) == 1 else _together())
+
+
+def _claim(
+    subscriber_id: int, ids: Sequence[int], lease: Update
+) -> Claim[Leased] | None:
+    token = uuid.uuid4()
+    rows, found = read_changed(
+        lease, _READ, _SUBSCRIBER, ids=ids, subscriber_id=subscriber_id, token=token
+    )
+    if not rows:
+        return None
+    deliveries = tuple(Leased.of(row) for row in rows)
+    # Read after the lease: switched before, it is carried out the new way; whoever
+    # switches later takes the lease back, or waits for what was leased meanwhile.
+    [subscriber] = _SUBSCRIBER.as_models(found)
+    return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
+
+
+def _together() -> Update:
+    return _WARY if is_wary() else _TOGETHER
+
+
+def _is_handler(subscriber_id: int) -> bool:
+    found = _SUBSCRIBER.models(subscriber_id=subscriber_id)
+    return any(one.transport == Transport.HANDLER for one in found)
+
+
+def _is_locked_elsewhere(subscriber_id: int, ids: Collection[int]) -> bool:
+    """Whether some of these were passed over, though they are claimable."""
+    return bool(ids) and bool(_HEALTHY.rows(ids=ids, subscriber_id=subscriber_id))
+
+
+def _next_suspect(subscriber_id: int, ids: Collection[int]) -> int | None:
+    if not ids:
+        return None
+    suspects = _SUSPECTS.rows(ids=ids, subscriber_id=subscriber_id)
+    return suspects[0][0] if suspects else None
+
+
+def _claimable() -> DeliveryQuerySet:
+    lets = Subscriber.objects.filter(
+        lets_through(),
+        ~Q(transport=Transport.PULL),
+        pk=SUBSCRIBER,
+        state=SubscriberState.ACTIVE,
+        deleted_at__isnull=True,
+    )
+    # No join, and no bare column: whoever reads by a subscriber reads all it ever had.
+    return Delivery.objects.alias(owed_to=F("subscriber_id") + 0).filter(
+        Exists(lets),
+        owed_to=SUBSCRIBER,
+        pk__any_of=IDS,
+        state__unindexed=DeliveryState.PENDING,
+        due_at__lte=Clock(),
+    )
+
+
+def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
+    claimable = (
+        _claimable()
+        .filter(*conditions)
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("pk")
+    )
+    return Delivery.objects.filter(pk__in=claimable.values("pk")), {
+        "state": DeliveryState.LEASED,
+        "lease_token": TOKEN,
+        "leased_until": Clock() + timedelta(seconds=conf().lease_seconds),
+        "attempts": F("attempts") + 1,
+    }
+
+
+_SUBSCRIBER = Select(
+    lambda: Subscriber.objects.only(*OF_SUBSCRIBER).filter(pk=SUBSCRIBER).order_by()
+)
+_TOGETHER = Update(lambda: _lease(Q(vanished=0), Unwaited()))
+# On the disk before the work: what makes the database crash is known by its count.
+_WARY = Update(lambda: _lease(Q(vanished=0)))
+_ALONE = Update(_lease)
+_READ = Select(
+    lambda: (
+        Delivery.objects.filter(pk__any_of=IDS, lease_token=TOKEN)
+        .order_by("event__position")
+        .values_list(*OWN, *OF_EVENT)
+    )
+)
+_HEALTHY = Select(lambda: _claimable().filter(vanished=0).values_list("pk")[:1])
+_SUSPECTS = Select(
+    lambda: _claimable().filter(vanished__gt=0).order_by("pk").values_list("pk")[:1]
+)

@@ -1,0 +1,238 @@
+"""Step 5, deliver: run the handler for each claimed delivery, then settle.
+
+Deliveries of a transactional handler share one transaction: effects and
+acknowledgements commit together or not at all. If one is not done, all roll back and
+run again singly. Handlers with effects elsewhere always run singly. Webhooks are the
+job of `router.flow.deliver.webhooks`. Suspects come last, each with a claim of its own:
+if one makes the worker vanish, the next was never leased.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connection, transaction
+
+from router.conf import conf
+from router.contract.errors import LeaseLost
+from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
+from router.db.guard import Guard
+from router.db.pipeline import is_outermost
+from router.db.transient import is_passing, is_session_lost, mend_connection
+from router.flow.deliver.claiming import claims
+from router.flow.deliver.releasing import put_off, release
+from router.flow.deliver.settling import (
+    acknowledge,
+    note_run_time,
+    settle_failure,
+)
+from router.flow.deliver.webhooks import post_chunk
+from router.flow.lease import Claim, Leased
+from router.flow.publish import causation
+from router.models import Transport
+from router.registry import find
+from router.transports.base import TransportProtocol
+from router.transports.evidence import evidence_of
+from router.transports.handler import HandlerTransport
+
+logger = logging.getLogger(__name__)
+
+#: Until code that knows the handler may be here.
+PARKED_SECONDS = 60.0
+
+
+class NotAcknowledged(Exception):
+    """Rolls the shared transaction back: this delivery was not done."""
+
+    def __init__(self, delivery: Leased, outcome: Retry | Dead, run_ms: float):
+        super().__init__()
+        self.delivery = delivery
+        self.outcome = outcome
+        self.run_ms = run_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A claim and all that is needed to carry it out."""
+
+    claim: Claim[Leased]
+    transport: TransportProtocol
+    limit_seconds: float
+    #: Of the message, by the monotonic clock of this process; no lease ends earlier.
+    ends_at: float
+
+    def has_time(self) -> bool:
+        """Whether a run that takes its whole time limit ends in time."""
+        return time.monotonic() + self.limit_seconds < self.ends_at
+
+    def only(self, delivery: Leased) -> Work:
+        return replace(self, claim=self.claim.only(delivery))
+
+
+def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
+    """Claim what is claimable of these deliveries, carry it out and settle it.
+
+    Suspects for whom no time is left stay unclaimed until their mark passes.
+    """
+    ends_at = time.monotonic() + conf().lease_seconds
+    for claimed in claims(subscriber_id, ids):
+        if not _carry_out(claimed, ends_at=ends_at):
+            return
+
+
+def _carry_out(claimed: Claim[Leased], *, ends_at: float) -> bool:
+    """Run and settle one claim; returns whether there is time for another."""
+    if claimed.subscriber.transport == Transport.PULL:
+        # Switched within the claim.
+        release(claimed)
+        return False
+    if claimed.subscriber.transport == Transport.WEBHOOK:
+        post_chunk(claimed, lease_ends_at=ends_at)
+        return time.monotonic() + conf().webhook_deadline_seconds < ends_at
+    declaration = find(claimed.subscriber.name)
+    if declaration is None:
+        logger.error("No handler named %s is installed here", claimed.subscriber.name)
+        release(claimed, wait_seconds=PARKED_SECONDS)
+        return False
+    limit = declaration.time_limit_seconds or conf().time_limit_seconds
+    work = Work(
+        claim=claimed,
+        transport=HandlerTransport(declaration, limit_seconds=limit),
+        limit_seconds=limit,
+        ends_at=ends_at,
+    )
+    if declaration.is_transactional:
+        _deliver_transactional(work)
+    else:
+        _deliver_singly(work, work.claim.deliveries, run_one=_run_outside)
+    return work.has_time()
+
+
+def _deliver_transactional(work: Work) -> None:
+    deliveries: Sequence[Leased] = work.claim.deliveries
+    if len(deliveries) > 1 and work.has_time():
+        started_at = time.monotonic()
+        try:
+            _run_together(work)
+        except NotAcknowledged as failed:
+            _shrink_next_chunk(work, started_at)
+            if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
+                # A second run would cost its neighbours another whole time limit.
+                _settle(work.only(failed.delivery), failed)
+                deliveries = [one for one in deliveries if one != failed.delivery]
+        except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
+            mend_connection(error)
+            _shrink_next_chunk(work, started_at)
+        else:
+            return
+    _deliver_singly(work, deliveries, run_one=_run_together)
+
+
+def _shrink_next_chunk(work: Work, started_at: float) -> None:
+    """A chunk that failed late may leave the lease no time to run singly: without
+    this, the same chunk would come again and fail as late, for ever."""
+    run_ms = (time.monotonic() - started_at) * 1000 / len(work.claim.deliveries)
+    note_run_time(work.claim.subscriber.pk, run_ms)
+
+
+def _deliver_singly(
+    work: Work, deliveries: Sequence[Leased], *, run_one: Callable[[Work], None]
+) -> None:
+    is_left_alone = False
+    for index, delivery in enumerate(deliveries):
+        if is_left_alone or not work.has_time():
+            release(work.claim.only(*deliveries[index:]))
+            return
+        one = work.only(delivery)
+        try:
+            run_one(one)
+        except NotAcknowledged as failed:
+            is_left_alone = _settle(one, failed)
+        except LeaseLost:
+            logger.warning("Delivery %s: the lease was lost", delivery.pk)
+        except Exception as error:  # noqa: BLE001 - settled as this delivery's failure
+            is_left_alone = _settle_trouble(one, error)
+
+
+def _run_together(work: Work) -> None:
+    """Handlers and acknowledgements in one transaction: all of it or nothing.
+
+    Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
+    """
+    run_ms: dict[int, float] = {}
+    is_last = is_outermost()
+    with transaction.atomic():
+        guard = Guard()
+        with guard.watching():
+            done, rest = _run_while_there_is_time(work, run_ms)
+        _isolate_hooks()
+        if rest:
+            release(work.claim.only(*rest))
+        acknowledge(
+            work.claim.only(*done), run_ms=run_ms, guard=guard.name, is_last=is_last
+        )
+
+
+def _run_while_there_is_time(
+    work: Work, run_ms: dict[int, float]
+) -> tuple[Sequence[Leased], Sequence[Leased]]:
+    """Run one after the other; returns what ran, and what had no time left."""
+    deliveries = work.claim.deliveries
+    for index, delivery in enumerate(deliveries):
+        if index and not work.has_time():
+            return deliveries[:index], deliveries[index:]
+        run_ms[delivery.pk] = _run(work, delivery)
+    return deliveries, ()
+
+
+def _run_outside(work: Work) -> None:
+    """The handler outside any transaction, then its acknowledgement."""
+    run_ms = {one.pk: _run(work, one) for one in work.claim.deliveries}
+    is_last = is_outermost()
+    with transaction.atomic():
+        acknowledge(work.claim, run_ms=run_ms, is_last=is_last)
+
+
+def _run(work: Work, delivery: Leased) -> float:
+    """Call the transport; returns the run time in ms. Raises `NotAcknowledged`."""
+    event = delivery.to_event()
+    cause = causation.Cause(
+        source=event.source,
+        event_id=event.id,
+        subscriber=work.claim.subscriber.name,
+        traceparent=event.traceparent,
+        depth=delivery.causation_depth,
+    )
+    started_at = time.monotonic()
+    with causation.caused_by(cause):
+        outcome: Outcome = work.transport.send(event)
+    run_ms = (time.monotonic() - started_at) * 1000
+    if not isinstance(outcome, Acknowledged):
+        raise NotAcknowledged(delivery, outcome, run_ms)
+    return run_ms
+
+
+def _isolate_hooks() -> None:
+    """One `on_commit` hook that raises must not keep the others from running."""
+    # Django's own triples of savepoints, hook and robustness; the stubs know two.
+    here: Any = connection
+    here.run_on_commit = [(sids, hook, True) for sids, hook, _ in here.run_on_commit]
+
+
+def _settle(work: Work, failed: NotAcknowledged) -> bool:
+    return settle_failure(work.claim, failed.outcome, run_ms=failed.run_ms)
+
+
+def _settle_trouble(work: Work, error: Exception) -> bool:
+    is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
+        error
+    )
+    mend_connection(error)
+    if is_uncounted:
+        put_off(work.claim, is_session_lost=is_session_lost(error))
+        return False
+    return settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)

@@ -1,0 +1,48 @@
+"""What was claimed and not answered for goes back to waiting, while the lease holds."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+
+from router.conf import conf
+from router.flow.lease import Claim
+from router.models import UNLEASED, Clock, DeliveryState
+
+LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
+
+
+def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> None:
+    """Give back what has not begun, its attempt uncounted; a suspect remains one.
+
+    `more` are further columns to write.
+    """
+    claim.held().update(
+        state=DeliveryState.PENDING,
+        due_at=Clock() + timedelta(seconds=wait_seconds),
+        attempts=F("attempts") - 1,
+        **{**UNLEASED, **more},
+    )
+
+
+def put_off(claim: Claim[Any], *, is_session_lost: bool) -> None:
+    """Give back what a passing trouble of the database stopped: no failure counted.
+
+    With whom a session was lost, may have made the database crash: it counts like a
+    worker that vanished, and the last time is left to the sweep, which gives up.
+    """
+    held = claim.held()
+    vanished: Any = 0
+    if is_session_lost:
+        held = held.filter(vanished__lt=conf().losses_alone)
+        vanished = F("vanished") + 1
+    wait = random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
+    held.update(
+        state=DeliveryState.PENDING,
+        due_at=Clock() + timedelta(seconds=wait),
+        vanished=vanished,
+        **UNLEASED,
+    )

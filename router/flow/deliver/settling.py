@@ -1,0 +1,240 @@
+"""Step 6, settle: what became of an attempt, in one fenced statement.
+
+Every write names the lease token. Fewer rows than expected: a lease was lost, and
+`LeaseLost` rolls everything back that was done under it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import DurationField, F, FloatField, Q, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce, Greatest
+
+from router.conf import conf
+from router.contract.errors import LeaseLost
+from router.contract.failures import Verdict
+from router.contract.outcomes import Dead, Evidence, Exchange, Retry
+from router.db.statements import IDS, SUBSCRIBER, TOKENS, Later, Statement, Update
+from router.db.update_expecting import NotAll, change_exactly
+from router.flow.breaker import breaker
+from router.flow.breaker.long_outage import end_if_too_long
+from router.flow.dead_letter import give_up
+from router.flow.deliver.attempts import acknowledged_log
+from router.flow.lease import Claim
+from router.flow.retry_waits import wait_seconds
+from router.models import (
+    UNLEASED,
+    Attempt,
+    AttemptResult,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Reason,
+    Settlement,
+    Subscriber,
+    settled_by,
+)
+
+logger = logging.getLogger(__name__)
+
+# How much the last chunk weighs in the moving mean of the run time.
+WEIGHT = 0.2
+DONE: dict[str, Any] = {
+    "state": DeliveryState.ACKNOWLEDGED,
+    "acknowledged_at": Clock(),
+    "vanished": 0,
+    "is_manual": False,
+    **UNLEASED,
+}
+NO_EXCHANGES: Mapping[int, Exchange] = {}
+
+
+def acknowledge(
+    claim: Claim[Any],
+    *,
+    run_ms: Mapping[int, float],
+    exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
+    guard: str | None = None,
+    is_last: bool = False,
+    is_pulled: bool = False,
+) -> None:
+    """Settle all of the claim as done, in the caller's transaction.
+
+    `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
+    delivery. `guard` is a savepoint to release before; `is_last` says that the
+    transaction is the outermost, and that this may commit it. Raises `LeaseLost`, and
+    what the database raises when there is no such savepoint.
+    """
+    is_troubled = breaker.is_troubled(claim.subscriber)
+    # A database tells in its log what it could not commit: no answer of a receiver.
+    is_told = bool(exchanges)
+    statement = _ACKNOWLEDGE_PULLED if is_pulled else _ACKNOWLEDGE
+    try:
+        change_exactly(
+            len(claim.deliveries),
+            statement.bound(ids=claim.ids, tokens=claim.tokens),
+            acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
+            _success(claim, run_ms),
+            before=_released(guard),
+            is_last=is_last and not (is_troubled or is_told),
+        )
+    except NotAll as error:
+        raise LeaseLost from error
+    if is_troubled:
+        breaker.note_success(claim)
+
+
+def _released(guard: str | None) -> Sequence[Statement]:
+    if guard is None:
+        return ()
+    return [Statement(connection.ops.savepoint_commit_sql(guard), ())]
+
+
+def _success(claim: Claim[Any], run_ms: Mapping[int, float]) -> Statement:
+    mean_ms = sum(run_ms.values()) / max(1, len(run_ms))
+    return _NOTE_SUCCESS.bound(
+        subscriber_id=claim.subscriber.pk,
+        mean_ms=mean_ms,
+        run=timedelta(milliseconds=min(run_ms.values(), default=0.0)),
+    )
+
+
+def settle_failure(
+    claim: Claim[Any],
+    outcome: Retry | Dead,
+    *,
+    run_ms: float,
+    is_beside_success: bool = False,
+) -> bool:
+    """Settle a claim of one delivery that was not done, in a transaction of its own.
+
+    `is_beside_success` is `breaker.note_failure`'s. Returns whether the receiver is to
+    be left alone now. A lease that was lost meanwhile is logged and dropped.
+    """
+    with transaction.atomic():
+        found: Any = (
+            claim.held()
+            .annotate(now=Clock())
+            .select_related("event")
+            .defer("event__data")
+            .select_for_update(of=("self",))
+            .first()
+        )
+        if found is None:
+            logger.warning("Delivery %s: the lease was lost", claim.ids)
+            return False
+        verdict = breaker.note_failure(
+            claim, found, outcome, is_beside_success=is_beside_success
+        )
+        _note_failure(claim, run_ms, at=found.now)
+        _settle(found, outcome, verdict, run_ms=run_ms)
+        end_if_too_long(found, outcome)
+        return breaker.is_left_alone(found.subscriber, now=found.now)
+
+
+def _note_failure(claim: Claim[Any], run_ms: float, *, at: datetime) -> None:
+    """Whoever hangs until its time is over keeps a worker as much as one that works;
+    whoever fails at once tells nothing of how long its work takes."""
+    changes: dict[str, Any] = {"last_failed_at": at}
+    if run_ms >= conf().slow_run_ms:
+        known_ms = Coalesce(F("mean_run_ms"), Value(0.0))
+        changes["mean_run_ms"] = Greatest(known_ms, Value(run_ms))
+    Subscriber.objects.filter(pk=claim.subscriber.pk).update(**changes)
+
+
+def note_run_time(subscriber_id: int, run_ms: float) -> None:
+    """A delivery of this subscriber takes at least so long: smaller chunks."""
+    Subscriber.objects.filter(pk=subscriber_id).filter(
+        Q(mean_run_ms__isnull=True) | Q(mean_run_ms__lt=run_ms)
+    ).update(mean_run_ms=run_ms)
+
+
+def _told(evidence: Evidence) -> dict[str, Any]:
+    """What an attempt keeps of a failure."""
+    return {
+        "error": evidence.error,
+        "traceback": evidence.traceback,
+        "exchange": evidence.exchange,
+    }
+
+
+def _settle(
+    delivery: Any, outcome: Retry | Dead, verdict: Verdict, *, run_ms: float
+) -> None:
+    delivery.failures += int(verdict.counts)
+    delivery.failing_since = delivery.failing_since or delivery.now
+    delivery.last_failed_at = delivery.now
+    delivery.is_witnessed = verdict.is_witnessed
+    if isinstance(outcome, Retry) and not verdict.is_final:
+        _wait(delivery, outcome, verdict, run_ms=run_ms)
+    else:
+        _die(delivery, outcome, run_ms=run_ms)
+
+
+def _wait(delivery: Any, outcome: Retry, verdict: Verdict, *, run_ms: float) -> None:
+    seconds = wait_seconds(delivery, outcome, verdict)
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock() + timedelta(seconds=seconds),
+        failures=delivery.failures,
+        failing_since=delivery.failing_since,
+        last_failed_at=delivery.last_failed_at,
+        is_witnessed=delivery.is_witnessed,
+        vanished=0,
+        is_manual=False,
+        **UNLEASED,
+    )
+    Attempt.of(
+        delivery,
+        AttemptResult.RETRY if verdict.counts else AttemptResult.UNCOUNTED,
+        **_told(outcome.evidence),
+        wait_seconds=seconds,
+        duration_ms=run_ms,
+    ).save()
+
+
+def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
+    Attempt.of(
+        delivery,
+        AttemptResult.DEAD,
+        **_told(outcome.evidence),
+        duration_ms=run_ms,
+    ).save()
+    is_rejected = isinstance(outcome, Dead)
+    give_up(
+        delivery,
+        reason=Reason.REJECTED if is_rejected else Reason.EXHAUSTED,
+        evidence=outcome.evidence,
+    )
+
+
+def _acknowledged(**more: Any) -> tuple[QuerySet[Delivery], dict[str, Any]]:
+    held = Delivery.objects.filter(
+        pk__any_of=IDS,
+        lease_token__any_of=TOKENS,
+        state__unindexed=DeliveryState.LEASED,
+    )
+    return held, {**DONE, **more}
+
+
+def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
+    mean_ms = Later("mean_ms", FloatField())
+    moved = F("mean_run_ms") * (1 - WEIGHT) + mean_ms * WEIGHT
+    # Without its type PostgreSQL takes it for a time, once the plan is kept.
+    run = Cast(Later("run", DurationField()), DurationField())
+    return Subscriber.objects.filter(pk=SUBSCRIBER), {
+        "last_acknowledged_at": Clock(),
+        "last_success_began_at": Clock() - run,
+        "mean_run_ms": Coalesce(moved, mean_ms, output_field=FloatField()),
+        "failed_in_a_row": [],
+    }
+
+
+_ACKNOWLEDGE = Update(_acknowledged)
+_ACKNOWLEDGE_PULLED = Update(lambda: _acknowledged(**settled_by(Settlement.ACK)))
+_NOTE_SUCCESS = Update(_succeeded)

@@ -1,0 +1,210 @@
+"""Step 5 for webhooks: the letters of a chunk at once, their answers as they come.
+
+No transaction is open while anything is posted. The yeses that come together are
+settled together, each no singly; what was not begun is given back.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, InterfaceError, transaction
+
+from router.conf import conf
+from router.contract.errors import LeaseLost
+from router.contract.event import Event
+from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
+from router.contract.signing import webhook_id
+from router.db.pipeline import is_outermost
+from router.db.transient import is_passing, mend_connection
+from router.flow.deliver.releasing import release
+from router.flow.deliver.settling import acknowledge, settle_failure
+from router.flow.dispatch.limits import in_flight_limit
+from router.flow.lease import Claim, Leased
+from router.models import SigningSecret, Subscriber
+from router.transports.evidence import evidence_of
+from router.transports.webhook.letter import Letter, Receiver
+from router.transports.webhook.transport import Answer, Terms, WebhookTransport
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Until somebody has put the missing key back.
+PARKED_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 1.0
+UNSIGNED = (
+    "SecretMissing: this subscriber has no signing secret, and nothing is posted "
+    "unsigned. Rotate its secret to make one."
+)
+
+
+def post_chunk(claimed: Claim[Leased], *, lease_ends_at: float) -> None:
+    """Post the events of the claim and settle every answer.
+
+    `lease_ends_at` is by the monotonic clock of this process.
+    """
+    try:
+        receiver = _receiver(claimed.subscriber)
+    except ImproperlyConfigured as error:
+        logger.error("%s is held: %s", claimed.subscriber.name, error)
+        release(claimed, wait_seconds=PARKED_SECONDS)
+        return
+    settling = Settling(claimed, lease_ends_at)
+    if not receiver.secrets:
+        settling.fail_all(claimed.deliveries, Retry(Evidence(UNSIGNED)))
+        return
+    transport = WebhookTransport(receiver, _terms(claimed.subscriber, lease_ends_at))
+    for wave in transport.send_all(list(_letters(settling))):
+        if settling.settle(wave):
+            transport.begin_no_more()
+
+
+def _receiver(subscriber: Subscriber) -> Receiver:
+    """Raises `ImproperlyConfigured` when its secrets can't be decrypted."""
+    secrets = SigningSecret.objects.live().filter(subscriber=subscriber)
+    return Receiver(
+        url=subscriber.address,
+        secrets=tuple(one.secret for one in secrets),
+        custom_headers=subscriber.custom_headers or {},
+    )
+
+
+def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
+    return Terms(
+        in_flight=in_flight_limit(subscriber),
+        rate=subscriber.rate_per_second,
+        deadline_seconds=conf().webhook_deadline_seconds,
+        ends_at=lease_ends_at,
+    )
+
+
+def _letters(settling: Settling) -> Iterable[Letter]:
+    for delivery in settling.claim.deliveries:
+        try:
+            yield _letter(delivery)
+        except Exception as error:  # noqa: BLE001 - the failure of this one alone
+            settling.fail_all([delivery], Retry(evidence_of(error)))
+
+
+def _letter(delivery: Leased) -> Letter:
+    event = delivery.to_event()
+    return Letter(
+        key=delivery.pk,
+        event=event,
+        webhook_id=_webhook_id(delivery, event),
+        attempt=delivery.attempts,
+        origin=delivery.origin,
+    )
+
+
+def _webhook_id(delivery: Leased, event: Event) -> str:
+    if delivery.is_webhook_id_derived:
+        return webhook_id(event.source, event.id)
+    return f"msg_{delivery.event_number}"
+
+
+def _note_unsettled(answer: Answer, error: Exception) -> None:
+    """Its neighbours must not suffer; its own lease runs out, and it comes again."""
+    logger.warning("Delivery %s: not settled: %s", answer.key, type(error).__name__)
+
+
+class Settling:
+    """Brings answers to the database, which may be away for a while."""
+
+    def __init__(self, claim: Claim[Leased], lease_ends_at: float) -> None:
+        self.claim = claim
+        self._lease_ends_at = lease_ends_at
+        self._deliveries = {one.pk: one for one in claim.deliveries}
+
+    def settle(self, wave: Iterable[Answer]) -> bool:
+        """Settle these answers; whether the receiver is to be left alone from now."""
+        done: list[Answer] = []
+        unbegun: list[Answer] = []
+        failed: list[tuple[Answer, Retry | Dead]] = []
+        for answer in wave:
+            match answer.outcome:
+                case Acknowledged():
+                    done.append(answer)
+                case None:
+                    unbegun.append(answer)
+                case Retry() | Dead() as outcome:
+                    failed.append((answer, outcome))
+        # Before the successes of the same moment, which are their witnesses.
+        answers = [
+            self._fail(answer, outcome, is_beside_success=bool(done))
+            for answer, outcome in failed
+        ]
+        self._acknowledge(done)
+        if unbegun:
+            self._insist(lambda: release(self._of(unbegun)))
+        return any(answers)
+
+    def fail_all(self, deliveries: Iterable[Leased], outcome: Retry) -> None:
+        for delivery in deliveries:
+            answer = Answer(key=delivery.pk, outcome=outcome)
+            self._fail(answer, outcome, is_beside_success=False)
+
+    def _acknowledge(self, done: list[Answer]) -> None:
+        """All in one transaction; if that can't be, each by itself."""
+        if not done:
+            return
+        try:
+            self._insist(lambda: self._acknowledge_together(done))
+        except (LeaseLost, DatabaseError, InterfaceError) as error:
+            if len(done) == 1:
+                _note_unsettled(done[0], error)
+                return
+            for answer in done:
+                self._acknowledge([answer])
+
+    def _acknowledge_together(self, done: list[Answer]) -> None:
+        is_last = is_outermost()
+        with transaction.atomic():
+            acknowledge(
+                self._of(done),
+                is_last=is_last,
+                run_ms={one.key: one.run_ms for one in done},
+                exchanges={
+                    one.key: one.outcome.exchange
+                    for one in done
+                    if isinstance(one.outcome, Acknowledged) and one.outcome.exchange
+                },
+            )
+
+    def _fail(
+        self, answer: Answer, outcome: Retry | Dead, *, is_beside_success: bool
+    ) -> bool:
+        claim = self._of([answer])
+        try:
+            return self._insist(
+                lambda: settle_failure(
+                    claim,
+                    outcome,
+                    run_ms=answer.run_ms,
+                    is_beside_success=is_beside_success,
+                )
+            )
+        except (DatabaseError, InterfaceError) as error:
+            _note_unsettled(answer, error)
+            return False
+
+    def _insist(self, write: Callable[[], T]) -> T:
+        """Write, again and again while the lease lasts, if the trouble passes: what a
+        receiver answered is asked of it a second time otherwise."""
+        while True:
+            try:
+                return write()
+            except (DatabaseError, InterfaceError) as error:
+                mend_connection(error)
+                is_over = time.monotonic() > self._lease_ends_at
+                if is_over or not is_passing(error):
+                    raise
+            time.sleep(random.uniform(0.05, LONGEST_PAUSE_SECONDS))  # nosec B311  # jitter
+
+    def _of(self, answers: Iterable[Answer]) -> Claim[Leased]:
+        return self.claim.only(*(self._deliveries[one.key] for one in answers))

@@ -1,0 +1,65 @@
+"""What travels in one message: deliveries of one subscriber, so many, for so long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Case, DateTimeField, Value, When
+from django.db.models.expressions import Combinable
+
+from router.conf import conf
+from router.flow.dispatch import limits
+from router.models import Clock, Subscriber, Transport
+
+#: Chunk of a subscriber whose run time nobody has measured yet: one tells it soonest,
+#: and costs least if it hangs.
+FIRST_CHUNK = 1
+MOST_DOUBLINGS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Deliveries of one subscriber that travel in one message."""
+
+    subscriber: Subscriber
+    ids: tuple[int, ...]
+    #: As large as it may be: more is likely to wait.
+    is_full: bool
+
+
+def chunk_size(subscriber: Subscriber) -> int:
+    """How many deliveries run about `chunk_seconds` together.
+
+    Webhooks run all at once: of them as many as there is room for.
+    """
+    limit = min(conf().chunk_limit, subscriber.ramp or conf().chunk_limit)
+    if limits.is_limited(subscriber):
+        limit = min(limit, limits.allowance(subscriber))
+    if subscriber.transport == Transport.WEBHOOK:
+        return limit
+    if subscriber.mean_run_ms is None:
+        return min(FIRST_CHUNK, limit)
+    fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
+    return min(limit, max(1, int(fitting)))
+
+
+def mark_seconds(sent_before: int) -> float:
+    """How long a mark holds: doubling with each message sent, at most the lease's."""
+    return float(min(conf().lease_seconds, conf().mark_seconds * 2.0**sent_before))
+
+
+def mark_end() -> Case:
+    """The mark's time, of a delivery as its row says."""
+    return Case(
+        *(
+            When(dispatch_count=count, then=_after(mark_seconds(count)))
+            for count in range(MOST_DOUBLINGS)
+        ),
+        default=_after(conf().lease_seconds),
+        output_field=DateTimeField(),
+    )
+
+
+def _after(seconds: float) -> Combinable:
+    return Clock() + Value(timedelta(seconds=seconds))

@@ -1,0 +1,217 @@
+"""Step 3, dispatch: due deliveries to Celery, one message a subscriber and turn.
+
+The mark `dispatched_until` is committed before the message is sent. A message that is
+lost costs the time of the mark, no more: the delivery is then due again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from itertools import chain
+
+from django.db import transaction
+from django.db.models import F
+
+from router.conf import HANDLER_QUEUES, QUEUES, conf
+from router.db.async_commit import Unwaited
+from router.db.pipeline import (
+    end_of,
+    is_outermost,
+    rows_of_first,
+    rows_of_planned,
+)
+from router.db.statements import IDS, SUBSCRIBER, Select, Update
+from router.flow.breaker.probes import choose_probe
+from router.flow.dispatch import limits
+from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end
+from router.flow.dispatch.due import subscribers_due
+from router.flow.dispatch.queues import queue_of
+from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
+from router.flow.dispatch.within_bytes import together
+from router.flow.heartbeats import alive, served_queues
+from router.messaging.broker import BrokerTrouble, Doorbell, Message
+from router.models import (
+    BreakerState,
+    Delivery,
+    Subscriber,
+)
+
+FULL_FOR_SECONDS = 10
+JUST_SECONDS = 1.0
+
+
+class Dispatcher:
+    """Hands due deliveries to the broker, turn by turn.
+
+    A turn gives each subscriber with something due one message; it is held while
+    messages wait in the queue, so that the backlog stays in the database and makes the
+    chunks grow by itself.
+    """
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._doorbell = doorbell
+        self._full_since: dict[str, float] = {}
+        self._served: Collection[str] = ()
+        #: Class of work → messages as last counted, and sent since; empty while the
+        #: broker is in trouble.
+        self._waiting: dict[str, int] = {}
+        self._sent_at = -math.inf
+
+    def has_just_sent(self) -> bool:
+        """Whether it sent something within the last second."""
+        return time.monotonic() - self._sent_at < JUST_SECONDS
+
+    def look_at_workers(self) -> None:
+        """See which queues are served; without a look none is known to be."""
+        self._served = served_queues(alive())
+
+    def has_room(self, subscriber: Subscriber) -> bool:
+        """Whether fewer messages wait in its queue than may, as far as is known."""
+        waiting = self._waiting.get(queue_of(subscriber, self._served))
+        return waiting is not None and waiting < conf().queue_limit
+
+    def look_for_room(self, *, is_thorough: bool = False) -> None:
+        """Count what waits where no room is known; thoroughly, everywhere.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        for queue in QUEUES if is_thorough else HANDLER_QUEUES:
+            waiting = self._waiting.get(queue)
+            if is_thorough or waiting is None or waiting >= conf().queue_limit:
+                self._count(queue)
+
+    def turn(self) -> bool:
+        """Send what is due; returns whether more of it is likely to wait.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        due = defaultdict(list)
+        for subscriber in subscribers_due():
+            due[queue_of(subscriber, self._served)].append(subscriber)
+        admitted = [self._admitted(queue, due[queue]) for queue in QUEUES if due[queue]]
+        chunks = mark_chunks(list(chain(*admitted)))
+        self.send(chunks)
+        return any(chunk.is_full for chunk in chunks)
+
+    def _admitted(self, queue: str, due: list[Subscriber]) -> list[Subscriber]:
+        """Who may have a message: nobody while enough of them wait there."""
+        if not self._is_full(queue):
+            return due
+        return due[:1] if self._is_stuck(queue) else []
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Send what is marked; what was surely not sent is then due again at once.
+
+        Raises `BrokerUnreachable` or `BrokerSilent`.
+        """
+        if not chunks:
+            return
+        self._sent_at = time.monotonic()
+        messages = [self._message(chunk) for chunk in chunks]
+        try:
+            self._doorbell.send(messages)
+        except BrokerTrouble as trouble:
+            self._waiting.clear()
+            for unsent in chunks[trouble.unsent_from :]:
+                unmark(unsent)
+            raise
+        for message in messages:
+            if message.queue in self._waiting:
+                self._waiting[message.queue] += 1
+
+    def _count(self, queue: str) -> int:
+        try:
+            waiting = self._doorbell.waiting_count(queue)
+        except BrokerTrouble:
+            self._waiting.clear()
+            raise
+        self._waiting[queue] = waiting
+        return waiting
+
+    def _message(self, chunk: Chunk) -> Message:
+        queue = queue_of(chunk.subscriber, self._served)
+        return Message(queue, chunk.subscriber.pk, chunk.ids)
+
+    def _is_full(self, queue: str) -> bool:
+        is_full = self._count(queue) >= conf().queue_limit
+        if is_full:
+            self._full_since.setdefault(queue, time.monotonic())
+        else:
+            self._full_since.pop(queue, None)
+        return is_full
+
+    def _is_stuck(self, queue: str) -> bool:
+        """Full for so long that the broker's count may be of messages nobody gets."""
+        now = time.monotonic()
+        if now - self._full_since.get(queue, now) < FULL_FOR_SECONDS:
+            return False
+        self._full_since[queue] = now
+        return True
+
+
+def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
+    """Mark the next due deliveries of each as on their way, all in one transaction.
+
+    Of a receiver that is down it is the next probe alone.
+    """
+    is_last = is_outermost()
+    with transaction.atomic():
+        chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
+        if chunks:
+            mark = _MARK.bound(ids=[pk for chunk in chunks for pk in chunk.ids])
+            rows_of_planned([mark], after=end_of(is_last=is_last), is_ours=is_last)
+    return chunks
+
+
+def mark_chunk(subscriber: Subscriber) -> Chunk | None:
+    """The same for one of them."""
+    return next(iter(mark_chunks([subscriber])), None)
+
+
+def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
+    """A chunk for each, some of them empty; all that is in one is locked."""
+    free = []
+    for subscriber in subscribers:
+        if subscriber.breaker == BreakerState.OPEN:
+            probe = choose_probe(subscriber, due_unmarked(subscriber.pk))
+            yield Chunk(subscriber=subscriber, ids=probe, is_full=bool(probe))
+        elif (size := chunk_size(subscriber)) > 0:
+            free.append((subscriber, size))
+    queries = [_first_due(size).bound(subscriber_id=one.pk) for one, size in free]
+    for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
+        ids = together(with_new_events(subscriber.pk, due, size))
+        limits.note_start(subscriber, len(ids))
+        yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
+
+
+def unmark(chunk: Chunk) -> None:
+    """Take the marks back of a message that was surely not sent."""
+    # None is left of what another dispatcher sent, and a worker settled, meanwhile.
+    marked = Delivery.objects.filter(pk__any_of=chunk.ids, dispatch_count__gt=0)
+    marked.filter(lease_token__isnull=True).update(
+        dispatched_until=None, dispatch_count=F("dispatch_count") - 1
+    )
+
+
+@cache
+def _first_due(size: int) -> Select:
+    """A statement a size, of which there are at most as many as `chunk_limit`."""
+    return Select(
+        lambda: (
+            due_unmarked(SUBSCRIBER)
+            .order_by("due_at", "id")
+            .values_list(*CANDIDATE)[:size]
+        )
+    )
+
+
+_MARK = Update(
+    lambda: (
+        Delivery.objects.filter(Unwaited(), pk__any_of=IDS),
+        {"dispatched_until": mark_end(), "dispatch_count": F("dispatch_count") + 1},
+    )
+)

@@ -1,0 +1,51 @@
+"""Who has something to hand over: one statement for all subscribers and queues.
+
+Dispatchers ask it many times a second.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from router.db.pipeline import is_outermost, rows_of_planned
+from router.db.statements import Select
+from router.flow.breaker.probes import is_probe_due, lets_all_through, may_be_tried
+from router.flow.dispatch import limits
+from router.models import Delivery, Subscriber, SubscriberState, Transport
+from router.models.subscriber import is_handler_missing
+
+IS_WEBHOOK = Q(transport=Transport.WEBHOOK)
+IS_HANDLER = Q(transport=Transport.HANDLER)
+IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WEBHOOK
+
+
+def subscribers_due() -> list[Subscriber]:
+    """Active subscribers to which something can be handed over now."""
+    is_ours = is_outermost()
+    (found,) = rows_of_planned([_DUE.bound()], is_ours=is_ours)
+    return [one for one in _DUE.as_models(found) if not is_handler_missing(one)]
+
+
+def _statement() -> QuerySet[Subscriber]:
+    """What is pulled is not asked for: a puller comes by itself."""
+    deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    due = deliveries.due().unmarked().order_by("due_at", "id")
+    is_idle = Q(next_on_its_way__isnull=True) & ~Exists(deliveries.leased())
+    # Nobody knows yet whether it hangs: it gets one worker, not all of them. Of one
+    # that is down there is one probe anyway.
+    is_known = Q(mean_run_ms__isnull=False) | IS_WEBHOOK | ~lets_all_through()
+    return (
+        limits.with_flight(Subscriber.objects.known(), deliveries)
+        # In their order, and one of them: counting on finding some soon, the planner
+        # reads all that is open otherwise.
+        .alias(next_due=Subquery(due.values("pk")[:1]))
+        .filter(state=SubscriberState.ACTIVE)
+        .filter(may_be_tried(), lets_all_through() | is_probe_due())
+        .filter(next_due__isnull=False)
+        .filter((IS_CONCURRENT & is_known & Q(ramp__isnull=True)) | is_idle)
+        .filter(IS_HANDLER | IS_WEBHOOK)
+        .filter(limits.is_within_limits())
+    )
+
+
+_DUE = Select(_statement)

@@ -1,0 +1,121 @@
+"""How much a subscriber may have under way at once, and how fast it starts.
+
+This binds webhooks, and handlers that a person gave a limit. While one message of them
+is on its way to a worker no other is sent: a receiver that is slow fills neither the
+queue nor the workers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from router.conf import conf
+from router.flow.breaker.probes import lets_all_through
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    Subscriber,
+    Transport,
+)
+
+IS_ON_ITS_WAY = Q(state=DeliveryState.PENDING)
+IS_LEASED = Q(state=DeliveryState.LEASED)
+
+
+def is_limited(subscriber: Subscriber) -> bool:
+    """Whether it may have so much under way, or so much a second, and no more."""
+    is_webhook = subscriber.transport == Transport.WEBHOOK
+    return is_webhook or bool(subscriber.rate_per_second or subscriber.in_flight_limit)
+
+
+def is_unlimited() -> Q:
+    """Subscribers of whom that is not true."""
+    return ~Q(transport=Transport.WEBHOOK) & Q(
+        rate_per_second__isnull=True, in_flight_limit__isnull=True
+    )
+
+
+def in_flight_limit(subscriber: Subscriber) -> int:
+    """How many deliveries to a limited subscriber may be under way at once."""
+    return subscriber.in_flight_limit or conf().webhook_in_flight
+
+
+def with_flight(
+    subscribers: QuerySet[Subscriber], deliveries: DeliveryQuerySet
+) -> QuerySet[Subscriber]:
+    """With what each has under way, for `is_within_limits`; `deliveries` are those of
+    the outer query's subscriber."""
+    on_its_way = deliveries.on_its_way().order_by("dispatched_until").values("pk")
+    leased = deliveries.leased().order_by().values("subscriber")
+    return subscribers.alias(
+        next_on_its_way=Subquery(on_its_way[:1]),
+        leased_count=_total(leased, Count("pk")),
+        chunk_count=_total(leased, Count("lease_token", distinct=True)),
+    )
+
+
+def is_within_limits() -> Q:
+    """Subscribers that may have another chunk, as far as a look without a lock tells.
+    A receiver that is down is its probes' affair."""
+    has_place = Q(
+        leased_count__lt=Coalesce(
+            F("in_flight_limit"), Value(conf().webhook_in_flight)
+        ),
+        chunk_count__lt=conf().webhook_chunks_in_flight,
+    )
+    is_free = Q(next_on_its_way__isnull=True)
+    return is_unlimited() | ~lets_all_through() | Q(is_free, has_place, _is_in_pace())
+
+
+def allowance(subscriber: Subscriber) -> int:
+    """How many deliveries the next chunk of a limited subscriber may have.
+
+    Runs in the caller's transaction, which holds the subscriber's row from here on:
+    two dispatchers must not fill the same room. 0 also while another holds it.
+    """
+    rows = Subscriber.objects.known().filter(_is_in_pace(), pk=subscriber.pk)
+    held = rows.select_for_update(skip_locked=True).first()
+    if held is None:
+        return 0
+    # Only now: what was read before the lock may be of another dispatcher's past.
+    flight = _in_flight(held)
+    if flight["on_their_way"] or flight["chunks"] >= conf().webhook_chunks_in_flight:
+        return 0
+    room = in_flight_limit(held) - flight["leased"]
+    if held.rate_per_second:
+        room = min(room, max(1, int(held.rate_per_second * conf().chunk_seconds)))
+    return max(0, int(room))
+
+
+def note_start(subscriber: Subscriber, count: int) -> None:
+    """So many are about to start: the next may when these have had their time."""
+    if count and subscriber.rate_per_second:
+        pause = timedelta(seconds=count / subscriber.rate_per_second)
+        Subscriber.objects.filter(pk=subscriber.pk).update(paced_until=Clock() + pause)
+
+
+def _is_in_pace() -> Q:
+    is_unpaced = Q(rate_per_second__isnull=True) | Q(paced_until__isnull=True)
+    return is_unpaced | Q(paced_until__lte=Clock())
+
+
+def _in_flight(subscriber: Subscriber) -> dict[str, Any]:
+    return (
+        Delivery.objects.filter(subscriber=subscriber)
+        .in_flight()
+        .aggregate(
+            leased=Count("pk", filter=IS_LEASED),
+            chunks=Count("lease_token", filter=IS_LEASED, distinct=True),
+            on_their_way=Count("pk", filter=IS_ON_ITS_WAY),
+        )
+    )
+
+
+def _total(leased: QuerySet[Any, Any], count: Count) -> Coalesce:
+    return Coalesce(Subquery(leased.annotate(total=count).values("total")), Value(0))

@@ -1,0 +1,96 @@
+"""A lease: deliveries that one worker or puller holds, and what proves its right."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from router.contract.event import Event
+from router.models import (
+    EVENT_COLUMNS,
+    Delivery,
+    DeliveryQuerySet,
+    Subscriber,
+    event_of,
+)
+
+
+class Started(Protocol):
+    """A delivery that is at an attempt: a model, or what a worker reads of it."""
+
+    @property
+    def pk(self) -> Any: ...
+    @property
+    def attempts(self) -> Any: ...
+    @property
+    def is_manual(self) -> Any: ...
+
+
+One = TypeVar("One", bound=Started)
+
+
+@dataclass(frozen=True)
+class Leased:
+    """What a worker needs of a delivery and its event; a model of each takes several
+    times as long to make."""
+
+    pk: int
+    attempts: int
+    is_manual: bool
+    origin: str
+    event_number: int
+    causation_depth: int
+    is_webhook_id_derived: bool | None
+    attributes: Sequence[Any]
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Leased:
+        """From the values of `OWN` and `OF_EVENT`."""
+        pk, attempts, is_manual, origin, number, depth, is_derived, *attributes = row
+        return cls(
+            pk, attempts, is_manual, origin, number, depth, is_derived, attributes
+        )
+
+    def to_event(self) -> Event:
+        return event_of(self.attributes)
+
+
+#: What is read of a delivery, then of its event.
+OWN = (
+    "pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth",
+    "event__is_webhook_id_derived",
+)  # fmt: skip
+
+
+OF_EVENT = tuple(f"event__{field}" for field in EVENT_COLUMNS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim(Generic[One]):
+    """Deliveries under one lease, in order of position."""
+
+    subscriber: Subscriber
+    token: uuid.UUID
+    deliveries: tuple[One, ...]
+
+    def only(self, *deliveries: One) -> Claim[One]:
+        """The same lease, narrowed."""
+        return Claim(
+            subscriber=self.subscriber, token=self.token, deliveries=deliveries
+        )
+
+    @property
+    def tokens(self) -> Collection[uuid.UUID]:
+        """What proves the lease."""
+        return (self.token,)
+
+    @property
+    def ids(self) -> list[int]:
+        return [delivery.pk for delivery in self.deliveries]
+
+    def held(self) -> DeliveryQuerySet:
+        """The deliveries whose lease still holds."""
+        leased = Delivery.objects.leased()
+        return leased.filter(pk__any_of=self.ids, lease_token__any_of=self.tokens)

@@ -1,0 +1,186 @@
+"""The dispatcher's loop: routes, dispatches and sweeps, and beats its heart.
+
+Run one or more; any may die at any time. It holds the only clock of the router, and
+outlives whatever the database or the broker do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from threading import Event as Flag
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from router.conf import conf
+from router.contract.pacing import Every
+from router.db.reachability import why
+from router.flow.cancel import cancel_owed_to_deleted
+from router.flow.dispatch.dispatcher import Dispatcher
+from router.flow.heartbeats import beat, delete_stale, fall_silent
+from router.flow.route.batch import has_unrouted
+from router.flow.route.low_water import LowWater
+from router.flow.route.routing import NOTHING, Routed, route_batch
+from router.flow.sweep import sweep
+from router.messaging.broker import BrokerTrouble, Doorbell
+from router.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 5.0
+BROKER_PAUSE_SECONDS = 0.5
+#: What is new is looked for at each poll, what else is due less often: the first look
+#: is the cheaper one, and a customer waits for it.
+DUE_LOOK_SECONDS = 0.015
+#: The same when nothing was sent for a while: a retry waits for half a second at least.
+IDLE_DUE_LOOK_SECONDS = 0.1
+#: Signs of life of processes that were killed are deleted so often.
+STALE_LOOK_SECONDS = 60.0
+#: An event seldom comes alone.
+LIVELY_SECONDS = 1.0
+
+
+class DispatcherLoop:
+    """One dispatcher."""
+
+    def __init__(self, doorbell: Doorbell | None = None) -> None:
+        self._doorbell = doorbell or Doorbell()
+        self._dispatcher = Dispatcher(self._doorbell)
+        self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
+        self._low_water = LowWater()
+        self._due_look = Every(DUE_LOOK_SECONDS)
+        self._idle_due_look = Every(IDLE_DUE_LOOK_SECONDS)
+        self._stale_look = Every(STALE_LOOK_SECONDS)
+        self._last_look_seconds = self._look_seconds = 0.0
+        self._lively_until = 0.0
+        self._is_more_due = False
+        self._sweep = Every(conf().sweep_seconds)
+        self._beat = Every(conf().heartbeat_seconds)
+        self._broker = Every(BROKER_PAUSE_SECONDS)
+        self._is_broker_reachable: bool | None = None
+
+    def run(self, stop: Flag) -> None:
+        """Work until `stop` is set; a broken database is waited for."""
+        pause = self._poll_seconds()
+        while not stop.is_set():
+            try:
+                is_busy = self.tick()
+                pause = 0.0 if is_busy else self._poll_seconds()
+            except (DatabaseError, InterfaceError) as error:
+                pause = min(LONGEST_PAUSE_SECONDS, max(0.1, pause * 2))
+                logger.warning(
+                    "The database failed (%s); again in %.1f s",
+                    why(error),
+                    pause,
+                )
+                connection.close()
+                self._low_water = LowWater()
+            stop.wait(pause)
+        self._end()
+
+    def _poll_seconds(self) -> float:
+        pace = conf().poll_seconds
+        if not self._is_lively():
+            pace = max(pace, conf().idle_poll_seconds)
+        # A long look is one over the dead index entries that an old transaction keeps.
+        return max(pace, self._look_seconds)
+
+    def _is_lively(self) -> bool:
+        return time.monotonic() < self._lively_until
+
+    def tick(self) -> bool:
+        """One turn; whether more is likely to wait.
+
+        Whoever turned again at once for little would take the time that workers need,
+        and hand them ever smaller chunks.
+        """
+        routed = self._route()
+        if routed.chunks:
+            self._hand_over(lambda: self._dispatcher.send(routed.chunks))
+            # It would find nothing of these, and take the time that workers need now.
+            self._due_look.put_off()
+        if routed.has_rest or self._is_more_due:
+            self._is_more_due = self._hand_over(self._dispatcher.turn)
+        elif self._is_due_look_due():
+            self._is_more_due = self._hand_over(self._turn)
+        if self._sweep.is_due():
+            sweep()
+            cancel_owed_to_deleted()
+        if self._beat.is_due():
+            self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))
+            self._beat_heart()
+            self._dispatcher.look_at_workers()
+        if self._stale_look.is_due():
+            delete_stale()
+        return routed.is_full or self._is_more_due
+
+    def _is_due_look_due(self) -> bool:
+        is_at_work = self._is_lively() or self._dispatcher.has_just_sent()
+        return (self._due_look if is_at_work else self._idle_due_look).is_due()
+
+    def _route(self) -> Routed:
+        after = self._low_water.start()
+        if not self._is_any_unrouted(after):
+            self._low_water.note_routed()
+            return NOTHING
+        routed = route_batch(after=after, has_room=self._dispatcher.has_room)
+        self._low_water.note_routed(routed.last_number)
+        self._lively_until = time.monotonic() + LIVELY_SECONDS
+        return routed
+
+    def _is_any_unrouted(self, after: int) -> bool:
+        began_at = time.monotonic()
+        is_any = has_unrouted(after=after)
+        seconds = time.monotonic() - began_at
+        # Of two, the shorter one: now and then a busy machine makes one wait.
+        self._look_seconds = min(seconds, self._last_look_seconds)
+        self._last_look_seconds = seconds
+        return is_any
+
+    def _hand_over(self, send: Callable[[], object]) -> bool:
+        """Whether more waits; while the broker is away, ask it now and then only."""
+        if self._is_broker_reachable is False and not self._broker.is_due():
+            return False
+        try:
+            if self._is_broker_reachable is False:
+                # Whoever has nothing to send would never learn that it is away.
+                self._dispatcher.look_for_room(is_thorough=True)
+            is_more = bool(send())
+        except BrokerTrouble as error:
+            self._note_broker(False, str(error))
+            return False
+        self._note_broker(True)
+        return is_more
+
+    def _turn(self) -> bool:
+        is_more = self._dispatcher.turn()
+        # Now, while nothing is new that would wait for the answer.
+        self._dispatcher.look_for_room()
+        return is_more
+
+    def _note_broker(self, is_reachable: bool, why: str = "") -> None:
+        if is_reachable == self._is_broker_reachable:
+            return
+        self._is_broker_reachable = is_reachable
+        if is_reachable:
+            logger.info("The broker answers")
+        else:
+            logger.warning("The broker is away (%s); what is owed waits", why)
+        self._beat_heart()
+
+    def _beat_heart(self) -> None:
+        beat(
+            self._name,
+            Heartbeat.Kind.DISPATCHER,
+            is_broker_reachable=self._is_broker_reachable,
+        )
+
+    def _end(self) -> None:
+        self._doorbell.close()
+        try:
+            fall_silent(self._name)
+        except (DatabaseError, InterfaceError):
+            logger.info("The database was away at the end")

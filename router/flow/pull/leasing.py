@@ -1,0 +1,145 @@
+"""Step 4 for pullers: lease what is due, count the attempt, commit; only then answer.
+
+A puller comes by itself and paces itself: neither broker nor breaker stands between it
+and what it is owed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import takewhile
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+
+from router.contract.errors import NotPulling
+from router.flow.dispatch.within_bytes import together
+from router.flow.sweep import sweep
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """What a pull came to: deliveries with their events, in order of position."""
+
+    state: SubscriberState
+    deliveries: tuple[Delivery, ...] = ()
+    #: When to ask again, where nothing was due and the pull could not wait for it.
+    retry_after_seconds: int | None = None
+
+
+def unchecked() -> None:
+    """The caller is known to be allowed still."""
+
+
+def pull(
+    subscriber_id: int,
+    *,
+    most: int,
+    lease_seconds: float,
+    check: Callable[[], None] = unchecked,
+) -> Pulled:
+    """Lease at most so many due deliveries to the caller, for so long.
+
+    All of a pull have one `lease_token`; other pulls at the same time get others. A
+    delivery whose lease ran out before comes alone. Nothing is leased while the
+    subscriber is paused or disabled: `state` says so.
+
+    Raises `NotPulling` when the subscriber is gone or has another transport, and what
+    `check` raises, before anything is leased.
+    """
+    seen = _look(subscriber_id)
+    if seen.has_expired:
+        sweep(subscriber_id=subscriber_id)
+    elif seen.state != SubscriberState.ACTIVE or not seen.has_due:
+        return Pulled(state=SubscriberState(seen.state))
+    with transaction.atomic():
+        subscriber = _lock(subscriber_id)
+        state = SubscriberState(subscriber.state)
+        if state != SubscriberState.ACTIVE:
+            return Pulled(state=state)
+        check()
+        ids = _choose(subscriber, most)
+        return Pulled(state=state, deliveries=_lease(ids, lease_seconds))
+
+
+def _look(subscriber_id: int) -> Any:
+    """One cheap statement without a transaction: is there anything to lease?"""
+    of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    return _pulling(
+        Subscriber.objects.filter(pk=subscriber_id)
+        .only("state", "transport", "deleted_at")
+        .annotate(has_due=Exists(of_subscriber.due()))
+        .annotate(has_expired=Exists(of_subscriber.expired()))
+        .first()
+    )
+
+
+def _lock(subscriber_id: int) -> Any:
+    """Until the leases are committed nobody pauses it, nor switches its transport."""
+    rows = Subscriber.objects.select_for_update(no_key=True).defer("custom_headers")
+    return _pulling(rows.filter(pk=subscriber_id).first())
+
+
+def _pulling(subscriber: Subscriber | None) -> Any:
+    if subscriber is None or subscriber.deleted_at is not None:
+        raise NotPulling("This subscriber was deleted.")
+    if subscriber.transport == Transport.HANDLER:
+        raise NotPulling(
+            "This subscriber is a handler in the project's code, and is never pulled "
+            "for. Create a subscriber with the transport `pull`."
+        )
+    if subscriber.transport != Transport.PULL:
+        raise NotPulling(
+            f"This subscriber does not pull: its transport is {subscriber.transport}. "
+            'PATCH it with {"transport": "pull"} to switch it.'
+        )
+    return subscriber
+
+
+def _choose(subscriber: Subscriber, most: int) -> tuple[int, ...]:
+    # Locked here, and updated by their ids: a LIMIT in the UPDATE's own subquery may
+    # be run twice by PostgreSQL, and then locks and leases more than it says.
+    due = (
+        Delivery.objects.filter(subscriber=subscriber)
+        .due()
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("due_at", "id")
+        .values_list("id", "vanished", "event__size_bytes")
+    )
+    return _without_suspects(list(due[:most]))
+
+
+def _without_suspects(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    """A lease that ran out before is had alone: if it runs out again, only that one
+    is told by it."""
+    if due and due[0][1]:
+        return (due[0][0],)
+    healthy = takewhile(lambda row: not row[1], due)
+    return together((pk, size) for pk, _, size in healthy)
+
+
+def _lease(ids: tuple[int, ...], lease_seconds: float) -> tuple[Delivery, ...]:
+    if not ids:
+        return ()
+    token = uuid.uuid4()
+    Delivery.objects.filter(pk__any_of=ids).update(
+        state=DeliveryState.LEASED,
+        lease_token=token,
+        leased_until=Clock() + timedelta(seconds=lease_seconds),
+        pulled_at=Clock(),
+        attempts=F("attempts") + 1,
+    )
+    leased = Delivery.objects.filter(pk__any_of=ids, lease_token=token)
+    return tuple(leased.select_related("event").order_by("event__position"))

@@ -1,0 +1,171 @@
+"""Step 6 for pullers: ack, nack, release and extend, many leases at a time.
+
+Each lease is answered by itself: one that is lost stops no other. The statements do not
+grow with the leases, except that each delivery that dies opens its own failed task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from router.conf import conf
+from router.contract.failures import Verdict
+from router.contract.outcomes import Dead, Evidence, Retry
+from router.flow.deliver import releasing, settling
+from router.flow.pull.holding import Lease, MayTouch, Refusal, holdings, lock_held
+from router.flow.pull.lost_leases import refusals
+from router.flow.retry_waits import schedule_of, wait_seconds
+from router.models import (
+    UNLEASED,
+    Attempt,
+    AttemptResult,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Settlement,
+    Subscriber,
+    settled_by,
+)
+
+SPENT = "This lease was extended for as long as one may be; settle the delivery."
+NO_REASON = "no reason was given"
+COUNTED = Verdict(counts=True, is_witnessed=False)
+
+
+def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+    """Done: an answer to each lease, in their order; sent again, the same answer."""
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        for holding in holdings(held.values()):
+            run_ms = {one.pk: _held_for_ms(one) for one in holding.deliveries}
+            settling.acknowledge(holding, run_ms=run_ms, is_pulled=True)
+    return refusals(leases, held, may_touch=may_touch, settlement=Settlement.ACK)
+
+
+def nack(
+    leases: Sequence[Lease], *, may_touch: MayTouch, reason: str = ""
+) -> list[Refusal]:
+    """Not now: again after the lease's `seconds`, at most a day, or on schedule.
+
+    Each counts a failure; at the subscriber's `max_failures` the delivery is dead, with
+    a failed task that keeps `reason`.
+    """
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        outcomes = {
+            row: Retry(_evidence(reason), after_seconds=lease.seconds)
+            for lease, row in held.items()
+        }
+        dying = {row for row in outcomes if _is_at_its_last(row)}
+        _wait({row: told for row, told in outcomes.items() if row not in dying})
+        dead = Delivery.objects.filter(pk__in=[row.pk for row in dying])
+        dead.update(**settled_by(Settlement.NACK))
+        for holding in holdings(dying):
+            for row in holding.deliveries:
+                settling.settle_failure(
+                    holding.only(row), outcomes[row], run_ms=_held_for_ms(row)
+                )
+    return refusals(leases, held, may_touch=may_touch, settlement=Settlement.NACK)
+
+
+def reject(delivery: Delivery, evidence: Evidence) -> None:
+    """Never: the router can't hand this one out. A failed task keeps the evidence."""
+    for holding in holdings([delivery]):
+        settling.settle_failure(holding, Dead(evidence), run_ms=0.0)
+
+
+def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+    """Give back what was not begun: due at once, its attempt uncounted."""
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        for holding in holdings(held.values()):
+            releasing.release(holding, **settled_by(Settlement.RELEASE))
+    return refusals(leases, held, may_touch=may_touch, settlement=Settlement.RELEASE)
+
+
+def extend(
+    leases: Sequence[Lease], *, may_touch: MayTouch
+) -> list[tuple[Refusal, datetime | None]]:
+    """Hold each lease for its `seconds` from now; refusals, and when the leases end.
+
+    None holds for longer than ROUTER["PULL_TOTAL_MAXIMUM_SECONDS"] since its pull.
+    """
+    total = timedelta(seconds=conf().pull_total_maximum_seconds)
+    with transaction.atomic():
+        held = lock_held(leases, may_touch=may_touch)
+        ends = {
+            lease: min(row.now + _asked(lease), row.pulled_at + total)
+            for lease, row in held.items()
+            if row.now < row.pulled_at + total
+        }
+        for lease, ends_at in ends.items():
+            held[lease].leased_until = ends_at
+        Delivery.objects.bulk_update([held[lease] for lease in ends], ["leased_until"])
+    lost = refusals(leases, held, may_touch=may_touch, settlement=None)
+    return [
+        (why or (None if lease in ends else SPENT), ends.get(lease))
+        for lease, why in zip(leases, lost, strict=True)
+    ]
+
+
+def _asked(lease: Lease) -> timedelta:
+    return timedelta(seconds=lease.seconds or 0)
+
+
+def _evidence(reason: str) -> Evidence:
+    # Up to the colon is what notices tell: the reason may quote a customer.
+    return Evidence(f"Nacked: {reason or NO_REASON}")
+
+
+def _is_at_its_last(row: Any) -> bool:
+    return bool(row.failures + 1 >= schedule_of(row.subscriber).max_failures)
+
+
+def _wait(outcomes: dict[Any, Retry]) -> None:
+    if not outcomes:
+        return
+    attempts = [_waiting_attempt(row, told) for row, told in outcomes.items()]
+    rows = Delivery.objects.filter(pk__in=[row.pk for row in outcomes])
+    rows.update(
+        state=DeliveryState.PENDING,
+        failures=F("failures") + 1,
+        failing_since=Coalesce(F("failing_since"), Clock()),
+        vanished=0,
+        is_manual=False,
+        **UNLEASED,
+        **settled_by(Settlement.NACK),
+    )
+    Delivery.objects.bulk_update(outcomes, ["due_at"])
+    Attempt.objects.bulk_create(attempts)
+    _note_failure(outcomes)
+
+
+def _waiting_attempt(row: Any, outcome: Retry) -> Attempt:
+    """The attempt that failed; the row is given its next `due_at` on the way."""
+    row.failures += 1
+    seconds = wait_seconds(row, outcome, COUNTED)
+    row.due_at = row.now + timedelta(seconds=seconds)
+    return Attempt.of(
+        row,
+        AttemptResult.RETRY,
+        error=outcome.evidence.error,
+        wait_seconds=seconds,
+        duration_ms=_held_for_ms(row),
+    )
+
+
+def _note_failure(rows: Iterable[Delivery]) -> None:
+    of = {row.subscriber_id for row in rows}
+    Subscriber.objects.filter(pk__in=of).update(last_failed_at=Clock())
+
+
+def _held_for_ms(row: Any) -> float:
+    """How long the puller has had it."""
+    held_for: timedelta = row.now - row.pulled_at
+    return held_for.total_seconds() * 1000

@@ -1,0 +1,108 @@
+"""What is to be routed next: the oldest events without a position, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db.models import BigIntegerField, QuerySet
+
+from router.db.pipeline import rows_of_first, rows_of_planned
+from router.db.statements import Later, Select
+from router.flow.route.fast_path import IDLE
+from router.flow.route.head import TRY_LOCK
+from router.models import EventRecord, Subscriber
+
+Rows = Sequence[Any]
+AFTER = Later("after", BigIntegerField())
+#: How many subscribers there were at the last batch of this process.
+_known_count = 1
+#: Whether another held the head when this process last asked.
+_is_head_held = False
+#: What is read of each subscriber: who is owed what, and what may go straight out.
+OF_SUBSCRIBER = (
+    "name",
+    "transport",
+    "events",
+    "filter",
+    "allowed_types",
+    "allowed_sources",
+    "rate_per_second",
+    "in_flight_limit",
+    "ramp",
+    "mean_run_ms",
+    "queue",
+    "fixed_queue",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The next events, and all that is needed to route them."""
+
+    head: Sequence[Any]
+    subscribers: Sequence[Subscriber]
+    #: Of subscribers: who has nothing due or under way.
+    idle: Collection[int]
+    events: Sequence[EventRecord]
+    is_full: bool
+
+
+NO_BATCH = Batch(head=(), subscribers=(), idle=(), events=(), is_full=False)
+
+
+def has_unrouted(*, after: int = 0) -> bool:
+    """Whether an event above the number `after` waits; takes no lock."""
+    return bool(_LOOK.rows(after=after))
+
+
+def next_batch(after: int, delivery_limit: int, *, is_ours: bool) -> Batch:
+    """What is to be routed next, and to whom; no head while another routes.
+
+    In the caller's transaction; `is_ours` says that it is one of the router's own.
+    """
+    global _is_head_held, _known_count
+    if _is_head_held and not rows_of_first([TRY_LOCK.bound()])[0]:
+        # Whoever has it may take long, and all would be read each time, for nothing.
+        return NO_BATCH
+    guess = max(1, delivery_limit // max(1, _known_count))
+    statements = [
+        *(one.bound() for one in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
+        _first_unrouted(guess).bound(after=after),
+    ]
+    head, *found = rows_of_planned(statements, is_ours=is_ours)
+    _is_head_held = not head
+    if not head:
+        return NO_BATCH
+    batch = _batch(head, found, delivery_limit, guess)
+    _known_count = len(batch.subscribers)
+    return batch
+
+
+def _batch(head: Rows, found: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
+    """From what was read; of the events no more than the subscribers allow."""
+    first, (known, idle, unrouted) = _first_unrouted(guess), found
+    subscribers = _SUBSCRIBERS.as_models(known)
+    limit = max(1, delivery_limit // max(1, len(subscribers)))
+    return Batch(
+        head=head,
+        subscribers=subscribers,
+        idle={pk for (pk,) in idle},
+        events=first.as_models(unrouted)[:limit],
+        is_full=len(unrouted) >= min(limit, guess),
+    )
+
+
+def _unrouted(after: Any) -> QuerySet[EventRecord]:
+    return EventRecord.objects.filter(position__isnull=True, number__gt=after)
+
+
+@cache
+def _first_unrouted(limit: int) -> Select:
+    return Select(lambda: _unrouted(AFTER).order_by("number").defer("data")[:limit])
+
+
+_LOOK = Select(lambda: _unrouted(AFTER).values_list("number")[:1])
+_SUBSCRIBERS = Select(lambda: Subscriber.objects.known().only(*OF_SUBSCRIBER))

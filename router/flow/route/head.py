@@ -1,0 +1,34 @@
+"""The lock on the log's head: whoever decides who is routed to holds it."""
+
+from __future__ import annotations
+
+from django.db.models import BigIntegerField
+
+from router.db.statements import Later, Select, Update
+from router.models import Clock, LogHead
+
+HEAD = 1
+
+
+def lock_head() -> LogHead:
+    """Lock the head for the rest of the transaction, waiting for it."""
+    head, _ = LogHead.objects.select_for_update().get_or_create(pk=HEAD)
+    return head
+
+
+#: The head's position and the time by the database; no row while another holds it.
+#: A statement of its own, before any that reads the log: a lock taken in the statement
+#: that reads lets that statement see the log as it was before the wait.
+TRY_LOCK = Select(
+    lambda: (
+        LogHead.objects.select_for_update(skip_locked=True)
+        .filter(pk=HEAD)
+        .values_list("position", Clock())
+    )
+)
+MOVE = Update(
+    lambda: (
+        LogHead.objects.filter(pk=HEAD),
+        {"position": Later("position", BigIntegerField())},
+    )
+)

@@ -1,0 +1,198 @@
+"""Step 2, route: positions to new events, a delivery to each matching subscriber.
+
+One transaction under the head's lock. A subscriber's state decides dispatch, never
+routing: whoever is paused today is owed today's events.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import DateTimeField
+
+from router.conf import conf
+from router.contract.outcomes import Evidence
+from router.db.bulk_insert import Insert
+from router.db.pipeline import end_of, is_outermost, rows_of_planned
+from router.db.plan_cache import PlanForgotten
+from router.db.statements import Later, Statement
+from router.flow.dead_letter import give_up
+from router.flow.dispatch.chunk import Chunk
+from router.flow.route.batch import Batch, next_batch
+from router.flow.route.fast_path import (
+    HasRoom,
+    Owed,
+    chunks_of,
+    go_straight,
+    marked_until,
+)
+from router.flow.route.head import MOVE, TRY_LOCK
+from router.flow.route.matching import Broken, Matching
+from router.models import Delivery, EventRecord, Reason, Subscriber
+
+logger = logging.getLogger(__name__)
+
+#: What differs between the deliveries of a batch → its type.
+KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
+NOW = Later("now", DateTimeField())
+UNTIL = Later("until", DateTimeField())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """What one batch came to."""
+
+    event_count: int
+    delivery_count: int
+    last_number: int
+    #: As large as it may be: more is likely to wait.
+    is_full: bool
+    #: What is marked already, and now to be sent.
+    chunks: tuple[Chunk, ...] = ()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether deliveries wait for the dispatcher's look."""
+        return self.delivery_count > sum(len(chunk.ids) for chunk in self.chunks)
+
+
+NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
+
+
+def nowhere(_: Subscriber) -> bool:
+    """No queue is known to have room."""
+    return False
+
+
+def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
+    """Route the next events above the number `after`, halving the batch on failure.
+
+    An event whose deliveries can't be written must not stop those before it. What goes
+    straight out, where `has_room` says so, is marked, and then the caller's to send.
+    Raises the failure when even a single event can't be routed.
+    """
+    limit = conf().route_limit
+    while True:
+        try:
+            return _route(after, limit, has_room)
+        except OperationalError:
+            raise
+        except PlanForgotten:
+            continue
+        except DatabaseError:
+            if limit == 1:
+                raise
+            limit = max(1, limit // 2)
+            logger.warning("A batch could not be routed; trying %d at most", limit)
+
+
+def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
+    is_last = is_outermost()
+    with transaction.atomic():
+        batch = next_batch(after, delivery_limit, is_ours=is_last)
+        if not (batch.head and batch.events):
+            return NOTHING
+        broken: Broken = {}
+        owed = list(_owed(batch.events, batch.subscribers, broken))
+        straight = go_straight(owed, batch.idle, has_room)
+        if broken:
+            straight, is_last = set(), False
+        gone = _write(batch, owed, straight, is_last=is_last)
+        if broken:
+            _give_up_on_unfiltered(broken)
+    return Routed(
+        event_count=len(batch.events),
+        delivery_count=len(owed),
+        last_number=batch.events[-1].number,
+        is_full=batch.is_full,
+        chunks=chunks_of(gone, batch.subscribers),
+    )
+
+
+def _write(
+    batch: Batch,
+    owed: Sequence[Owed],
+    straight: Collection[int],
+    *,
+    is_last: bool = False,
+) -> Sequence[Any]:
+    """All of a batch; returns the ids of what goes straight out, with its
+    subscribers'."""
+    [(position, now)] = TRY_LOCK.converted(batch.head)
+    statements = [
+        _positions(position, batch.events),
+        MOVE.bound(position=position + len(batch.events)),
+        *_insertions(owed, straight, now),
+    ]
+    found = rows_of_planned(statements, after=end_of(is_last=is_last), is_ours=is_last)
+    return found[-1]
+
+
+def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
+    """The statement that gives these events the positions after `last`."""
+    # By number: what committed meanwhile, between these, has no deliveries yet.
+    numbers = [event.number for event in events]
+    given: str | list[int] = numbers
+    numbered = "unnest(%s::bigint[]) WITH ORDINALITY AS new(value, place)"
+    if connection.vendor != "postgresql":
+        given = json.dumps(numbers)
+        numbered = "(SELECT value, key + 1 AS place FROM json_each(%s)) AS new"
+    return Statement(
+        f'UPDATE "{EventRecord._meta.db_table}" '  # nosec B608  # names of our own
+        f'SET "position" = %s + new.place FROM {numbered} WHERE "number" = new.value',
+        [last, given],
+    )
+
+
+def _owed(
+    events: Iterable[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
+) -> Iterator[Owed]:
+    for event in events:
+        matching = Matching(event, broken)
+        for subscriber in subscribers:
+            if matching.is_owed(subscriber):
+                yield event, subscriber
+
+
+def _insertions(
+    owed: Sequence[Owed], straight: Collection[int], now: datetime
+) -> Iterator[Statement]:
+    """Of all that is owed; the last one returns the ids of what goes straight out,
+    each with its subscriber's."""
+    waiting: list[tuple[int, int, str]] = []
+    gone: list[tuple[int, int, str]] = []
+    for event, one in owed:
+        rows = gone if one.pk in straight else waiting
+        rows.append((event.number, one.pk, event.partitionkey))
+    if waiting:
+        yield _WAITING.of(waiting, now=now)
+    if gone:
+        yield _GONE.of(gone, now=now, until=marked_until(now))
+
+
+def _give_up_on_unfiltered(broken: Broken) -> None:
+    """A filter that raised says neither yes nor no: a person must."""
+    for (number, subscriber_id), error in broken.items():
+        delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)
+        evidence = Evidence(error=f"FilterFailed: {type(error).__name__}")
+        give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
+
+
+_WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})
+_GONE = Insert(
+    Delivery,
+    KINDS,
+    lambda: {
+        "due_at": NOW,
+        "created_at": NOW,
+        "dispatched_until": UNTIL,
+        "dispatch_count": 1,
+    },
+    returning=["id", "subscriber_id"],
+)

@@ -1,0 +1,91 @@
+"""Step 7, sweep: take back leases that ran out.
+
+Due deliveries whose mark passed need no sweep of their own: dispatch sees them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import F
+
+from router.conf import conf
+from router.contract.outcomes import Evidence
+from router.db.statements import Select
+from router.flow.dead_letter import give_up
+from router.models import (
+    UNLEASED,
+    Attempt,
+    AttemptResult,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Reason,
+    Subscriber,
+)
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+def sweep(*, subscriber_id: int | None = None) -> int:
+    """Give expired deliveries back, or give up on them; returns how many there were.
+
+    Those of one subscriber alone where its `subscriber_id` is given.
+    """
+    of = {} if subscriber_id is None else {"subscriber": subscriber_id}
+    if not of and not _LOOK.rows():
+        return 0
+    with transaction.atomic():
+        expired = list(
+            Delivery.objects.expired()
+            .filter(**of)
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("subscriber", "event")
+            .defer("subscriber__custom_headers", "event__data")
+            .order_by("pk")[:BATCH]
+        )
+        if not expired:
+            return 0
+        _note(expired)
+        for delivery in expired:
+            delivery.vanished += 1
+        lost = [one for one in expired if one.vanished > conf().losses_alone]
+        _give_back([one.pk for one in expired if one not in lost])
+        for delivery in lost:
+            _bury(delivery)
+    logger.warning("%d deliveries came back: their workers vanished", len(expired))
+    return len(expired)
+
+
+def _note(expired: Sequence[Delivery]) -> None:
+    told = "The lease ran out: the worker died, hung or was cut off."
+    Attempt.objects.bulk_create(
+        Attempt.of(delivery, AttemptResult.VANISHED, error=told) for delivery in expired
+    )
+
+
+def _give_back(ids: Sequence[int]) -> None:
+    """Back to waiting; without its token, a late write of the worker hits nothing."""
+    Delivery.objects.filter(pk__any_of=ids).update(
+        state=DeliveryState.PENDING,
+        due_at=Clock(),
+        vanished=F("vanished") + 1,
+        **UNLEASED,
+    )
+
+
+def _bury(delivery: Delivery) -> None:
+    Subscriber.objects.filter(pk=delivery.subscriber_id).update(last_failed_at=Clock())
+    told = (
+        f"WorkerVanished: {delivery.vanished} workers in a row vanished with this "
+        "delivery, the last ones while they held no other."
+    )
+    give_up(delivery, reason=Reason.EXHAUSTED, evidence=Evidence(error=told))
+
+
+#: Whether any ran out: mostly none did, and whoever asks takes no lock.
+_LOOK = Select(lambda: Delivery.objects.expired().order_by().values_list("pk")[:1])

@@ -1,0 +1,46 @@
+"""An operator's words on any subscriber: its retry schedule, and its pace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from router.flow import audit
+from router.models import Subscriber
+
+
+def set_schedule(
+    subscriber_id: int, *, by: str, reason: str = "", **values: Any
+) -> None:
+    """Set `retry_first_seconds`, `retry_maximum_seconds`, `max_failures`.
+
+    None takes an operator's word back: the declaration's holds, or the router's.
+    """
+    _set("subscriber.schedule_set", subscriber_id, values, by=by, reason=reason)
+
+
+def set_pace(subscriber_id: int, *, by: str, reason: str = "", **values: Any) -> None:
+    """Set `fixed_queue`, `rate_per_second`, `in_flight_limit`; None is no limit."""
+    _set("subscriber.pace_set", subscriber_id, values, by=by, reason=reason)
+
+
+@transaction.atomic
+def _set(
+    action: str, subscriber_id: int, values: dict[str, Any], *, by: str, reason: str
+) -> None:
+    rows = Subscriber.objects.known().select_for_update(no_key=True)
+    row = rows.get(pk=subscriber_id)
+    before = {name: getattr(row, name) for name in values}
+    changes = {name: new for name, new in values.items() if new != before[name]}
+    if not changes:
+        return
+    Subscriber.objects.filter(pk=row.pk).update(**changes)
+    told = [f"{name}: {before[name]} → {new}" for name, new in changes.items()]
+    audit.note(
+        action,
+        f"subscriber {row.name}",
+        by=by,
+        reason=reason,
+        detail=", ".join(told),
+    )

@@ -1,0 +1,105 @@
+"""API keys are issued and revoked, each with a line in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from router.contract.errors import NameTaken
+from router.contract.filters import EVERYTHING, prefix_problem
+from router.flow import audit
+from router.models import ApiKey, Clock, Scope
+
+BINDINGS = ("sources", "types", "subscribers")
+#: Scopes that are of use for subscribers alone.
+FOR_SUBSCRIBERS = {Scope.CONSUME, Scope.MANAGE}
+
+
+@sensitive_variables("text")
+@transaction.atomic
+def issue_key(
+    name: str,
+    *,
+    scopes: Sequence[str],
+    by: str,
+    reason: str = "",
+    bindings: Mapping[str, Sequence[str]] | None = None,
+    expires_in_days: int | None = None,
+    calls_per_minute: int | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its text, which is shown this once.
+
+    `bindings` are patterns by the names of `BINDINGS`. A key that publishes for the
+    sources that it names has all their types, where it names none. Raises `NameTaken`.
+    """
+    bound = {kind: list((bindings or {}).get(kind, ())) for kind in BINDINGS}
+    if Scope.PUBLISH in scopes and bound["sources"]:
+        bound["types"] = bound["types"] or [EVERYTHING]
+    lasts = None if expires_in_days is None else timedelta(days=expires_in_days)
+    try:
+        with transaction.atomic():
+            key, text = ApiKey.make(
+                name,
+                scopes=list(scopes),
+                expires_at=lasts and timezone.now() + lasts,
+                calls_per_minute=calls_per_minute,
+                **bound,
+            )
+    except IntegrityError:
+        told = f"There is a key with the name {name!r} already; choose another."
+        raise NameTaken(told) from None
+    audit.note(
+        "api_key.created",
+        f"key {name}",
+        by=by,
+        reason=reason,
+        detail=", ".join(scopes),
+    )
+    return key, text
+
+
+@transaction.atomic
+def revoke_key(key: ApiKey, *, by: str, reason: str = "") -> bool:
+    """Refuse the key from now on; False when it was revoked before."""
+    usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
+    is_changed = bool(usable.update(revoked_at=Clock()))
+    if is_changed:
+        audit.note("api_key.revoked", f"key {key.name}", by=by, reason=reason)
+    return is_changed
+
+
+def reach_warnings(key: ApiKey) -> list[str]:
+    """What an operator may not have meant: a key that reaches all, or nothing."""
+    if not key.is_bound:
+        return [
+            "This key is bound to nothing: its scopes hold for every source, event "
+            "type and subscriber. Bind each key to what its client needs."
+        ]
+    warnings = []
+    if Scope.PUBLISH in key.scopes and not (key.sources and key.types):
+        warnings.append(
+            "This key can publish nothing: a key that is bound needs sources and types "
+            "too (* for all)."
+        )
+    if not (key.subscribers or set(key.scopes).isdisjoint(FOR_SUBSCRIBERS)):
+        warnings.append(
+            "This key reaches no subscriber: a key that is bound needs subscribers too "
+            "(* for all)."
+        )
+    return warnings
+
+
+def patterns_in(text: str) -> list[str]:
+    """Comma-separated patterns: `/shop` is itself, `/shop/*` all that begins so.
+
+    Raises `ValueError` for a `*` that is not at a pattern's end, or one too long.
+    """
+    patterns = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    for pattern in patterns:
+        if problem := prefix_problem(pattern):
+            raise ValueError(problem)
+    return patterns

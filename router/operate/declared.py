@@ -1,0 +1,133 @@
+"""Declared subscribers become rows; people hold them and let them go.
+
+Creating and re-filtering take the head's lock, so that the answer to "is this event
+owed to this subscriber" never depends on a race with routing.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from router.flow import audit
+from router.flow.breaker import breaker
+from router.flow.route.head import lock_head
+from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
+from router.registry import Declaration, declared
+
+logger = logging.getLogger(__name__)
+
+
+def register_declared() -> None:
+    """Bring the rows in line with the declarations; what people set stays."""
+    with transaction.atomic():
+        head = lock_head()
+        for declaration in declared():
+            _register(declaration, head)
+
+
+@transaction.atomic
+def pause(subscriber_id: int, *, reason: str, by: str) -> bool:
+    """Hold what is owed until an operator resumes; False when it is held already."""
+    changed = Subscriber.objects.known().filter(
+        pk=subscriber_id, state=SubscriberState.ACTIVE
+    )
+    told = f"{reason} ({by})" if reason else f"Paused by {by}"
+    is_paused = _set_state(changed, SubscriberState.PAUSED, told[:500])
+    if is_paused:
+        _note("subscriber.paused", subscriber_id, by=by, reason=reason)
+    return is_paused
+
+
+@transaction.atomic
+def resume(subscriber_id: int, *, by: str, reason: str = "") -> bool:
+    """Send what was held; False when it was not held."""
+    held = (
+        Subscriber.objects.known()
+        .filter(pk=subscriber_id)
+        .exclude(state=SubscriberState.ACTIVE)
+    )
+    # A puller paces itself: there is no ramp for it.
+    is_puller = held.filter(transport=Transport.PULL).exists()
+    changes = breaker.UNTRIED if is_puller else breaker.DRAINING
+    is_resumed = _set_state(held, SubscriberState.ACTIVE, "", **changes)
+    if is_resumed:
+        _note("subscriber.resumed", subscriber_id, by=by, reason=reason)
+        logger.info("Subscriber %s was resumed by %s", subscriber_id, by)
+    return is_resumed
+
+
+def _note(action: str, subscriber_id: int, *, by: str, reason: str) -> None:
+    name = Subscriber.objects.values_list("name", flat=True).get(pk=subscriber_id)
+    audit.note(action, f"subscriber {name}", by=by, reason=reason)
+
+
+def _set_state(
+    subscribers: QuerySet[Subscriber],
+    state: SubscriberState,
+    reason: str,
+    **changes: Any,
+) -> bool:
+    return bool(
+        subscribers.update(
+            state=state,
+            state_reason=reason,
+            state_changed_at=Clock(),
+            is_held_for_setup=False,
+            **changes,
+        )
+    )
+
+
+def _register(declaration: Declaration, head: LogHead) -> None:
+    subscriber, is_new = Subscriber.objects.known().get_or_create(
+        name=declaration.name,
+        defaults={"live_from": head.position, **_declared_fields(declaration)},
+    )
+    if subscriber.transport != Transport.HANDLER:
+        logger.error(
+            "@subscriber(%r) is ignored: a subscriber of that name is managed by "
+            "people; rename one of them",
+            declaration.name,
+        )
+        return
+    if not is_new:
+        Subscriber.objects.filter(pk=subscriber.pk).update(
+            **_declared_fields(declaration)
+        )
+    _hold_until_set_up(subscriber, declaration)
+
+
+def _declared_fields(declaration: Declaration) -> dict[str, object]:
+    schedule = {
+        "first_seconds": declaration.retry_first_seconds,
+        "maximum_seconds": declaration.retry_maximum_seconds,
+        "max_failures": declaration.max_failures,
+    }
+    return {
+        "title": declaration.title,
+        "events": list(declaration.events),
+        "queue": declaration.queue,
+        "is_transactional": declaration.is_transactional,
+        "is_safe_concurrently": declaration.is_safe_concurrently,
+        "declared_schedule": {
+            name: value for name, value in schedule.items() if value is not None
+        },
+    }
+
+
+def _hold_until_set_up(subscriber: Subscriber, declaration: Declaration) -> None:
+    hint = declaration.missing() if declaration.missing else None
+    rows = Subscriber.objects.filter(pk=subscriber.pk)
+    if hint:
+        rows.filter(state=SubscriberState.ACTIVE).update(
+            state=SubscriberState.PAUSED,
+            state_reason=hint[:500],
+            state_changed_at=Clock(),
+            is_held_for_setup=True,
+        )
+    else:
+        _set_state(rows.filter(is_held_for_setup=True), SubscriberState.ACTIVE, "")

@@ -1,0 +1,162 @@
+"""What a person does with a FailedTask: retry or discard it, once, with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from router.contract.errors import NotOpen
+from router.flow import audit
+from router.models import (
+    UNLEASED,
+    Clock,
+    Delivery,
+    DeliveryState,
+    FailedTask,
+    FailedTaskState,
+)
+
+BEYOND = (
+    "The event lies beyond what its subscriber may hear. An operator changes that at "
+    "the subscriber."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """Which failed tasks were settled, and why others were not."""
+
+    settled: tuple[int, ...]
+    refused: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    """What becomes of a failed task and its delivery, and who says so."""
+
+    state: FailedTaskState
+    delivery_state: DeliveryState
+    by: str
+    user: AbstractBaseUser | None
+    note: str
+
+    @property
+    def name(self) -> str:
+        return self.user.get_username() if self.user else self.by
+
+
+def retry(
+    failed_task_ids: Iterable[int],
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    note: str = "",
+) -> Settled:
+    """Owe these deliveries again, due now; their failures count from zero.
+
+    `by` is `user NAME`, `key NAME` or `command`; `user` the account, if it was one.
+    """
+    verdict = _Verdict(
+        state=FailedTaskState.RETRIED,
+        delivery_state=DeliveryState.PENDING,
+        by=by,
+        user=user,
+        note=note,
+    )
+    return _settle_all(failed_task_ids, verdict)
+
+
+def discard(
+    failed_task_ids: Iterable[int],
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    note: str = "",
+) -> Settled:
+    """Cancel these deliveries: nobody is owed them any more. `by` as in `retry`."""
+    verdict = _Verdict(
+        state=FailedTaskState.DISCARDED,
+        delivery_state=DeliveryState.CANCELLED,
+        by=by,
+        user=user,
+        note=note,
+    )
+    return _settle_all(failed_task_ids, verdict)
+
+
+def _settle_all(ids: Iterable[int], verdict: _Verdict) -> Settled:
+    settled: list[int] = []
+    refused: list[tuple[int, str]] = []
+    for pk in ids:
+        try:
+            _settle(pk, verdict)
+        except NotOpen as error:
+            refused.append((pk, str(error)))
+        else:
+            settled.append(pk)
+    return Settled(settled=tuple(settled), refused=tuple(refused))
+
+
+@transaction.atomic
+def _settle(pk: int, verdict: _Verdict) -> None:
+    changed = (
+        FailedTask.objects.open()
+        .filter(pk=pk)
+        .update(
+            state=verdict.state,
+            settled_at=Clock(),
+            settled_by=verdict.user,
+            settled_by_name=verdict.name[:200],
+            settled_note=verdict.note,
+        )
+    )
+    if changed != 1:
+        raise NotOpen(_why_not_open(pk))
+    if verdict.state == FailedTaskState.RETRIED:
+        _refuse_beyond_limits(pk)
+    _move(FailedTask.objects.get(pk=pk).delivery_id, verdict.delivery_state)
+    audit.note(
+        f"failed_task.{verdict.state}",
+        f"failed task {pk}",
+        by=verdict.by,
+        reason=verdict.note,
+    )
+
+
+def _refuse_beyond_limits(pk: int) -> None:
+    """Its limits may have become narrower since the event was routed to it."""
+    rows = FailedTask.objects.select_related("subscriber", "event")
+    failed = rows.defer("event__data", "subscriber__custom_headers").get(pk=pk)
+    if not failed.subscriber.may_hear(failed.event):
+        raise NotOpen(BEYOND)
+
+
+def _move(delivery_id: int, state: DeliveryState) -> None:
+    dead = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.DEAD)
+    moved = dead.update(
+        state=state,
+        due_at=Clock(),
+        failures=0,
+        vanished=0,
+        failing_since=None,
+        last_failed_at=None,
+        is_witnessed=False,
+        **UNLEASED,
+        is_manual=state == DeliveryState.PENDING,
+    )
+    if moved != 1:
+        raise NotOpen("Its delivery is not dead any more. Nothing was changed.")
+
+
+def _why_not_open(pk: int) -> str:
+    failed = FailedTask.objects.filter(pk=pk).first()
+    if failed is None:
+        return "There is no such failed task."
+    return (
+        f"It was already {failed.get_state_display().lower()} by "
+        f"{failed.settled_by_name or 'somebody'} at {failed.settled_at:%Y-%m-%d %H:%M} "
+        "UTC. Nothing was changed."
+    )

@@ -1,0 +1,114 @@
+"""What an operator does against a breaker: try now, close it, skip an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from router.contract.errors import DoesNotApply
+from router.contract.outcomes import Evidence
+from router.flow import audit
+from router.flow.breaker import breaker
+from router.flow.breaker.held import held_because
+from router.flow.dead_letter import give_up, last_evidence
+from router.models import (
+    BreakerState,
+    Clock,
+    Delivery,
+    DeliveryState,
+    FailedTask,
+    Reason,
+    Subscriber,
+    SubscriberState,
+)
+
+#: Why a delivery that no longer waits can't be skipped.
+NOT_WAITING = {
+    DeliveryState.LEASED: "An attempt is under way; skip it once that has ended.",
+    DeliveryState.ACKNOWLEDGED: "The event is acknowledged already.",
+    DeliveryState.DEAD: "It was given up already: see its failed task.",
+    DeliveryState.CANCELLED: "It was cancelled: it is owed no more.",
+}
+
+
+@transaction.atomic
+def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
+    """Send the next probe at once, or what the receiver asked to wait with.
+
+    Raises `DoesNotApply`.
+    """
+    row = _locked(subscriber_id)
+    if held_because(row) is None:
+        raise DoesNotApply("Nothing is held: what is due goes out as it is.")
+    is_open = row.breaker == BreakerState.OPEN
+    waiting = Delivery.objects.filter(subscriber=row, state=DeliveryState.PENDING)
+    first = waiting.order_by("due_at", "id").values_list("pk", flat=True).first()
+    if first is None:
+        raise DoesNotApply("Nothing waits for it: the next event is tried at once.")
+    Delivery.objects.filter(pk=first, due_at__gt=Clock()).update(due_at=Clock())
+    changes: dict[str, Any] = {"probe_at": Clock()} if is_open else {}
+    Subscriber.objects.filter(pk=row.pk).update(not_before=None, **changes)
+    _note("subscriber.tried_now", row, by=by, reason=reason)
+
+
+@transaction.atomic
+def close_breaker(subscriber_id: int, *, by: str, reason: str = "") -> None:
+    """Send what an open breaker holds, at a ramp. Raises `DoesNotApply`."""
+    row = _locked(subscriber_id)
+    if row.breaker != BreakerState.OPEN:
+        raise DoesNotApply("The breaker is not open: it holds nothing.")
+    Subscriber.objects.filter(pk=row.pk).update(**breaker.DRAINING)
+    _note("subscriber.breaker_closed", row, by=by, reason=reason)
+
+
+@transaction.atomic
+def skip(delivery_id: int, *, by: str, reason: str = "") -> FailedTask:
+    """Give the event up now, with a failed task; the rest goes on.
+
+    Raises `DoesNotApply` unless the delivery waits, `Delivery.DoesNotExist`.
+    """
+    delivery = (
+        Delivery.objects.select_for_update(of=("self",))
+        .select_related("event", "subscriber")
+        .defer("subscriber__custom_headers", "event__data")
+        .get(pk=delivery_id)
+    )
+    if delivery.state != DeliveryState.PENDING:
+        raise DoesNotApply(NOT_WAITING[DeliveryState(delivery.state)])
+    # Concurrent deaths of one subscriber see each other by its row.
+    Subscriber.objects.select_for_update().only("pk").get(pk=delivery.subscriber_id)
+    failed = give_up(delivery, reason=Reason.SKIPPED, evidence=_evidence(delivery))
+    _close_if_idle(delivery.subscriber_id)
+    audit.note(
+        "delivery.skipped",
+        f"delivery {delivery.pk}",
+        by=by,
+        reason=reason,
+        detail=f"failed task {failed.pk}",
+    )
+    return failed
+
+
+def _locked(subscriber_id: int) -> Subscriber:
+    rows = Subscriber.objects.known().select_for_update()
+    row: Subscriber = rows.get(pk=subscriber_id)
+    if row.state != SubscriberState.ACTIVE:
+        raise DoesNotApply(f"It is {row.state}: resume it.")
+    return row
+
+
+def _note(action: str, row: Subscriber, *, by: str, reason: str) -> None:
+    audit.note(action, f"subscriber {row.name}", by=by, reason=reason)
+
+
+def _evidence(delivery: Delivery) -> Evidence:
+    last = last_evidence(delivery)
+    return last if last.error else Evidence("Skipped: it was never tried.")
+
+
+def _close_if_idle(subscriber_id: int) -> None:
+    """Nothing is left to probe with: the next event must not wait for a probe."""
+    if not Delivery.objects.filter(subscriber=subscriber_id).open().exists():
+        rows = Subscriber.objects.filter(pk=subscriber_id, breaker=BreakerState.OPEN)
+        rows.update(**breaker.DRAINING)

@@ -1,0 +1,111 @@
+"""One delivery is owed once more: a dead one again, one that is done anew."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from router.contract.errors import NotResendable
+from router.flow import audit
+from router.flow.route.head import lock_head
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    FailedTask,
+    Origin,
+)
+from router.operate import failed_tasks
+from router.operate.failed_tasks import BEYOND
+
+
+@transaction.atomic
+def resend(
+    delivery_id: int,
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    reason: str = "",
+) -> Delivery:
+    """Owe the event to the subscriber again, due now; returns what is owed.
+
+    DEAD: its failed task is retried. ACKNOWLEDGED: a new delivery of the next run, with
+    the origin `replay`; the subscriber gets an event that it has had. Raises
+    `NotResendable` with the reason, also while another delivery of the event to the
+    subscriber is open or dead.
+    """
+    # Whoever makes deliveries holds the head, also against a second resend.
+    lock_head()
+    rows = Delivery.objects.select_related("subscriber", "event").defer(
+        "event__data", "subscriber__custom_headers"
+    )
+    delivery = rows.get(pk=delivery_id)
+    _check(delivery)
+    if delivery.state == DeliveryState.DEAD:
+        return _revived(delivery, by, user, reason)
+    owed = _new_run(delivery)
+    audit.note(
+        "delivery.resent",
+        f"delivery {delivery.pk}",
+        by=by,
+        reason=reason,
+        detail=f"as {owed.pk}",
+    )
+    return owed
+
+
+def _check(delivery: Delivery) -> None:
+    if delivery.subscriber.deleted_at is not None:
+        raise NotResendable("Its subscriber was deleted: nobody would get it.")
+    if delivery.state == DeliveryState.CANCELLED:
+        raise NotResendable("It was cancelled: nobody is owed it any more.")
+    if not delivery.subscriber.may_hear(delivery.event):
+        raise NotResendable(BEYOND)
+    unsettled = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
+    others = _runs(delivery).filter(state__in=unsettled).order_by("-run")
+    found = others.first()
+    if found is not None and found.pk != delivery.pk:
+        raise NotResendable(
+            f"Delivery {found.pk} of the same event is {found.state}: that comes first."
+        )
+    if delivery.state in (DeliveryState.PENDING, DeliveryState.LEASED):
+        raise NotResendable("It is still owed: it comes by itself when it is due.")
+
+
+def _revived(
+    delivery: Delivery, by: str, user: AbstractBaseUser | None, reason: str
+) -> Delivery:
+    failed = FailedTask.objects.open().filter(delivery=delivery).first()
+    if failed is None:
+        raise NotResendable("It is dead, and its failed task is settled already.")
+    settled = failed_tasks.retry(
+        [failed.pk], by=by, user=user, note=reason or "Sent again"
+    )
+    for _, why in settled.refused:
+        raise NotResendable(why)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def _new_run(delivery: Delivery) -> Delivery:
+    last = _runs(delivery).order_by("-run").values_list("run", flat=True)[0]
+    owed = Delivery.objects.create(
+        event_id=delivery.event_id,
+        subscriber=delivery.subscriber,
+        run=last + 1,
+        origin=Origin.REPLAY,
+        ordering_key=delivery.ordering_key,
+        is_manual=True,
+        due_at=Clock(),
+        created_at=Clock(),
+    )
+    owed.refresh_from_db()
+    return owed
+
+
+def _runs(delivery: Delivery) -> DeliveryQuerySet:
+    """Every delivery of the event to the subscriber."""
+    return Delivery.objects.filter(
+        event=delivery.event_id, subscriber=delivery.subscriber_id
+    )

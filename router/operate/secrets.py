@@ -1,0 +1,102 @@
+"""Signing secrets: made here, shown once, rotated with an overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max, QuerySet
+
+from router.conf import conf
+from router.contract.errors import DoesNotApply, InvalidSubscriber, TooManySecrets
+from router.contract.signing import make_secret
+from router.flow import audit
+from router.models import Clock, SigningSecret, Subscriber, Transport
+
+LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+#: The newest, and the old ones that overlap.
+MAX_LIVE_SECRETS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotated:
+    """The new secret, and when the last of those before it stops to sign."""
+
+    secret: str
+    old_expire_at: datetime | None
+
+
+def new_secret(subscriber: Subscriber) -> str:
+    """Make a secret that signs from now on; its text is shown once."""
+    text = make_secret()
+    SigningSecret.objects.create(subscriber=subscriber, secret=text)
+    return text
+
+
+@transaction.atomic
+def rotate_secret(
+    subscriber: Subscriber,
+    *,
+    by: str,
+    reason: str = "",
+    overlap_seconds: int | None = None,
+    end_old_secrets: bool = False,
+) -> Rotated:
+    """Make a new secret; the one before it goes on signing for the overlap.
+
+    Secrets that an earlier rotation promised to keep stay until the time that it named,
+    or end now with `end_old_secrets`. Raises `InvalidSubscriber` for an overlap that is
+    negative or longer than 30 days, `DoesNotApply` for a subscriber that is not reached
+    by webhook, and `TooManySecrets`.
+    """
+    overlap = _checked_overlap(overlap_seconds)
+    if subscriber.transport != Transport.WEBHOOK:
+        raise DoesNotApply("Only webhooks are signed; this subscriber has none.")
+    Subscriber.objects.select_for_update().get(pk=subscriber.pk)
+    before = SigningSecret.objects.filter(subscriber=subscriber)
+    if end_old_secrets:
+        before.live().exclude(expires_at=None).update(expires_at=Clock())
+    _refuse_too_many(before.live())
+    ends = Clock() + timedelta(seconds=overlap)
+    before.filter(expires_at=None).update(expires_at=ends)
+    last = before.live().aggregate(at=Max("expires_at"))["at"]
+    secret = new_secret(subscriber)
+    _note(subscriber, overlap, is_ended=end_old_secrets, by=by, reason=reason)
+    return Rotated(secret=secret, old_expire_at=last)
+
+
+def _refuse_too_many(live: QuerySet[SigningSecret]) -> None:
+    """Each signs every webhook: the header grows, and receivers try them all."""
+    ends = [one.expires_at for one in live if one.expires_at]
+    if len(live) < MAX_LIVE_SECRETS:
+        return
+    told = ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in sorted(ends))
+    raise TooManySecrets(
+        f"{len(live)} secrets sign its webhooks already, the most that may. The old "
+        f"ones end at {told}. Wait for the first end, or rotate with "
+        "`end_old_secrets`: the old ones then end at once, and the present one after "
+        "the overlap."
+    )
+
+
+def _note(
+    subscriber: Subscriber, overlap: int, *, is_ended: bool, by: str, reason: str
+) -> None:
+    audit.note(
+        "subscriber.secret_rotated",
+        f"subscriber {subscriber.name}",
+        by=by,
+        reason=reason,
+        detail=f"overlap {overlap} s" + (", old secrets ended" if is_ended else ""),
+    )
+
+
+def _checked_overlap(seconds: int | None) -> int:
+    overlap = conf().rotation_overlap_seconds if seconds is None else seconds
+    if not 0 <= overlap <= LONGEST_OVERLAP_SECONDS:
+        told = f"must be from 0 to {LONGEST_OVERLAP_SECONDS} seconds"
+        raise InvalidSubscriber(
+            f"overlap_seconds {told}.", problems=[("/overlap_seconds", told)]
+        )
+    return overlap

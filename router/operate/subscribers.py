@@ -1,0 +1,203 @@
+"""Subscribers that people add, change and delete while the router runs.
+
+Creating, re-filtering and deleting take the head's lock, so that the answer to "is this
+event owed to this subscriber" never depends on a race with routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from router.conf import conf
+from router.contract.errors import (
+    InvalidSubscriber,
+    NameTaken,
+    NotManaged,
+    TooManySubscribers,
+)
+from router.contract.filters import EVERYTHING
+from router.db.patterns import within
+from router.flow import audit
+from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
+from router.flow.route.head import lock_head
+from router.models import Clock, LogHead, SigningSecret, Subscriber, Transport
+from router.operate.secrets import new_secret
+from router.operate.subscriber_rules import Problem, subscriber_problems
+from router.operate.switch_transport import QUEUE_OF, switch_transport
+from router.registry import find
+from router.transports.webhook.plain_names import plain_name_problem
+from router.transports.webhook.urls import encoded
+
+#: What people may set, and what holds while they say nothing.
+DEFAULTS: dict[str, Any] = {
+    "title": "",
+    "transport": "",
+    "url": "",
+    "events": ["*"],
+    "filter": None,
+    "allowed_types": ["*"],
+    "allowed_sources": ["*"],
+    "custom_headers": {},
+    "rate_per_second": None,
+    "in_flight_limit": None,
+    "waits_seconds": None,
+    "max_failures": None,
+}
+#: Field → what has its whole value, where the column shows a part.
+COLUMN_OF = {"url": "address"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Managed:
+    """The subscriber as it is now; `secret` where one was made, to be shown once."""
+
+    subscriber: Subscriber
+    secret: str | None = None
+
+
+@transaction.atomic
+def create_subscriber(
+    name: str,
+    *,
+    by: str,
+    reason: str = "",
+    bound_to: Collection[str] = (EVERYTHING,),
+    **wanted: Any,
+) -> Managed:
+    """Add a subscriber that is owed every event routed from now on.
+
+    `wanted` are fields of `DEFAULTS`, `bound_to` the names that the caller may use.
+    Raises `InvalidSubscriber` naming each field that is wrong, `NameTaken` or
+    `TooManySubscribers`.
+    """
+    fields = _encoded({**DEFAULTS, **wanted})
+    _check({"name": name, **fields})
+    _check_plain_name(fields)
+    head = lock_head()
+    if find(name) or Subscriber.objects.known().filter(name=name).exists():
+        raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
+    _refuse_too_many(bound_to)
+    subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
+    audit.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
+    return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
+
+
+@transaction.atomic
+def edit_subscriber(
+    subscriber: Subscriber, *, by: str, reason: str = "", **changes: Any
+) -> Managed:
+    """Change fields of `DEFAULTS`; events that are routed already stay as they are.
+
+    Raises `InvalidSubscriber` naming each field that is wrong, or `NotManaged`.
+    """
+    changes = _encoded(changes)
+    # Before the lock: it asks the name server.
+    _check_plain_name(changes)
+    # The head's lock is enough: these fields change under it alone. The row's own would
+    # be taken before those of the deliveries, and whoever settles takes it after them.
+    lock_head()
+    row = Subscriber.objects.get(pk=subscriber.pk)
+    if row.transport == Transport.HANDLER:
+        raise NotManaged
+    before = {name: getattr(row, COLUMN_OF.get(name, name)) for name in DEFAULTS}
+    fields = before | changes
+    _check({"name": row.name, **fields})
+    if fields["transport"] != row.transport:
+        switch_transport(row.pk, Transport(fields["transport"]))
+        row.refresh_from_db()
+    _write(row, changes)
+    changed = sorted(name for name in changes if changes[name] != before[name])
+    if changed:
+        audit.note(
+            "subscriber.changed",
+            f"subscriber {row.name}",
+            by=by,
+            reason=reason,
+            detail=", ".join(changed),
+        )
+    return Managed(subscriber=row, secret=_secret_if_needed(row))
+
+
+def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
+        setattr(row, COLUMN_OF.get(name, name), value)
+    if changes.keys() & {"allowed_types", "allowed_sources"}:
+        cancel_beyond_limits(row)
+    columns = {*changes, "secret_url"} if "url" in changes else changes
+    row.save(update_fields=columns)
+
+
+def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> None:
+    """Take it out of routing, and cancel what it is owed.
+
+    Raises `NotManaged` for one whose code is installed: it would come back.
+    """
+    if find(subscriber.name) and subscriber.transport == Transport.HANDLER:
+        raise NotManaged
+    with transaction.atomic():
+        lock_head()
+        rows = Subscriber.objects.known().filter(pk=subscriber.pk)
+        if rows.update(deleted_at=Clock()):
+            SigningSecret.objects.filter(subscriber=subscriber).delete()
+            target = f"subscriber {subscriber.name}"
+            audit.note("subscriber.deleted", target, by=by, reason=reason)
+    cancel_owed_to_deleted()
+
+
+def _refuse_too_many(bound_to: Collection[str]) -> None:
+    """Each is looked at for every event: a loop of creations would slow all down."""
+    known = Subscriber.objects.known()
+    own = known.filter(within("name", bound_to))
+    limit = conf().max_subscribers
+    own_limit = limit if EVERYTHING in bound_to else conf().max_subscribers_of_key
+    if known.count() >= limit or own.count() >= own_limit:
+        raise TooManySubscribers(
+            f"At most {limit:,} subscribers may exist, and {own_limit:,} that this "
+            "caller may create. Delete one that is not needed."
+        )
+
+
+def _check(wanted: Mapping[str, Any]) -> None:
+    _refuse(subscriber_problems(wanted))
+
+
+def _check_plain_name(wanted: Mapping[str, Any]) -> None:
+    problem = plain_name_problem(wanted.get("url", ""))
+    if problem is not None:
+        _refuse([("/url", problem)])
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+        raise InvalidSubscriber(f"This can't be: {told}.", problems=problems)
+
+
+def _encoded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same with the URL in ASCII, so that it is shown as it is sent."""
+    if "url" in fields:
+        # What is not a URL is refused by the check.
+        with suppress(ValueError):
+            return {**fields, "url": encoded(fields["url"])}
+    return fields
+
+
+def _columns(name: str, fields: Mapping[str, Any], head: LogHead) -> dict[str, Any]:
+    return {
+        **{COLUMN_OF.get(field, field): value for field, value in fields.items()},
+        "title": fields["title"] or name,
+        "queue": QUEUE_OF[Transport(fields["transport"])],
+        "is_transactional": False,
+        "live_from": head.position,
+    }
+
+
+def _secret_if_needed(subscriber: Subscriber) -> str | None:
+    is_webhook = subscriber.transport == Transport.WEBHOOK
+    has_secret = SigningSecret.objects.live().filter(subscriber=subscriber).exists()
+    return new_secret(subscriber) if is_webhook and not has_secret else None

@@ -1,0 +1,63 @@
+"""A worker's sign of life: a thread of its main process writes it to the database."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+from celery import current_app
+from celery.signals import worker_ready, worker_shutdown
+from django.db import Error, connection
+
+from router.conf import conf
+from router.db.reachability import why
+from router.flow.heartbeats import beat, fall_silent
+from router.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+_stop = Flag()
+
+
+def connect() -> None:
+    worker_ready.connect(_start, dispatch_uid="router.worker_signals")
+    worker_shutdown.connect(_end, dispatch_uid="router.worker_signals")
+
+
+def _name() -> str:
+    return f"worker@{socket.gethostname()}:{os.getpid()}"
+
+
+def _queues() -> set[str]:
+    return set(current_app.amqp.queues.consume_from)
+
+
+def _start(**_: Any) -> None:
+    Thread(target=_beat_on, name="heartbeat", daemon=True).start()
+
+
+def _beat_on() -> None:
+    while not _stop.is_set():
+        _quietly(lambda: beat(_name(), Heartbeat.Kind.WORKER, queues=_queues()))
+        _stop.wait(conf().heartbeat_seconds)
+
+
+def _end(**_: Any) -> None:
+    _stop.set()
+    _quietly(lambda: fall_silent(_name()))
+
+
+def _quietly(say: Any) -> None:
+    """Whatever the database does, the worker works on.
+
+    The connection is closed each time: a pool child forked meanwhile must inherit none.
+    """
+    try:
+        say()
+    except Error as error:
+        logger.info("No sign of life was written: %s", why(error))
+    finally:
+        connection.close()
