@@ -23,7 +23,6 @@ class RouterConfig(AppConfig):
             import_module(dotted)
         import_module("router.sources").connect_sources()
         import_module("router.worker_signals").connect()
-        import_module("router.worker_end").connect()
         import_module("router.messaging.redis_qos").install()
         post_migrate.connect(_register, sender=self)
 

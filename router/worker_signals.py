@@ -1,4 +1,4 @@
-"""A worker's sign of life: a thread of its main process writes it to the database."""
+"""A worker's heartbeat while it runs, and the end of its webhooks when it stops."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from threading import Thread
 from typing import Any
 
 from celery import current_app
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.db import Error, connection
 
 from router.conf import conf
 from router.db.reachability import why
 from router.flow.heartbeats import beat, fall_silent
 from router.models import Heartbeat
+from router.transports.webhook import event_loop
 
 logger = logging.getLogger(__name__)
 _stop = Flag()
@@ -25,6 +26,7 @@ _stop = Flag()
 def connect() -> None:
     worker_ready.connect(_start, dispatch_uid="router.worker_signals")
     worker_shutdown.connect(_end, dispatch_uid="router.worker_signals")
+    worker_shutting_down.connect(_begin_no_more, dispatch_uid="router.worker_end")
 
 
 def _name() -> str:
@@ -61,3 +63,8 @@ def _quietly(say: Any) -> None:
         logger.info("No sign of life was written: %s", why(error))
     finally:
         connection.close()
+
+
+def _begin_no_more(**_: Any) -> None:
+    """A worker that is asked to stop begins no more webhooks, and gives them back."""
+    event_loop.begin_no_more()

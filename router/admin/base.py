@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
 from django.http import (
     Http404,
     HttpRequest,
@@ -17,10 +18,38 @@ from django.http import (
 )
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import cached_property
 
 from router.admin.allowed_lookups import limit_lookups
 from router.admin.cells import tidy
-from router.admin.pagination import CappedPaginator
+
+if TYPE_CHECKING:
+    RowsPaginator = Paginator[Any]
+else:
+    RowsPaginator = Paginator
+
+#: Nobody turns so many pages; further back the search by number leads.
+MAX_ROWS = 10_000
+
+
+class CappedPaginator(RowsPaginator):
+    """Counts at most `MAX_ROWS` rows: the newest, as lists are ordered by -pk."""
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, MAX_ROWS)
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there are more rows than are counted and paged."""
+        return self._counted > MAX_ROWS
+
+    @cached_property
+    def _counted(self) -> int:
+        """One more than are paged tells that there are more."""
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[: MAX_ROWS + 1].count()
+
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin as PlainAdmin

@@ -8,8 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from router.admin.base import ReadOnlyAdmin
-from router.admin.filters import TypeFilter, UnroutedFilter
-from router.admin.lookup import event_numbers
+from router.admin.filters import TypeFilter, UnroutedFilter, event_numbers
 from router.display import ago, badge
 from router.models import EventRecord
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from router.api.text_patterns import ATTRIBUTE, ATTRIBUTE_NAME
-from router.contract.dialects import COMPARISONS, LISTS
+from router.contract.filters import COMPARISONS, LISTS
 
 _COMPARISON: dict[str, Any] = {
     "type": "object",

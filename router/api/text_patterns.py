@@ -5,7 +5,7 @@ from __future__ import annotations
 from router.contract import attributes
 from router.contract.attributes import EXTENSION_NAME
 from router.contract.data import MEDIA_TYPE
-from router.operate.subscriber_rules import NAME as SUBSCRIBER
+from router.operate.subscribers import NAME as SUBSCRIBER
 from router.transports.webhook import headers
 
 #: Control characters, and what Unicode says is no character. Beyond the first plane

@@ -7,12 +7,12 @@ from router.api.events.views import EventsApi
 from router.api.failed_tasks import (
     DiscardFailedTaskApi,
     FailedTasksApi,
+    ResendApi,
     RetryFailedTaskApi,
 )
 from router.api.http.not_found import NowhereApi
 from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference.page import DescriptionApi, api_reference
-from router.api.resending import ResendApi
 from router.api.schemas import SchemaApi, SchemasApi
 from router.api.skipping import SkipApi
 from router.api.subscribers.acts import (

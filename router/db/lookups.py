@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BigIntegerField, Lookup, UUIDField
+from django.db.models import BigIntegerField, CharField, Lookup, UUIDField
+from django.db.models.lookups import Exact
 
 
 def array(values: Iterable[Any], connection: Any) -> str:
@@ -48,3 +49,14 @@ class AnyOf(Lookup):
         else:
             right, given = "%s", [array(self.rhs, connection)]
         return f"{left} {among.format(right)}", [*parameters, *given]
+
+
+@CharField.register_lookup
+class Unindexed(Exact):
+    lookup_name = "unindexed"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        left, parameters = self.process_lhs(compiler, connection)
+        right, given = self.process_rhs(compiler, connection)
+        # The planner sees no more than that: it is not the column of the index.
+        return f"({left} || '') = {right}", [*parameters, *given]

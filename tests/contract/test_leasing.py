@@ -17,8 +17,7 @@ from router.flow.deliver.claiming import claim
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.pull import settling
-from router.flow.pull.leasing import pull
-from router.flow.pull.long_poll import MAX_RETRY_AFTER_SECONDS, pull_patiently
+from router.flow.pull.leasing import MAX_RETRY_AFTER_SECONDS, pull, pull_patiently
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import (

@@ -29,13 +29,13 @@ from router.management.screens.tail import Tail
 from router.models import ApiKey, Heartbeat, LogHead, Subscriber
 from router.observe.health import readiness
 from router.observe.overview import (
+    acknowledged_last_minute,
     open_failed_count,
     subscribers_overview,
     unrouted_count,
 )
 from router.observe.progress import progress_of
-from router.observe.rates import acknowledged_last_minute
-from router.operate.metering import count_call
+from router.operate.api_keys import count_call
 from router.public import publish
 from router.testing import isolated_subscribers
 from tests.integration.rows import a_subscriber

@@ -9,7 +9,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from router.api.events.binary_mode import binary_event
+from router.api.events.parsers import binary_event
 from router.contract.errors import InvalidEvent
 
 

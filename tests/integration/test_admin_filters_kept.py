@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from router.admin import failed_task_settling
+from router.admin import failed_task
 from router.models import FailedTask
 from router.operate.api_keys import issue_key
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -105,7 +105,7 @@ def test_filters_lead_to_no_other_site() -> None:
 
 
 def test_a_choice_beyond_one_act_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failed_task_settling, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(failed_task, "MAX_AT_ONCE", 1)
     tasks = [a_task(), a_task()]
     page = asked(an_operator(), "retry", *tasks, everything="1")
     assert "2 failed tasks are chosen, and one act settles at most 1" in page

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.test import Client, RequestFactory
 
-from router.admin.api_key_form import ApiKeyForm
+from router.admin.api_key import ApiKeyForm
 from router.admin.subscriber.managed_form import ManagedForm
 from router.models import ApiKey
 from shop.models import Order

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from router.admin import pagination
+from router.admin import base
 from router.models import AttemptResult, AuditEntry, Delivery, EventRecord
 from router.public import publish
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -109,7 +109,7 @@ def test_no_list_counts_a_whole_table(address: str) -> None:
 
 
 def test_a_list_that_is_cut_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pagination, "MAX_ROWS", 2)
+    monkeypatch.setattr(base, "MAX_ROWS", 2)
     for _ in range(3):
         an_event()
 
@@ -249,7 +249,7 @@ def test_an_operator_sends_a_delivery_again_and_says_yes_first() -> None:
 def test_a_list_of_as_many_as_fit_is_not_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pagination, "MAX_ROWS", 2)
+    monkeypatch.setattr(base, "MAX_ROWS", 2)
     for _ in range(2):
         an_event()
 

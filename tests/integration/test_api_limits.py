@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from router.models import ApiKey
 from router.models.api_key import digest
-from router.operate.metering import count_call
+from router.operate.api_keys import count_call
 from tests.integration.api import Post, an_envelope, assert_problem
 
 pytestmark = pytest.mark.django_db

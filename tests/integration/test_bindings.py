@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from router.api.events.visible import visible_events
-from router.contract.dialects import matches
+from router.contract.filters import matches
 from router.flow.route.routing import route_batch
 from router.models import ApiKey, Delivery, EventRecord, Scope, Subscriber
 from router.operate.subscribers import edit_subscriber
@@ -313,7 +313,7 @@ def test_a_key_that_loses_its_right_while_it_waits_gets_nothing(
             publish("parcel.lost", {}, source="/partner")
             route_batch()
 
-    defaults = import_module("router.flow.pull.long_poll").pull_patiently.__kwdefaults__
+    defaults = import_module("router.flow.pull.leasing").pull_patiently.__kwdefaults__
     monkeypatch.setitem(defaults, "sleep", lose_the_right)
 
     response = call("POST", "subscribers/crm1/pull/", {"wait_seconds": 0.2})

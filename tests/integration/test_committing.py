@@ -11,9 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Exchange
-from router.db.pipeline import end_of, rows_of_first
+from router.db.pipeline import NotAll, change_exactly, end_of, rows_of_first
 from router.db.statements import Statement
-from router.db.update_expecting import NotAll, change_exactly
 from router.flow.deliver import settling
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk

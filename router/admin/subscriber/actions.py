@@ -12,8 +12,12 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import act
 from router.admin.base import ReadOnlyAdmin, who
-from router.admin.subscriber.forms import PaceForm, PauseForm, ScheduleForm
-from router.admin.subscriber.schedules import declared_schedule
+from router.admin.subscriber.forms import (
+    PaceForm,
+    PauseForm,
+    ScheduleForm,
+    declared_schedule,
+)
 from router.contract.errors import DoesNotApply
 from router.flow.breaker.held import held_because
 from router.models import Subscriber, Transport

@@ -15,9 +15,9 @@ from router.admin.subscriber.forms import (
     ReasonForm,
     RotateForm,
     ScheduleForm,
+    declared_schedule,
 )
 from router.admin.subscriber.managing import SubscriberManaging
-from router.admin.subscriber.schedules import declared_schedule
 from router.display import NOTHING, ago, number, subscriber_badge
 from router.flow.breaker.held import is_asked_to_wait, is_held_back
 from router.flow.dispatch.queues import queue_of

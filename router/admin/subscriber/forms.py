@@ -7,8 +7,9 @@ from django.http import QueryDict
 
 from router.conf import HANDLER_QUEUES
 from router.contract.retry import RetrySchedule
+from router.flow.retry_waits import schedule_of
 from router.models import Subscriber
-from router.operate.subscriber_rules import LEAST_RATE, MOST_AT_ONCE, MOST_PER_SECOND
+from router.operate.subscribers import LEAST_RATE, MOST_AT_ONCE, MOST_PER_SECOND
 
 FIELDS = {
     "retry_first_seconds": "first_seconds",
@@ -142,3 +143,8 @@ class ScheduleForm(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(f"This can't be: {error}.") from None
         return said
+
+
+def declared_schedule(subscriber: Subscriber) -> RetrySchedule:
+    silent = Subscriber(declared_schedule=subscriber.declared_schedule)
+    return schedule_of(silent)

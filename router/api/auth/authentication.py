@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from router.api.http.exceptions import KEY
 from router.models import ApiKey
 from router.models.api_key import digest
+from router.operate.api_keys import Meter, count_call
 from router.operate.credential_throttling import MustWait, address_bucket, admit
-from router.operate.metering import Meter, count_call
 
 SCHEME = b"bearer"
 UNKNOWN = f"This API key is not known, or was revoked. {KEY}"

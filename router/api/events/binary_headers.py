@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
-from router.api.events.binary_mode import NO_HEADERS
+from router.api.events.parsers import NO_HEADERS
 from router.api.events.serializers import CLOUDEVENT
 
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from router.api.http.exceptions import BadQuery
-from router.flow.dispatch.within_bytes import together
+from router.flow.dispatch.chunk import together
 
 #: The base64 of `p=` and 1 to 18 digits, three digits in four characters.
 CURSOR = (

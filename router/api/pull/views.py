@@ -19,7 +19,7 @@ from router.api.auth.authentication import refuse_unusable
 from router.api.auth.keys import find_subscriber, key_of
 from router.api.auth.permissions import MayConsume
 from router.api.bodies import checked
-from router.api.events.binding import refuse_reception
+from router.api.events.publish import refuse_reception
 from router.api.pull.serializers import (
     AckBody,
     ExtendBody,
@@ -31,7 +31,7 @@ from router.api.pull.serializers import (
 from router.api.view import View
 from router.flow.pull import settling
 from router.flow.pull.holding import Lease, Refusal
-from router.flow.pull.long_poll import pull_patiently
+from router.flow.pull.leasing import pull_patiently
 from router.models import ApiKey, Delivery, Scope, Subscriber
 from router.transports.evidence import evidence_of
 

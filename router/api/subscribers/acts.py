@@ -15,7 +15,7 @@ from router.api import fields
 from router.api.auth.keys import actor, find_subscriber, key_of
 from router.api.auth.permissions import MayManage
 from router.api.bodies import ReasonBody, checked
-from router.api.events.binding import refuse_change
+from router.api.events.publish import refuse_change
 from router.api.subscribers.serializers import SubscriberSerializer
 from router.api.view import View
 from router.flow.breaker.held import held_because

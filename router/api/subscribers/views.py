@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from router.api import fields
 from router.api.auth.keys import actor, find_subscriber, key_of
 from router.api.auth.permissions import MayManage
-from router.api.events.binding import limited, refuse_change, refuse_wider
+from router.api.events.publish import limited, refuse_change, refuse_wider
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.subscribers.serializers import (

@@ -19,8 +19,8 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Evidence, Exchange, Retry
+from router.db.pipeline import NotAll, change_exactly
 from router.db.statements import IDS, SUBSCRIBER, TOKENS, Later, Statement, Update
-from router.db.update_expecting import NotAll, change_exactly
 from router.flow.breaker import breaker
 from router.flow.breaker.long_outage import end_if_too_long
 from router.flow.dead_letter import give_up

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Case, DateTimeField, Value, When
 from django.db.models.expressions import Combinable
@@ -63,3 +65,18 @@ def mark_end() -> Case:
 
 def _after(seconds: float) -> Combinable:
     return Clock() + Value(timedelta(seconds=seconds))
+
+
+def together(due: Iterable[Sequence[Any]]) -> tuple[int, ...]:
+    """The first ids, as long as their events are not too heavy together.
+
+    `due` are rows that begin with the id and the size in bytes, in their order.
+    """
+    chosen: list[int] = []
+    weight = 0
+    for pk, size, *_ in due:
+        weight += size
+        if chosen and weight > conf().chunk_bytes:
+            break
+        chosen.append(pk)
+    return tuple(chosen)

@@ -27,11 +27,10 @@ from router.db.pipeline import (
 from router.db.statements import IDS, SUBSCRIBER, Select, Update
 from router.flow.breaker.probes import choose_probe
 from router.flow.dispatch import limits
-from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end
+from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, together
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
-from router.flow.dispatch.within_bytes import together
 from router.flow.heartbeats import alive, served_queues
 from router.messaging.broker import BrokerTrouble, Doorbell, Message
 from router.models import (

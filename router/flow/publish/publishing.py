@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -24,14 +24,31 @@ from router.contract.data import (
     read,
     type_problem,
 )
-from router.contract.errors import InvalidEvent, named
+from router.contract.errors import BatchRefused, InvalidEvent, RouterError, named
 from router.contract.event import Event
 from router.contract.times import parse_time
 from router.db.transient import is_collision
 from router.flow.publish import causation, schemas
-from router.flow.publish.batch import for_each
 from router.flow.publish.own_events import own_problems
 from router.flow.publish.recording import Published, record
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def for_each(items: Iterable[Item], step: Callable[[Item], Result]) -> list[Result]:
+    """What `step` makes of each item. Raises `BatchRefused` when it refuses some."""
+    made: list[Result] = []
+    refused: dict[int, RouterError] = {}
+    for index, item in enumerate(items):
+        try:
+            made.append(step(item))
+        except RouterError as error:
+            refused[index] = error
+    if refused:
+        raise BatchRefused(refused)
+    return made
+
 
 #: Two batches with the same events in another order may collide: once more, then.
 TRIES = 3

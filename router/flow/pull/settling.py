@@ -18,8 +18,14 @@ from router.conf import conf
 from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.flow.deliver import releasing, settling
-from router.flow.pull.holding import Lease, MayTouch, Refusal, holdings, lock_held
-from router.flow.pull.lost_leases import refusals
+from router.flow.pull.holding import (
+    Lease,
+    MayTouch,
+    Refusal,
+    holdings,
+    lock_held,
+    refusals,
+)
 from router.flow.retry_waits import schedule_of, wait_seconds
 from router.models import (
     UNLEASED,

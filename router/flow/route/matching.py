@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from router.contract.dialects import matches
-from router.contract.filters import matches_any
+from router.contract.filters import matches, matches_any
 from router.models import EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from router.conf import conf
 from router.encryption import make_key
 from router.flow import audit
 from router.management.terminal import add_reason, console, operator
-from router.operate.reencrypt import encrypted_count, reencrypt_all
+from router.operate.secrets import encrypted_count, reencrypt_all
 
 
 class Command(BaseCommand):

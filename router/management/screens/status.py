@@ -16,11 +16,11 @@ from router.observe.health import Check, readiness
 from router.observe.overview import (
     CAP,
     SubscriberOverview,
+    acknowledged_last_minute,
     open_failed_count,
     subscribers_overview,
     unrouted_count,
 )
-from router.observe.rates import acknowledged_last_minute
 
 COLUMNS = ("/min", "backlog", "oldest", "failing", "failed")
 STYLE_OF_STATE = {
