@@ -28,7 +28,7 @@ from pydantic_settings import (
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_FILE = BASE_DIR / "var" / "local.env"
 # A unix socket's path may be 107 bytes long; clones in deep folders exceed that.
-LONGEST_SOCKET_PATH = 100
+MAX_SOCKET_PATH_LENGTH = 100
 
 
 class Environment(BaseSettings):
@@ -129,7 +129,7 @@ def comma_separated(value: str) -> list[str]:
 def embedded_broker_socket(var_dir: Path) -> Path:
     """Where the embedded Valkey listens: the same answer in every process."""
     path = var_dir.resolve() / "valkey.sock"
-    if len(str(path).encode()) <= LONGEST_SOCKET_PATH:
+    if len(str(path).encode()) <= MAX_SOCKET_PATH_LENGTH:
         return path
     digest = sha256(str(path).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"fanfare-{digest}" / "valkey.sock"

@@ -76,10 +76,10 @@ class RouterSettings(BaseModel):
     retry_maximum_seconds: int = Field(600, ge=1)
     max_failures: int = Field(8, ge=1, le=100)
     give_up_after_seconds: int = Field(75 * 3600, ge=0)
-    breaker_different: int = Field(5, ge=2)
+    breaker_threshold: int = Field(5, ge=2)
     probe_first_seconds: float = Field(2, gt=0)
     probe_maximum_seconds: float = Field(120, gt=0)
-    losses_alone: int = Field(5, ge=1)
+    max_lost_leases: int = Field(5, ge=1)
 
     #: Newest first; see `router.encryption`.
     encryption_keys: tuple[str, ...] = ()

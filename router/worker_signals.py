@@ -15,7 +15,7 @@ from django.db import Error, connection
 
 from router.conf import conf
 from router.db.reachability import why
-from router.flow.heartbeats import beat, fall_silent
+from router.flow.heartbeats import beat, remove_heartbeat
 from router.models import Heartbeat
 from router.transports.webhook import event_loop
 
@@ -49,7 +49,7 @@ def _beat_on() -> None:
 
 def _end(**_: Any) -> None:
     _stop.set()
-    _quietly(lambda: fall_silent(_name()))
+    _quietly(lambda: remove_heartbeat(_name()))
 
 
 def _quietly(say: Any) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from shop.validation import MOST_LINES, MOST_OF_ONE
+from shop.validation import MAX_LINES, MAX_QUANTITY
 
 KEY = "shop.basket"
 
@@ -41,8 +41,8 @@ class Basket:
 
     def put(self, sku: str, quantity: int) -> None:
         """Raises `TooMuch`, and changes nothing then."""
-        is_full = sku not in self._lines and len(self._lines) >= MOST_LINES
-        if quantity > MOST_OF_ONE or is_full:
+        is_full = sku not in self._lines and len(self._lines) >= MAX_LINES
+        if quantity > MAX_QUANTITY or is_full:
             raise TooMuch
         self._lines[sku] = quantity
         self._keep()

@@ -16,7 +16,7 @@ import traceback
 from django.db import DatabaseError, InterfaceError
 
 from shop import intents
-from shop.intents import Wish
+from shop.intents import CheckoutRequest
 from shop.models import CheckoutIntent, IntentState
 from shop.payments.cards import Card
 from shop.payments.gateway import Answer, GatewayUnreachable, Unknown, gateway
@@ -38,7 +38,7 @@ class NothingSold(Exception):
         self.is_temporary = isinstance(cause, TEMPORARY)
 
 
-def buy(wish: Wish, card: Card) -> CheckoutIntent:
+def buy(wish: CheckoutRequest, card: Card) -> CheckoutIntent:
     """What became of the wish. The same key, or the same basket, is bought once.
 
     Raises `NothingSold`.

@@ -40,7 +40,7 @@ class QuantityForm(forms.Form):
         label=_("Quantity"),
         initial=1,
         min_value=1,
-        max_value=validation.MOST_OF_ONE,
+        max_value=validation.MAX_QUANTITY,
         error_messages={
             "required": _("How many would you like?"),
             "invalid": _("Write the quantity as a whole number, for example 2."),

@@ -25,7 +25,7 @@ ASK_AGAIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class CheckoutRequest:
     """One press of the pay button, all but the card."""
 
     key: UUID
@@ -42,7 +42,7 @@ class KeyTaken(Exception):
     """The key belongs to another customer's intent: it is not ours to use."""
 
 
-def begin(wish: Wish) -> tuple[CheckoutIntent, bool]:
+def begin(wish: CheckoutRequest) -> tuple[CheckoutIntent, bool]:
     """The intent of this wish, and whether it is new. Committed on return.
 
     A key or a basket that is already under way is not begun twice: then the intent is
@@ -140,7 +140,7 @@ def _unanswered(*, unknown_before: Any, asked_before: Any) -> Q:
     return unknown | crashed
 
 
-def _first_of(wish: Wish) -> CheckoutIntent | None:
+def _first_of(wish: CheckoutRequest) -> CheckoutIntent | None:
     same_key = Q(key=wish.key)
     same_basket = Q(basket_id=wish.basket_id, state__in=LIVE)
     return (
@@ -150,7 +150,7 @@ def _first_of(wish: Wish) -> CheckoutIntent | None:
     )
 
 
-def _fields(wish: Wish) -> dict[str, Any]:
+def _fields(wish: CheckoutRequest) -> dict[str, Any]:
     totals = wish.priced.totals
     return {
         "key": wish.key,

@@ -51,7 +51,7 @@ class Program:
         """Start it again if it ended."""
         with self._lock:
             if self._is_wanted and self._popen.poll() is not None:
-                self._bury()
+                self._dead_letter()
                 self._popen = self._start()
 
     def send(self, number: signal.Signals) -> None:
@@ -77,8 +77,8 @@ class Program:
                 self.send(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._popen.wait(STOP_SECONDS)
-            self._bury()
+            self._dead_letter()
 
-    def _bury(self) -> None:
+    def _dead_letter(self) -> None:
         self.send_all(signal.SIGKILL)
         self._popen.wait()

@@ -12,7 +12,7 @@ from benchmarks.speed.stage import Stage, on_stage
 DONE_SECONDS = 900.0
 LIVE_PUBLISHERS = 2
 #: Of a backlog, to be done by all workers together.
-LEAST_SHARE = 0.25
+MIN_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def backlog(
         before = stage.cpu()
         deliveries = events * setup.subscribers
         done = stage.wait_done(deliveries, since=ready_at, seconds=DONE_SECONDS)
-        if done.count < deliveries * LEAST_SHARE:
+        if done.count < deliveries * MIN_SHARE:
             # Over before all were up, as tiny backlogs are.
             done = stage.finished(0.0)
             ready_at = 0.0

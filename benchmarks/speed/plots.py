@@ -11,7 +11,7 @@ WIDTH = 760
 LEFT, RIGHT = 224, 130
 ROW, GAP, TOP, BOTTOM = 30, 34, 64, 20
 THICKNESS = 18
-LEAST_BAR = 3
+MIN_BAR = 3
 #: How far the smallest bar of a logarithmic chart reaches.
 LOG_START = 0.04
 
@@ -104,7 +104,7 @@ def _body(chart: Chart) -> tuple[int, list[str]]:
 
 
 def _bar(bar: Bar, y: int, share: float) -> list[str]:
-    length = max(LEAST_BAR, round((WIDTH - LEFT - RIGHT) * share))
+    length = max(MIN_BAR, round((WIDTH - LEFT - RIGHT) * share))
     kind = "ours" if bar.is_ours else "bar"
     middle = y + THICKNESS // 2 + 7
     return [

@@ -130,7 +130,7 @@ def tell(request: HttpRequest, verb: str, settled: Settled) -> None:
 
 
 MAX_ATTEMPTS = 100
-LONGEST_ERROR = 90
+MAX_ERROR_LENGTH = 90
 
 
 @admin.register(FailedTask)
@@ -180,7 +180,7 @@ class FailedTaskAdmin(FailedTaskSettling):
     @admin.display(description="Error")
     def error_line(self, task: FailedTask) -> str:
         line = first_line(task.error)
-        return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"
+        return line if len(line) <= MAX_ERROR_LENGTH else f"{line[:MAX_ERROR_LENGTH]}…"
 
     @admin.display(description="Opened")
     def opened(self, task: FailedTask) -> SafeString:

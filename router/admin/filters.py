@@ -21,7 +21,7 @@ from router.models import (
 from router.observe.log_values import distinct_values
 
 #: A search that hits more shows the newest of them.
-MOST_HITS = 500
+MAX_HITS = 500
 
 
 def event_numbers(term: str) -> list[int]:
@@ -32,8 +32,8 @@ def event_numbers(term: str) -> list[int]:
     events = EventRecord.objects.order_by("-number").values_list("number", flat=True)
     sources = distinct_values("source")
     found = {
-        *events.filter(source__in=sources, event_id=term)[:MOST_HITS],
-        *events.filter(source__in=sources, subject__in=_subjects(term))[:MOST_HITS],
+        *events.filter(source__in=sources, event_id=term)[:MAX_HITS],
+        *events.filter(source__in=sources, subject__in=_subjects(term))[:MAX_HITS],
     }
     number = whole_number(term)
     if number is not None:

@@ -22,7 +22,7 @@ JSON = "application/json"
 #: Said by the router, or by what stands before it, while it can't answer.
 PASSING = (429, 502, 503, 504)
 FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 10.0
+MAX_WAIT_SECONDS = 10.0
 #: A wait looks this often whether it is to end.
 LOOK_SECONDS = 0.1
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def _encoded(body: Any) -> bytes:
 
 def backoff_seconds(tries: int) -> float:
     """Doubles up to ten seconds; spread, so that many do not come back at once."""
-    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 10))
+    longest = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 10))
     return longest * random.uniform(0.5, 1)  # nosec B311  # jitter
 
 

@@ -85,7 +85,7 @@ COMPARISONS: dict[str, Callable[[str, str], bool]] = {
 }
 LISTS: dict[str, Callable[[Iterator[bool]], bool]] = {"all": all, "any": any}
 DEEPEST = 20
-MOST_PARTS = 200
+MAX_PARTS = 200
 
 
 def matches(expression: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
@@ -107,8 +107,8 @@ def filter_problems(expression: object) -> list[tuple[str, str]]:
     """Pairs of JSON pointer and what is wrong there; empty for a filter."""
     problems: list[tuple[str, str]] = []
     for part_count, problem in enumerate(_problems(expression, "", 0)):
-        if part_count > MOST_PARTS:
-            return [("", f"has more than {MOST_PARTS} parts")]
+        if part_count > MAX_PARTS:
+            return [("", f"has more than {MAX_PARTS} parts")]
         if problem:
             problems.append(problem)
     return problems

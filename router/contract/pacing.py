@@ -21,7 +21,7 @@ class Every:
         self._may_wait = True
         return True
 
-    def put_off(self) -> None:
+    def postpone(self) -> None:
         """Wait anew, once between two times."""
         if self._may_wait:
             self._next_at = self._next()

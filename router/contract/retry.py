@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-LONGEST_WAIT_SECONDS = 24 * 3600
-MOST_WAITS = 50
+MAX_WAIT_SECONDS = 24 * 3600
+MAX_WAITS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,14 @@ class RetrySchedule:
     waits_seconds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.first_seconds <= self.maximum_seconds <= LONGEST_WAIT_SECONDS:
+        if not 1 <= self.first_seconds <= self.maximum_seconds <= MAX_WAIT_SECONDS:
             raise ValueError("waits must be 1 ≤ first ≤ maximum ≤ 86400 seconds")
         if not 1 <= self.max_failures <= 100:
             raise ValueError("max_failures must be from 1 to 100")
         if self.give_up_after_seconds < 0:
             raise ValueError("give_up_after_seconds must not be negative")
-        if len(self.waits_seconds) > MOST_WAITS or not all(
-            0 <= wait <= LONGEST_WAIT_SECONDS for wait in self.waits_seconds
+        if len(self.waits_seconds) > MAX_WAITS or not all(
+            0 <= wait <= MAX_WAIT_SECONDS for wait in self.waits_seconds
         ):
             raise ValueError("waits must be at most 50, each of 0 to 86400 seconds")
 
@@ -41,4 +41,4 @@ class RetrySchedule:
         """The table's wait after the `failures`-th failure, ±20 % before the cap."""
         wait = self.waits_seconds[min(max(1, failures), len(self.waits_seconds)) - 1]
         jittered = wait * random.uniform(0.8, 1.2)  # nosec B311  # jitter
-        return min(jittered, LONGEST_WAIT_SECONDS)
+        return min(jittered, MAX_WAIT_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import BooleanField, Func
 
 
-class Unwaited(Func):
+class AsyncCommit(Func):
     """True, and lets its transaction's commit return before it is on the disk.
 
     For marks and leases only: what a crash forgets of them is due again, and the token

@@ -13,7 +13,7 @@ from django.db.models import Field, JSONField, Model
 from django.db.models.expressions import BaseExpression
 from django.db.models.sql import Query
 
-from router.db.statements import Later, Prepared, Statement
+from router.db.statements import Param, Prepared, Statement
 
 Rows = Sequence[tuple[Any, ...]]
 ROWS = "rows"
@@ -75,7 +75,7 @@ class Insert(Prepared):
                 yield field.column, _value(compiler, field, default)
 
 
-class Column(Later):
+class Column(Param):
     """Stands for one value of each row: an array, on PostgreSQL."""
 
     def __init__(self, index: int) -> None:
@@ -86,7 +86,7 @@ class Column(Later):
         return [row[self._index] for row in value]
 
 
-class AllRows(Later):
+class AllRows(Param):
     """Stands for all rows at once, where there are no arrays."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`pk__any_of=ids`: like `pk__in`, with all ids in one parameter.
+"""`pk__in_array=ids`: like `pk__in`, with all ids in one parameter.
 
 A chunk has two hundred of them, and both Django and psycopg look at each parameter of a
 statement by itself.

@@ -38,9 +38,9 @@ def read_changed(
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
-    is_ours = is_outermost()
+    owns_transaction = is_outermost()
     with nullcontext() if _takes_several() else transaction.atomic():
-        rows, found = rows_of_planned([both, other], is_ours=is_ours)
+        rows, found = rows_of_planned([both, other], owns_transaction=owns_transaction)
     return read.converted(rows), found
 
 
@@ -88,7 +88,7 @@ def rows_of_planned(
     *,
     before: Sequence[Statement] = (),
     after: Sequence[Statement] = (),
-    is_ours: bool,
+    owns_transaction: bool,
 ) -> list[Sequence[Any]]:
     """`rows_of_first`, by the plans that the session keeps where it keeps any.
 
@@ -96,7 +96,7 @@ def rows_of_planned(
     one is planned must not be how those are. `before` and `after` are not planned.
     Raises `PlanForgotten`.
     """
-    chosen, may_plan = statements, is_ours and _takes_several()
+    chosen, may_plan = statements, owns_transaction and _takes_several()
     try:
         if may_plan:
             chosen = planned(statements)
@@ -106,7 +106,9 @@ def rows_of_planned(
             raise
         if connection.in_atomic_block:
             raise PlanForgotten from error
-        return rows_of_planned(statements, before=before, after=after, is_ours=False)
+        return rows_of_planned(
+            statements, before=before, after=after, owns_transaction=False
+        )
     begin = len(before) + len(chosen) - len(statements)
     return found[begin : begin + len(statements)]
 
@@ -126,7 +128,7 @@ def _takes_several() -> bool:
     return connection.vendor == "postgresql" and not is_bound_there
 
 
-def end_of(*, is_last: bool) -> Sequence[Statement]:
+def commits(*, is_last: bool) -> Sequence[Statement]:
     """What commits an outermost transaction together with its last statements.
 
     Django's own commit then finds it done, which costs nothing.
@@ -151,7 +153,7 @@ class NotAll(Exception):
     """A statement wrote to another number of rows than it should."""
 
 
-def change_exactly(
+def update_expecting(
     count: int,
     first: Statement,
     *others: Statement,
@@ -193,9 +195,9 @@ def _commit_exactly(
     count: int, checked: Statement, before: Sequence[Statement]
 ) -> None:
     written = Statement(checked.sql, [*checked.parameters, count])
-    after = end_of(is_last=True)
+    after = commits(is_last=True)
     try:
-        rows_of_planned([written], before=before, after=after, is_ours=True)
+        rows_of_planned([written], before=before, after=after, owns_transaction=True)
     except DataError as error:
         if NOT_ALL not in str(error):
             raise

@@ -26,7 +26,7 @@ from router.db.statements import Statement
 logger = logging.getLogger(__name__)
 
 #: For the rest of a transaction, which must have nothing in it but the router's own.
-PINS = tuple(
+PLAN_SETTINGS = tuple(
     Statement(f"SET LOCAL {setting}", ())
     for setting in (
         "plan_cache_mode = force_generic_plan",
@@ -46,7 +46,7 @@ class PlanForgotten(DatabaseError):
 
 
 @dataclass
-class Kept:
+class SessionPlans:
     """What one session keeps."""
 
     #: Text → how often it ran, of those whose plan is not kept yet.
@@ -55,7 +55,7 @@ class Kept:
     executions: dict[str, str] = field(default_factory=dict)
 
 
-_sessions: MutableMapping[Any, Kept] = WeakKeyDictionary()
+_sessions: MutableMapping[Any, SessionPlans] = WeakKeyDictionary()
 
 
 def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
@@ -66,12 +66,12 @@ def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
     threshold = _threshold()
     if threshold is None:
         return statements
-    kept = _sessions.setdefault(connection.connection, Kept())
+    kept = _sessions.setdefault(connection.connection, SessionPlans())
     found = [_execution(kept, one, threshold) for one in statements]
     is_any_kept = any(
         one is not old for one, old in zip(found, statements, strict=True)
     )
-    return [*PINS, *found] if is_any_kept else statements
+    return [*PLAN_SETTINGS, *found] if is_any_kept else statements
 
 
 def forget_all(error: Exception) -> bool:
@@ -97,7 +97,7 @@ def _threshold() -> int | None:
     return threshold
 
 
-def _execution(kept: Kept, statement: Statement, threshold: int) -> Statement:
+def _execution(kept: SessionPlans, statement: Statement, threshold: int) -> Statement:
     text = kept.executions.get(statement.sql)
     if text is None:
         uses = kept.uses.get(statement.sql, 0)
@@ -108,7 +108,7 @@ def _execution(kept: Kept, statement: Statement, threshold: int) -> Statement:
     return Statement(text, statement.parameters)
 
 
-def _keep(kept: Kept, statement: Statement) -> str:
+def _keep(kept: SessionPlans, statement: Statement) -> str:
     # By its text: whoever else has the session can mean nothing else by it.
     name = f"fanfare_{blake2s(statement.sql.encode(), digest_size=12).hexdigest()}"
     with connection.cursor() as cursor:

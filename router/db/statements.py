@@ -22,7 +22,7 @@ from router.db.literals import with_literals
 from router.db.lookups import array
 
 
-class Later(Expression):
+class Param(Expression):
     """Stands for a value of this field's kind that comes with each use."""
 
     def __init__(self, name: str, field: Field[Any, Any]) -> None:
@@ -36,17 +36,17 @@ class Later(Expression):
         return self.output_field.get_db_prep_value(value, connection)
 
 
-class LaterArray(Later):
+class ArrayParam(Param):
     """Stands for the values of `any_of`: one parameter, whatever their number."""
 
     def bind(self, value: Any, connection: Any) -> Any:
         return array(value, connection)
 
 
-IDS = LaterArray("ids", BigIntegerField())
-TOKENS = LaterArray("tokens", UUIDField())
-SUBSCRIBER = Later("subscriber_id", BigIntegerField())
-TOKEN = Later("token", UUIDField())
+IDS = ArrayParam("ids", BigIntegerField())
+TOKENS = ArrayParam("tokens", UUIDField())
+SUBSCRIBER = Param("subscriber_id", BigIntegerField())
+TOKEN = Param("token", UUIDField())
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Built:
         """With a value for each `Later`."""
         parameters = [
             one.bind(values[one.name], self.connection)
-            if isinstance(one, Later)
+            if isinstance(one, Param)
             else one
             for one in self.parameters
         ]
@@ -144,7 +144,7 @@ class Prepared:
                 sql, parameters = with_literals(
                     sql,
                     parameters,
-                    left=lambda value: isinstance(value, Later),
+                    left=lambda value: isinstance(value, Param),
                     session=connection.connection,
                 )
             built = Built(connection, conf(), compiler, sql, parameters)

@@ -44,7 +44,7 @@ def is_session_lost(error: Exception) -> bool:
     return is_unanswered or isinstance(error, InterfaceError)
 
 
-def mend_connection(error: Exception) -> None:
+def reset_connection(error: Exception) -> None:
     """Make the connection fit for use again, whatever was left of it."""
     logger.info("A transaction was rolled back: %s", type(error).__name__)
     # Django may have opened another one meanwhile, which tells nothing.

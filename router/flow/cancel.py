@@ -99,7 +99,7 @@ def _cancel_dead(subscriber_id: int) -> int:
 def _cancel(ids: list[int]) -> int:
     if not ids:
         return 0
-    return Delivery.objects.filter(pk__any_of=ids).update(
+    return Delivery.objects.filter(pk__in_array=ids).update(
         state=DeliveryState.CANCELLED, **UNLEASED
     )
 

@@ -31,7 +31,7 @@ def beat(
     )
 
 
-def fall_silent(name: str) -> None:
+def remove_heartbeat(name: str) -> None:
     """Take the sign of life back at a clean stop."""
     Heartbeat.objects.filter(name=name).delete()
 

@@ -28,7 +28,7 @@ class Started(Protocol):
     def is_manual(self) -> Any: ...
 
 
-One = TypeVar("One", bound=Started)
+DeliveryT = TypeVar("DeliveryT", bound=Started)
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ OF_EVENT = tuple(f"event__{field}" for field in EVENT_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim(Generic[One]):
+class Claim(Generic[DeliveryT]):
     """Deliveries under one lease, in order of position."""
 
     subscriber: Subscriber
     token: uuid.UUID
-    deliveries: tuple[One, ...]
+    deliveries: tuple[DeliveryT, ...]
 
-    def only(self, *deliveries: One) -> Claim[One]:
+    def only(self, *deliveries: DeliveryT) -> Claim[DeliveryT]:
         """The same lease, narrowed."""
         return Claim(
             subscriber=self.subscriber, token=self.token, deliveries=deliveries
@@ -93,4 +93,4 @@ class Claim(Generic[One]):
     def held(self) -> DeliveryQuerySet:
         """The deliveries whose lease still holds."""
         leased = Delivery.objects.leased()
-        return leased.filter(pk__any_of=self.ids, lease_token__any_of=self.tokens)
+        return leased.filter(pk__in_array=self.ids, lease_token__in_array=self.tokens)

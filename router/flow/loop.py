@@ -20,7 +20,7 @@ from router.contract.pacing import Every
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
-from router.flow.heartbeats import beat, delete_stale, fall_silent
+from router.flow.heartbeats import beat, delete_stale, remove_heartbeat
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
@@ -30,7 +30,7 @@ from router.models import Heartbeat
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 BROKER_PAUSE_SECONDS = 0.5
 #: What is new is looked for at each poll, what else is due less often: the first look
 #: is the cheaper one, and a customer waits for it.
@@ -70,7 +70,7 @@ class DispatcherLoop:
                 is_busy = self.tick()
                 pause = 0.0 if is_busy else self._poll_seconds()
             except (DatabaseError, InterfaceError) as error:
-                pause = min(LONGEST_PAUSE_SECONDS, max(0.1, pause * 2))
+                pause = min(MAX_PAUSE_SECONDS, max(0.1, pause * 2))
                 logger.warning(
                     "The database failed (%s); again in %.1f s",
                     why(error),
@@ -101,7 +101,7 @@ class DispatcherLoop:
         if routed.chunks:
             self._hand_over(lambda: self._dispatcher.send(routed.chunks))
             # It would find nothing of these, and take the time that workers need now.
-            self._due_look.put_off()
+            self._due_look.postpone()
         if routed.has_rest or self._is_more_due:
             self._is_more_due = self._hand_over(self._dispatcher.turn)
         elif self._is_due_look_due():
@@ -181,6 +181,6 @@ class DispatcherLoop:
     def _end(self) -> None:
         self._doorbell.close()
         try:
-            fall_silent(self._name)
+            remove_heartbeat(self._name)
         except (DatabaseError, InterfaceError):
             logger.info("The database was away at the end")

@@ -7,7 +7,7 @@ from celery.utils.time import get_exponential_backoff_interval
 from router.conf import conf
 from router.contract.failures import Verdict
 from router.contract.outcomes import Retry
-from router.contract.retry import LONGEST_WAIT_SECONDS, RetrySchedule
+from router.contract.retry import MAX_WAIT_SECONDS, RetrySchedule
 from router.models import BreakerState, Delivery, Subscriber, Transport
 
 # Full jitter may say zero, and a failing handler would spin.
@@ -31,7 +31,7 @@ def schedule_of(subscriber: Subscriber) -> RetrySchedule:
 
 def asked_wait_seconds(outcome: Retry) -> float:
     """The wait that the receiver named itself, exactly; none when it named none."""
-    return min(outcome.after_seconds or 0.0, LONGEST_WAIT_SECONDS)
+    return min(outcome.after_seconds or 0.0, MAX_WAIT_SECONDS)
 
 
 def wait_seconds(delivery: Delivery, outcome: Retry, verdict: Verdict) -> float:

@@ -53,10 +53,10 @@ def sweep(*, subscriber_id: int | None = None) -> int:
         _note(expired)
         for delivery in expired:
             delivery.vanished += 1
-        lost = [one for one in expired if one.vanished > conf().losses_alone]
+        lost = [one for one in expired if one.vanished > conf().max_lost_leases]
         _give_back([one.pk for one in expired if one not in lost])
         for delivery in lost:
-            _bury(delivery)
+            _dead_letter(delivery)
     logger.warning("%d deliveries came back: their workers vanished", len(expired))
     return len(expired)
 
@@ -70,7 +70,7 @@ def _note(expired: Sequence[Delivery]) -> None:
 
 def _give_back(ids: Sequence[int]) -> None:
     """Back to waiting; without its token, a late write of the worker hits nothing."""
-    Delivery.objects.filter(pk__any_of=ids).update(
+    Delivery.objects.filter(pk__in_array=ids).update(
         state=DeliveryState.PENDING,
         due_at=Clock(),
         vanished=F("vanished") + 1,
@@ -78,7 +78,7 @@ def _give_back(ids: Sequence[int]) -> None:
     )
 
 
-def _bury(delivery: Delivery) -> None:
+def _dead_letter(delivery: Delivery) -> None:
     Subscriber.objects.filter(pk=delivery.subscriber_id).update(last_failed_at=Clock())
     told = (
         f"WorkerVanished: {delivery.vanished} workers in a row vanished with this "

@@ -6,7 +6,7 @@ from django.db import connections, router
 
 from router.models import EventRecord
 
-MOST_DISTINCT = 100
+MAX_DISTINCT = 100
 # The database jumps from value to value in the index; DISTINCT would read all of it.
 JUMPS = """
 WITH RECURSIVE found(value) AS (
@@ -25,7 +25,7 @@ def distinct_values(column: str) -> list[str]:
     statement = JUMPS.format(
         column=connection.ops.quote_name(column),
         table=connection.ops.quote_name(EventRecord._meta.db_table),
-        most=MOST_DISTINCT,
+        most=MAX_DISTINCT,
     )
     with connection.cursor() as cursor:
         cursor.execute(statement)
@@ -35,4 +35,4 @@ def distinct_values(column: str) -> list[str]:
 def values_of_log(column: str) -> list[str] | None:
     """Every `type` or `source` of the log; None when there are too many to tell."""
     values = distinct_values(column)
-    return values if len(values) < MOST_DISTINCT else None
+    return values if len(values) < MAX_DISTINCT else None

@@ -16,7 +16,7 @@ from router.contract.signing import make_secret
 from router.flow import audit
 from router.models import Clock, SigningSecret, Subscriber, Transport
 
-LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+MAX_OVERLAP_SECONDS = 30 * 24 * 3600
 #: The newest, and the old ones that overlap.
 MAX_LIVE_SECRETS = 5
 
@@ -96,8 +96,8 @@ def _note(
 
 def _checked_overlap(seconds: int | None) -> int:
     overlap = conf().rotation_overlap_seconds if seconds is None else seconds
-    if not 0 <= overlap <= LONGEST_OVERLAP_SECONDS:
-        told = f"must be from 0 to {LONGEST_OVERLAP_SECONDS} seconds"
+    if not 0 <= overlap <= MAX_OVERLAP_SECONDS:
+        told = f"must be from 0 to {MAX_OVERLAP_SECONDS} seconds"
         raise InvalidSubscriber(
             f"overlap_seconds {told}.", problems=[("/overlap_seconds", told)]
         )

@@ -38,7 +38,7 @@ from router.operate.secrets import new_secret
 from router.operate.switch_transport import QUEUE_OF, switch_transport
 from router.registry import find
 from router.transports.webhook.headers import (
-    MOST_HEADERS,
+    MAX_HEADERS,
     doubled_names,
     header_problem,
 )
@@ -47,9 +47,9 @@ from router.transports.webhook.urls import encoded, spelling_problem, url_proble
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 NAME_RULE = "must be lower-case letters, digits, _ and -, a letter first, at most 63"
-MOST_PATTERNS = 100
-LEAST_RATE, MOST_PER_SECOND = 0.001, 10_000
-MOST_AT_ONCE = 1000
+MAX_PATTERNS = 100
+MIN_RATE, MAX_PER_SECOND = 0.001, 10_000
+MAX_IN_FLIGHT = 1000
 Problem = tuple[str, str]
 
 
@@ -85,8 +85,8 @@ def _way_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _pattern_problems(patterns: list[str]) -> Iterator[Problem]:
-    if not 1 <= len(patterns) <= MOST_PATTERNS:
-        yield "/events", f"must name from 1 to {MOST_PATTERNS} event types or patterns"
+    if not 1 <= len(patterns) <= MAX_PATTERNS:
+        yield "/events", f"must name from 1 to {MAX_PATTERNS} event types or patterns"
     for index, pattern in enumerate(patterns):
         if told := pattern_problem(pattern):
             yield f"/events/{index}", told
@@ -94,8 +94,8 @@ def _pattern_problems(patterns: list[str]) -> Iterator[Problem]:
 
 def _allowed_problems(wanted: Mapping[str, Any], field: str) -> Iterator[Problem]:
     patterns = wanted[field]
-    if not 1 <= len(patterns) <= MOST_PATTERNS:
-        yield f"/{field}", f"must name from 1 to {MOST_PATTERNS} patterns; * says all"
+    if not 1 <= len(patterns) <= MAX_PATTERNS:
+        yield f"/{field}", f"must name from 1 to {MAX_PATTERNS} patterns; * says all"
     for index, pattern in enumerate(patterns):
         if told := prefix_problem(pattern):
             yield f"/{field}/{index}", told
@@ -115,8 +115,8 @@ def _filter_problems(expression: object) -> Iterator[Problem]:
 
 
 def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
-    if len(headers) > MOST_HEADERS:
-        yield "/headers", f"must be at most {MOST_HEADERS} headers"
+    if len(headers) > MAX_HEADERS:
+        yield "/headers", f"must be at most {MAX_HEADERS} headers"
     for name, value in headers.items():
         if told := header_problem(name, value):
             yield _header_pointer(name), told
@@ -130,11 +130,11 @@ def _header_pointer(name: str) -> str:
 
 def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     rate, limit = wanted["rate_per_second"], wanted["in_flight_limit"]
-    if rate is not None and not LEAST_RATE <= rate <= MOST_PER_SECOND:
-        told = f"must be from {LEAST_RATE} to {MOST_PER_SECOND:,}, or null for no limit"
+    if rate is not None and not MIN_RATE <= rate <= MAX_PER_SECOND:
+        told = f"must be from {MIN_RATE} to {MAX_PER_SECOND:,}, or null for no limit"
         yield "/rate_per_second", told
-    if limit is not None and not 1 <= limit <= MOST_AT_ONCE:
-        told = f"must be from 1 to {MOST_AT_ONCE}, or null for the default"
+    if limit is not None and not 1 <= limit <= MAX_IN_FLIGHT:
+        told = f"must be from 1 to {MAX_IN_FLIGHT}, or null for the default"
         yield "/in_flight_limit", told
 
 

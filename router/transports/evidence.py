@@ -6,16 +6,18 @@ import traceback
 
 from router.contract.outcomes import Evidence
 
-LONGEST_ERROR = 2_000
-LONGEST_TRACEBACK = 20_000
+MAX_ERROR_LENGTH = 2_000
+MAX_TRACEBACK_LENGTH = 20_000
 
 
 def evidence_of(error: BaseException) -> Evidence:
     """The error's class and words, and its traceback; neither need be picklable."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     return Evidence(
-        error=_storable(f"{type(error).__qualname__}: {_words(error)}")[:LONGEST_ERROR],
-        traceback=_storable("".join(lines))[-LONGEST_TRACEBACK:],
+        error=_storable(f"{type(error).__qualname__}: {_words(error)}")[
+            :MAX_ERROR_LENGTH
+        ],
+        traceback=_storable("".join(lines))[-MAX_TRACEBACK_LENGTH:],
     )
 
 

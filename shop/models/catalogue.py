@@ -17,7 +17,7 @@ from shop.validation import (
     validate_sku,
 )
 
-MOST_WORDS = 8
+MAX_WORDS = 8
 
 
 class Category(models.Model):
@@ -43,7 +43,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
 
     def matching(self, text: str) -> ProductQuerySet:
         """Products that have every word of `text` in name, summary or keywords."""
-        words = text.replace("\x00", " ").split()[:MOST_WORDS]
+        words = text.replace("\x00", " ").split()[:MAX_WORDS]
         return self.filter(reduce(and_, map(_has_word, words), models.Q()))
 
 

@@ -11,16 +11,16 @@ from shop.availability import levels, stock_of
 from shop.basket import Basket, TooMuch
 from shop.forms import QuantityForm
 from shop.models import Category, Product
-from shop.validation import MOST_OF_ONE
+from shop.validation import MAX_QUANTITY
 
 PER_PAGE = 48
-LONGEST_SEARCH = 100
+MAX_SEARCH_LENGTH = 100
 
 
 @require_safe
 def catalogue(request: HttpRequest) -> HttpResponse:
     """Everything for sale, narrowed by `q` and `category`."""
-    search = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    search = request.GET.get("q", "").strip()[:MAX_SEARCH_LENGTH]
     slug = request.GET.get("category", "")
     chosen = Category.objects.filter(slug=slug[:50].replace("\x00", "")).first()
     found = (
@@ -65,7 +65,7 @@ def _add(request: HttpRequest, wanted: Product, form: QuantityForm) -> bool:
         Basket(request.session).add(wanted.sku, form.cleaned_data["quantity"])
     except TooMuch:
         told = _("We send at most %(most)s of one item. Your basket has some already.")
-        form.add_error("quantity", told % {"most": MOST_OF_ONE})
+        form.add_error("quantity", told % {"most": MAX_QUANTITY})
         return False
     messages.success(request, _("%(name)s is in your basket.") % {"name": wanted.name})
     return True

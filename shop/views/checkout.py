@@ -17,7 +17,7 @@ from shop import intents
 from shop.basket import Basket
 from shop.checkout import NothingSold, ask_again, buy
 from shop.forms import CheckoutForm
-from shop.intents import KeyTaken, Wish
+from shop.intents import CheckoutRequest, KeyTaken
 from shop.models import CheckoutIntent, IntentState
 from shop.order_limits import buyer, wait_seconds
 from shop.payments.gateway import gateway
@@ -66,7 +66,7 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
     )
     if wait := wait_seconds(by):
         return _too_many(request, form, current, wait)
-    wish = Wish(
+    wish = CheckoutRequest(
         key=key,
         owner=owner_of(request),
         basket_id=Basket(request.session).id,
@@ -79,7 +79,9 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
     return _buy(request, wish, form)
 
 
-def _buy(request: HttpRequest, wish: Wish, form: CheckoutForm) -> HttpResponse:
+def _buy(
+    request: HttpRequest, wish: CheckoutRequest, form: CheckoutForm
+) -> HttpResponse:
     try:
         intent = buy(wish, form.card())
     except KeyTaken:

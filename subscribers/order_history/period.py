@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 USUAL_DAYS = 30
-MOST_DAYS = 366
+MAX_DAYS = 366
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class PeriodForm(forms.Form):
         period = self._filled()
         if period.first > period.last:
             raise forms.ValidationError(_("The first day lies after the last."))
-        if len(period.days()) > MOST_DAYS:
+        if len(period.days()) > MAX_DAYS:
             raise forms.ValidationError(
                 _("That is more than a year (%(days)d days at most). Choose fewer."),
-                params={"days": MOST_DAYS},
+                params={"days": MAX_DAYS},
             )
         return {"period": period}
 

@@ -44,10 +44,10 @@ RECEIVERS = {
         gettext_lazy("Its events are held. Resume it in the admin when it is back."),
     ),
 }
-MOST_LINES = 10
+MAX_LINES = 10
 #: Slack refuses longer texts: 150 characters in a header, 3,000 in a section.
-LONGEST_TITLE = 150
-LONGEST_LINE = 250
+MAX_TITLE_LENGTH = 150
+MAX_LINE_LENGTH = 250
 SHORT_ID_LENGTH = 8
 #: Signs of Slack's markup: links, mentions of a channel or a person.
 MARKUP = str.maketrans({"<": None, ">": None, "@": "@\N{ZERO WIDTH SPACE}"})
@@ -127,7 +127,7 @@ class Alert:
         return [
             {
                 "type": "header",
-                "text": _plain(self.title.translate(MARKUP)[:LONGEST_TITLE]),
+                "text": _plain(self.title.translate(MARKUP)[:MAX_TITLE_LENGTH]),
             },
             *({"type": "section", "text": _plain(line)} for line in self._sections()),
             *self._button(),
@@ -140,7 +140,9 @@ class Alert:
         return f"{words}\n{link}" if link else words
 
     def _sections(self) -> list[str]:
-        return ["\n".join(line.translate(MARKUP)[:LONGEST_LINE] for line in self.lines)]
+        return [
+            "\n".join(line.translate(MARKUP)[:MAX_LINE_LENGTH] for line in self.lines)
+        ]
 
     def _button(self) -> list[dict[str, Any]]:
         if not self.link:
@@ -164,12 +166,12 @@ def alert_for(event: Event) -> Alert | None:
 def _purchase(purchase: Purchase) -> Alert:
     total = formatted(purchase.totals.total_minor, purchase.order.currency)
     items = [f"{line.quantity} × {line.name}" for line in purchase.lines]
-    more = len(items) - MOST_LINES
+    more = len(items) - MAX_LINES
     return Alert(
         title=_("New order: %(total)s") % {"total": total},
         lines=[
             _("Order %(number)s") % {"number": purchase.order.name},
-            *items[:MOST_LINES],
+            *items[:MAX_LINES],
             *([_("and %(count)d more") % {"count": more}] if more > 0 else []),
         ],
     )

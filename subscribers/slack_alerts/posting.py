@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 10
 SILENT = logging.getLogger("subscribers.slack_alerts.client")
 SILENT.setLevel(logging.CRITICAL + 1)
 #: Slack's words are short and fixed (`no_service`, `invalid_payload`); keep it so.
-LONGEST_ANSWER = 60
+MAX_ANSWER_LENGTH = 60
 
 
 def post(alert: Alert, *, url: str) -> None:
@@ -54,7 +54,7 @@ def _judge(answer: WebhookResponse) -> None:
     code = answer.status_code
     if code < 300:
         return
-    told = f"Slack answered {code} {answer.body[:LONGEST_ANSWER]!r}"
+    told = f"Slack answered {code} {answer.body[:MAX_ANSWER_LENGTH]!r}"
     if code == 429:
         raise RetryLater(f"{told}.", after_seconds=_patience(answer))
     if code >= 500:

@@ -12,7 +12,7 @@ import psutil
 
 MIB = 1024 * 1024
 #: The most that a hoarder may take beyond what its process has: a moment's work.
-MOST_MIB = 64
+MAX_MIB = 64
 
 Poison = Callable[[], None]
 
@@ -28,7 +28,7 @@ def kill_oneself() -> None:
 
 def hoard() -> None:
     """Until the system refuses, to the last kilobyte."""
-    most = psutil.Process().memory_info().vms + MOST_MIB * MIB
+    most = psutil.Process().memory_info().vms + MAX_MIB * MIB
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     hoarded: list[bytearray] = []
     try:
@@ -45,7 +45,7 @@ def hoard_and_be_killed() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     hoarded = []
-    while len(hoarded) < MOST_MIB:
+    while len(hoarded) < MAX_MIB:
         hoarded.append(b"x" * MIB)
     kill_oneself()
 

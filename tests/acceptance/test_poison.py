@@ -22,7 +22,7 @@ from tests.servers.waiting import wait_until
 
 PROJECT = "tests.acceptance.poisoned_project"
 #: Fewer losses than in production, so that giving up takes seconds.
-ROUTER = json.dumps({**TIMES, "losses_alone": 2, "handlers": [PROJECT]})
+ROUTER = json.dumps({**TIMES, "max_lost_leases": 2, "handlers": [PROJECT]})
 SECONDS = 100
 OPEN = """
     SELECT 1 FROM router_eventrecord WHERE position IS NULL

@@ -33,7 +33,7 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
 from router.flow.breaker import breaker
 from router.flow.deliver.claiming import claims
-from router.flow.deliver.releasing import put_off, release
+from router.flow.deliver.releasing import release, release_after_error
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.chunk import Chunk
 from router.flow.dispatch.dispatcher import mark_chunk, unmark
@@ -181,7 +181,7 @@ class Protocol(RuleBasedStateMachine):
         held = self.claims.pop(pick % len(self.claims))
         for delivery in held.deliveries:
             if pick % 3:
-                put_off(held.only(delivery), is_session_lost=pick % 3 == 1)
+                release_after_error(held.only(delivery), is_session_lost=pick % 3 == 1)
             else:
                 release(held.only(delivery))
 

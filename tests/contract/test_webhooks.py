@@ -41,7 +41,7 @@ from router.models import (
 from router.operate.declared import resume
 from router.public import publish
 from router.testing import deliver_due, skip_waits
-from router.transports.webhook.posting import MOST_KEPT
+from router.transports.webhook.posting import MAX_BYTES_KEPT
 from router.transports.webhook.transport import WebhookTransport
 from tests.contract.webhooks import SECRET, TYPE, Subscribe
 from tests.servers.node import run_script
@@ -100,7 +100,7 @@ def test_an_answer_that_repeats_a_secret_is_kept_without_it(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     token = "aB3dE5fG7hI9jK1l"
-    body = b" " * (MOST_KEPT - 8) + f"no /{token} or password".encode()
+    body = b" " * (MAX_BYTES_KEPT - 8) + f"no /{token} or password".encode()
     receiver.behave = status(404, body=body)
     subscribe(f"{receiver.url}/{token}", custom_headers={"X-Key": "password"})
     happen()
@@ -407,7 +407,7 @@ def test_a_worker_that_is_asked_to_stop_begins_no_more(
 def test_a_breaker_that_opens_stops_the_rest_of_a_paced_chunk(
     subscribe: Subscribe, receiver: Receiver, settings: Any
 ) -> None:
-    settings.ROUTER = {**settings.ROUTER, "CHUNK_SECONDS": 5, "BREAKER_DIFFERENT": 2}
+    settings.ROUTER = {**settings.ROUTER, "CHUNK_SECONDS": 5, "BREAKER_THRESHOLD": 2}
     receiver.behave = status(500)
     row = subscribe(receiver.url, rate_per_second=4)
     owe(row, 10)

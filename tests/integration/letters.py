@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from router.contract.signing import make_secret
-from router.transports.webhook.letter import Letter, Receiver
+from router.transports.webhook.letter import Receiver, WebhookRequest
 from router.transports.webhook.transport import Answer, Terms, WebhookTransport
 from tests.integration.events import event
 
@@ -16,8 +16,8 @@ DEADLINE_SECONDS = 1.0
 SLACK_SECONDS = 2.0
 
 
-def letter(key: int = 1, **data: Any) -> Letter:
-    return Letter(
+def letter(key: int = 1, **data: Any) -> WebhookRequest:
+    return WebhookRequest(
         key=key,
         event=event("thing.happened", {"n": key, **data}),
         webhook_id=f"msg_{key}",

@@ -15,7 +15,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from router.api.reference import page
 from router.models import ApiKey, Scope
-from router.transports.webhook.letter import Letter, Receiver, seal
+from router.transports.webhook.letter import Receiver, WebhookRequest, sign
 from tests.integration.events import event
 
 #: What no person would call a type: made up of a field's name, or of how it is used.
@@ -98,11 +98,11 @@ def test_a_webhook_is_described_with_the_headers_that_it_has(
 ) -> None:
     told = schema["webhooks"]["event"]["post"]
     sent_event = event("parcel.lost", {"parcel": 7})
-    letter = Letter(
+    letter = WebhookRequest(
         key=1, event=sent_event, webhook_id="msg_1", attempt=1, origin="live"
     )
     receiver = Receiver(url="https://crm.example.com/", secrets=("whsec_" + "A" * 32,))
-    sent = seal(letter, receiver, at=letter.event.time).headers
+    sent = sign(letter, receiver, at=letter.event.time).headers
 
     described = {one["name"] for one in told["parameters"]}
     assert described == {name for name in sent if name.startswith(("webhook-", "rout"))}

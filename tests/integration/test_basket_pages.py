@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from shop.validation import MOST_LINES
+from shop.validation import MAX_LINES
 from tests.integration.shopping import a_product, put_in_basket
 
 pytestmark = pytest.mark.django_db
@@ -47,11 +47,11 @@ def test_adding_twice_adds_up_to_the_limit(client: Client) -> None:
 
 
 def test_a_basket_holds_a_limited_number_of_things(client: Client) -> None:
-    for number in range(MOST_LINES):
+    for number in range(MAX_LINES):
         put_in_basket(client, a_product(f"CAR-{number}"))
 
     assert put_in_basket(client, a_product("ONE-MORE")).status_code == 422
-    assert len(quantities(client)) == MOST_LINES
+    assert len(quantities(client)) == MAX_LINES
 
 
 def test_quantities_can_be_changed(client: Client) -> None:

@@ -19,11 +19,11 @@ from router.public import Event
 from shop.checkout import buy
 from shop.countries import CODES
 from shop.forms import CheckoutForm, QuantityForm
-from shop.intents import Wish
+from shop.intents import CheckoutRequest
 from shop.mail_addresses import ADDRESS
 from shop.models import IntentState
 from shop.pricing import priced
-from shop.validation import HIGHEST_PRICE_MINOR, MOST_OF_ONE
+from shop.validation import HIGHEST_PRICE_MINOR, MAX_QUANTITY
 from tests.integration.events import event
 from tests.integration.shopping import DETAILS, PAYS, a_product
 from tests.unit.test_schemas import PURCHASE
@@ -107,7 +107,7 @@ ONE_FIELD = st.sampled_from(sorted(DETAILS)).flatmap(
 @example(form={**DETAILS, "email": "a@[127.0.0.1]"}, quantity="1")
 @given(
     form=ONE_FIELD | FORMS,
-    quantity=st.integers(0, MOST_OF_ONE + 1).map(str) | st.sampled_from(["٣", "1e2"]),
+    quantity=st.integers(0, MAX_QUANTITY + 1).map(str) | st.sampled_from(["٣", "1e2"]),
 )
 def test_what_the_form_takes_is_recorded_and_all_six_take_it(
     form: dict[str, str], quantity: str
@@ -122,7 +122,7 @@ def test_what_the_form_takes_is_recorded_and_all_six_take_it(
     dearest.price_minor = HIGHEST_PRICE_MINOR
     dearest.save()
 
-    wish = Wish(
+    wish = CheckoutRequest(
         key=uuid4(),
         owner=uuid4().hex,
         basket_id=uuid4(),

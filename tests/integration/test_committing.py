@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Exchange
-from router.db.pipeline import NotAll, change_exactly, end_of, rows_of_first
+from router.db.pipeline import NotAll, commits, rows_of_first, update_expecting
 from router.db.statements import Statement
 from router.flow.deliver import settling
 from router.flow.deliver.claiming import claim
@@ -110,11 +110,11 @@ def test_all_or_nothing_is_changed(listen: Callable[..., int], is_last: bool) ->
     rename = Statement("UPDATE router_subscriber SET title = %s", ["new"])
 
     with pytest.raises(NotAll), transaction.atomic():
-        change_exactly(2, rename, is_last=is_last)
+        update_expecting(2, rename, is_last=is_last)
     assert Subscriber.objects.get().title != "new"
 
     with transaction.atomic():
-        change_exactly(1, rename, is_last=is_last)
+        update_expecting(1, rename, is_last=is_last)
     assert Subscriber.objects.get().title == "new"
 
 
@@ -171,7 +171,7 @@ def test_what_follows_an_end_is_a_transaction_again(
 ) -> None:
     listen(silent)
     with transaction.atomic():
-        rows_of_first([Statement("SELECT 1", ()), *end_of(is_last=True)])
+        rows_of_first([Statement("SELECT 1", ()), *commits(is_last=True)])
         Subscriber.objects.update(title="new")
         transaction.set_rollback(True)
 

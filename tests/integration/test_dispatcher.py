@@ -314,10 +314,10 @@ def test_it_looks_more_often_while_events_come(
     idle = loop._poll_seconds()
     publish("thing.happened", {})
     loop.tick()
-    lively = loop._poll_seconds()
+    busy = loop._poll_seconds()
     loop._lively_until = 0.0
 
-    assert lively < idle == loop._poll_seconds()
+    assert busy < idle == loop._poll_seconds()
 
 
 def due_looks(loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch) -> int:

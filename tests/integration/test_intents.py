@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from shop import intents
-from shop.intents import KeyTaken, Wish
+from shop.intents import CheckoutRequest, KeyTaken
 from shop.models import CheckoutIntent, IntentState
 from shop.payments.gateway import Authorised, Declined, Unknown
 from shop.pricing import Priced, totals_of
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 Step = Callable[[CheckoutIntent], bool]
 
 
-def a_wish(**fields: object) -> Wish:
+def a_wish(**fields: object) -> CheckoutRequest:
     defaults: dict[str, object] = {
         "key": uuid4(),
         "owner": "ada",
@@ -24,7 +24,7 @@ def a_wish(**fields: object) -> Wish:
         "priced": Priced((), (), totals_of(690)),
         "card_last4": "4242",
     }
-    return Wish(**{**defaults, **fields})  # type: ignore[arg-type]
+    return CheckoutRequest(**{**defaults, **fields})  # type: ignore[arg-type]
 
 
 def an_intent(state: IntentState) -> CheckoutIntent:

@@ -97,7 +97,7 @@ def test_a_page_of_schemas_ends_where_it_becomes_too_heavy(get: Get) -> None:
 def test_attempts_of_many_deliveries_are_few_each(
     get: Get, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.api.events.log.MOST_ATTEMPTS_TOGETHER", 10)
+    monkeypatch.setattr("router.api.events.log.MAX_ATTEMPTS_IN_ALL", 10)
     event = an_event()
     for name in "abcd":
         delivery = a_delivery(event, a_subscriber(name))

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from router.db import plan_cache
-from router.db.plan_cache import PINS
+from router.db.plan_cache import PLAN_SETTINGS
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.dispatch.dispatcher import mark_chunks
 from router.flow.dispatch.due import subscribers_due
@@ -150,7 +150,7 @@ def plan_of(name: str) -> str:
     ((count,),) = asked(f"{sql} '{name}'")
     arguments = f"({', '.join(['NULL'] * count)})" if count else ""
     with transaction.atomic(), connection.cursor() as cursor:
-        for pin in PINS:
+        for pin in PLAN_SETTINGS:
             cursor.execute(pin.sql)
         cursor.execute(f"EXPLAIN EXECUTE {name}{arguments}")
         return "\n".join(line for (line,) in cursor.fetchall())

@@ -19,7 +19,7 @@ import pytest
 
 from router.contract.outcomes import Acknowledged, FailureKind, Outcome, Retry
 from router.transports.webhook import event_loop
-from router.transports.webhook.posting import MOST_READ
+from router.transports.webhook.posting import MAX_BYTES_READ
 from router.transports.webhook.transport import WebhookTransport
 from tests.integration.certificates import self_signed
 from tests.integration.letters import (
@@ -367,7 +367,7 @@ def test_an_answer_is_not_unpacked() -> None:
 
 
 def test_of_an_answer_only_the_beginning_is_kept() -> None:
-    body = b"a" * MOST_READ * 3
+    body = b"a" * MAX_BYTES_READ * 3
     with Receiver(behave=status(500, body=body)) as receiver:
         (answer,) = post_to(receiver.url)
 

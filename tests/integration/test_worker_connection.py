@@ -96,7 +96,7 @@ def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
         (due,) = subscribers_due()
         pk = Delivery.objects.get().pk
         seen = []
-        for _ in range(conf().losses_alone):
+        for _ in range(conf().max_lost_leases):
             deliver(due.pk, [pk])
             row = Delivery.objects.get()
             seen.append((row.state, row.vanished, row.failures))
@@ -107,7 +107,7 @@ def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
         Delivery.objects.update(leased_until=timezone.now())
         sweep()
 
-    counts = range(1, conf().losses_alone + 1)
+    counts = range(1, conf().max_lost_leases + 1)
     assert seen == [(DeliveryState.PENDING, count, 0) for count in counts]
     assert Delivery.objects.get().state == DeliveryState.DEAD
     assert FailedTask.objects.count() == 1

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-LONGEST_SECONDS = 30
+MAX_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Receiver:
         self._acceptor.join()
         self._listener.close()
         for thread in self._threads:
-            thread.join(LONGEST_SECONDS)
+            thread.join(MAX_SECONDS)
 
     @property
     def url(self) -> str:
@@ -97,7 +97,7 @@ class Receiver:
             thread.start()
 
     def _opened(self, connection: socket.socket) -> socket.socket:
-        connection.settimeout(LONGEST_SECONDS)
+        connection.settimeout(MAX_SECONDS)
         if self.tls is None:
             return connection
         try:

@@ -43,7 +43,7 @@ def test_it_waits_anew_when_it_is_put_off(advance: Callable[[float], None]) -> N
     assert look.is_due()
     advance(SHORTEST - 1)
 
-    look.put_off()
+    look.postpone()
 
     advance(SHORTEST - 1)
     assert not look.is_due()
@@ -54,11 +54,11 @@ def test_it_waits_anew_when_it_is_put_off(advance: Callable[[float], None]) -> N
 def test_it_is_put_off_only_once(advance: Callable[[float], None]) -> None:
     """Events that never stop would keep what is due from ever being looked for."""
     look = Every(PAUSE)
-    look.put_off()
+    look.postpone()
     advance(LONGEST)
 
-    look.put_off()
+    look.postpone()
 
     assert look.is_due()
-    look.put_off()
+    look.postpone()
     assert not look.is_due()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 else:
     from unfold.views import ChangeList as BaseChangeList
 
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 
 
 class OverviewList(BaseChangeList):
@@ -122,7 +122,7 @@ class SubscriberAdmin(SubscriberManaging):
             "queue": queue_of(row, served_queues(alive())),
             "failures": failures.select_related("event")
             .defer("event__data")
-            .order_by("-pk")[:MOST_FAILURES],
+            .order_by("-pk")[:MAX_FAILURES],
         }
 
 

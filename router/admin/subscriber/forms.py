@@ -9,7 +9,7 @@ from router.conf import HANDLER_QUEUES
 from router.contract.retry import RetrySchedule
 from router.flow.retry_waits import schedule_of
 from router.models import Subscriber
-from router.operate.subscribers import LEAST_RATE, MOST_AT_ONCE, MOST_PER_SECOND
+from router.operate.subscribers import MAX_IN_FLIGHT, MAX_PER_SECOND, MIN_RATE
 
 FIELDS = {
     "retry_first_seconds": "first_seconds",
@@ -78,15 +78,15 @@ class PaceForm(forms.Form):
     rate_per_second = forms.FloatField(
         label="Rate",
         required=False,
-        min_value=LEAST_RATE,
-        max_value=MOST_PER_SECOND,
+        min_value=MIN_RATE,
+        max_value=MAX_PER_SECOND,
         help_text="Deliveries a second. Empty: no limit.",
     )
     in_flight_limit = forms.IntegerField(
         label="In flight",
         required=False,
         min_value=1,
-        max_value=MOST_AT_ONCE,
+        max_value=MAX_IN_FLIGHT,
         help_text="Deliveries under way. Empty: no limit.",
     )
     reason = reason_field()

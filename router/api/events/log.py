@@ -55,10 +55,10 @@ def narrowed(
 
 
 #: An event has one delivery for each subscriber and run; older ones are cut off.
-MOST_DELIVERIES = 1000
+MAX_DELIVERIES = 1000
 #: Of each delivery, and of all together.
-MOST_ATTEMPTS = 100
-MOST_ATTEMPTS_TOGETHER = 2000
+MAX_ATTEMPTS = 100
+MAX_ATTEMPTS_IN_ALL = 2000
 
 
 class LogPages(CursorPages):
@@ -106,14 +106,14 @@ class EventApi(View):
 def _deliveries(event: EventRecord, key: ApiKey) -> QuerySet[Delivery]:
     own = within("subscriber__name", key.patterns("subscribers"))
     rows = Delivery.objects.filter(own, event=event).select_related("subscriber")
-    return rows.order_by("-pk")[:MOST_DELIVERIES]
+    return rows.order_by("-pk")[:MAX_DELIVERIES]
 
 
 def _with_attempts(deliveries: list[Delivery]) -> list[Delivery]:
     """Each with its newest attempts, fewer where there are many deliveries."""
-    share = MOST_ATTEMPTS_TOGETHER // max(1, len(deliveries))
+    share = MAX_ATTEMPTS_IN_ALL // max(1, len(deliveries))
     newest = Attempt.objects.defer("traceback").order_by("-pk")
-    limited = newest[: min(MOST_ATTEMPTS, share)]
+    limited = newest[: min(MAX_ATTEMPTS, share)]
     attempts = Prefetch("attempt_log", limited, to_attr="newest_attempts")
     prefetch_related_objects(deliveries, attempts)
     return deliveries

@@ -13,7 +13,7 @@ from router.api.events.serializers import CloudEventField
 from router.conf import conf
 from router.models import Origin, SubscriberState
 
-MOST_ENTRIES = 1000
+MAX_ENTRIES = 1000
 LARGEST_ID = 2**63 - 1
 
 
@@ -35,7 +35,7 @@ class LeaseSecondsField(fields.FloatField):
 class PullBody(Body):
     """How many deliveries to lease, and for how long."""
 
-    max = fields.IntegerField(default=10, min_value=1, max_value=MOST_ENTRIES)
+    max = fields.IntegerField(default=10, min_value=1, max_value=MAX_ENTRIES)
     wait_seconds = fields.FloatField(
         default=0,
         min_value=0,
@@ -63,13 +63,13 @@ class ExtendEntry(AckEntry):
 class AckBody(Body):
     """The deliveries that are meant."""
 
-    deliveries = fields.ListField(child=AckEntry(), max_length=MOST_ENTRIES)
+    deliveries = fields.ListField(child=AckEntry(), max_length=MAX_ENTRIES)
 
 
 class NackBody(Body):
     """The deliveries that failed, and when to try them again."""
 
-    deliveries = fields.ListField(child=NackEntry(), max_length=MOST_ENTRIES)
+    deliveries = fields.ListField(child=NackEntry(), max_length=MAX_ENTRIES)
     delay_seconds = fields.FloatField(
         min_value=0,
         required=False,
@@ -87,7 +87,7 @@ class NackBody(Body):
 class ExtendBody(Body):
     """The deliveries whose leases are to end later."""
 
-    deliveries = fields.ListField(child=ExtendEntry(), max_length=MOST_ENTRIES)
+    deliveries = fields.ListField(child=ExtendEntry(), max_length=MAX_ENTRIES)
     lease_seconds = LeaseSecondsField(
         default=30, help_text="From now, for every entry that names none of its own."
     )

@@ -21,7 +21,7 @@ from router.api.view import View
 from router.flow.breaker.held import held_because
 from router.operate.declared import pause, resume
 from router.operate.interventions import close_breaker, try_now
-from router.operate.secrets import LONGEST_OVERLAP_SECONDS, rotate_secret
+from router.operate.secrets import MAX_OVERLAP_SECONDS, rotate_secret
 from router.operate.test_event import send_test_event
 
 TAGS = ["subscribers"]
@@ -33,7 +33,7 @@ class RotateSecretBody(ReasonBody):
     overlap_seconds = fields.IntegerField(
         required=False,
         min_value=0,
-        max_value=LONGEST_OVERLAP_SECONDS,
+        max_value=MAX_OVERLAP_SECONDS,
         help_text="How long the present secret goes on signing; 0 ends it at once.",
     )
     end_old_secrets = fields.BooleanField(

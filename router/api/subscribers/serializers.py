@@ -21,7 +21,7 @@ from router.api.text_patterns import (
     TYPES,
     URL,
 )
-from router.contract.retry import LONGEST_WAIT_SECONDS, MOST_WAITS
+from router.contract.retry import MAX_WAIT_SECONDS, MAX_WAITS
 from router.models import (
     BREAKER_LABELS,
     BreakerState,
@@ -30,15 +30,15 @@ from router.models import (
     Transport,
 )
 from router.operate.subscribers import (
-    LEAST_RATE,
-    MOST_AT_ONCE,
-    MOST_PATTERNS,
-    MOST_PER_SECOND,
+    MAX_IN_FLIGHT,
+    MAX_PATTERNS,
+    MAX_PER_SECOND,
+    MIN_RATE,
     NAME,
     NAME_RULE,
 )
-from router.transports.webhook.headers import LONGEST_VALUE, MOST_HEADERS
-from router.transports.webhook.urls import LONGEST_URL
+from router.transports.webhook.headers import MAX_HEADERS, MAX_VALUE_LENGTH
+from router.transports.webhook.urls import MAX_URL_LENGTH
 
 MEANING = {
     "name": "Lower-case letters, digits, `_` and `-`; it stays.",
@@ -115,7 +115,7 @@ class FilterField(fields.JSONField):
 
 class HeadersField(fields.DictField):
     child = fields.CharField(
-        max_length=LONGEST_VALUE,
+        max_length=MAX_VALUE_LENGTH,
         pattern=HEADER_VALUE,
         allow_blank=True,
         trim_whitespace=False,
@@ -123,7 +123,7 @@ class HeadersField(fields.DictField):
 
     def keywords(self) -> dict[str, Any]:
         names = {"pattern": HEADER_NAME}
-        return {"maxProperties": MOST_HEADERS, "propertyNames": names}
+        return {"maxProperties": MAX_HEADERS, "propertyNames": names}
 
 
 class LimitField(fields.ListField):
@@ -132,7 +132,7 @@ class LimitField(fields.ListField):
     child = fields.CharField(max_length=255, pattern=PREFIX, trim_whitespace=False)
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_length=1, max_length=MOST_PATTERNS, **options)
+        super().__init__(min_length=1, max_length=MAX_PATTERNS, **options)
 
 
 class SubscriberUpdate(Meaning, ReasonBody):
@@ -143,12 +143,12 @@ class SubscriberUpdate(Meaning, ReasonBody):
         Transport, component="ManagedTransport", choices=MANAGED, required=False
     )
     url = fields.CharField(
-        max_length=LONGEST_URL, pattern=URL, required=False, allow_blank=True
+        max_length=MAX_URL_LENGTH, pattern=URL, required=False, allow_blank=True
     )
     events = fields.ListField(
         child=fields.CharField(max_length=255, pattern=TYPES, trim_whitespace=False),
         min_length=1,
-        max_length=MOST_PATTERNS,
+        max_length=MAX_PATTERNS,
         required=False,
     )
     filter = FilterField(required=False, allow_null=True)
@@ -158,16 +158,16 @@ class SubscriberUpdate(Meaning, ReasonBody):
     rate_per_second = fields.FloatField(
         required=False,
         allow_null=True,
-        min_value=LEAST_RATE,
-        max_value=MOST_PER_SECOND,
+        min_value=MIN_RATE,
+        max_value=MAX_PER_SECOND,
     )
     in_flight_limit = fields.IntegerField(
-        required=False, allow_null=True, min_value=1, max_value=MOST_AT_ONCE
+        required=False, allow_null=True, min_value=1, max_value=MAX_IN_FLIGHT
     )
     waits_seconds = fields.ListField(
-        child=fields.IntegerField(min_value=0, max_value=LONGEST_WAIT_SECONDS),
+        child=fields.IntegerField(min_value=0, max_value=MAX_WAIT_SECONDS),
         min_length=1,
-        max_length=MOST_WAITS,
+        max_length=MAX_WAITS,
         required=False,
         allow_null=True,
     )

@@ -106,7 +106,7 @@ def _verdict(delivery: Any, outcome: Retry | Dead, *, is_late: bool) -> Verdict:
         success_began_at=subscriber.last_success_began_at,
         success_ended_at=subscriber.last_acknowledged_at,
         is_in_doubt=is_late or subscriber.breaker == BreakerState.OPEN,
-        is_failing=len(subscriber.failed_in_a_row) >= conf().breaker_different,
+        is_failing=len(subscriber.failed_in_a_row) >= conf().breaker_threshold,
     )
     schedule = schedule_of(subscriber)
     return judge(outcome, past, receiver, now=delivery.now, schedule=schedule)
@@ -193,7 +193,7 @@ def _note_failure(
         outcome.kind,
         is_witnessed=verdict.is_witnessed,
         is_recent=last is not None and delivery.now - last < RECENTLY,
-        threshold=conf().breaker_different,
+        threshold=conf().breaker_threshold,
     )
     if after.is_open:
         _open(subscriber, delivery, after)
@@ -244,4 +244,4 @@ def _wait_as_asked(subscriber: Subscriber, delivery: Any, outcome: Retry) -> Non
 
 def _has_more(claim: Claim[Any]) -> bool:
     owed = Delivery.objects.filter(subscriber=claim.subscriber).due()
-    return owed.exclude(pk__any_of=claim.ids).exists()
+    return owed.exclude(pk__in_array=claim.ids).exists()

@@ -17,7 +17,7 @@ from typing import Any
 from django.db.models import Exists, F, Q
 
 from router.conf import conf
-from router.db.async_commit import Unwaited
+from router.db.async_commit import AsyncCommit
 from router.db.pipeline import read_changed
 from router.db.session import is_wary
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Select, Update
@@ -127,8 +127,8 @@ def _claimable() -> DeliveryQuerySet:
     return Delivery.objects.alias(owed_to=F("subscriber_id") + 0).filter(
         Exists(lets),
         owed_to=SUBSCRIBER,
-        pk__any_of=IDS,
-        state__unindexed=DeliveryState.PENDING,
+        pk__in_array=IDS,
+        state__no_index=DeliveryState.PENDING,
         due_at__lte=Clock(),
     )
 
@@ -151,13 +151,13 @@ def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
 _SUBSCRIBER = Select(
     lambda: Subscriber.objects.only(*OF_SUBSCRIBER).filter(pk=SUBSCRIBER).order_by()
 )
-_TOGETHER = Update(lambda: _lease(Q(vanished=0), Unwaited()))
+_TOGETHER = Update(lambda: _lease(Q(vanished=0), AsyncCommit()))
 # On the disk before the work: what makes the database crash is known by its count.
 _WARY = Update(lambda: _lease(Q(vanished=0)))
 _ALONE = Update(_lease)
 _READ = Select(
     lambda: (
-        Delivery.objects.filter(pk__any_of=IDS, lease_token=TOKEN)
+        Delivery.objects.filter(pk__in_array=IDS, lease_token=TOKEN)
         .order_by("event__position")
         .values_list(*OWN, *OF_EVENT)
     )

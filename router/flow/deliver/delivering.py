@@ -22,9 +22,9 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.db.guard import Guard
 from router.db.pipeline import is_outermost
-from router.db.transient import is_passing, is_session_lost, mend_connection
+from router.db.transient import is_passing, is_session_lost, reset_connection
 from router.flow.deliver.claiming import claims
-from router.flow.deliver.releasing import put_off, release
+from router.flow.deliver.releasing import release, release_after_error
 from router.flow.deliver.settling import (
     acknowledge,
     note_run_time,
@@ -125,7 +125,7 @@ def _deliver_transactional(work: Work) -> None:
                 _settle(work.only(failed.delivery), failed)
                 deliveries = [one for one in deliveries if one != failed.delivery]
         except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
-            mend_connection(error)
+            reset_connection(error)
             _shrink_next_chunk(work, started_at)
         else:
             return
@@ -231,8 +231,8 @@ def _settle_trouble(work: Work, error: Exception) -> bool:
     is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
         error
     )
-    mend_connection(error)
+    reset_connection(error)
     if is_uncounted:
-        put_off(work.claim, is_session_lost=is_session_lost(error))
+        release_after_error(work.claim, is_session_lost=is_session_lost(error))
         return False
     return settle_failure(work.claim, Retry(evidence_of(error)), run_ms=0.0)

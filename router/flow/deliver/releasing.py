@@ -12,7 +12,7 @@ from router.conf import conf
 from router.flow.lease import Claim
 from router.models import UNLEASED, Clock, DeliveryState
 
-LONGEST_UNCOUNTED_WAIT_SECONDS = 2.0
+MAX_UNCOUNTED_WAIT_SECONDS = 2.0
 
 
 def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> None:
@@ -28,7 +28,7 @@ def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> Non
     )
 
 
-def put_off(claim: Claim[Any], *, is_session_lost: bool) -> None:
+def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:
     """Give back what a passing trouble of the database stopped: no failure counted.
 
     With whom a session was lost, may have made the database crash: it counts like a
@@ -37,9 +37,9 @@ def put_off(claim: Claim[Any], *, is_session_lost: bool) -> None:
     held = claim.held()
     vanished: Any = 0
     if is_session_lost:
-        held = held.filter(vanished__lt=conf().losses_alone)
+        held = held.filter(vanished__lt=conf().max_lost_leases)
         vanished = F("vanished") + 1
-    wait = random.uniform(0.1, LONGEST_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
+    wait = random.uniform(0.1, MAX_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
     held.update(
         state=DeliveryState.PENDING,
         due_at=Clock() + timedelta(seconds=wait),

@@ -19,8 +19,8 @@ from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Evidence, Exchange, Retry
-from router.db.pipeline import NotAll, change_exactly
-from router.db.statements import IDS, SUBSCRIBER, TOKENS, Later, Statement, Update
+from router.db.pipeline import NotAll, update_expecting
+from router.db.statements import IDS, SUBSCRIBER, TOKENS, Param, Statement, Update
 from router.flow.breaker import breaker
 from router.flow.breaker.long_outage import end_if_too_long
 from router.flow.dead_letter import give_up
@@ -75,7 +75,7 @@ def acknowledge(
     is_told = bool(exchanges)
     statement = _ACKNOWLEDGE_PULLED if is_pulled else _ACKNOWLEDGE
     try:
-        change_exactly(
+        update_expecting(
             len(claim.deliveries),
             statement.bound(ids=claim.ids, tokens=claim.tokens),
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
@@ -215,18 +215,18 @@ def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
 
 def _acknowledged(**more: Any) -> tuple[QuerySet[Delivery], dict[str, Any]]:
     held = Delivery.objects.filter(
-        pk__any_of=IDS,
-        lease_token__any_of=TOKENS,
-        state__unindexed=DeliveryState.LEASED,
+        pk__in_array=IDS,
+        lease_token__in_array=TOKENS,
+        state__no_index=DeliveryState.LEASED,
     )
     return held, {**DONE, **more}
 
 
 def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
-    mean_ms = Later("mean_ms", FloatField())
+    mean_ms = Param("mean_ms", FloatField())
     moved = F("mean_run_ms") * (1 - WEIGHT) + mean_ms * WEIGHT
     # Without its type PostgreSQL takes it for a time, once the plan is kept.
-    run = Cast(Later("run", DurationField()), DurationField())
+    run = Cast(Param("run", DurationField()), DurationField())
     return Subscriber.objects.filter(pk=SUBSCRIBER), {
         "last_acknowledged_at": Clock(),
         "last_success_began_at": Clock() - run,

@@ -21,14 +21,14 @@ from router.contract.event import Event
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
 from router.contract.signing import webhook_id
 from router.db.pipeline import is_outermost
-from router.db.transient import is_passing, mend_connection
+from router.db.transient import is_passing, reset_connection
 from router.flow.deliver.releasing import release
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.limits import in_flight_limit
 from router.flow.lease import Claim, Leased
 from router.models import SigningSecret, Subscriber
 from router.transports.evidence import evidence_of
-from router.transports.webhook.letter import Letter, Receiver
+from router.transports.webhook.letter import Receiver, WebhookRequest
 from router.transports.webhook.transport import Answer, Terms, WebhookTransport
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 #: Until somebody has put the missing key back.
 PARKED_SECONDS = 60.0
-LONGEST_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 1.0
 UNSIGNED = (
     "SecretMissing: this subscriber has no signing secret, and nothing is posted "
     "unsigned. Rotate its secret to make one."
@@ -83,7 +83,7 @@ def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
     )
 
 
-def _letters(settling: Settling) -> Iterable[Letter]:
+def _letters(settling: Settling) -> Iterable[WebhookRequest]:
     for delivery in settling.claim.deliveries:
         try:
             yield _letter(delivery)
@@ -91,9 +91,9 @@ def _letters(settling: Settling) -> Iterable[Letter]:
             settling.fail_all([delivery], Retry(evidence_of(error)))
 
 
-def _letter(delivery: Leased) -> Letter:
+def _letter(delivery: Leased) -> WebhookRequest:
     event = delivery.to_event()
-    return Letter(
+    return WebhookRequest(
         key=delivery.pk,
         event=event,
         webhook_id=_webhook_id(delivery, event),
@@ -200,11 +200,11 @@ class Settling:
             try:
                 return write()
             except (DatabaseError, InterfaceError) as error:
-                mend_connection(error)
+                reset_connection(error)
                 is_over = time.monotonic() > self._lease_ends_at
                 if is_over or not is_passing(error):
                     raise
-            time.sleep(random.uniform(0.05, LONGEST_PAUSE_SECONDS))  # nosec B311  # jitter
+            time.sleep(random.uniform(0.05, MAX_PAUSE_SECONDS))  # nosec B311  # jitter
 
     def _of(self, answers: Iterable[Answer]) -> Claim[Leased]:
         return self.claim.only(*(self._deliveries[one.key] for one in answers))

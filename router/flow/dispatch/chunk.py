@@ -17,7 +17,7 @@ from router.models import Clock, Subscriber, Transport
 #: Chunk of a subscriber whose run time nobody has measured yet: one tells it soonest,
 #: and costs least if it hangs.
 FIRST_CHUNK = 1
-MOST_DOUBLINGS = 3
+MAX_DOUBLINGS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def mark_end() -> Case:
     return Case(
         *(
             When(dispatch_count=count, then=_after(mark_seconds(count)))
-            for count in range(MOST_DOUBLINGS)
+            for count in range(MAX_DOUBLINGS)
         ),
         default=_after(conf().lease_seconds),
         output_field=DateTimeField(),

@@ -17,9 +17,9 @@ from django.db import transaction
 from django.db.models import F
 
 from router.conf import HANDLER_QUEUES, QUEUES, conf
-from router.db.async_commit import Unwaited
+from router.db.async_commit import AsyncCommit
 from router.db.pipeline import (
-    end_of,
+    commits,
     is_outermost,
     rows_of_first,
     rows_of_planned,
@@ -162,7 +162,9 @@ def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
         chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
         if chunks:
             mark = _MARK.bound(ids=[pk for chunk in chunks for pk in chunk.ids])
-            rows_of_planned([mark], after=end_of(is_last=is_last), is_ours=is_last)
+            rows_of_planned(
+                [mark], after=commits(is_last=is_last), owns_transaction=is_last
+            )
     return chunks
 
 
@@ -190,7 +192,7 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
 def unmark(chunk: Chunk) -> None:
     """Take the marks back of a message that was surely not sent."""
     # None is left of what another dispatcher sent, and a worker settled, meanwhile.
-    marked = Delivery.objects.filter(pk__any_of=chunk.ids, dispatch_count__gt=0)
+    marked = Delivery.objects.filter(pk__in_array=chunk.ids, dispatch_count__gt=0)
     marked.filter(lease_token__isnull=True).update(
         dispatched_until=None, dispatch_count=F("dispatch_count") - 1
     )
@@ -210,7 +212,7 @@ def _first_due(size: int) -> Select:
 
 _MARK = Update(
     lambda: (
-        Delivery.objects.filter(Unwaited(), pk__any_of=IDS),
+        Delivery.objects.filter(AsyncCommit(), pk__in_array=IDS),
         {"dispatched_until": mark_end(), "dispatch_count": F("dispatch_count") + 1},
     )
 )

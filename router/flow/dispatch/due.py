@@ -21,8 +21,8 @@ IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WE
 
 def subscribers_due() -> list[Subscriber]:
     """Active subscribers to which something can be handed over now."""
-    is_ours = is_outermost()
-    (found,) = rows_of_planned([_DUE.bound()], is_ours=is_ours)
+    owns_transaction = is_outermost()
+    (found,) = rows_of_planned([_DUE.bound()], owns_transaction=owns_transaction)
     return [one for one in _DUE.as_models(found) if not is_handler_missing(one)]
 
 

@@ -19,7 +19,7 @@ from router.models import (
 )
 
 #: Whether the caller may settle for this subscriber.
-MayTouch = Callable[[Subscriber], bool]
+Authorizer = Callable[[Subscriber], bool]
 #: Why an entry is refused; None for one that went through.
 Refusal = str | None
 
@@ -38,20 +38,20 @@ class Lease:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holding(Claim[Delivery]):
+class PullClaim(Claim[Delivery]):
     """Deliveries of one subscriber under the leases of several pulls."""
 
     @property
     def tokens(self) -> Collection[uuid.UUID]:
         return {one.lease_token for one in self.deliveries if one.lease_token}
 
-    def only(self, *deliveries: Delivery) -> Holding:
-        return Holding(
+    def only(self, *deliveries: Delivery) -> PullClaim:
+        return PullClaim(
             subscriber=self.subscriber, token=self.token, deliveries=deliveries
         )
 
 
-def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, Any]:
+def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, Any]:
     """The deliveries whose leases hold, locked, each with `now` by the database.
 
     A lease past its time is lost even before the sweep has seen it: whoever pulls
@@ -78,13 +78,13 @@ def lock_held(leases: Iterable[Lease], *, may_touch: MayTouch) -> dict[Lease, An
     }
 
 
-def holdings(held: Iterable[Delivery]) -> list[Holding]:
+def holdings(held: Iterable[Delivery]) -> list[PullClaim]:
     """The same by subscriber, as claims that settling takes."""
     of: defaultdict[int, list[Delivery]] = defaultdict(list)
     for delivery in held:
         of[delivery.subscriber_id].append(delivery)
     return [
-        Holding(
+        PullClaim(
             subscriber=deliveries[0].subscriber,
             token=deliveries[0].lease_token or uuid.uuid4(),
             deliveries=tuple(deliveries),
@@ -108,7 +108,7 @@ def refusals(
     leases: Sequence[Lease],
     held: Iterable[Lease],
     *,
-    may_touch: MayTouch,
+    may_touch: Authorizer,
     settlement: Settlement | None,
 ) -> list[Refusal]:
     """An answer to each lease, in the order in which they were named.
@@ -124,7 +124,7 @@ def refusals(
     ]
 
 
-def _rows(leases: Iterable[Lease], may_touch: MayTouch) -> dict[int, Any]:
+def _rows(leases: Iterable[Lease], may_touch: Authorizer) -> dict[int, Any]:
     rows = (
         Delivery.objects.filter(pk__in={one.delivery_id for one in leases})
         .select_related("subscriber")

@@ -140,14 +140,14 @@ def _lease(ids: tuple[int, ...], lease_seconds: float) -> tuple[Delivery, ...]:
     if not ids:
         return ()
     token = uuid.uuid4()
-    Delivery.objects.filter(pk__any_of=ids).update(
+    Delivery.objects.filter(pk__in_array=ids).update(
         state=DeliveryState.LEASED,
         lease_token=token,
         leased_until=Clock() + timedelta(seconds=lease_seconds),
         pulled_at=Clock(),
         attempts=F("attempts") + 1,
     )
-    leased = Delivery.objects.filter(pk__any_of=ids, lease_token=token)
+    leased = Delivery.objects.filter(pk__in_array=ids, lease_token=token)
     return tuple(leased.select_related("event").order_by("event__position"))
 
 

@@ -19,8 +19,8 @@ from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.flow.deliver import releasing, settling
 from router.flow.pull.holding import (
+    Authorizer,
     Lease,
-    MayTouch,
     Refusal,
     holdings,
     lock_held,
@@ -44,7 +44,7 @@ NO_REASON = "no reason was given"
 COUNTED = Verdict(counts=True, is_witnessed=False)
 
 
-def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+def ack(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
     """Done: an answer to each lease, in their order; sent again, the same answer."""
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
@@ -55,7 +55,7 @@ def ack(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
 
 
 def nack(
-    leases: Sequence[Lease], *, may_touch: MayTouch, reason: str = ""
+    leases: Sequence[Lease], *, may_touch: Authorizer, reason: str = ""
 ) -> list[Refusal]:
     """Not now: again after the lease's `seconds`, at most a day, or on schedule.
 
@@ -86,7 +86,7 @@ def reject(delivery: Delivery, evidence: Evidence) -> None:
         settling.settle_failure(holding, Dead(evidence), run_ms=0.0)
 
 
-def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
+def release(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
     """Give back what was not begun: due at once, its attempt uncounted."""
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
@@ -96,7 +96,7 @@ def release(leases: Sequence[Lease], *, may_touch: MayTouch) -> list[Refusal]:
 
 
 def extend(
-    leases: Sequence[Lease], *, may_touch: MayTouch
+    leases: Sequence[Lease], *, may_touch: Authorizer
 ) -> list[tuple[Refusal, datetime | None]]:
     """Hold each lease for its `seconds` from now; refusals, and when the leases end.
 

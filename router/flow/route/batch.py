@@ -10,13 +10,13 @@ from typing import Any
 from django.db.models import BigIntegerField, QuerySet
 
 from router.db.pipeline import rows_of_first, rows_of_planned
-from router.db.statements import Later, Select
+from router.db.statements import Param, Select
 from router.flow.route.fast_path import IDLE
 from router.flow.route.head import TRY_LOCK
 from router.models import EventRecord, Subscriber
 
 Rows = Sequence[Any]
-AFTER = Later("after", BigIntegerField())
+AFTER = Param("after", BigIntegerField())
 #: How many subscribers there were at the last batch of this process.
 _known_count = 1
 #: Whether another held the head when this process last asked.
@@ -58,7 +58,7 @@ def has_unrouted(*, after: int = 0) -> bool:
     return bool(_LOOK.rows(after=after))
 
 
-def next_batch(after: int, delivery_limit: int, *, is_ours: bool) -> Batch:
+def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Batch:
     """What is to be routed next, and to whom; no head while another routes.
 
     In the caller's transaction; `is_ours` says that it is one of the router's own.
@@ -72,7 +72,7 @@ def next_batch(after: int, delivery_limit: int, *, is_ours: bool) -> Batch:
         *(one.bound() for one in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
         _first_unrouted(guess).bound(after=after),
     ]
-    head, *found = rows_of_planned(statements, is_ours=is_ours)
+    head, *found = rows_of_planned(statements, owns_transaction=owns_transaction)
     _is_head_held = not head
     if not head:
         return NO_BATCH

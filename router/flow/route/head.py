@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import BigIntegerField
 
-from router.db.statements import Later, Select, Update
+from router.db.statements import Param, Select, Update
 from router.models import Clock, LogHead
 
 HEAD = 1
@@ -29,6 +29,6 @@ TRY_LOCK = Select(
 MOVE = Update(
     lambda: (
         LogHead.objects.filter(pk=HEAD),
-        {"position": Later("position", BigIntegerField())},
+        {"position": Param("position", BigIntegerField())},
     )
 )

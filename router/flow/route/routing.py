@@ -19,9 +19,9 @@ from django.db.models import DateTimeField
 from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.db.bulk_insert import Insert
-from router.db.pipeline import end_of, is_outermost, rows_of_planned
+from router.db.pipeline import commits, is_outermost, rows_of_planned
 from router.db.plan_cache import PlanForgotten
-from router.db.statements import Later, Statement
+from router.db.statements import Param, Statement
 from router.flow.dead_letter import give_up
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 
 #: What differs between the deliveries of a batch → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
-NOW = Later("now", DateTimeField())
-UNTIL = Later("until", DateTimeField())
+NOW = Param("now", DateTimeField())
+UNTIL = Param("until", DateTimeField())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
 def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
     is_last = is_outermost()
     with transaction.atomic():
-        batch = next_batch(after, delivery_limit, is_ours=is_last)
+        batch = next_batch(after, delivery_limit, owns_transaction=is_last)
         if not (batch.head and batch.events):
             return NOTHING
         broken: Broken = {}
@@ -130,7 +130,9 @@ def _write(
         MOVE.bound(position=position + len(batch.events)),
         *_insertions(owed, straight, now),
     ]
-    found = rows_of_planned(statements, after=end_of(is_last=is_last), is_ours=is_last)
+    found = rows_of_planned(
+        statements, after=commits(is_last=is_last), owns_transaction=is_last
+    )
     return found[-1]
 
 

@@ -9,7 +9,7 @@ from router.management.terminal import add_reason, operator
 from router.models import ApiKey, Scope
 from router.operate.api_keys import BINDINGS, issue_key, patterns_in, reach_warnings
 
-LONGEST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         days, calls = options["expires_in_days"], options["calls_per_minute"]
-        _check_range("--expires-in-days", days, LONGEST_DAYS)
+        _check_range("--expires-in-days", days, MAX_DAYS)
         _check_range("--calls-per-minute", calls, 2**31 - 1)
         try:
             key, text = issue_key(

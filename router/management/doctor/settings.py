@@ -31,8 +31,8 @@ def examine_checks(title: str, **selection: Any) -> Iterator[Finding]:
 
 
 def _finding(title: str, message: checks.CheckMessage) -> Finding:
-    is_ours = str(message.id).startswith("router.")
-    is_fault = is_ours or message.level >= checks.ERROR
+    owns_transaction = str(message.id).startswith("router.")
+    is_fault = owns_transaction or message.level >= checks.ERROR
     level = Level.FAULT if is_fault else Level.WARNING
     hint = str(message.hint or "See the documentation of this check.")
     return Finding(title, level, f"{message.msg} [{message.id}]", hint)

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver
 
 from router.transports.webhook.connections import WebhookConnector
 from router.transports.webhook.limits import RESOLVING_THREADS, most_posts
-from router.transports.webhook.posting import MOST_READ
+from router.transports.webhook.posting import MAX_BYTES_READ
 from router.transports.webhook.resolver import CheckingResolver
 from router.transports.webhook.sockets import CheckingSockets
 
@@ -91,7 +91,7 @@ def open_session(
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
-        read_bufsize=MOST_READ,
+        read_bufsize=MAX_BYTES_READ,
         skip_auto_headers=("Accept",),
     )
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 # RFC 9110, sections 5.1 and 5.5: a token; visible characters, spaces and tabs.
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 VALUE = re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|")
-MOST_HEADERS = 20
-LONGEST_VALUE = 2000
+MAX_HEADERS = 20
+MAX_VALUE_LENGTH = 2000
 #: The router's own, and those that belong to the connection.
 RESERVED = frozenset(
     {
@@ -25,8 +25,8 @@ def headers_problem(headers: object) -> str | None:
     """Why these can't be a subscriber's custom headers; None when they can."""
     if not isinstance(headers, Mapping):
         return "Custom headers are an object: names and their values."
-    if len(headers) > MOST_HEADERS:
-        return f"There are more than {MOST_HEADERS} custom headers."
+    if len(headers) > MAX_HEADERS:
+        return f"There are more than {MAX_HEADERS} custom headers."
     told = (header_problem(name, value) for name, value in headers.items())
     return next((problem for problem in told if problem), None)
 
@@ -79,6 +79,6 @@ def header_problem(name: object, value: object) -> str | None:
             f"The header {name} must be one line of ASCII text, without spaces at its "
             "ends."
         )
-    if len(value) > LONGEST_VALUE:
-        return f"The header {name} is longer than {LONGEST_VALUE} characters."
+    if len(value) > MAX_VALUE_LENGTH:
+        return f"The header {name} is longer than {MAX_VALUE_LENGTH} characters."
     return None

@@ -35,7 +35,7 @@ class Receiver:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
+class WebhookRequest:
     """An event on its way to a receiver.
 
     `key` is the sender's own, to know the answer by; `webhook_id` is the same on every
@@ -51,7 +51,7 @@ class Letter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sealed:
+class SignedRequest:
     """The bytes and headers of one attempt, and what of it people may see."""
 
     body: bytes = field(repr=False)
@@ -59,7 +59,7 @@ class Sealed:
     shown: Mapping[str, Any]
 
 
-def seal(letter: Letter, receiver: Receiver, *, at: datetime) -> Sealed:
+def sign(letter: WebhookRequest, receiver: Receiver, *, at: datetime) -> SignedRequest:
     """Write and sign the letter, as of now: receivers refuse an old signature."""
     body = dumped(letter.event.to_cloudevent())
     own = {
@@ -73,7 +73,7 @@ def seal(letter: Letter, receiver: Receiver, *, at: datetime) -> Sealed:
         "router-origin": letter.origin,
     }
     headers, shown = together(own, receiver.custom_headers)
-    return Sealed(
+    return SignedRequest(
         body=body.encode(),
         headers=headers,
         shown={"url": masked(receiver.url), "headers": shown},

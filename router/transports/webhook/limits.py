@@ -6,7 +6,7 @@ import resource
 
 #: The rest of the open files are the database's, the broker's and the logs'.
 SHARE = 0.5
-MOST_POSTS = 512
+MAX_POSTS = 512
 #: A name server that stays silent holds a thread, and one for each name.
 RESOLVING_THREADS = 64
 
@@ -14,5 +14,5 @@ RESOLVING_THREADS = 64
 def most_posts() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return MOST_POSTS
-    return max(1, min(MOST_POSTS, int(soft * SHARE)))
+        return MAX_POSTS
+    return max(1, min(MAX_POSTS, int(soft * SHARE)))

@@ -20,14 +20,19 @@ from router.contract.masking import scrubbed
 from router.contract.outcomes import Exchange, Outcome
 from router.transports.evidence import evidence_of
 from router.transports.webhook.connections import Wire, watching
-from router.transports.webhook.letter import Letter, Receiver, Sealed, seal
+from router.transports.webhook.letter import (
+    Receiver,
+    SignedRequest,
+    WebhookRequest,
+    sign,
+)
 from router.transports.webhook.statuses import outcome_of
 from router.transports.webhook.troubles import fault, retry_for
 from router.transports.webhook.urls import wire_url
 
 #: Of the body no more is read; then the connection is closed.
-MOST_READ = 16 * 1024
-MOST_KEPT = 1024
+MAX_BYTES_READ = 16 * 1024
+MAX_BYTES_KEPT = 1024
 RECONNECTED = (
     "The receiver had closed the connection that was kept open for it. The router "
     "posted again at once on a new connection."
@@ -36,7 +41,7 @@ RECONNECTED = (
 
 async def post(
     session: ClientSession,
-    letter: Letter,
+    letter: WebhookRequest,
     receiver: Receiver,
     *,
     deadline_seconds: float,
@@ -49,7 +54,7 @@ async def post(
     """
     ends_at = asyncio.get_running_loop().time() + deadline_seconds
     try:
-        sealed = seal(letter, receiver, at=datetime.now(UTC))
+        sealed = sign(letter, receiver, at=datetime.now(UTC))
     except ValueError as error:
         return fault(evidence_of(error), receiver)
     wire = Wire()
@@ -73,7 +78,7 @@ async def post(
 
 
 async def _open(
-    session: ClientSession, receiver: Receiver, sealed: Sealed, wire: Wire
+    session: ClientSession, receiver: Receiver, sealed: SignedRequest, wire: Wire
 ) -> ClientResponse:
     with watching(wire):
         try:
@@ -86,7 +91,7 @@ async def _open(
 
 
 async def _send(
-    session: ClientSession, receiver: Receiver, sealed: Sealed
+    session: ClientSession, receiver: Receiver, sealed: SignedRequest
 ) -> ClientResponse:
     return await session.post(
         wire_url(receiver.url),
@@ -96,7 +101,7 @@ async def _send(
     )
 
 
-def _shown(sealed: Sealed, wire: Wire) -> Mapping[str, Any]:
+def _shown(sealed: SignedRequest, wire: Wire) -> Mapping[str, Any]:
     """The request as people may see it."""
     return (
         {**sealed.shown, "reconnected": RECONNECTED}
@@ -111,7 +116,7 @@ async def _read_by(ends_at: float, response: ClientResponse) -> bytes:
     try:
         with suppress(ClientError, OSError, ValueError):
             async with asyncio.timeout_at(ends_at):
-                while len(read) <= MOST_READ:
+                while len(read) <= MAX_BYTES_READ:
                     chunk = await response.content.readany()
                     if not chunk:
                         break
@@ -126,7 +131,7 @@ def _kept(body: bytes, secrets: Sequence[str]) -> str:
     """The beginning of the answer; of a secret that it repeats, not even a part."""
     if secrets:
         body = scrubbed(body.decode("utf-8", errors="replace"), secrets).encode()
-    return printable(body[:MOST_KEPT])
+    return printable(body[:MAX_BYTES_KEPT])
 
 
 def printable(body: bytes) -> str:

@@ -15,7 +15,7 @@ from router.contract.outcomes import (
     Outcome,
     Retry,
 )
-from router.contract.retry import LONGEST_WAIT_SECONDS
+from router.contract.retry import MAX_WAIT_SECONDS
 
 GONE = 410
 #: Statuses below 500 that say "not now" rather than "no".
@@ -56,7 +56,7 @@ def wait_named(value: str, *, now: datetime | None = None) -> float | None:
     a day; None when it names none. Some receivers name a fraction of a second."""
     text = value.strip()
     if SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_WAIT_SECONDS)
+        return min(float(text), MAX_WAIT_SECONDS)
     try:
         moment = parsedate_to_datetime(text)
         # The date of RFC 850, and "-0000", come without a zone: it is GMT.
@@ -65,7 +65,7 @@ def wait_named(value: str, *, now: datetime | None = None) -> float | None:
     # A number in the date may be too large for a date, or for any number.
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    return min(max(0.0, wait), LONGEST_WAIT_SECONDS)
+    return min(max(0.0, wait), MAX_WAIT_SECONDS)
 
 
 def _first_wait(values: Sequence[str]) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from router.contract.outcomes import Outcome
 from router.transports.evidence import evidence_of
 from router.transports.webhook.event_loop import EventLoop, event_loop
-from router.transports.webhook.letter import Letter, Receiver
+from router.transports.webhook.letter import Receiver, WebhookRequest
 from router.transports.webhook.posting import post
 from router.transports.webhook.troubles import fault, refusal
 from router.transports.webhook.urls import is_plain, wire_url
@@ -53,7 +53,7 @@ class WebhookTransport:
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._is_over = False
 
-    def send_all(self, letters: Sequence[Letter]) -> Iterator[list[Answer]]:
+    def send_all(self, letters: Sequence[WebhookRequest]) -> Iterator[list[Answer]]:
         """Post all letters; one answer to each, in waves, in the order of answering.
 
         What is left when the caller stops asking, or when the lease ends, is given up.
@@ -93,21 +93,27 @@ class WebhookTransport:
                 ends_at = time.monotonic() + WAVE_SECONDS
         return wave
 
-    async def _post_all(self, loop: EventLoop, letters: Sequence[Letter]) -> None:
+    async def _post_all(
+        self, loop: EventLoop, letters: Sequence[WebhookRequest]
+    ) -> None:
         places = asyncio.Semaphore(self._terms.in_flight)
         async with asyncio.TaskGroup() as group:
             for index, letter in enumerate(letters):
                 group.create_task(self._post_in_turn(loop, letter, index, places))
 
     async def _post_in_turn(
-        self, loop: EventLoop, letter: Letter, index: int, places: asyncio.Semaphore
+        self,
+        loop: EventLoop,
+        letter: WebhookRequest,
+        index: int,
+        places: asyncio.Semaphore,
     ) -> None:
         if self._terms.rate:
             await asyncio.sleep(index / self._terms.rate)
         async with places, loop.slots:
             self._answers.put(await self._post(loop, letter))
 
-    async def _post(self, loop: EventLoop, letter: Letter) -> Answer:
+    async def _post(self, loop: EventLoop, letter: WebhookRequest) -> Answer:
         is_over = self._is_over or loop.is_ending
         if is_over or not self._terms.has_time():
             return Answer(key=letter.key, outcome=None)

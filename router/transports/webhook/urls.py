@@ -16,8 +16,8 @@ from router.conf import conf
 from router.contract.masking import is_masked
 from router.transports.webhook.addresses import address_problem, parse
 
-LONGEST_URL = 2000
-LONGEST_HOST = 253
+MAX_URL_LENGTH = 2000
+MAX_HOST_LENGTH = 253
 # Parsers disagree about each of these, and what they disagree about leads inside.
 UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff\\]")
 HOST = re.compile(
@@ -78,8 +78,8 @@ def _problems(text: str) -> Iterator[str]:
     if not text:
         yield "There is no URL: give the address that webhooks are posted to."
         return
-    if len(text) > LONGEST_URL:
-        yield f"The URL is longer than {LONGEST_URL} characters."
+    if len(text) > MAX_URL_LENGTH:
+        yield f"The URL is longer than {MAX_URL_LENGTH} characters."
         return
     if UNSAFE.search(text):
         yield "The URL has a space, a backslash or a control character: encode it."
@@ -127,7 +127,7 @@ def _host_problems(host: str, *, is_plain: bool) -> Iterator[str]:
         yield "The host ends with a dot: leave it out."
     elif NUMERIC_END.search(host):
         yield f"{host} is not an address: write it as four numbers from 0 to 255."
-    elif len(host) > LONGEST_HOST or not HOST.fullmatch(host):
+    elif len(host) > MAX_HOST_LENGTH or not HOST.fullmatch(host):
         yield "The URL's host is not a valid name."
     else:
         yield from _name_problems(host, is_plain=is_plain)
