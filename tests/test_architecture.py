@@ -144,3 +144,21 @@ def test_tests_run_with_the_versions_that_the_site_installs() -> None:
         if name not in tested or tested[name].version != pin.version
     }
     assert others == {}
+
+
+def folders() -> Iterator[str]:
+    for path in modules():
+        folder = path.parent.relative_to(BASE_DIR)
+        if folder.name not in ("commands", "formats"):
+            yield f"{folder}/"
+
+
+def test_every_folder_is_named_on_the_page_of_the_architecture() -> None:
+    page = (BASE_DIR / "docs" / "architecture.md").read_text()
+    assert sorted({folder for folder in folders() if f"`{folder}`" not in page}) == []
+
+
+def test_every_file_named_on_the_page_of_the_architecture_is_there() -> None:
+    page = (BASE_DIR / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:config|router|shop|subscribers)/[\w/.]*)`", page)
+    assert [name for name in named if not (BASE_DIR / name).exists()] == []
