@@ -311,28 +311,6 @@ def test_long_after_the_last_wrong_password_the_count_begins_again(ada: User) ->
     assert guess("ada", 3) == [200, 200, 200]
 
 
-def test_an_address_that_guesses_api_keys_waits_and_its_right_keys_do_not() -> None:
-    _, text = ApiKey.make("partner", scopes=["manage"])
-
-    def ask(key: str) -> Any:
-        return Client().get(
-            "/api/events/",
-            headers={"Authorization": f"Bearer {key}"},
-            REMOTE_ADDR=ELSEWHERE,
-        )
-
-    refused = [ask(f"fanfare_{n}") for n in range(7)]
-    assert [response.status_code for response in refused] == [401] * 6 + [429]
-    assert int(refused[-1]["Retry-After"]) > 0
-    assert refused[-1]["Content-Type"] == "application/problem+json"
-    assert ask(text).status_code == 200
-    [entry] = AuditEntry.objects.all()
-    assert entry.action == "api_key.throttled"
-    assert entry.target == f"address {ELSEWHERE}, API key"
-    # Signing in from there is another count.
-    assert sign("ada", WRONG).status_code == 200
-
-
 def test_a_thief_of_a_session_cannot_guess_the_password_by_changing_it(
     ada: User,
 ) -> None:

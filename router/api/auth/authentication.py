@@ -10,7 +10,6 @@ from router.api.http.exceptions import KEY
 from router.models import ApiKey
 from router.models.api_key import digest
 from router.operate.api_keys import Meter, count_call
-from router.operate.credential_throttling import MustWait, address_bucket, admit
 
 SCHEME = b"bearer"
 UNKNOWN = f"This API key is not known, or was revoked. {KEY}"
@@ -19,7 +18,9 @@ UNKNOWN = f"This API key is not known, or was revoked. {KEY}"
 class ApiKeyAuthentication(BaseAuthentication):
     """Finds the key by its digest: one index look-up, the same for every guess.
 
-    The same statement counts the call, and every answer says what is left.
+    Guesses are not throttled: a key has 256 random bits, and a count of guesses would
+    cost more than the look-up. The same statement counts the call, and every answer
+    says what is left.
     """
 
     def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
@@ -30,7 +31,6 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(f"The header Authorization has no key. {KEY}")
         found = count_call(digest(text.strip().decode("latin-1")))
         if found is None:
-            _slow_down(request)
             raise AuthenticationFailed(UNKNOWN)
         key, meter = found
         refuse_unusable(key)
@@ -52,22 +52,6 @@ def refuse_unusable(key: ApiKey) -> None:
             f"This API key expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Ask for "
             "a new key, and send it as `Authorization: Bearer <API key>`."
         )
-
-
-def _slow_down(request: Request) -> None:
-    """An address that guesses waits. A key that exists is never refused for it: nobody
-    guesses 256 bits, and partners behind one proxy share its address."""
-    address = request.META.get("REMOTE_ADDR")
-    if not address:
-        return
-    try:
-        admit([address_bucket("API key", address)]).wrong("api_key.throttled")
-    except MustWait as wait:
-        raise Throttled(
-            wait.seconds,
-            "This address sent too many API keys that are not known. Come again in "
-            f"{wait.seconds} s. {KEY}",
-        ) from None
 
 
 class _Spent(Throttled):
