@@ -21,7 +21,6 @@ from django.test.utils import CaptureQueriesContext
 from config import sign_in
 from config.staff_sessions import SEEN, SIGNED_IN
 from router.models import (
-    ApiKey,
     AuditEntry,
     Clock,
     CredentialThrottle,
