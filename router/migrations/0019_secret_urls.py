@@ -7,7 +7,7 @@ from typing import Any
 from django.db import migrations
 
 from router.contract.masking import masked
-from router.models.encrypted import SealedTextField, SignedRequest
+from router.models.encrypted import SealedText, SealedTextField
 
 
 def hide(apps: Any, schema_editor: Any) -> None:
@@ -16,7 +16,7 @@ def hide(apps: Any, schema_editor: Any) -> None:
     for row in rows.only("pk", "url"):
         url = masked(row.url)
         if url != row.url:
-            rows.filter(pk=row.pk).update(url=url, secret_url=SignedRequest.of(row.url))
+            rows.filter(pk=row.pk).update(url=url, secret_url=SealedText.of(row.url))
 
 
 def show(apps: Any, schema_editor: Any) -> None:

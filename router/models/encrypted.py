@@ -27,7 +27,7 @@ class EncryptedTextField(TextOfText):
         return encrypt(value) if value else value
 
 
-class SignedRequest:
+class SealedText:
     """An encrypted text that is decrypted only where it is needed.
 
     A row that is read for another reason must not fail for a key that is missing.
@@ -37,7 +37,7 @@ class SignedRequest:
         self._token = token
 
     @classmethod
-    def of(cls, text: str) -> SignedRequest:
+    def of(cls, text: str) -> SealedText:
         return cls(encrypt(text))
 
     def open(self) -> str:
@@ -46,13 +46,13 @@ class SignedRequest:
 
 
 class SealedTextField(TextOfSealed):
-    """Text that the database holds as a token only: `Sealed` in Python, or None."""
+    """Text that the database holds as a token only: `SealedText` in Python, or None."""
 
-    def from_db_value(self, value: str | None, *_: Any) -> SignedRequest | None:
-        return SignedRequest(value) if value else None
+    def from_db_value(self, value: str | None, *_: Any) -> SealedText | None:
+        return SealedText(value) if value else None
 
     def get_prep_value(self, value: Any) -> Any:
-        return encrypt(value.open()) if isinstance(value, SignedRequest) else ""
+        return encrypt(value.open()) if isinstance(value, SealedText) else ""
 
 
 class EncryptedJSONField(TextOfJSON):

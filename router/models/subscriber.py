@@ -9,7 +9,7 @@ from router.contract.breaker import BreakerState
 from router.contract.filters import EVERYTHING, matches_any
 from router.contract.masking import masked
 from router.contract.retry import RetrySchedule
-from router.models.encrypted import EncryptedJSONField, SealedTextField, SignedRequest
+from router.models.encrypted import EncryptedJSONField, SealedText, SealedTextField
 
 if TYPE_CHECKING:
     from router.models.event import EventRecord
@@ -175,7 +175,7 @@ class Subscriber(models.Model):
     @address.setter
     def address(self, url: str) -> None:
         self.url = masked(url)
-        self.secret_url = SignedRequest.of(url) if self.url != url else None
+        self.secret_url = SealedText.of(url) if self.url != url else None
 
     def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
         """The schedule in force: a person's words, the declaration's, `default`."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
 
 from router.conf import conf
 from router.contract.errors import (
@@ -179,6 +180,7 @@ class Managed:
     secret: str | None = None
 
 
+@sensitive_variables()
 @transaction.atomic
 def create_subscriber(
     name: str,
@@ -206,6 +208,7 @@ def create_subscriber(
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
 
 
+@sensitive_variables()
 @transaction.atomic
 def edit_subscriber(
     subscriber: Subscriber, *, by: str, reason: str = "", **changes: Any

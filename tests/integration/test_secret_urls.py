@@ -10,13 +10,15 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django.urls import reverse
+from django.views.debug import ExceptionReporter
 
 from router.contract.outcomes import Exchange
 from router.encryption import decrypt, make_key
 from router.models import ApiKey, Attempt, AuditEntry, Scope, Subscriber
 from router.models.attempt import AttemptResult
+from router.operate import subscribers
 from router.operate.subscribers import create_subscriber, edit_subscriber
 from router.transports.webhook.letter import Receiver
 from tests.integration.api import assert_problem
@@ -139,6 +141,26 @@ def test_a_missing_key_stops_the_webhook_alone() -> None:
     with override_settings(ROUTER={"ENCRYPTION_KEYS": (make_key(),)}):
         (row,) = Subscriber.objects.known()
         assert row.url == SHOWN
+
+
+def test_no_report_of_an_error_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django mails the variables of each frame to the administrators."""
+
+    def fail() -> None:
+        raise RuntimeError("the head is gone")
+
+    monkeypatch.setattr(subscribers, "lock_head", fail)
+    with pytest.raises(RuntimeError) as caught:
+        a_webhook()
+    request = RequestFactory().post("/")
+    reporter = ExceptionReporter(request, caught.type, caught.value, caught.tb)
+    ours = [
+        frame["vars"]
+        for frame in reporter.get_traceback_frames()
+        if "/router/" in frame["filename"]
+    ]
+    assert ours
+    assert not any(secret in str(ours) for secret in SECRETS)
 
 
 def test_no_repr_shows_it() -> None:

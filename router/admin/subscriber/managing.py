@@ -65,6 +65,7 @@ class SubscriberManaging(SubscriberActs):
         ]
         return own + super().get_urls()
 
+    @sensitive_variables()
     @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
     def add_view(
         self,
@@ -87,6 +88,7 @@ class SubscriberManaging(SubscriberActs):
         context = {"form": form, "title": "New subscriber"}
         return self.page(request, FORM, None, context)
 
+    @sensitive_variables()
     @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
     def edit_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
         row = self.managed(request, subscriber_id)

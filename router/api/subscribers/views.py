@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -72,6 +73,7 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
         responses={201: SubscriberWithSecretSerializer},
         examples=[A_WEBHOOK],
     )
+    @sensitive_variables()
     def post(self, request: Request) -> Response:
         """Add a subscriber: it is owed every event that is routed from now on.
 
@@ -111,6 +113,7 @@ class SubscriberApi(View):
         request=SubscriberUpdate,
         responses=SubscriberWithSecretSerializer,
     )
+    @sensitive_variables()
     def patch(self, request: Request, name: str) -> Response:
         """Change what the body names.
 
