@@ -25,8 +25,8 @@ def array(values: Iterable[Any], connection: Any) -> str:
 
 @BigIntegerField.register_lookup
 @UUIDField.register_lookup
-class AnyOf(Lookup):
-    lookup_name = "any_of"
+class InArray(Lookup):
+    lookup_name = "in_array"
 
     def get_prep_lookup(self) -> Any:
         return self.rhs
@@ -52,8 +52,8 @@ class AnyOf(Lookup):
 
 
 @CharField.register_lookup
-class Unindexed(Exact):
-    lookup_name = "unindexed"
+class NoIndex(Exact):
+    lookup_name = "no_index"
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         left, parameters = self.process_lhs(compiler, connection)
