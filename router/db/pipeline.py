@@ -92,8 +92,9 @@ def rows_of_planned(
 ) -> list[Sequence[Any]]:
     """`rows_of_first`, by the plans that the session keeps where it keeps any.
 
-    `is_ours` says that no statement of another's follows in the transaction: how this
-    one is planned must not be how those are. `before` and `after` are not planned.
+    `owns_transaction` says that no statement of another's follows in the transaction:
+    how this one is planned must not be how those are. `before` and `after` are not
+    planned.
     Raises `PlanForgotten`.
     """
     chosen, may_plan = statements, owns_transaction and _takes_several()

@@ -37,7 +37,7 @@ class Param(Expression):
 
 
 class ArrayParam(Param):
-    """Stands for the values of `any_of`: one parameter, whatever their number."""
+    """Stands for the values of `in_array`: one parameter, whatever their number."""
 
     def bind(self, value: Any, connection: Any) -> Any:
         return array(value, connection)

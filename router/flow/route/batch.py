@@ -61,7 +61,8 @@ def has_unrouted(*, after: int = 0) -> bool:
 def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Batch:
     """What is to be routed next, and to whom; no head while another routes.
 
-    In the caller's transaction; `is_ours` says that it is one of the router's own.
+    In the caller's transaction; `owns_transaction` says that it is one of the router's
+    own.
     """
     global _is_head_held, _known_count
     if _is_head_held and not rows_of_first([TRY_LOCK.bound()])[0]:
