@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import ExitStack, aclosing
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -120,7 +120,9 @@ class Gateway:
         def start(status: str, headers: Any, exc_info: Any = None) -> None:
             head.update(status=int(status.partition(" ")[0]), headers=headers)
 
-        with closing(self._application(environ, start)) as parts:
+        with ExitStack() as stack:
+            parts = self._application(environ, start)
+            stack.callback(getattr(parts, "close", lambda: None))
             body = b"".join(parts)
         return Answer(**head, body=body)
 

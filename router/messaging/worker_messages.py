@@ -11,10 +11,14 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
+import struct
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from amqp.basic_message import Message as AmqpMessage
+from amqp.exceptions import FrameSyntaxError
 from celery.worker.consumer import Consumer as CeleryConsumer
 from django.utils import timezone
 from kombu import compression
@@ -29,6 +33,21 @@ MAX_ID_LENGTH = 64
 MAX_WAIT = timedelta(minutes=10)
 MAX_RETRIES = 10
 MAX_INTEGER = 2**63 - 1
+#: Where RabbitMQ hands out what Celery made wait, and what it writes before the queue.
+DELAYED = "celery_delayed_delivery"
+DELAYS = re.compile(r"^(?:[01]\.)+")
+#: What junk in the properties of an AMQP message raises.
+UNREADABLE = (
+    ValueError,
+    # Of a time that the system's clock can't have.
+    OSError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    RecursionError,
+    struct.error,
+    FrameSyntaxError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +67,7 @@ class Consumer(CeleryConsumer):
         }
         if self._is_ours_alone:
             _refuse_compression()
+        _read_on_after_properties()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         handle = super().create_task_handler(*args, **kwargs)
@@ -84,8 +104,10 @@ def check(message: Any) -> None:
     kind = message.content_type, message.content_encoding
     if kind != ("application/json", "utf-8"):
         raise Foreign("Its body is not JSON in UTF-8.")
-    _check_route(message.delivery_info)
+    queue = _queue(message.delivery_info)
     _check_body(message.body)
+    # Celery sends a retry to where the message says that it came from.
+    message.delivery_info = {"exchange": "", "routing_key": queue}
     given = message.headers
     message.headers = {
         "lang": "py",
@@ -101,14 +123,15 @@ def check(message: Any) -> None:
     }
 
 
-def _check_route(delivery_info: Any) -> None:
-    """Celery sends a retry where the message says that it came from."""
-    if (
-        not isinstance(delivery_info, dict)
-        or delivery_info.get("routing_key") not in QUEUES.values()
-        or delivery_info.get("exchange") not in ("", *QUEUES.values())
-    ):
-        raise Foreign("It came by another exchange or routing key.")
+def _queue(delivery_info: Any) -> str:
+    """The queue that the message came by, straight or after a wait in RabbitMQ."""
+    if isinstance(delivery_info, dict):
+        exchange, key = delivery_info.get("exchange"), delivery_info.get("routing_key")
+        if isinstance(key, str) and exchange in ("", DELAYED, *QUEUES.values()):
+            queue = DELAYS.sub("", key) if exchange == DELAYED else key
+            if queue in QUEUES.values():
+                return queue
+    raise Foreign("It came by another exchange or routing key.")
 
 
 def _check_body(body: Any) -> None:
@@ -163,3 +186,21 @@ def _refuse_compression() -> None:
     for kind in compression.encoders():
         encoder: Any = compression.get_encoder(kind)
         compression.register(encoder[0], refuse, kind)
+
+
+def _read_on_after_properties() -> None:
+    """A message whose properties can't be decoded has none, and is dropped.
+
+    The AMQP client lets the error through, the worker ends, and RabbitMQ gives the
+    message to the next one.
+    """
+    content: Any = AmqpMessage
+    read = content._load_properties
+
+    def read_or_none(message: Any, *place: Any) -> None:
+        try:
+            read(message, *place)
+        except UNREADABLE:
+            message.properties = {}
+
+    content._load_properties = read_or_none

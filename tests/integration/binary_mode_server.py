@@ -1,4 +1,4 @@
-"""A WSGI application for the web server of production: binary mode and nothing else."""
+"""Binary mode and nothing else, behind the web server and the gateway of production."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from router.api.events.parsers import binary_event
-from router.contract.errors import InvalidEvent
+import django  # noqa: E402 - after the settings' name
+
+django.setup()
+
+from config.gateway import Gateway  # noqa: E402
+from router.api.events.parsers import binary_event  # noqa: E402
+from router.contract.errors import InvalidEvent  # noqa: E402
 
 
-def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+def answer_in_binary_mode(
+    environ: dict[str, Any], start: Callable[..., Any]
+) -> Iterable[bytes]:
     try:
         status, answer = "200 OK", binary_event(environ, b"", "")
     except InvalidEvent as error:
@@ -21,3 +28,6 @@ def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[
     body = json.dumps(answer).encode()
     start(status, [("Content-Length", str(len(body)))])
     return [body]
+
+
+application = Gateway(answer_in_binary_mode, threads=2)

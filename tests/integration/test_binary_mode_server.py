@@ -18,7 +18,7 @@ from tests.servers.waiting import free_port, wait_until
 def port() -> Iterator[int]:
     port = free_port()
     application = "tests.integration.binary_mode_server:application"
-    arguments = ["--interface", "wsgi", "--port", str(port), application]
+    arguments = ["--interface", "asginl", "--port", str(port), application]
     server = subprocess.Popen(
         [sys.executable, "-m", "granian", *arguments], cwd=BASE_DIR
     )

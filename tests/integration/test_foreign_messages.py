@@ -7,11 +7,13 @@ import bz2
 import json
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from amqp.basic_message import Message as AmqpMessage
 from celery import Celery
 from kombu import Connection
 
@@ -116,6 +118,14 @@ HARMLESS = {
     "shadow": a_message(id="good-6", shadow=SECRET, argsrepr=SECRET, meth=5),
 }
 
+#: Of AMQP: bytes that are no text, a time that no clock has.
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "content type": {"content_type": b"\xff\xfe"},
+    "message id": {"message_id": b"\xff"},
+    "header name": {"application_headers": {b"\xff": "x"}},
+    "header of bytes": {"application_headers": {"task": b"\xff"}},
+    "time": {"application_headers": {"x": datetime(1970, 1, 1, tzinfo=UTC)}},
+}
 #: Entries of a list of Redis that are no envelope.
 RAW = [
     SECRET,
@@ -187,6 +197,13 @@ def send(url: str, *messages: dict[str, Any]) -> None:
             producer.publish(body, exchange="", routing_key=QUEUE, **rest)
 
 
+def send_as_a_retry(url: str) -> None:
+    """As Celery does it while the database is away: it comes after a second."""
+    with Celery("test", broker=url, set_as_current=False) as app:
+        app.add_defaults(lambda: DEFAULTS)
+        app.send_task(TASK, args=(1, [1]), queue=QUEUE, countdown=1, retries=1)
+
+
 def lines_of(worker: Server, part: str) -> int:
     worker.check_runs()
     return worker.log.read_text().count(part)
@@ -211,6 +228,33 @@ def test_a_worker_drops_what_is_not_the_routers_and_goes_on(
 
         send(any_broker, *HARMLESS.values())
         wait_until(lambda: lines_of(worker, "succeeded") == len(HARMLESS), 60)
+
+        send_as_a_retry(any_broker)
+        wait_until(lambda: lines_of(worker, "succeeded") == len(HARMLESS) + 1, 60)
+        assert_quiet(worker)
+
+
+def send_unreadable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of `UNREADABLE`, with the time of the year 292,277,026,596."""
+    monkeypatch.setattr("amqp.serialization.calendar.timegm", lambda _: 2**63 - 1)
+    with Connection(url) as connection:
+        for properties in UNREADABLE.values():
+            message: Any = AmqpMessage(b"x", **properties)
+            connection.default_channel.basic_publish(
+                message, exchange="", routing_key=QUEUE
+            )
+
+
+def test_a_worker_drops_a_message_of_rabbitmq_whose_properties_are_unreadable(
+    tmp_path: Path, rabbitmq_server: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = rabbitmq_server.url
+    with celery_worker(tmp_path, url, pool="prefork") as worker:
+        send_unreadable(url, monkeypatch)
+        send(url, a_message())
+
+        wait_until(lambda: lines_of(worker, "succeeded") == 1, 30)
+        assert lines_of(worker, ": dropped.") == len(UNREADABLE)
         assert_quiet(worker)
 
 
