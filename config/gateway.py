@@ -19,11 +19,17 @@ from typing import Any, NamedTuple
 from asgiref.wsgi import WsgiToAsgiInstance
 from django.conf import settings
 
-from config.body_limits import content_length, is_api, max_body_bytes
+from config.body_limits import (
+    MAX_FORM_BYTES,
+    content_length,
+    is_api,
+    max_body_bytes,
+)
 
 #: From a request's head to the end of its body.
 BODY_SECONDS = 20.0
-#: Of all requests that one process holds.
+#: Of all bodies that one process holds, without the first 32 KiB of each: the number of
+#: connections bounds those, and large bodies must not shut out the store's forms.
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 
 Environ = dict[str, Any]
@@ -81,7 +87,7 @@ class Gateway:
         except Refused as refused:
             answer = refused.answer()
         finally:
-            self._buffered_bytes -= len(body)
+            self._buffered_bytes -= _excess(body)
         await _send(send, answer)
 
     async def _read(self, body: bytearray, receive: Receive, *, path: str) -> None:
@@ -106,9 +112,10 @@ class Gateway:
             ) from None
 
     def _keep(self, body: bytearray, part: bytes) -> None:
+        before = _excess(body)
         body += part
-        self._buffered_bytes += len(part)
-        if self._buffered_bytes > self._max_buffered_bytes:
+        self._buffered_bytes += _excess(body) - before
+        if _excess(body) and self._buffered_bytes > self._max_buffered_bytes:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "Too many large requests arrive. Send the request again later.",
@@ -129,13 +136,19 @@ class Gateway:
 
 def _environ(scope: dict[str, Any]) -> Environ:
     instance: Any = WsgiToAsgiInstance(None)  # type: ignore[no-untyped-call]
-    instance.scope = scope
+    # WSGI can't tell `X_Forwarded_For` from what the proxy has written.
+    headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+    instance.scope = scope = {**scope, "headers": headers}
     try:
         return dict(instance.build_environ(scope, None))
     except ValueError:
         raise Refused(
             HTTPStatus.BAD_REQUEST, "The address or the headers can't be read."
         ) from None
+
+
+def _excess(body: bytearray) -> int:
+    return max(0, len(body) - MAX_FORM_BYTES)
 
 
 def _is_worth_reading(environ: Environ) -> bool:

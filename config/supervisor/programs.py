@@ -42,8 +42,8 @@ def _with_silence_about_root() -> str:
 
 
 def _web(address: str, port: int) -> Program:
-    arguments = f"--interface asginl --host {address} --port {port} --no-ws --workers 1"
-    patience = f"--workers-kill-timeout {limits.WEB_GRACE_SECONDS - 5:.0f}"
+    arguments = f"--interface asginl --http 1 --host {address} --port {port} --no-ws"
+    patience = f"--workers 1 --workers-kill-timeout {limits.WEB_GRACE_SECONDS - 5:.0f}"
     return Program(
         name="web",
         role=Role.WEB,

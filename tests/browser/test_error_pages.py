@@ -48,7 +48,9 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         check=True,
     )
     port = free_port()
-    arguments = f"-m granian --interface asginl --port {port} config.asgi:application"
+    arguments = (
+        f"-m granian --interface asginl --http 1 --port {port} config.asgi:application"
+    )
     server = Server(
         [sys.executable, *arguments.split()],
         folder / "web.log",

@@ -224,6 +224,44 @@ def test_a_body_is_read_within_limits(
     assert answered(gateway, "/basket/", [b""]) == (200, 1)
 
 
+def test_large_bodies_shut_out_no_form_and_no_small_call(gateway: Gateway) -> None:
+    gateway._buffered_bytes = MIB  # As others have it.
+    form = b"a" * MAX_FORM_BYTES
+    assert answered(gateway, "/checkout/", [form, b""]) == (200, 2)
+    assert answered(gateway, "/api/events/", [form, b""], **KEY) == (200, 2)
+    assert answered(gateway, "/api/events/", [form, b"a", b""], **KEY) == (503, 2)
+    assert gateway._buffered_bytes == MIB
+
+
+def test_a_header_with_an_underscore_is_none_of_the_proxy_s() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def application(environ: dict[str, Any], start: Any) -> Any:
+        seen.append(environ)
+        start("200 OK", [])
+        return BytesIO()
+
+    sent: list[dict[str, Any]] = []
+    names = [b"x-forwarded-for", b"x_forwarded-for", b"x_forwarded_proto"]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "http_version": "1.1",
+        "headers": [(name, b"192.0.2.%d" % at) for at, name in enumerate(names)],
+    }
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    gateway = Gateway(application, threads=1)
+    asyncio.run(gateway(scope, lambda: asyncio.sleep(0, {}), send))
+
+    assert seen[0]["HTTP_X_FORWARDED_FOR"] == "192.0.2.0"
+    assert "HTTP_X_FORWARDED_PROTO" not in seen[0]
+
+
 def test_too_many_headers_of_a_name_are_a_bad_request(gateway: Gateway) -> None:
     sent: list[dict[str, Any]] = []
     scope = {

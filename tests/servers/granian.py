@@ -23,7 +23,9 @@ START_SECONDS = 60
 def granian(folder: Path) -> Iterator[str]:
     """The address of Granian, which serves the project from the test's database."""
     port = free_port()
-    arguments = f"-m granian --interface asginl --port {port} config.asgi:application"
+    arguments = (
+        f"-m granian --interface asginl --http 1 --port {port} config.asgi:application"
+    )
     server = Server(
         [sys.executable, *arguments.split()],
         folder / "web.log",
