@@ -7,13 +7,31 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
-from router.admin.base import who
-from router.admin.subscriber.forms import ReasonForm
+
+def reason_field() -> forms.CharField:
+    """Why, where a person may leave it out."""
+    return forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=300,
+        help_text="Kept in the audit.",
+    )
+
+
+class ReasonForm(forms.Form):
+    """A button that does its act at once."""
+
+    reason = reason_field()
+
+
+def who(request: HttpRequest) -> str:
+    """The user's name in the audit."""
+    return f"user {request.user.get_username()}"
 
 
 def act(request: HttpRequest, form: type[forms.Form] = ReasonForm) -> dict[str, Any]:
-    """`by`, and what else the form of a button says; a reason that is too long is
+    """`by`, and the other values of a button's form; a reason that is too long is
     left out, since the act itself is clear."""
-    said = form(request.POST)
-    said.is_valid()
-    return {"by": who(request), **said.cleaned_data}
+    posted = form(request.POST)
+    posted.is_valid()
+    return {"by": who(request), **posted.cleaned_data}

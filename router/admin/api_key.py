@@ -5,15 +5,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import act
-from router.admin.base import ReadOnlyAdmin, who
-from router.admin.subscriber.forms import ReasonForm, reason_field
+from router.admin.acting import ReasonForm, act, reason_field, who
+from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import NameTaken
 from router.display import ago, badge
 from router.models import ApiKey, Scope
@@ -158,22 +157,17 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         return self.page(request, "router/admin/api_key_shown.html", None, context)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.revoke_view))
-        own = path("<int:key_id>/revoke/", view, name="router_apikey_revoke")
-        return [own, *super().get_urls()]
+        revoke = require_POST(self.revoke_view)
+        own = self.row_urls(self.has_revoke_permission, revoke=revoke)
+        return [*own, *super().get_urls()]
 
-    def revoke_view(self, request: HttpRequest, key_id: int) -> HttpResponse:
-        if not self.has_revoke_permission(request):
-            raise PermissionDenied
-        key = self.get_object(request, str(key_id))
-        if key is None:
-            raise Http404
+    def revoke_view(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
         if revoke_key(key, **act(request)):
             self.log_change(request, key, "Revoked")
             messages.success(request, f"{key} is revoked: it opens nothing any more.")
         else:
             messages.warning(request, f"{key} was revoked already; nothing changed.")
-        return self.back_to(request, "change", key.pk)
+        return self.redirect_to(request, "change", key.pk)
 
 
 @sensitive_variables("issued")

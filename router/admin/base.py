@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin import ShowFacets
@@ -17,7 +18,7 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 
 from router.admin.allowed_lookups import limit_lookups
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     RowsPaginator = Paginator[Any]
 else:
     RowsPaginator = Paginator
+
+Permission = Callable[[HttpRequest], bool]
+RowView = Callable[[HttpRequest, Any], HttpResponse]
 
 #: Nobody turns so many pages; further back the search by number leads.
 MAX_ROWS = 10_000
@@ -135,7 +139,30 @@ class ReadOnlyAdmin(BaseAdmin):
         request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**common, **context})
 
-    def back_to(
+    def row_urls(self, is_allowed: Permission, **views: RowView) -> list[URLPattern]:
+        """`<pk>/<name>/` for each view; the views get the row instead of its key.
+
+        Answers 403 to a user that is not allowed, and 404 without a row.
+        """
+
+        def url(name: str, view: RowView) -> URLPattern:
+            def respond(request: HttpRequest, pk: int) -> HttpResponse:
+                if not is_allowed(request):
+                    raise PermissionDenied
+                row = self.get_object(request, str(pk))
+                if row is None:
+                    raise Http404
+                return view(request, row)
+
+            return path(
+                f"<int:pk>/{name.replace('_', '-')}/",
+                self.admin_site.admin_view(respond),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+            )
+
+        return [url(name, view) for name, view in views.items()]
+
+    def redirect_to(
         self, request: HttpRequest, name: str, *args: object
     ) -> HttpResponseRedirect:
         """Redirects to one of this model's pages, with the filters of the list from
@@ -151,8 +178,3 @@ class ReadOnlyAdmin(BaseAdmin):
         return reverse(
             f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args
         )
-
-
-def who(request: HttpRequest) -> str:
-    """Who the audit says it was."""
-    return f"user {request.user.get_username()}"

@@ -3,14 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import act
+from router.admin.acting import ReasonForm, act
 from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import (
     OpenAtFilter,
@@ -18,80 +17,18 @@ from router.admin.filters import (
     event_numbers,
     whole_number,
 )
-from router.admin.subscriber.forms import ReasonForm
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
 from router.models import Delivery, DeliveryState
 from router.operate.interventions import skip
 from router.operate.resend import resend
 
-
-class DeliveryResending(ReadOnlyAdmin):
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
-
-    def may_resend(self, request: HttpRequest, delivery: Delivery) -> bool:
-        """Offered for what is done; what is dead is retried by its failed task."""
-        is_done = delivery.state == DeliveryState.ACKNOWLEDGED
-        return is_done and self.has_resend_permission(request)
-
-    def may_skip(self, request: HttpRequest, delivery: Delivery) -> bool:
-        is_waiting = delivery.state == DeliveryState.PENDING
-        return is_waiting and self.has_resend_permission(request)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.resend_view))
-        own = path("<int:delivery_id>/resend/", view, name="router_delivery_resend")
-        skips = self.admin_site.admin_view(require_POST(self.skip_view))
-        skip = path("<int:delivery_id>/skip/", skips, name="router_delivery_skip")
-        return [own, skip, *super().get_urls()]
-
-    def skip_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
-        delivery = self._wanted(request, delivery_id)
-        try:
-            failed = skip(delivery.pk, **act(request))
-        except DoesNotApply as error:
-            messages.warning(request, f"{error} Nothing was changed.")
-        else:
-            self.log_change(request, delivery, f"Skipped: failed task {failed.pk}")
-            messages.success(
-                request, f"The event is skipped: failed task {failed.pk} keeps it."
-            )
-        return self.back_to(request, "change", delivery.pk)
-
-    def _wanted(self, request: HttpRequest, delivery_id: int) -> Delivery:
-        if not self.has_resend_permission(request):
-            raise PermissionDenied
-        delivery: Delivery | None = self.get_object(request, str(delivery_id))
-        if delivery is None:
-            raise Http404
-        return delivery
-
-    def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
-        delivery = self._wanted(request, delivery_id)
-        return self.back_to(request, "change", self._resent(request, delivery))
-
-    def _resent(self, request: HttpRequest, delivery: Delivery) -> int:
-        """The delivery to look at next."""
-        if not request.POST.get("is_sure"):
-            messages.warning(request, "Tick that it may have the event twice.")
-            return delivery.pk
-        try:
-            owed = resend(delivery.pk, user=request.user, **act(request))  # type: ignore[arg-type]  # somebody is signed in
-        except NotResendable as error:
-            messages.warning(request, f"{error} Nothing was changed.")
-            return delivery.pk
-        self.log_change(request, delivery, f"Sent again as delivery {owed.pk}")
-        messages.success(request, f"Delivery {owed.pk} is on its way.")
-        return owed.pk
-
-
 #: The newest attempts shown; each has its traceback on the page.
 MAX_ATTEMPTS = 100
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(DeliveryResending):
+class DeliveryAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/delivery.html"
     empty_list_hint = (
         "When an event is routed, one delivery for each subscriber of its "
@@ -149,3 +86,52 @@ class DeliveryAdmin(DeliveryResending):
             "may_skip": self.may_skip(request, row),
             "failed_tasks": row.failed_tasks.order_by("-pk")[:MAX_ATTEMPTS],
         }
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.remediate_failedtask")
+
+    def may_resend(self, request: HttpRequest, delivery: Delivery) -> bool:
+        """Offered for what is done; what is dead is retried by its failed task."""
+        is_done = delivery.state == DeliveryState.ACKNOWLEDGED
+        return is_done and self.has_resend_permission(request)
+
+    def may_skip(self, request: HttpRequest, delivery: Delivery) -> bool:
+        is_waiting = delivery.state == DeliveryState.PENDING
+        return is_waiting and self.has_resend_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = self.row_urls(
+            self.has_resend_permission,
+            resend=require_POST(self.resend_view),
+            skip=require_POST(self.skip_view),
+        )
+        return [*own, *super().get_urls()]
+
+    def skip_view(self, request: HttpRequest, delivery: Delivery) -> HttpResponse:
+        try:
+            failed = skip(delivery.pk, **act(request))
+        except DoesNotApply as error:
+            messages.warning(request, f"{error} Nothing was changed.")
+        else:
+            self.log_change(request, delivery, f"Skipped: failed task {failed.pk}")
+            messages.success(
+                request, f"The event is skipped: failed task {failed.pk} keeps it."
+            )
+        return self.redirect_to(request, "change", delivery.pk)
+
+    def resend_view(self, request: HttpRequest, delivery: Delivery) -> HttpResponse:
+        return self.redirect_to(request, "change", self._resent(request, delivery))
+
+    def _resent(self, request: HttpRequest, delivery: Delivery) -> int:
+        """The delivery to look at next."""
+        if not request.POST.get("is_sure"):
+            messages.warning(request, "Tick that it may have the event twice.")
+            return delivery.pk
+        try:
+            owed = resend(delivery.pk, user=request.user, **act(request))  # type: ignore[arg-type]  # somebody is signed in
+        except NotResendable as error:
+            messages.warning(request, f"{error} Nothing was changed.")
+            return delivery.pk
+        self.log_change(request, delivery, f"Sent again as delivery {owed.pk}")
+        messages.success(request, f"Delivery {owed.pk} is on its way.")
+        return owed.pk

@@ -6,14 +6,13 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import act
-from router.admin.base import ReadOnlyAdmin, who
-from router.admin.subscriber.forms import ReasonForm, reason_field
+from router.admin.acting import ReasonForm, act, reason_field, who
+from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import InvalidSchema, SchemaConflict
 from router.display import ago, badge
 from router.models import EventSchema
@@ -80,22 +79,17 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         return {"may_retire": may_retire, "reason_form": ReasonForm()}
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.retire_view))
-        own = path("<int:schema_id>/retire/", view, name="router_eventschema_retire")
-        return [own, *super().get_urls()]
+        retire = require_POST(self.retire_view)
+        own = self.row_urls(self.has_retire_permission, retire=retire)
+        return [*own, *super().get_urls()]
 
-    def retire_view(self, request: HttpRequest, schema_id: int) -> HttpResponse:
-        if not self.has_retire_permission(request):
-            raise PermissionDenied
-        row = self.get_object(request, str(schema_id))
-        if row is None:
-            raise Http404
+    def retire_view(self, request: HttpRequest, row: EventSchema) -> HttpResponse:
         if retire_schema(row, **act(request)):
             self.log_change(request, row, "Retired")
             messages.success(request, f"{row} is retired: it refuses nothing any more.")
         else:
             messages.warning(request, f"{row} was retired already; nothing changed.")
-        return self.back_to(request, "change", row.pk)
+        return self.redirect_to(request, "change", row.pk)
 
     def add_view(
         self,

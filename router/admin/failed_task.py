@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, Value, When
@@ -12,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.base import ReadOnlyAdmin, who
+from router.admin.acting import who
+from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import (
     FailedAtFilter,
     FailedTaskStateFilter,
@@ -20,121 +22,36 @@ from router.admin.filters import (
     event_numbers,
     whole_number,
 )
-from router.admin.subscriber.forms import NoteForm
 from router.display import ago, badge, first_line
 from router.models import FailedTask, FailedTaskState
 from router.operate.failed_tasks import Settled, discard, retry
 
 #: One click settles so many; the rest is another click.
 MAX_AT_ONCE = 1000
-#: Tasks named on the confirmation page, and refusals told one by one.
-MAX_TOLD = 10
+#: Tasks named on the confirmation page, and refusals listed one by one.
+MAX_LISTED = 10
 SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
 DONE = {"retry": "will be tried again", "discard": "discarded"}
-
-
-class FailedTaskSettling(ReadOnlyAdmin):
-    actions: Any = ("retry_selected", "discard_selected")
-
-    def has_remediate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
-
-    @admin.action(description="Retry…", permissions=["remediate"])
-    def retry_selected(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> HttpResponse:
-        return self.ask(request, "retry", queryset)
-
-    @admin.action(description="Discard…", permissions=["remediate"])
-    def discard_selected(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> HttpResponse:
-        return self.ask(request, "discard", queryset)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.settle_view))
-        return [path("settle/", view, name="router_failedtask_settle")] + (
-            super().get_urls()
-        )
-
-    def settle_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_remediate_permission(request):
-            raise PermissionDenied
-        verb = request.POST.get("verb", "")
-        if verb not in SETTLE:
-            return HttpResponseBadRequest("Say whether to retry or to discard.")
-        ids = posted_ids(request.POST.get("ids", ""))
-        form = NoteForm(request.POST)
-        if not form.is_valid():
-            return self.confirm(request, verb, ids, form)
-        note = form.cleaned_data["note"]
-        settled = SETTLE[verb](ids, by=who(request), user=request.user, note=note)
-        tell(request, verb, settled)
-        if len(ids) == 1:
-            return self.back_to(request, "change", ids[0])
-        return self.back_to(request, "changelist")
-
-    def ask(
-        self, request: HttpRequest, verb: str, tasks: QuerySet[Any]
-    ) -> HttpResponse:
-        """The page that asks for the reason; says when not all chosen fit one act."""
-        ids = chosen_ids(tasks)
-        if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
-            messages.warning(
-                request,
-                f"{count:,} failed tasks are chosen, and one act settles at most "
-                f"{MAX_AT_ONCE:,}: repeat it for the rest.",
-            )
-        return self.confirm(request, verb, ids, NoteForm())
-
-    def confirm(
-        self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
-    ) -> HttpResponse:
-        tasks = FailedTask.objects.filter(pk__in=ids).defer("event__data")
-        context = {
-            "title": "Retry failed tasks"
-            if verb == "retry"
-            else "Discard failed tasks",
-            "verb": verb,
-            "ids": ",".join(map(str, ids)),
-            "count": len(ids),
-            "tasks": tasks.select_related("event", "subscriber").order_by("-pk")[
-                :MAX_TOLD
-            ],
-            "more": max(0, len(ids) - MAX_TOLD),
-            "note_form": form,
-        }
-        return self.page(request, "router/admin/settle.html", None, context)
-
-
-def chosen_ids(tasks: QuerySet[FailedTask]) -> list[int]:
-    return list(tasks.values_list("pk", flat=True)[:MAX_AT_ONCE])
-
-
-def posted_ids(text: str) -> list[int]:
-    """The ids that the form carries; what is no number is left out."""
-    numbers: Iterable[int | None] = map(whole_number, text.split(","))
-    return [number for number in numbers if number is not None][:MAX_AT_ONCE]
-
-
-def tell(request: HttpRequest, verb: str, settled: Settled) -> None:
-    done, refused = len(settled.settled), settled.refused
-    if done:
-        noun = "failed task" if done == 1 else "failed tasks"
-        messages.success(request, f"{done:,} {noun} {DONE[verb]}.")
-    for task_id, why in refused[:MAX_TOLD]:
-        messages.warning(request, f"Failed task {task_id}: {why}")
-    if len(refused) > MAX_TOLD:
-        more = len(refused) - MAX_TOLD
-        messages.warning(request, f"{more:,} more were not changed, for such reasons.")
-
-
 MAX_ATTEMPTS = 100
 MAX_ERROR_LENGTH = 90
 
 
+class NoteForm(forms.Form):
+    """Why a person settles failed tasks: kept with them."""
+
+    note = forms.CharField(
+        label="Reason",
+        max_length=1000,
+        widget=forms.Textarea({"rows": 3}),
+        error_messages={
+            "required": "Say why: the reason is kept with the failed task."
+        },
+    )
+
+
 @admin.register(FailedTask)
-class FailedTaskAdmin(FailedTaskSettling):
+class FailedTaskAdmin(ReadOnlyAdmin):
+    actions: Any = ("retry_selected", "discard_selected")
     detail_template = "router/admin/failed_task.html"
     empty_list_hint = (
         "When a subscriber rejects an event, or fails until its retry schedule is "
@@ -203,3 +120,95 @@ class FailedTaskAdmin(FailedTaskSettling):
             and self.has_remediate_permission(request),
             "note_form": NoteForm(),
         }
+
+    def has_remediate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.remediate_failedtask")
+
+    @admin.action(description="Retry…", permissions=["remediate"])
+    def retry_selected(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse:
+        return self.ask(request, "retry", queryset)
+
+    @admin.action(description="Discard…", permissions=["remediate"])
+    def discard_selected(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse:
+        return self.ask(request, "discard", queryset)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.settle_view))
+        return [path("settle/", view, name="router_failedtask_settle")] + (
+            super().get_urls()
+        )
+
+    def settle_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_remediate_permission(request):
+            raise PermissionDenied
+        verb = request.POST.get("verb", "")
+        if verb not in SETTLE:
+            return HttpResponseBadRequest("Say whether to retry or to discard.")
+        ids = posted_ids(request.POST.get("ids", ""))
+        form = NoteForm(request.POST)
+        if not form.is_valid():
+            return self.confirm(request, verb, ids, form)
+        note = form.cleaned_data["note"]
+        settled = SETTLE[verb](ids, by=who(request), user=request.user, note=note)
+        notify(request, verb, settled)
+        if len(ids) == 1:
+            return self.redirect_to(request, "change", ids[0])
+        return self.redirect_to(request, "changelist")
+
+    def ask(
+        self, request: HttpRequest, verb: str, tasks: QuerySet[Any]
+    ) -> HttpResponse:
+        """The page that asks for the reason; says when not all chosen fit one act."""
+        ids = chosen_ids(tasks)
+        if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
+            messages.warning(
+                request,
+                f"{count:,} failed tasks are chosen, and one act settles at most "
+                f"{MAX_AT_ONCE:,}: repeat it for the rest.",
+            )
+        return self.confirm(request, verb, ids, NoteForm())
+
+    def confirm(
+        self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
+    ) -> HttpResponse:
+        tasks = FailedTask.objects.filter(pk__in=ids).defer("event__data")
+        context = {
+            "title": "Retry failed tasks"
+            if verb == "retry"
+            else "Discard failed tasks",
+            "verb": verb,
+            "ids": ",".join(map(str, ids)),
+            "count": len(ids),
+            "tasks": tasks.select_related("event", "subscriber").order_by("-pk")[
+                :MAX_LISTED
+            ],
+            "more": max(0, len(ids) - MAX_LISTED),
+            "note_form": form,
+        }
+        return self.page(request, "router/admin/settle.html", None, context)
+
+
+def chosen_ids(tasks: QuerySet[FailedTask]) -> list[int]:
+    return list(tasks.values_list("pk", flat=True)[:MAX_AT_ONCE])
+
+
+def posted_ids(text: str) -> list[int]:
+    """The ids that the form carries; what is no number is left out."""
+    numbers: Iterable[int | None] = map(whole_number, text.split(","))
+    return [number for number in numbers if number is not None][:MAX_AT_ONCE]
+
+
+def notify(request: HttpRequest, verb: str, settled: Settled) -> None:
+    done, refused = len(settled.settled), settled.refused
+    if done:
+        noun = "failed task" if done == 1 else "failed tasks"
+        messages.success(request, f"{done:,} {noun} {DONE[verb]}.")
+    for task_id, why in refused[:MAX_LISTED]:
+        messages.warning(request, f"Failed task {task_id}: {why}")
+    if len(refused) > MAX_LISTED:
+        more = len(refused) - MAX_LISTED
+        messages.warning(request, f"{more:,} more were not changed, for such reasons.")

@@ -299,7 +299,7 @@ def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(
         down, waiting = json.loads(site.manage("shell", "-v0", "-c", code))
         page.goto(f"{site.url}/admin/router/subscriber/{down}/change/")
         do("Try now", "the partner called")
-        expect(page.get_by_text("One event is tried at once.")).to_be_visible()
+        expect(page.get_by_text("One event is tried now.")).to_be_visible()
         wait_until(lambda: bool(receiver.received), 15)
         do("Close the breaker", "it is back")
         expect(page.get_by_text("The breaker is closed")).to_be_visible()

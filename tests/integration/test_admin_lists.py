@@ -114,8 +114,9 @@ def test_empty_fields_have_the_same_mark(admin_client: Client) -> None:
 
 def test_forms_are_ordered_as_a_person_fills_them(admin_client: Client) -> None:
     assert list(ManagedForm().fields) == [
-        "name", "title", "transport", "url", "events", "filter", "headers",
-        "rate_per_second", "in_flight_limit", "waits_seconds", "max_failures", "reason",
+        "name", "title", "transport", "url", "events", "filter", "allowed_types",
+        "allowed_sources", "headers", "rate_per_second", "in_flight_limit",
+        "waits_seconds", "max_failures", "reason",
     ]  # fmt: skip
     assert list(ApiKeyForm().fields)[:2] == ["name", "scopes"]
     page = html(admin_client, "router/apikey/add/")

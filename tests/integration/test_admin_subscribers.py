@@ -156,7 +156,7 @@ def test_an_open_breaker_says_why_and_is_tried_and_closed(mail: Subscriber) -> N
     assert button(mail, "try_now") in page
 
     tried = operator.post(button(mail, "try_now"), {"reason": "mended"}, follow=True)
-    assert "tried at once" in told(tried)
+    assert "tried now" in told(tried)
     assert fresh(mail).probe_at != in_an_hour
 
     waits = operator.post(button(mail, "test"), follow=True)

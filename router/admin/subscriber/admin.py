@@ -1,31 +1,58 @@
+"""The screens of subscribers: the list, one subscriber, and what staff do to it."""
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST
 
+from router.admin.acting import ReasonForm, act, who
+from router.admin.base import ReadOnlyAdmin, RowView
 from router.admin.subscriber.forms import (
     PaceForm,
     PauseForm,
-    ReasonForm,
     RotateForm,
     ScheduleForm,
     declared_schedule,
 )
-from router.admin.subscriber.managing import SubscriberManaging
+from router.admin.subscriber.managed_form import ManagedForm
+from router.contract.errors import (
+    DoesNotApply,
+    InvalidSubscriber,
+    NameTaken,
+    NotManaged,
+    TooManySecrets,
+)
 from router.display import NOTHING, ago, number, subscriber_badge
-from router.flow.breaker.held import is_asked_to_wait, is_held_back
+from router.flow.breaker.held import held_because, is_asked_to_wait, is_held_back
 from router.flow.dispatch.queues import queue_of
 from router.flow.heartbeats import alive, served_queues
 from router.flow.retry_waits import schedule_of
 from router.models import FailedTask, Subscriber, Transport
 from router.observe.last_failure import last_failure
 from router.observe.overview import SubscriberOverview, subscribers_overview
+from router.operate.adjust import set_pace, set_schedule
+from router.operate.declared import pause, resume
+from router.operate.interventions import close_breaker, try_now
+from router.operate.secrets import rotate_secret
+from router.operate.subscribers import (
+    Managed,
+    create_subscriber,
+    delete_subscriber,
+    edit_subscriber,
+)
+from router.operate.test_event import send_test_event
 
 if TYPE_CHECKING:
     BaseChangeList = ChangeList
@@ -33,6 +60,11 @@ else:
     from unfold.views import ChangeList as BaseChangeList
 
 MAX_FAILURES = 5
+FORM = "router/admin/subscriber_form.html"
+SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's name
+DELETE = "router/admin/subscriber_delete.html"
+#: What an error report must not show.
+SECRET_FIELDS = ("url", "headers")
 
 
 class OverviewList(BaseChangeList):
@@ -40,13 +72,13 @@ class OverviewList(BaseChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        found = {row.subscriber.pk: row for row in subscribers_overview()}
+        overviews = {row.subscriber.pk: row for row in subscribers_overview()}
         for row in self.result_list:
-            row.overview = found.get(row.pk)
+            row.overview = overviews.get(row.pk)
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(SubscriberManaging):
+class SubscriberAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/subscriber.html"
     empty_list_hint = (
         "Add one that is reached by webhook or pulls. Functions of this project appear "
@@ -63,6 +95,38 @@ class SubscriberAdmin(SubscriberManaging):
         "last_success",
         "open_failures",
     )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.add_subscriber")
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.change_subscriber")
+
+    def may_manage(self, request: HttpRequest, row: Subscriber) -> bool:
+        is_managed = row.transport != Transport.HANDLER
+        return is_managed and self.has_add_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        operate: dict[str, RowView] = {
+            "pause": self.pause_view,
+            "resume": self.resume_view,
+            "test": self.test_view,
+            "try_now": self.try_now_view,
+            "close_breaker": self.close_breaker_view,
+            "schedule": self.schedule_view,
+            "pace": self.pace_view,
+        }
+        posts = {name: require_POST(view) for name, view in operate.items()}
+        manage: dict[str, RowView] = {
+            "edit": self.edit_view,
+            "rotate": require_POST(self.rotate_view),
+            "remove": self.remove_view,
+        }
+        return [
+            *self.row_urls(self.has_operate_permission, **posts),
+            *self.row_urls(self.has_add_permission, **manage),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscriber]:
         return super().get_queryset(request).filter(deleted_at__isnull=True)
@@ -97,7 +161,7 @@ class SubscriberAdmin(SubscriberManaging):
 
     def detail_context(self, request: HttpRequest, row: Subscriber) -> dict[str, Any]:
         overviews = subscribers_overview()
-        overview = next(one for one in overviews if one.subscriber.pk == row.pk)
+        overview = next(each for each in overviews if each.subscriber.pk == row.pk)
         failures = FailedTask.objects.open().filter(subscriber=row)
         return {
             "subscriber": row,
@@ -125,9 +189,192 @@ class SubscriberAdmin(SubscriberManaging):
             .order_by("-pk")[:MAX_FAILURES],
         }
 
+    def pause_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        form = PauseForm(request.POST)
+        if not form.is_valid():
+            return self.rerender(request, row, pause_form=form)
+        if pause(row.pk, reason=form.cleaned_data["reason"], by=who(request)):
+            self.notify(request, row, f"{row} is paused: its events are kept.")
+        else:
+            self.warn(request, f"{row} is already paused or disabled; nothing changed.")
+        return self.redirect_back(request, row)
+
+    def resume_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        if resume(row.pk, **act(request)):
+            self.notify(request, row, f"{row} is resumed: held events go out now.")
+        else:
+            self.warn(request, f"{row} is already active; nothing changed.")
+        return self.redirect_back(request, row)
+
+    def test_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        sent = send_test_event(row.pk, **act(request))
+        reason = held_because(row)
+        if reason:
+            self.warn(request, f"Test event #{sent.number} waits. {reason}")
+        else:
+            message = f"Test event #{sent.number} is on its way to {row}."
+            self.notify(request, row, message)
+        return HttpResponseRedirect(
+            reverse("admin:router_eventrecord_change", args=[sent.number])
+        )
+
+    def try_now_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        return self._intervene(request, row, try_now, "One event is tried now.")
+
+    def close_breaker_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        message = "The breaker is closed: held events go out, a few at first."
+        return self._intervene(request, row, close_breaker, message)
+
+    def _intervene(
+        self,
+        request: HttpRequest,
+        row: Subscriber,
+        intervention: Callable[..., None],
+        message: str,
+    ) -> HttpResponse:
+        try:
+            intervention(row.pk, **act(request))
+        except DoesNotApply as error:
+            self.warn(request, f"{error} Nothing was changed.")
+        else:
+            self.notify(request, row, message)
+        return self.redirect_back(request, row)
+
+    def schedule_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        declared = declared_schedule(row)
+        form = ScheduleForm(request.POST, subscriber=row, declared=declared)
+        if not form.is_valid():
+            return self.rerender(request, row, schedule_form=form)
+        set_schedule(row.pk, by=who(request), **form.cleaned_data)
+        self.notify(request, row, "The retry schedule is saved and applies from now.")
+        return self.redirect_back(request, row)
+
+    def pace_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        if row.transport != Transport.HANDLER:
+            raise Http404
+        form = PaceForm(request.POST, subscriber=row)
+        if not form.is_valid():
+            return self.rerender(request, row, pace_form=form)
+        set_pace(row.pk, by=who(request), **form.cleaned_data)
+        self.notify(request, row, "The pace is saved and applies from now.")
+        return self.redirect_back(request, row)
+
+    @sensitive_variables()
+    @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ManagedForm(request.POST or None)
+        if form.is_valid():
+            name = form.cleaned_data["name"]
+            created = _try(
+                form,
+                lambda: create_subscriber(name, by=who(request), **form.wanted()),
+            )
+            if created:
+                self.log_addition(request, created.subscriber, "Added")
+                return self.shown(request, created, f"{created.subscriber} is added.")
+        context = {"form": form, "title": "New subscriber"}
+        return self.page(request, FORM, None, context)
+
+    @sensitive_variables()
+    @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
+    def edit_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        _refuse_handler(row)
+        form = ManagedForm(request.POST or None, subscriber=row)
+        if form.is_valid():
+            changed = _try(
+                form, lambda: edit_subscriber(row, by=who(request), **form.wanted())
+            )
+            if changed:
+                self.log_change(request, row, f"Changed {', '.join(form.changed_data)}")
+                return self.shown(request, changed, f"{changed.subscriber} is saved.")
+        return self.page(request, FORM, row, {"form": form, "subscriber": row})
+
+    @sensitive_variables("rotated")
+    def rotate_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        _refuse_handler(row)
+        try:
+            rotated = rotate_secret(row, **act(request, RotateForm))
+        except (DoesNotApply, InvalidSubscriber, TooManySecrets) as error:
+            self.warn(request, str(error))
+            return self.redirect_back(request, row)
+        self.log_change(request, row, "Signing secret rotated")
+        context = {
+            "subscriber": row,
+            "secret": rotated.secret,
+            "old_expire_at": rotated.old_expire_at,
+        }
+        return self.page(request, SECRET, row, context)
+
+    def remove_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        if request.method != "POST":
+            return self.page(request, DELETE, row, self.detail_context(request, row))
+        try:
+            delete_subscriber(row, **act(request))
+        except NotManaged as error:
+            self.warn(request, str(error))
+            return self.redirect_back(request, row)
+        self.log_deletions(request, Subscriber.objects.filter(pk=row.pk))
+        message = f"{row} is deleted; its open deliveries are cancelled."
+        messages.success(request, message)
+        return self.redirect_to(request, "changelist")
+
+    @sensitive_variables("managed")
+    def shown(
+        self, request: HttpRequest, managed: Managed, message: str
+    ) -> HttpResponse:
+        """The new secret, once; without one, a redirect to the subscriber's page."""
+        messages.success(request, message)
+        if managed.secret is None:
+            return self.redirect_back(request, managed.subscriber)
+        context = {"subscriber": managed.subscriber, "secret": managed.secret}
+        return self.page(request, SECRET, managed.subscriber, context)
+
+    def rerender(
+        self, request: HttpRequest, row: Subscriber, **forms: object
+    ) -> HttpResponse:
+        row.refresh_from_db()
+        context = {**self.detail_context(request, row), **forms}
+        return self.page(request, self.detail_template, row, context)
+
+    def notify(self, request: HttpRequest, row: Subscriber, message: str) -> None:
+        self.log_change(request, row, message)
+        messages.success(request, message)
+
+    def warn(self, request: HttpRequest, message: str) -> None:
+        messages.warning(request, message)
+
+    def redirect_back(
+        self, request: HttpRequest, row: Subscriber
+    ) -> HttpResponseRedirect:
+        return self.redirect_to(request, "change", row.pk)
+
+
+def _refuse_handler(row: Subscriber) -> None:
+    """Its code declares a handler: no form changes it, and nothing of it is signed."""
+    if row.transport == Transport.HANDLER:
+        raise Http404
+
+
+def _try(form: ManagedForm, change: Callable[[], Managed]) -> Managed | None:
+    """What the change made, or None with the reasons in the form."""
+    try:
+        return change()
+    except InvalidSubscriber as error:
+        form.refuse(error.problems)
+    except NameTaken as error:
+        form.add_error("name", str(error))
+    return None
+
 
 def backlog(overview: SubscriberOverview | None) -> str:
-    """What is owed and not done: `12 waiting (3 retrying), 1 working`."""
+    """The open deliveries in words: `12 waiting (3 retrying), 1 working`."""
     if overview is None or not (overview.waiting or overview.working):
         return NOTHING
     retrying = f" ({overview.retrying:,} retrying)" if overview.retrying else ""

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from router.admin.acting import ReasonForm, reason_field
 from router.conf import HANDLER_QUEUES
 from router.contract.retry import RetrySchedule
 from router.flow.retry_waits import schedule_of
@@ -18,40 +19,11 @@ FIELDS = {
 }
 
 
-def reason_field() -> forms.CharField:
-    """Why, where a person may leave it out."""
-    return forms.CharField(
-        label="Reason",
-        required=False,
-        max_length=300,
-        help_text="Kept in the audit.",
-    )
-
-
-class ReasonForm(forms.Form):
-    """A button that does its act at once."""
-
-    reason = reason_field()
-
-
 class RotateForm(ReasonForm):
     end_old_secrets = forms.BooleanField(
         label="End old secrets now",
         required=False,
         help_text="Those that an earlier rotation promised to keep.",
-    )
-
-
-class NoteForm(forms.Form):
-    """Why a person settles failed tasks: kept with them."""
-
-    note = forms.CharField(
-        label="Reason",
-        max_length=1000,
-        widget=forms.Textarea({"rows": 3}),
-        error_messages={
-            "required": "Say why: the reason is kept with the failed task."
-        },
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from router.admin.subscriber.forms import reason_field
+from router.admin.acting import reason_field
 from router.contract.filters import EVERYTHING
 from router.models import Subscriber, Transport
 from router.transports.webhook.headers import doubled_names
