@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.apps import apps
 from django.contrib import admin
 
-from router.admin.allowed_lookups import limit_lookups
 from router.admin.cells import tidy
+from router.admin.filters import limit_lookups
 from router.display import NOTHING
 
 

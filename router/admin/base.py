@@ -21,8 +21,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 
-from router.admin.allowed_lookups import limit_lookups
 from router.admin.cells import tidy
+from router.admin.filters import limit_lookups
 
 if TYPE_CHECKING:
     RowsPaginator = Paginator[Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,17 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
-from router.api.auth.keys import actor, find_delivery, find_failed_task, key_of
+from router.api.auth.keys import actor, find_failed_task, key_of
 from router.api.auth.permissions import MayManage
-from router.api.bodies import Body, ReasonBody, checked
+from router.api.bodies import Body, checked
 from router.api.events.publish import receivers_of
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.view import View
 from router.contract.errors import NotOpen
-from router.models import DeliveryState, FailedTask, FailedTaskState, Origin, Reason
+from router.models import FailedTask, FailedTaskState, Reason
 from router.operate.failed_tasks import Settled, discard, retry
-from router.operate.resend import resend
 
 TAGS = ["failed tasks"]
 
@@ -110,40 +108,8 @@ class DiscardFailedTaskApi(View):
 
 def _settle(request: Request, task_id: int, act: Callable[..., Settled]) -> Response:
     task = find_failed_task(request, task_id)
-    said = checked(NoteBody, request)
-    settled = act([task.pk], by=actor(request), **said)
+    body = checked(NoteBody, request)
+    settled = act([task.pk], by=actor(request), **body)
     for _, why in settled.refused:
         raise NotOpen(why)
     return Response(FailedTaskSerializer(find_failed_task(request, task_id)).data)
-
-
-class ResentDeliverySerializer(serializers.Serializer[Any]):
-    """What is owed now: a new delivery, or the one that was dead."""
-
-    id = serializers.IntegerField()
-    event = serializers.IntegerField(source="event_id")
-    subscriber = serializers.CharField(source="subscriber.name")
-    state = fields.EnumField(DeliveryState)
-    origin = fields.EnumField(Origin)
-    run = serializers.IntegerField()
-
-
-class ResendApi(View):
-    permission_classes = (MayManage,)
-
-    @extend_schema(
-        operation_id="resend_delivery",
-        tags=["deliveries"],
-        request=ReasonBody,
-        responses={202: ResentDeliverySerializer},
-    )
-    def post(self, request: Request, delivery_id: int) -> Response:
-        """Owe one event to one subscriber once more, due now.
-
-        A delivery that is done is owed anew, and the subscriber gets an event that it
-        has had; for one that is dead its failed task is retried.
-        """
-        delivery = find_delivery(request, delivery_id)
-        said = checked(ReasonBody, request)
-        owed = resend(delivery.pk, by=actor(request), **said)
-        return Response(ResentDeliverySerializer(owed).data, status=HTTPStatus.ACCEPTED)

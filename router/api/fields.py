@@ -16,8 +16,6 @@ from drf_spectacular.drainage import set_override
 from drf_spectacular.plumbing import build_choice_description_list
 from rest_framework import serializers
 
-from router.api.text_patterns import NO_NUL, NOT_BLANK
-
 #: Python's type → what JSON calls it.
 KINDS = {
     "dict": "an object",
@@ -30,8 +28,21 @@ KINDS = {
 }
 
 
+# Patterns are in the regular expressions of JSON Schema (ECMA-262).
+#: Control characters, and what Unicode says is no character. Beyond the first plane
+#: there are 32 more, for which engines have no common notation.
+FORBIDDEN = r"\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff"
+#: What every field refuses: no database keeps it in a text.
+NO_NUL = r"^[^\u0000]*$"
+NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+ATTRIBUTE = f"^[^{FORBIDDEN}]*$"
 #: What no database keeps in a text.
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def whole(pattern: str) -> str:
+    """The pattern, for the whole of a text."""
+    return f"^({pattern})$"
 
 
 def kind_of(value: Any) -> str:

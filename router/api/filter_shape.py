@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.api.text_patterns import ATTRIBUTE, ATTRIBUTE_NAME
+from router.api.fields import ATTRIBUTE, whole
+from router.contract.attributes import EXTENSION_NAME
 from router.contract.filters import COMPARISONS, LISTS
 
 _COMPARISON: dict[str, Any] = {
     "type": "object",
     "description": "Names of attributes, and what each is compared with.",
     "minProperties": 1,
-    "propertyNames": {"pattern": ATTRIBUTE_NAME},
+    "propertyNames": {"pattern": whole(EXTENSION_NAME.pattern)},
     "additionalProperties": {"type": "string", "minLength": 1, "pattern": ATTRIBUTE},
 }
 _INNER = {"$ref": "#/components/schemas/Filter"}

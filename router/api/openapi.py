@@ -13,10 +13,10 @@ from drf_spectacular.plumbing import ResolvedComponent
 from router.api.auth.permissions import HasScope
 from router.api.bodies import Body
 from router.api.events.serializers import BATCH, CLOUDEVENT
-from router.api.fields import Plain
+from router.api.fields import Plain, whole
 from router.api.http.problems import MEDIA_TYPE
 from router.api.pull.serializers import LARGEST_ID
-from router.api.text_patterns import SUBSCRIBER_NAME
+from router.operate.subscribers import NAME
 
 PROBLEM = {
     "type": "object",
@@ -78,7 +78,7 @@ OF_A_BODY = {
 #: Type of a variable in a path → what it must be: an id, or a subscriber's name.
 PATHS: dict[str, dict[str, Any]] = {
     "integer": {"minimum": 1, "maximum": LARGEST_ID},
-    "string": {"pattern": SUBSCRIBER_NAME},
+    "string": {"pattern": whole(NAME.pattern)},
 }
 OF_A_PATH = {"404": "There is no such thing."}
 OF_AN_ACT = {"409": "The present state does not allow it; the detail says why."}

@@ -2,28 +2,28 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from router.api.deliveries import ResendApi, SkipApi
 from router.api.events.log import EventApi
 from router.api.events.views import EventsApi
 from router.api.failed_tasks import (
     DiscardFailedTaskApi,
     FailedTasksApi,
-    ResendApi,
     RetryFailedTaskApi,
 )
 from router.api.http.not_found import NowhereApi
 from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference.page import DescriptionApi, api_reference
 from router.api.schemas import SchemaApi, SchemasApi
-from router.api.skipping import SkipApi
-from router.api.subscribers.acts import (
+from router.api.subscribers.views import (
     CloseBreakerApi,
     PauseApi,
     ResumeApi,
     RotateSecretApi,
+    SubscriberApi,
+    SubscribersApi,
     TestApi,
     TryNowApi,
 )
-from router.api.subscribers.views import SubscriberApi, SubscribersApi
 
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),

@@ -8,18 +8,21 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from router.api import fields
-from router.api.text_patterns import (
-    ATTRIBUTE,
-    BASE64,
-    MEDIA,
-    MEMBER_NAME,
-    TRACEPARENT,
-)
-from router.contract.attributes import MAX_INTEGER, MAX_LENGTHS
-from router.contract.data import MAX_TYPE_LENGTH
+from router.api.fields import ATTRIBUTE, whole
+from router.contract import attributes
+from router.contract.attributes import EXTENSION_NAME, MAX_INTEGER, MAX_LENGTHS
+from router.contract.data import MAX_TYPE_LENGTH, MEDIA_TYPE
 from router.contract.times import MAX_TIME_LENGTH
 from router.models import AttemptResult, DeliveryState, Origin, Trigger
 
+MEMBER_NAME = whole(f"{EXTENSION_NAME.pattern}|data_base64")
+#: The bits that belong to no byte are zero (RFC 4648, section 3.5).
+BASE64 = (
+    r"^([A-Za-z0-9+/]{4})*"
+    r"([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+)
+TRACEPARENT = whole(attributes.TRACEPARENT.pattern)
+MEDIA = whole(MEDIA_TYPE.pattern)
 #: Any JSON: without a type.
 DATA: dict[str, Any] = {
     "description": "The data: any JSON, or a string of another `datacontenttype`."

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from router.api.text_patterns import ATTRIBUTE, NO_NUL, NOT_BLANK
+from router.api.fields import ATTRIBUTE, NO_NUL, NOT_BLANK
 
 Schema = Mapping[str, Any]
 #: The references that were followed on the way: one of them again is a cycle.

@@ -11,17 +11,11 @@ from rest_framework import serializers
 
 from router.api import fields
 from router.api.bodies import ReasonBody
+from router.api.fields import FORBIDDEN, whole
 from router.api.filter_shape import FILTER
-from router.api.in_force import InForceSerializer
-from router.api.text_patterns import (
-    HEADER_NAME,
-    HEADER_VALUE,
-    PREFIX,
-    SUBSCRIBER_NAME,
-    TYPES,
-    URL,
-)
 from router.contract.retry import MAX_WAIT_SECONDS, MAX_WAITS
+from router.flow.dispatch.limits import in_flight_limit, is_limited
+from router.flow.retry_waits import schedule_of
 from router.models import (
     BREAKER_LABELS,
     BreakerState,
@@ -29,6 +23,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.operate.secrets import MAX_OVERLAP_SECONDS
 from router.operate.subscribers import (
     MAX_IN_FLIGHT,
     MAX_PATTERNS,
@@ -37,8 +32,17 @@ from router.operate.subscribers import (
     NAME,
     NAME_RULE,
 )
+from router.transports.webhook import headers
 from router.transports.webhook.headers import MAX_HEADERS, MAX_VALUE_LENGTH
 from router.transports.webhook.urls import MAX_URL_LENGTH
+
+TYPES = whole(rf"\*|[^*{FORBIDDEN}]+(\.\*)?")
+#: Exact, or a `*` at the end for any rest.
+PREFIX = whole(rf"\*|[^*{FORBIDDEN}]+\*?")
+HEADER_NAME = whole(headers.NAME.pattern)
+HEADER_VALUE = whole(headers.VALUE.pattern)
+#: What else a URL must be, JSON Schema can't say.
+URL = r"^(https?://[^\s\\@/?#]+([/?][^\s\\#]*)?)?$"
 
 MEANING = {
     "name": "Lower-case letters, digits, `_` and `-`; it stays.",
@@ -89,12 +93,11 @@ class Meaning(serializers.Serializer[Any]):
 
 
 #: The transports that a client may choose.
-MANAGED = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
+MANAGED = [(each.value, each.label) for each in (Transport.WEBHOOK, Transport.PULL)]
 #: Name in JSON → field of the model, where they differ.
 FIELD_OF = {"headers": "custom_headers"}
 
-
-BREAKERS = [(one.value, label) for one, label in BREAKER_LABELS.items()]
+BREAKERS = [(state.value, label) for state, label in BREAKER_LABELS.items()]
 
 
 class Ordering(TextChoices):
@@ -177,9 +180,11 @@ class SubscriberUpdate(Meaning, ReasonBody):
 
     def wanted(self) -> dict[str, Any]:
         """The fields of the model that the body names, and the reason."""
-        said = self.validated_data
+        given = self.validated_data
         known: list[str] = list(SubscriberUpdate().fields)
-        return {FIELD_OF.get(name, name): said[name] for name in known if name in said}
+        return {
+            FIELD_OF.get(name, name): given[name] for name in known if name in given
+        }
 
 
 class SubscriberCreate(SubscriberUpdate):
@@ -191,7 +196,7 @@ class SubscriberCreate(SubscriberUpdate):
     }
 
     name = fields.CharField(
-        max_length=63, pattern=SUBSCRIBER_NAME, validators=[IS_NAME]
+        max_length=63, pattern=whole(NAME.pattern), validators=[IS_NAME]
     )
     transport = fields.EnumField(
         Transport, component="ManagedTransport", choices=MANAGED
@@ -206,6 +211,40 @@ class SubscriberCreate(SubscriberUpdate):
             Start, default="now", help_text="Only `now` is offered yet."
         )
         return {**super().get_fields(), "from": start}
+
+
+class InForceSerializer(serializers.Serializer[Any]):
+    """What applies where a field is null: the declaration's value, or the router's."""
+
+    waits_seconds = serializers.ListField(
+        child=serializers.IntegerField(),
+        allow_null=True,
+        help_text="The waits between attempts; null: they double.",
+    )
+    first_wait_seconds = serializers.IntegerField(
+        allow_null=True, help_text="The first of the waits that double; else null."
+    )
+    longest_wait_seconds = serializers.IntegerField(
+        allow_null=True, help_text="Where they stop to double; else null."
+    )
+    max_failures = serializers.IntegerField(
+        help_text="Counted failures before a failed task is opened."
+    )
+    in_flight_limit = serializers.IntegerField(
+        allow_null=True, help_text="Deliveries under way at once; null: no limit."
+    )
+
+    def to_representation(self, instance: Subscriber) -> dict[str, Any]:
+        schedule = schedule_of(instance)
+        waits = list(schedule.waits_seconds) or None
+        has_limit = instance.transport != Transport.PULL and is_limited(instance)
+        return {
+            "waits_seconds": waits,
+            "first_wait_seconds": None if waits else schedule.first_seconds,
+            "longest_wait_seconds": None if waits else schedule.maximum_seconds,
+            "max_failures": schedule.max_failures,
+            "in_flight_limit": in_flight_limit(instance) if has_limit else None,
+        }
 
 
 class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
@@ -270,3 +309,34 @@ class SubscriberWithSecretSerializer(SubscriberSerializer):
 
     class Meta(SubscriberSerializer.Meta):
         fields = [*SubscriberSerializer.Meta.fields, "secret"]
+
+
+class RotateSecretBody(ReasonBody):
+    """How long the secrets before it go on signing."""
+
+    overlap_seconds = fields.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_OVERLAP_SECONDS,
+        help_text="How long the present secret goes on signing; 0 ends it at once.",
+    )
+    end_old_secrets = fields.BooleanField(
+        default=False,
+        help_text="End those that an earlier rotation promised to keep, too.",
+    )
+
+
+class RotatedSecretSerializer(serializers.Serializer[Any]):
+    """The new secret, shown this once; receivers take both until the old expire."""
+
+    secret = serializers.CharField()
+    old_expire_at = serializers.DateTimeField(allow_null=True)
+
+
+class TestEventSerializer(serializers.Serializer[Any]):
+    """The test event's number in the log."""
+
+    number = serializers.IntegerField()
+    held_because = serializers.CharField(
+        allow_null=True, help_text="Why it waits; null where it goes out now."
+    )

@@ -1,7 +1,8 @@
-"""Subscribers: list, make, show, change, delete."""
+"""Subscribers: list, create, show, change, delete, and one call for each act."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -14,24 +15,33 @@ from rest_framework.response import Response
 from router.api import fields
 from router.api.auth.keys import actor, find_subscriber, key_of
 from router.api.auth.permissions import MayManage
+from router.api.bodies import ReasonBody, checked
 from router.api.events.publish import limited, refuse_change, refuse_wider
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.subscribers.serializers import (
+    RotatedSecretSerializer,
+    RotateSecretBody,
     SubscriberCreate,
     SubscriberSerializer,
     SubscriberUpdate,
     SubscriberWithSecretSerializer,
+    TestEventSerializer,
 )
 from router.api.view import View
 from router.db.patterns import within
+from router.flow.breaker.held import held_because
 from router.models import Subscriber
+from router.operate.declared import pause, resume
+from router.operate.interventions import close_breaker, try_now
+from router.operate.secrets import rotate_secret
 from router.operate.subscribers import (
     Managed,
     create_subscriber,
     delete_subscriber,
     edit_subscriber,
 )
+from router.operate.test_event import send_test_event
 
 TAGS = ["subscribers"]
 #: Fields that say what a subscriber hears, and where it goes.
@@ -84,10 +94,10 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
         wanted.is_valid(raise_exception=True)
         name, key = wanted.validated_data["name"], key_of(request)
         limits = limited(key, name, wanted.wanted())
-        made = create_subscriber(
+        created = create_subscriber(
             name, by=actor(request), bound_to=key.patterns("subscribers"), **limits
         )
-        return Response(_shown(made), status=HTTPStatus.CREATED)
+        return Response(_shown(created), status=HTTPStatus.CREATED)
 
 
 class ReasonQuery(QuerySerializer):
@@ -125,18 +135,18 @@ class SubscriberApi(View):
         row = find_subscriber(request, name)
         changes = SubscriberUpdate(data=request.data)
         changes.is_valid(raise_exception=True)
-        said, key = changes.wanted(), key_of(request)
-        if not said.keys().isdisjoint(DIRECTING):
+        wanted, key = changes.wanted(), key_of(request)
+        if not wanted.keys().isdisjoint(DIRECTING):
             refuse_change(key, row)
-            refuse_wider(key, said)
-        changed = edit_subscriber(row, by=actor(request), **said)
+            refuse_wider(key, wanted)
+        changed = edit_subscriber(row, by=actor(request), **wanted)
         return Response(_shown(changed))
 
     @extend_schema(
         operation_id="delete_subscriber",
         tags=TAGS,
         parameters=[ReasonQuery],
-        responses={204: OpenApiResponse(description="It is gone.")},
+        responses={204: OpenApiResponse(description="It is deleted.")},
     )
     def delete(self, request: Request, name: str) -> Response:
         """Delete it for good: what it is owed is cancelled, and nobody gets it."""
@@ -144,6 +154,90 @@ class SubscriberApi(View):
         refuse_change(key_of(request), row)
         delete_subscriber(row, by=actor(request), **self.asked)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _act(operation_id: str, act: Callable[..., Any], description: str) -> type[View]:
+    """The call that does `act`, with a reason, and answers with the subscriber."""
+
+    class ActApi(View):
+        permission_classes = (MayManage,)
+
+        @extend_schema(
+            operation_id=operation_id,
+            description=description,
+            tags=TAGS,
+            request=ReasonBody,
+            responses=SubscriberSerializer,
+        )
+        def post(self, request: Request, name: str) -> Response:
+            row = find_subscriber(request, name)
+            act(row.pk, by=actor(request), **checked(ReasonBody, request))
+            row.refresh_from_db()
+            return Response(SubscriberSerializer(row).data)
+
+    return ActApi
+
+
+PauseApi = _act(
+    "pause_subscriber",
+    pause,
+    "Hold what it is owed until it is resumed; again changes nothing.",
+)
+ResumeApi = _act(
+    "resume_subscriber", resume, "Send what was held; again changes nothing."
+)
+TryNowApi = _act(
+    "try_subscriber_now",
+    try_now,
+    "Try one event at once, where an open breaker or `Retry-After` holds all.\n\n"
+    "409 where nothing is held, or nothing is owed.",
+)
+CloseBreakerApi = _act(
+    "close_breaker",
+    close_breaker,
+    "Send what an open breaker holds, few events at first.\n\n"
+    "409 where it is not open.",
+)
+
+
+class RotateSecretApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="rotate_secret",
+        tags=TAGS,
+        request=RotateSecretBody,
+        responses=RotatedSecretSerializer,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Sign with a new secret; those before it go on signing for the overlap.
+
+        403 for a key that may not change what the subscriber hears: the secret signs
+        all of it.
+        """
+        row = find_subscriber(request, name)
+        refuse_change(key_of(request), row)
+        body = checked(RotateSecretBody, request)
+        rotated = rotate_secret(row, by=actor(request), **body)
+        return Response(RotatedSecretSerializer(rotated).data)
+
+
+class TestApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="test_subscriber",
+        tags=TAGS,
+        request=ReasonBody,
+        responses={202: TestEventSerializer},
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Send it, alone, an event of type `router.test`, the whole way."""
+        row = find_subscriber(request, name)
+        body = checked(ReasonBody, request)
+        sent = send_test_event(row.pk, by=actor(request), **body)
+        answer = {"number": sent.number, "held_because": held_because(row)}
+        return Response(answer, status=HTTPStatus.ACCEPTED)
 
 
 def _shown(managed: Managed) -> dict[str, Any]:
