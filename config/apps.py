@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from importlib import import_module
-
 from django.apps import AppConfig
 
 
@@ -12,4 +10,6 @@ class SiteConfig(AppConfig):
     verbose_name = "Fanfare"
 
     def ready(self) -> None:
-        import_module("config.checks")
+        from config import (
+            checks,  # Not above: they import models, which need every app.
+        )

@@ -43,7 +43,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     # What is sent and what is answered are classes of their own here already.
     "COMPONENT_SPLIT_PATCH": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    "WEBHOOKS": ["router.api.webhooks.EVENT"],
+    "WEBHOOKS": ["router.api.webhooks.EVENT_WEBHOOK"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "router.api.openapi.add_server",

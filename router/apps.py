@@ -9,29 +9,36 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
+from router.conf import conf
+
 
 class RouterConfig(AppConfig):
     name = "router"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        conf = import_module("router.conf").conf()
-        import_module("router.checks")
-        import_module("router.database_checks")
+        handlers = conf().handlers
+        # Not above: they import models, which need every app.
+        from router import checks, database_checks, sources, worker_signals
+        from router.messaging import redis_qos
+
         autodiscover_modules("handler")
-        for dotted in conf.handlers:
+        for dotted in handlers:
             import_module(dotted)
-        import_module("router.sources").connect_sources()
-        import_module("router.worker_signals").connect()
-        import_module("router.messaging.redis_qos").install()
+        sources.connect_sources()
+        worker_signals.connect()
+        redis_qos.install()
         post_migrate.connect(_register, sender=self)
 
 
 def _register(app_config: AppConfig, using: str, **given: Any) -> None:
     # `migrate router 0007` ends with a schema that the code's models do not fit.
     if using == "default" and ("plan" not in given or _is_schema_newest(using)):
-        import_module("router.operate.declared").register_declared()
-        import_module("router.groups").ensure_roles(app_config, using)
+        from router.groups import ensure_roles
+        from router.operate.declared import register_declared
+
+        register_declared()
+        ensure_roles(app_config, using)
 
 
 def _is_schema_newest(using: str) -> bool:

@@ -27,6 +27,12 @@ from router.operate.resend import resend
 MAX_ATTEMPTS = 100
 
 
+def newest_attempts(delivery: Delivery) -> dict[str, Any]:
+    """What the list of a delivery's attempts shows."""
+    newest = delivery.attempt_log.order_by("-pk")[:MAX_ATTEMPTS]
+    return {"attempts": newest, "attempts_limit": MAX_ATTEMPTS}
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/delivery.html"
@@ -79,8 +85,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def detail_context(self, request: HttpRequest, row: Delivery) -> dict[str, Any]:
         return {
             "delivery": row,
-            "attempts": row.attempt_log.order_by("-pk")[:MAX_ATTEMPTS],
-            "attempts_limit": MAX_ATTEMPTS,
+            **newest_attempts(row),
             "reason_form": ReasonForm(),
             "may_resend": self.may_resend(request, row),
             "may_skip": self.may_skip(request, row),

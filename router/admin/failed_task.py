@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import who
 from router.admin.base import ReadOnlyAdmin
+from router.admin.delivery import newest_attempts
 from router.admin.filters import (
     FailedAtFilter,
     FailedTaskStateFilter,
@@ -32,7 +33,6 @@ MAX_AT_ONCE = 1000
 MAX_LISTED = 10
 SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
 DONE = {"retry": "will be tried again", "discard": "discarded"}
-MAX_ATTEMPTS = 100
 MAX_ERROR_LENGTH = 90
 
 
@@ -114,8 +114,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         return {
             "task": row,
             "cloudevent": row.event.shown(),
-            "attempts": row.delivery.attempt_log.order_by("-pk")[:MAX_ATTEMPTS],
-            "attempts_limit": MAX_ATTEMPTS,
+            **newest_attempts(row.delivery),
             "may_settle": row.state == FailedTaskState.OPEN
             and self.has_remediate_permission(request),
             "note_form": NoteForm(),

@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiWebhook
 
-from router.api.events.serializers import EVENT as CLOUDEVENT
+from router.api.events.serializers import EVENT
 
 
 def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, An
     }
 
 
-HEADERS = [
+WEBHOOK_HEADERS = [
     _header(
         "webhook-id",
         {"type": "string", "pattern": "^msg_[0-9a-f]+$"},
@@ -50,7 +50,7 @@ ANSWERS = {
     "503": "Not now. The router tries again, after `Retry-After` where it is given.",
     "default": "A failure: the router tries again, as the subscriber's schedule says.",
 }
-EVENT = OpenApiWebhook(
+EVENT_WEBHOOK = OpenApiWebhook(
     name="event",
     decorator={
         "post": {
@@ -59,10 +59,10 @@ EVENT = OpenApiWebhook(
             "description": "An event that a subscriber with the transport `webhook` is"
             " owed: posted to its `url`, with its own `headers` beside these.",
             "security": [],
-            "parameters": HEADERS,
+            "parameters": WEBHOOK_HEADERS,
             "requestBody": {
                 "required": True,
-                "content": {"application/cloudevents+json": {"schema": CLOUDEVENT}},
+                "content": {"application/cloudevents+json": {"schema": EVENT}},
             },
             "responses": {
                 status: {"description": told} for status, told in ANSWERS.items()

@@ -80,10 +80,6 @@ class Event:
             **event_data.members(self.data, has_data=self.has_data),
         }
 
-    def with_data(self, data: Any) -> Self:
-        """The same envelope around other data."""
-        return type(self)(**{**self.__dict__, "data": data, "has_data": True})
-
 
 def _data_problems(event: Event) -> list[tuple[str, str]]:
     problem = event_data.type_problem(event.datacontenttype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import secrets
@@ -21,15 +20,6 @@ def make_secret() -> str:
     """A new random secret, `whsec_…`."""
     random = secrets.token_bytes(SECRET_BYTES)
     return PREFIX + base64.b64encode(random).decode()
-
-
-def is_secret(text: str) -> bool:
-    """Whether this is `whsec_` and 24 to 64 bytes in base64."""
-    try:
-        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return text.startswith(PREFIX) and 24 <= len(key) <= 64
 
 
 def webhook_id(source: str, event_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -81,4 +82,4 @@ def without(given: Event, *path: str) -> Event:
         inner[step] = dict(inner[step])
         inner = inner[step]
     del inner[last]
-    return given.with_data(data)
+    return replace(given, data=data)

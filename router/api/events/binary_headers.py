@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
-from router.api.events.parsers import NO_HEADERS
+from router.api.events.parsers import NOT_IN_HEADERS
 from router.api.events.serializers import CLOUDEVENT
 
 
@@ -24,5 +24,5 @@ def _header(name: str, told: dict[str, Any]) -> OpenApiParameter:
 HEADERS = [
     _header(name, told)
     for name, told in CLOUDEVENT["properties"].items()
-    if name not in NO_HEADERS
+    if name not in NOT_IN_HEADERS
 ]

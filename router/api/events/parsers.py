@@ -26,7 +26,7 @@ PRINTABLE = re.compile(r"[\x20-\x7e]*")
 STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 ENCODE = "percent-encode the bytes of its UTF-8, as %C3%BC for ü"
 #: Told by the body and its Content-Type.
-NO_HEADERS = ("data", "data_base64", "datacontenttype")
+NOT_IN_HEADERS = ("data", "data_base64", "datacontenttype")
 
 
 def has_event_headers(meta: Mapping[str, Any]) -> bool:
@@ -54,7 +54,7 @@ def binary_event(
             attributes[name] = _decoded(value)
         except ValueError as error:
             problems.append((name, str(error)))
-        if name in NO_HEADERS:
+        if name in NOT_IN_HEADERS:
             problems.append((name, "is the body's, no header"))
     if problems:
         told = "; ".join(f"ce-{name} {detail}" for name, detail in problems)

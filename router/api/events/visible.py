@@ -22,7 +22,7 @@ from router.observe.log_values import values_of_log
 from router.transports.handler import TEST_TYPE
 
 #: Attribute that a filter may compare → the column that has it.
-COLUMN_OF = {
+COLUMN_OF_ATTRIBUTE = {
     "id": "event_id",
     "source": "source",
     "type": "type",
@@ -33,7 +33,7 @@ COLUMN_OF = {
 #: Different pairs of sources and filter, and patterns: each costs a condition for every
 #: row that is looked at. What is beyond is not shown.
 MAX_FILTERS = 20
-MAX_PATTERNS = 200
+MAX_CONDITIONS = 200
 OWN_TYPES = (NAMESPACE, f"{NAMESPACE}.*")
 
 
@@ -90,7 +90,7 @@ def _known(column: str, patterns: list[str]) -> Q:
         return ALL_ROWS
     known = values_of_log(column) if patterns else []
     if known is None:
-        return within(column, patterns[:MAX_PATTERNS])
+        return within(column, patterns[:MAX_CONDITIONS])
     return Q(**{f"{column}__in": [one for one in known if matches_any(patterns, one)]})
 
 
@@ -112,7 +112,9 @@ def _condition(expression: Mapping[str, Any]) -> Q:
             return reduce(or_, map(_condition, operand))
         case "not":
             return ~_condition(operand)
-    compared = (_compared(dialect, COLUMN_OF[name], operand[name]) for name in operand)
+    compared = (
+        _compared(dialect, COLUMN_OF_ATTRIBUTE[name], operand[name]) for name in operand
+    )
     return reduce(and_, compared)
 
 
