@@ -32,7 +32,8 @@ TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 INVISIBLE = frozenset({"Cf", "Mn", "Zs"})
 
-DOMAIN = r"(?:[\w-]+[.\u3002\uff0e\uff61])+[^\W\d_]{2,}"
+# A dot that joins two words. Vowels of some languages are no letters to Python.
+DOMAIN = r"[.\u3002\uff0e\uff61][^\W\d_](?:[a-z]|[^\x00-\x7f])"
 WEB_ADDRESS = re.compile(r"://|\bwww\.", re.IGNORECASE)
 PHONE_NUMBER = r"(?:\d[\s()/.-]*){6,}"
 ANY_ADDRESS = re.compile(

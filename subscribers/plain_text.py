@@ -20,14 +20,16 @@ MAX_NAME_LENGTH = 60
 UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 #: They turn the direction of what follows: a text could then read as another.
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: With all slashes: what is left must not form another scheme.
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]*:)?//+", re.IGNORECASE)
 DOTS = ".\u3002\uff0e\uff61"
-DOMAIN = rf"(?:[\w-]+[{DOTS}])+[^\W\d_]{{2,}}"
-#: A domain that begins a word. (`window.top=1` and `a/b.html` are no links.)
-LINK = re.compile(rf"(?<![\w/@{DOTS}-]){DOMAIN}(?![\w=-])")
+#: Where a dot joins two words. What stands around them decides nothing: mail programs
+#: make links of `@evil.example`, `evil.example=` and `evil.xn--p1ai` too. The vowels of
+#: some languages are no letters to Python.
+JOINT = rf"[{DOTS}](?=[^\W\d_](?:[a-z]|[^\x00-\x7f]))"
 PHONE_NUMBER = r"(?:\d[\s()/.-]*){6,}"
 ADVERTISEMENT = re.compile(
-    rf"{DOMAIN}|{SCHEME.pattern}|\S@\S|{PHONE_NUMBER}", re.IGNORECASE
+    rf"{JOINT}|{SCHEME.pattern}|\S@\S|{PHONE_NUMBER}", re.IGNORECASE
 )
 
 
@@ -36,7 +38,7 @@ def plain(text: str) -> str:
     known = text[:MAX_READ]
     printable = "".join(" " if _is_unprintable(sign) else sign for sign in known)
     words = " ".join(SCHEME.sub("", printable).split())
-    return LINK.sub(_with_spaces, words)[:MAX_LENGTH]
+    return re.sub(f"({JOINT})", r"\1 ", words, flags=re.IGNORECASE)[:MAX_LENGTH]
 
 
 def name_to_greet(name: str) -> str:
@@ -44,10 +46,6 @@ def name_to_greet(name: str) -> str:
     words = plain(name)
     is_too_long = len(words) > MAX_NAME_LENGTH
     return "" if is_too_long or ADVERTISEMENT.search(name[:MAX_READ]) else words
-
-
-def _with_spaces(link: re.Match[str]) -> str:
-    return re.sub(f"([{DOTS}])", r"\1 ", link[0])
 
 
 def _is_unprintable(sign: str) -> bool:

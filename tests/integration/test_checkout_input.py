@@ -57,7 +57,7 @@ def test_a_text_of_nothing_visible_is_refused(shopper: Client, field: str) -> No
     "name",
     ["Visit https://evil.example", "evil.example", "You won (evil.example/x)",
      "www.evil", "ada@evil.example", "Dr.Horn", "Call +49 (900) 123-456",
-     "evil\uff0eexample"],
+     "evil\uff0eexample", "evil.xn--p1ai", "evil.\u092d\u093e\u0930\u0924"],
 )  # fmt: skip
 def test_a_name_with_an_address_is_refused_with_advice(
     shopper: Client, name: str

@@ -20,7 +20,14 @@ from tests.integration.shopping import DETAILS, a_product, check_out, put_in_bas
 from tests.integration.staff import a_person
 
 pytestmark = pytest.mark.django_db
-PERSONAL = ("Ada Horn", "ada@example.com", "Bandstand Lane 4", "10115", "Berlin")
+PERSONAL = (
+    "Ada Horn",
+    "ada@example.com",
+    "Bandstand Lane 4",
+    "10115",
+    "Berlin",
+    "ending in",
+)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -77,13 +78,19 @@ ADVERTISEMENTS = [
     "Write to win@evil.example",
     "Call +49 (900) 123-456",
     "Ada\nClaim at HTTPS://EVIL.EXAMPLE",
+    "Look: http:/a:///evil.example",
+    "/evil.example/prize",
+    "evil.example= and evil.example-",
+    "..evil.example",
+    "evil.xn--p1ai",
+    "evil.\u092d\u093e\u0930\u0924",
     "Dear customer, you have been chosen as the winner of our raffle, call us now",
 ]
 
 
 def assert_no_link(text: str) -> None:
-    for linked in ("evil.example", "evil\uff0eexample", "evil.example", "://evil"):
-        assert linked not in text.lower()
+    lowered = text.lower()
+    assert not re.search(r"evil[.\uff0e]\w|://evil|@evil[.]\w", lowered)
 
 
 @pytest.mark.parametrize("name", ADVERTISEMENTS)
@@ -95,7 +102,7 @@ def test_the_greeting_is_no_place_to_advertise(name: str) -> None:
     assert sent().to == ["clara@example.com"]
 
 
-@pytest.mark.parametrize("text", [one for one in ADVERTISEMENTS if "@" not in one])
+@pytest.mark.parametrize("text", ADVERTISEMENTS)
 def test_no_text_of_an_event_becomes_a_link_in_a_mail(text: str) -> None:
     forged = purchase(lines=[line("x", 1, 1, text)], name=text)
     forged.data["order"]["id"] = text
