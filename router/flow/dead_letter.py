@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from django.db import transaction
 
@@ -26,11 +27,14 @@ logger = logging.getLogger(__name__)
 OPENED = "router.failed_task.opened"
 
 
-def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> FailedTask:
+def give_up(
+    delivery: Delivery, *, reason: Reason, evidence: Evidence, **columns: Any
+) -> FailedTask:
     """Mark the delivery dead and open its FailedTask, in the caller's transaction.
 
     The caller holds the delivery's row and has updated the subscriber's, which makes
-    concurrent deaths of one subscriber see each other.
+    concurrent deaths of one subscriber see each other. `columns` are further ones of
+    the delivery to write.
     """
     is_first = (
         not FailedTask.objects.open().filter(subscriber=delivery.subscriber_id).exists()
@@ -44,6 +48,7 @@ def give_up(delivery: Delivery, *, reason: Reason, evidence: Evidence) -> Failed
         is_witnessed=delivery.is_witnessed,
         is_manual=False,
         **UNLEASED,
+        **columns,
     )
     failed = FailedTask.objects.create(
         delivery=delivery,

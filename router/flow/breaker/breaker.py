@@ -76,7 +76,7 @@ def note_failure(
     subscriber = rows.get(pk=claim.subscriber.pk)
     delivery.subscriber = subscriber
     is_late = subscriber.breaker_epoch != claim.subscriber.breaker_epoch
-    verdict = _verdict(delivery, outcome, is_late=is_late)
+    verdict = verdict_on(delivery, outcome, is_late=is_late)
     if is_late or _paces_itself(subscriber):
         return verdict
     if isinstance(outcome, Retry) and outcome.kind is FailureKind.GONE:
@@ -90,7 +90,13 @@ def note_failure(
     return verdict
 
 
-def _verdict(delivery: Any, outcome: Retry | Dead, *, is_late: bool) -> Verdict:
+def verdict_on(
+    delivery: Any, outcome: Retry | Dead, *, is_late: bool = False
+) -> Verdict:
+    """What the failure means for the event: `delivery` is as it was at its `now`.
+
+    `is_late`: the breaker opened or closed since the attempt began.
+    """
     if isinstance(outcome, Dead):
         return Verdict(counts=True, is_final=True, is_witnessed=delivery.is_witnessed)
     if outcome.kind is FailureKind.GONE:

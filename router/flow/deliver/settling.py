@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import DurationField, F, FloatField, Q, QuerySet, Value
+from django.db.models import (
+    Case,
+    DurationField,
+    F,
+    FloatField,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce, Greatest
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.failures import Verdict
-from router.contract.outcomes import Dead, Evidence, Exchange, Retry
+from router.contract.outcomes import Dead, Exchange, Retry
 from router.db.pipeline import NotAll, update_expecting
 from router.db.statements import IDS, SUBSCRIBER, TOKENS, Param, Statement, Update
 from router.flow.breaker import breaker
@@ -51,6 +61,10 @@ DONE: dict[str, Any] = {
     "is_manual": False,
     **UNLEASED,
 }
+#: What a failure changes of a delivery, each to a value of its own.
+FAILURE_COLUMNS = (
+    "due_at", "failures", "failing_since", "last_failed_at", "is_witnessed",
+)  # fmt: skip
 NO_EXCHANGES: Mapping[int, Exchange] = {}
 
 
@@ -117,7 +131,7 @@ def settle_failure(
     be left alone now. A lease that was lost meanwhile is logged and dropped.
     """
     with transaction.atomic():
-        found: Any = (
+        row: Any = (
             claim.held()
             .annotate(now=Clock())
             .select_related("event")
@@ -125,16 +139,17 @@ def settle_failure(
             .select_for_update(of=("self",))
             .first()
         )
-        if found is None:
+        if row is None:
             logger.warning("Delivery %s: the lease was lost", claim.ids)
             return False
         verdict = breaker.note_failure(
-            claim, found, outcome, is_beside_success=is_beside_success
+            claim, row, outcome, is_beside_success=is_beside_success
         )
-        _note_failure(claim, run_ms, at=found.now)
-        _settle(found, outcome, verdict, run_ms=run_ms)
-        end_if_too_long(found, outcome)
-        return breaker.is_left_alone(found.subscriber, now=found.now)
+        _note_failure(claim, run_ms, at=row.now)
+        failure = Failure(delivery=row, outcome=outcome, verdict=verdict, run_ms=run_ms)
+        settle_failures([failure])
+        end_if_too_long(row, outcome)
+        return breaker.is_left_alone(row.subscriber, now=row.now)
 
 
 def _note_failure(claim: Claim[Any], run_ms: float, *, at: datetime) -> None:
@@ -154,62 +169,100 @@ def note_run_time(subscriber_id: int, run_ms: float) -> None:
     ).update(mean_run_ms=run_ms)
 
 
-def _told(evidence: Evidence) -> dict[str, Any]:
-    """What an attempt keeps of a failure."""
-    return {
-        "error": evidence.error,
-        "traceback": evidence.traceback,
-        "exchange": evidence.exchange,
-    }
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A failed attempt of a delivery, and what it means for the event.
+
+    The caller holds the delivery's row, as it was at its `now`.
+    """
+
+    delivery: Any
+    outcome: Retry | Dead
+    verdict: Verdict
+    run_ms: float
+
+    @property
+    def result(self) -> AttemptResult:
+        if self.verdict.is_final:
+            return AttemptResult.DEAD
+        return AttemptResult.RETRY if self.verdict.counts else AttemptResult.UNCOUNTED
 
 
-def _settle(
-    delivery: Any, outcome: Retry | Dead, verdict: Verdict, *, run_ms: float
-) -> None:
+def settle_failures(failures: Sequence[Failure], **columns: Any) -> None:
+    """Keep each attempt; give its delivery up, or let it wait for the next attempt.
+
+    In the caller's transaction, which has updated the subscribers' rows. The statements
+    do not grow with the deliveries that wait. `columns` are further ones to write.
+    """
+    waiting: list[Any] = []
+    attempts: list[Attempt] = []
+    for failure in failures:
+        delivery, wait = failure.delivery, None
+        _count(delivery, failure.verdict)
+        if isinstance(failure.outcome, Retry) and not failure.verdict.is_final:
+            wait = wait_seconds(delivery, failure.outcome, failure.verdict)
+            delivery.due_at = delivery.now + timedelta(seconds=wait)
+            waiting.append(delivery)
+        attempts.append(_attempt(failure, wait))
+    Attempt.objects.bulk_create(attempts)
+    if waiting:
+        _put_back(waiting, columns)
+    for failure in failures:
+        if failure.verdict.is_final:
+            _give_up(failure, columns)
+
+
+def _count(delivery: Any, verdict: Verdict) -> None:
     delivery.failures += int(verdict.counts)
     delivery.failing_since = delivery.failing_since or delivery.now
     delivery.last_failed_at = delivery.now
     delivery.is_witnessed = verdict.is_witnessed
-    if isinstance(outcome, Retry) and not verdict.is_final:
-        _wait(delivery, outcome, verdict, run_ms=run_ms)
-    else:
-        _die(delivery, outcome, run_ms=run_ms)
 
 
-def _wait(delivery: Any, outcome: Retry, verdict: Verdict, *, run_ms: float) -> None:
-    seconds = wait_seconds(delivery, outcome, verdict)
-    Delivery.objects.filter(pk=delivery.pk).update(
+def _attempt(failure: Failure, wait: float | None) -> Attempt:
+    evidence = failure.outcome.evidence
+    return Attempt.of(
+        failure.delivery,
+        failure.result,
+        error=evidence.error,
+        traceback=evidence.traceback,
+        exchange=evidence.exchange,
+        wait_seconds=wait,
+        duration_ms=failure.run_ms,
+    )
+
+
+def _put_back(deliveries: Sequence[Any], columns: Mapping[str, Any]) -> None:
+    """Let these wait for their `due_at`, all in one statement."""
+    Delivery.objects.filter(pk__in_array=[row.pk for row in deliveries]).update(
         state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=seconds),
-        failures=delivery.failures,
-        failing_since=delivery.failing_since,
-        last_failed_at=delivery.last_failed_at,
-        is_witnessed=delivery.is_witnessed,
         vanished=0,
         is_manual=False,
+        **{name: _by_row(deliveries, name) for name in FAILURE_COLUMNS},
         **UNLEASED,
+        **columns,
     )
-    Attempt.of(
-        delivery,
-        AttemptResult.RETRY if verdict.counts else AttemptResult.UNCOUNTED,
-        **_told(outcome.evidence),
-        wait_seconds=seconds,
-        duration_ms=run_ms,
-    ).save()
 
 
-def _die(delivery: Delivery, outcome: Retry | Dead, *, run_ms: float) -> None:
-    Attempt.of(
-        delivery,
-        AttemptResult.DEAD,
-        **_told(outcome.evidence),
-        duration_ms=run_ms,
-    ).save()
-    is_rejected = isinstance(outcome, Dead)
+def _by_row(deliveries: Sequence[Any], name: str) -> Any:
+    """The value of this column for each row."""
+    values = {row.pk: getattr(row, name) for row in deliveries}
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    field: Any = Delivery._meta.get_field(name)
+    return Case(
+        *(When(pk=pk, then=Value(value, field)) for pk, value in values.items()),
+        output_field=field,
+    )
+
+
+def _give_up(failure: Failure, columns: Mapping[str, Any]) -> None:
+    is_rejected = isinstance(failure.outcome, Dead)
     give_up(
-        delivery,
+        failure.delivery,
         reason=Reason.REJECTED if is_rejected else Reason.EXHAUSTED,
-        evidence=outcome.evidence,
+        evidence=failure.outcome.evidence,
+        **columns,
     )
 
 

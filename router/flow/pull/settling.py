@@ -6,17 +6,15 @@ grow with the leases, except that each delivery that dies opens its own failed t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce
 
 from router.conf import conf
-from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Evidence, Retry
+from router.flow.breaker.breaker import verdict_on
 from router.flow.deliver import releasing, settling
 from router.flow.pull.holding import (
     Authorizer,
@@ -26,14 +24,9 @@ from router.flow.pull.holding import (
     lock_held,
     refusals,
 )
-from router.flow.retry_waits import schedule_of, wait_seconds
 from router.models import (
-    UNLEASED,
-    Attempt,
-    AttemptResult,
     Clock,
     Delivery,
-    DeliveryState,
     Settlement,
     Subscriber,
     settled_by,
@@ -41,7 +34,6 @@ from router.models import (
 
 SPENT = "This lease was extended for as long as one may be; settle the delivery."
 NO_REASON = "no reason was given"
-COUNTED = Verdict(counts=True, is_witnessed=False)
 
 
 def ack(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
@@ -64,19 +56,10 @@ def nack(
     """
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
-        outcomes = {
-            row: Retry(_evidence(reason), after_seconds=lease.seconds)
-            for lease, row in held.items()
-        }
-        dying = {row for row in outcomes if _is_at_its_last(row)}
-        _wait({row: told for row, told in outcomes.items() if row not in dying})
-        dead = Delivery.objects.filter(pk__in=[row.pk for row in dying])
-        dead.update(**settled_by(Settlement.NACK))
-        for holding in holdings(dying):
-            for row in holding.deliveries:
-                settling.settle_failure(
-                    holding.only(row), outcomes[row], run_ms=_held_for_ms(row)
-                )
+        failures = [_failure(row, lease, reason) for lease, row in held.items()]
+        failing = {row.subscriber_id for row in held.values()}
+        Subscriber.objects.filter(pk__in=failing).update(last_failed_at=Clock())
+        settling.settle_failures(failures, **settled_by(Settlement.NACK))
     return refusals(leases, held, may_touch=may_touch, settlement=Settlement.NACK)
 
 
@@ -124,51 +107,16 @@ def _asked(lease: Lease) -> timedelta:
     return timedelta(seconds=lease.seconds or 0)
 
 
-def _evidence(reason: str) -> Evidence:
-    # Up to the colon is what notices tell: the reason may quote a customer.
-    return Evidence(f"Nacked: {reason or NO_REASON}")
-
-
-def _is_at_its_last(row: Any) -> bool:
-    return bool(row.failures + 1 >= schedule_of(row.subscriber).max_failures)
-
-
-def _wait(outcomes: dict[Any, Retry]) -> None:
-    if not outcomes:
-        return
-    attempts = [_waiting_attempt(row, told) for row, told in outcomes.items()]
-    rows = Delivery.objects.filter(pk__in=[row.pk for row in outcomes])
-    rows.update(
-        state=DeliveryState.PENDING,
-        failures=F("failures") + 1,
-        failing_since=Coalesce(F("failing_since"), Clock()),
-        vanished=0,
-        is_manual=False,
-        **UNLEASED,
-        **settled_by(Settlement.NACK),
+def _failure(row: Any, lease: Lease, reason: str) -> settling.Failure:
+    # Notices repeat the text up to the colon: the reason may quote a customer.
+    evidence = Evidence(f"Nacked: {reason or NO_REASON}")
+    outcome = Retry(evidence, after_seconds=lease.seconds)
+    return settling.Failure(
+        delivery=row,
+        outcome=outcome,
+        verdict=verdict_on(row, outcome),
+        run_ms=_held_for_ms(row),
     )
-    Delivery.objects.bulk_update(outcomes, ["due_at"])
-    Attempt.objects.bulk_create(attempts)
-    _note_failure(outcomes)
-
-
-def _waiting_attempt(row: Any, outcome: Retry) -> Attempt:
-    """The attempt that failed; the row is given its next `due_at` on the way."""
-    row.failures += 1
-    seconds = wait_seconds(row, outcome, COUNTED)
-    row.due_at = row.now + timedelta(seconds=seconds)
-    return Attempt.of(
-        row,
-        AttemptResult.RETRY,
-        error=outcome.evidence.error,
-        wait_seconds=seconds,
-        duration_ms=_held_for_ms(row),
-    )
-
-
-def _note_failure(rows: Iterable[Delivery]) -> None:
-    of = {row.subscriber_id for row in rows}
-    Subscriber.objects.filter(pk__in=of).update(last_failed_at=Clock())
 
 
 def _held_for_ms(row: Any) -> float:
