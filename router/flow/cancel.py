@@ -11,7 +11,6 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from router.db.patterns import within
 from router.db.statements import Select
 from router.models import (
-    UNLEASED,
     Clock,
     Delivery,
     DeliveryState,
@@ -99,9 +98,7 @@ def _cancel_dead(subscriber_id: int) -> int:
 def _cancel(ids: list[int]) -> int:
     if not ids:
         return 0
-    return Delivery.objects.filter(pk__in_array=ids).update(
-        state=DeliveryState.CANCELLED, **UNLEASED
-    )
+    return Delivery.objects.filter(pk__in_array=ids).cancel()
 
 
 def _mark_finished() -> None:

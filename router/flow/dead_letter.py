@@ -12,12 +12,10 @@ from router.contract.outcomes import Evidence
 from router.flow.publish.own_events import is_own_type
 from router.flow.publish.publishing import publish_notice
 from router.models import (
-    UNLEASED,
     Attempt,
     Clock,
     Delivery,
     DeliveryQuerySet,
-    DeliveryState,
     FailedTask,
     Reason,
 )
@@ -39,15 +37,13 @@ def give_up(
     is_first = (
         not FailedTask.objects.open().filter(subscriber=delivery.subscriber_id).exists()
     )
-    Delivery.objects.filter(pk=delivery.pk).update(
-        state=DeliveryState.DEAD,
+    Delivery.objects.filter(pk=delivery.pk).dead_letter(
         failures=delivery.failures,
         vanished=delivery.vanished,
         failing_since=delivery.failing_since,
         last_failed_at=delivery.last_failed_at,
         is_witnessed=delivery.is_witnessed,
         is_manual=False,
-        **UNLEASED,
         **columns,
     )
     failed = FailedTask.objects.create(

@@ -16,12 +16,10 @@ from router.contract.outcomes import Evidence
 from router.db.statements import Select
 from router.flow.dead_letter import give_up
 from router.models import (
-    UNLEASED,
     Attempt,
     AttemptResult,
     Clock,
     Delivery,
-    DeliveryState,
     Reason,
     Subscriber,
 )
@@ -69,13 +67,8 @@ def _note(expired: Sequence[Delivery]) -> None:
 
 
 def _give_back(ids: Sequence[int]) -> None:
-    """Back to waiting; without its token, a late write of the worker hits nothing."""
-    Delivery.objects.filter(pk__in_array=ids).update(
-        state=DeliveryState.PENDING,
-        due_at=Clock(),
-        vanished=F("vanished") + 1,
-        **UNLEASED,
-    )
+    rows = Delivery.objects.filter(pk__in_array=ids)
+    rows.reschedule(Clock(), vanished=F("vanished") + 1)
 
 
 def _dead_letter(delivery: Delivery) -> None:

@@ -7,7 +7,7 @@ from router.models.audit_entry import AuditEntry
 from router.models.clock import Clock
 from router.models.credential_throttle import CredentialThrottle
 from router.models.delivery import (
-    UNLEASED,
+    ACKNOWLEDGED,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
@@ -28,9 +28,9 @@ from router.models.subscriber import (
 )
 
 __all__ = [
+    "ACKNOWLEDGED",
     "BREAKER_LABELS",
     "EVENT_COLUMNS",
-    "UNLEASED",
     "ApiKey",
     "Attempt",
     "AttemptResult",

@@ -18,12 +18,20 @@ class DeliveryState(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
-#: A delivery that no worker has a right to, and that is not on its way to one.
-UNLEASED: dict[str, Any] = {
+#: No worker has a right to the delivery, and no message for it is on its way.
+_UNLEASED: dict[str, Any] = {
     "lease_token": None,  # nosec B105  # no token
     "leased_until": None,
     "dispatched_until": None,
     "dispatch_count": 0,
+}
+#: The columns of a delivery that was done.
+ACKNOWLEDGED: dict[str, Any] = {
+    "state": DeliveryState.ACKNOWLEDGED,
+    "acknowledged_at": Clock(),
+    "vanished": 0,
+    "is_manual": False,
+    **_UNLEASED,
 }
 
 
@@ -36,7 +44,7 @@ class Settlement(models.IntegerChoices):
 
 
 def settled_by(settlement: Settlement) -> dict[str, Any]:
-    """Remember, beside `UNLEASED`, which lease of a puller ended and how."""
+    """The columns that remember which lease of a puller ended and how."""
     return {"settled_token": F("lease_token"), "settlement": settlement}
 
 
@@ -76,6 +84,22 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def expired(self) -> DeliveryQuerySet:
         """Leased past the lease's end."""
         return self.leased().filter(leased_until__lte=Clock())
+
+    # Each transition ends the lease: a late write of its holder matches no row. They
+    # return how many rows they changed; `columns` are further ones to write.
+
+    def reschedule(self, due_at: Any, **columns: Any) -> int:
+        """PENDING, with the next attempt at `due_at`."""
+        state = DeliveryState.PENDING
+        return self.update(state=state, due_at=due_at, **_UNLEASED, **columns)
+
+    def dead_letter(self, **columns: Any) -> int:
+        """DEAD."""
+        return self.update(state=DeliveryState.DEAD, **_UNLEASED, **columns)
+
+    def cancel(self, **columns: Any) -> int:
+        """CANCELLED."""
+        return self.update(state=DeliveryState.CANCELLED, **_UNLEASED, **columns)
 
 
 class Delivery(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -11,7 +12,6 @@ from django.db import transaction
 from router.contract.errors import NotOpen
 from router.flow import audit
 from router.models import (
-    UNLEASED,
     Clock,
     Delivery,
     DeliveryState,
@@ -19,6 +19,13 @@ from router.models import (
     FailedTaskState,
 )
 
+NEVER_FAILED: dict[str, Any] = {
+    "failures": 0,
+    "vanished": 0,
+    "failing_since": None,
+    "last_failed_at": None,
+    "is_witnessed": False,
+}
 BEYOND = (
     "The event lies beyond what its subscriber may hear. An operator changes that at "
     "the subscriber."
@@ -136,17 +143,10 @@ def _refuse_beyond_limits(pk: int) -> None:
 
 def _move(delivery_id: int, state: DeliveryState) -> None:
     dead = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.DEAD)
-    moved = dead.update(
-        state=state,
-        due_at=Clock(),
-        failures=0,
-        vanished=0,
-        failing_since=None,
-        last_failed_at=None,
-        is_witnessed=False,
-        **UNLEASED,
-        is_manual=state == DeliveryState.PENDING,
-    )
+    if state == DeliveryState.PENDING:
+        moved = dead.reschedule(Clock(), is_manual=True, **NEVER_FAILED)
+    else:
+        moved = dead.cancel(**NEVER_FAILED)
     if moved != 1:
         raise NotOpen("Its delivery is not dead any more. Nothing was changed.")
 

@@ -7,10 +7,8 @@ from django.db import transaction
 from router.conf import WEBHOOKS
 from router.flow.breaker import breaker
 from router.models import (
-    UNLEASED,
     Clock,
     Delivery,
-    DeliveryState,
     Subscriber,
     Transport,
 )
@@ -46,6 +44,4 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
         # What was leased in between is not locked yet. Whoever settles it now waits for
         # the subscriber, and has it settled: waiting for them in turn would never end.
         free = under_way.select_for_update(skip_locked=True).values("pk")
-        return Delivery.objects.filter(pk__in=free).update(
-            state=DeliveryState.PENDING, due_at=Clock(), vanished=0, **UNLEASED
-        )
+        return Delivery.objects.filter(pk__in=free).reschedule(Clock(), vanished=0)

@@ -201,6 +201,16 @@ def test_what_was_not_begun_is_released_uncounted(puller: Subscriber) -> None:
     assert (again.attempts, again.failures) == (1, 0)
 
 
+def test_each_nack_of_a_batch_has_its_own_wait(puller: Subscriber) -> None:
+    owe(2)
+    soon, late = take(puller)
+    assert say(settling.nack, leases([soon], 10) + leases([late], 3600)) == [True, True]
+    soon.refresh_from_db()
+    late.refresh_from_db()
+    assert (soon.failures, late.failures) == (1, 1)
+    assert timedelta(seconds=3500) < late.due_at - soon.due_at <= timedelta(hours=1)
+
+
 def test_an_extended_lease_ends_so_many_seconds_from_now(puller: Subscriber) -> None:
     owe()
     pulled = take(puller, seconds=1)

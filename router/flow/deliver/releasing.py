@@ -10,7 +10,7 @@ from django.db.models import F
 
 from router.conf import conf
 from router.flow.lease import Claim
-from router.models import UNLEASED, Clock, DeliveryState
+from router.models import Clock
 
 MAX_UNCOUNTED_WAIT_SECONDS = 2.0
 
@@ -20,12 +20,8 @@ def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> Non
 
     `more` are further columns to write.
     """
-    claim.held().update(
-        state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=wait_seconds),
-        attempts=F("attempts") - 1,
-        **{**UNLEASED, **more},
-    )
+    due_at = Clock() + timedelta(seconds=wait_seconds)
+    claim.held().reschedule(due_at, attempts=F("attempts") - 1, **more)
 
 
 def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:
@@ -40,9 +36,4 @@ def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:
         held = held.filter(vanished__lt=conf().max_lost_leases)
         vanished = F("vanished") + 1
     wait = random.uniform(0.1, MAX_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
-    held.update(
-        state=DeliveryState.PENDING,
-        due_at=Clock() + timedelta(seconds=wait),
-        vanished=vanished,
-        **UNLEASED,
-    )
+    held.reschedule(Clock() + timedelta(seconds=wait), vanished=vanished)

@@ -38,7 +38,7 @@ from router.flow.deliver.attempts import acknowledged_log
 from router.flow.lease import Claim
 from router.flow.retry_waits import wait_seconds
 from router.models import (
-    UNLEASED,
+    ACKNOWLEDGED,
     Attempt,
     AttemptResult,
     Clock,
@@ -54,13 +54,6 @@ logger = logging.getLogger(__name__)
 
 # How much the last chunk weighs in the moving mean of the run time.
 WEIGHT = 0.2
-DONE: dict[str, Any] = {
-    "state": DeliveryState.ACKNOWLEDGED,
-    "acknowledged_at": Clock(),
-    "vanished": 0,
-    "is_manual": False,
-    **UNLEASED,
-}
 #: What a failure changes of a delivery, each to a value of its own.
 FAILURE_COLUMNS = (
     "due_at", "failures", "failing_since", "last_failed_at", "is_witnessed",
@@ -234,14 +227,9 @@ def _attempt(failure: Failure, wait: float | None) -> Attempt:
 
 def _put_back(deliveries: Sequence[Any], columns: Mapping[str, Any]) -> None:
     """Let these wait for their `due_at`, all in one statement."""
-    Delivery.objects.filter(pk__in_array=[row.pk for row in deliveries]).update(
-        state=DeliveryState.PENDING,
-        vanished=0,
-        is_manual=False,
-        **{name: _by_row(deliveries, name) for name in FAILURE_COLUMNS},
-        **UNLEASED,
-        **columns,
-    )
+    by_row = {name: _by_row(deliveries, name) for name in FAILURE_COLUMNS}
+    rows = Delivery.objects.filter(pk__in_array=[row.pk for row in deliveries])
+    rows.reschedule(**by_row, vanished=0, is_manual=False, **columns)
 
 
 def _by_row(deliveries: Sequence[Any], name: str) -> Any:
@@ -272,7 +260,7 @@ def _acknowledged(**more: Any) -> tuple[QuerySet[Delivery], dict[str, Any]]:
         lease_token__in_array=TOKENS,
         state__no_index=DeliveryState.LEASED,
     )
-    return held, {**DONE, **more}
+    return held, {**ACKNOWLEDGED, **more}
 
 
 def _succeeded() -> tuple[QuerySet[Subscriber], dict[str, Any]]:
