@@ -27,23 +27,23 @@ PREPARE_THRESHOLD = 3
 def database(url: str, *, var_dir: Path, is_pooled: bool) -> dict[str, Any]:
     """From the address of PostgreSQL; without one it is SQLite, beneath `var_dir`."""
     own = {"ENGINE": "django.db.backends.sqlite3", "NAME": var_dir / "fanfare.sqlite3"}
-    found: dict[str, Any] = {**(dj_database_url.parse(url) if url else own)}
-    if found["ENGINE"].endswith("sqlite3"):
-        return _reused(found, SQLITE_OPTIONS)
-    found["DISABLE_SERVER_SIDE_CURSORS"] = is_pooled
+    parsed: dict[str, Any] = {**(dj_database_url.parse(url) if url else own)}
+    if parsed["ENGINE"].endswith("sqlite3"):
+        return _reused(parsed, SQLITE_OPTIONS)
+    parsed["DISABLE_SERVER_SIDE_CURSORS"] = is_pooled
     options: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "prepare_threshold": None if is_pooled else PREPARE_THRESHOLD,
     }
     if not is_pooled:
         options["options"] = STARTUP_OPTIONS
-    return _reused(found, options)
+    return _reused(parsed, options)
 
 
-def _reused(found: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _reused(parsed: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     return {
-        **found,
+        **parsed,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**options, **found.get("OPTIONS", {})},
+        "OPTIONS": {**options, **parsed.get("OPTIONS", {})},
     }

@@ -10,5 +10,5 @@ def subjects(typed: str) -> list[str]:
     """The subjects of the events of the order that a person calls `typed`."""
     if not apps.is_installed("shop"):
         return []
-    found: list[str] = import_string("shop.order_numbers.public_ids")(typed)
-    return found
+    numbers: list[str] = import_string("shop.order_numbers.public_ids")(typed)
+    return numbers

@@ -57,7 +57,7 @@ def _check_times() -> Iterator[CheckMessage]:
     """HTTP deadline < time limit < lease < visibility timeout; else work runs twice at
     once."""
     conf = read()
-    limits = [one.time_limit_seconds or 0 for one in declared()]
+    limits = [declaration.time_limit_seconds or 0 for declaration in declared()]
     longest = max([conf.time_limit_seconds, *limits])
     if longest >= conf.lease_seconds:
         yield Error(
@@ -132,9 +132,9 @@ def _check_sources(conf: RouterSettings) -> Iterator[CheckMessage]:
 def _check_networks() -> Iterator[CheckMessage]:
     networks = read().webhook_allowed_networks
     if networks and not settings.DEBUG:
-        told = ", ".join(map(str, networks))
+        names = ", ".join(map(str, networks))
         yield Warning(
-            f"Webhooks may be posted to {told}: whoever may name a URL reaches there.",
+            f"Webhooks may be posted to {names}: whoever may name a URL reaches there.",
             hint="Leave WEBHOOK_ALLOWED_NETWORKS empty, or silence this check.",
             id="router.W007",
         )
@@ -195,20 +195,20 @@ MUST_BE: dict[str, tuple[object, str, str]] = {
 
 @register("router")
 def check_celery(**_: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
+    messages: list[CheckMessage] = []
     for name, (needed, identity, trouble) in MUST_BE.items():
         value = getattr(current_app.conf, name)
         if value != needed:
             kind = Error if identity.startswith("E") else Warning
             hint = f"Take router.celery_settings.DEFAULTS, or set {name} to {needed}."
-            found.append(
+            messages.append(
                 kind(
                     f"Celery's {name} is {value!r}. {trouble}",
                     hint=hint,
                     id=f"router.{identity}",
                 )
             )
-    return [*found, *_check_queues(), *_check_queue_types(), *_check_reuse()]
+    return [*messages, *_check_queues(), *_check_queue_types(), *_check_reuse()]
 
 
 def _check_queues() -> Iterator[CheckMessage]:

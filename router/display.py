@@ -142,19 +142,19 @@ def relative(seconds: float) -> str:
     """`12 s ago`, `in 3 min`, `just now`."""
     if abs(seconds) < 1:
         return "just now"
-    told = span(abs(seconds), units=1)
-    return f"{told} ago" if seconds > 0 else f"in {told}"
+    text = span(abs(seconds), units=1)
+    return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
 def span(seconds: float, *, units: int = 2) -> str:
     """The largest units of a duration: `2 d 4 h`."""
     rest = int(seconds)
-    told: list[tuple[int, str]] = []
+    parts: list[tuple[int, str]] = []
     for size, unit in STEPS:
         count, rest = divmod(rest, size)
-        if count or told:
-            told.append((count, unit))
-    shown = [f"{count} {unit}" for count, unit in told[:units] if count]
+        if count or parts:
+            parts.append((count, unit))
+    shown = [f"{count} {unit}" for count, unit in parts[:units] if count]
     return " ".join(shown) or "0 s"
 
 

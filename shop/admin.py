@@ -104,11 +104,11 @@ class OrderAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, has_doubles = super().get_search_results(request, queryset, search_term)
+        orders, has_doubles = super().get_search_results(request, queryset, search_term)
         if not search_term.strip():
-            return found, has_doubles
+            return orders, has_doubles
         meant = Q(number__in=spellings(search_term)) | _mailed_to(search_term.strip())
-        return found | queryset.filter(meant), has_doubles
+        return orders | queryset.filter(meant), has_doubles
 
     @admin.display(description="items")
     def subtotal(self, order: Order) -> str:

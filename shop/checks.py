@@ -29,12 +29,12 @@ def register_all() -> None:
 def check_names(**_: Any) -> list[CheckMessage]:
     """SHOP's dotted names lead to something that can be called."""
     names = conf()
-    found: list[CheckMessage] = []
+    errors: list[CheckMessage] = []
     if names.availability and not _is_callable(names.availability):
-        found.append(_not_callable("AVAILABILITY", names.availability, "shop.E001"))
+        errors.append(_not_callable("AVAILABILITY", names.availability, "shop.E001"))
     if not _is_callable(names.gateway):
-        found.append(_not_callable("GATEWAY", names.gateway, "shop.E002"))
-    return found
+        errors.append(_not_callable("GATEWAY", names.gateway, "shop.E002"))
+    return errors
 
 
 def check_listeners(**_: Any) -> list[CheckMessage]:

@@ -126,19 +126,19 @@ class CheckoutForm(forms.Form):
     card_fields = ("card_number", "card_expiry", "card_cvc")
 
     def clean_card_number(self) -> str:
-        told = _("This is not a card number. Check the digits.")
-        return self._card("card_number", card_number, told)
+        message = _("This is not a card number. Check the digits.")
+        return self._card("card_number", card_number, message)
 
     def clean_card_expiry(self) -> date:
-        told = _("Write month and year as on the card, for example 08/29.")
-        ends = self._card("card_expiry", card_expiry, told)
+        message = _("Write month and year as on the card, for example 08/29.")
+        ends = self._card("card_expiry", card_expiry, message)
         if ends <= timezone.localdate():
             raise ValidationError(_("This card is no longer valid. Use another one."))
         return ends
 
     def clean_card_cvc(self) -> str:
-        told = _("These are the three or four digits printed on the card.")
-        return self._card("card_cvc", card_cvc, told)
+        message = _("These are the three or four digits printed on the card.")
+        return self._card("card_cvc", card_cvc, message)
 
     def details(self) -> dict[str, str]:
         """The fields of an order that the customer typed."""
@@ -156,8 +156,8 @@ class CheckoutForm(forms.Form):
             "card": [self[name] for name in self.card_fields],
         }
 
-    def _card(self, name: str, read: Callable[[str], Read], told: Any) -> Read:
+    def _card(self, name: str, read: Callable[[str], Read], message: Any) -> Read:
         try:
             return read(self.cleaned_data[name])
         except ValueError:
-            raise ValidationError(told) from None
+            raise ValidationError(message) from None

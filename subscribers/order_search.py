@@ -14,12 +14,12 @@ class OrderNumberSearch:
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, has_doubles = super().get_search_results(  # type: ignore[misc]
+        orders, has_doubles = super().get_search_results(  # type: ignore[misc]
             request, queryset, search_term
         )
         if not search_term.strip():
-            return found, has_doubles
-        return found | queryset.filter(_numbered(search_term)), has_doubles
+            return orders, has_doubles
+        return orders | queryset.filter(_numbered(search_term)), has_doubles
 
 
 def _numbered(term: str) -> Q:

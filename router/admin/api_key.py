@@ -173,16 +173,16 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 @sensitive_variables("issued")
 def _issued(form: ApiKeyForm, *, by: str) -> tuple[ApiKey, str] | None:
     """The key and its text, or None with the reason in the form."""
-    said = form.cleaned_data
+    values = form.cleaned_data
     try:
         issued = issue_key(
-            said["name"],
-            scopes=said["scopes"],
+            values["name"],
+            scopes=values["scopes"],
             by=by,
-            reason=said["reason"],
-            bindings={kind: said[kind] for kind in BINDINGS},
-            expires_in_days=said["expires_in_days"],
-            calls_per_minute=said["calls_per_minute"],
+            reason=values["reason"],
+            bindings={kind: values[kind] for kind in BINDINGS},
+            expires_in_days=values["expires_in_days"],
+            calls_per_minute=values["calls_per_minute"],
         )
     except NameTaken as error:
         form.add_error("name", str(error))

@@ -30,7 +30,7 @@ class Sign:
 
     name: str
     state: str
-    told: str
+    text: str
     beat_at: datetime | None = None
 
 
@@ -73,21 +73,21 @@ def _sign(
     seen = [beat for beat in beats if beat.kind == kind]
     living = sum(beat.kind == kind for beat in alive)
     if living:
-        told = f"{living} running"
-        return Sign(name=name, state="alive", told=told, beat_at=seen[0].beat_at)
-    told = f"None runs. Start `{COMMANDS[kind]}`."
+        text = f"{living} running"
+        return Sign(name=name, state="alive", text=text, beat_at=seen[0].beat_at)
+    text = f"None runs. Start `{COMMANDS[kind]}`."
     return Sign(
-        name=name, state="silent", told=told, beat_at=seen[0].beat_at if seen else None
+        name=name, state="silent", text=text, beat_at=seen[0].beat_at if seen else None
     )
 
 
 def _broker_sign(alive: list[Heartbeat]) -> Sign:
     seen = [beat for beat in alive if beat.is_broker_reachable is not None]
     if not seen:
-        told = "Unknown while no dispatcher runs."
-        return Sign(name="Broker", state="unknown", told=told)
+        text = "Unknown while no dispatcher runs."
+        return Sign(name="Broker", state="unknown", text=text)
     if seen[0].is_broker_reachable:
-        told = "Reachable from the dispatcher"
-        return Sign(name="Broker", state="alive", told=told, beat_at=seen[0].beat_at)
-    told = "Not reachable: deliveries wait in the database."
-    return Sign(name="Broker", state="silent", told=told, beat_at=seen[0].beat_at)
+        text = "Reachable from the dispatcher"
+        return Sign(name="Broker", state="alive", text=text, beat_at=seen[0].beat_at)
+    text = "Not reachable: deliveries wait in the database."
+    return Sign(name="Broker", state="silent", text=text, beat_at=seen[0].beat_at)

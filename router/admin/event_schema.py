@@ -32,10 +32,10 @@ class SchemaForm(forms.Form):
 
     def refuse(self, error: InvalidSchema) -> None:
         """Put each problem to the field that it points into."""
-        for pointer, told in error.problems:
+        for pointer, problem in error.problems:
             name = "type" if pointer == "/type" else "schema"
             where = pointer.removeprefix(f"/{name}")
-            self.add_error(name, f"{where} {told}".strip())
+            self.add_error(name, f"{where} {problem}".strip())
 
 
 @admin.register(EventSchema)
@@ -111,10 +111,10 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, form: SchemaForm
     ) -> EventSchema | None:
         """The schema's row, or None with the reasons in the form."""
-        said = form.cleaned_data
+        values = form.cleaned_data
         try:
             row, is_new = register_schema(
-                said["type"], said["schema"], by=who(request), reason=said["reason"]
+                values.pop("type"), values.pop("schema"), by=who(request), **values
             )
         except InvalidSchema as error:
             form.refuse(error)
@@ -124,6 +124,6 @@ class EventSchemaAdmin(ReadOnlyAdmin):
             return None
         if is_new:
             self.log_addition(request, row, "Registered")
-        told = "is registered" if is_new else "was registered before; nothing changed"
-        messages.success(request, f"{row} {told}.")
+        outcome = "is registered" if is_new else "was known already; nothing changed"
+        messages.success(request, f"{row} {outcome}.")
         return row

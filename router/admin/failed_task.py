@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -85,9 +85,10 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = queryset.filter(event_id__in=event_numbers(term))
-        number = whole_number(term)
-        return (found if number is None else found | queryset.filter(pk=number)), False
+        wanted = Q(event_id__in=event_numbers(term))
+        if (number := whole_number(term)) is not None:
+            wanted |= Q(pk=number)
+        return queryset.filter(wanted), False
 
     @admin.display(description="State")
     def state_badge(self, task: FailedTask) -> SafeString:

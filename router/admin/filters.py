@@ -33,14 +33,14 @@ def event_numbers(term: str) -> list[int]:
     """
     events = EventRecord.objects.order_by("-number").values_list("number", flat=True)
     sources = distinct_values("source")
-    found = {
+    numbers = {
         *events.filter(source__in=sources, event_id=term)[:MAX_HITS],
         *events.filter(source__in=sources, subject__in=_subjects(term))[:MAX_HITS],
     }
     number = whole_number(term)
     if number is not None:
-        found.add(number)
-    return sorted(found, reverse=True)
+        numbers.add(number)
+    return sorted(numbers, reverse=True)
 
 
 def _subjects(term: str) -> set[str]:

@@ -76,8 +76,8 @@ class _Bounded(Plain):
         least, most = options.get("min_value"), options.get("max_value")
         if least is not None and most is not None:
             words = f"must be from {least:,} to {most:,}"
-            told = {"min_value": words, "max_value": words}
-            options["error_messages"] = told | options.get("error_messages", {})
+            messages = {"min_value": words, "max_value": words}
+            options["error_messages"] = messages | options.get("error_messages", {})
         super().__init__(**options)
 
 
@@ -168,8 +168,8 @@ class ChoiceField(Plain, serializers.ChoiceField):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or data not in self.choices:
             known = ", ".join(f"`{choice}`" for choice in self.choices)
-            told = f"must be one of: {known}"
-            raise serializers.ValidationError(told, code="invalid_choice")
+            problem = f"must be one of: {known}"
+            raise serializers.ValidationError(problem, code="invalid_choice")
         return super().to_internal_value(data)
 
 

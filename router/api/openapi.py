@@ -95,8 +95,8 @@ class ProblemSchema(AutoSchema):
         self._complete_body(operation.get("requestBody", {}))
         for name, schema in COMPONENTS.items():
             self._register(name, schema)
-        for status, told in self._problems(operation).items():
-            operation["responses"].setdefault(status, self._problem_response(told))
+        for status, text in self._problems(operation).items():
+            operation["responses"].setdefault(status, self._problem_response(text))
         return operation
 
     def _complete_body(self, body: dict[str, Any]) -> None:
@@ -108,18 +108,18 @@ class ProblemSchema(AutoSchema):
                 del content["schema"]
 
     def _problems(self, operation: dict[str, Any]) -> dict[str, str]:
-        found = dict(EVERYWHERE)
+        problems = dict(EVERYWHERE)
         if self.method != "GET":
-            found |= OF_AN_ACT
+            problems |= OF_AN_ACT
         if "requestBody" in operation:
-            found |= OF_A_BODY
+            problems |= OF_A_BODY
         if "{" in self.path:
-            found |= OF_A_PATH
-        return found
+            problems |= OF_A_PATH
+        return problems
 
-    def _problem_response(self, told: str) -> dict[str, Any]:
+    def _problem_response(self, description: str) -> dict[str, Any]:
         schema = {"$ref": "#/components/schemas/Problem"}
-        return {"description": told, "content": {MEDIA_TYPE: {"schema": schema}}}
+        return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
 
     def _register(self, name: str, schema: dict[str, Any]) -> None:
         component = ResolvedComponent(  # type: ignore[no-untyped-call]  # untyped library
@@ -181,5 +181,9 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[str]]:
         """OpenAPI 3.1 lets a scheme other than OAuth name the roles that are needed."""
         permissions = auto_schema.view.get_permissions()
-        needed = [str(one.scope) for one in permissions if isinstance(one, HasScope)]
+        needed = [
+            str(permission.scope)
+            for permission in permissions
+            if isinstance(permission, HasScope)
+        ]
         return {self.name: needed}

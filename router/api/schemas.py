@@ -91,12 +91,12 @@ class SchemasApi(View, ListAPIView[EventSchema]):
 
         Registered again after it was retired, it holds again.
         """
-        said = checked(SchemaCreate, request)
-        event_type = said.pop("type")
+        body = checked(SchemaCreate, request)
+        event_type = body.pop("type")
         if not key_of(request).may_describe(event_type):
-            told = "is not this key's to describe"
-            raise NotBound(f"{event_type} {told}.", problems=[("/type", told)])
-        row, is_new = register_schema(event_type, by=actor(request), **said)
+            problem = "is not this key's to describe"
+            raise NotBound(f"{event_type} {problem}.", problems=[("/type", problem)])
+        row, is_new = register_schema(event_type, by=actor(request), **body)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         return Response(EventSchemaSerializer(row).data, status=status)
 

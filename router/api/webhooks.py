@@ -65,7 +65,8 @@ EVENT_WEBHOOK = OpenApiWebhook(
                 "content": {"application/cloudevents+json": {"schema": EVENT}},
             },
             "responses": {
-                status: {"description": told} for status, told in ANSWERS.items()
+                status: {"description": description}
+                for status, description in ANSWERS.items()
             },
         }
     },

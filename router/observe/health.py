@@ -48,9 +48,9 @@ def _seen() -> list[Heartbeat]:
 
 
 def _nothing_known(error: DatabaseError) -> list[Check]:
-    told = f"does not answer: {type(error).__name__}"
+    detail = f"does not answer: {type(error).__name__}"
     return [
-        Check(name="database", is_ok=False, detail=told),
+        Check(name="database", is_ok=False, detail=detail),
         *(
             Check(name=name, is_ok=False, detail=UNKNOWN)
             for name in ("migrations", "broker", "dispatcher", "workers")
@@ -60,8 +60,8 @@ def _nothing_known(error: DatabaseError) -> list[Check]:
 
 def _migrations(applied: set[tuple[str, str]]) -> Check:
     missing = known_migrations() - applied
-    told = f"{len(missing)} not applied; run `manage.py migrate`"
-    detail = told if missing else "all applied"
+    to_apply = f"{len(missing)} not applied; run `manage.py migrate`"
+    detail = to_apply if missing else "all applied"
     return Check(name="migrations", is_ok=not missing, detail=detail)
 
 
@@ -92,16 +92,16 @@ def _broker(dispatchers: list[Heartbeat]) -> Check:
 
 def _alive(name: str, beats: list[Heartbeat], command: str) -> Check:
     seconds = conf().stale_after_seconds
-    told = f"no sign of life for {seconds:g} s; start `{command}`"
-    detail = f"{len(beats)} alive" if beats else told
+    silent = f"no sign of life for {seconds:g} s; start `{command}`"
+    detail = f"{len(beats)} alive" if beats else silent
     return Check(name=name, is_ok=bool(beats), detail=detail)
 
 
 def _workers(beats: list[Heartbeat]) -> Check:
-    found = _alive("workers", beats, "celery -A <project> worker")
+    check = _alive("workers", beats, "celery -A <project> worker")
     missing = unserved_queues(served_queues(beats)) if beats else []
     if not missing:
-        return found
+        return check
     detail = (
         f"{len(beats)} alive, and none serves {', '.join(missing)}; start "
         f"`celery -A <project> worker -Q {','.join(missing)}`"

@@ -38,5 +38,5 @@ def _line(text: str) -> str:
     """The first line that says something, safe to print on a terminal."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     # Python's split leaves control characters that a terminal would obey.
-    shown = "".join(one if one.isprintable() else "�" for one in line)
+    shown = "".join(character if character.isprintable() else "�" for character in line)
     return shown if len(shown) <= MAX_LENGTH else f"{shown[:MAX_LENGTH]}…"

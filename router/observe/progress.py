@@ -105,7 +105,9 @@ def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Prog
     deliveries = _deliveries_of(list(positions))
     errors = _last_errors(deliveries) if with_errors else {}
     return Progress(
-        steps=tuple(_step(one, errors.get(one.pk, "")) for one in deliveries),
+        steps=tuple(
+            _step(delivery, errors.get(delivery.pk, "")) for delivery in deliveries
+        ),
         event_count=len(positions),
         unrouted_count=sum(position is None for position in positions.values()),
     )
@@ -121,7 +123,7 @@ def _deliveries_of(numbers: Sequence[int]) -> list[Delivery]:
 
 
 def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:
-    failing = [one.pk for one in deliveries if one.attempts]
+    failing = [delivery.pk for delivery in deliveries if delivery.attempts]
     rows = Attempt.objects.filter(delivery_id__in=failing).exclude(error="")
     errors = rows.order_by("id").values_list("delivery_id", "error")
     return {delivery_id: error_class(error) for delivery_id, error in errors}
@@ -129,8 +131,8 @@ def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:
 
 def error_class(error: str) -> str:
     """`ValueError` of `ValueError: its words`; nothing of words without a class."""
-    found = ERROR_CLASS.match(error)
-    return found[1] if found else ""
+    match = ERROR_CLASS.match(error)
+    return match[1] if match else ""
 
 
 def _step(delivery: Delivery, last_error: str) -> Step:
@@ -201,7 +203,7 @@ def _next_try_in_seconds(delivery: Delivery, state: StepState) -> int | None:
         return None
     now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
     moments = (delivery.due_at, probe_at, subscriber.not_before)
-    next_at = max(one for one in moments if one is not None)
+    next_at = max(moment for moment in moments if moment is not None)
     return max(0, math.ceil((next_at - now).total_seconds()))
 
 

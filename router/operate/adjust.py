@@ -36,11 +36,11 @@ def _set(
     if not changes:
         return
     Subscriber.objects.filter(pk=row.pk).update(**changes)
-    told = [f"{name}: {before[name]} → {new}" for name, new in changes.items()]
+    changed = [f"{name}: {before[name]} → {new}" for name, new in changes.items()]
     audit.note(
         action,
         f"subscriber {row.name}",
         by=by,
         reason=reason,
-        detail=", ".join(told),
+        detail=", ".join(changed),
     )

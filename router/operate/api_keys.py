@@ -52,8 +52,8 @@ def issue_key(
                 **bound,
             )
     except IntegrityError:
-        told = f"There is a key with the name {name!r} already; choose another."
-        raise NameTaken(told) from None
+        problem = f"There is a key with the name {name!r} already; choose another."
+        raise NameTaken(problem) from None
     audit.note(
         "api_key.created",
         f"key {name}",

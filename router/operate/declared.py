@@ -35,8 +35,8 @@ def pause(subscriber_id: int, *, reason: str, by: str) -> bool:
     changed = Subscriber.objects.known().filter(
         pk=subscriber_id, state=SubscriberState.ACTIVE
     )
-    told = f"{reason} ({by})" if reason else f"Paused by {by}"
-    is_paused = _set_state(changed, SubscriberState.PAUSED, told[:500])
+    state_reason = f"{reason} ({by})" if reason else f"Paused by {by}"
+    is_paused = _set_state(changed, SubscriberState.PAUSED, state_reason[:500])
     if is_paused:
         _note("subscriber.paused", subscriber_id, by=by, reason=reason)
     return is_paused

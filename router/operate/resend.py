@@ -64,10 +64,11 @@ def _check(delivery: Delivery) -> None:
         raise NotResendable(BEYOND)
     unsettled = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
     others = _runs(delivery).filter(state__in=unsettled).order_by("-run")
-    found = others.first()
-    if found is not None and found.pk != delivery.pk:
+    earlier = others.first()
+    if earlier is not None and earlier.pk != delivery.pk:
         raise NotResendable(
-            f"Delivery {found.pk} of the same event is {found.state}: that comes first."
+            f"Delivery {earlier.pk} of the same event is {earlier.state}: that "
+            "comes first."
         )
     if delivery.state in (DeliveryState.PENDING, DeliveryState.LEASED):
         raise NotResendable("It is still owed: it comes by itself when it is due.")

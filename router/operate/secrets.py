@@ -70,13 +70,13 @@ def rotate_secret(
 
 def _refuse_too_many(live: QuerySet[SigningSecret]) -> None:
     """Each signs every webhook: the header grows, and receivers try them all."""
-    ends = [one.expires_at for one in live if one.expires_at]
+    ends = [secret.expires_at for secret in live if secret.expires_at]
     if len(live) < MAX_LIVE_SECRETS:
         return
-    told = ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in sorted(ends))
+    listed = ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in sorted(ends))
     raise TooManySecrets(
         f"{len(live)} secrets sign its webhooks already, the most that may. The old "
-        f"ones end at {told}. Wait for the first end, or rotate with "
+        f"ones end at {listed}. Wait for the first end, or rotate with "
         "`end_old_secrets`: the old ones then end at once, and the present one after "
         "the overlap."
     )
@@ -97,9 +97,9 @@ def _note(
 def _checked_overlap(seconds: int | None) -> int:
     overlap = conf().rotation_overlap_seconds if seconds is None else seconds
     if not 0 <= overlap <= MAX_OVERLAP_SECONDS:
-        told = f"must be from 0 to {MAX_OVERLAP_SECONDS} seconds"
+        problem = f"must be from 0 to {MAX_OVERLAP_SECONDS} seconds"
         raise InvalidSubscriber(
-            f"overlap_seconds {told}.", problems=[("/overlap_seconds", told)]
+            f"overlap_seconds {problem}.", problems=[("/overlap_seconds", problem)]
         )
     return overlap
 

@@ -81,16 +81,16 @@ def _way_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         yield "/transport", "must be `webhook` or `pull`"
     if transport == Transport.WEBHOOK and not url:
         yield "/url", "is required: where webhooks are posted to"
-    if url and (told := url_problem(url) or spelling_problem(url)):
-        yield "/url", told
+    if url and (problem := url_problem(url) or spelling_problem(url)):
+        yield "/url", problem
 
 
 def _pattern_problems(patterns: list[str]) -> Iterator[Problem]:
     if not 1 <= len(patterns) <= MAX_PATTERNS:
         yield "/events", f"must name from 1 to {MAX_PATTERNS} event types or patterns"
     for index, pattern in enumerate(patterns):
-        if told := pattern_problem(pattern):
-            yield f"/events/{index}", told
+        if problem := pattern_problem(pattern):
+            yield f"/events/{index}", problem
 
 
 def _allowed_problems(wanted: Mapping[str, Any], field: str) -> Iterator[Problem]:
@@ -98,29 +98,29 @@ def _allowed_problems(wanted: Mapping[str, Any], field: str) -> Iterator[Problem
     if not 1 <= len(patterns) <= MAX_PATTERNS:
         yield f"/{field}", f"must name from 1 to {MAX_PATTERNS} patterns; * says all"
     for index, pattern in enumerate(patterns):
-        if told := prefix_problem(pattern):
-            yield f"/{field}/{index}", told
+        if problem := prefix_problem(pattern):
+            yield f"/{field}/{index}", problem
 
 
 def _beyond_problems(events: list[str], allowed: list[str]) -> Iterator[Problem]:
     for index, pattern in enumerate(events):
         if not is_covered(pattern, allowed):
-            told = f"is beyond `allowed_types`: {', '.join(allowed)}"
-            yield f"/events/{index}", told
+            problem = f"is beyond `allowed_types`: {', '.join(allowed)}"
+            yield f"/events/{index}", problem
 
 
 def _filter_problems(expression: object) -> Iterator[Problem]:
     if expression is not None:
-        for pointer, told in filter_problems(expression):
-            yield f"/filter{pointer}", told
+        for pointer, problem in filter_problems(expression):
+            yield f"/filter{pointer}", problem
 
 
 def _header_problems(headers: Mapping[str, str]) -> Iterator[Problem]:
     if len(headers) > MAX_HEADERS:
         yield "/headers", f"must be at most {MAX_HEADERS} headers"
     for name, value in headers.items():
-        if told := header_problem(name, value):
-            yield _header_pointer(name), told
+        if problem := header_problem(name, value):
+            yield _header_pointer(name), problem
     for name in doubled_names(headers):
         yield _header_pointer(name), "is given twice: upper and lower case are the same"
 
@@ -132,11 +132,11 @@ def _header_pointer(name: str) -> str:
 def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     rate, limit = wanted["rate_per_second"], wanted["in_flight_limit"]
     if rate is not None and not MIN_RATE <= rate <= MAX_PER_SECOND:
-        told = f"must be from {MIN_RATE} to {MAX_PER_SECOND:,}, or null for no limit"
-        yield "/rate_per_second", told
+        problem = f"must be from {MIN_RATE} to {MAX_PER_SECOND:,}, or null for no limit"
+        yield "/rate_per_second", problem
     if limit is not None and not 1 <= limit <= MAX_IN_FLIGHT:
-        told = f"must be from 1 to {MAX_IN_FLIGHT}, or null for the default"
-        yield "/in_flight_limit", told
+        problem = f"must be from 1 to {MAX_IN_FLIGHT}, or null for the default"
+        yield "/in_flight_limit", problem
 
 
 def _patience_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
@@ -296,8 +296,8 @@ def _check_plain_name(wanted: Mapping[str, Any]) -> None:
 
 def _refuse(problems: list[Problem]) -> None:
     if problems:
-        told = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
-        raise InvalidSubscriber(f"This can't be: {told}.", problems=problems)
+        listed = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
+        raise InvalidSubscriber(f"This can't be: {listed}.", problems=problems)
 
 
 def _encoded(fields: dict[str, Any]) -> dict[str, Any]:

@@ -35,10 +35,10 @@ def card_expiry(text: str) -> date:
 
     Raises `ValueError` when it is not such a text.
     """
-    found = EXPIRY.fullmatch(text)
-    if not found:
+    match = EXPIRY.fullmatch(text)
+    if not match:
         raise ValueError("not MM/YY")
-    month, year = int(found[1]), 2000 + int(found[2])
+    month, year = int(match[1]), 2000 + int(match[2])
     if not 1 <= month <= 12:
         raise ValueError("no such month")
     return date(year + month // 12, month % 12 + 1, 1)

@@ -33,8 +33,8 @@ def without_withdrawn(request: HttpRequest, kept: Basket) -> Priced:
     current = priced(kept.lines)
     if current.withdrawn:
         kept.remove(*current.withdrawn)
-        told = _("No longer sold, so we took it out of your basket: %(skus)s.")
-        messages.warning(request, told % {"skus": ", ".join(current.withdrawn)})
+        message = _("No longer sold, so we took it out of your basket: %(skus)s.")
+        messages.warning(request, message % {"skus": ", ".join(current.withdrawn)})
     return current
 
 

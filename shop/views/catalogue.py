@@ -23,13 +23,13 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     search = request.GET.get("q", "").strip()[:MAX_SEARCH_LENGTH]
     slug = request.GET.get("category", "")
     chosen = Category.objects.filter(slug=slug[:50].replace("\x00", "")).first()
-    found = (
+    products = (
         Product.objects.for_sale()
         .matching(search)
         .in_category(chosen.slug if chosen else "")
         .select_related("category")
     )
-    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(products, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
         "shelf": _with_stock(page),
@@ -64,8 +64,10 @@ def _add(request: HttpRequest, wanted: Product, form: QuantityForm) -> bool:
     try:
         Basket(request.session).add(wanted.sku, form.cleaned_data["quantity"])
     except TooMuch:
-        told = _("We send at most %(most)s of one item. Your basket has some already.")
-        form.add_error("quantity", told % {"most": MAX_QUANTITY})
+        message = _(
+            "We send at most %(most)s of one item. Your basket has some already."
+        )
+        form.add_error("quantity", message % {"most": MAX_QUANTITY})
         return False
     messages.success(request, _("%(name)s is in your basket.") % {"name": wanted.name})
     return True

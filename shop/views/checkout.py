@@ -57,8 +57,8 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
     if not form.is_valid():
         return _page(request, form, current, key=key, status=422)
     if request.POST.get("seen") != current.digest:
-        told = _("Your basket has changed. Look at the new total, then pay.")
-        return _page(request, form, current, key=key, told=told, status=409)
+        message = _("Your basket has changed. Look at the new total, then pay.")
+        return _page(request, form, current, key=key, message=message, status=409)
     keep_details(request, form.details())
     by = buyer(
         client_address=request.META.get("REMOTE_ADDR", ""),
@@ -87,25 +87,27 @@ def _buy(
     except KeyTaken:
         return _out_of_date(request, form, wish.priced)
     except NothingSold as failure:
-        told, status = _failure(failure)
-        return _page(request, form, wish.priced, key=uuid4(), told=told, status=status)
+        message, status = _failure(failure)
+        return _page(
+            request, form, wish.priced, key=uuid4(), message=message, status=status
+        )
     return _outcome(request, intent)
 
 
 def _failure(failure: NothingSold) -> tuple[str, int]:
     """The words for a customer, and the status."""
     if failure.is_temporary:
-        told = _(
+        message = _(
             "We could not take your order, and you have not been charged. "
             "Your basket is as it was: please try again in a minute."
         )
-        return told, 503
-    told = _(
+        return message, 503
+    message = _(
         "We could not take your order, and you have not been charged. The fault is "
         "ours, and trying again will not help: please write to us. Your basket is "
         "as it was."
     )
-    return told, 500
+    return message, 500
 
 
 @never_cache
@@ -153,12 +155,12 @@ def _outcome(request: HttpRequest, intent: CheckoutIntent) -> HttpResponse:
     current = without_withdrawn(request, Basket(request.session))
     if intent.state != IntentState.DECLINED or not current.lines:
         return redirect("shop:checkout-pending", key=intent.key)
-    told = decline_told(intent.decline_reason)
+    message = decline_message(intent.decline_reason)
     form = CheckoutForm(request.POST)
-    return _page(request, form, current, key=uuid4(), told=told, status=422)
+    return _page(request, form, current, key=uuid4(), message=message, status=422)
 
 
-def decline_told(reason: str) -> str:
+def decline_message(reason: str) -> str:
     if reason == "not_a_test_card":
         return _("This shop is a demonstration: use one of the test cards below.")
     return _(
@@ -178,22 +180,24 @@ def _story(intent: CheckoutIntent) -> str:
 def _out_of_date(
     request: HttpRequest, form: CheckoutForm, current: Priced
 ) -> HttpResponse:
-    told = _("This page was out of date. Look it over, then pay again.")
-    return _page(request, form, current, key=uuid4(), told=told, status=409)
+    message = _("This page was out of date. Look it over, then pay again.")
+    return _page(request, form, current, key=uuid4(), message=message, status=409)
 
 
 def _too_many(
     request: HttpRequest, form: CheckoutForm, current: Priced, wait: int
 ) -> HttpResponse:
     minutes = ceil(wait / 60)
-    told = ngettext(
+    message = ngettext(
         "There were many orders from your network or for this email address. You have "
         "not been charged. Your basket is as it was: please try again in %d minute.",
         "There were many orders from your network or for this email address. You have "
         "not been charged. Your basket is as it was: please try again in %d minutes.",
         minutes,
     )
-    page = _page(request, form, current, key=uuid4(), told=told % minutes, status=429)
+    page = _page(
+        request, form, current, key=uuid4(), message=message % minutes, status=429
+    )
     page["Retry-After"] = str(wait)
     return page
 
@@ -204,14 +208,14 @@ def _page(
     current: Priced,
     *,
     key: UUID,
-    told: str | Promise = "",
+    message: str | Promise = "",
     status: int = 200,
 ) -> HttpResponse:
     context = {
         "form": form,
         "priced": current,
         "key": key,
-        "told": told,
+        "message": message,
         "test_cards": getattr(gateway(), "test_cards", ()),
     }
     return render(request, "shop/checkout.html", context, status=status)

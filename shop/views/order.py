@@ -20,13 +20,13 @@ def order(request: HttpRequest, public_id: str) -> HttpResponse:
     street only in the browser that bought, and to staff.
     """
     orders = Order.objects.select_related("payment", "intent")
-    found = get_object_or_404(orders.prefetch_related("lines"), public_id=public_id)
-    Basket(request.session).empty_if(found.intent.basket_id)
+    order = get_object_or_404(orders.prefetch_related("lines"), public_id=public_id)
+    Basket(request.session).empty_if(order.intent.basket_id)
     context = {
-        "order": found,
-        "lines": _with_products(found),
-        "country": country_name(found.country),
-        "is_customer_shown": _is_buyer(request, found) or _is_staff(request),
+        "order": order,
+        "lines": _with_products(order),
+        "country": country_name(order.country),
+        "is_customer_shown": _is_buyer(request, order) or _is_staff(request),
     }
     return render(request, "shop/order.html", context)
 
@@ -35,12 +35,12 @@ def order(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_safe
 def progress(request: HttpRequest, public_id: str) -> HttpResponse:
     """The fragment that the order page asks for each second."""
-    found = get_object_or_404(Order, public_id=public_id)
-    return render(request, "shop/order_progress.html", {"order": found})
+    order = get_object_or_404(Order, public_id=public_id)
+    return render(request, "shop/order_progress.html", {"order": order})
 
 
-def _is_buyer(request: HttpRequest, found: Order) -> bool:
-    return known_owner(request) == found.intent.owner
+def _is_buyer(request: HttpRequest, order: Order) -> bool:
+    return known_owner(request) == order.intent.owner
 
 
 def _is_staff(request: HttpRequest) -> bool:
@@ -48,8 +48,8 @@ def _is_staff(request: HttpRequest) -> bool:
     return bool(user and user.is_staff and user.has_perm("shop.view_order"))
 
 
-def _with_products(found: Order) -> list[tuple[OrderLine, Product | None]]:
-    lines = list(found.lines.all())
+def _with_products(order: Order) -> list[tuple[OrderLine, Product | None]]:
+    lines = list(order.lines.all())
     products = Product.objects.filter(sku__in=[line.sku for line in lines])
     by_sku = {product.sku: product for product in products}
     return [(line, by_sku.get(line.sku)) for line in lines]

@@ -103,12 +103,12 @@ class ShipmentAdmin(OrderNumberSearch, ModelAdmin):  # type: ignore[misc]  # unf
     @admin.action(description=_("Mark as packed"), permissions=["change"])
     def mark_packed(self, request: HttpRequest, queryset: QuerySet[Shipment]) -> None:
         chosen = list(queryset.values_list("pk", flat=True))
-        self._tell_packed(request, pack(chosen), len(chosen))
+        self._notify_packed(request, pack(chosen), len(chosen))
 
     @admin.action(description=_("Mark as shipped"), permissions=["change"])
     def mark_shipped(self, request: HttpRequest, queryset: QuerySet[Shipment]) -> None:
         chosen = list(queryset.values_list("pk", flat=True))
-        self._tell_shipped(request, sum(map(ship, chosen)), len(chosen))
+        self._notify_shipped(request, sum(map(ship, chosen)), len(chosen))
 
     def save_model(
         self, request: HttpRequest, obj: Shipment, form: Any, change: bool
@@ -126,36 +126,38 @@ class ShipmentAdmin(OrderNumberSearch, ModelAdmin):  # type: ignore[misc]  # unf
 
     @action(description=_("Save and mark as packed"), permissions=["change"])
     def pack_this(self, request: HttpRequest, obj: Shipment) -> None:
-        self._tell_packed(request, pack([obj.pk]), 1)
+        self._notify_packed(request, pack([obj.pk]), 1)
 
     @action(description=_("Save and mark as shipped"), permissions=["change"])
     def ship_this(self, request: HttpRequest, obj: Shipment) -> None:
-        self._tell_shipped(request, int(ship(obj.pk)), 1)
+        self._notify_shipped(request, int(ship(obj.pk)), 1)
 
-    def _tell_packed(self, request: HttpRequest, done: int, chosen: int) -> None:
+    def _notify_packed(self, request: HttpRequest, done: int, chosen: int) -> None:
         if done:
-            told = ngettext("%d shipment is packed.", "%d shipments are packed.", done)
-            self.message_user(request, told % done, messages.SUCCESS)
+            message = ngettext(
+                "%d shipment is packed.", "%d shipments are packed.", done
+            )
+            self.message_user(request, message % done, messages.SUCCESS)
         if left := chosen - done:
-            told = ngettext(
+            message = ngettext(
                 "%d was not being picked (any more); nothing was changed there.",
                 "%d were not being picked (any more); nothing was changed there.",
                 left,
             )
-            self.message_user(request, told % left, messages.WARNING)
+            self.message_user(request, message % left, messages.WARNING)
 
-    def _tell_shipped(self, request: HttpRequest, done: int, chosen: int) -> None:
+    def _notify_shipped(self, request: HttpRequest, done: int, chosen: int) -> None:
         if done:
-            told = ngettext("%d shipment is on its way.",
+            message = ngettext("%d shipment is on its way.",
                             "%d shipments are on their way.", done)  # fmt: skip
-            self.message_user(request, told % done, messages.SUCCESS)
+            self.message_user(request, message % done, messages.SUCCESS)
         if left := chosen - done:
-            told = ngettext(
+            message = ngettext(
                 "%d was not packed, or has left before; nothing was changed there.",
                 "%d were not packed, or have left before; nothing was changed there.",
                 left,
             )
-            self.message_user(request, told % left, messages.WARNING)
+            self.message_user(request, message % left, messages.WARNING)
 
 
 def _to_pick_lists(shipment_ids: list[str]) -> HttpResponse:

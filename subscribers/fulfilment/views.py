@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from subscribers.fulfilment.models import Shipment
 
-MOST = 100
+MAX_SHIPMENTS = 100
 
 
 def pick_lists(request: HttpRequest) -> HttpResponse:
@@ -17,8 +17,10 @@ def pick_lists(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("fulfilment.view_shipment"):
         raise PermissionDenied
     wanted = request.GET.get("ids", "").split(",")
-    ids = [int(one) for one in wanted if one.isdecimal() and len(one) < 19][:MOST]
-    shipments = Shipment.objects.filter(pk__in=ids).prefetch_related("lines")
+    ids = [int(text) for text in wanted if text.isdecimal() and len(text) < 19]
+    shipments = Shipment.objects.filter(pk__in=ids[:MAX_SHIPMENTS]).prefetch_related(
+        "lines"
+    )
     if not shipments:
         raise Http404(_("There is no such shipment."))
     return render(

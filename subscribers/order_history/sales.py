@@ -122,7 +122,7 @@ def _sales(period: Period) -> list[Sales]:
         Sales(
             currency=currency,
             days=(mine := [day for day in days if day.currency == currency]),
-            products=[one for one in products if one.currency == currency],
+            products=[product for product in products if product.currency == currency],
             chart=draw(period.days(), {day.day: day.total_minor for day in mine}),
         )
         for currency in currencies(days)

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 
 NAME = re.compile(r"([0-9]{8}T[0-9]{12}Z)-[0-9a-f]{12}\.eml")
-MOST = 200
+MAX_MAILS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ def newest() -> list[StoredMail]:
     """The newest mails first, 200 at most."""
     folder = Path(settings.EMAIL_FILE_PATH)
     names = sorted((file.name for file in folder.glob("*.eml")), reverse=True)
-    found = (find(name) for name in names[:MOST])
-    return [mail for mail in found if mail]
+    mails = (find(name) for name in names[:MAX_MAILS])
+    return [mail for mail in mails if mail]
 
 
 def find(name: str) -> StoredMail | None:

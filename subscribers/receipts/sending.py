@@ -48,9 +48,9 @@ def _refusal(code: int) -> Exception:
 
 
 def _complaint(answer: SMTPAnswer) -> Exception:
-    told = f"({type(answer).__name__} {answer.smtp_code})"
+    cause = f"({type(answer).__name__} {answer.smtp_code})"
     if answer.smtp_code >= PERMANENT:
         return RetryLater(
-            f"The mail server does not work with us: check EMAIL_… {told}."
+            f"The mail server does not work with us: check EMAIL_… {cause}."
         )
-    return ConnectionError(f"The mail server is not ready {told}.")
+    return ConnectionError(f"The mail server is not ready {cause}.")

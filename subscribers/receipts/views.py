@@ -25,7 +25,7 @@ def mails(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def mail(request: HttpRequest, name: str) -> HttpResponse:
-    return render(request, "receipts/mail.html", {"mail": _found(name)})
+    return render(request, "receipts/mail.html", {"mail": _mail_named(name)})
 
 
 @require_safe
@@ -33,16 +33,16 @@ def mail(request: HttpRequest, name: str) -> HttpResponse:
 @xframe_options_sameorigin
 def mail_html(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(
-        _found(name).html, headers={"Content-Security-Policy": MAIL_POLICY}
+        _mail_named(name).html, headers={"Content-Security-Policy": MAIL_POLICY}
     )
 
 
-def _found(name: str) -> StoredMail:
+def _mail_named(name: str) -> StoredMail:
     _only_in_debug()
-    found = find(name)
-    if found is None:
+    mail = find(name)
+    if mail is None:
         raise Http404
-    return found
+    return mail
 
 
 def _only_in_debug() -> None:

@@ -178,12 +178,12 @@ def _purchase(purchase: Purchase) -> Alert:
 
 
 def _throttled(throttled: Throttled) -> Alert:
-    told = {"failures": throttled.failures, "wait": round(throttled.wait_seconds)}
+    values = {"failures": throttled.failures, "wait": round(throttled.wait_seconds)}
     return Alert(
         title=_("Repeated wrong passwords for a staff account"),
         lines=[
             _("%(failures)d wrong; the next try waits %(wait)d s, later ones longer.")
-            % told,
+            % values,
             _("The audit names the account and the addresses."),
         ],
     )
@@ -201,7 +201,7 @@ def _failure(failed: FailedTask) -> Alert | None:
         return None
     # The error's own words may quote a customer's data; its class can't.
     error = ERROR_CLASS.match(failed.failed_task.error)
-    told = {
+    values = {
         "number": failed.event.number,
         "type": failed.event.type,
         "reason": failed.failed_task.reason.lower(),
@@ -211,7 +211,7 @@ def _failure(failed: FailedTask) -> Alert | None:
         title=_("%(title)s needs attention") % {"title": failed.subscriber.title},
         lines=[
             _("The router gave up event %(number)d (%(type)s): %(reason)s%(error)s.")
-            % told,
+            % values,
             _("Further failures of this incident are not announced."),
         ],
         link=f"{settings.SITE_URL}{_admin_path(failed.failed_task.id)}",

@@ -43,8 +43,8 @@ def post(alert: Alert, *, url: str) -> None:
             }
         )
     except (OSError, HTTPException) as error:
-        told = f"Slack can't be reached: {type(error).__name__}."
-        raise ConnectionError(told) from None
+        problem = f"Slack can't be reached: {type(error).__name__}."
+        raise ConnectionError(problem) from None
     except (SlackClientError, ValueError):
         raise RetryLater("SLACK_WEBHOOK_URL is no web address.") from None
     _judge(answer)
@@ -54,14 +54,14 @@ def _judge(answer: WebhookResponse) -> None:
     code = answer.status_code
     if code < 300:
         return
-    told = f"Slack answered {code} {answer.body[:MAX_ANSWER_LENGTH]!r}"
+    problem = f"Slack answered {code} {answer.body[:MAX_ANSWER_LENGTH]!r}"
     if code == 429:
-        raise RetryLater(f"{told}.", after_seconds=_patience(answer))
+        raise RetryLater(f"{problem}.", after_seconds=_patience(answer))
     if code >= 500:
-        raise ConnectionError(f"{told}.")
+        raise ConnectionError(f"{problem}.")
     if code == 400:
-        raise Reject(f"{told}: the alert itself is refused.")
-    raise RetryLater(f"{told}: check SLACK_WEBHOOK_URL, the webhook may be gone.")
+        raise Reject(f"{problem}: the alert itself is refused.")
+    raise RetryLater(f"{problem}: check SLACK_WEBHOOK_URL, the webhook may be gone.")
 
 
 def _patience(answer: WebhookResponse) -> float | None:

@@ -106,15 +106,15 @@ class ScheduleForm(forms.Form):
             self.fields[name].widget.attrs["placeholder"] = placeholder
 
     def clean(self) -> dict[str, Any]:
-        said = super().clean() or {}
+        values = super().clean() or {}
         if self.errors:
-            return said
-        chosen = {FIELDS[name]: said[name] for name in FIELDS if said.get(name)}
+            return values
+        chosen = {FIELDS[name]: values[name] for name in FIELDS if values.get(name)}
         try:
             RetrySchedule(**{**self.declared.__dict__, **chosen})
         except ValueError as error:
             raise forms.ValidationError(f"This can't be: {error}.") from None
-        return said
+        return values
 
 
 def declared_schedule(subscriber: Subscriber) -> RetrySchedule:

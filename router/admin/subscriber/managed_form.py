@@ -13,7 +13,7 @@ from router.contract.filters import EVERYTHING
 from router.models import Subscriber, Transport
 from router.transports.webhook.headers import doubled_names
 
-TRANSPORTS = [(one.value, one.label) for one in (Transport.WEBHOOK, Transport.PULL)]
+TRANSPORTS = [(each.value, each.label) for each in (Transport.WEBHOOK, Transport.PULL)]
 NO_HEADERS = "-"
 
 
@@ -153,17 +153,17 @@ class ManagedForm(forms.Form):
 
     def wanted(self) -> dict[str, Any]:
         """The fields of `DEFAULTS` that the form says, and the reason."""
-        said = dict(self.cleaned_data)
-        said.pop("name", None)
-        headers = said.pop("headers")
-        return said if headers is None else {**said, "custom_headers": headers}
+        values = dict(self.cleaned_data)
+        values.pop("name", None)
+        headers = values.pop("headers")
+        return values if headers is None else {**values, "custom_headers": headers}
 
     def refuse(self, problems: Iterable[tuple[str, str]]) -> None:
         """Show each problem at the field that its JSON pointer names."""
-        for pointer, told in problems:
+        for pointer, problem in problems:
             field = pointer.split("/")[1]
             self.add_error(
-                field if field in self.fields else None, f"{pointer[1:]} {told}."
+                field if field in self.fields else None, f"{pointer[1:]} {problem}."
             )
 
 

@@ -29,12 +29,12 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != SCHEME or not text.strip():
             raise AuthenticationFailed(f"The header Authorization has no key. {KEY}")
-        found = count_call(digest(text.strip().decode("latin-1")))
-        if found is None:
+        counted = count_call(digest(text.strip().decode("latin-1")))
+        if counted is None:
             raise AuthenticationFailed(UNKNOWN)
-        key, meter = found
+        key, meter = counted
         refuse_unusable(key)
-        _tell(request, meter)
+        _set_limit_headers(request, meter)
         if meter.is_spent:
             raise _Spent(meter)
         return key, key
@@ -57,11 +57,11 @@ def refuse_unusable(key: ApiKey) -> None:
 class _Spent(Throttled):
     def __init__(self, meter: Meter) -> None:
         super().__init__(wait=meter.reset_seconds)
-        told = f"This API key may call {meter.limit:,} times a minute, and has."
-        self.detail = ErrorDetail(f"{told} Come again in {meter.reset_seconds} s.")
+        limit = f"This API key may call {meter.limit:,} times a minute, and has."
+        self.detail = ErrorDetail(f"{limit} Come again in {meter.reset_seconds} s.")
 
 
-def _tell(request: Request, meter: Meter) -> None:
+def _set_limit_headers(request: Request, meter: Meter) -> None:
     """Headers of the IETF draft "RateLimit header fields for HTTP", in seconds."""
     request.parser_context["view"].headers.update(
         {

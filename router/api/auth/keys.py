@@ -16,37 +16,37 @@ from router.models import ApiKey, Delivery, FailedTask, Subscriber
 
 def find_subscriber(request: Request, name: str) -> Subscriber:
     """The subscriber of this name. Raises `NotFound`."""
-    found = Subscriber.objects.known().filter(name=name).first()
-    if found is None or not key_of(request).may_touch(name):
+    subscriber = Subscriber.objects.known().filter(name=name).first()
+    if subscriber is None or not key_of(request).may_touch(name):
         raise NotFound(
             f"This API key reaches no subscriber named {name}. GET /api/subscribers/ "
             "lists those that a key with the scope `manage` reaches."
         )
-    return found
+    return subscriber
 
 
 def find_delivery(request: Request, delivery_id: int) -> Delivery:
     """The delivery of this id. Raises `NotFound`."""
     rows = Delivery.objects.select_related("subscriber")
-    found = rows.filter(pk=delivery_id).first()
-    if found is None or not key_of(request).may_receive(found.subscriber):
+    delivery = rows.filter(pk=delivery_id).first()
+    if delivery is None or not key_of(request).may_receive(delivery.subscriber):
         raise NotFound(
             f"This API key reaches no delivery {delivery_id}. GET "
             "/api/events/{number}/ lists those of an event."
         )
-    return found
+    return delivery
 
 
 def find_failed_task(request: Request, task_id: int) -> FailedTask:
     """The failed task of this id. Raises `NotFound`."""
     rows = FailedTask.objects.select_related("subscriber").defer("traceback")
-    found = rows.filter(pk=task_id).first()
-    if found is None or not key_of(request).may_receive(found.subscriber):
+    task = rows.filter(pk=task_id).first()
+    if task is None or not key_of(request).may_receive(task.subscriber):
         raise NotFound(
             f"This API key reaches no failed task {task_id}. GET /api/failed-tasks/ "
             "lists them."
         )
-    return found
+    return task
 
 
 def actor(request: Request) -> str:

@@ -10,19 +10,19 @@ from router.api.events.parsers import NOT_IN_HEADERS
 from router.api.events.serializers import CLOUDEVENT
 
 
-def _header(name: str, told: dict[str, Any]) -> OpenApiParameter:
+def _header(name: str, schema: dict[str, Any]) -> OpenApiParameter:
     """Without the bounds of the attribute: beside an event in the body, the header may
     be anything."""
     return OpenApiParameter(
         name=f"ce-{name}",
         location=OpenApiParameter.HEADER,
-        description=f"{told.get('description', '')} Binary mode; what is not printable "
-        "ASCII is percent-encoded UTF-8.".strip(),
+        description=f"{schema.get('description', '')} Binary mode; what is not "
+        "printable ASCII is percent-encoded UTF-8.".strip(),
     )
 
 
 HEADERS = [
-    _header(name, told)
-    for name, told in CLOUDEVENT["properties"].items()
+    _header(name, schema)
+    for name, schema in CLOUDEVENT["properties"].items()
     if name not in NOT_IN_HEADERS
 ]

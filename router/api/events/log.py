@@ -93,14 +93,14 @@ class EventApi(View):
     def get(self, request: Request, number: int) -> Response:
         """One event by its number in the log, with its deliveries and attempts."""
         key = key_of(request)
-        found: Any = visible_events(key).filter(number=number).first()
-        if found is None:
+        event: Any = visible_events(key).filter(number=number).first()
+        if event is None:
             raise NotFound(
                 f"There is no event #{number} that this API key may see. GET "
                 "/api/events/ lists the numbers."
             )
-        found.shown_deliveries = _with_attempts(list(_deliveries(found, key)))
-        return Response(EventWithDeliveriesSerializer(found).data)
+        event.shown_deliveries = _with_attempts(list(_deliveries(event, key)))
+        return Response(EventWithDeliveriesSerializer(event).data)
 
 
 def _deliveries(event: EventRecord, key: ApiKey) -> QuerySet[Delivery]:

@@ -57,9 +57,9 @@ def binary_event(
         if name in NOT_IN_HEADERS:
             problems.append((name, "is the body's, no header"))
     if problems:
-        told = "; ".join(f"ce-{name} {detail}" for name, detail in problems)
+        listed = "; ".join(f"ce-{name} {detail}" for name, detail in problems)
         pointers = [(f"/{name}", detail) for name, detail in problems]
-        raise InvalidEvent(f"This is not an event: {told}.", problems=pointers)
+        raise InvalidEvent(f"This is not an event: {listed}.", problems=pointers)
     return {**attributes, **_content(body, content_type)}
 
 

@@ -60,9 +60,9 @@ def refuse_unbound(
         for name in key.unbound(source=event["source"], event_type=event["type"])
     ]
     if problems:
-        told = ", ".join(pointer for pointer, _ in problems[:5])
+        pointers = ", ".join(pointer for pointer, _ in problems[:5])
         raise NotBound(
-            f"This API key is bound to other events: {told}.", problems=problems
+            f"This API key is bound to other events: {pointers}.", problems=problems
         )
 
 
@@ -72,8 +72,9 @@ def limited(key: ApiKey, name: str, wanted: Mapping[str, Any]) -> dict[str, Any]
     Raises `NotBound`.
     """
     if not key.may_touch(name):
-        told = f"is not this key's to create; it may be: {_named(key, 'subscribers')}"
-        raise NotBound(f"/name {told}.", problems=[("/name", told)])
+        names = _named(key, "subscribers")
+        problem = f"is not this key's to create; it may be: {names}"
+        raise NotBound(f"/name {problem}.", problems=[("/name", problem)])
     limits = {"allowed_types": key.patterns("types")}
     limits["allowed_sources"] = key.patterns("sources")
     fields = {"events": DEFAULTS["events"], **limits, **wanted}
@@ -95,9 +96,9 @@ def refuse_wider(key: ApiKey, wanted: Mapping[str, Any]) -> None:
         if not is_covered(pattern, key.patterns(kind))
     ]
     if problems:
-        told = ", ".join(pointer for pointer, _ in problems[:5])
+        pointers = ", ".join(pointer for pointer, _ in problems[:5])
         raise NotBound(
-            f"This API key is bound to other events: {told}.", problems=problems
+            f"This API key is bound to other events: {pointers}.", problems=problems
         )
 
 
@@ -125,7 +126,7 @@ def receivers_of(key: ApiKey) -> Q:
     if not (key.types or key.sources):
         return within("subscriber__name", named)
     rows = Subscriber.objects.filter(within("name", named)).defer("custom_headers")
-    return Q(subscriber__in=[one.pk for one in rows if key.may_receive(one)])
+    return Q(subscriber__in=[row.pk for row in rows if key.may_receive(row)])
 
 
 def _unpublished(key: ApiKey, name: str) -> str:

@@ -56,12 +56,14 @@ def _heard(key: ApiKey) -> Q:
     known = Subscriber.objects.known()
     subscribers = list(known.filter(within("name", key.patterns("subscribers"))))
     alike: defaultdict[str, list[Subscriber]] = defaultdict(list)
-    for one in subscribers:
-        alike[json.dumps([one.allowed_sources, one.filter])].append(one)
+    for subscriber in subscribers:
+        limits = json.dumps([subscriber.allowed_sources, subscriber.filter])
+        alike[limits].append(subscriber)
     groups = list(alike.values())[:MAX_FILTERS]
     heard = reduce(or_, (_heard_by(group, key) for group in groups), NO_ROW)
     # With its type, which has an index.
-    own_tests = Q(type=TEST_TYPE, only_for__in=[one.pk for one in subscribers])
+    keys = [subscriber.pk for subscriber in subscribers]
+    own_tests = Q(type=TEST_TYPE, only_for__in=keys)
     return own_tests | (Q(only_for=None) & heard)
 
 

@@ -72,5 +72,5 @@ class BadQuery(exceptions.ParseError):
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
-        told = "; ".join(f"{pointer[1:]} {detail}" for pointer, detail in self.problems)
-        super().__init__(f"The query is not as it must be: {told}.")
+        listed = "; ".join(f"{pointer[1:]} {text}" for pointer, text in self.problems)
+        super().__init__(f"The query is not as it must be: {listed}.")

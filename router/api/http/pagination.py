@@ -43,8 +43,8 @@ class CursorPages(CursorPagination):
             return self.page_size
         digits = text.lstrip("0")
         if not (digits.isascii() and digits.isdigit()):
-            told = f"must be a number from 1; at most {self.max_page_size} are given"
-            raise BadQuery([("/page_size", told)])
+            problem = f"must be a number from 1; at most {self.max_page_size} are given"
+            raise BadQuery([("/page_size", problem)])
         # As text: some numbers are longer than Python reads.
         is_long = len(digits) > len(str(self.max_page_size))
         return self.max_page_size if is_long else min(int(digits), self.max_page_size)
@@ -61,8 +61,8 @@ class CursorPages(CursorPagination):
             self.page, self.has_next = rows[: len(kept)], True
             self.next_position = str(rows[len(kept)].pk)
         # A row that was deleted meanwhile is not shown.
-        found = queryset.in_bulk(kept)
-        return [found[pk] for pk in kept if pk in found]
+        row_of = queryset.in_bulk(kept)
+        return [row_of[pk] for pk in kept if pk in row_of]
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
@@ -74,8 +74,8 @@ class CursorPages(CursorPagination):
             if cursor and cursor.reverse:
                 raise ValueError("a list goes one way")
         except (NotFound, ValueError):
-            told = "is not a cursor of this list; take `next` of an answer"
-            raise BadQuery([("/cursor", told)]) from None
+            problem = "is not a cursor of this list; take `next` of an answer"
+            raise BadQuery([("/cursor", problem)]) from None
         return cursor
 
     def get_paginated_response(self, data: Any) -> Response:

@@ -62,7 +62,7 @@ def problem(
 ) -> Response:
     """A problem as a response; `errors` are pairs of JSON pointer and words."""
     pointed = [
-        {"pointer": pointer, "detail": sentence(told)} for pointer, told in errors
+        {"pointer": pointer, "detail": sentence(text)} for pointer, text in errors
     ]
     body = {
         "type": "about:blank",
@@ -110,9 +110,9 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
 
 def _from_validation(error: exceptions.ValidationError) -> Response:
     errors = list(pointed(error.detail, ""))
-    told = "; ".join(f"{pointer} {detail}".strip() for pointer, detail in errors[:5])
+    listed = "; ".join(f"{pointer} {detail}".strip() for pointer, detail in errors[:5])
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return problem(status, f"The body is not as it must be: {told}", errors=errors)
+    return problem(status, f"The body is not as it must be: {listed}", errors=errors)
 
 
 def pointed(detail: Any, pointer: str) -> Iterator[tuple[str, str]]:
@@ -141,8 +141,8 @@ def _from_framework(
     if isinstance(error, exceptions.UnsupportedMediaType):
         headers["Accept-Post"] = _accepted(context)
     errors = getattr(error, "problems", ())
-    told = _words(error, context)
-    return problem(error.status_code, told, errors=errors, headers=headers)
+    detail = _words(error, context)
+    return problem(error.status_code, detail, errors=errors, headers=headers)
 
 
 def _words(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
@@ -165,14 +165,14 @@ def _words(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
 
 
 def _accepted(context: Mapping[str, Any], *, without: str = "") -> str:
-    kinds = (one.media_type for one in context["view"].parser_classes)
+    kinds = (parser.media_type for parser in context["view"].parser_classes)
     return ", ".join(kind for kind in kinds if kind != without)
 
 
 def _from_router(error: RouterError) -> Response:
-    told = error.first if isinstance(error, BatchRefused) else error
-    found = (status for kind, status in STATUS_OF if isinstance(told, kind))
-    status = next(found, HTTPStatus.UNPROCESSABLE_ENTITY)
+    cause = error.first if isinstance(error, BatchRefused) else error
+    statuses = (status for kind, status in STATUS_OF if isinstance(cause, kind))
+    status = next(statuses, HTTPStatus.UNPROCESSABLE_ENTITY)
     return problem(status, str(error), errors=getattr(error, "problems", ()))
 
 

@@ -35,9 +35,9 @@ class QuerySerializer(serializers.Serializer[Any]):
         """What was asked. Raises `BadQuery`."""
         given: Any = self.initial_data
         known = [*self.fields, *self._of_pages]
-        told = f"known are: {', '.join(known)}" if known else "this call takes none"
+        hint = f"known are: {', '.join(known)}" if known else "this call takes none"
         unknown = sorted(set(given) - set(known))
-        problems = [(f"/{name}", f"is not known; {told}") for name in unknown]
+        problems = [(f"/{name}", f"is not known; {hint}") for name in unknown]
         problems += [(f"/{name}", "stands twice; send it once") for name in self._twice]
         if not self.is_valid():
             problems += pointed(self.errors, "")

@@ -27,8 +27,10 @@ class LeaseSecondsField(fields.FloatField):
         seconds = super().to_internal_value(data)
         most = conf().pull_lease_maximum_seconds
         if not 0 < seconds <= most:
-            told = f"must be above 0 and at most {most}; extend the lease as you work"
-            raise serializers.ValidationError(told)
+            problem = (
+                f"must be above 0 and at most {most}; extend the lease as you work"
+            )
+            raise serializers.ValidationError(problem)
         return seconds
 
 

@@ -126,16 +126,16 @@ class ExtendApi(View):
         409 for one that was extended for as long as it may be.
         """
         leases = _leases(checked(ExtendBody, request), seconds="lease_seconds")
-        told = settling.extend(leases, may_touch=key_of(request).may_receive)
-        refused = [refusal for refusal, _ in told]
-        return _results(leases, refused, [ends_at for _, ends_at in told])
+        outcomes = settling.extend(leases, may_touch=key_of(request).may_receive)
+        refused = [refusal for refusal, _ in outcomes]
+        return _results(leases, refused, [ends_at for _, ends_at in outcomes])
 
 
 def _receiver(request: Request, name: str) -> Subscriber:
     """Raises `NotFound`, or `NotBound` where the key may see but not receive for it."""
-    found = find_subscriber(request, name)
-    refuse_reception(key_of(request), found)
-    return found
+    subscriber = find_subscriber(request, name)
+    refuse_reception(key_of(request), subscriber)
+    return subscriber
 
 
 def _check_again(request: Request, name: str) -> None:
@@ -153,12 +153,12 @@ def _handed_out(deliveries: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
     its neighbours are leased already, and must reach the puller."""
     for delivery in deliveries:
         try:
-            yield _told(delivery)
+            yield _described(delivery)
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
             settling.reject(delivery, evidence_of(error))
 
 
-def _told(delivery: Delivery) -> dict[str, Any]:
+def _described(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.pk,
         "lease_token": str(delivery.lease_token),
@@ -195,12 +195,12 @@ def _answered(
 
 def _results(
     leases: Sequence[Lease],
-    told: Sequence[Refusal],
+    refusals: Sequence[Refusal],
     ends: Sequence[datetime | None] = (),
 ) -> Response:
     """The answer to each entry, in their order."""
-    results = zip_longest(leases, told, ends)
-    return Response({"results": [_result(*one) for one in results]})
+    results = zip_longest(leases, refusals, ends)
+    return Response({"results": [_result(*result) for result in results]})
 
 
 def _result(lease: Lease, refusal: Refusal, ends_at: datetime | None) -> dict[str, Any]:

@@ -35,11 +35,11 @@ SAMPLE_OF_FORMAT = {
 
 def curl_path(path: str, parameters: Sequence[Mapping[str, Any]]) -> str:
     """The path with `$NAME` for `{name}`, and the parameters that must be there."""
-    filled = re.sub(r"\{(\w+)\}", lambda found: _variable(found[1]), path)
+    filled = re.sub(r"\{(\w+)\}", lambda match: _variable(match[1]), path)
     needed = [
-        f"{one['name']}={_variable(one['name'])}"
-        for one in parameters
-        if one["in"] == "query" and one.get("required")
+        f"{parameter['name']}={_variable(parameter['name'])}"
+        for parameter in parameters
+        if parameter["in"] == "query" and parameter.get("required")
     ]
     return "?".join(filter(None, [filled, "&".join(needed)]))
 
@@ -53,14 +53,16 @@ def curl_options(
     body: Any,
 ) -> tuple[str, ...]:
     """Each option a line; `body` None sends none."""
-    found = [] if method == "GET" else [f"-X {method}"]
+    options = [] if method == "GET" else [f"-X {method}"]
     if has_key:
-        found.append('-H "Authorization: Bearer $KEY"')
-    found += [f'-H "{one["name"]}: {_variable(one["name"])}"' for one in headers]
+        options.append('-H "Authorization: Bearer $KEY"')
+    options += [
+        f'-H "{header["name"]}: {_variable(header["name"])}"' for header in headers
+    ]
     if body is not None:
         text = json.dumps(body, ensure_ascii=False)
-        found += [f'-H "Content-Type: {media_type}"', f"-d {shlex.quote(text)}"]
-    return tuple(found)
+        options += [f'-H "Content-Type: {media_type}"', f"-d {shlex.quote(text)}"]
+    return tuple(options)
 
 
 def sample_body(shapes: Shapes, content: Mapping[str, Any]) -> Any:

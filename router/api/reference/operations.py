@@ -80,9 +80,9 @@ def read(document: Mapping[str, Any]) -> Reference:
     """Everything that an OpenAPI document (3.0 or 3.1) says of its operations."""
     shapes = Shapes(document)
     operations = dict(_operations(shapes, "paths"))
-    everywhere = _shared([one.problems for one in operations])
-    problems = [answer for one in operations for answer in one.problems]
-    scopes = [scope for one in operations for scope in one.scopes]
+    everywhere = _shared([operation.problems for operation in operations])
+    problems = [answer for operation in operations for answer in operation.problems]
+    scopes = [scope for operation in operations for scope in operation.scopes]
     info = document.get("info", {})
     return Reference(
         title=info.get("title", ""),
@@ -90,7 +90,7 @@ def read(document: Mapping[str, Any]) -> Reference:
         version=info.get("version", ""),
         scopes=tuple(dict.fromkeys(scopes)),
         groups=tuple(_groups(document, operations, everywhere)),
-        webhooks=tuple(one for one, _ in _operations(shapes, "webhooks")),
+        webhooks=tuple(operation for operation, _ in _operations(shapes, "webhooks")),
         problem=problems[0].bodies[0].shape if problems else None,
         everywhere=everywhere,
     )
@@ -100,35 +100,35 @@ def _operations(shapes: Shapes, where: str) -> Iterator[tuple[Operation, str]]:
     """Each operation with its first tag."""
     for path, item in shapes.document.get(where, {}).items():
         for method in METHODS:
-            if (told := item.get(method)) is not None:
+            if (operation := item.get(method)) is not None:
                 shared = item.get("parameters", [])
                 parameters = [
-                    shapes.flat(one)[0]
-                    for one in (*shared, *told.get("parameters", ()))
+                    shapes.flat(parameter)[0]
+                    for parameter in (*shared, *operation.get("parameters", ()))
                 ]
-                tag = next(iter(told.get("tags", ())), "other")
-                yield _operation(shapes, path, method, told, parameters), tag
+                tag = next(iter(operation.get("tags", ())), "other")
+                yield _operation(shapes, path, method, operation, parameters), tag
 
 
 def _operation(
     shapes: Shapes,
     path: str,
     method: str,
-    told: Mapping[str, Any],
+    operation: Mapping[str, Any],
     parameters: Parameters,
 ) -> Operation:
-    answers = [_answer(shapes, *one) for one in sorted(told["responses"].items())]
-    request, _ = shapes.flat(told.get("requestBody"))
+    answers = [_answer(shapes, *one) for one in sorted(operation["responses"].items())]
+    request, _ = shapes.flat(operation.get("requestBody"))
     bodies = _bodies(shapes, request)
-    keys = told.get("security", shapes.document.get("security", []))
-    identity = told.get("operationId", f"{method} {path}")
+    keys = operation.get("security", shapes.document.get("security", []))
+    identity = operation.get("operationId", f"{method} {path}")
     return Operation(
         id=identity.replace(" ", "-"),
-        title=told.get("summary") or identity.replace("_", " ").capitalize(),
+        title=operation.get("summary") or identity.replace("_", " ").capitalize(),
         method=method.upper(),
         path=path,
-        description=told.get("description", ""),
-        is_deprecated=told.get("deprecated", False),
+        description=operation.get("description", ""),
+        is_deprecated=operation.get("deprecated", False),
         has_key=any(keys),
         scopes=tuple(
             scope for one in keys for needed in one.values() for scope in needed
@@ -157,24 +157,26 @@ def _curl(
         method.upper(),
         has_key=has_key,
         headers=[
-            one for one in parameters if one["in"] == "header" and one.get("required")
+            parameter
+            for parameter in parameters
+            if parameter["in"] == "header" and parameter.get("required")
         ],
         media_type=media_type,
         body=sample_body(shapes, contents[media_type]) if contents else None,
     )
 
 
-def _parameter(shapes: Shapes, told: Mapping[str, Any]) -> Field:
-    known = {"place": told["in"], "is_required": told.get("required", False)}
-    if description := told.get("description"):
+def _parameter(shapes: Shapes, parameter: Mapping[str, Any]) -> Field:
+    known = {"place": parameter["in"], "is_required": parameter.get("required", False)}
+    if description := parameter.get("description"):
         known["description"] = description
-    return shapes.field(told["name"], told.get("schema", {}), **known)
+    return shapes.field(parameter["name"], parameter.get("schema", {}), **known)
 
 
-def _bodies(shapes: Shapes, told: Mapping[str, Any]) -> tuple[Body, ...]:
+def _bodies(shapes: Shapes, request: Mapping[str, Any]) -> tuple[Body, ...]:
     return tuple(
         Body(media_type, shapes.shape(content.get("schema", {})))
-        for media_type, content in told.get("content", {}).items()
+        for media_type, content in request.get("content", {}).items()
     )
 
 
@@ -182,8 +184,8 @@ def _has_duties(bodies: tuple[Body, ...]) -> bool:
     return any(field.is_required for body in bodies for field in body.shape.fields)
 
 
-def _answer(shapes: Shapes, status: str, told: Mapping[str, Any]) -> Answer:
-    flat, _ = shapes.flat(told)
+def _answer(shapes: Shapes, status: str, response: Mapping[str, Any]) -> Answer:
+    flat, _ = shapes.flat(response)
     phrase = HTTPStatus(int(status)).phrase if status.isdecimal() else ""
     return Answer(status, phrase, flat.get("description", ""), _bodies(shapes, flat))
 
@@ -195,7 +197,9 @@ def _is_problem(answer: Answer) -> bool:
 def _shared(several: list[tuple[Answer, ...]]) -> tuple[Answer, ...]:
     """The answers that stand in each of the lists."""
     first = several[0] if several else ()
-    return tuple(one for one in first if all(one in others for others in several))
+    return tuple(
+        answer for answer in first if all(answer in others for others in several)
+    )
 
 
 def _groups(
@@ -204,8 +208,10 @@ def _groups(
     everywhere: tuple[Answer, ...],
 ) -> Iterator[Group]:
     """In the order in which the document names its tags, then as they come."""
-    told = {one["name"]: one.get("description", "") for one in document.get("tags", ())}
-    for tag in dict.fromkeys([*told, *tag_of.values()]):
+    descriptions = {
+        tag["name"]: tag.get("description", "") for tag in document.get("tags", ())
+    }
+    for tag in dict.fromkeys([*descriptions, *tag_of.values()]):
         operations = tuple(
             _without(operation, everywhere)
             for operation, its_tag in tag_of.items()
@@ -214,9 +220,9 @@ def _groups(
         if operations:
             title = tag.replace("-", " ").replace("_", " ").capitalize()
             identity = "tag-" + "-".join(tag.split())
-            yield Group(identity, title, told.get(tag, ""), operations)
+            yield Group(identity, title, descriptions.get(tag, ""), operations)
 
 
 def _without(operation: Operation, shared: tuple[Answer, ...]) -> Operation:
-    own = tuple(one for one in operation.problems if one not in shared)
+    own = tuple(answer for answer in operation.problems if answer not in shared)
     return replace(operation, problems=own)

@@ -92,13 +92,13 @@ class Shapes:
         """`known` names what the schema itself does not tell, or tells worse."""
         followed = known.pop("followed", NOTHING)
         flat, followed = self.flat(schema, followed)
-        told: dict[str, Any] = {
+        derived: dict[str, Any] = {
             "type": self.type_of(flat, followed),
             "description": without_labels(flat.get("description", "")),
             "choices": self._choices(flat, followed),
             "limits": tuple(self._limits(flat, followed)),
         }
-        return Field(name=name, **(told | known))
+        return Field(name=name, **(derived | known))
 
     def flat(
         self, schema: Any, followed: Followed = NOTHING
@@ -134,8 +134,8 @@ class Shapes:
             return f"array of {self.type_of(flat.get('items'), followed)}"
         if kind == "object" and isinstance(extra, Mapping) and extra:
             return f"map to {self.type_of(extra, followed)}"
-        is_told = kind not in ("null", "object") and "format" in flat
-        if is_told and flat["format"] not in PLAIN_FORMATS:
+        has_format = kind not in ("null", "object") and "format" in flat
+        if has_format and flat["format"] not in PLAIN_FORMATS:
             return f"{kind} ({flat['format']})"
         return kind
 
@@ -162,17 +162,17 @@ class Shapes:
         self, flat: Schema, followed: Followed = NOTHING
     ) -> tuple[Choice, ...]:
         inner = [*options(flat), *filter(None, [flat.get("items")])]
-        found = [
+        choices = [
             choice
-            for one in inner
-            for choice in self._choices(*self.flat(one, followed))
+            for schema in inner
+            for choice in self._choices(*self.flat(schema, followed))
         ]
         labels = dict(LABEL.findall(flat.get("description", "")))
         for value in values(flat):
             label = labels.get(str(value), "")
             is_news = label.casefold() != str(value).casefold()
-            found.append(Choice(_written(value), label if is_news else ""))
-        return tuple(dict.fromkeys(found))
+            choices.append(Choice(_written(value), label if is_news else ""))
+        return tuple(dict.fromkeys(choices))
 
     def _limits(self, flat: Schema, followed: Followed) -> Iterator[str]:
         for keyword, words in LIMITS.items():
@@ -186,14 +186,14 @@ class Shapes:
             yield f"default {_written(flat['default'])}"
         if "items" in flat:
             inner, followed = self.flat(flat["items"], followed)
-            yield from (f"each {told}" for told in self._limits(inner, followed))
+            yield from (f"each {limit}" for limit in self._limits(inner, followed))
 
     def _target(self, reference: str) -> Any:
         """What a reference inside the document leads to (RFC 6901)."""
-        found: Any = self.document
+        node: Any = self.document
         for step in reference.removeprefix("#/").split("/"):
-            found = found[step.replace("~1", "/").replace("~0", "~")]
-        return found
+            node = node[step.replace("~1", "/").replace("~0", "~")]
+        return node
 
 
 def options(flat: Schema) -> list[Any]:
@@ -202,21 +202,21 @@ def options(flat: Schema) -> list[Any]:
 
 def values(flat: Schema) -> list[Any]:
     """The values of an enumeration; that it may be null, its type says."""
-    found = [flat["const"]] if "const" in flat else flat.get("enum", ())
-    return [value for value in found if value is not None]
+    listed = [flat["const"]] if "const" in flat else flat.get("enum", ())
+    return [value for value in listed if value is not None]
 
 
 def kinds(flat: Schema) -> list[str]:
     """The names of its types, told or to be seen from its other keywords."""
-    told = flat.get("type")
-    if told:
-        return [told] if isinstance(told, str) else list(told)
+    named = flat.get("type")
+    if named:
+        return [named] if isinstance(named, str) else list(named)
     if "properties" in flat:
         return ["object"]
     if "items" in flat:
         return ["array"]
-    found = [flat["const"]] if "const" in flat else flat.get("enum", ())
-    return [KIND_OF[type(value)] for value in found]
+    listed = [flat["const"]] if "const" in flat else flat.get("enum", ())
+    return [KIND_OF[type(value)] for value in listed]
 
 
 def without_labels(description: str) -> str:
@@ -230,21 +230,21 @@ def _written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _merged(one: dict[str, Any], other: Schema) -> dict[str, Any]:
-    merged = {**one, **other}
-    if "properties" in one and "properties" in other:
-        merged["properties"] = {**one["properties"], **other["properties"]}
-    if "required" in one and "required" in other:
-        merged["required"] = [*one["required"], *other["required"]]
+def _merged(schema: dict[str, Any], other: Schema) -> dict[str, Any]:
+    merged = {**schema, **other}
+    if "properties" in schema and "properties" in other:
+        merged["properties"] = {**schema["properties"], **other["properties"]}
+    if "required" in schema and "required" in other:
+        merged["required"] = [*schema["required"], *other["required"]]
     return merged
 
 
 def _each_once(fields: Iterator[Field]) -> tuple[Field, ...]:
     """A field of several alternatives is required where all of them require it."""
-    found: dict[str, Field] = {}
+    field_at: dict[str, Field] = {}
     for field in fields:
         path = f"{field.prefix}{field.name}"
-        before = found.get(path, field)
+        before = field_at.get(path, field)
         both = before.is_required and field.is_required
-        found[path] = replace(before, is_required=both)
-    return tuple(found.values())
+        field_at[path] = replace(before, is_required=both)
+    return tuple(field_at.values())

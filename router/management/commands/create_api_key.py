@@ -69,8 +69,8 @@ def _scopes(text: str) -> list[str]:
     unknown = [scope for scope in scopes if scope not in Scope.values]
     if unknown:
         known = ", ".join(Scope.values)
-        told = ", ".join(repr(scope) for scope in unknown)
-        raise CommandError(f"Unknown scope {told}; known: {known}.")
+        names = ", ".join(repr(scope) for scope in unknown)
+        raise CommandError(f"Unknown scope {names}; known: {known}.")
     return scopes
 
 

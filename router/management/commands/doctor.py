@@ -55,11 +55,11 @@ def _conclusion(count: Counter[Level]) -> Text:
     faults, warnings = count[Level.FAULT], count[Level.WARNING]
     if not faults and not warnings:
         return Text("All is well.", style="bold green")
-    told = [_counted(faults, "fault")] * bool(faults)
-    told += [_counted(warnings, "warning")] * bool(warnings)
+    counts = [_counted(faults, "fault")] * bool(faults)
+    counts += [_counted(warnings, "warning")] * bool(warnings)
     advice = "Fix the faults." if faults else "The router works; look at these."
     style = "bold red" if faults else "bold yellow"
-    return Text(f"{', '.join(told)}. {advice}", style=style)
+    return Text(f"{', '.join(counts)}. {advice}", style=style)
 
 
 def _counted(count: int, noun: str) -> str:

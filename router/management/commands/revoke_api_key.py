@@ -21,5 +21,5 @@ class Command(BaseCommand):
         if key is None:
             raise CommandError(f"There is no API key named {options['name']!r}.")
         is_changed = revoke_key(key, **operator(options))
-        told = "is revoked" if is_changed else "was revoked already; nothing changed"
-        self.stdout.write(f"{key} {told}.")
+        outcome = "is revoked" if is_changed else "was revoked already; nothing changed"
+        self.stdout.write(f"{key} {outcome}.")

@@ -45,9 +45,9 @@ class Command(BaseCommand):
             )
         written = self._write(total)
         with transaction.atomic():
-            told = f"{written} secrets"
+            detail = f"{written} secrets"
             who = operator(options)
-            audit.note("encryption_key.rotated", "the database", detail=told, **who)
+            audit.note("encryption_key.rotated", "the database", detail=detail, **who)
         self.stdout.write(f"{written} secrets are written under the newest key.")
 
     def _write(self, total: int) -> int:

@@ -30,9 +30,9 @@ def examine_broker() -> Iterator[Finding]:
             yield from _eviction(connection)
         except (OperationalError, RedisError, AMQPError, OSError) as error:
             words = first_line(error, secret=connection.password)
-            told = f"{kind} does not answer ({words})"
+            detail = f"{kind} does not answer ({words})"
             hint = "Start it, and look at BROKER_URL. Until then events only wait."
-            yield judged(TITLE, False, told, hint=hint)
+            yield judged(TITLE, False, detail, hint=hint)
 
 
 def _eviction(connection: Connection) -> Iterator[Finding]:
@@ -42,9 +42,9 @@ def _eviction(connection: Connection) -> Iterator[Finding]:
         return
     policy = client.info("memory").get("maxmemory_policy")
     if policy is None:
-        told = "maxmemory-policy can't be read"
+        detail = "maxmemory-policy can't be read"
         hint = f"Make sure that it is {POLICY}."
-        yield Finding(TITLE, Level.WARNING, told, hint)
+        yield Finding(TITLE, Level.WARNING, detail, hint)
         return
     yield judged(
         TITLE,

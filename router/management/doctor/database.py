@@ -26,8 +26,8 @@ def examine_database() -> Iterator[Finding]:
     try:
         connection.ensure_connection()
     except DatabaseError as error:
-        told = f"{connection.vendor} does not answer ({why(error)})"
-        yield judged(TITLE, False, told, hint=remedy(error))
+        detail = f"{connection.vendor} does not answer ({why(error)})"
+        yield judged(TITLE, False, detail, hint=remedy(error))
         return
     yield judged(TITLE, True, f"{connection.vendor} answers", hint="")
     yield from examine_checks(TITLE, tags=[Tags.database], databases=["default"])
@@ -46,9 +46,9 @@ def _migrations() -> Finding:
     missing = sorted(known_migrations() - applied)
     named = ", ".join(f"{app}.{name}" for app, name in missing[:3])
     more = " …" if len(missing) > 3 else ""
-    told = f"{len(missing)} not applied: {named}{more}" if missing else "all applied"
+    detail = f"{len(missing)} not applied: {named}{more}" if missing else "all applied"
     hint = "Run `manage.py migrate`."
-    return judged("migrations", not missing, told, hint=hint)
+    return judged("migrations", not missing, detail, hint=hint)
 
 
 def _sqlite() -> Iterator[Finding]:

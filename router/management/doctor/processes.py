@@ -40,8 +40,8 @@ def _workers(check: Check) -> Finding:
 
 def _finding(check: Check, command: str, detail: str = "") -> Finding:
     hint = f"Start `{command}`{_or_everything()}."
-    told = detail or check.detail.partition(";")[0]
-    return judged(check.name, check.is_ok, told, hint=hint)
+    detail = detail or check.detail.partition(";")[0]
+    return judged(check.name, check.is_ok, detail, hint=hint)
 
 
 def _seen() -> list[Heartbeat]:
@@ -53,11 +53,11 @@ def _seen() -> list[Heartbeat]:
 
 def _waiting_in(queues: Collection[str], served: Collection[str]) -> int:
     return sum(
-        one.waiting
-        for one in subscribers_overview()
-        if one.subscriber.state == SubscriberState.ACTIVE
-        and one.subscriber.transport != Transport.PULL
-        and QUEUES[queue_of(one.subscriber, served)] in queues
+        overview.waiting
+        for overview in subscribers_overview()
+        if overview.subscriber.state == SubscriberState.ACTIVE
+        and overview.subscriber.transport != Transport.PULL
+        and QUEUES[queue_of(overview.subscriber, served)] in queues
     )
 
 

@@ -41,13 +41,13 @@ def examine_subscribers() -> Iterator[Finding]:
         return
     yield from findings
     if not findings:
-        told = f"{len(overviews):,}; none is held, and no failed task is open"
-        yield Finding(TITLE, Level.OK, told)
+        detail = f"{len(overviews):,}; none is held, and no failed task is open"
+        yield Finding(TITLE, Level.OK, detail)
 
 
-def _held(one: SubscriberOverview) -> Finding | None:
-    subscriber = one.subscriber
-    if one.is_handler_missing:
+def _held(overview: SubscriberOverview) -> Finding | None:
+    subscriber = overview.subscriber
+    if overview.is_handler_missing:
         cause, hint = "no code here handles its events", MISSING_HINT
     elif subscriber.state != SubscriberState.ACTIVE:
         cause = _hold(subscriber)
@@ -58,7 +58,7 @@ def _held(one: SubscriberOverview) -> Finding | None:
         cause, hint = "the receiver asked for time (Retry-After)", WAIT_HINT
     else:
         return None
-    events = one.waiting + one.working
+    events = overview.waiting + overview.working
     held = f"{events:,} event{'' if events == 1 else 's'} held"
     detail = ". ".join([cause, held, *_next_try(subscriber)])
     hint = hint.format(page=subscriber_page(subscriber))
@@ -92,7 +92,7 @@ def _since(moment: datetime | None) -> str:
 
 def _next_try(subscriber: Subscriber) -> list[str]:
     moments = [subscriber.probe_at, subscriber.not_before]
-    next_at = max((one for one in moments if one is not None), default=None)
+    next_at = max((moment for moment in moments if moment is not None), default=None)
     if subscriber.state != SubscriberState.ACTIVE or next_at is None:
         return []
     seconds = (next_at - timezone.now()).total_seconds()

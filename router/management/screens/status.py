@@ -55,8 +55,8 @@ def _health(checks: list[Check]) -> Table:
 
 
 def _subscribers() -> RenderableType:
-    found = subscribers_overview()
-    if not found:
+    overviews = subscribers_overview()
+    if not overviews:
         return Text(
             "No subscriber is registered yet. Declare one with @subscriber; the "
             "dispatcher registers it when it starts."
@@ -67,37 +67,39 @@ def _subscribers() -> RenderableType:
     table.add_column("state", no_wrap=True)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
-        table.add_row(*_row(one, rates.get(one.subscriber.pk, 0)))
+    for overview in overviews:
+        table.add_row(*_row(overview, rates.get(overview.subscriber.pk, 0)))
     return table
 
 
-def _row(one: SubscriberOverview, rate: int) -> Iterator[RenderableType]:
-    yield Text(one.subscriber.name)
-    yield _state(one)
+def _row(overview: SubscriberOverview, rate: int) -> Iterator[RenderableType]:
+    yield Text(overview.subscriber.name)
+    yield _state(overview)
     yield f"{rate:,}"
-    yield f"{one.waiting + one.working:,}"
-    yield _oldest(one)
-    yield Text(f"{one.retrying:,}", style="yellow" if one.retrying else "")
-    yield Text(f"{one.open_failed:,}", style="bold red" if one.open_failed else "")
+    yield f"{overview.waiting + overview.working:,}"
+    yield _oldest(overview)
+    yield Text(f"{overview.retrying:,}", style="yellow" if overview.retrying else "")
+    failed = overview.open_failed
+    yield Text(f"{failed:,}", style="bold red" if failed else "")
 
 
-def _state(one: SubscriberOverview) -> Text:
-    if one.is_handler_missing:
+def _state(overview: SubscriberOverview) -> Text:
+    if overview.is_handler_missing:
         return Text("code missing", style="bold red")
-    state = SubscriberState(one.subscriber.state)
-    if state == SubscriberState.ACTIVE and one.subscriber.transport == Transport.PULL:
+    subscriber = overview.subscriber
+    state = SubscriberState(subscriber.state)
+    if state == SubscriberState.ACTIVE and subscriber.transport == Transport.PULL:
         return Text("pulls", style="green")
-    if state == SubscriberState.ACTIVE and one.subscriber.breaker in STYLE_OF_BREAKER:
-        label = one.subscriber.get_breaker_display().lower()
-        return Text(label, style=STYLE_OF_BREAKER[one.subscriber.breaker])
+    if state == SubscriberState.ACTIVE and subscriber.breaker in STYLE_OF_BREAKER:
+        label = subscriber.get_breaker_display().lower()
+        return Text(label, style=STYLE_OF_BREAKER[subscriber.breaker])
     return Text(state.value, style=STYLE_OF_STATE[state])
 
 
-def _oldest(one: SubscriberOverview) -> str:
-    if one.oldest_waiting_at is None:
+def _oldest(overview: SubscriberOverview) -> str:
+    if overview.oldest_waiting_at is None:
         return "–"
-    return age((timezone.now() - one.oldest_waiting_at).total_seconds())
+    return age((timezone.now() - overview.oldest_waiting_at).total_seconds())
 
 
 def _open() -> Text:

@@ -37,9 +37,9 @@ class Follower:
 
     def last(self, count: int) -> list[Any]:
         """The last `count` rows; everything up to them counts as seen."""
-        found = list(self.rows.order_by("-pk")[: max(count, LOOK_BACK)])[::-1]
-        self.seen.extend(row.pk for row in found)
-        return found[-count:] if count else []
+        rows = list(self.rows.order_by("-pk")[: max(count, LOOK_BACK)])[::-1]
+        self.seen.extend(row.pk for row in rows)
+        return rows[-count:] if count else []
 
     def new(self) -> list[Any]:
         """What has come since, oldest first."""
@@ -113,6 +113,6 @@ def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
 
 
 def _text(at: datetime, event: EventRecord, rest: Text) -> Text:
-    told = timezone.localtime(at).strftime("%H:%M:%S.%f")[:-3]
-    text = Text(f"{told} ", style="", no_wrap=True, overflow="ellipsis")
+    time = timezone.localtime(at).strftime("%H:%M:%S.%f")[:-3]
+    text = Text(f"{time} ", style="", no_wrap=True, overflow="ellipsis")
     return text.append(f"#{event.pk} {event.type} ").append_text(rest)

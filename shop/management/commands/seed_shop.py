@@ -31,9 +31,9 @@ class Command(BaseCommand):
         try:
             catalogue = read(options["catalogue"])
             if options["dry_run"]:
-                told = f"{len(catalogue['products'])} products would be loaded."
+                message = f"{len(catalogue['products'])} products would be loaded."
             else:
-                told = f"{seed(catalogue)} products added, with their first stock."
+                message = f"{seed(catalogue)} products added, with their first stock."
         except CatalogueError as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(told)
+        self.stdout.write(message)
