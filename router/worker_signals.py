@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
@@ -15,11 +13,12 @@ from django.db import Error, connection
 
 from router.conf import conf
 from router.db.reachability import why
-from router.flow.heartbeats import beat, remove_heartbeat
+from router.flow.heartbeats import beat, heartbeat_name, remove_heartbeat
 from router.models import Heartbeat
 from router.transports.webhook import event_loop
 
 logger = logging.getLogger(__name__)
+KIND = Heartbeat.Kind.WORKER
 _stop = Flag()
 
 
@@ -27,10 +26,6 @@ def connect() -> None:
     worker_ready.connect(_start, dispatch_uid="router.worker_signals")
     worker_shutdown.connect(_end, dispatch_uid="router.worker_signals")
     worker_shutting_down.connect(_begin_no_more, dispatch_uid="router.worker_end")
-
-
-def _name() -> str:
-    return f"worker@{socket.gethostname()}:{os.getpid()}"
 
 
 def _queues() -> set[str]:
@@ -43,13 +38,13 @@ def _start(**_: Any) -> None:
 
 def _beat_on() -> None:
     while not _stop.is_set():
-        _quietly(lambda: beat(_name(), Heartbeat.Kind.WORKER, queues=_queues()))
+        _quietly(lambda: beat(heartbeat_name(KIND), KIND, queues=_queues()))
         _stop.wait(conf().heartbeat_seconds)
 
 
 def _end(**_: Any) -> None:
     _stop.set()
-    _quietly(lambda: remove_heartbeat(_name()))
+    _quietly(lambda: remove_heartbeat(heartbeat_name(KIND)))
 
 
 def _quietly(say: Any) -> None:

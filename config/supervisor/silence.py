@@ -5,7 +5,6 @@ On SQLite one stopped process that holds the write lock holds up all others.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from django.db import Error, connection
 from config.supervisor import limits
 from config.supervisor.process import Process, Role
 from config.supervisor.readiness import Site
+from router.flow.heartbeats import heartbeat_name
 
 ALLOWED_SECONDS = {
     Role.WEB: limits.WEB_SILENCE_SECONDS,
@@ -93,6 +93,5 @@ class Silence:
 
 
 def _name(process: Process) -> str:
-    """As the program itself signs its heartbeat."""
-    role = process.program.role.name.lower()
-    return f"{role}@{socket.gethostname()}:{process.pid}"
+    """The name of the process's heartbeat."""
+    return heartbeat_name(process.program.role.name.lower(), process.pid)

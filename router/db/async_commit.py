@@ -6,6 +6,9 @@ from typing import Any
 
 from django.db.models import BooleanField, Func
 
+#: SQL that lets the commit of the present transaction not wait for the disk.
+OFF = "set_config('synchronous_commit', 'off', TRUE)"
+
 
 class AsyncCommit(Func):
     """True, and lets its transaction's commit return before it is on the disk.
@@ -16,7 +19,7 @@ class AsyncCommit(Func):
     """
 
     # Of no row, hence asked for once.
-    template = "((SELECT set_config('synchronous_commit', 'off', TRUE)) = 'off')"
+    template = f"((SELECT {OFF}) = 'off')"
     arity = 0
     conditional = True
     output_field = BooleanField()

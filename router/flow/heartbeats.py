@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 
@@ -10,6 +12,11 @@ from router.models import Clock, Heartbeat
 
 #: The dashboard shows when the last one of a kind gave a sign of life.
 KEPT = timedelta(days=1)
+
+
+def heartbeat_name(kind: str, pid: int | str | None = None) -> str:
+    """The name of a process of this host; without `pid` of the one that asks."""
+    return f"{kind}@{socket.gethostname()}:{os.getpid() if pid is None else pid}"
 
 
 def beat(

@@ -7,8 +7,6 @@ outlives whatever the database or the broker do.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
 from threading import Event as Flag
@@ -20,7 +18,12 @@ from router.contract.pacing import Every
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
-from router.flow.heartbeats import beat, delete_stale, remove_heartbeat
+from router.flow.heartbeats import (
+    beat,
+    delete_stale,
+    heartbeat_name,
+    remove_heartbeat,
+)
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
@@ -49,7 +52,7 @@ class DispatcherLoop:
     def __init__(self, doorbell: Doorbell | None = None) -> None:
         self._doorbell = doorbell or Doorbell()
         self._dispatcher = Dispatcher(self._doorbell)
-        self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
+        self._name = heartbeat_name(Heartbeat.Kind.DISPATCHER)
         self._low_water = LowWater()
         self._due_look = Every(DUE_LOOK_SECONDS)
         self._idle_due_look = Every(IDLE_DUE_LOOK_SECONDS)

@@ -60,9 +60,9 @@ def sweep(*, subscriber_id: int | None = None) -> int:
 
 
 def _note(expired: Sequence[Delivery]) -> None:
-    told = "The lease ran out: the worker died, hung or was cut off."
+    evidence = Evidence("The lease ran out: the worker died, hung or was cut off.")
     Attempt.objects.bulk_create(
-        Attempt.of(delivery, AttemptResult.VANISHED, error=told) for delivery in expired
+        Attempt.of(row, AttemptResult.VANISHED, evidence) for row in expired
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 
 from router.contract.masking import masked
-from router.contract.outcomes import Exchange
+from router.contract.outcomes import Evidence, Exchange
 from router.models.clock import Clock
 from router.models.delivery import Delivery
 
@@ -63,9 +63,8 @@ class Attempt(models.Model):
         cls,
         delivery: Delivery,
         result: AttemptResult,
-        *,
-        exchange: Exchange | None = None,
-        **evidence: Any,
+        evidence: Evidence,
+        **columns: Any,
     ) -> Attempt:
         """The attempt that this delivery is at, ended now with this result."""
         return cls(
@@ -74,8 +73,10 @@ class Attempt(models.Model):
             trigger=cls.trigger_of(delivery),
             result=result,
             ended_at=Clock(),
-            **_told(exchange),
-            **evidence,
+            error=evidence.error,
+            traceback=evidence.traceback,
+            **exchange_columns(evidence.exchange),
+            **columns,
         )
 
     @staticmethod
@@ -84,9 +85,10 @@ class Attempt(models.Model):
         return Trigger.MANUAL if delivery.is_manual else Trigger.SCHEDULED
 
 
-def _told(exchange: Exchange | None) -> dict[str, Any]:
+def exchange_columns(exchange: Exchange | None) -> dict[str, Any]:
+    """The columns of an attempt that keep what was sent and answered, if anything."""
     if exchange is None:
-        return {}
+        return {"request": None, "http_status": None, "answer": ""}
     return {
         "request": dict(exchange.request),
         "http_status": exchange.status,

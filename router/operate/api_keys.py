@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from router.conf import conf
 from router.contract.errors import NameTaken
 from router.contract.filters import EVERYTHING, prefix_problem
+from router.db.async_commit import OFF
 from router.flow import audit
 from router.models import ApiKey, Clock, Scope
 
@@ -125,7 +126,7 @@ NOW = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')",
 }
 # A count need not outlive the machine's power: its commit does not wait for the disk.
-QUICKLY = " AND SET_CONFIG('synchronous_commit', 'off', true) IS NOT NULL"
+QUICKLY = f" AND {OFF} IS NOT NULL"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory, override_settings
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
-from router.contract.outcomes import Exchange
+from router.contract.outcomes import Evidence, Exchange
 from router.encryption import decrypt, make_key
 from router.models import ApiKey, Attempt, AuditEntry, Scope, Subscriber
 from router.models.attempt import AttemptResult
@@ -128,7 +128,7 @@ def test_an_attempt_of_an_older_release_is_shown_without_it() -> None:
     Attempt.of(
         delivery,
         AttemptResult.RETRY,
-        exchange=Exchange(request={"url": URL, "headers": {}}, status=404),
+        Evidence(exchange=Exchange(request={"url": URL, "headers": {}}, status=404)),
     ).save()
     page = reverse("admin:router_delivery_change", args=[delivery.pk])
     shown = a_viewer().get(page).content.decode()

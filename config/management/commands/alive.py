@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.db import Error
 from config.env import read_environment
 from config.supervisor.readiness import Site
 from router.db.reachability import why
-from router.flow.heartbeats import alive
+from router.flow.heartbeats import alive, heartbeat_name
 
 
 class Command(BaseCommand):
@@ -33,7 +32,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _beats(self, kind: str) -> bool:
-        signature = f"{kind}@{socket.gethostname()}:"
+        signature = heartbeat_name(kind, pid="")
         try:
             return any(beat.name.startswith(signature) for beat in alive())
         except Error as error:

@@ -11,6 +11,7 @@ from router.db.bulk_insert import Insert
 from router.db.statements import Statement
 from router.flow.lease import Claim
 from router.models import Attempt, AttemptResult, Clock
+from router.models.attempt import exchange_columns
 
 #: What differs between the rows of a chunk → its type.
 OWN = {
@@ -30,20 +31,21 @@ def acknowledged_log(
 ) -> Statement:
     """Keeps of each that it was done, how long it ran, and what was answered."""
     rows = [
-        (one.pk, one.attempts, Attempt.trigger_of(one), run_ms.get(one.pk))
-        for one in claim.deliveries
+        (row.pk, row.attempts, Attempt.trigger_of(row), run_ms.get(row.pk))
+        for row in claim.deliveries
     ]
     if not exchanges:
         return _LOG.of(rows)
-    told = [_told(exchanges.get(one.pk)) for one in claim.deliveries]
-    return _LOG_WITH_EXCHANGES.of([a + b for a, b in zip(rows, told, strict=True)])
+    values = [_exchange_values(exchanges.get(row.pk)) for row in claim.deliveries]
+    return _LOG_WITH_EXCHANGES.of([a + b for a, b in zip(rows, values, strict=True)])
 
 
-def _told(exchange: Exchange | None) -> tuple[Any, ...]:
-    """In the order of `OF_EXCHANGE`."""
-    if exchange is None:
-        return (None, None, "")
-    return (json.dumps(exchange.request), exchange.status, exchange.answer)
+def _exchange_values(exchange: Exchange | None) -> tuple[Any, ...]:
+    """The values of a row in the order of `OF_EXCHANGE`."""
+    columns = exchange_columns(exchange)
+    if columns["request"] is not None:
+        columns["request"] = json.dumps(columns["request"])
+    return tuple(columns[name] for name in OF_EXCHANGE)
 
 
 def _same() -> dict[str, Any]:

@@ -213,13 +213,10 @@ def _count(delivery: Any, verdict: Verdict) -> None:
 
 
 def _attempt(failure: Failure, wait: float | None) -> Attempt:
-    evidence = failure.outcome.evidence
     return Attempt.of(
         failure.delivery,
         failure.result,
-        error=evidence.error,
-        traceback=evidence.traceback,
-        exchange=evidence.exchange,
+        failure.outcome.evidence,
         wait_seconds=wait,
         duration_ms=failure.run_ms,
     )
