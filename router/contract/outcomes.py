@@ -37,11 +37,27 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is kept of a failure: the error's class, its words and its traceback."""
+    """What is kept of a failure: the kind of error, its message and its traceback.
 
-    error: str = ""
+    `kind` is the name of an error's class, or a word in its style. Notices repeat the
+    kind and never the message, which may quote a customer.
+    """
+
+    kind: str = ""
+    message: str = ""
     traceback: str = ""
     exchange: Exchange | None = None
+
+    @property
+    def error(self) -> str:
+        """Kind and message as people read them, and as they are stored."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+    @classmethod
+    def stored(cls, error: str, traceback: str) -> Evidence:
+        """The evidence whose `error` was stored."""
+        kind, _, message = error.partition(":")
+        return cls(kind, message.removeprefix(" "), traceback)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def give_up(
         opened_at=Clock(),
         previous=FailedTask.objects.filter(delivery=delivery).order_by("-pk").first(),
     )
-    _notice(failed, delivery, is_first=is_first)
+    _notice(failed, delivery, evidence.kind, is_first=is_first)
     return failed
 
 
@@ -80,10 +80,12 @@ def last_evidence(delivery: Delivery) -> Evidence:
     """What was kept of the delivery's last attempt; nothing, if there was none."""
     attempts = Attempt.objects.filter(delivery=delivery).order_by("-pk")
     last = attempts.values_list("error", "traceback").first()
-    return Evidence(*last) if last else Evidence()
+    return Evidence.stored(*last) if last else Evidence()
 
 
-def _notice(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
+def _notice(
+    failed: FailedTask, delivery: Delivery, kind: str, *, is_first: bool
+) -> None:
     """Tell people, by an event like any other; telling must not undo the death."""
     log = logger.error if is_first else logger.info
     log(
@@ -98,12 +100,14 @@ def _notice(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
         return
     try:
         with transaction.atomic():
-            _publish(failed, delivery, is_first=is_first)
+            _publish(failed, delivery, kind, is_first=is_first)
     except RouterError:
         logger.exception("The notice of failed task %s was not published", failed.pk)
 
 
-def _publish(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
+def _publish(
+    failed: FailedTask, delivery: Delivery, kind: str, *, is_first: bool
+) -> None:
     subscriber = delivery.subscriber
     publish_notice(
         OPENED,
@@ -111,8 +115,8 @@ def _publish(failed: FailedTask, delivery: Delivery, *, is_first: bool) -> None:
             "failed_task": {
                 "id": failed.pk,
                 "reason": failed.reason,
-                # The class alone: an error's words may quote a customer.
-                "error": failed.error.partition(":")[0],
+                # Without its message, which may quote a customer.
+                "error": kind,
             },
             "subscriber": {"name": subscriber.name, "title": subscriber.title},
             "event": {"number": delivery.event_id, "type": delivery.event.type},

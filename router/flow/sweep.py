@@ -60,7 +60,7 @@ def sweep(*, subscriber_id: int | None = None) -> int:
 
 
 def _note(expired: Sequence[Delivery]) -> None:
-    evidence = Evidence("The lease ran out: the worker died, hung or was cut off.")
+    evidence = Evidence("The lease ran out", "the worker died, hung or was cut off.")
     Attempt.objects.bulk_create(
         Attempt.of(row, AttemptResult.VANISHED, evidence) for row in expired
     )
@@ -73,11 +73,12 @@ def _give_back(ids: Sequence[int]) -> None:
 
 def _dead_letter(delivery: Delivery) -> None:
     Subscriber.objects.filter(pk=delivery.subscriber_id).update(last_failed_at=Clock())
-    told = (
-        f"WorkerVanished: {delivery.vanished} workers in a row vanished with this "
-        "delivery, the last ones while they held no other."
+    evidence = Evidence(
+        "WorkerVanished",
+        f"{delivery.vanished} workers in a row vanished with this delivery, the last "
+        "ones while they held no other.",
     )
-    give_up(delivery, reason=Reason.EXHAUSTED, evidence=Evidence(error=told))
+    give_up(delivery, reason=Reason.EXHAUSTED, evidence=evidence)
 
 
 #: Whether any ran out: mostly none did, and whoever asks takes no lock.

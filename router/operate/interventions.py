@@ -104,7 +104,7 @@ def _note(action: str, row: Subscriber, *, by: str, reason: str) -> None:
 
 def _evidence(delivery: Delivery) -> Evidence:
     last = last_evidence(delivery)
-    return last if last.error else Evidence("Skipped: it was never tried.")
+    return last if last.error else Evidence("Skipped", "it was never tried.")
 
 
 def _close_if_idle(subscriber_id: int) -> None:

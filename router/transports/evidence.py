@@ -11,17 +11,18 @@ MAX_TRACEBACK_LENGTH = 20_000
 
 
 def evidence_of(error: BaseException) -> Evidence:
-    """The error's class and words, and its traceback; neither need be picklable."""
+    """The error's class and message, and its traceback; the error need not be
+    picklable."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
+    kind = type(error).__qualname__
     return Evidence(
-        error=_storable(f"{type(error).__qualname__}: {_words(error)}")[
-            :MAX_ERROR_LENGTH
-        ],
+        kind,
+        _storable(_message(error))[: MAX_ERROR_LENGTH - len(f"{kind}: ")],
         traceback=_storable("".join(lines))[-MAX_TRACEBACK_LENGTH:],
     )
 
 
-def _words(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - whatever __str__ does, evidence is kept

@@ -76,10 +76,10 @@ WANTED = {"alpha": {"thing"}, "beta": {"thing"}, "gamma": {"thing", "other"}}
 #: More of them look deeper, and differently each time.
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "0"))
 OUTCOMES: list[Retry | Dead] = [
-    Retry(Evidence("ValueError: no")),
-    Retry(Evidence("ConnectionError: gone"), kind=FailureKind.TROUBLED),
-    Retry(Evidence("RetryLater: busy"), after_seconds=3, is_asked=True),
-    Dead(Evidence("Reject: never")),
+    Retry(Evidence("ValueError", "no")),
+    Retry(Evidence("ConnectionError", "gone"), kind=FailureKind.TROUBLED),
+    Retry(Evidence("RetryLater", "busy"), after_seconds=3, is_asked=True),
+    Dead(Evidence("Reject", "never")),
 ]
 
 

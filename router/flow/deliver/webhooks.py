@@ -37,9 +37,10 @@ T = TypeVar("T")
 #: Until somebody has put the missing key back.
 PARKED_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 1.0
-UNSIGNED = (
-    "SecretMissing: this subscriber has no signing secret, and nothing is posted "
-    "unsigned. Rotate its secret to make one."
+UNSIGNED = Evidence(
+    "SecretMissing",
+    "this subscriber has no signing secret, and nothing is posted unsigned. Rotate its "
+    "secret to make one.",
 )
 
 
@@ -56,7 +57,7 @@ def post_chunk(claimed: Claim[Leased], *, lease_ends_at: float) -> None:
         return
     settling = Settling(claimed, lease_ends_at)
     if not receiver.secrets:
-        settling.fail_all(claimed.deliveries, Retry(Evidence(UNSIGNED)))
+        settling.fail_all(claimed.deliveries, Retry(UNSIGNED))
         return
     transport = WebhookTransport(receiver, _terms(claimed.subscriber, lease_ends_at))
     for wave in transport.send_all(list(_letters(settling))):

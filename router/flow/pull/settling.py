@@ -108,8 +108,7 @@ def _asked(lease: Lease) -> timedelta:
 
 
 def _failure(row: Any, lease: Lease, reason: str) -> settling.Failure:
-    # Notices repeat the text up to the colon: the reason may quote a customer.
-    evidence = Evidence(f"Nacked: {reason or NO_REASON}")
+    evidence = Evidence("Nacked", reason or NO_REASON)
     outcome = Retry(evidence, after_seconds=lease.seconds)
     return settling.Failure(
         delivery=row,

@@ -182,7 +182,7 @@ def _give_up_on_unfiltered(broken: Broken) -> None:
     """A filter that raised says neither yes nor no: a person must."""
     for (number, subscriber_id), error in broken.items():
         delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)
-        evidence = Evidence(error=f"FilterFailed: {type(error).__name__}")
+        evidence = Evidence("FilterFailed", type(error).__name__)
         give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
 
 

@@ -36,7 +36,7 @@ def outcome_of(exchange: Exchange, *, retry_after: Sequence[str] = ()) -> Outcom
         return Acknowledged(exchange)
     wait = _first_wait(retry_after) if status in WAIT_NAMED else None
     return Retry(
-        Evidence(error=_words(status), exchange=exchange),
+        Evidence("HttpStatus", _message(status), exchange=exchange),
         after_seconds=wait,
         kind=kind_of(status),
         is_asked=wait is not None,
@@ -73,9 +73,9 @@ def _first_wait(values: Sequence[str]) -> float | None:
     return next((wait for wait in waits if wait is not None), None)
 
 
-def _words(status: int) -> str:
+def _message(status: int) -> str:
     if status == GONE:
-        return "HttpStatus: 410, the receiver wants nothing any more."
+        return "410, the receiver wants nothing any more."
     if 300 <= status < 400:
-        return f"HttpStatus: {status}, a redirect, which is not followed."
-    return f"HttpStatus: {status}"
+        return f"{status}, a redirect, which is not followed."
+    return str(status)

@@ -27,6 +27,10 @@ from router.transports.webhook.headers import headers_problem
 from router.transports.webhook.letter import Receiver
 from router.transports.webhook.urls import url_problem
 
+ADDRESS_REFUSED = "AddressRefused"
+NOT_CONNECTED = "NotConnected"
+NOT_HTTP = "NotHttp"
+
 
 def retry_for(
     error: Exception, *, deadline_seconds: float, exchange: Exchange
@@ -34,15 +38,16 @@ def retry_for(
     """The outcome of a post that got no answer."""
     refused = _refused(error)
     if refused is not None:
-        told = f"AddressRefused: {refused}"
-        return Retry(Evidence(error=told, exchange=exchange))
-    if isinstance(error, TimeoutError | ServerTimeoutError):
-        told = f"TimedOut: no answer within {deadline_seconds:g} s."
+        kind, message = ADDRESS_REFUSED, str(refused)
+    elif isinstance(error, TimeoutError | ServerTimeoutError):
+        kind, message = "TimedOut", f"no answer within {deadline_seconds:g} s."
     else:
-        told = _words(error)
-    is_broken = told.startswith("NotHttp")
-    kind = FailureKind.REFUSED if is_broken else FailureKind.SILENT
-    return Retry(Evidence(error=told, exchange=exchange), kind=kind)
+        kind, message = _kind_and_message(error)
+    is_refused = kind in (ADDRESS_REFUSED, NOT_HTTP)
+    return Retry(
+        Evidence(kind, message, exchange=exchange),
+        kind=FailureKind.REFUSED if is_refused else FailureKind.SILENT,
+    )
 
 
 def fault(evidence: Evidence, receiver: Receiver) -> Retry:
@@ -50,7 +55,9 @@ def fault(evidence: Evidence, receiver: Receiver) -> Retry:
     secrets = receiver.secret_texts
     return Retry(
         Evidence(
-            scrubbed(evidence.error, secrets), scrubbed(evidence.traceback, secrets)
+            evidence.kind,
+            scrubbed(evidence.message, secrets),
+            scrubbed(evidence.traceback, secrets),
         )
     )
 
@@ -59,10 +66,10 @@ def refusal(receiver: Receiver) -> Retry | None:
     """The outcome for a receiver that nothing is posted to; None when it may be."""
     problem = url_problem(receiver.url)
     if problem is not None:
-        return Retry(Evidence(f"AddressRefused: {problem}"))
+        return Retry(Evidence(ADDRESS_REFUSED, problem))
     problem = headers_problem(receiver.custom_headers)
     if problem is not None:
-        return Retry(Evidence(f"HeaderRefused: {problem}"))
+        return Retry(Evidence("HeaderRefused", problem))
     return None
 
 
@@ -75,22 +82,22 @@ def _refused(error: BaseException | None) -> AddressRefused | None:
     return None
 
 
-def _words(error: Exception) -> str:
+def _kind_and_message(error: Exception) -> tuple[str, str]:
     match error:
         case ClientConnectorDNSError():
-            return f"NameNotResolved: {error.host} has no address ({_reason(error)})."
+            return "NameNotResolved", f"{error.host} has no address ({_reason(error)})."
         case ClientConnectorCertificateError():
-            return f"CertificateRefused: {_certificate_reason(error)}."
+            return "CertificateRefused", f"{_certificate_reason(error)}."
         case ClientSSLError():
-            return "TlsFailed: no secure connection could be agreed on."
+            return "TlsFailed", "no secure connection could be agreed on."
         case ClientConnectorError():
-            return f"NotConnected: {_reason(error)}."
+            return NOT_CONNECTED, f"{_reason(error)}."
         case ServerConnectionError() | ClientOSError():
-            return "Disconnected: the connection was closed before the answer."
+            return "Disconnected", "the connection was closed before the answer."
         case ClientError():
-            return "NotHttp: the answer is not HTTP, or its headers are too large."
+            return NOT_HTTP, "the answer is not HTTP, or its headers are too large."
         case _:
-            return f"NotConnected: {type(error).__name__}."
+            return NOT_CONNECTED, f"{type(error).__name__}."
 
 
 def _reason(error: ClientConnectorError) -> str:
