@@ -5,8 +5,8 @@ At a low pace a delivery costs its round trips: each wakes two idle processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.db import DatabaseError, DataError, connection, transaction
@@ -38,10 +38,9 @@ def read_changed(
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
-    owns_transaction = is_outermost()
     with nullcontext() if _takes_several() else transaction.atomic():
-        rows, found = rows_of_planned([both, other], owns_transaction=owns_transaction)
-    return read.converted(rows), found
+        rows, rows_beside = rows_of_planned([both, other])
+    return read.converted(rows), rows_beside
 
 
 def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
@@ -88,15 +87,16 @@ def rows_of_planned(
     *,
     before: Sequence[Statement] = (),
     after: Sequence[Statement] = (),
-    owns_transaction: bool,
+    owns_transaction: bool | None = None,
 ) -> list[Sequence[Any]]:
     """`rows_of_first`, by the plans that the session keeps where it keeps any.
 
-    `owns_transaction` says that no statement of another's follows in the transaction:
-    how this one is planned must not be how those are. `before` and `after` are not
-    planned.
-    Raises `PlanForgotten`.
+    `owns_transaction`: no other code's statement follows in the transaction, so that
+    the plan settings of these reach none; by default true outside a transaction.
+    `before` and `after` are not planned. Raises `PlanForgotten`.
     """
+    if owns_transaction is None:
+        owns_transaction = transaction.get_autocommit()
     chosen, may_plan = statements, owns_transaction and _takes_several()
     try:
         if may_plan:
@@ -129,17 +129,23 @@ def _takes_several() -> bool:
     return connection.vendor == "postgresql" and not is_bound_there
 
 
-def commits(*, is_last: bool) -> Sequence[Statement]:
+@contextmanager
+def own_transaction() -> Iterator[bool]:
+    """A transaction, and whether it is the outermost one, which its code may commit.
+
+    Within a transaction nothing shows that any more: it is asked before this begins.
+    """
+    owns_transaction = transaction.get_autocommit()
+    with transaction.atomic():
+        yield owns_transaction
+
+
+def commits(owns_transaction: bool) -> Sequence[Statement]:
     """What commits an outermost transaction together with its last statements.
 
     Django's own commit then finds it done, which costs nothing.
     """
-    return [COMMIT] if is_last and _takes_several() else []
-
-
-def is_outermost() -> bool:
-    """Asked before a transaction: whether it is one, and not part of another."""
-    return transaction.get_autocommit()
+    return [COMMIT] if owns_transaction and _takes_several() else []
 
 
 #: In the database's own message, and in its log.
@@ -159,17 +165,17 @@ def update_expecting(
     first: Statement,
     *others: Statement,
     before: Sequence[Statement] = (),
-    is_last: bool = False,
+    may_commit: bool = False,
 ) -> None:
     """Statements that write to tables of their own, the first to `count` rows.
 
-    In the caller's transaction. `before` are statements that run before them. After
-    the last of an outermost transaction it is committed within the same round trip,
-    where the database can; if they can't be committed it is then an error there, which
-    its log may tell with all values. Raises `NotAll`, and then nothing was committed:
-    the caller rolls it back.
+    In the caller's transaction. `before` are statements that run before them. With
+    `may_commit` they are the last ones of an outermost transaction: it is committed
+    within the same round trip, where the database can. If it can't be committed, that
+    is an error of the database, whose log may contain all values. Raises `NotAll`, and
+    then nothing was committed: the caller rolls it back.
     """
-    if connection.vendor == "postgresql" and is_last:
+    if connection.vendor == "postgresql" and may_commit:
         _commit_exactly(count, _together(CHECKED, first, others), before)
         return
     if connection.vendor == "postgresql":
@@ -196,7 +202,7 @@ def _commit_exactly(
     count: int, checked: Statement, before: Sequence[Statement]
 ) -> None:
     written = Statement(checked.sql, [*checked.parameters, count])
-    after = commits(is_last=True)
+    after = commits(True)
     try:
         rows_of_planned([written], before=before, after=after, owns_transaction=True)
     except DataError as error:

@@ -95,7 +95,7 @@ def test_a_lost_lease_commits_nothing_of_what_was_done(
     def settle() -> None:
         with transaction.atomic():
             Subscriber.objects.update(title="done")
-            acknowledge(leased, run_ms={}, is_last=True)
+            acknowledge(leased, run_ms={}, may_commit=True)
 
     with pytest.raises(LeaseLost):
         settle()
@@ -104,17 +104,19 @@ def test_a_lost_lease_commits_nothing_of_what_was_done(
     assert not transaction.get_connection().in_atomic_block
 
 
-@pytest.mark.parametrize("is_last", [True, False])
-def test_all_or_nothing_is_changed(listen: Callable[..., int], is_last: bool) -> None:
+@pytest.mark.parametrize("may_commit", [True, False])
+def test_all_or_nothing_is_changed(
+    listen: Callable[..., int], may_commit: bool
+) -> None:
     listen(silent)
     rename = Statement("UPDATE router_subscriber SET title = %s", ["new"])
 
     with pytest.raises(NotAll), transaction.atomic():
-        update_expecting(2, rename, is_last=is_last)
+        update_expecting(2, rename, may_commit=may_commit)
     assert Subscriber.objects.get().title != "new"
 
     with transaction.atomic():
-        update_expecting(1, rename, is_last=is_last)
+        update_expecting(1, rename, may_commit=may_commit)
     assert Subscriber.objects.get().title == "new"
 
 
@@ -129,7 +131,7 @@ def test_an_acknowledgement_is_not_committed_before_the_breaker_s_part(
 
     def settle() -> None:
         with transaction.atomic():
-            acknowledge(leased, run_ms={}, is_last=True)
+            acknowledge(leased, run_ms={}, may_commit=True)
 
     with pytest.raises(ConnectionError):
         settle()
@@ -171,7 +173,7 @@ def test_what_follows_an_end_is_a_transaction_again(
 ) -> None:
     listen(silent)
     with transaction.atomic():
-        rows_of_first([Statement("SELECT 1", ()), *commits(is_last=True)])
+        rows_of_first([Statement("SELECT 1", ()), *commits(True)])
         Subscriber.objects.update(title="new")
         transaction.set_rollback(True)
 
@@ -190,7 +192,7 @@ def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
 
     with transaction.atomic():
         with pytest.raises(LeaseLost):
-            acknowledge(leased, run_ms={}, exchanges=exchanges, is_last=True)
+            acknowledge(leased, run_ms={}, exchanges=exchanges, may_commit=True)
         assert Delivery.objects.get().state == DeliveryState.PENDING
 
 

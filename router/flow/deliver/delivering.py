@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.db.guard import Guard
-from router.db.pipeline import is_outermost
+from router.db.pipeline import own_transaction
 from router.db.transient import is_passing, is_session_lost, reset_connection
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.releasing import release, release_after_error
@@ -164,8 +164,7 @@ def _run_together(work: Work) -> None:
     Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
     """
     run_ms: dict[int, float] = {}
-    is_last = is_outermost()
-    with transaction.atomic():
+    with own_transaction() as may_commit:
         guard = Guard()
         with guard.watching():
             done, rest = _run_while_there_is_time(work, run_ms)
@@ -173,7 +172,10 @@ def _run_together(work: Work) -> None:
         if rest:
             release(work.claim.only(*rest))
         acknowledge(
-            work.claim.only(*done), run_ms=run_ms, guard=guard.name, is_last=is_last
+            work.claim.only(*done),
+            run_ms=run_ms,
+            guard=guard.name,
+            may_commit=may_commit,
         )
 
 
@@ -192,9 +194,8 @@ def _run_while_there_is_time(
 def _run_outside(work: Work) -> None:
     """The handler outside any transaction, then its acknowledgement."""
     run_ms = {one.pk: _run(work, one) for one in work.claim.deliveries}
-    is_last = is_outermost()
-    with transaction.atomic():
-        acknowledge(work.claim, run_ms=run_ms, is_last=is_last)
+    with own_transaction() as may_commit:
+        acknowledge(work.claim, run_ms=run_ms, may_commit=may_commit)
 
 
 def _run(work: Work, delivery: Leased) -> float:

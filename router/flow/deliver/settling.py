@@ -67,19 +67,19 @@ def acknowledge(
     run_ms: Mapping[int, float],
     exchanges: Mapping[int, Exchange] = NO_EXCHANGES,
     guard: str | None = None,
-    is_last: bool = False,
+    may_commit: bool = False,
     is_pulled: bool = False,
 ) -> None:
     """Settle all of the claim as done, in the caller's transaction.
 
     `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
-    delivery. `guard` is a savepoint to release before; `is_last` says that the
-    transaction is the outermost, and that this may commit it. Raises `LeaseLost`, and
-    what the database raises when there is no such savepoint.
+    delivery. `guard` is a savepoint to release before; `may_commit`: the transaction is
+    the outermost one, and may end with this. Raises `LeaseLost`, and what the database
+    raises when there is no such savepoint.
     """
     is_troubled = breaker.is_troubled(claim.subscriber)
-    # A database tells in its log what it could not commit: no answer of a receiver.
-    is_told = bool(exchanges)
+    # PostgreSQL writes what it can't commit into its log, where no response belongs.
+    has_responses = bool(exchanges)
     statement = _ACKNOWLEDGE_PULLED if is_pulled else _ACKNOWLEDGE
     try:
         update_expecting(
@@ -88,7 +88,7 @@ def acknowledge(
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
             _success(claim, run_ms),
             before=_released(guard),
-            is_last=is_last and not (is_troubled or is_told),
+            may_commit=may_commit and not (is_troubled or has_responses),
         )
     except NotAll as error:
         raise LeaseLost from error

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.event import Event
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
 from router.contract.signing import webhook_id
-from router.db.pipeline import is_outermost
+from router.db.pipeline import own_transaction
 from router.db.transient import is_passing, reset_connection
 from router.flow.deliver.releasing import release
 from router.flow.deliver.settling import acknowledge, settle_failure
@@ -164,11 +164,10 @@ class Settling:
                 self._acknowledge([answer])
 
     def _acknowledge_together(self, done: list[Answer]) -> None:
-        is_last = is_outermost()
-        with transaction.atomic():
+        with own_transaction() as may_commit:
             acknowledge(
                 self._of(done),
-                is_last=is_last,
+                may_commit=may_commit,
                 run_ms={one.key: one.run_ms for one in done},
                 exchanges={
                     one.key: one.outcome.exchange

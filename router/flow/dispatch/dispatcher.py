@@ -13,14 +13,13 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import chain
 
-from django.db import transaction
 from django.db.models import F
 
 from router.conf import HANDLER_QUEUES, QUEUES, conf
 from router.db.async_commit import AsyncCommit
 from router.db.pipeline import (
     commits,
-    is_outermost,
+    own_transaction,
     rows_of_first,
     rows_of_planned,
 )
@@ -157,13 +156,14 @@ def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
 
     Of a receiver that is down it is the next probe alone.
     """
-    is_last = is_outermost()
-    with transaction.atomic():
+    with own_transaction() as owns_transaction:
         chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
         if chunks:
             mark = _MARK.bound(ids=[pk for chunk in chunks for pk in chunk.ids])
             rows_of_planned(
-                [mark], after=commits(is_last=is_last), owns_transaction=is_last
+                [mark],
+                after=commits(owns_transaction),
+                owns_transaction=owns_transaction,
             )
     return chunks
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
-from router.db.pipeline import is_outermost, rows_of_planned
+from router.db.pipeline import rows_of_planned
 from router.db.statements import Select
 from router.flow.breaker.probes import is_probe_due, lets_all_through, may_be_tried
 from router.flow.dispatch import limits
@@ -21,9 +21,8 @@ IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WE
 
 def subscribers_due() -> list[Subscriber]:
     """Active subscribers to which something can be handed over now."""
-    owns_transaction = is_outermost()
-    (found,) = rows_of_planned([_DUE.bound()], owns_transaction=owns_transaction)
-    return [one for one in _DUE.as_models(found) if not is_handler_missing(one)]
+    (rows,) = rows_of_planned([_DUE.bound()])
+    return [row for row in _DUE.as_models(rows) if not is_handler_missing(row)]
 
 
 def _statement() -> QuerySet[Subscriber]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection
 from django.db.models import DateTimeField
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.db.bulk_insert import Insert
-from router.db.pipeline import commits, is_outermost, rows_of_planned
+from router.db.pipeline import commits, own_transaction, rows_of_planned
 from router.db.plan_cache import PlanForgotten
 from router.db.statements import Param, Statement
 from router.flow.dead_letter import give_up
@@ -93,17 +93,16 @@ def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
 
 
 def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
-    is_last = is_outermost()
-    with transaction.atomic():
-        batch = next_batch(after, delivery_limit, owns_transaction=is_last)
+    with own_transaction() as owns_transaction:
+        batch = next_batch(after, delivery_limit, owns_transaction=owns_transaction)
         if not (batch.head and batch.events):
             return NOTHING
         broken: Broken = {}
         owed = list(_owed(batch.events, batch.subscribers, broken))
         straight = go_straight(owed, batch.idle, has_room)
         if broken:
-            straight, is_last = set(), False
-        gone = _write(batch, owed, straight, is_last=is_last)
+            straight, owns_transaction = set(), False
+        gone = _write(batch, owed, straight, owns_transaction=owns_transaction)
         if broken:
             _give_up_on_unfiltered(broken)
     return Routed(
@@ -120,7 +119,7 @@ def _write(
     owed: Sequence[Owed],
     straight: Collection[int],
     *,
-    is_last: bool = False,
+    owns_transaction: bool = False,
 ) -> Sequence[Any]:
     """All of a batch; returns the ids of what goes straight out, with its
     subscribers'."""
@@ -131,7 +130,9 @@ def _write(
         *_insertions(owed, straight, now),
     ]
     found = rows_of_planned(
-        statements, after=commits(is_last=is_last), owns_transaction=is_last
+        statements,
+        after=commits(owns_transaction),
+        owns_transaction=owns_transaction,
     )
     return found[-1]
 
