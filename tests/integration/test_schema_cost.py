@@ -31,6 +31,17 @@ def doubling(levels: int) -> dict[str, Any]:
     return {"$defs": {"d0": INT, **below}, "$ref": f"#/$defs/d{levels - 1}"}
 
 
+def dependent(levels: int) -> dict[str, Any]:
+    """The same through a keyword that only older drafts define."""
+    below = {
+        f"d{level}": {
+            "dependencies": dict.fromkeys("ab", {"$ref": f"#/$defs/d{level - 1}"})
+        }
+        for level in range(1, levels)
+    }
+    return {"$defs": {"d0": INT, **below}, "$ref": f"#/$defs/d{levels - 1}"}
+
+
 def nested(levels: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"properties": {"a": {}}}
     for _ in range(levels):
@@ -46,6 +57,15 @@ def chain(links: int) -> dict[str, Any]:
 TWICE = [{"$ref": "#"}, {"$ref": "#"}]
 REFUSED = {
     "doubling by references": (doubling(16), ""),
+    "doubling by dependencies": (dependent(16), ""),
+    "an embedded resource of another draft": (
+        {"$defs": {"a": {"$schema": "http://json-schema.org/draft-07/schema#"}}},
+        "/$defs/a/$schema",
+    ),
+    "what only a reference leads to": (
+        {"x": {"multipleOf": 1e-300}, "items": {"$ref": "#/x"}},
+        "/x/multipleOf",
+    ),
     "doubling at each level of the data": ({"items": {"allOf": TWICE}}, ""),
     "doubling through two keywords": (
         {
@@ -152,6 +172,12 @@ ORDINARY = {
         {"p7": "abc"},
         "/data/p7",
     ),
+    "names that belong together": (
+        {"dependencies": {"a": ["b"], "b": True, "c": {"required": ["d"]}}},
+        {"a": 1, "b": 2},
+        {"a": 1},
+        "/data",
+    ),
     "kinds of one event": (
         {"oneOf": [{"properties": {"kind": {"const": f"k{n}"}}} for n in range(20)]},
         {"kind": "k7"},
@@ -183,6 +209,13 @@ def test_what_is_ordinary_is_registered_and_checks(name: str) -> None:
         # The library would collect half a million failures.
         ({"items": {"type": "string"}}, [0] * 500_000, 'not of type "string"'),
         ({"anyOf": [{"items": {"type": "string"}}]}, [0] * 500_000, "too large to say"),
+        # One value fails as often as it lacks names.
+        ({"items": {"required": [f"n{n}" for n in range(600)]}}, [{}] * 2_000, "n0"),
+        (
+            {"items": {"dependentRequired": {"a": [f"n{n}" for n in range(600)]}}},
+            [{"a": 0}] * 1_500,
+            "n0",
+        ),
         # Each failure would repeat a part of the schema: gigabytes.
         ({"items": {"const": "x" * 100_000}}, ["y"] * 9_000, "xxx"),
         ({"pattern": "(a|b)*a(a|b){40}c"}, "a" * 500_000, "too large to say"),

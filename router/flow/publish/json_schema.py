@@ -16,13 +16,13 @@ from router.contract.errors import MAX_PROBLEMS, InvalidSchema
 from router.contract.json_text import dumped
 from router.flow.publish.schema_cost import (
     BUDGET_NS,
+    DRAFT,
     LARGEST,
     weight,
     wide_numbers,
     width,
 )
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Validator = jsonschema_rs.Draft202012Validator
 #: The engine that never backtracks, and the one for what files and older releases have.
 LINEAR = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=100_000)
@@ -97,7 +97,7 @@ class CompiledSchema:
 
     @cached_property
     def _width(self) -> float:
-        """How many keywords apply to one value at most."""
+        """How many failures one value can have at most."""
         return width(self.schema)
 
     @cached_property

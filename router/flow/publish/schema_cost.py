@@ -8,7 +8,7 @@ as many bytes as fit into a second. The constants were measured with jsonschema-
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
@@ -18,6 +18,7 @@ import jsonschema_rs
 from router.contract.errors import InvalidSchema
 from router.contract.json_text import MAX_DEPTH, canonical
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 BUDGET_NS = 1_000_000_000
 #: So that at least 64 KiB of data can be checked.
 MAX_WEIGHT = BUDGET_NS // (64 * 1024)
@@ -44,13 +45,20 @@ BACKTRACKING_NS = 15_000
 #: Each level asks the levels below it again.
 UNEVALUATED_FACTOR = 3
 
-IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+IN_PLACE = (
+    "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
+    # Of older drafts, and still obeyed by the library.
+    "dependencies",
+)  # fmt: skip
 OBJECT = ("patternProperties", "propertyNames", "unevaluatedProperties")
 ARRAY = ("contains", "unevaluatedItems")
 OTHERS = ("$defs", "definitions", "properties", "additionalProperties", "prefixItems")
 WITH_SCHEMAS = (*IN_PLACE, *OBJECT, *ARRAY, *OTHERS, "items", "contentSchema")
 #: Their values are schemas by name.
-NAMED = {"$defs", "definitions", "properties", "patternProperties", "dependentSchemas"}
+NAMED = {
+    "$defs", "definitions", "properties", "patternProperties", "dependentSchemas",
+    "dependencies",
+}  # fmt: skip
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 REFERENCES = {"$ref", "$dynamicRef"}
 #: A whole number beyond it is refused, in a schema and in data that is checked.
@@ -69,8 +77,8 @@ def weight(schema: Schema) -> float:
 
 
 def width(schema: Schema) -> float:
-    """How many keywords apply to one value at most; infinite where not known."""
-    return _most(schema, len)
+    """How many failures one value can have at most; infinite where not known."""
+    return _most(schema, _failures)
 
 
 def _most(schema: Schema, own: Callable[[Schema], float]) -> float:
@@ -101,13 +109,15 @@ def cost_problems(schema: Schema) -> Iterator[Problem]:
     if len(widest.subschemas) > MAX_SUBSCHEMAS:
         yield "", f"has more than {MAX_SUBSCHEMAS:,} subschemas"
         return
-    for pointer, subschema in widest.subschemas:
-        yield from _keyword_problems(pointer, subschema)
+    refused: Sequence[Problem] = ()
     try:
         most = widest.most()
     except InvalidSchema as error:
-        yield from error.problems
-        return
+        most, refused = 0, error.problems
+    # Now with those that only a reference leads to.
+    for pointer, subschema in widest.subschemas:
+        yield from _keyword_problems(pointer, subschema)
+    yield from refused
     if most > MAX_WEIGHT:
         detail = (
             "costs too much to check: let fewer branches, patterns and numbers apply "
@@ -218,7 +228,7 @@ class Widest:
                 place = place[int(name) if isinstance(place, list) else name]
         except (LookupError, ValueError, TypeError):
             raise _invalid("refers to what is not in it; put it into $defs") from None
-        self._collect(reference, place, url)
+        self._collect(fragment, place, url)
         return place
 
 
@@ -269,13 +279,24 @@ def _of(keyword: str, value: Any) -> float:
             return FORMAT_NS
         case "uniqueItems":
             return UNIQUE_NS
-        case "dependentRequired":
-            return KEYWORD_NS * sum(1 + len(names) for names in value.values())
+        case "dependentRequired" | "dependencies":
+            lists = [names for names in value.values() if isinstance(names, list)]
+            return KEYWORD_NS * (len(value) + sum(map(len, lists)))
         case "dependentSchemas":
             return KEYWORD_NS * len(value)
     if keyword in BOUNDS and not (isinstance(value, int) and abs(value) < 2**63):
         return BOUND_NS
     return KEYWORD_NS
+
+
+def _failures(schema: Schema) -> int:
+    """How many failures its own keywords can have: one for each name that lacks."""
+    dependent = (schema.get(name, {}) for name in ("dependentRequired", "dependencies"))
+    lists = [
+        schema.get("required", ()),
+        *(one for by in dependent for one in by.values()),
+    ]
+    return len(schema) + sum(len(names) for names in lists if isinstance(names, list))
 
 
 def _numbers_in(literal: Any) -> int:
@@ -337,6 +358,9 @@ def _patterns_in(value: Any) -> Iterator[str]:
 
 
 def _keyword_problems(pointer: str, schema: Schema) -> Iterator[Problem]:
+    if schema.get("$schema", DRAFT) != DRAFT:
+        # Other drafts have other keywords.
+        yield f"{pointer}/$schema", f"must be {DRAFT}"
     if "$dynamicRef" in schema:
         yield f"{pointer}/$dynamicRef", "is not offered; use $ref"
     patterns = [("/pattern", schema["pattern"])] if "pattern" in schema else []
