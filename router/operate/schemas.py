@@ -48,8 +48,8 @@ def register_schema(
     is_same = row.type == event_type and canonical(row.schema) == canonical(schema)
     if not is_same:
         raise SchemaConflict(
-            f"{identity} names another schema, of {row.type}. Give the new version an "
-            "$id of its own."
+            # Not of which type: that may be another partner's.
+            f"{identity} names another schema. Give the new version an $id of its own."
         )
     is_changed = is_new or _set_retired(row, None)
     if is_changed:

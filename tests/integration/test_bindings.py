@@ -127,6 +127,9 @@ def test_its_own_test_event_comes_whatever_its_limits(call: Call) -> None:
         ("PATCH", "", {"headers": {}}),
         ("PATCH", "", {"transport": "webhook", "url": "https://thief.example/"}),
         ("PATCH", "", {"allowed_types": ["parcel.*"]}),
+        # All that it is owed would be given up.
+        ("PATCH", "", {"max_failures": 1}),
+        ("PATCH", "", {"waits_seconds": [0]}),
         ("DELETE", "", {}),
         ("POST", "rotate-secret/", {}),
         ("POST", "pull/", {}),

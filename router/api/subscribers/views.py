@@ -16,7 +16,12 @@ from router.api import fields
 from router.api.auth.keys import actor, find_subscriber, key_of
 from router.api.auth.permissions import MayManage
 from router.api.bodies import ReasonBody, checked
-from router.api.events.publish import limited, refuse_change, refuse_wider
+from router.api.events.publish import (
+    limited,
+    refuse_change,
+    refuse_reception,
+    refuse_wider,
+)
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.subscribers.serializers import (
@@ -49,6 +54,8 @@ DIRECTING = {
     "events", "filter", "allowed_types", "allowed_sources",
     "transport", "url", "custom_headers",
 }  # fmt: skip
+#: Fields that decide when an event is given up, as skipping it does.
+GIVING_UP = {"waits_seconds", "max_failures"}
 A_WEBHOOK = OpenApiExample(
     "A webhook",
     value={
@@ -130,7 +137,8 @@ class SubscriberApi(View):
         It holds for events that are routed from now on; what is owed already is
         delivered by the new way. Turned into a webhook for the first time, the answer
         has its signing secret, this once. 403 for a key that is bound to less than the
-        subscriber may hear, and changes what it hears or where that goes.
+        subscriber may hear, and changes what it hears, where that goes, or when an
+        event is given up.
         """
         row = find_subscriber(request, name)
         changes = SubscriberUpdate(data=request.data)
@@ -139,6 +147,8 @@ class SubscriberApi(View):
         if not wanted.keys().isdisjoint(DIRECTING):
             refuse_change(key, row)
             refuse_wider(key, wanted)
+        if not wanted.keys().isdisjoint(GIVING_UP):
+            refuse_reception(key, row)
         changed = edit_subscriber(row, by=actor(request), **wanted)
         return Response(_shown(changed))
 
