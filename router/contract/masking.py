@@ -6,6 +6,8 @@ hidden here is kept encrypted; the rest is shown as it was given.
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, unquote_plus
@@ -49,10 +51,25 @@ def is_masked(url: str) -> bool:
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """The text without these secrets, which a receiver may have echoed."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return text
+    """The text without these secrets, which a receiver may have echoed.
+
+    In upper or lower case too, and as JSON and HTML write them.
+    """
+    forms = {form for secret in secrets for form in _written(secret)}
+    if not forms:
+        return text
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, text, flags=re.I)
+
+
+def _written(secret: str) -> Iterator[str]:
+    yield secret
+    yield html.escape(secret)
+    for ascii_only in (True, False):
+        text = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield text
+        yield text.replace("/", "\\/")
+        yield text.replace("&", "\\u0026")
 
 
 def secrets_in(url: str) -> Iterator[str]:

@@ -113,6 +113,24 @@ def test_an_answer_that_repeats_a_secret_is_kept_without_it(
     assert not any(part in kept for part in (token[:3], "passw"))
 
 
+def test_an_answer_that_repeats_its_request_is_kept_without_its_proofs(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    """Frameworks do so on their pages of errors, and receivers name a wrong token."""
+    subscribe(receiver.url, custom_headers={"Authorization": "Bearer token-1"})
+
+    def echo(*call: Any) -> Any:
+        sent = receiver.received[-1].headers["webhook-signature"]
+        return status(404, body=json.dumps([sent, "wrong: TOKEN-1"]).encode())(*call)
+
+    receiver.behave = echo
+    happen()
+
+    deliver_due()
+
+    assert Attempt.objects.get().answer == '["v1,…", "wrong: …"]'
+
+
 def mark(row: Subscriber) -> tuple[int, ...]:
     """As the dispatcher does, if it would."""
     due = {one.pk: one for one in subscribers_due()}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import json
+
 import pytest
 
 from router.contract.masking import is_masked, masked, scrubbed, secrets_in
 
 TOKEN = "aB3dE5fG7hI9jK1l"
+#: As many receivers write texts: with `\\/`, `&amp;`, `\\u0026`, `\\u00fc`.
+SECRET = "aB3/dE5&fGü7"
 
 AS_GIVEN = [
     "https://crm.example.com",
@@ -71,3 +76,20 @@ def test_a_text_that_repeats_a_secret_loses_it_in_every_form() -> None:
     url = f"https://user:password@a.example/x/{TOKEN}%2B?key=s%20cret%2B1"
     text = f"no {TOKEN}%2B or {TOKEN}+ or s cret+1 or s%20cret%2B1 for user:password"
     assert scrubbed(text, secrets_in(url)) == "no … or … or … or … for …"
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        json.dumps(SECRET).replace("/", "\\/"),
+        json.dumps(SECRET).replace("&", "\\u0026"),
+        html.escape(SECRET),
+        SECRET.upper(),
+        SECRET.lower(),
+    ],
+)
+def test_a_text_that_repeats_a_secret_as_json_or_html_loses_it(repeated: str) -> None:
+    kept = scrubbed(f"no {repeated}", [SECRET])
+    assert kept.replace('"', "") == "no …"

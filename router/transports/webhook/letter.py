@@ -30,7 +30,9 @@ class Receiver:
     def secret_texts(self) -> tuple[str, ...]:
         """What an answer or an error must not be kept with."""
         values = self.custom_headers.values()
-        long = (value for value in values if len(value) >= MIN_SCRUBBED)
+        # Of `Bearer TOKEN` the token alone as well.
+        texts = (text for one in values for text in (one, one.partition(" ")[2]))
+        long = (text for text in texts if len(text) >= MIN_SCRUBBED)
         return (*secrets_in(self.url), *long)
 
 
@@ -57,6 +59,12 @@ class SignedRequest:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     shown: Mapping[str, Any]
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Each without its version; for some minutes it proves the body genuine."""
+        signed = self.headers["webhook-signature"].split()
+        return tuple(one.partition(",")[2] for one in signed)
 
 
 def sign(letter: WebhookRequest, receiver: Receiver, *, at: datetime) -> SignedRequest:

@@ -72,7 +72,7 @@ async def post(
     exchange = Exchange(
         request=_shown(sealed, wire),
         status=wire.head.status,
-        answer=_kept(body, receiver.secret_texts),
+        answer=_kept(body, (*receiver.secret_texts, *sealed.signatures)),
     )
     return outcome_of(exchange, retry_after=wire.head.retry_after)
 
@@ -129,9 +129,8 @@ async def _read_by(ends_at: float, response: ClientResponse) -> bytes:
 
 def _kept(body: bytes, secrets: Sequence[str]) -> str:
     """The beginning of the answer; of a secret that it repeats, not even a part."""
-    if secrets:
-        body = scrubbed(body.decode("utf-8", errors="replace"), secrets).encode()
-    return printable(body[:MAX_BYTES_KEPT])
+    text = scrubbed(body.decode("utf-8", errors="replace"), secrets)
+    return printable(text.encode()[:MAX_BYTES_KEPT])
 
 
 def printable(body: bytes) -> str:
