@@ -7,11 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import pytest_django
 import redis
 from django.conf import settings
+from django.core.management import call_command
+from django.core.management.commands import flush
 
 from router.db import session
 from router.flow.publish import registered_schemas
+from tests.flush import QuickFlush
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
@@ -66,6 +70,21 @@ def django_db_modify_db_settings(
     if database["ENGINE"].endswith("sqlite3"):
         folder = tmp_path_factory.mktemp("database")
         database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker
+) -> Iterator[None]:
+    """Transactional tests end with a flush: ours takes a fifth of the time."""
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        # A database that is used again may hold what an interrupted run left.
+        call_command("flush", verbosity=0, interactive=False)
+        quick = QuickFlush()
+        patch.setattr(
+            flush.Command, "handle", lambda self, **options: quick(self, **options)
+        )
+        yield
 
 
 @pytest.fixture
