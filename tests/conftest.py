@@ -12,6 +12,7 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.commands import flush
+from django.test import override_settings
 
 from router.db import session
 from router.flow.publish import registered_schemas
@@ -45,6 +46,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def static_root() -> None:
     """WhiteNoise warns where there is none, and warnings are errors."""
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """A strong hash takes a fifth of a second of the processor for each account."""
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=hashers):
+        yield
 
 
 @pytest.fixture(autouse=True)

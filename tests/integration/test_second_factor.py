@@ -26,7 +26,6 @@ HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 @pytest.fixture(autouse=True)
 def quick(settings: Any) -> None:
     settings.ADMIN_REQUIRES_SECOND_FACTOR = True
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ HOME, ELSEWHERE, THIRD = "192.0.2.1", "198.51.100.7", "203.0.113.9"
 
 @pytest.fixture(autouse=True)
 def quick(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.ROUTER = {
         **settings.ROUTER,
         "MAX_WRONG_BY_ACCOUNT": 3,
