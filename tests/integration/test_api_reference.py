@@ -8,8 +8,10 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import jsonschema
@@ -17,8 +19,11 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import spectacular_settings
 
 from config.env import BASE_DIR
+from router.api.reference import page as reference_page
 
 DOCS = "/api/docs/"
 ARTICLE = re.compile(
@@ -72,6 +77,29 @@ def test_the_description_is_valid_and_its_making_warns_of_nothing(
     servers = {"servers": [{"url": "http://testserver"}]}
     assert json.loads(made.read_text()) | servers == schema
     assert schema["openapi"].startswith("3.1")
+
+
+def test_many_who_ask_at_once_make_one_description(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Any] = []
+    ready = Barrier(4)
+
+    class Counted(SchemaGenerator):  # type: ignore[misc]  # spectacular is not typed
+        def get_schema(self, *given: Any, **named: Any) -> Any:
+            made.append(self)
+            return super().get_schema(*given, **named)
+
+    def ask(_: int) -> str:
+        ready.wait(timeout=30)
+        return reference_page._text("en")
+
+    monkeypatch.setattr(spectacular_settings, "DEFAULT_GENERATOR_CLASS", Counted)
+    reference_page._generated.cache_clear()
+    with ThreadPoolExecutor(4) as threads:
+        texts = list(threads.map(ask, range(4)))
+
+    assert len(set(texts)) == len(made) == 1
 
 
 def test_every_component_is_valid_json_schema(schema: dict[str, Any]) -> None:

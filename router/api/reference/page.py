@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from hashlib import sha256
+from threading import Lock
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -29,6 +30,8 @@ from router.api.reference.operations import Reference, read
 MAX_AGE_SECONDS = 300
 #: Host names that are kept: with a wildcard in ALLOWED_HOSTS there is no end of them.
 MAX_HOSTS = 16
+#: The generator completes tables of its library as it runs: a second beside it fails.
+_generating = Lock()
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,14 @@ def _document(language: str | None, server: str) -> Page:
     return Page(f"{servers[:-1]}, {text[1:]}".encode())
 
 
-@cache
 def _text(language: str | None) -> str:
     """The description as JSON, without the server that was asked for it."""
+    with _generating:
+        return _generated(language)
+
+
+@cache
+def _generated(language: str | None) -> str:
     generator = spectacular_settings.DEFAULT_GENERATOR_CLASS()
     document = generator.get_schema(request=None, public=True)
     document.pop("servers", None)
