@@ -118,7 +118,7 @@ def _dressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def _detail(error: Exception | None) -> str:
-    """What the view said to people; an unexpected error's words are not for them."""
+    """The view's message for people; the text of an unexpected error is not shown."""
     is_meant = isinstance(error, Http404 | PermissionDenied)
     return str(error) if is_meant else ""
 

@@ -1,4 +1,4 @@
-"""What production must have, and must not keep of a debug run: `check --deploy`."""
+"""What production needs, and what it must not keep of a debug run: `check --deploy`."""
 
 from __future__ import annotations
 

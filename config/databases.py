@@ -1,4 +1,4 @@
-"""What Django is told of the database."""
+"""Django's settings of the database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STARTUP_OPTIONS = " ".join(
     f"-c {name}={value}" for name, value in POSTGRESQL_TIMEOUTS.items()
 )
 CONNECT_TIMEOUT_SECONDS = 5
-#: What a session was told to keep, another one does not know.
+#: A setting or a statement that one session keeps does not exist in another.
 PREPARE_THRESHOLD = 3
 
 

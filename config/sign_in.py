@@ -178,7 +178,7 @@ def counted_try(where: list[Bucket]) -> Iterator[Callable[[bool], None]]:
 def _announce(bucket: Bucket, row: CredentialThrottle) -> None:
     """An event, for Slack or a monitor, once for each account that is guessed at.
 
-    It names no account: subscribers outside hear it too. No event for addresses and
+    It names no account: subscribers outside receive it too. No event for addresses and
     unknown accounts: a guesser has as many of them as it wants.
     """
     if bucket.is_shared or not _is_account(bucket.value.partition("\n")[0]):

@@ -134,7 +134,8 @@ def _check_networks() -> Iterator[CheckMessage]:
     if networks and not settings.DEBUG:
         names = ", ".join(map(str, networks))
         yield Warning(
-            f"Webhooks may be posted to {names}: whoever may name a URL reaches there.",
+            f"Webhooks may be posted to {names}: every client that may name a URL "
+            "reaches them.",
             hint="Leave WEBHOOK_ALLOWED_NETWORKS empty, or silence this check.",
             id="router.W007",
         )

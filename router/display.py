@@ -23,7 +23,7 @@ from router.models import (
 )
 from router.observe.overview import CAP
 
-#: Shown where there is nothing to show.
+#: Shown in place of an empty value.
 NOTHING = "–"
 STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 #: State → (tone, icon, word): never colour alone.
@@ -106,14 +106,14 @@ def ago(moment: datetime | None, never: str = NOTHING) -> SafeString:
 
 
 def at(moment: datetime | None, never: str = NOTHING) -> SafeString:
-    """For the page of one thing: the exact time, the relative one on hover."""
+    """For the page of one row: the exact time, the relative one on hover."""
     if moment is None:
         return format_html('<span class="fan-muted">{}</span>', never)
     return _time(moment, exact(moment), title=_since(moment))
 
 
 def due(moment: datetime) -> SafeString:
-    """For what comes next: relative to now, and never past."""
+    """For a future time: relative to now; a time that has passed is `now`."""
     is_late = moment <= timezone.now()
     return _time(moment, "now" if is_late else _since(moment), title=exact(moment))
 

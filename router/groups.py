@@ -1,4 +1,4 @@
-"""Operators act, viewers read: the two groups that the router brings along."""
+"""Operators act, viewers read: the two groups that the router creates."""
 
 from __future__ import annotations
 

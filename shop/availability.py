@@ -1,4 +1,4 @@
-"""What is in stock, as whoever is named in `SHOP["AVAILABILITY"]` knows it."""
+"""What is in stock, from the function that `SHOP["AVAILABILITY"]` names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stock(Enum):
 
 
 def levels(skus: Sequence[str]) -> Mapping[str, int]:
-    """Known stock by SKU. Empty when nobody can tell: that must not stop a sale."""
+    """Known stock by SKU. Empty when it is unknown: that must not stop a sale."""
     named = conf().availability
     if not named or not skus:
         return {}

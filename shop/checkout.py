@@ -97,7 +97,7 @@ def _look_up(intent: CheckoutIntent) -> Answer:
 
 
 def _log_without_data(intent: CheckoutIntent, error: Exception) -> None:
-    """Where it failed, not what it said: a database quotes the row it refuses."""
+    """Where it failed, without the message: a database quotes the row it refuses."""
     logger.error(
         "Nothing sold for intent %s: %s\n%s",
         intent.pk,

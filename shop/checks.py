@@ -1,4 +1,4 @@
-"""What is wrong with the shop's settings, told before the first customer comes."""
+"""What is wrong with the shop's settings, reported before the first customer comes."""
 
 from __future__ import annotations
 

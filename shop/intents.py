@@ -74,7 +74,7 @@ def ordered_later(intent: CheckoutIntent) -> CheckoutIntent | None:
 
 
 def answered(intent: CheckoutIntent, answer: Answer) -> bool:
-    """Keep what the gateway said. False: somebody else has kept an answer before."""
+    """Record the gateway's answer. False when another process was faster."""
     waiting = (IntentState.AUTHORISING, IntentState.UNKNOWN)
     if isinstance(answer, Authorised):
         return _move(

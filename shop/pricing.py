@@ -15,7 +15,7 @@ from shop.money import formatted
 
 
 class FrozenLine(TypedDict):
-    """One line as an intent keeps it, an order records it and the event tells it."""
+    """One line as an intent keeps it, an order records it and the event carries it."""
 
     sku: str
     name: str

@@ -1,4 +1,4 @@
-"""Doing something again and again until a signal asks the process to stop."""
+"""Repeat a piece of work until a signal asks the process to stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JITTER = (0.9, 1.1)
 
 
 class StopSignal:
-    """Notes the signals; whoever waits wakes at once, and no work is cut in half."""
+    """Notes the signals: a wait ends at once, and no round of work is interrupted."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()

@@ -1,4 +1,4 @@
-"""Taking money that is due, and letting go of money that is not."""
+"""Capture payments of orders, and void payments without one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def capture(payment: Payment) -> bool:
 
 
 def void_abandoned(intent: CheckoutIntent) -> bool:
-    """Let the money of an intent go; False when the gateway is out of reach."""
+    """Void the payment of an intent; False when the gateway is out of reach."""
     try:
         gateway().void(intent.payment_reference)
     except GatewayUnreachable:

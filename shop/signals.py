@@ -1,4 +1,4 @@
-"""What the shop tells the world. It does not know who listens.
+"""The signals of the shop. It does not know their receivers.
 
 Both signals are sent with `Signal.send` inside the transaction that they report: a
 receiver that raises rolls it back. Their keyword arguments are one event's envelope:

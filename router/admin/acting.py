@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 def reason_field() -> forms.CharField:
-    """Why, where a person may leave it out."""
+    """An optional reason."""
     return forms.CharField(
         label="Reason",
         required=False,
@@ -19,7 +19,7 @@ def reason_field() -> forms.CharField:
 
 
 class ReasonForm(forms.Form):
-    """A button that does its act at once."""
+    """The form of a button that acts without a further page."""
 
     reason = reason_field()
 

@@ -51,7 +51,7 @@ class ApiKeyForm(forms.Form):
         help_text="Sources it may publish for, by commas: /partner, /shop/*; * for all."
     )
     types = PatternsField(
-        help_text="Event types it may publish, and its subscribers hear, by commas: "
+        help_text="Event types it may publish, and its subscribers receive, by commas: "
         "parcel.*; * for all. Empty: all of the sources that it publishes for."
     )
     subscribers = PatternsField(
@@ -91,7 +91,7 @@ class ApiKeyForm(forms.Form):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys are made and revoked here; a key itself is shown once and kept nowhere."""
+    """Keys are created and revoked here; a key is shown once and never stored."""
 
     detail_template = "router/admin/api_key.html"
     empty_list_hint = "Create the first key: publishers need one for POST /api/events/."
@@ -152,7 +152,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             context["form"] = form
             return self.page(request, "router/admin/api_key_add.html", None, context)
         key, text = issued
-        self.log_addition(request, key, f"Made with {', '.join(key.scopes)}")
+        self.log_addition(request, key, f"Created with {', '.join(key.scopes)}")
         context |= {"key": key, "text": text, "warnings": reach_warnings(key)}
         return self.page(request, "router/admin/api_key_shown.html", None, context)
 

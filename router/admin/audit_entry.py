@@ -10,7 +10,7 @@ from router.models import AuditEntry
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Who did what, and why; each entry is told whole in the list."""
+    """Who did what, and why; the list shows each entry whole."""
 
     detail_template = "router/admin/audit_entry.html"
     empty_list_hint = (

@@ -32,7 +32,7 @@ else:
 Permission = Callable[[HttpRequest], bool]
 RowView = Callable[[HttpRequest, Any], HttpResponse]
 
-#: Nobody turns so many pages; further back the search by number leads.
+#: Older rows are found by the search, not by turning pages.
 MAX_ROWS = 10_000
 
 
@@ -50,7 +50,7 @@ class CappedPaginator(RowsPaginator):
 
     @cached_property
     def _counted(self) -> int:
-        """One more than are paged tells that there are more."""
+        """Counts one row more than the pages show, to know that there are more."""
         rows = cast("QuerySet[Any]", self.object_list)
         return rows[: MAX_ROWS + 1].count()
 
@@ -128,7 +128,7 @@ class ReadOnlyAdmin(BaseAdmin):
         row: Model | None,
         context: dict[str, Any],
     ) -> TemplateResponse:
-        """A page in the admin's frame."""
+        """A page in the admin's layout."""
         common = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

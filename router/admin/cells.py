@@ -38,7 +38,7 @@ def _column(model: type[models.Model], name: Column) -> Column:
 
 
 def _is_a_name(field: Any) -> bool:
-    """Whether its numbers name things, and count nothing."""
+    """Whether its numbers are keys, not counts."""
     return bool(field.primary_key or field.choices)
 
 

@@ -1,4 +1,4 @@
-"""What the first page of the admin tells: is everything on its way?"""
+"""The first page of the admin: is every event on its way?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
-    """A part of the machinery and whether it lives."""
+    """One process of the router, or the broker, and whether it runs."""
 
     name: str
     state: str

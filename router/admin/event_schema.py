@@ -86,7 +86,7 @@ class EventSchemaAdmin(ReadOnlyAdmin):
     def retire_view(self, request: HttpRequest, row: EventSchema) -> HttpResponse:
         if retire_schema(row, **act(request)):
             self.log_change(request, row, "Retired")
-            messages.success(request, f"{row} is retired: it refuses nothing any more.")
+            messages.success(request, f"{row} is retired: it no longer refuses events.")
         else:
             messages.warning(request, f"{row} was retired already; nothing changed.")
         return self.redirect_to(request, "change", row.pk)

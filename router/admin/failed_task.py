@@ -27,7 +27,7 @@ from router.display import ago, badge, first_line
 from router.models import FailedTask, FailedTaskState
 from router.operate.failed_tasks import Settled, discard, retry
 
-#: One click settles so many; the rest is another click.
+#: Failed tasks that one act settles at most.
 MAX_AT_ONCE = 1000
 #: Tasks named on the confirmation page, and refusals listed one by one.
 MAX_LISTED = 10
@@ -37,7 +37,7 @@ MAX_ERROR_LENGTH = 90
 
 
 class NoteForm(forms.Form):
-    """Why a person settles failed tasks: kept with them."""
+    """Why an operator settles failed tasks; kept with them."""
 
     note = forms.CharField(
         label="Reason",
@@ -162,7 +162,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
     def ask(
         self, request: HttpRequest, verb: str, tasks: QuerySet[Any]
     ) -> HttpResponse:
-        """The page that asks for the reason; says when not all chosen fit one act."""
+        """The page that asks for the reason; warns when one act can't take all."""
         ids = chosen_ids(tasks)
         if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
             messages.warning(
@@ -211,4 +211,6 @@ def notify(request: HttpRequest, verb: str, settled: Settled) -> None:
         messages.warning(request, f"Failed task {task_id}: {why}")
     if len(refused) > MAX_LISTED:
         more = len(refused) - MAX_LISTED
-        messages.warning(request, f"{more:,} more were not changed, for such reasons.")
+        messages.warning(
+            request, f"{more:,} more were not changed, for similar reasons."
+        )

@@ -44,7 +44,7 @@ class Body(serializers.Serializer[Any]):
 
 
 class ReasonBody(Body):
-    """An act that needs nothing said; a reason is kept in the audit."""
+    """The body of an act without parameters; the audit keeps its reason."""
 
     reason = fields.CharField(
         max_length=300,

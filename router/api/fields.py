@@ -1,6 +1,6 @@
-"""Fields of what a client sends: strict about JSON's types, plain in their refusals.
+"""Fields of what a client sends: strict about JSON's types, with plain messages.
 
-The framework's own take `"10"` and `true` for a number, and tell of Python's types.
+The framework's own take `"10"` and `true` for a number, and name Python's types.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Plain(serializers.Field[Any, Any, Any, Any]):
 
 
 class _Bounded(Plain):
-    """Names both bounds, whichever is broken."""
+    """Names both bounds in its message."""
 
     def __init__(self, **options: Any) -> None:
         least, most = options.get("min_value"), options.get("max_value")

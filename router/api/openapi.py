@@ -80,7 +80,7 @@ PATHS: dict[str, dict[str, Any]] = {
     "integer": {"minimum": 1, "maximum": LARGEST_ID},
     "string": {"pattern": whole(NAME.pattern)},
 }
-OF_A_PATH = {"404": "There is no such thing."}
+OF_A_PATH = {"404": "The path names nothing that this API key reaches."}
 OF_AN_ACT = {"409": "The present state does not allow it; the detail says why."}
 
 

@@ -109,7 +109,7 @@ class SchemaApi(View):
         operation_id="retire_schema",
         tags=TAGS,
         parameters=[ReasonQuery],
-        responses={204: OpenApiResponse(description="It refuses nothing any more.")},
+        responses={204: OpenApiResponse(description="It no longer refuses events.")},
     )
     def delete(self, request: Request, schema_id: int) -> Response:
         """Retire a registered schema: it stays in the list, and refuses nothing.

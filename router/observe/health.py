@@ -1,4 +1,4 @@
-"""Whether the router can do its work, from what the database alone can tell."""
+"""Whether the router can work, judged by the database alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN = "unknown, since the database does not answer"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that must be so; `detail` says how it is, and how to fix it."""
+    """One condition of a working router; `detail` has its state and how to fix it."""
 
     name: str
     is_ok: bool

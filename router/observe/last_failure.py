@@ -35,7 +35,7 @@ def words_of(attempt: Attempt) -> str:
 
 
 def _line(text: str) -> str:
-    """The first line that says something, safe to print on a terminal."""
+    """The first line that is not blank, safe to print on a terminal."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     # Python's split leaves control characters that a terminal would obey.
     shown = "".join(character if character.isprintable() else "�" for character in line)

@@ -33,6 +33,6 @@ def distinct_values(column: str) -> list[str]:
 
 
 def values_of_log(column: str) -> list[str] | None:
-    """Every `type` or `source` of the log; None when there are too many to tell."""
+    """Every `type` or `source` of the log; None when there are too many."""
     values = distinct_values(column)
     return values if len(values) < MAX_DISTINCT else None

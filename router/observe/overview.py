@@ -1,4 +1,4 @@
-"""How each subscriber is doing, at a price that grows with open work only."""
+"""The state of each subscriber, at a cost that grows with open work only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SubscriberOverview:
     retrying: int
     oldest_waiting_at: datetime | None
     open_failed: int
-    #: Declared once, and no code answers to its name now: what it is owed is held.
+    #: It was declared once, and no installed code has its name: its events are held.
     is_handler_missing: bool
 
 
@@ -65,7 +65,7 @@ def unrouted_count() -> int:
 
 
 def open_failed_count() -> int:
-    """Failed tasks that wait for a person, at most `CAP`."""
+    """Failed tasks that need attention, at most `CAP`."""
     return FailedTask.objects.open()[:CAP].count()
 
 

@@ -1,4 +1,4 @@
-"""How far the events of one subject are, in terms that a page can show."""
+"""The progress of the events of one subject, for a page."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Step:
 
     delivery_id: int
     title: str
-    #: What customers read; empty: it does not concern them.
+    #: What customers read; empty where the step is not shown to them.
     customer_title: str
     event_type: str
     state: StepState
@@ -62,7 +62,7 @@ class Step:
     reason: str
     attempts: int
     failures: int
-    #: The class of the last failure, never its words: they may tell of customers.
+    #: The class of the last failure, never its message: that may have personal data.
     last_error: str
 
 
@@ -91,7 +91,7 @@ class Progress:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether something waits for a person."""
+        """Whether a step needs attention."""
         return not {step.state for step in self.steps}.isdisjoint(STOPPED)
 
 

@@ -1,4 +1,4 @@
-"""An operator's words on any subscriber: its retry schedule, and its pace."""
+"""An operator sets the retry schedule or the pace of any subscriber."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def set_schedule(
 ) -> None:
     """Set `retry_first_seconds`, `retry_maximum_seconds`, `max_failures`.
 
-    None takes an operator's word back: the declaration's holds, or the router's.
+    None removes an operator's value: the declaration's applies, or the router's.
     """
     _set("subscriber.schedule_set", subscriber_id, values, by=by, reason=reason)
 

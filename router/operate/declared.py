@@ -1,4 +1,4 @@
-"""Declared subscribers become rows; people hold them and let them go.
+"""Declared subscribers become rows; operators pause and resume them.
 
 Creating and re-filtering take the head's lock, so that the answer to "is this event
 owed to this subscriber" never depends on a race with routing.

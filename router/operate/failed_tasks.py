@@ -27,8 +27,8 @@ NEVER_FAILED: dict[str, Any] = {
     "is_witnessed": False,
 }
 BEYOND = (
-    "The event lies beyond what its subscriber may hear. An operator changes that at "
-    "the subscriber."
+    "The event lies beyond what its subscriber may receive. An operator changes that "
+    "at the subscriber."
 )
 
 

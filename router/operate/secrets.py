@@ -1,4 +1,4 @@
-"""Signing secrets: made here, shown once, rotated with an overlap."""
+"""Create signing secrets, show them once, rotate them with an overlap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_LIVE_SECRETS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Rotated:
-    """The new secret, and when the last of those before it stops to sign."""
+    """The new secret, and when the last old one stops signing."""
 
     secret: str
     old_expire_at: datetime | None
@@ -119,7 +119,7 @@ def encrypted_count() -> int:
 
 
 def reencrypt_all() -> Iterator[int]:
-    """Write them anew in steps that commit one by one; yields the rows of each step.
+    """Encrypt them anew in steps that commit one by one; yields the rows of each step.
 
     Doing it again, also after it was cut off, does no harm. Raises
     `ImproperlyConfigured` when the key of a row is missing; that row stays as it is.

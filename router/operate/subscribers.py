@@ -153,7 +153,7 @@ def _patience_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         yield "/waits_seconds", str(error)
 
 
-#: What people may set, and what holds while they say nothing.
+#: The fields that people may set, and their defaults.
 DEFAULTS: dict[str, Any] = {
     "title": "",
     "transport": "",
@@ -168,7 +168,7 @@ DEFAULTS: dict[str, Any] = {
     "waits_seconds": None,
     "max_failures": None,
 }
-#: Field → what has its whole value, where the column shows a part.
+#: Field → the attribute with its whole value, where the column has a part.
 COLUMN_OF = {"url": "address"}
 
 
@@ -221,7 +221,7 @@ def edit_subscriber(
     # Before the lock: it asks the name server.
     _check_plain_name(changes)
     # The head's lock is enough: these fields change under it alone. The row's own would
-    # be taken before those of the deliveries, and whoever settles takes it after them.
+    # be taken before those of the deliveries, and a worker that settles takes it after.
     lock_head()
     row = Subscriber.objects.get(pk=subscriber.pk)
     if row.transport == Transport.HANDLER:
@@ -272,7 +272,7 @@ def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> N
 
 
 def _refuse_too_many(bound_to: Collection[str]) -> None:
-    """Each is looked at for every event: a loop of creations would slow all down."""
+    """Each event is matched with each subscriber: many of them slow everything."""
     known = Subscriber.objects.known()
     own = known.filter(within("name", bound_to))
     limit = conf().max_subscribers
@@ -297,7 +297,7 @@ def _check_plain_name(wanted: Mapping[str, Any]) -> None:
 def _refuse(problems: list[Problem]) -> None:
     if problems:
         listed = "; ".join(f"{pointer} {detail}" for pointer, detail in problems)
-        raise InvalidSubscriber(f"This can't be: {listed}.", problems=problems)
+        raise InvalidSubscriber(f"This is not valid: {listed}.", problems=problems)
 
 
 def _encoded(fields: dict[str, Any]) -> dict[str, Any]:

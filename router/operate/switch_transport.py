@@ -1,4 +1,4 @@
-"""Another way to a subscriber: what was under way the old way is taken back."""
+"""Change a subscriber's transport and take back what is under way by the old one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
     """Set the transport, and take back what is leased or on its way to a worker.
 
     In the caller's transaction or one of its own. Returns how many deliveries came
-    back: they are due at once, and whoever had their leases can't settle them any
-    more. Of the breaker nothing is left: it knew the other receiver.
+    back: they are due at once, and the holders of their leases can no longer settle
+    them. The breaker starts anew: it knew the other receiver.
     """
     under_way = Delivery.objects.filter(subscriber=subscriber_id).in_flight()
     with transaction.atomic():
-        # Deliveries before their subscriber, as whoever settles locks them: the other
-        # way round two of them could wait for each other.
+        # Deliveries before their subscriber, as a worker that settles locks them: the
+        # other way round the two could wait for each other.
         list(under_way.select_for_update().order_by("pk").values_list("pk"))
         rows = Subscriber.objects.select_for_update().defer("custom_headers")
         subscriber = rows.get(pk=subscriber_id)
@@ -41,7 +41,7 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
             mean_run_ms=None,
             **breaker.UNTRIED,
         )
-        # What was leased in between is not locked yet. Whoever settles it now waits for
-        # the subscriber, and has it settled: waiting for them in turn would never end.
+        # What was leased in between is not locked yet. A worker that settles it now
+        # waits for the subscriber's row: waiting for the worker would be a deadlock.
         free = under_way.select_for_update(skip_locked=True).values("pk")
         return Delivery.objects.filter(pk__in=free).reschedule(Clock(), vanished=0)

@@ -1,4 +1,4 @@
-"""How the shop talks to whoever moves the money.
+"""The protocol between the shop and its payment gateway.
 
 A gateway is named in `SHOP["GATEWAY"]` and made without arguments. It never raises for
 what a bank may answer; a lost or late answer is `Unknown`.

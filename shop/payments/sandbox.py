@@ -1,4 +1,4 @@
-"""A bank for trying things out. It plays a foreign system: its books are its own, and
+"""A bank for trials. It plays a foreign system: its books are its own, and
 what it writes is committed whatever becomes of the caller."""
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _story(card: Card) -> TestCard:
 
 @transaction.atomic(durable=True)
 def _enter(key: str, **entry: object) -> SandboxCharge:
-    """The entry under `key`: the first one made, whoever comes later."""
+    """The entry under `key`: always the first one made."""
     reference = f"sbx_{secrets.token_hex(12)}"
     charge, _ = SandboxCharge.objects.get_or_create(
         key=key, defaults={"reference": reference, **entry}

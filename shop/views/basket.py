@@ -29,7 +29,7 @@ def basket(request: HttpRequest) -> HttpResponse:
 
 
 def without_withdrawn(request: HttpRequest, kept: Basket) -> Priced:
-    """The priced basket, after what is no longer sold was taken out and said so."""
+    """The priced basket, without withdrawn products, which a message names."""
     current = priced(kept.lines)
     if current.withdrawn:
         kept.remove(*current.withdrawn)

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PurchaseRecord(models.Model):
-    """A purchase as the event told it; amounts in minor units of `currency`."""
+    """A purchase as the event has it; amounts in minor units of `currency`."""
 
     order_id = models.CharField(_("order id"), max_length=255, db_index=True)
     order_number = models.CharField(

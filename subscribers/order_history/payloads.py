@@ -1,4 +1,4 @@
-"""What this subscriber reads in the events that it hears."""
+"""What this subscriber reads in its events."""
 
 from __future__ import annotations
 

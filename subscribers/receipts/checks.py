@@ -1,4 +1,4 @@
-"""Wrong settings of the receipts are told at the start, each with a hint."""
+"""System checks for the settings of the receipts, each with a hint."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
 
 
 def message_id(event: Event) -> str:
-    """The same event always has the same one: whoever gets it twice can tell."""
+    """The same event always has the same id, so that a mailbox recognises a double."""
     digest = sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
     return f"<receipt.{digest[:40]}@{domain or 'localhost'}>"
@@ -41,8 +41,8 @@ def message_id(event: Event) -> str:
 
 def _recipient(purchase: Purchase) -> str:
     name = purchase.customer.greeted_as
-    # Else whoever reads the mail decodes an encoded word that the customer typed, and
-    # what it hides, line ends too.
+    # Else the reader's mail program decodes an encoded word that the customer typed,
+    # with the line ends that it hides.
     return formataddr((name.replace("=?", "= ?"), purchase.customer.email))
 
 

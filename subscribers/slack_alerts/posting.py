@@ -1,4 +1,4 @@
-"""Posting to Slack's incoming webhook. Its address is a secret: whoever has it, posts.
+"""Posting to Slack's incoming webhook. Its address is a secret.
 
 No log line and no error may hold it, so the client's own log is silenced and its
 exceptions are replaced, not chained.
@@ -61,7 +61,7 @@ def _judge(answer: WebhookResponse) -> None:
         raise ConnectionError(f"{problem}.")
     if code == 400:
         raise Reject(f"{problem}: the alert itself is refused.")
-    raise RetryLater(f"{problem}: check SLACK_WEBHOOK_URL, the webhook may be gone.")
+    raise RetryLater(f"{problem}: check SLACK_WEBHOOK_URL, the webhook may be deleted.")
 
 
 def _patience(answer: WebhookResponse) -> float | None:

@@ -297,6 +297,6 @@ def test_a_subscriber_that_pulls_misses_no_handler() -> None:
     puller = a_subscriber("erp", transport=Transport.PULL)
     page = a_viewer().get(page_of(puller)).content.decode()
     assert "Pulls" in page
-    assert "No code answers" not in page
+    assert "No installed code" not in page
     assert "default queue" not in page
     assert "exactly once" not in page

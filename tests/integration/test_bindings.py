@@ -151,7 +151,7 @@ def test_a_key_turns_no_wider_subscriber_to_itself(
 
     told = assert_problem(call(method, f"subscribers/crm1/{path}", body), 403)
 
-    assert "may hear more than this API key" in told["detail"]
+    assert "may receive more than this API key" in told["detail"]
     assert Subscriber.objects.values().get() == before
     assert call("PATCH", "subscribers/crm1/", {"title": "CRM"}).status_code == 200
     assert call("POST", "subscribers/crm1/pause/").status_code == 200
@@ -200,7 +200,9 @@ def test_a_narrower_limit_takes_back_what_is_owed_beyond(call: Call) -> None:
     assert [states[one.pk] for one in gone] == ["CANCELLED", "CANCELLED"]
     unbound = dict.fromkeys(PARTNER, [])
     retry = call("POST", f"failed-tasks/{dead.pk}/retry/", **unbound)
-    assert "beyond what its subscriber may hear" in assert_problem(retry, 409)["detail"]
+    assert (
+        "beyond what its subscriber may receive" in assert_problem(retry, 409)["detail"]
+    )
     resend = call("POST", f"deliveries/{done.pk}/resend/", **unbound)
     assert_problem(resend, 409)
 
@@ -211,7 +213,7 @@ class TestTheLog:
         assert response.status_code == 200, response.content
         return [one["number"] for one in response.json()["results"]]
 
-    def test_a_key_reads_what_it_could_publish_or_its_subscribers_hear(
+    def test_a_key_reads_what_it_could_publish_or_its_subscribers_receive(
         self, call: Call
     ) -> None:
         own = of_partner()

@@ -370,7 +370,7 @@ class TestAdmin:
             in admin_client.get(retire.replace("retire", "change")).content.decode()
         )
         page = admin_client.post(retire, follow=True).content.decode()
-        assert "refuses nothing any more" in page
+        assert "no longer refuses events" in page
         assert "Retire</button>" not in page
         assert (
             "was retired already"

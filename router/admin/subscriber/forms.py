@@ -23,27 +23,27 @@ class RotateForm(ReasonForm):
     end_old_secrets = forms.BooleanField(
         label="End old secrets now",
         required=False,
-        help_text="Those that an earlier rotation promised to keep.",
+        help_text="Also those that an earlier rotation kept for a while.",
     )
 
 
 class PauseForm(forms.Form):
     reason = forms.CharField(
         max_length=300,
-        help_text="Shown to everybody who looks at this subscriber.",
-        error_messages={"required": "Say why: others will ask themselves."},
+        help_text="Shown on this subscriber's page.",
+        error_messages={"required": "Say why: other people will ask."},
     )
 
 
 class PaceForm(forms.Form):
-    """A person's words on how much of the workers a handler may have."""
+    """An operator's limits for a handler: its queue, rate and work in flight."""
 
     fixed_queue = forms.ChoiceField(
         label="Queue",
         required=False,
-        help_text="By itself: as declared, and slow while its runs are long.",
+        help_text="Automatic: as declared, and slow while its runs are long.",
         choices=[
-            ("", "By itself"),
+            ("", "Automatic"),
             *((name, f"Always {name}") for name in HANDLER_QUEUES),
         ],
     )
@@ -72,7 +72,7 @@ class PaceForm(forms.Form):
 
 
 class ScheduleForm(forms.Form):
-    """A person's words on the retry schedule; empty means the declaration's."""
+    """An operator's retry schedule; an empty field means the declaration's."""
 
     retry_first_seconds = forms.IntegerField(
         label="First wait", required=False, min_value=1, help_text="Seconds."
@@ -113,7 +113,7 @@ class ScheduleForm(forms.Form):
         try:
             RetrySchedule(**{**self.declared.__dict__, **chosen})
         except ValueError as error:
-            raise forms.ValidationError(f"This can't be: {error}.") from None
+            raise forms.ValidationError(f"This is not valid: {error}.") from None
         return values
 
 

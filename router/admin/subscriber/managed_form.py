@@ -22,18 +22,18 @@ def _lines(rows: int, **attrs: object) -> forms.Textarea:
 
 
 class FilterField(forms.JSONField):
-    """JSON, where nothing at all is shown as nothing."""
+    """JSON; None is shown as an empty field."""
 
     def prepare_value(self, value: Any) -> Any:
         return "" if value is None else super().prepare_value(value)
 
 
 class ManagedForm(forms.Form):
-    """Texts of a person, made the fields of `create_subscriber` by `wanted`."""
+    """What a person enters; `wanted` has the fields of `create_subscriber`."""
 
     name = forms.CharField(
         max_length=63,
-        help_text="Lower-case letters, digits, _ and -. It stays as it is.",
+        help_text="Lower-case letters, digits, _ and -. It can't be changed later.",
     )
     title = forms.CharField(
         max_length=120, required=False, help_text="What customers and staff read."
@@ -62,7 +62,7 @@ class ManagedForm(forms.Form):
         initial=EVERYTHING,
         required=False,
         widget=_lines(2),
-        help_text="What it may hear, whatever its event types say: one pattern a line. "
+        help_text="What it may receive, whatever its event types: one pattern a line. "
         "* for no limit.",
     )
     allowed_sources = forms.CharField(
@@ -123,7 +123,7 @@ class ManagedForm(forms.Form):
         return self._limit("allowed_sources")
 
     def _limit(self, field: str) -> list[str]:
-        """Left empty it stays as it is: nobody shall lift a limit unawares."""
+        """An empty field keeps its value, so that nobody lifts a limit by mistake."""
         kept: list[str] = getattr(self._subscriber, field, [EVERYTHING])
         return _patterns(self.cleaned_data[field]) or kept
 
@@ -152,7 +152,7 @@ class ManagedForm(forms.Form):
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     def wanted(self) -> dict[str, Any]:
-        """The fields of `DEFAULTS` that the form says, and the reason."""
+        """The fields of `DEFAULTS` that the form has, and the reason."""
         values = dict(self.cleaned_data)
         values.pop("name", None)
         headers = values.pop("headers")

@@ -58,7 +58,7 @@ class _Spent(Throttled):
     def __init__(self, meter: Meter) -> None:
         super().__init__(wait=meter.reset_seconds)
         limit = f"This API key may call {meter.limit:,} times a minute, and has."
-        self.detail = ErrorDetail(f"{limit} Come again in {meter.reset_seconds} s.")
+        self.detail = ErrorDetail(f"{limit} Call again in {meter.reset_seconds} s.")
 
 
 def _set_limit_headers(request: Request, meter: Meter) -> None:

@@ -1,4 +1,4 @@
-"""What a path names, as far as the key that asks for it is bound to it.
+"""Find what a path names, if the API key of the request is bound to it.
 
 What the key is not bound to is refused in the words of what does not exist: a key does
 not learn which other subscribers there are.
@@ -50,10 +50,10 @@ def find_failed_task(request: Request, task_id: int) -> FailedTask:
 
 
 def actor(request: Request) -> str:
-    """Who the audit says it was."""
+    """The name of the API key in the audit."""
     return f"key {key_of(request).name}"
 
 
 def key_of(request: Request) -> ApiKey:
-    """The key of a request that a permission of ours let in."""
+    """The API key of a request that has passed a permission."""
     return cast(ApiKey, request.auth)

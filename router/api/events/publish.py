@@ -67,7 +67,7 @@ def refuse_unbound(
 
 
 def limited(key: ApiKey, name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What is wanted of a new subscriber, which may hear no more than the key's own.
+    """What is wanted of a new subscriber, which may receive no more than the key's own.
 
     Raises `NotBound`.
     """
@@ -82,7 +82,7 @@ def limited(key: ApiKey, name: str, wanted: Mapping[str, Any]) -> dict[str, Any]
     if not fields["allowed_sources"]:
         raise NotBound(
             "This API key is bound to no source: a subscriber that it creates would "
-            "hear nothing. Ask for a key with `--sources`."
+            "receive nothing. Ask for a key with `--sources`."
         )
     return fields
 
@@ -103,10 +103,10 @@ def refuse_wider(key: ApiKey, wanted: Mapping[str, Any]) -> None:
 
 
 def refuse_change(key: ApiKey, subscriber: Subscriber) -> None:
-    """Raises `NotBound` where the subscriber may hear more than the key."""
+    """Raises `NotBound` where the subscriber may receive more than the key."""
     if not key.may_change(subscriber):
         raise NotBound(
-            f"The subscriber {subscriber.name} may hear more than this API key is "
+            f"The subscriber {subscriber.name} may receive more than this API key is "
             f"bound to: types {_joined(subscriber.allowed_types)} of sources "
             f"{_joined(subscriber.allowed_sources)}, where the key is bound to types "
             f"{_named(key, 'types')} of sources {_named(key, 'sources')}. Use a key "

@@ -1,5 +1,5 @@
 """The part of the log that a key may read: what it could publish, or its subscribers
-may hear."""
+may receive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLUMN_OF_ATTRIBUTE = {
     "partitionkey": "partitionkey",
 }
 #: Different pairs of sources and filter, and patterns: each costs a condition for every
-#: row that is looked at. What is beyond is not shown.
+#: row that is looked at. Events beyond them are not shown.
 MAX_FILTERS = 20
 MAX_CONDITIONS = 200
 OWN_TYPES = (NAMESPACE, f"{NAMESPACE}.*")
@@ -41,7 +41,7 @@ def visible_events(key: ApiKey) -> QuerySet[EventRecord]:
     """The events of the log that this key may read."""
     if not key.is_bound:
         return EventRecord.objects.all()
-    return EventRecord.objects.filter(_publishable(key) | _heard(key))
+    return EventRecord.objects.filter(_publishable(key) | _received(key))
 
 
 def _publishable(key: ApiKey) -> Q:
@@ -51,8 +51,8 @@ def _publishable(key: ApiKey) -> Q:
     return own & ~within("type", OWN_TYPES)
 
 
-def _heard(key: ApiKey) -> Q:
-    """What its subscribers may hear, within the types and sources that it names."""
+def _received(key: ApiKey) -> Q:
+    """What its subscribers may receive, within the types and sources that it names."""
     known = Subscriber.objects.known()
     subscribers = list(known.filter(within("name", key.patterns("subscribers"))))
     alike: defaultdict[str, list[Subscriber]] = defaultdict(list)
@@ -60,14 +60,14 @@ def _heard(key: ApiKey) -> Q:
         limits = json.dumps([subscriber.allowed_sources, subscriber.filter])
         alike[limits].append(subscriber)
     groups = list(alike.values())[:MAX_FILTERS]
-    heard = reduce(or_, (_heard_by(group, key) for group in groups), NO_ROW)
+    received = reduce(or_, (_received_by(group, key) for group in groups), NO_ROW)
     # With its type, which has an index.
     keys = [subscriber.pk for subscriber in subscribers]
     own_tests = Q(type=TEST_TYPE, only_for__in=keys)
-    return own_tests | (Q(only_for=None) & heard)
+    return own_tests | (Q(only_for=None) & received)
 
 
-def _heard_by(alike: list[Subscriber], key: ApiKey) -> Q:
+def _received_by(alike: list[Subscriber], key: ApiKey) -> Q:
     """By subscribers that have the same sources and the same filter."""
     types = {
         pattern: None
@@ -75,11 +75,11 @@ def _heard_by(alike: list[Subscriber], key: ApiKey) -> Q:
         for pattern in intersection(one.events, one.allowed_types)
     }
     sources = alike[0].allowed_sources
-    heard = _of(
+    received = _of(
         intersection(sources, key.sources or [EVERYTHING]),
         intersection(list(types), key.types or [EVERYTHING]),
     )
-    return heard & _passing(alike[0].filter)
+    return received & _passing(alike[0].filter)
 
 
 def _of(sources: Iterable[str], types: Iterable[str]) -> Q:

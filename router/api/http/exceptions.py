@@ -1,4 +1,4 @@
-"""What a call is refused for before its work, in the framework's own kinds.
+"""Why a call is refused before its work, as exceptions of the framework.
 
 Apart from `problems`, since the parsers of every view are loaded with the first view.
 """
@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from rest_framework import exceptions
 
-#: Where a refusal leads to.
+#: What a refusal tells the client to do.
 CALLS = "Every call is described at /api/docs/."
 KEY = "Send `Authorization: Bearer <API key>`; an operator creates the key."
 
@@ -52,13 +52,13 @@ class OtherCharset(exceptions.APIException):
 
 
 class LengthMissing(exceptions.APIException):
-    """The body's length is not told, and an unknown length is not read."""
+    """The request has no Content-Length and is not chunked, so its body is not read."""
 
     status_code = HTTPStatus.LENGTH_REQUIRED
 
 
 class NotBound(exceptions.PermissionDenied):
-    """The key is bound to something else; `problems` point at what it was not."""
+    """The API key is bound to something else; `problems` point at each part."""
 
     def __init__(
         self, detail: str, *, problems: Iterable[tuple[str, str]] = ()

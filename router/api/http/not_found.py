@@ -10,7 +10,7 @@ from router.api.http.exceptions import CALLS
 
 
 class NowhereApi(APIView):
-    """Answers for every path that is none of the API's, in the API's own shape."""
+    """Answers 404 as a problem for every path that the API does not have."""
 
     authentication_classes = ()
     permission_classes = ()

@@ -103,7 +103,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     logger.exception("The API failed unexpectedly.", exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The router failed. Send the call again; if it fails again, tell an operator: "
+        "The router failed. Send the call again; if it fails again, ask an operator: "
         "the router's log says more.",
     )
 

@@ -1,4 +1,4 @@
-"""Query parameters: checked like a body, told as 400 with a pointer to each."""
+"""Query parameters: checked like a body, refused as 400 with a pointer to each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class QuerySerializer(serializers.Serializer[Any]):
         super().__init__(**({"data": given.dict()} if given is not None else options))
 
     def checked(self) -> dict[str, Any]:
-        """What was asked. Raises `BadQuery`."""
+        """The checked values. Raises `BadQuery`."""
         given: Any = self.initial_data
         known = [*self.fields, *self._of_pages]
         hint = f"known are: {', '.join(known)}" if known else "this call takes none"

@@ -1,4 +1,4 @@
-"""What pullers send, and what they are answered."""
+"""What pullers send, and what the API answers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PullBody(Body):
 
 
 class AckEntry(Body):
-    """A delivery, by the lease that it was handed out with."""
+    """A delivery and the token of its lease."""
 
     id = fields.IntegerField(min_value=1, max_value=LARGEST_ID)
     lease_token = fields.CharField(max_length=100)
@@ -63,7 +63,7 @@ class ExtendEntry(AckEntry):
 
 
 class AckBody(Body):
-    """The deliveries that are meant."""
+    """The deliveries of the call."""
 
     deliveries = fields.ListField(child=AckEntry(), max_length=MAX_ENTRIES)
 

@@ -1,4 +1,4 @@
-"""Pull: consumers come for what they are owed, and settle it by its lease."""
+"""Pull: consumers lease their deliveries and settle them by the lease token."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _result(lease: Lease, refusal: Refusal, ends_at: datetime | None) -> dict[st
 
 
 def _token(text: str) -> uuid.UUID | None:
-    """What is no token of ours at all is a lost lease like any other."""
+    """None for a text that is no token: the entry is answered like a lost lease."""
     try:
         return uuid.UUID(text)
     except ValueError:

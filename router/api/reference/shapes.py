@@ -15,9 +15,9 @@ Schema = Mapping[str, Any]
 Followed = frozenset[str]
 NOTHING: Followed = frozenset()
 
-#: How the description of an enumeration tells its labels.
+#: How the description of an enumeration lists its labels.
 LABEL = re.compile(r"^\* `(?P<value>.*)` - (?P<meaning>.*)$", re.MULTILINE)
-#: Keyword → words; bounds of 64 bits and patterns of any text tell nobody anything.
+#: Keyword → words; bounds of 64 bits and patterns of any text are left out.
 LIMITS = {
     "minLength": "{} characters or more",
     "maxLength": "{} characters at most",
@@ -89,7 +89,7 @@ class Shapes:
         )
 
     def field(self, name: str, schema: Schema, **known: Any) -> Field:
-        """`known` names what the schema itself does not tell, or tells worse."""
+        """`known` has values that the schema lacks or that replace its own."""
         followed = known.pop("followed", NOTHING)
         flat, followed = self.flat(schema, followed)
         derived: dict[str, Any] = {
@@ -207,7 +207,7 @@ def values(flat: Schema) -> list[Any]:
 
 
 def kinds(flat: Schema) -> list[str]:
-    """The names of its types, told or to be seen from its other keywords."""
+    """The names of its types, from `type` or from its other keywords."""
     named = flat.get("type")
     if named:
         return [named] if isinstance(named, str) else list(named)

@@ -54,9 +54,9 @@ MEANING = {
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
     " `prefix`, `suffix` over attributes, combined by `all`, `any`, `not`.",
-    "allowed_types": "Types that it may hear at most, whatever `events` says:"
+    "allowed_types": "Types that it may receive at most, whatever `events` says:"
     " `parcel.*`, `*` for all. Left out at creation: the key's own types.",
-    "allowed_sources": "Sources that it may hear at most: `/partner`, `/shop/*`, `*`"
+    "allowed_sources": "Sources that it may receive at most: `/partner`, `/shop/*`, `*`"
     " for all. Left out at creation: the key's own sources.",
     "ordering": "Whether events with the same key keep their order.",
     "headers": "Sent with every webhook; kept encrypted, shown by name only.",
@@ -72,11 +72,11 @@ MEANING = {
     "in_force": "What holds now, where a field above is null.",
     "state": "Only an active one is delivered to; all are owed.",
     "state_reason": "Why it is paused or disabled.",
-    "breaker": "`closed`: it is well; `open`: it fails, what it is owed is held, and"
-    " probes look whether it is back; `draining`: it is back, and catches up.",
+    "breaker": "`closed`: it works; `open`: it fails, its events are held, and the"
+    " router probes it; `draining`: it works again, and catches up.",
     "live_from": "At or below this position is history to it, above it live.",
-    "last_acknowledged_at": "When it last said yes.",
-    "last_failed_at": "When it last did not.",
+    "last_acknowledged_at": "When it last acknowledged an event.",
+    "last_failed_at": "When it last failed.",
     "secret": "What its webhooks are signed with: shown this once. Absent, where"  # nosec B105  # a help text
     " none was made.",
 }
@@ -130,7 +130,7 @@ class HeadersField(fields.DictField):
 
 
 class LimitField(fields.ListField):
-    """Patterns of what a subscriber may hear at most."""
+    """Patterns of what a subscriber may receive at most."""
 
     child = fields.CharField(max_length=255, pattern=PREFIX, trim_whitespace=False)
 
@@ -188,7 +188,7 @@ class SubscriberUpdate(Meaning, ReasonBody):
 
 
 class SubscriberCreate(SubscriberUpdate):
-    """A subscriber to be made; a webhook needs its `url`."""
+    """A new subscriber; a webhook needs its `url`."""
 
     together = {
         "if": {"properties": {"transport": {"const": Transport.WEBHOOK.value}}},
@@ -303,7 +303,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
 
 
 class SubscriberWithSecretSerializer(SubscriberSerializer):
-    """The subscriber; with its signing secret, where one was made just now."""
+    """The subscriber; with its signing secret, if this call created one."""
 
     secret = serializers.CharField(required=False)
 
@@ -312,7 +312,7 @@ class SubscriberWithSecretSerializer(SubscriberSerializer):
 
 
 class RotateSecretBody(ReasonBody):
-    """How long the secrets before it go on signing."""
+    """How long the old secrets go on signing."""
 
     overlap_seconds = fields.IntegerField(
         required=False,

@@ -49,7 +49,7 @@ from router.operate.subscribers import (
 from router.operate.test_event import send_test_event
 
 TAGS = ["subscribers"]
-#: Fields that say what a subscriber hears, and where it goes.
+#: Fields that decide which events a subscriber receives, and where they go.
 DIRECTING = {
     "events", "filter", "allowed_types", "allowed_sources",
     "transport", "url", "custom_headers",
@@ -94,7 +94,7 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
     def post(self, request: Request) -> Response:
         """Add a subscriber: it is owed every event that is routed from now on.
 
-        A webhook's signing secret is in the answer, this once. What it may hear is
+        A webhook's signing secret is in the answer, this once. What it may receive is
         limited to the types and sources that the key is bound to.
         """
         wanted = SubscriberCreate(data=request.data)
@@ -137,8 +137,8 @@ class SubscriberApi(View):
         It holds for events that are routed from now on; what is owed already is
         delivered by the new way. Turned into a webhook for the first time, the answer
         has its signing secret, this once. 403 for a key that is bound to less than the
-        subscriber may hear, and changes what it hears, where that goes, or when an
-        event is given up.
+        subscriber may receive, and changes what it receives, where that goes, or when
+        an event is given up.
         """
         row = find_subscriber(request, name)
         changes = SubscriberUpdate(data=request.data)
@@ -191,10 +191,10 @@ def _act(operation_id: str, act: Callable[..., Any], description: str) -> type[V
 PauseApi = _act(
     "pause_subscriber",
     pause,
-    "Hold what it is owed until it is resumed; again changes nothing.",
+    "Hold its events until it is resumed; a second call changes nothing.",
 )
 ResumeApi = _act(
-    "resume_subscriber", resume, "Send what was held; again changes nothing."
+    "resume_subscriber", resume, "Send what was held; a second call changes nothing."
 )
 TryNowApi = _act(
     "try_subscriber_now",
@@ -222,7 +222,7 @@ class RotateSecretApi(View):
     def post(self, request: Request, name: str) -> Response:
         """Sign with a new secret; those before it go on signing for the overlap.
 
-        403 for a key that may not change what the subscriber hears: the secret signs
+        403 for a key that may not change what the subscriber receives: the secret signs
         all of it.
         """
         row = find_subscriber(request, name)
@@ -242,7 +242,7 @@ class TestApi(View):
         responses={202: TestEventSerializer},
     )
     def post(self, request: Request, name: str) -> Response:
-        """Send it, alone, an event of type `router.test`, the whole way."""
+        """Send this subscriber alone an event of type `router.test`, the whole way."""
         row = find_subscriber(request, name)
         body = checked(ReasonBody, request)
         sent = send_test_event(row.pk, by=actor(request), **body)

@@ -16,7 +16,7 @@ __all__ = ["Finding", "Level", "examine"]
 
 
 def examine() -> Iterator[Finding]:
-    """Every finding, as it is found."""
+    """Every finding, each as soon as it is known."""
     yield from examine_settings()
     yield from examine_database()
     yield from examine_broker()

@@ -36,7 +36,7 @@ def examine_broker() -> Iterator[Finding]:
 
 
 def _eviction(connection: Connection) -> Iterator[Finding]:
-    """A broker that throws keys away when it is full loses the doorbells unseen."""
+    """A broker that evicts keys when it is full loses messages without an error."""
     client: Any = getattr(connection.default_channel, "client", None)
     if client is None:
         return

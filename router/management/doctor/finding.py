@@ -14,7 +14,7 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was examined: its state, and a hint how to fix it."""
+    """One part that was examined: its state, and a hint how to fix it."""
 
     title: str
     level: Level

@@ -1,4 +1,4 @@
-"""The processes that must run beside the web: by their signs of life."""
+"""The processes that must run beside the web, judged by their heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One screen: each subscriber, what is open, and whether the machinery runs."""
+"""One screen: each subscriber, what is open, and whether the processes run."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from router.observe.progress import error_class
 
 #: Rows may commit after rows with higher numbers: look this far back for them.
 LOOK_BACK = 500
-#: So much is read at a look; what comes faster than that is shown later.
+#: Rows that one look reads at most; further rows are shown later.
 READ_LIMIT = 1_000
 
 

@@ -20,7 +20,7 @@ class Command(BaseCommand):
             help="also when there are products: correct them, add those that lack",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="tell what would be done"
+            "--dry-run", action="store_true", help="show what would be done"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -60,7 +60,7 @@ class Command(BaseCommand):
         before = ""
         for _ in rounds(every_seconds):
             is_change, line = self._round()
-            # What stays as it is, such as a bank that is away, is told once.
+            # What does not change, such as a bank that is down, is logged once.
             if line and (is_change or line != before):
                 self.stdout.write(line)
             before = line
