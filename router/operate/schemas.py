@@ -20,9 +20,14 @@ from router.contract.errors import (
 from router.contract.json_text import canonical, text_problems
 from router.flow import audit
 from router.flow.publish import registered_schemas
-from router.flow.publish.json_schema import compile_schema
+from router.flow.publish.json_schema import check_shape, compile_schema
 from router.flow.publish.own_events import is_own_type
-from router.flow.publish.schema_cost import cost_problems, size_problem
+from router.flow.publish.schema_cost import (
+    MAX_WEIGHT,
+    cost_problems,
+    size_problem,
+    weight,
+)
 from router.flow.publish.schemas import named_by_files
 from router.models import EventSchema
 
@@ -113,7 +118,10 @@ def _schema_problems(schema: Any) -> list[tuple[str, str]]:
     if problem := size_problem(schema):
         return [("", problem)]
     try:
-        compile_schema(schema)
+        check_shape(schema)
+        # Compiling can take as long as checking data: not what costs too much.
+        if weight(schema) <= MAX_WEIGHT:
+            compile_schema(schema)
     except InvalidSchema as error:
         return list(error.problems)
     return list(islice(cost_problems(schema), MAX_PROBLEMS))

@@ -58,6 +58,23 @@ TWICE = [{"$ref": "#"}, {"$ref": "#"}]
 REFUSED = {
     "doubling by references": (doubling(16), ""),
     "doubling by dependencies": (dependent(16), ""),
+    "a reference to no schema": ({"x": {"enum": 5}, "$ref": "#/x"}, ""),
+    "what doubles as it is compiled": (
+        {
+            "$defs": {
+                "d0": INT,
+                **{
+                    f"d{n}": {
+                        "anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2,
+                        "unevaluatedProperties": False,
+                    }
+                    for n in range(1, 60)
+                },
+            },
+            "$ref": "#/$defs/d59",
+        },
+        "",
+    ),
     "an embedded resource of another draft": (
         {"$defs": {"a": {"$schema": "http://json-schema.org/draft-07/schema#"}}},
         "/$defs/a/$schema",

@@ -105,12 +105,23 @@ class CompiledSchema:
         return BRANCHES.search(dumped(self.schema)) is not None
 
 
-def compile_schema(schema: Any, *, is_trusted: bool = False) -> CompiledSchema:
-    """The schema, compiled. Raises `InvalidSchema` pointing into it."""
+def check_shape(schema: Any) -> None:
+    """Raises `InvalidSchema` for what is no schema, as far as that is seen at once."""
     if not isinstance(schema, dict):
         raise _invalid("", "must be an object")
     if schema.get("$schema", DRAFT) != DRAFT:
         raise _invalid("/$schema", f"must be {DRAFT}")
+    try:
+        jsonschema_rs.meta.validate({**schema, "$schema": DRAFT})
+    except jsonschema_rs.ValidationError as error:
+        raise _invalid(
+            pointer(error.instance_path), error.message[:MAX_DETAIL]
+        ) from None
+
+
+def compile_schema(schema: Any, *, is_trusted: bool = False) -> CompiledSchema:
+    """The schema, compiled. Raises `InvalidSchema` pointing into it."""
+    check_shape(schema)
     try:
         validator = _validator(schema, LINEAR)
     except InvalidSchema:

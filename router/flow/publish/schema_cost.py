@@ -228,8 +228,17 @@ class Widest:
                 place = place[int(name) if isinstance(place, list) else name]
         except (LookupError, ValueError, TypeError):
             raise _invalid("refers to what is not in it; put it into $defs") from None
+        if id(place) not in self._bases and not _is_schema(place):
+            raise _invalid(f"refers to {reference}, which is no schema")
         self._collect(fragment, place, url)
         return place
+
+
+def _is_schema(place: Any) -> bool:
+    """Behind a keyword that is not known nothing was looked at."""
+    if not isinstance(place, Mapping):
+        return isinstance(place, bool)
+    return jsonschema_rs.meta.is_valid({**place, "$schema": DRAFT})
 
 
 def _joined(base: str, reference: str) -> str:
