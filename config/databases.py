@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,20 @@ def database(url: str, *, var_dir: Path, is_pooled: bool) -> dict[str, Any]:
     if not is_pooled:
         options["options"] = STARTUP_OPTIONS
     return _reused(parsed, options)
+
+
+def close_to_others(connection: Any, **_: Any) -> None:
+    """Take SQLite's files from other accounts (a receiver of `connection_created`).
+
+    SQLite makes them readable for everybody, and `up` is not the only program that
+    makes a database.
+    """
+    if connection.vendor != "sqlite":
+        return
+    for ending in ("", "-wal", "-shm"):
+        # Without a file, or another account's.
+        with suppress(OSError):
+            os.chmod(f"{connection.settings_dict['NAME']}{ending}", 0o600)
 
 
 def _reused(parsed: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.db.utils import ConnectionHandler
+from pytest_django.plugin import DjangoDbBlocker
 
 from config.databases import database
 
@@ -16,6 +20,23 @@ def test_without_an_address_it_is_a_file_of_our_own() -> None:
 
     assert str(found["NAME"]) == "/srv/50 % of/var/fanfare.sqlite3"
     assert "prepare_threshold" not in found["OPTIONS"]
+
+
+def test_a_file_of_our_own_is_closed_to_other_accounts(
+    tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> None:
+    usual = os.umask(0o022)
+    try:
+        own = database("", var_dir=tmp_path, is_pooled=False)
+        connection = ConnectionHandler({"default": own})["default"]
+        with django_db_blocker.unblock(), closing(connection):
+            connection.cursor().execute("CREATE TABLE customers (name)")
+            modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    finally:
+        os.umask(usual)
+
+    assert "fanfare.sqlite3" in modes
+    assert {mode & 0o077 for mode in modes.values()} == {0}
 
 
 def test_a_session_of_our_own_keeps_plans() -> None:
