@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
 from tests.browser.accessibility import fits, violations
 from tests.browser.conftest import watched
@@ -141,6 +141,14 @@ def staff(
         yield context
 
 
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, site: Stack) -> StorageState:
+    """The cookies of a superuser: to check a password takes long, by design."""
+    with watched(browser) as context:
+        sign_in(context.new_page(), site, "demo")
+        return context.storage_state()
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_each_page_is_accessible_and_fits_its_window(
     staff: BrowserContext, site: Stack, rows: dict[str, str], path: str
@@ -182,12 +190,11 @@ def test_the_menu_works_by_keyboard(staff: BrowserContext, site: Stack) -> None:
 
 
 @pytest.fixture
-def without_script(browser: Browser, site: Stack) -> Iterator[Page]:
+def without_script(browser: Browser, signed_in: StorageState) -> Iterator[Page]:
     """A page of a browser that runs no JavaScript, signed in."""
-    with watched(browser, java_script_enabled=False) as context:
-        page = context.new_page()
-        sign_in(page, site, "demo")
-        yield page
+    options = {"java_script_enabled": False, "storage_state": signed_in}
+    with watched(browser, **options) as context:
+        yield context.new_page()
 
 
 @pytest.mark.parametrize("path", ["", "router/subscriber/", "shop/order/", "logout"])
@@ -254,13 +261,18 @@ OVERLAPS = """() => {
     ],
 )
 def test_nothing_runs_out_of_its_card_or_under_another(
-    browser: Browser, site: Stack, rows: dict[str, str], path: str, width: int
+    browser: Browser,
+    site: Stack,
+    signed_in: StorageState,
+    rows: dict[str, str],
+    path: str,
+    width: int,
 ) -> None:
     size = {"width": width, "height": 900}
-    with watched(browser, viewport=size) as context:
+    with watched(browser, viewport=size, storage_state=signed_in) as context:
         page = context.new_page()
-        sign_in(page, site, "demo")
         page.goto(f"{site.url}/admin/{path.format(**rows)}")
+        assert "/login/" not in page.url
         page.evaluate(
             "document.querySelectorAll('details').forEach(d => d.open = true)"
         )
