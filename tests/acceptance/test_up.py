@@ -18,7 +18,7 @@ from config.supervisor import limits, preflight
 from config.supervisor.readiness import Site
 from tests.acceptance.customer import Customer
 from tests.servers.server import Server
-from tests.servers.stack import PROGRAMS, Stack, running
+from tests.servers.stack import PROGRAMS, START_SECONDS, Stack, running
 from tests.servers.valkey import valkey
 from tests.servers.waiting import free_port, wait_until
 
@@ -27,7 +27,7 @@ StartStack = Callable[..., Stack]
 
 def refusal(stack: Stack) -> str:
     """The one line that `up` ends with, after it was asked to start in vain."""
-    assert stack.process.wait(30) == 2, stack.log_text()
+    assert stack.process.wait(START_SECONDS) == 2, stack.log_text()
     [line] = stack.log_text().splitlines()
     return line
 
@@ -250,7 +250,7 @@ def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
             server.stop()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> None:
     stack = start_stack()
     web = stack.find("web")
@@ -259,7 +259,7 @@ def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> 
     for child in web.children():
         child.suspend()
     for name in ("dispatcher", "web"):
-        stack.wait_for_log(f"{name} gives no sign of life", seconds=90)
+        stack.wait_for_log(f"{name} gives no sign of life", seconds=120)
     wait_until(lambda: all(map(has_ended, silenced)), seconds=10)
     wait_until(Site("127.0.0.1", stack.port).is_ready, seconds=60)
     order = Customer(stack.url).buy()

@@ -108,7 +108,7 @@ def test_a_purchase_behind_the_pooler_reaches_all_six(
 
     wait_until(lambda: customer.sees_all_done(order), seconds=30)
     all_done = dict.fromkeys(SIX, "ACKNOWLEDGED")
-    wait_until(lambda: deliveries(stack, subject=order) == all_done, seconds=30)
+    assert deliveries(stack, subject=order, wanted=all_done) == all_done
     assert "forgot a prepared statement" not in stack.log_text()
 
 

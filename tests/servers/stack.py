@@ -57,9 +57,9 @@ class Stack:
         return self.process
 
     def wait_ready(self) -> None:
-        self.wait_for_log(READY, START_SECONDS)
+        self.wait_for_log(READY)
 
-    def wait_for_log(self, text: str, seconds: float = 30) -> None:
+    def wait_for_log(self, text: str, seconds: float = START_SECONDS) -> None:
         """Until `up` said so; fails at once when it ended instead."""
 
         def is_said() -> bool:
