@@ -13,10 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
-from router.api.auth.keys import actor, find_failed_task, key_of
+from router.api.auth.keys import actor, find_failed_task, key_of, receivers_of
 from router.api.auth.permissions import MayManage
 from router.api.bodies import Body, checked
-from router.api.events.publish import receivers_of
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.view import View

@@ -16,10 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api.auth.authentication import refuse_unusable
-from router.api.auth.keys import find_subscriber, key_of
+from router.api.auth.keys import find_subscriber, key_of, refuse_reception
 from router.api.auth.permissions import MayConsume
 from router.api.bodies import checked
-from router.api.events.publish import refuse_reception
 from router.api.pull.serializers import (
     AckBody,
     ExtendBody,

@@ -13,15 +13,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
-from router.api.auth.keys import actor, find_subscriber, key_of
-from router.api.auth.permissions import MayManage
-from router.api.bodies import ReasonBody, checked
-from router.api.events.publish import (
+from router.api.auth.keys import (
+    actor,
+    find_subscriber,
+    key_of,
     limited,
     refuse_change,
     refuse_reception,
     refuse_wider,
 )
+from router.api.auth.permissions import MayManage
+from router.api.bodies import ReasonBody, checked
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.subscribers.serializers import (
