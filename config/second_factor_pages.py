@@ -130,7 +130,7 @@ def _show(request: HttpRequest, name: str, status: int, **context: Any) -> HttpR
 
 def _next(request: HttpRequest) -> str:
     wanted = request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
+    is_own_page = url_has_allowed_host_and_scheme(
         wanted, {request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if is_ours else reverse("admin:index")
+    return wanted if is_own_page else reverse("admin:index")

@@ -38,12 +38,12 @@ class NothingSold(Exception):
         self.is_temporary = isinstance(cause, TEMPORARY)
 
 
-def buy(wish: CheckoutRequest, card: Card) -> CheckoutIntent:
-    """What became of the wish. The same key, or the same basket, is bought once.
+def buy(checkout: CheckoutRequest, card: Card) -> CheckoutIntent:
+    """What became of the checkout. The same key, or the same basket, is bought once.
 
     Raises `NothingSold`.
     """
-    intent, is_new = intents.begin(wish)
+    intent, is_new = intents.begin(checkout)
     if not is_new:
         return intent
     return _go_on(intent, _authorise(intent, card))

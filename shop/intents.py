@@ -42,8 +42,8 @@ class KeyTaken(Exception):
     """The key belongs to another customer's intent: it is not ours to use."""
 
 
-def begin(wish: CheckoutRequest) -> tuple[CheckoutIntent, bool]:
-    """The intent of this wish, and whether it is new. Committed on return.
+def begin(checkout: CheckoutRequest) -> tuple[CheckoutIntent, bool]:
+    """The intent of this checkout, and whether it is new. Committed on return.
 
     A key or a basket that is already under way is not begun twice: then the intent is
     the one that was first. Raises `KeyTaken`.
@@ -51,9 +51,9 @@ def begin(wish: CheckoutRequest) -> tuple[CheckoutIntent, bool]:
     for _ in range(2):
         try:
             with transaction.atomic(durable=True):
-                return CheckoutIntent.objects.create(**_fields(wish)), True
+                return CheckoutIntent.objects.create(**_fields(checkout)), True
         except IntegrityError:
-            first = _first_of(wish)
+            first = _first_of(checkout)
             if first:
                 return first, False
     raise KeyTaken
@@ -140,32 +140,32 @@ def _unanswered(*, unknown_before: Any, asked_before: Any) -> Q:
     return unknown | crashed
 
 
-def _first_of(wish: CheckoutRequest) -> CheckoutIntent | None:
-    same_key = Q(key=wish.key)
-    same_basket = Q(basket_id=wish.basket_id, state__in=LIVE)
+def _first_of(checkout: CheckoutRequest) -> CheckoutIntent | None:
+    same_key = Q(key=checkout.key)
+    same_basket = Q(basket_id=checkout.basket_id, state__in=LIVE)
     return (
-        CheckoutIntent.objects.filter(same_key | same_basket, owner=wish.owner)
+        CheckoutIntent.objects.filter(same_key | same_basket, owner=checkout.owner)
         .order_by("pk")
         .first()
     )
 
 
-def _fields(wish: CheckoutRequest) -> dict[str, Any]:
-    totals = wish.priced.totals
+def _fields(checkout: CheckoutRequest) -> dict[str, Any]:
+    totals = checkout.priced.totals
     return {
-        "key": wish.key,
-        "owner": wish.owner,
-        "basket_id": wish.basket_id,
-        "details": wish.details,
-        "lines": wish.priced.frozen_lines(),
+        "key": checkout.key,
+        "owner": checkout.owner,
+        "basket_id": checkout.basket_id,
+        "details": checkout.details,
+        "lines": checkout.priced.frozen_lines(),
         "subtotal_minor": totals.subtotal_minor,
         "shipping_minor": totals.shipping_minor,
         "total_minor": totals.total_minor,
         "currency": totals.currency,
-        "card_last4": wish.card_last4,
-        "network_digest": wish.buyer.network_digest,
-        "email_digest": wish.buyer.email_digest,
-        "traceparent": wish.traceparent,
+        "card_last4": checkout.card_last4,
+        "network_digest": checkout.buyer.network_digest,
+        "email_digest": checkout.buyer.email_digest,
+        "traceparent": checkout.traceparent,
     }
 
 

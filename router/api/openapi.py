@@ -15,7 +15,7 @@ from router.api.bodies import Body
 from router.api.events.serializers import BATCH, CLOUDEVENT
 from router.api.fields import Plain, whole
 from router.api.http.problems import MEDIA_TYPE
-from router.api.pull.serializers import LARGEST_ID
+from router.api.pull.serializers import MAX_ID
 from router.operate.subscribers import NAME
 
 PROBLEM = {
@@ -77,7 +77,7 @@ OF_A_BODY = {
 }
 #: Type of a variable in a path → what it must be: an id, or a subscriber's name.
 PATHS: dict[str, dict[str, Any]] = {
-    "integer": {"minimum": 1, "maximum": LARGEST_ID},
+    "integer": {"minimum": 1, "maximum": MAX_ID},
     "string": {"pattern": whole(NAME.pattern)},
 }
 OF_A_PATH = {"404": "The path names nothing that this API key reaches."}

@@ -66,7 +66,7 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
         *_filter_problems(wanted["filter"]),
         *_header_problems(wanted["custom_headers"]),
         *_limit_problems(wanted),
-        *_patience_problems(wanted),
+        *_retry_problems(wanted),
     ]
 
 
@@ -139,7 +139,7 @@ def _limit_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         yield "/in_flight_limit", problem
 
 
-def _patience_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
+def _retry_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     waits, most = wanted["waits_seconds"], wanted["max_failures"]
     if waits is not None and not waits:
         yield "/waits_seconds", "must name at least one wait, or be null"

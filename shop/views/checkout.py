@@ -66,7 +66,7 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
     )
     if wait := wait_seconds(by):
         return _too_many(request, form, current, wait)
-    wish = CheckoutRequest(
+    checkout_request = CheckoutRequest(
         key=key,
         owner=owner_of(request),
         basket_id=Basket(request.session).id,
@@ -76,20 +76,25 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
         buyer=by,
         traceparent=traceparent_of(request),
     )
-    return _buy(request, wish, form)
+    return _buy(request, checkout_request, form)
 
 
 def _buy(
-    request: HttpRequest, wish: CheckoutRequest, form: CheckoutForm
+    request: HttpRequest, checkout_request: CheckoutRequest, form: CheckoutForm
 ) -> HttpResponse:
     try:
-        intent = buy(wish, form.card())
+        intent = buy(checkout_request, form.card())
     except KeyTaken:
-        return _out_of_date(request, form, wish.priced)
+        return _out_of_date(request, form, checkout_request.priced)
     except NothingSold as failure:
         message, status = _failure(failure)
         return _page(
-            request, form, wish.priced, key=uuid4(), message=message, status=status
+            request,
+            form,
+            checkout_request.priced,
+            key=uuid4(),
+            message=message,
+            status=status,
         )
     return _outcome(request, intent)
 

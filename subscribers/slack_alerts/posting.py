@@ -56,7 +56,7 @@ def _judge(answer: WebhookResponse) -> None:
         return
     problem = f"Slack answered {code} {answer.body[:MAX_ANSWER_LENGTH]!r}"
     if code == 429:
-        raise RetryLater(f"{problem}.", after_seconds=_patience(answer))
+        raise RetryLater(f"{problem}.", after_seconds=_retry_after(answer))
     if code >= 500:
         raise ConnectionError(f"{problem}.")
     if code == 400:
@@ -64,7 +64,7 @@ def _judge(answer: WebhookResponse) -> None:
     raise RetryLater(f"{problem}: check SLACK_WEBHOOK_URL, the webhook may be deleted.")
 
 
-def _patience(answer: WebhookResponse) -> float | None:
+def _retry_after(answer: WebhookResponse) -> float | None:
     """Slack's Retry-After in seconds; None leaves it to the retry schedule."""
     given = {name.lower(): value for name, value in answer.headers.items()}
     asked = given.get("retry-after", "")

@@ -14,7 +14,7 @@ from router.conf import conf
 from router.models import Origin, SubscriberState
 
 MAX_ENTRIES = 1000
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 class LeaseSecondsField(fields.FloatField):
@@ -50,7 +50,7 @@ class PullBody(Body):
 class AckEntry(Body):
     """A delivery and the token of its lease."""
 
-    id = fields.IntegerField(min_value=1, max_value=LARGEST_ID)
+    id = fields.IntegerField(min_value=1, max_value=MAX_ID)
     lease_token = fields.CharField(max_length=100)
 
 

@@ -29,7 +29,7 @@ LIMITS = {
     "exclusiveMaximum": "less than {}",
     "pattern": "matches {}",
 }
-WIDEST = 2**63 - 1
+MAX_BOUND = 2**63 - 1
 PLAIN_TEXT = (NO_NUL, NOT_BLANK, ATTRIBUTE)
 PLAIN_FORMATS = ("int32", "int64", "float", "double")
 KIND_OF: dict[type, str] = {
@@ -177,7 +177,7 @@ class Shapes:
     def _limits(self, flat: Schema, followed: Followed) -> Iterator[str]:
         for keyword, words in LIMITS.items():
             bound = flat.get(keyword)
-            is_wide = isinstance(bound, int) and abs(bound) >= WIDEST
+            is_wide = isinstance(bound, int) and abs(bound) >= MAX_BOUND
             if is_wide or bound in (None, *PLAIN_TEXT):
                 continue
             is_one = keyword == "minLength" and bound == 1
