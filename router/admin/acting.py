@@ -24,7 +24,7 @@ class ReasonForm(forms.Form):
     reason = reason_field()
 
 
-def who(request: HttpRequest) -> str:
+def actor(request: HttpRequest) -> str:
     """The user's name in the audit."""
     return f"user {request.user.get_username()}"
 
@@ -34,4 +34,4 @@ def act(request: HttpRequest, form: type[forms.Form] = ReasonForm) -> dict[str, 
     left out, since the act itself is clear."""
     posted = form(request.POST)
     posted.is_valid()
-    return {"by": who(request), **posted.cleaned_data}
+    return {"by": actor(request), **posted.cleaned_data}

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import ReasonForm, act, reason_field, who
+from router.admin.acting import ReasonForm, act, actor, reason_field
 from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import NameTaken
 from router.display import ago, badge
@@ -146,7 +146,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = ApiKeyForm(request.POST or None)
-        issued = _issued(form, by=who(request)) if form.is_valid() else None
+        issued = _issued(form, by=actor(request)) if form.is_valid() else None
         context: dict[str, Any] = {"title": "New API key"}
         if issued is None:
             context["form"] = form

@@ -35,7 +35,7 @@ class Sign:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The index page's context, with the router's numbers for those who may look."""
+    """The index page's context, with the router's numbers if the user may see them."""
     if not request.user.has_perm("router.view_subscriber"):
         return context
     rows = subscribers_overview()

@@ -11,7 +11,7 @@ from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import ReasonForm, act, reason_field, who
+from router.admin.acting import ReasonForm, act, actor, reason_field
 from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import InvalidSchema, SchemaConflict
 from router.display import ago, badge
@@ -114,7 +114,7 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         values = form.cleaned_data
         try:
             row, is_new = register_schema(
-                values.pop("type"), values.pop("schema"), by=who(request), **values
+                values.pop("type"), values.pop("schema"), by=actor(request), **values
             )
         except InvalidSchema as error:
             form.refuse(error)

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import who
+from router.admin.acting import actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
 from router.admin.filters import (
@@ -153,7 +153,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         if not form.is_valid():
             return self.confirm(request, verb, ids, form)
         note = form.cleaned_data["note"]
-        settled = SETTLE[verb](ids, by=who(request), user=request.user, note=note)
+        settled = SETTLE[verb](ids, by=actor(request), user=request.user, note=note)
         notify(request, verb, settled)
         if len(ids) == 1:
             return self.redirect_to(request, "change", ids[0])

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import ReasonForm, act, who
+from router.admin.acting import ReasonForm, act, actor
 from router.admin.base import ReadOnlyAdmin, RowView
 from router.admin.subscriber.forms import (
     PaceForm,
@@ -193,7 +193,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         form = PauseForm(request.POST)
         if not form.is_valid():
             return self.rerender(request, row, pause_form=form)
-        if pause(row.pk, reason=form.cleaned_data["reason"], by=who(request)):
+        if pause(row.pk, reason=form.cleaned_data["reason"], by=actor(request)):
             self.notify(request, row, f"{row} is paused: its events are kept.")
         else:
             self.warn(request, f"{row} is already paused or disabled; nothing changed.")
@@ -245,7 +245,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         form = ScheduleForm(request.POST, subscriber=row, declared=declared)
         if not form.is_valid():
             return self.rerender(request, row, schedule_form=form)
-        set_schedule(row.pk, by=who(request), **form.cleaned_data)
+        set_schedule(row.pk, by=actor(request), **form.cleaned_data)
         self.notify(request, row, "The retry schedule is saved and applies from now.")
         return self.redirect_back(request, row)
 
@@ -255,7 +255,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         form = PaceForm(request.POST, subscriber=row)
         if not form.is_valid():
             return self.rerender(request, row, pace_form=form)
-        set_pace(row.pk, by=who(request), **form.cleaned_data)
+        set_pace(row.pk, by=actor(request), **form.cleaned_data)
         self.notify(request, row, "The pace is saved and applies from now.")
         return self.redirect_back(request, row)
 
@@ -274,7 +274,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
             name = form.cleaned_data["name"]
             created = _try(
                 form,
-                lambda: create_subscriber(name, by=who(request), **form.wanted()),
+                lambda: create_subscriber(name, by=actor(request), **form.wanted()),
             )
             if created:
                 self.log_addition(request, created.subscriber, "Added")
@@ -289,7 +289,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         form = ManagedForm(request.POST or None, subscriber=row)
         if form.is_valid():
             changed = _try(
-                form, lambda: edit_subscriber(row, by=who(request), **form.wanted())
+                form, lambda: edit_subscriber(row, by=actor(request), **form.wanted())
             )
             if changed:
                 self.log_change(request, row, f"Changed {', '.join(form.changed_data)}")

@@ -46,8 +46,8 @@ class Command(BaseCommand):
         written = self._write(total)
         with transaction.atomic():
             detail = f"{written} secrets"
-            who = operator(options)
-            audit.note("encryption_key.rotated", "the database", detail=detail, **who)
+            actor = operator(options)
+            audit.note("encryption_key.rotated", "the database", detail=detail, **actor)
         self.stdout.write(f"{written} secrets are written under the newest key.")
 
     def _write(self, total: int) -> int:
