@@ -40,7 +40,7 @@ NAME_HELP = (
 
 is_uri_reference = has_format("uri-reference")
 is_uri = has_format("uri")
-#: What an attribute must be beyond text, and what is said of one that is not.
+#: What an attribute must be beyond text, and the problem with one that is not.
 SYNTAX: Mapping[str, tuple[Callable[[str], object], str]] = {
     "source": (
         is_uri_reference,
@@ -61,11 +61,11 @@ SYNTAX: Mapping[str, tuple[Callable[[str], object], str]] = {
 
 def text_problem(text: str) -> str | None:
     """Why this can't be a String of CloudEvents; None when it can."""
-    found = FORBIDDEN.search(text)
-    if found is None:
+    match = FORBIDDEN.search(text)
+    if match is None:
         return None
     return (
-        f"contains the character U+{ord(found[0]):04X}; leave it out: control "
+        f"contains the character U+{ord(match[0]):04X}; leave it out: control "
         "characters, surrogates and noncharacters are not allowed in attributes"
     )
 

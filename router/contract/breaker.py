@@ -124,7 +124,7 @@ class Breaker:
 
 
 class End(StrEnum):
-    """What becomes of an outage that lasted as long as the patience for it."""
+    """What becomes of an outage that lasted for `GIVE_UP_AFTER_SECONDS`."""
 
     #: The receiver is silent: it is disabled, and every event stays owed.
     KEEP_ALL = "keep all"
@@ -134,8 +134,8 @@ class End(StrEnum):
     GIVE_UP_FAILED = "give up failed"
 
 
-def end_of_patience(kind: FailureKind, *, failing_count: int) -> End:
-    """What to do when nothing was acknowledged for the whole patience.
+def end_of_outage(kind: FailureKind, *, failing_count: int) -> End:
+    """What to do when nothing was acknowledged for `GIVE_UP_AFTER_SECONDS`.
 
     `kind` is the last probe's; `failing_count` counts the events that failed and are
     not known to fail while others succeed.

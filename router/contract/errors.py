@@ -74,19 +74,19 @@ class BatchRefused(_Pointed):
 
     def __init__(self, refused: Mapping[int, RouterError]) -> None:
         index, self.first = next(iter(refused.items()))
-        found = chain.from_iterable(
+        every_problem = chain.from_iterable(
             _within(number, error) for number, error in refused.items()
         )
         super().__init__(
             f"Nothing was recorded. Event {index} of the batch: {self.first}",
-            problems=tuple(islice(found, MAX_PROBLEMS)),
+            problems=tuple(islice(every_problem, MAX_PROBLEMS)),
         )
 
 
 def _within(index: int, error: RouterError) -> Sequence[tuple[str, str]]:
     """The problems of one entry, pointed at from the batch."""
     problems = getattr(error, "problems", ()) or [("", str(error))]
-    return [(f"/{index}{pointer}", told) for pointer, told in problems]
+    return [(f"/{index}{pointer}", problem) for pointer, problem in problems]
 
 
 class InvalidSchema(_Pointed):

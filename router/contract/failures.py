@@ -83,8 +83,8 @@ def judge(
     is_witness_now = receiver.acknowledged_since(past.last_failed_at)
     is_witnessed = past.is_witnessed or is_witness_now
     failing_for = now - (past.first_failed_at or now)
-    is_patience_over = failing_for >= timedelta(seconds=schedule.give_up_after_seconds)
-    if failure.is_asked and not is_patience_over:
+    is_too_long = failing_for >= timedelta(seconds=schedule.give_up_after_seconds)
+    if failure.is_asked and not is_too_long:
         return Verdict(counts=False, is_witnessed=is_witnessed, is_asked=True)
     counts = is_witness_now or (
         not receiver.is_in_doubt and _blames_event(failure, past, schedule)
@@ -92,7 +92,7 @@ def judge(
     if past.failures + 1 < schedule.max_failures:
         return Verdict(counts=counts, is_witnessed=is_witnessed)
     has_proof = is_witnessed or (_is_refusal(failure) and not receiver.is_failing)
-    is_too_old = is_patience_over and receiver.acknowledged_since(past.first_failed_at)
+    is_too_old = is_too_long and receiver.acknowledged_since(past.first_failed_at)
     is_final = (counts and has_proof) or is_too_old
     return Verdict(
         counts=is_final,

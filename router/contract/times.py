@@ -49,7 +49,7 @@ def time_problem(moment: object, text: str) -> str | None:
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         return HELP
     try:
-        said = format_time(moment, text)
+        formatted = format_time(moment, text)
     except OverflowError:
         return HELP
-    return HELP if text and parse_time(said) is None else None
+    return HELP if text and parse_time(formatted) is None else None

@@ -52,7 +52,7 @@ class Insert(Prepared):
         columns = _quoted([*self._kinds, *others])
         each, given = _given(self._kinds, connection)
         values = ", ".join([*each, *(sql for sql, _ in others.values())])
-        constants = [one for _, found in others.values() for one in found]
+        constants = [value for _, values in others.values() for value in values]
         sql = f'INSERT INTO "{self._model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}'  # noqa: E501  # nosec B608  # names from the model
         if self._returning:
             sql += f" RETURNING {_quoted(self._returning)}"

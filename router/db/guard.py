@@ -15,9 +15,9 @@ NAME = "router_guard"
 
 
 class Guard:
-    """Sets a savepoint before the first statement that Django runs while it watches;
-    whoever releases it at the end learns whether the transaction is still the one it
-    was.
+    """Sets a savepoint before the first statement that Django runs while it watches.
+
+    Releasing it at the end shows whether the transaction is still the same one.
 
     What says nothing to the database costs it nothing, and begins no transaction
     there. So what goes past Django, to the driver's own connection, is not seen, and

@@ -22,10 +22,10 @@ def with_literals(
     # Not above: SQLite needs no psycopg.
     transformer: Any = import_module("psycopg.adapt").Transformer(session)
     first, *others = sql.split("%s")
-    told = [first]
+    parts = [first]
     for value, following in zip(parameters, others, strict=True):
-        told += ["%s" if left(value) else _literal(transformer, value), following]
-    return "".join(told), [value for value in parameters if left(value)]
+        parts += ["%s" if left(value) else _literal(transformer, value), following]
+    return "".join(parts), [value for value in parameters if left(value)]
 
 
 def _literal(transformer: Any, value: Any) -> str:

@@ -18,9 +18,9 @@ from django.db.models.lookups import Exact
 def array(values: Iterable[Any], connection: Any) -> str:
     """Ids or UUIDs as one parameter: an array on PostgreSQL, else JSON."""
     plain = [one.hex if isinstance(one, UUID) else int(one) for one in values]
-    told = json.dumps(plain)
+    text = json.dumps(plain)
     # A UUID's quotes are an array's as well.
-    return f"{{{told[1:-1]}}}" if connection.vendor == "postgresql" else told
+    return f"{{{text[1:-1]}}}" if connection.vendor == "postgresql" else text
 
 
 @BigIntegerField.register_lookup

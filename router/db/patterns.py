@@ -19,11 +19,11 @@ def within(column: str, patterns: Collection[str]) -> Q:
     if EVERYTHING in patterns:
         return ALL_ROWS
     exact = [pattern for pattern in patterns if not pattern.endswith("*")]
-    found = Q(**{f"{column}__in": exact}) if exact else NO_ROW
+    condition = Q(**{f"{column}__in": exact}) if exact else NO_ROW
     for pattern in patterns:
         if pattern.endswith("*"):
-            found |= begins_with(column, pattern[:-1])
-    return found
+            condition |= begins_with(column, pattern[:-1])
+    return condition
 
 
 def begins_with(column: str, prefix: str) -> Q:

@@ -56,10 +56,10 @@ def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
             "; ".join(one.sql for one in statements),
             [value for one in statements for value in one.parameters],
         )
-        found = [rows_of(cursor)]
+        results = [rows_of(cursor)]
         while cursor.nextset():
-            found.append(rows_of(cursor))
-    return found
+            results.append(rows_of(cursor))
+    return results
 
 
 def rows_of_first(statements: Sequence[Statement]) -> list[Sequence[Any]]:
@@ -101,7 +101,7 @@ def rows_of_planned(
     try:
         if may_plan:
             chosen = planned(statements)
-        found = rows_of_first([*before, *chosen, *after])
+        results = rows_of_first([*before, *chosen, *after])
     except DatabaseError as error:
         if not (may_plan and forget_all(error)):
             raise
@@ -111,7 +111,7 @@ def rows_of_planned(
             statements, before=before, after=after, owns_transaction=False
         )
     begin = len(before) + len(chosen) - len(statements)
-    return found[begin : begin + len(statements)]
+    return results[begin : begin + len(statements)]
 
 
 def _is_unbegun() -> bool:
@@ -176,10 +176,10 @@ def update_expecting(
     then nothing was committed: the caller rolls it back.
     """
     if connection.vendor == "postgresql" and may_commit:
-        _commit_exactly(count, _together(CHECKED, first, others), before)
+        _commit_exactly(count, _combined(CHECKED, first, others), before)
         return
     if connection.vendor == "postgresql":
-        counted = _together("count(*)", first, others)
+        counted = _combined("count(*)", first, others)
         *_, [(rows,)] = rows_of_first([*before, counted])
     else:
         rows_of_all(before)
@@ -189,13 +189,15 @@ def update_expecting(
         raise NotAll
 
 
-def _together(told: str, first: Statement, others: Sequence[Statement]) -> Statement:
-    """All of them in one statement, which returns what is `told` of the first."""
+def _combined(result: str, first: Statement, others: Sequence[Statement]) -> Statement:
+    """All of them in one statement, which returns `result` over the first's rows."""
     beside = "".join(
         f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
     )
-    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {told} FROM first"  # nosec B608  # statements of our own
-    return Statement(sql, [one for each in (first, *others) for one in each.parameters])
+    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {result} FROM first"  # nosec B608  # statements of our own
+    return Statement(
+        sql, [value for each in (first, *others) for value in each.parameters]
+    )
 
 
 def _commit_exactly(

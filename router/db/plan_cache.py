@@ -1,6 +1,6 @@
 """Statements whose plans a session of the database keeps.
 
-To plan one takes longer than to answer it, and whoever waits for a delivery waits for
+To plan one takes longer than to answer it, and every delivery waits for
 that. A plan that is kept was made when a table may have been empty, and reading all of
 an empty table is quick: hence only plans by an index are allowed here.
 
@@ -42,7 +42,7 @@ _is_off = False
 
 
 class PlanForgotten(DatabaseError):
-    """Nothing was wrong but that a session does not keep what it was told to."""
+    """A session lacks the plans that it was asked to keep; nothing else failed."""
 
 
 @dataclass
@@ -61,17 +61,17 @@ _sessions: MutableMapping[Any, SessionPlans] = WeakKeyDictionary()
 def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
     """What runs these by the plans that are kept, or the statements themselves.
 
-    Before them there are the `PINS`. Where it fails, ask `forget_all`.
+    Before them come the `PLAN_SETTINGS`. Where it fails, ask `forget_all`.
     """
     threshold = _threshold()
     if threshold is None:
         return statements
     kept = _sessions.setdefault(connection.connection, SessionPlans())
-    found = [_execution(kept, one, threshold) for one in statements]
+    executions = [_execution(kept, each, threshold) for each in statements]
     is_any_kept = any(
-        one is not old for one, old in zip(found, statements, strict=True)
+        new is not old for new, old in zip(executions, statements, strict=True)
     )
-    return [*PLAN_SETTINGS, *found] if is_any_kept else statements
+    return [*PLAN_SETTINGS, *executions] if is_any_kept else statements
 
 
 def forget_all(error: Exception) -> bool:
@@ -109,7 +109,7 @@ def _execution(kept: SessionPlans, statement: Statement, threshold: int) -> Stat
 
 
 def _keep(kept: SessionPlans, statement: Statement) -> str:
-    # By its text: whoever else has the session can mean nothing else by it.
+    # By its text: other code of the session can mean nothing else by it.
     name = f"fanfare_{blake2s(statement.sql.encode(), digest_size=12).hexdigest()}"
     with connection.cursor() as cursor:
         cursor.execute(f"PREPARE {name} AS {_numbered(statement.sql)}")
@@ -123,9 +123,9 @@ def _numbered(sql: str) -> str:
     """psycopg's places for values → PostgreSQL's own."""
     number = 0
 
-    def place(found: re.Match[str]) -> str:
+    def place(match: re.Match[str]) -> str:
         nonlocal number
-        if found.group() == "%%":
+        if match.group() == "%%":
             return "%"
         number += 1
         return f"${number}"

@@ -48,5 +48,5 @@ def timeouts_in_force() -> dict[str, float]:
             "SELECT name, setting::float8 / 1000 FROM pg_settings WHERE name = ANY(%s)",
             [list(POSTGRESQL_TIMEOUTS)],
         )
-        found: dict[str, float] = dict(cursor.fetchall())
-    return {name: found[name] for name in POSTGRESQL_TIMEOUTS}
+        timeouts: dict[str, float] = dict(cursor.fetchall())
+    return {name: timeouts[name] for name in POSTGRESQL_TIMEOUTS}

@@ -1,7 +1,7 @@
 """Statements that the ORM builds once, for values that come with each use.
 
 For one delivery the ORM spends several times as long on building its statements as
-the database on answering them, and whoever waits for the delivery waits for that.
+the database on answering them, and every delivery waits for that.
 """
 
 from __future__ import annotations
@@ -170,23 +170,23 @@ class Select(Prepared):
     def rows(self, **values: Any) -> Sequence[Any]:
         return self.converted(fetched(self.bound(**values)))
 
-    def converted(self, found: Iterable[Any]) -> Sequence[Any]:
+    def converted(self, raw_rows: Iterable[Any]) -> Sequence[Any]:
         """Rows as the database gives them → rows of this query's values."""
         built = self._built()
         if built.converters:
-            found = built.compiler.apply_converters(found, built.converters)
-        return list(found)
+            raw_rows = built.compiler.apply_converters(raw_rows, built.converters)
+        return list(raw_rows)
 
     def models(self, **values: Any) -> Sequence[Any]:
         """The same as models, of a query for their own fields alone."""
         return self.as_models(fetched(self.bound(**values)))
 
-    def as_models(self, found: Iterable[Any]) -> Sequence[Any]:
+    def as_models(self, raw_rows: Iterable[Any]) -> Sequence[Any]:
         """Rows as the database gives them → models."""
         built = self._built()
         model = built.compiler.query.model
         names = [column.target.attname for column in built.columns]
-        rows = self.converted(found)
+        rows = self.converted(raw_rows)
         return [model.from_db(DEFAULT_DB_ALIAS, names, row) for row in rows]
 
     def _query(self) -> Any:

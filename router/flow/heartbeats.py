@@ -10,7 +10,7 @@ from datetime import timedelta
 from router.conf import conf
 from router.models import Clock, Heartbeat
 
-#: The dashboard shows when the last one of a kind gave a sign of life.
+#: The dashboard shows the last heartbeat of each kind of process.
 KEPT = timedelta(days=1)
 
 
@@ -26,7 +26,7 @@ def beat(
     is_broker_reachable: bool | None = None,
     queues: Collection[str] = (),
 ) -> None:
-    """Say that this one lives, what it sees of the broker and takes from there."""
+    """Write that this process lives, whether it reaches the broker, and its queues."""
     Heartbeat.objects.update_or_create(
         name=name,
         defaults={
@@ -39,14 +39,14 @@ def beat(
 
 
 def remove_heartbeat(name: str) -> None:
-    """Take the sign of life back at a clean stop."""
+    """Delete the heartbeat of a process that stops by itself."""
     Heartbeat.objects.filter(name=name).delete()
 
 
 def alive() -> list[Heartbeat]:
     """The heartbeats that are not stale, by the database's clock."""
-    patience = timedelta(seconds=conf().stale_after_seconds)
-    beats = Heartbeat.objects.filter(beat_at__gte=Clock() - patience)
+    stale_after = timedelta(seconds=conf().stale_after_seconds)
+    beats = Heartbeat.objects.filter(beat_at__gte=Clock() - stale_after)
     return list(beats.order_by("name"))
 
 

@@ -43,7 +43,7 @@ IDLE_DUE_LOOK_SECONDS = 0.1
 #: Signs of life of processes that were killed are deleted so often.
 STALE_LOOK_SECONDS = 60.0
 #: An event seldom comes alone.
-LIVELY_SECONDS = 1.0
+BUSY_SECONDS = 1.0
 
 
 class DispatcherLoop:
@@ -58,7 +58,7 @@ class DispatcherLoop:
         self._idle_due_look = Every(IDLE_DUE_LOOK_SECONDS)
         self._stale_look = Every(STALE_LOOK_SECONDS)
         self._last_look_seconds = self._look_seconds = 0.0
-        self._lively_until = 0.0
+        self._busy_until = 0.0
         self._is_more_due = False
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
@@ -86,19 +86,19 @@ class DispatcherLoop:
 
     def _poll_seconds(self) -> float:
         pace = conf().poll_seconds
-        if not self._is_lively():
+        if not self._is_busy():
             pace = max(pace, conf().idle_poll_seconds)
         # A long look is one over the dead index entries that an old transaction keeps.
         return max(pace, self._look_seconds)
 
-    def _is_lively(self) -> bool:
-        return time.monotonic() < self._lively_until
+    def _is_busy(self) -> bool:
+        return time.monotonic() < self._busy_until
 
     def tick(self) -> bool:
         """One turn; whether more is likely to wait.
 
-        Whoever turned again at once for little would take the time that workers need,
-        and hand them ever smaller chunks.
+        A dispatcher that turned again at once for little would take the time that
+        workers need, and hand them ever smaller chunks.
         """
         routed = self._route()
         if routed.chunks:
@@ -121,7 +121,7 @@ class DispatcherLoop:
         return routed.is_full or self._is_more_due
 
     def _is_due_look_due(self) -> bool:
-        is_at_work = self._is_lively() or self._dispatcher.has_just_sent()
+        is_at_work = self._is_busy() or self._dispatcher.has_just_sent()
         return (self._due_look if is_at_work else self._idle_due_look).is_due()
 
     def _route(self) -> Routed:
@@ -131,7 +131,7 @@ class DispatcherLoop:
             return NOTHING
         routed = route_batch(after=after, has_room=self._dispatcher.has_room)
         self._low_water.note_routed(routed.last_number)
-        self._lively_until = time.monotonic() + LIVELY_SECONDS
+        self._busy_until = time.monotonic() + BUSY_SECONDS
         return routed
 
     def _is_any_unrouted(self, after: int) -> bool:
@@ -149,7 +149,7 @@ class DispatcherLoop:
             return False
         try:
             if self._is_broker_reachable is False:
-                # Whoever has nothing to send would never learn that it is away.
+                # With nothing to send, it would never learn that the broker is away.
                 self._dispatcher.look_for_room(is_thorough=True)
             is_more = bool(send())
         except BrokerTrouble as error:

@@ -30,7 +30,7 @@ def schedule_of(subscriber: Subscriber) -> RetrySchedule:
 
 
 def asked_wait_seconds(outcome: Retry) -> float:
-    """The wait that the receiver named itself, exactly; none when it named none."""
+    """The wait that the receiver named itself; 0 when it named none."""
     return min(outcome.after_seconds or 0.0, MAX_WAIT_SECONDS)
 
 

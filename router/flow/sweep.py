@@ -81,5 +81,5 @@ def _dead_letter(delivery: Delivery) -> None:
     give_up(delivery, reason=Reason.EXHAUSTED, evidence=evidence)
 
 
-#: Whether any ran out: mostly none did, and whoever asks takes no lock.
+#: Whether any ran out: mostly none did, and the question takes no lock.
 _LOOK = Select(lambda: Delivery.objects.expired().order_by().values_list("pk")[:1])

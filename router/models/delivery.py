@@ -61,7 +61,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(state=DeliveryState.PENDING, due_at__lte=Clock())
 
     def unmarked(self) -> DeliveryQuerySet:
-        """Not on its way to a worker, as far as the mark tells."""
+        """Not on its way to a worker, by its mark."""
         return self.filter(
             Q(dispatched_until__isnull=True) | Q(dispatched_until__lte=Clock())
         )

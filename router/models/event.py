@@ -151,8 +151,8 @@ class EventRecord(models.Model):
 
 
 class LogHead(models.Model):
-    """The log's single head row: whoever gives positions, or decides who is routed to,
-    holds its lock."""
+    """The log's single head row: code that gives positions, or decides what is routed
+    to whom, holds its lock."""
 
     position = models.BigIntegerField(default=0)
 

@@ -89,7 +89,7 @@ class Subscriber(models.Model):
     #: Held by the router for want of a setting; it resumes when the setting is there.
     is_held_for_setup = models.BooleanField(default=False)
     queue = models.CharField(max_length=16, default="default")
-    #: What a person says of the queue; empty: what was declared, or slow as measured.
+    #: The queue that a person chose; empty: as declared, or slow as measured.
     fixed_queue = models.CharField(max_length=16, blank=True, db_default="")
     is_transactional = models.BooleanField(default=True)
     is_safe_concurrently = models.BooleanField(default=False)
@@ -98,7 +98,7 @@ class Subscriber(models.Model):
     max_failures = models.PositiveSmallIntegerField(null=True, blank=True)
     #: Of a webhook: the waits between its attempts; None: the router's setting.
     waits_seconds = models.JSONField(null=True, blank=True)
-    #: What the declaration says, used where a person has said nothing else.
+    #: The declaration's schedule, used where no person has chosen another.
     declared_schedule = models.JSONField(default=dict, blank=True)
     #: At or below this position is history to the subscriber, above it is live.
     live_from = models.BigIntegerField(default=0)
@@ -109,7 +109,7 @@ class Subscriber(models.Model):
         editable=False,
     )
     #: Goes up whenever the breaker opens or closes: an attempt of an older epoch
-    #: tells nothing of the receiver as it is now.
+    #: shows nothing of the receiver as it is now.
     breaker_epoch = models.PositiveIntegerField(default=0, editable=False)
     #: When the present incident began; None when there is none.
     incident_since = models.DateTimeField(null=True, editable=False)
@@ -178,8 +178,8 @@ class Subscriber(models.Model):
         self.secret_url = SealedText.of(url) if self.url != url else None
 
     def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
-        """The schedule in force: a person's words, the declaration's, `default`."""
-        said = {
+        """The schedule in force: a person's, else the declaration's, else `default`."""
+        chosen_here = {
             "first_seconds": self.retry_first_seconds,
             "maximum_seconds": self.retry_maximum_seconds,
             "max_failures": self.max_failures,
@@ -187,7 +187,7 @@ class Subscriber(models.Model):
         chosen = {
             **default.__dict__,
             **self.declared_schedule,
-            **{name: value for name, value in said.items() if value is not None},
+            **{name: value for name, value in chosen_here.items() if value is not None},
         }
         if self.waits_seconds is not None:
             chosen["waits_seconds"] = tuple(self.waits_seconds)

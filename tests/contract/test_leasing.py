@@ -17,7 +17,7 @@ from router.flow.deliver.claiming import claim
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.pull import settling
-from router.flow.pull.leasing import MAX_RETRY_AFTER_SECONDS, pull, pull_patiently
+from router.flow.pull.leasing import MAX_RETRY_AFTER_SECONDS, pull, pull_or_wait
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import (
@@ -372,7 +372,7 @@ def test_a_long_poll_has_what_becomes_due_meanwhile(puller: Subscriber) -> None:
         if len(looks) == 3:
             owe()
 
-    pulled = pull_patiently(
+    pulled = pull_or_wait(
         puller.pk, most=1, lease_seconds=30, wait_seconds=20, sleep=sleep
     )
 
@@ -384,7 +384,7 @@ def test_a_long_poll_ends_with_nothing_when_its_time_is_over(
     puller: Subscriber, settings: Any
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "PULL_WAIT_MAXIMUM_SECONDS": 0.1}
-    pulled = pull_patiently(puller.pk, most=1, lease_seconds=30, wait_seconds=1e9)
+    pulled = pull_or_wait(puller.pk, most=1, lease_seconds=30, wait_seconds=1e9)
     assert pulled.deliveries == ()
 
 
@@ -395,7 +395,7 @@ def test_only_so_many_wait_at_once(puller: Subscriber, settings: Any) -> None:
     def another_comes(seconds: float) -> None:
         if not answered:
             answered.append(
-                pull_patiently(
+                pull_or_wait(
                     puller.pk,
                     most=1,
                     lease_seconds=30,
@@ -405,7 +405,7 @@ def test_only_so_many_wait_at_once(puller: Subscriber, settings: Any) -> None:
             )
             owe()
 
-    first = pull_patiently(
+    first = pull_or_wait(
         puller.pk, most=1, lease_seconds=30, wait_seconds=20, sleep=another_comes
     )
     assert len(first.deliveries) == 1

@@ -318,7 +318,7 @@ def test_a_key_that_loses_its_right_while_it_waits_gets_nothing(
             publish("parcel.lost", {}, source="/partner")
             route_batch()
 
-    defaults = import_module("router.flow.pull.leasing").pull_patiently.__kwdefaults__
+    defaults = import_module("router.flow.pull.leasing").pull_or_wait.__kwdefaults__
     monkeypatch.setitem(defaults, "sleep", lose_the_right)
 
     response = call("POST", "subscribers/crm1/pull/", {"wait_seconds": 0.2})

@@ -315,7 +315,7 @@ def test_it_looks_more_often_while_events_come(
     publish("thing.happened", {})
     loop.tick()
     busy = loop._poll_seconds()
-    loop._lively_until = 0.0
+    loop._busy_until = 0.0
 
     assert busy < idle == loop._poll_seconds()
 

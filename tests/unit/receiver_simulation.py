@@ -19,7 +19,7 @@ from router.contract.breaker import (
     BreakerState,
     End,
     Waits,
-    end_of_patience,
+    end_of_outage,
 )
 from router.contract.failures import Past, Receiver, judge
 from router.contract.outcomes import Acknowledged, Evidence, FailureKind, Retry
@@ -303,7 +303,7 @@ class Simulation:
             return
         failed = [one for one in self._pending if one.past.last_failed_at]
         others = [one for one in failed if not one.past.is_witnessed]
-        end = end_of_patience(kind, failing_count=len(others))
+        end = end_of_outage(kind, failing_count=len(others))
         self.is_disabled = end is not End.GIVE_UP_FAILED
         for event in failed:
             if end is End.GIVE_UP_FAILED or (

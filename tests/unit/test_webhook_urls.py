@@ -12,7 +12,7 @@ from router.transports.webhook.addresses import DENIED, is_public, parse
 from router.transports.webhook.headers import (
     doubled_names,
     headers_problem,
-    together,
+    merge_headers,
 )
 from router.transports.webhook.statuses import outcome_of, wait_named
 from router.transports.webhook.urls import encoded, url_problem
@@ -213,7 +213,7 @@ def test_a_custom_header_never_takes_the_place_of_the_router_s() -> None:
     own = {"content-type": "application/cloudevents+json", "webhook-id": "msg_1"}
     custom = {"Content-Type": "text/html", "WEBHOOK-ID": "x", "Host": "x", "X-A": "1"}
 
-    headers, shown = together(own, custom)
+    headers, shown = merge_headers(own, custom)
 
     assert headers == {**own, "X-A": "1"}
     assert shown == {**own, "X-A": "(hidden)"}

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from router.api.http.exceptions import BadQuery
-from router.flow.dispatch.chunk import together
+from router.flow.dispatch.chunk import within_bytes
 
 #: The base64 of `p=` and 1 to 18 digits, three digits in four characters.
 CURSOR = (
@@ -56,7 +56,7 @@ class CursorPages(CursorPagination):
             return super().paginate_queryset(queryset, request, view)
         light = queryset.only("pk").annotate(weight=self.weight)
         rows: list[Any] = super().paginate_queryset(light, request, view) or []
-        kept = together((row.pk, row.weight) for row in rows)
+        kept = within_bytes((row.pk, row.weight) for row in rows)
         if len(kept) < len(rows):
             self.page, self.has_next = rows[: len(kept)], True
             self.next_position = str(rows[len(kept)].pk)

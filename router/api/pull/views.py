@@ -30,7 +30,7 @@ from router.api.pull.serializers import (
 from router.api.view import View
 from router.flow.pull import settling
 from router.flow.pull.holding import Lease, Refusal
-from router.flow.pull.leasing import pull_patiently
+from router.flow.pull.leasing import pull_or_wait
 from router.models import ApiKey, Delivery, Scope, Subscriber
 from router.transports.evidence import evidence_of
 
@@ -50,7 +50,7 @@ class PullApi(View):
         409 when the subscriber has another transport.
         """
         body = checked(PullBody, request)
-        pulled = pull_patiently(
+        pulled = pull_or_wait(
             _receiver(request, name).pk,
             most=body["max"],
             lease_seconds=body["lease_seconds"],

@@ -68,7 +68,7 @@ def note_failure(
 ) -> Verdict:
     """What a failure means for the event; the receiver's breaker moves.
 
-    `is_beside_success`: a success of the same moment tells that the receiver is well.
+    `is_beside_success`: a success of the same moment shows that the receiver is well.
     Runs in the caller's transaction, which holds the delivery; locks the subscriber,
     and leaves `delivery.subscriber` as it is now.
     """
@@ -137,7 +137,7 @@ def note_success(claim: Claim[Any]) -> None:
         incident_since=None if is_over else before.incident_since,
     )
     if changed and is_over and before.incident_since:
-        notices.tell_recovered(claim)
+        notices.notify_recovered(claim)
 
 
 def is_troubled(subscriber: Subscriber) -> bool:
@@ -173,7 +173,7 @@ def disable(
             by=audit.ROUTER,
             reason=reason,
         )
-        notices.tell_disabled(subscriber, delivery, reason)
+        notices.notify_disabled(subscriber, delivery, reason)
 
 
 def _paces_itself(subscriber: Subscriber) -> bool:
@@ -219,7 +219,7 @@ def _open(subscriber: Subscriber, delivery: Delivery, after: Breaker) -> None:
     Subscriber.objects.filter(pk=subscriber.pk).update(**changes)
     subscriber.breaker = BreakerState.OPEN
     if is_news:
-        notices.tell_opened(subscriber, delivery)
+        notices.notify_opened(subscriber, delivery)
 
 
 def _note_probe(subscriber: Subscriber, outcome: Retry | Dead) -> None:

@@ -1,4 +1,4 @@
-"""The end of patience with a receiver that acknowledged nothing for days."""
+"""What ends an outage of a receiver that acknowledged nothing for days."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from router.conf import conf
-from router.contract.breaker import End, end_of_patience
+from router.contract.breaker import End, end_of_outage
 from router.contract.outcomes import Dead, FailureKind, Retry
 from router.flow.breaker.breaker import DRAINING, disable
 from router.flow.dead_letter import give_up_unanswered
@@ -20,13 +20,13 @@ from router.models import (
 
 
 def end_if_too_long(delivery: Any, outcome: Retry | Dead) -> None:
-    """Disable the subscriber, or give up what failed, once patience is over.
+    """Disable the subscriber, or give up what failed, if the outage is too long.
 
     In the transaction that settled the probe `delivery`, which locked its subscriber.
     """
     subscriber: Subscriber = delivery.subscriber
-    patience = timedelta(seconds=conf().give_up_after_seconds)
-    if not _is_over(subscriber, delivery.now - patience):
+    limit = timedelta(seconds=conf().give_up_after_seconds)
+    if not _is_over(subscriber, delivery.now - limit):
         return
     failed = Delivery.objects.filter(
         subscriber=subscriber,
@@ -35,7 +35,7 @@ def end_if_too_long(delivery: Any, outcome: Retry | Dead) -> None:
     )
     others = failed.filter(is_witnessed=False)
     kind = outcome.kind if isinstance(outcome, Retry) else FailureKind.REFUSED
-    match end_of_patience(kind, failing_count=others.count()):
+    match end_of_outage(kind, failing_count=others.count()):
         case End.GIVE_UP_FAILED:
             give_up_unanswered(failed)
             Subscriber.objects.filter(pk=subscriber.pk).update(**DRAINING)
@@ -44,7 +44,7 @@ def end_if_too_long(delivery: Any, outcome: Retry | Dead) -> None:
             give_up_unanswered(failed.filter(is_witnessed=True))
         case End.KEEP_ALL:
             pass
-    hours = patience.total_seconds() / 3600
+    hours = limit.total_seconds() / 3600
     reason = f"It acknowledged nothing for {hours:.0f} hours."
     disable(subscriber, delivery, reason)
 

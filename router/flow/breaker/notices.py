@@ -20,24 +20,26 @@ RECOVERED = "router.subscriber.recovered"
 DISABLED = "router.subscriber.disabled"
 
 
-def tell_opened(subscriber: Subscriber, delivery: Delivery) -> None:
+def notify_opened(subscriber: Subscriber, delivery: Delivery) -> None:
     logger.error("%s fails: what it is owed is held", subscriber.name)
-    _tell(OPENED, subscriber, delivery.event.type)
+    _publish(OPENED, subscriber, delivery.event.type)
 
 
-def tell_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> None:
+def notify_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> None:
     logger.error("%s is disabled: %s", subscriber.name, reason)
-    _tell(DISABLED, subscriber, delivery.event.type, reason=reason)
+    _publish(DISABLED, subscriber, delivery.event.type, reason=reason)
 
 
-def tell_recovered(claim: Claim[Leased]) -> None:
+def notify_recovered(claim: Claim[Leased]) -> None:
     logger.info("%s is back", claim.subscriber.name)
-    _tell(RECOVERED, claim.subscriber, claim.deliveries[0].to_event().type)
+    _publish(RECOVERED, claim.subscriber, claim.deliveries[0].to_event().type)
 
 
-def _tell(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:
-    """An event like any other, caused by one of the type `cause`; telling must not
-    undo what is told."""
+def _publish(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:
+    """Publish an event like any other, caused by one of the type `cause`.
+
+    An error here must not undo the change that the notice is about.
+    """
     # A subscriber that fails on a notice must not cause another notice, and so on.
     if is_own_type(cause):
         return

@@ -44,21 +44,21 @@ OF_SUBSCRIBER = (
 
 
 def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
-    """What of these deliveries is claimable: the others together, then each suspect,
-    claimed only when it is asked for.
+    """Claim what is claimable of these deliveries: all healthy ones under one lease,
+    then each suspect alone, once the caller asks for the next claim.
 
-    Of a handler each alone, for a while after a session was lost: one of them may have
-    made the database crash.
+    After a lost session a handler gets each delivery alone for a while: one of them may
+    have made the database crash.
     """
     if len(ids) > 1 and is_wary() and _is_handler(subscriber_id):
         yield from filter(None, (claim(subscriber_id, [pk]) for pk in ids))
         return
     left = set(ids)
     for pause in (*PAUSES_SECONDS, None):
-        together = _claim(subscriber_id, sorted(left), _together())
-        if together is not None:
-            left.difference_update(together.ids)
-            yield together
+        shared = _claim(subscriber_id, sorted(left), _shared_lease())
+        if shared is not None:
+            left.difference_update(shared.ids)
+            yield shared
         if pause is None or not _is_locked_elsewhere(subscriber_id, left):
             break
         time.sleep(pause)
@@ -75,32 +75,32 @@ def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
     A suspect is, where it is the only one asked for. What is pulled is nothing for a
     worker, whatever the message says.
     """
-    return _claim(subscriber_id, ids, _ALONE if len(ids) == 1 else _together())
+    return _claim(subscriber_id, ids, _ALONE if len(ids) == 1 else _shared_lease())
 
 
 def _claim(
     subscriber_id: int, ids: Sequence[int], lease: Update
 ) -> Claim[Leased] | None:
     token = uuid.uuid4()
-    rows, found = read_changed(
+    rows, rows_beside = read_changed(
         lease, _READ, _SUBSCRIBER, ids=ids, subscriber_id=subscriber_id, token=token
     )
     if not rows:
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
-    # Read after the lease: switched before, it is carried out the new way; whoever
-    # switches later takes the lease back, or waits for what was leased meanwhile.
-    [subscriber] = _SUBSCRIBER.as_models(found)
+    # Read after the lease: switched before, it is carried out the new way; a
+    # later switch ends the lease, or waits for what was leased meanwhile.
+    [subscriber] = _SUBSCRIBER.as_models(rows_beside)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 
 
-def _together() -> Update:
-    return _WARY if is_wary() else _TOGETHER
+def _shared_lease() -> Update:
+    return _WARY if is_wary() else _SHARED
 
 
 def _is_handler(subscriber_id: int) -> bool:
-    found = _SUBSCRIBER.models(subscriber_id=subscriber_id)
-    return any(one.transport == Transport.HANDLER for one in found)
+    subscribers = _SUBSCRIBER.models(subscriber_id=subscriber_id)
+    return any(row.transport == Transport.HANDLER for row in subscribers)
 
 
 def _is_locked_elsewhere(subscriber_id: int, ids: Collection[int]) -> bool:
@@ -123,7 +123,7 @@ def _claimable() -> DeliveryQuerySet:
         state=SubscriberState.ACTIVE,
         deleted_at__isnull=True,
     )
-    # No join, and no bare column: whoever reads by a subscriber reads all it ever had.
+    # No join, and no bare column: by a subscriber the planner reads all it ever had.
     return Delivery.objects.alias(owed_to=F("subscriber_id") + 0).filter(
         Exists(lets),
         owed_to=SUBSCRIBER,
@@ -151,7 +151,7 @@ def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
 _SUBSCRIBER = Select(
     lambda: Subscriber.objects.only(*OF_SUBSCRIBER).filter(pk=SUBSCRIBER).order_by()
 )
-_TOGETHER = Update(lambda: _lease(Q(vanished=0), AsyncCommit()))
+_SHARED = Update(lambda: _lease(Q(vanished=0), AsyncCommit()))
 # On the disk before the work: what makes the database crash is known by its count.
 _WARY = Update(lambda: _lease(Q(vanished=0)))
 _ALONE = Update(_lease)

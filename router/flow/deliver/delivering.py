@@ -117,19 +117,19 @@ def _deliver_transactional(work: Work) -> None:
     if len(deliveries) > 1 and work.has_time():
         started_at = time.monotonic()
         try:
-            _run_together(work)
+            _run_in_transaction(work)
         except NotAcknowledged as failed:
             _shrink_next_chunk(work, started_at)
             if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
                 # A second run would cost its neighbours another whole time limit.
                 _settle(work.only(failed.delivery), failed)
                 deliveries = [one for one in deliveries if one != failed.delivery]
-        except Exception as error:  # noqa: BLE001 - whoever it was shows itself singly
+        except Exception as error:  # noqa: BLE001 - single runs will show the culprit
             reset_connection(error)
             _shrink_next_chunk(work, started_at)
         else:
             return
-    _deliver_singly(work, deliveries, run_one=_run_together)
+    _deliver_singly(work, deliveries, run_one=_run_in_transaction)
 
 
 def _shrink_next_chunk(work: Work, started_at: float) -> None:
@@ -158,7 +158,7 @@ def _deliver_singly(
             is_left_alone = _settle_trouble(one, error)
 
 
-def _run_together(work: Work) -> None:
+def _run_in_transaction(work: Work) -> None:
     """Handlers and acknowledgements in one transaction: all of it or nothing.
 
     Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.

@@ -146,8 +146,11 @@ def settle_failure(
 
 
 def _note_failure(claim: Claim[Any], run_ms: float, *, at: datetime) -> None:
-    """Whoever hangs until its time is over keeps a worker as much as one that works;
-    whoever fails at once tells nothing of how long its work takes."""
+    """Note the failure at the subscriber; a slow one also counts for its run time.
+
+    A handler that hangs keeps a worker as much as one that works. A quick failure does
+    not show how long the work takes.
+    """
     changes: dict[str, Any] = {"last_failed_at": at}
     if run_ms >= conf().slow_run_ms:
         known_ms = Coalesce(F("mean_run_ms"), Value(0.0))

@@ -1,7 +1,7 @@
-"""Step 5 for webhooks: the letters of a chunk at once, their answers as they come.
+"""Step 5 for webhooks: post the requests of a chunk side by side, settle the responses.
 
-No transaction is open while anything is posted. The yeses that come together are
-settled together, each no singly; what was not begun is given back.
+No transaction is open during a post. Successes that arrive at the same time are settled
+in one transaction, each failure in its own; what was not begun is released.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from router.transports.webhook.transport import Answer, Terms, WebhookTransport
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: Until somebody has put the missing key back.
+#: Until an operator has put the missing key back.
 PARKED_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 1.0
 UNSIGNED = Evidence(
@@ -60,7 +60,7 @@ def post_chunk(claimed: Claim[Leased], *, lease_ends_at: float) -> None:
         settling.fail_all(claimed.deliveries, Retry(UNSIGNED))
         return
     transport = WebhookTransport(receiver, _terms(claimed.subscriber, lease_ends_at))
-    for wave in transport.send_all(list(_letters(settling))):
+    for wave in transport.send_all(list(_requests(settling))):
         if settling.settle(wave):
             transport.begin_no_more()
 
@@ -84,15 +84,15 @@ def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
     )
 
 
-def _letters(settling: Settling) -> Iterable[WebhookRequest]:
+def _requests(settling: Settling) -> Iterable[WebhookRequest]:
     for delivery in settling.claim.deliveries:
         try:
-            yield _letter(delivery)
+            yield _request(delivery)
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
             settling.fail_all([delivery], Retry(evidence_of(error)))
 
 
-def _letter(delivery: Leased) -> WebhookRequest:
+def _request(delivery: Leased) -> WebhookRequest:
     event = delivery.to_event()
     return WebhookRequest(
         key=delivery.pk,
@@ -110,12 +110,12 @@ def _webhook_id(delivery: Leased, event: Event) -> str:
 
 
 def _note_unsettled(answer: Answer, error: Exception) -> None:
-    """Its neighbours must not suffer; its own lease runs out, and it comes again."""
+    """The others of the chunk go on; this delivery is due again when its lease ends."""
     logger.warning("Delivery %s: not settled: %s", answer.key, type(error).__name__)
 
 
 class Settling:
-    """Brings answers to the database, which may be away for a while."""
+    """Writes outcomes to the database, which may be away for a while."""
 
     def __init__(self, claim: Claim[Leased], lease_ends_at: float) -> None:
         self.claim = claim
@@ -151,11 +151,11 @@ class Settling:
             self._fail(answer, outcome, is_beside_success=False)
 
     def _acknowledge(self, done: list[Answer]) -> None:
-        """All in one transaction; if that can't be, each by itself."""
+        """All in one transaction; if that fails, each in its own."""
         if not done:
             return
         try:
-            self._insist(lambda: self._acknowledge_together(done))
+            self._insist(lambda: self._acknowledge_all(done))
         except (LeaseLost, DatabaseError, InterfaceError) as error:
             if len(done) == 1:
                 _note_unsettled(done[0], error)
@@ -163,7 +163,7 @@ class Settling:
             for answer in done:
                 self._acknowledge([answer])
 
-    def _acknowledge_together(self, done: list[Answer]) -> None:
+    def _acknowledge_all(self, done: list[Answer]) -> None:
         with own_transaction() as may_commit:
             acknowledge(
                 self._of(done),
@@ -194,8 +194,10 @@ class Settling:
             return False
 
     def _insist(self, write: Callable[[], T]) -> T:
-        """Write, again and again while the lease lasts, if the trouble passes: what a
-        receiver answered is asked of it a second time otherwise."""
+        """Repeat a write that fails for a passing reason, while the lease lasts.
+
+        Otherwise the receiver would get the request a second time.
+        """
         while True:
             try:
                 return write()

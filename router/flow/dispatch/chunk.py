@@ -67,16 +67,16 @@ def _after(seconds: float) -> Combinable:
     return Clock() + Value(timedelta(seconds=seconds))
 
 
-def together(due: Iterable[Sequence[Any]]) -> tuple[int, ...]:
-    """The first ids, as long as their events are not too heavy together.
+def within_bytes(due: Iterable[Sequence[Any]]) -> tuple[int, ...]:
+    """The first ids, while the sizes of their events fit into a chunk's bytes.
 
     `due` are rows that begin with the id and the size in bytes, in their order.
     """
     chosen: list[int] = []
-    weight = 0
+    total = 0
     for pk, size, *_ in due:
-        weight += size
-        if chosen and weight > conf().chunk_bytes:
+        total += size
+        if chosen and total > conf().chunk_bytes:
             break
         chosen.append(pk)
     return tuple(chosen)

@@ -26,7 +26,7 @@ from router.db.pipeline import (
 from router.db.statements import IDS, SUBSCRIBER, Select, Update
 from router.flow.breaker.probes import choose_probe
 from router.flow.dispatch import limits
-from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, together
+from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
@@ -184,7 +184,7 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
             free.append((subscriber, size))
     queries = [_first_due(size).bound(subscriber_id=one.pk) for one, size in free]
     for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
-        ids = together(with_new_events(subscriber.pk, due, size))
+        ids = within_bytes(with_new_events(subscriber.pk, due, size))
         limits.note_start(subscriber, len(ids))
         yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 

@@ -151,10 +151,10 @@ def _digest(event: Event, packed: Packed) -> str:
 
     Keyed, since a bare digest of a small body would give the customer's data away.
     """
-    told = "\x1f".join(
+    body = "\x1f".join(
         (event.type, event.subject, event.dataschema, *_digested(event, packed))
     )
-    return hmac.digest(digest_key(), told.encode(), "sha256").hex()
+    return hmac.digest(digest_key(), body.encode(), "sha256").hex()
 
 
 def _is_plain_json(datacontenttype: str) -> bool:

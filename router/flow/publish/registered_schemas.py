@@ -68,9 +68,9 @@ def _read(before: _Known | None) -> _Known:
     names = list(EventSchema.objects.order_by("pk").values_list(*STATE))
     rows = before.rows if before else {}
     new = [name[0] for name in names if name not in rows]
-    found = {**rows, **(_compiled(new) if new else {})}
+    schemas = {**rows, **(_compiled(new) if new else {})}
     _known = _Known(
-        rows={name: found[name] for name in names if name in found}, read_at=moment
+        rows={name: schemas[name] for name in names if name in schemas}, read_at=moment
     )
     return _known
 

@@ -54,8 +54,8 @@ class PullClaim(Claim[Delivery]):
 def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, Any]:
     """The deliveries whose leases hold, locked, each with `now` by the database.
 
-    A lease past its time is lost even before the sweep has seen it: whoever pulls
-    next gets the delivery. What the caller may not touch is as if it were not there.
+    A lease past its time is lost even before the sweep has seen it: the next pull
+    gets the delivery. What the caller may not touch is as if it were not there.
     """
     named = {one.pair: one for one in leases if one.token}
     rows = (

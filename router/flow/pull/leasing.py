@@ -23,7 +23,7 @@ from django.db.models import Exists, F, OuterRef
 
 from router.conf import conf
 from router.contract.errors import NotPulling
-from router.flow.dispatch.chunk import together
+from router.flow.dispatch.chunk import within_bytes
 from router.flow.sweep import sweep
 from router.models import (
     Clock,
@@ -128,12 +128,12 @@ def _choose(subscriber: Subscriber, most: int) -> tuple[int, ...]:
 
 
 def _without_suspects(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
-    """A lease that ran out before is had alone: if it runs out again, only that one
-    is told by it."""
+    """A delivery whose lease ran out before is leased alone: if that lease runs out
+    too, no other delivery is suspected."""
     if due and due[0][1]:
         return (due[0][0],)
     healthy = takewhile(lambda row: not row[1], due)
-    return together((pk, size) for pk, _, size in healthy)
+    return within_bytes((pk, size) for pk, _, size in healthy)
 
 
 def _lease(ids: tuple[int, ...], lease_seconds: float) -> tuple[Delivery, ...]:
@@ -155,7 +155,7 @@ LOOK_SECONDS = 0.075
 MAX_RETRY_AFTER_SECONDS = 3
 
 
-def pull_patiently(
+def pull_or_wait(
     subscriber_id: int,
     *,
     most: int,

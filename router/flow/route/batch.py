@@ -21,7 +21,7 @@ AFTER = Param("after", BigIntegerField())
 _known_count = 1
 #: Whether another held the head when this process last asked.
 _is_head_held = False
-#: What is read of each subscriber: who is owed what, and what may go straight out.
+#: What is read of each subscriber: for what it is owed, and for the fast path.
 OF_SUBSCRIBER = (
     "name",
     "transport",
@@ -66,25 +66,25 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
     """
     global _is_head_held, _known_count
     if _is_head_held and not rows_of_first([TRY_LOCK.bound()])[0]:
-        # Whoever has it may take long, and all would be read each time, for nothing.
+        # Another may hold it for long, and all would be read each time, for nothing.
         return NO_BATCH
     guess = max(1, delivery_limit // max(1, _known_count))
     statements = [
         *(one.bound() for one in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
         _first_unrouted(guess).bound(after=after),
     ]
-    head, *found = rows_of_planned(statements, owns_transaction=owns_transaction)
+    head, *rows = rows_of_planned(statements, owns_transaction=owns_transaction)
     _is_head_held = not head
     if not head:
         return NO_BATCH
-    batch = _batch(head, found, delivery_limit, guess)
+    batch = _batch(head, rows, delivery_limit, guess)
     _known_count = len(batch.subscribers)
     return batch
 
 
-def _batch(head: Rows, found: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
+def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
     """From what was read; of the events no more than the subscribers allow."""
-    first, (known, idle, unrouted) = _first_unrouted(guess), found
+    first, (known, idle, unrouted) = _first_unrouted(guess), rows
     subscribers = _SUBSCRIBERS.as_models(known)
     limit = max(1, delivery_limit // max(1, len(subscribers)))
     return Batch(

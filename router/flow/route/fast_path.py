@@ -1,4 +1,4 @@
-"""What is new and goes straight out: marked as it is routed, sent once it is committed.
+"""The fast path: deliveries are marked as they are routed, and sent once committed.
 
 For a subscriber with nothing else due or under way, the look at all that is due could
 find only this. Everything else waits for that look, so that it keeps its order and its
@@ -37,12 +37,12 @@ HasRoom = Callable[[Subscriber], bool]
 SOON = timedelta(seconds=1)
 
 
-def go_straight(
+def choose_fast_path(
     owed: Iterable[Owed], idle: Collection[int], has_room: HasRoom
 ) -> set[int]:
-    """The subscribers, by primary key, for whom all of it fits into one chunk.
+    """The primary keys of subscribers for whom all that is owed fits into one chunk.
 
-    `idle` are those that `IDLE` found.
+    `idle` are the rows of `IDLE`.
     """
     sizes: dict[Subscriber, list[int]] = defaultdict(list)
     for event, subscriber in owed:

@@ -1,4 +1,4 @@
-"""The lock on the log's head: whoever decides who is routed to holds it."""
+"""The lock on the log's head: code that decides what is routed to whom holds it."""
 
 from __future__ import annotations
 

@@ -50,6 +50,6 @@ class Matching:
     def _ask(self, expression: object) -> bool | Exception:
         try:
             return matches(expression, self._event.context())  # type: ignore[arg-type]  # what it is not, raises
-        except Exception as error:  # noqa: BLE001 - told as a failed task
+        except Exception as error:  # noqa: BLE001 - it becomes a failed task
             logger.warning("A filter failed: %s", type(error).__name__)
             return error

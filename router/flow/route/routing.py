@@ -1,7 +1,7 @@
 """Step 2, route: positions to new events, a delivery to each matching subscriber.
 
 One transaction under the head's lock. A subscriber's state decides dispatch, never
-routing: whoever is paused today is owed today's events.
+routing: a subscriber that is paused today is owed today's events.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from router.flow.route.batch import Batch, next_batch
 from router.flow.route.fast_path import (
     HasRoom,
     Owed,
+    choose_fast_path,
     chunks_of,
-    go_straight,
     marked_until,
 )
 from router.flow.route.head import MOVE, TRY_LOCK
@@ -65,16 +65,16 @@ class Routed:
 NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
 
 
-def nowhere(_: Subscriber) -> bool:
+def no_room(_: Subscriber) -> bool:
     """No queue is known to have room."""
     return False
 
 
-def route_batch(*, after: int = 0, has_room: HasRoom = nowhere) -> Routed:
+def route_batch(*, after: int = 0, has_room: HasRoom = no_room) -> Routed:
     """Route the next events above the number `after`, halving the batch on failure.
 
-    An event whose deliveries can't be written must not stop those before it. What goes
-    straight out, where `has_room` says so, is marked, and then the caller's to send.
+    An event whose deliveries can't be written must not stop those before it. What takes
+    the fast path, where `has_room` says so, is marked, and the caller must send it.
     Raises the failure when even a single event can't be routed.
     """
     limit = conf().route_limit
@@ -99,10 +99,10 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
             return NOTHING
         broken: Broken = {}
         owed = list(_owed(batch.events, batch.subscribers, broken))
-        straight = go_straight(owed, batch.idle, has_room)
+        fast_path = choose_fast_path(owed, batch.idle, has_room)
         if broken:
-            straight, owns_transaction = set(), False
-        gone = _write(batch, owed, straight, owns_transaction=owns_transaction)
+            fast_path, owns_transaction = set(), False
+        marked = _write(batch, owed, fast_path, owns_transaction=owns_transaction)
         if broken:
             _give_up_on_unfiltered(broken)
     return Routed(
@@ -110,31 +110,31 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
         delivery_count=len(owed),
         last_number=batch.events[-1].number,
         is_full=batch.is_full,
-        chunks=chunks_of(gone, batch.subscribers),
+        chunks=chunks_of(marked, batch.subscribers),
     )
 
 
 def _write(
     batch: Batch,
     owed: Sequence[Owed],
-    straight: Collection[int],
+    fast_path: Collection[int],
     *,
     owns_transaction: bool = False,
 ) -> Sequence[Any]:
-    """All of a batch; returns the ids of what goes straight out, with its
-    subscribers'."""
+    """Write all of a batch; returns the id and the subscriber of each delivery that
+    takes the fast path."""
     [(position, now)] = TRY_LOCK.converted(batch.head)
     statements = [
         _positions(position, batch.events),
         MOVE.bound(position=position + len(batch.events)),
-        *_insertions(owed, straight, now),
+        *_insertions(owed, fast_path, now),
     ]
-    found = rows_of_planned(
+    results = rows_of_planned(
         statements,
         after=commits(owns_transaction),
         owns_transaction=owns_transaction,
     )
-    return found[-1]
+    return results[-1]
 
 
 def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
@@ -164,19 +164,19 @@ def _owed(
 
 
 def _insertions(
-    owed: Sequence[Owed], straight: Collection[int], now: datetime
+    owed: Sequence[Owed], fast_path: Collection[int], now: datetime
 ) -> Iterator[Statement]:
-    """Of all that is owed; the last one returns the ids of what goes straight out,
-    each with its subscriber's."""
+    """The statements that insert all that is owed; the last one returns the id and the
+    subscriber of each delivery that takes the fast path."""
     waiting: list[tuple[int, int, str]] = []
-    gone: list[tuple[int, int, str]] = []
-    for event, one in owed:
-        rows = gone if one.pk in straight else waiting
-        rows.append((event.number, one.pk, event.partitionkey))
+    marked: list[tuple[int, int, str]] = []
+    for event, subscriber in owed:
+        rows = marked if subscriber.pk in fast_path else waiting
+        rows.append((event.number, subscriber.pk, event.partitionkey))
     if waiting:
         yield _WAITING.of(waiting, now=now)
-    if gone:
-        yield _GONE.of(gone, now=now, until=marked_until(now))
+    if marked:
+        yield _MARKED.of(marked, now=now, until=marked_until(now))
 
 
 def _give_up_on_unfiltered(broken: Broken) -> None:
@@ -188,7 +188,7 @@ def _give_up_on_unfiltered(broken: Broken) -> None:
 
 
 _WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})
-_GONE = Insert(
+_MARKED = Insert(
     Delivery,
     KINDS,
     lambda: {

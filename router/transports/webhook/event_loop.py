@@ -111,7 +111,7 @@ def event_loop() -> EventLoop:
 
 def begin_no_more() -> None:
     """Hand back whatever is not under way yet: this process is about to end."""
-    # Without the lock: a signal's handler may have interrupted whoever holds it.
+    # Without the lock: a signal's handler may have interrupted its holder.
     running = _running
     if running is not None:
         running.is_ending = True
@@ -127,7 +127,7 @@ def close() -> None:
 
 
 def _forget() -> None:
-    """A fork has the loop's object and not its thread, nor whoever holds the lock."""
+    """A fork has the loop's object and not its thread, nor the lock's holder."""
     global _lock, _running
     _lock = threading.Lock()
     _running = None

@@ -27,8 +27,8 @@ def headers_problem(headers: object) -> str | None:
         return "Custom headers are an object: names and their values."
     if len(headers) > MAX_HEADERS:
         return f"There are more than {MAX_HEADERS} custom headers."
-    told = (header_problem(name, value) for name, value in headers.items())
-    return next((problem for problem in told if problem), None)
+    problems = (header_problem(name, value) for name, value in headers.items())
+    return next((problem for problem in problems if problem), None)
 
 
 def doubled_names(names: Iterable[str]) -> list[str]:
@@ -47,7 +47,7 @@ def is_reserved(name: str) -> bool:
     return lower in RESERVED or lower.startswith(RESERVED_PREFIXES)
 
 
-def together(
+def merge_headers(
     own: Mapping[str, str], custom: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """All headers, and the same as they may be shown to people.

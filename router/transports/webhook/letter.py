@@ -12,7 +12,7 @@ from router.contract.event import Event
 from router.contract.json_text import dumped
 from router.contract.masking import MIN_SCRUBBED, masked, secrets_in
 from router.contract.signing import signed_headers
-from router.transports.webhook.headers import together
+from router.transports.webhook.headers import merge_headers
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 USER_AGENT = "Fanfare/1 (+https://www.standardwebhooks.com)"
@@ -80,7 +80,7 @@ def sign(letter: WebhookRequest, receiver: Receiver, *, at: datetime) -> SignedR
         "router-attempt": str(letter.attempt),
         "router-origin": letter.origin,
     }
-    headers, shown = together(own, receiver.custom_headers)
+    headers, shown = merge_headers(own, receiver.custom_headers)
     return SignedRequest(
         body=body.encode(),
         headers=headers,
