@@ -18,7 +18,7 @@ from router.contract.signing import make_secret
 from router.flow.route.routing import route_batch
 from router.models import ApiKey, EventRecord, Scope, Subscriber, Transport
 from router.testing import isolated_subscribers
-from router.transports.webhook.letter import Receiver, WebhookRequest, sign
+from router.transports.webhook.request import Receiver, WebhookRequest, sign
 
 RECEIVER = Receiver(url="https://example.com/", secrets=(make_secret(),))
 OPTIONAL = ["subject", "partitionkey"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from router.contract.signing import make_secret
-from router.transports.webhook.letter import Receiver, WebhookRequest
+from router.transports.webhook.request import Receiver, WebhookRequest
 from router.transports.webhook.transport import Answer, Terms, WebhookTransport
 from tests.integration.events import event
 

@@ -15,7 +15,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from router.api.reference import page
 from router.models import ApiKey, Scope
-from router.transports.webhook.letter import Receiver, WebhookRequest, sign
+from router.transports.webhook.request import Receiver, WebhookRequest, sign
 from tests.integration.events import event
 
 #: What no person would call a type: made up of a field's name, or of how it is used.

@@ -20,7 +20,7 @@ from router.models import ApiKey, Attempt, AuditEntry, Scope, Subscriber
 from router.models.attempt import AttemptResult
 from router.operate import subscribers
 from router.operate.subscribers import create_subscriber, edit_subscriber
-from router.transports.webhook.letter import Receiver
+from router.transports.webhook.request import Receiver
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, an_event
 from tests.integration.staff import a_viewer, an_operator

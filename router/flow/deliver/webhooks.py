@@ -28,7 +28,7 @@ from router.flow.dispatch.limits import in_flight_limit
 from router.flow.lease import Claim, Leased
 from router.models import SigningSecret, Subscriber
 from router.transports.evidence import evidence_of
-from router.transports.webhook.letter import Receiver, WebhookRequest
+from router.transports.webhook.request import Receiver, WebhookRequest
 from router.transports.webhook.transport import Answer, Terms, WebhookTransport
 
 logger = logging.getLogger(__name__)

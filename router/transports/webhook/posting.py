@@ -1,4 +1,4 @@
-"""One POST of a letter: a total deadline, one outcome, and never an exception."""
+"""One POST of a request: a total deadline, one outcome, and never an exception."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from router.contract.masking import scrubbed
 from router.contract.outcomes import Exchange, Outcome
 from router.transports.evidence import evidence_of
 from router.transports.webhook.connections import Wire, watching
-from router.transports.webhook.letter import (
+from router.transports.webhook.errors import fault, retry_for
+from router.transports.webhook.request import (
     Receiver,
     SignedRequest,
     WebhookRequest,
     sign,
 )
 from router.transports.webhook.statuses import outcome_of
-from router.transports.webhook.troubles import fault, retry_for
 from router.transports.webhook.urls import wire_url
 
 #: Of the body no more is read; then the connection is closed.
@@ -41,12 +41,12 @@ RECONNECTED = (
 
 async def post(
     session: ClientSession,
-    letter: WebhookRequest,
+    request: WebhookRequest,
     receiver: Receiver,
     *,
     deadline_seconds: float,
 ) -> Outcome:
-    """Post the letter once.
+    """Post the request once.
 
     The deadline is of the whole: name, connection, headers and body. Once the status
     line is here the outcome is known, whatever follows it. A connection that was kept
@@ -54,59 +54,59 @@ async def post(
     """
     ends_at = asyncio.get_running_loop().time() + deadline_seconds
     try:
-        sealed = sign(letter, receiver, at=datetime.now(UTC))
+        signed = sign(request, receiver, at=datetime.now(UTC))
     except ValueError as error:
         return fault(evidence_of(error), receiver)
     wire = Wire()
     body = b""
     try:
         async with asyncio.timeout_at(ends_at):
-            response = await _open(session, receiver, sealed, wire)
+            response = await _open(session, receiver, signed, wire)
         body = await _read_by(ends_at, response)
     except (ClientError, OSError, ValueError) as error:
         if wire.head.status is None:
-            exchange = Exchange(request=_shown(sealed, wire))
+            exchange = Exchange(request=_shown(signed, wire))
             return retry_for(
                 error, deadline_seconds=deadline_seconds, exchange=exchange
             )
     exchange = Exchange(
-        request=_shown(sealed, wire),
+        request=_shown(signed, wire),
         status=wire.head.status,
-        answer=_kept(body, (*receiver.secret_texts, *sealed.signatures)),
+        answer=_kept(body, (*receiver.secret_texts, *signed.signatures)),
     )
     return outcome_of(exchange, retry_after=wire.head.retry_after)
 
 
 async def _open(
-    session: ClientSession, receiver: Receiver, sealed: SignedRequest, wire: Wire
+    session: ClientSession, receiver: Receiver, signed: SignedRequest, wire: Wire
 ) -> ClientResponse:
     with watching(wire):
         try:
-            return await _send(session, receiver, sealed)
+            return await _send(session, receiver, signed)
         except (ClientConnectionError, ClientResponseError):
             if not wire.died_unused():
                 raise
         wire.must_be_new = True
-        return await _send(session, receiver, sealed)
+        return await _send(session, receiver, signed)
 
 
 async def _send(
-    session: ClientSession, receiver: Receiver, sealed: SignedRequest
+    session: ClientSession, receiver: Receiver, signed: SignedRequest
 ) -> ClientResponse:
     return await session.post(
         wire_url(receiver.url),
-        data=sealed.body,
-        headers=sealed.headers,
+        data=signed.body,
+        headers=signed.headers,
         allow_redirects=False,
     )
 
 
-def _shown(sealed: SignedRequest, wire: Wire) -> Mapping[str, Any]:
+def _shown(signed: SignedRequest, wire: Wire) -> Mapping[str, Any]:
     """The request as people may see it."""
     return (
-        {**sealed.shown, "reconnected": RECONNECTED}
+        {**signed.shown, "reconnected": RECONNECTED}
         if wire.must_be_new
-        else sealed.shown
+        else signed.shown
     )
 
 

@@ -1,4 +1,4 @@
-"""Posts letters to one receiver, many at once; hands the answers back as they come."""
+"""Posts requests to one receiver, many at once; hands the answers back as they come."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from router.contract.outcomes import Outcome
 from router.transports.evidence import evidence_of
+from router.transports.webhook.errors import fault, refusal
 from router.transports.webhook.event_loop import EventLoop, event_loop
-from router.transports.webhook.letter import Receiver, WebhookRequest
 from router.transports.webhook.posting import post
-from router.transports.webhook.troubles import fault, refusal
+from router.transports.webhook.request import Receiver, WebhookRequest
 from router.transports.webhook.urls import is_plain, wire_url
 
 #: What has come within this time of the first answer is settled together with it.
@@ -22,7 +22,7 @@ WAVE_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What became of a letter; `outcome` is None when it was not posted at all."""
+    """What became of a request; `outcome` is None when it was not posted at all."""
 
     key: int
     outcome: Outcome | None
@@ -31,7 +31,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """How letters are posted: `in_flight` of them at once, `rate` beginning a second
+    """How requests are posted: `in_flight` of them at once, `rate` beginning a second
     (None: no limit), each within `deadline_seconds`, none that could outlast `ends_at`
     of the monotonic clock."""
 
@@ -53,18 +53,18 @@ class WebhookTransport:
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._is_over = False
 
-    def send_all(self, letters: Sequence[WebhookRequest]) -> Iterator[list[Answer]]:
-        """Post all letters; one answer to each, in waves, in the order of answering.
+    def send_all(self, requests: Sequence[WebhookRequest]) -> Iterator[list[Answer]]:
+        """Post all requests; one answer to each, in waves, in the order of answering.
 
         What is left when the caller stops asking, or when the lease ends, is given up.
         """
         refused = refusal(self._receiver)
         if refused is not None:
-            yield [Answer(key=one.key, outcome=refused) for one in letters]
+            yield [Answer(key=one.key, outcome=refused) for one in requests]
             return
         loop = event_loop()
-        under_way = loop.submit(self._post_all(loop, letters))
-        left = len(letters)
+        under_way = loop.submit(self._post_all(loop, requests))
+        left = len(requests)
         try:
             while left:
                 wave = self._wave(left)
@@ -94,39 +94,39 @@ class WebhookTransport:
         return wave
 
     async def _post_all(
-        self, loop: EventLoop, letters: Sequence[WebhookRequest]
+        self, loop: EventLoop, requests: Sequence[WebhookRequest]
     ) -> None:
         places = asyncio.Semaphore(self._terms.in_flight)
         async with asyncio.TaskGroup() as group:
-            for index, letter in enumerate(letters):
-                group.create_task(self._post_in_turn(loop, letter, index, places))
+            for index, request in enumerate(requests):
+                group.create_task(self._post_in_turn(loop, request, index, places))
 
     async def _post_in_turn(
         self,
         loop: EventLoop,
-        letter: WebhookRequest,
+        request: WebhookRequest,
         index: int,
         places: asyncio.Semaphore,
     ) -> None:
         if self._terms.rate:
             await asyncio.sleep(index / self._terms.rate)
         async with places, loop.slots:
-            self._answers.put(await self._post(loop, letter))
+            self._answers.put(await self._post(loop, request))
 
-    async def _post(self, loop: EventLoop, letter: WebhookRequest) -> Answer:
+    async def _post(self, loop: EventLoop, request: WebhookRequest) -> Answer:
         is_over = self._is_over or loop.is_ending
         if is_over or not self._terms.has_time():
-            return Answer(key=letter.key, outcome=None)
+            return Answer(key=request.key, outcome=None)
         started_at = time.monotonic()
         try:
             session = loop.session(is_plain=is_plain(wire_url(self._receiver.url)))
             outcome = await post(
                 session,
-                letter,
+                request,
                 self._receiver,
                 deadline_seconds=self._terms.deadline_seconds,
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
             outcome = fault(evidence_of(error), self._receiver)
         run_ms = (time.monotonic() - started_at) * 1000
-        return Answer(key=letter.key, outcome=outcome, run_ms=run_ms)
+        return Answer(key=request.key, outcome=outcome, run_ms=run_ms)

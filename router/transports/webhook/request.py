@@ -67,18 +67,18 @@ class SignedRequest:
         return tuple(one.partition(",")[2] for one in signed)
 
 
-def sign(letter: WebhookRequest, receiver: Receiver, *, at: datetime) -> SignedRequest:
-    """Write and sign the letter, as of now: receivers refuse an old signature."""
-    body = dumped(letter.event.to_cloudevent())
+def sign(request: WebhookRequest, receiver: Receiver, *, at: datetime) -> SignedRequest:
+    """Write and sign the request, as of now: receivers refuse an old signature."""
+    body = dumped(request.event.to_cloudevent())
     own = {
         "content-type": CONTENT_TYPE,
         "user-agent": USER_AGENT,
         "accept-encoding": "identity",
         **signed_headers(
-            body, webhook_id=letter.webhook_id, at=at, secrets=receiver.secrets
+            body, webhook_id=request.webhook_id, at=at, secrets=receiver.secrets
         ),
-        "router-attempt": str(letter.attempt),
-        "router-origin": letter.origin,
+        "router-attempt": str(request.attempt),
+        "router-origin": request.origin,
     }
     headers, shown = merge_headers(own, receiver.custom_headers)
     return SignedRequest(

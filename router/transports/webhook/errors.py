@@ -24,7 +24,7 @@ from router.contract.masking import scrubbed
 from router.contract.outcomes import Evidence, Exchange, FailureKind, Retry
 from router.transports.webhook.addresses import AddressRefused
 from router.transports.webhook.headers import headers_problem
-from router.transports.webhook.letter import Receiver
+from router.transports.webhook.request import Receiver
 from router.transports.webhook.urls import url_problem
 
 ADDRESS_REFUSED = "AddressRefused"
@@ -51,7 +51,7 @@ def retry_for(
 
 
 def fault(evidence: Evidence, receiver: Receiver) -> Retry:
-    """The outcome of a letter that could not be written."""
+    """The outcome of a request that could not be written."""
     secrets = receiver.secret_texts
     return Retry(
         Evidence(
