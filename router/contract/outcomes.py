@@ -83,7 +83,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Dead:
-    """Never: a person must look at it."""
+    """Never: a failed task waits for an operator."""
 
     evidence: Evidence
 

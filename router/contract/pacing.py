@@ -1,4 +1,4 @@
-"""When it is time again for what the dispatcher does now and then."""
+"""The pace of what the dispatcher does now and then."""
 
 from __future__ import annotations
 

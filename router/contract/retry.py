@@ -1,4 +1,4 @@
-"""How patiently a delivery is tried again: a pure, self-validating policy."""
+"""The retry policy of a subscriber: pure, and it validates itself."""
 
 from __future__ import annotations
 

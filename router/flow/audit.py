@@ -1,4 +1,4 @@
-"""Who did what, and why: one line for each act by API, admin or command.
+"""The audit: one line, with actor and reason, for each act by API, admin or command.
 
 The functions that change something write the line themselves, so that no caller forgets
 it.

@@ -1,5 +1,4 @@
-"""What nobody may get any more is cancelled: a deleted subscriber's, or beyond its
-limits."""
+"""Cancels deliveries of deleted subscribers, and those beyond a subscriber's limits."""
 
 from __future__ import annotations
 
@@ -67,7 +66,7 @@ def _cancel_owed_to(subscriber_id: int) -> int:
 
 
 def _open_deliveries(subscriber_id: Any) -> list[QuerySet[Delivery]]:
-    """What waits and what is leased, each in the order of its index.
+    """Pending and leased deliveries, each in the order of its index.
 
     In another order, or with both in one query, PostgreSQL may read the whole table.
     """

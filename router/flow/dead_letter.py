@@ -1,4 +1,4 @@
-"""The death of a delivery: never silent, and never without its evidence."""
+"""Gives a delivery up: with a failed task that keeps the evidence, and a notice."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def give_up(
 
 
 def give_up_unanswered(deliveries: DeliveryQuerySet) -> None:
-    """Give up deliveries that no worker holds, each with the words of its last attempt.
+    """Give up deliveries that no worker holds, each with the evidence of its last
+    attempt.
 
     In the caller's transaction, which holds their subscriber.
     """
@@ -86,7 +87,7 @@ def last_evidence(delivery: Delivery) -> Evidence:
 def _notice(
     failed: FailedTask, delivery: Delivery, kind: str, *, is_first: bool
 ) -> None:
-    """Tell people, by an event like any other; telling must not undo the death."""
+    """Publish the notice; an error here must not undo that the delivery is dead."""
     log = logger.error if is_first else logger.info
     log(
         "Gave up on delivery %s of event #%s to %s: %s",

@@ -1,4 +1,4 @@
-"""Signs of life of dispatchers and workers, in the database."""
+"""The heartbeats of dispatchers and workers, in the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT = timedelta(days=1)
 
 
 def heartbeat_name(kind: str, pid: int | str | None = None) -> str:
-    """The name of a process of this host; without `pid` of the one that asks."""
+    """The name of a process of this host: of process `pid`, or of the caller's."""
     return f"{kind}@{socket.gethostname()}:{os.getpid() if pid is None else pid}"
 
 

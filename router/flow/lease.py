@@ -91,6 +91,6 @@ class Claim(Generic[DeliveryT]):
         return [delivery.pk for delivery in self.deliveries]
 
     def held(self) -> DeliveryQuerySet:
-        """The deliveries whose lease still holds."""
+        """The deliveries of the claim whose lease has not ended."""
         leased = Delivery.objects.leased()
         return leased.filter(pk__in_array=self.ids, lease_token__in_array=self.tokens)

@@ -1,4 +1,4 @@
-"""The dispatcher's loop: routes, dispatches and sweeps, and beats its heart.
+"""The dispatcher's loop: routes, dispatches, sweeps and writes its heartbeat.
 
 Run one or more; any may die at any time. It holds the only clock of the router, and
 outlives whatever the database or the broker do.
@@ -66,7 +66,7 @@ class DispatcherLoop:
         self._is_broker_reachable: bool | None = None
 
     def run(self, stop: Flag) -> None:
-        """Work until `stop` is set; a broken database is waited for."""
+        """Work until `stop` is set; while the database fails, wait for it."""
         pause = self._poll_seconds()
         while not stop.is_set():
             try:
@@ -95,7 +95,7 @@ class DispatcherLoop:
         return time.monotonic() < self._busy_until
 
     def tick(self) -> bool:
-        """One turn; whether more is likely to wait.
+        """Do one turn; returns whether more work is likely to wait.
 
         A dispatcher that turned again at once for little would take the time that
         workers need, and hand them ever smaller chunks.
@@ -144,7 +144,7 @@ class DispatcherLoop:
         return is_any
 
     def _hand_over(self, send: Callable[[], object]) -> bool:
-        """Whether more waits; while the broker is away, ask it now and then only."""
+        """Send; returns whether more waits. A broker that is away is tried seldom."""
         if self._is_broker_reachable is False and not self._broker.is_due():
             return False
         try:

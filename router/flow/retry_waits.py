@@ -1,4 +1,4 @@
-"""How long a delivery that failed waits: its subscriber's schedule, put to use."""
+"""How long a failed delivery waits for its next attempt: the subscriber's schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7, sweep: take back leases that ran out.
+"""Step 7, sweep: end the leases that ran out.
 
 Due deliveries whose mark passed need no sweep of their own: dispatch sees them.
 """
@@ -30,7 +30,7 @@ BATCH = 500
 
 
 def sweep(*, subscriber_id: int | None = None) -> int:
-    """Give expired deliveries back, or give up on them; returns how many there were.
+    """Make expired deliveries due again, or give them up; returns how many there were.
 
     Those of one subscriber alone where its `subscriber_id` is given.
     """

@@ -66,7 +66,7 @@ def note_failure(
     *,
     is_beside_success: bool = False,
 ) -> Verdict:
-    """What a failure means for the event; the receiver's breaker moves.
+    """Move the receiver's breaker; returns what the failure means for the event.
 
     `is_beside_success`: a success of the same moment shows that the receiver is well.
     Runs in the caller's transaction, which holds the delivery; locks the subscriber,
@@ -147,7 +147,7 @@ def is_troubled(subscriber: Subscriber) -> bool:
 
 
 def is_left_alone(subscriber: Subscriber, *, now: datetime) -> bool:
-    """Whether nothing but a probe may reach it now."""
+    """Whether only a probe may be sent to the subscriber now."""
     is_held = subscriber.state != SubscriberState.ACTIVE
     is_open = subscriber.breaker == BreakerState.OPEN
     has_asked = subscriber.not_before is not None and subscriber.not_before > now
@@ -157,7 +157,7 @@ def is_left_alone(subscriber: Subscriber, *, now: datetime) -> bool:
 def disable(
     subscriber: Subscriber, delivery: Delivery, reason: str, when: Q = ALWAYS
 ) -> None:
-    """Hold what is owed until a person resumes, and tell people, once."""
+    """Hold what is owed until an operator resumes, with one notice."""
     changed = Subscriber.objects.filter(
         when, pk=subscriber.pk, state=SubscriberState.ACTIVE
     ).update(
@@ -177,7 +177,7 @@ def disable(
 
 
 def _paces_itself(subscriber: Subscriber) -> bool:
-    """A puller comes when it can: there is nobody to leave alone."""
+    """Whether it pulls: a puller comes when it can, and needs no breaker."""
     return subscriber.transport == Transport.PULL
 
 

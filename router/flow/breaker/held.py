@@ -1,4 +1,4 @@
-"""Why a subscriber gets nothing now: one answer for pages, calls and commands."""
+"""Why a subscriber gets nothing now: the same answer for pages, API and commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from router.models import (
 
 
 def held_because(subscriber: Subscriber) -> str | None:
-    """Why what it is owed is held, in a sentence; None when it goes out."""
+    """A sentence that says why its deliveries are held; None when they are sent."""
     if subscriber.state != SubscriberState.ACTIVE:
         why = f": {subscriber.state_reason}" if subscriber.state_reason else ""
         return f"It is {subscriber.state}{why}".rstrip(".") + "."
@@ -26,7 +26,7 @@ def held_because(subscriber: Subscriber) -> str | None:
 
 
 def is_held_back(subscriber: Subscriber) -> bool:
-    """Whether its receiver, and not an operator, holds what it is owed."""
+    """Whether the receiver, and no operator, is the reason that deliveries are held."""
     is_active = subscriber.state == SubscriberState.ACTIVE
     return is_active and held_because(subscriber) is not None
 

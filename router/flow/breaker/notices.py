@@ -1,4 +1,4 @@
-"""Tells people of a receiver that went down, and came back: once an incident each."""
+"""Notices of an incident: one when the receiver goes down, one when it recovers."""
 
 from __future__ import annotations
 

@@ -28,22 +28,22 @@ SAMPLE = 500
 
 
 def lets_all_through() -> Q:
-    """Subscribers that nothing is held back from."""
+    """Subscribers whose deliveries are not held by a breaker."""
     return ~Q(breaker=BreakerState.OPEN)
 
 
 def lets_through() -> Q:
-    """Subscribers, as a delivery asks: those that let a worker claim it."""
+    """Subscribers of which a worker may claim the delivery of the outer query."""
     return may_be_tried() & (lets_all_through() | Q(probe_id=OuterRef("pk")))
 
 
 def may_be_tried() -> Q:
-    """Subscribers that did not ask to be left alone until later."""
+    """Subscribers whose receiver did not ask for a later time."""
     return Q(not_before__isnull=True) | Q(not_before__lte=Clock())
 
 
 def is_probe_due() -> Combinable:
-    """Subscribers to look at again; none while the last probe is at work."""
+    """Subscribers whose next probe is due; none while the last probe is in flight."""
     at_work = Delivery.objects.filter(
         state=DeliveryState.LEASED,
         subscriber=OuterRef("pk"),
@@ -84,7 +84,7 @@ def jittered(seconds: float) -> timedelta:
 
 
 def _new_event(due: DeliveryQuerySet) -> tuple[int, ...]:
-    """A random one of the oldest or of the newest that were never tried."""
+    """A random delivery of the oldest or of the newest that were never tried."""
     new = due.filter(last_failed_at__isnull=True)
     order = random.choice([("due_at", "id"), ("-due_at", "-id")])  # nosec B311  # sample
     sample = list(new.order_by(*order).values_list("pk", flat=True)[:SAMPLE])
@@ -92,6 +92,6 @@ def _new_event(due: DeliveryQuerySet) -> tuple[int, ...]:
 
 
 def _longest_ago(due: DeliveryQuerySet) -> tuple[int, ...]:
-    """The one that failed longest ago."""
+    """The delivery that failed longest ago."""
     failed = due.filter(last_failed_at__isnull=False).order_by("last_failed_at", "id")
     return tuple(failed.values_list("pk", flat=True)[:1])

@@ -1,4 +1,4 @@
-"""The attempts that were a success: a row each, in one statement a chunk."""
+"""Keeps the attempts that succeeded: one row each, one statement a chunk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def acknowledged_log(
     run_ms: Mapping[int, float],
     exchanges: Mapping[int, Exchange],
 ) -> Statement:
-    """Keeps of each that it was done, how long it ran, and what was answered."""
+    """The statement that keeps each success with its run time and its response."""
     rows = [
         (row.pk, row.attempts, Attempt.trigger_of(row), run_ms.get(row.pk))
         for row in claim.deliveries

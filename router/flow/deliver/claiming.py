@@ -1,4 +1,4 @@
-"""Step 4, claim: take the lease, count the attempt, commit; only then comes the work.
+"""Step 4, claim: take the lease, count the attempt, commit; the work begins after it.
 
 Counted and committed before the work, an event that kills its worker is known by its
 count. A suspect, whose worker vanished before, shares a lease with no other: only what
@@ -70,7 +70,7 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
 
 
 def claim(subscriber_id: int, ids: Sequence[int]) -> Claim[Leased] | None:
-    """Lease what of these deliveries is claimable; None when nothing is.
+    """Lease those of these deliveries that are claimable; None when none is.
 
     A suspect is, where it is the only one asked for. What is pulled is nothing for a
     worker, whatever the message says.

@@ -1,4 +1,4 @@
-"""What was claimed and not answered for goes back to waiting, while the lease holds."""
+"""Releases deliveries that were claimed and not attempted, while the lease holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_UNCOUNTED_WAIT_SECONDS = 2.0
 
 
 def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> None:
-    """Give back what has not begun, its attempt uncounted; a suspect remains one.
+    """Release deliveries that were not begun, without counting the attempt.
 
     `more` are further columns to write.
     """
@@ -25,7 +25,7 @@ def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> Non
 
 
 def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:
-    """Give back what a passing trouble of the database stopped: no failure counted.
+    """Release deliveries after a passing error of the database, without a failure.
 
     With whom a session was lost, may have made the database crash: it counts like a
     worker that vanished, and the last time is left to the sweep, which gives up.

@@ -1,4 +1,4 @@
-"""Step 6, settle: what became of an attempt, in one fenced statement.
+"""Step 6, settle: write the outcome of an attempt in one fenced statement.
 
 Every write names the lease token. Fewer rows than expected: a lease was lost, and
 `LeaseLost` rolls everything back that was done under it.
@@ -70,7 +70,7 @@ def acknowledge(
     may_commit: bool = False,
     is_pulled: bool = False,
 ) -> None:
-    """Settle all of the claim as done, in the caller's transaction.
+    """Acknowledge all deliveries of the claim, in the caller's transaction.
 
     `run_ms` is the run time, `exchanges` what a receiver outside answered, both by
     delivery. `guard` is a savepoint to release before; `may_commit`: the transaction is
@@ -118,7 +118,7 @@ def settle_failure(
     run_ms: float,
     is_beside_success: bool = False,
 ) -> bool:
-    """Settle a claim of one delivery that was not done, in a transaction of its own.
+    """Settle a failed claim of one delivery, in a transaction of its own.
 
     `is_beside_success` is `breaker.note_failure`'s. Returns whether the receiver is to
     be left alone now. A lease that was lost meanwhile is logged and dropped.
@@ -159,7 +159,7 @@ def _note_failure(claim: Claim[Any], run_ms: float, *, at: datetime) -> None:
 
 
 def note_run_time(subscriber_id: int, run_ms: float) -> None:
-    """A delivery of this subscriber takes at least so long: smaller chunks."""
+    """Raise the known run time of the subscriber's deliveries: chunks get smaller."""
     Subscriber.objects.filter(pk=subscriber_id).filter(
         Q(mean_run_ms__isnull=True) | Q(mean_run_ms__lt=run_ms)
     ).update(mean_run_ms=run_ms)

@@ -123,7 +123,7 @@ class Settling:
         self._deliveries = {one.pk: one for one in claim.deliveries}
 
     def settle(self, wave: Iterable[Answer]) -> bool:
-        """Settle these answers; whether the receiver is to be left alone from now."""
+        """Settle these answers; returns whether to stop posting to the receiver."""
         done: list[Answer] = []
         unbegun: list[Answer] = []
         failed: list[tuple[Answer, Retry | Dead]] = []

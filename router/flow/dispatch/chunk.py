@@ -1,4 +1,4 @@
-"""What travels in one message: deliveries of one subscriber, so many, for so long."""
+"""A chunk, the deliveries that one message names: how many, and marked for how long."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def mark_seconds(sent_before: int) -> float:
 
 
 def mark_end() -> Case:
-    """The mark's time, of a delivery as its row says."""
+    """The end of the mark, by the delivery's row."""
     return Case(
         *(
             When(dispatch_count=count, then=_after(mark_seconds(count)))

@@ -1,4 +1,4 @@
-"""Step 3, dispatch: due deliveries to Celery, one message a subscriber and turn.
+"""Step 3, dispatch: send Celery one message for each subscriber and turn.
 
 The mark `dispatched_until` is committed before the message is sent. A message that is
 lost costs the time of the mark, no more: the delivery is then due again.
@@ -64,11 +64,11 @@ class Dispatcher:
         return time.monotonic() - self._sent_at < JUST_SECONDS
 
     def look_at_workers(self) -> None:
-        """See which queues are served; without a look none is known to be."""
+        """Read which queues workers serve; before the first look none is known."""
         self._served = served_queues(alive())
 
     def has_room(self, subscriber: Subscriber) -> bool:
-        """Whether fewer messages wait in its queue than may, as far as is known."""
+        """Whether the subscriber's queue has room for a message, by the last count."""
         waiting = self._waiting.get(queue_of(subscriber, self._served))
         return waiting is not None and waiting < conf().queue_limit
 
@@ -96,7 +96,7 @@ class Dispatcher:
         return any(chunk.is_full for chunk in chunks)
 
     def _admitted(self, queue: str, due: list[Subscriber]) -> list[Subscriber]:
-        """Who may have a message: nobody while enough of them wait there."""
+        """The subscribers whose queue has room for another message."""
         if not self._is_full(queue):
             return due
         return due[:1] if self._is_stuck(queue) else []
@@ -143,7 +143,7 @@ class Dispatcher:
         return is_full
 
     def _is_stuck(self, queue: str) -> bool:
-        """Full for so long that the broker's count may be of messages nobody gets."""
+        """Whether the queue is full for so long that its messages may have no reader."""
         now = time.monotonic()
         if now - self._full_since.get(queue, now) < FULL_FOR_SECONDS:
             return False
@@ -169,7 +169,7 @@ def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
 
 
 def mark_chunk(subscriber: Subscriber) -> Chunk | None:
-    """The same for one of them."""
+    """`mark_chunks` for one subscriber."""
     return next(iter(mark_chunks([subscriber])), None)
 
 
@@ -190,7 +190,7 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
 
 
 def unmark(chunk: Chunk) -> None:
-    """Take the marks back of a message that was surely not sent."""
+    """Remove the marks of a message that was surely not sent."""
     # None is left of what another dispatcher sent, and a worker settled, meanwhile.
     marked = Delivery.objects.filter(pk__in_array=chunk.ids, dispatch_count__gt=0)
     marked.filter(lease_token__isnull=True).update(

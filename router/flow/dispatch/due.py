@@ -1,4 +1,4 @@
-"""Who has something to hand over: one statement for all subscribers and queues.
+"""The subscribers with due deliveries: one statement for all subscribers and queues.
 
 Dispatchers ask it many times a second.
 """
@@ -20,17 +20,17 @@ IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WE
 
 
 def subscribers_due() -> list[Subscriber]:
-    """Active subscribers to which something can be handed over now."""
+    """Active subscribers for which a message can be sent now."""
     (rows,) = rows_of_planned([_DUE.bound()])
     return [row for row in _DUE.as_models(rows) if not is_handler_missing(row)]
 
 
 def _statement() -> QuerySet[Subscriber]:
-    """What is pulled is not asked for: a puller comes by itself."""
+    """Without pull subscribers: a puller comes by itself."""
     deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
     due = deliveries.due().unmarked().order_by("due_at", "id")
     is_idle = Q(next_on_its_way__isnull=True) & ~Exists(deliveries.leased())
-    # Nobody knows yet whether it hangs: it gets one worker, not all of them. Of one
+    # Not known yet whether it hangs: it gets one worker, not all of them. Of one
     # that is down there is one probe anyway.
     is_known = Q(mean_run_ms__isnull=False) | IS_WEBHOOK | ~lets_all_through()
     return (

@@ -1,4 +1,4 @@
-"""How much a subscriber may have under way at once, and how fast it starts.
+"""How many deliveries a subscriber may have in flight, and how fast they start.
 
 This binds webhooks, and handlers that a person gave a limit. While one message of them
 is on its way to a worker no other is sent: a receiver that is slow fills neither the
@@ -35,7 +35,7 @@ def is_limited(subscriber: Subscriber) -> bool:
 
 
 def is_unlimited() -> Q:
-    """Subscribers of whom that is not true."""
+    """Subscribers without such a limit."""
     return ~Q(transport=Transport.WEBHOOK) & Q(
         rate_per_second__isnull=True, in_flight_limit__isnull=True
     )

@@ -1,4 +1,4 @@
-"""Which queue a subscriber's work goes to: what is slow must not hold up the rest."""
+"""Which queue a subscriber's messages go to: slow work must not delay the rest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def queue_of(subscriber: Subscriber, served: Collection[str]) -> str:
 
 
 def unserved_queues(served: Collection[str]) -> list[str]:
-    """The broker's queues that somebody's work goes to, without those served."""
+    """The broker's queues that subscribers use and no worker serves."""
     pushed = Subscriber.objects.known().filter(state=SubscriberState.ACTIVE)
     queues = {
         QUEUES[queue_of(one, served)]

@@ -1,4 +1,4 @@
-"""Retries keep no new event waiting: they are at most half of a chunk.
+"""Retries are at most half of a chunk, so that they keep no new event waiting.
 
 A receiver that refuses many events would otherwise be sent little else, and the good
 events behind them would wait until each bad one is given up.

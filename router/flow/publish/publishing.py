@@ -1,7 +1,7 @@
 """Step 1, publish: record the event in the caller's own transaction.
 
 One INSERT, whatever the number of subscribers, and no word to the broker: a checkout
-can't hang on it. What commits is owed; what is rolled back nobody hears of.
+can't hang on it. What commits is owed; what is rolled back is delivered to nobody.
 """
 
 from __future__ import annotations

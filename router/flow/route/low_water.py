@@ -16,7 +16,7 @@ from router.contract.pacing import Every
 from router.models import EventRecord
 
 #: Stands for every prepared transaction. `PREPARE TRANSACTION` gives a transaction
-#: another name, so nobody can tell which earlier one it was.
+#: another name, so it can't be matched to an earlier one.
 PREPARED = "prepared"
 HIGHEST = 'SELECT COALESCE(max("number"), 0) FROM {table}'
 #: A transaction locks the table and its sequence before it draws a number, and releases

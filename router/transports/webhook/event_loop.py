@@ -110,7 +110,7 @@ def event_loop() -> EventLoop:
 
 
 def begin_no_more() -> None:
-    """Hand back whatever is not under way yet: this process is about to end."""
+    """Begin no more posts: this process is about to end."""
     # Without the lock: a signal's handler may have interrupted its holder.
     running = _running
     if running is not None:

@@ -111,7 +111,7 @@ def _shown(signed: SignedRequest, wire: Wire) -> Mapping[str, Any]:
 
 
 async def _read_by(ends_at: float, response: ClientResponse) -> bytes:
-    """The beginning of the body, as much as comes in time."""
+    """The beginning of the body, as far as it arrives in time."""
     read = bytearray()
     try:
         with suppress(ClientError, OSError, ValueError):

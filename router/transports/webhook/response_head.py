@@ -1,4 +1,4 @@
-"""The head of an HTTP response, read more patiently than an HTTP library reads it."""
+"""The head of an HTTP response, read more tolerantly than an HTTP library reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Posts requests to one receiver, many at once; hands the answers back as they come."""
+"""Posts requests to one receiver, many in flight; yields the answers as they come."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class WebhookTransport:
             under_way.cancel()
 
     def begin_no_more(self) -> None:
-        """Hand back what has not been begun."""
+        """Begin no more posts: what is left gets an answer without an outcome."""
         self._is_over = True
 
     def _wave(self, most: int) -> list[Answer]:
