@@ -1,4 +1,4 @@
-"""What may be lost with the database's own crash, since it is then done again."""
+"""A commit that does not wait for the disk, for what a crash may undo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AsyncCommit(Func):
     """True, and lets its transaction's commit return before it is on the disk.
 
     For marks and leases only: what a crash forgets of them is due again, and the token
-    of a forgotten lease settles nothing. Whoever publishes or settles waits. As a
+    of a forgotten lease settles nothing. Publishing and settling wait. As a
     condition of the statement itself it costs no round trip, and no block around it.
     """
 

@@ -21,7 +21,7 @@ class Guard:
 
     What says nothing to the database costs it nothing, and begins no transaction
     there. So what goes past Django, to the driver's own connection, is not seen, and
-    may be the one who begins it, and who commits it.
+    may begin the transaction, and may commit it.
     """
 
     def __init__(self) -> None:

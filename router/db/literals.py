@@ -1,4 +1,4 @@
-"""The values of a statement that never differ become part of its text."""
+"""Writes the values of a statement that never differ into its text."""
 
 from __future__ import annotations
 

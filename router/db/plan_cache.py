@@ -75,7 +75,7 @@ def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
 
 
 def forget_all(error: Exception) -> bool:
-    """Whether a plan that was to be there is not; then none is used any more."""
+    """Whether the session lost a plan; if so, this process uses none from now on."""
     global _is_off
     if getattr(error.__cause__, "sqlstate", None) not in FORGOTTEN_STATES:
         return False
@@ -89,7 +89,7 @@ def forget_all(error: Exception) -> bool:
 
 def _threshold() -> int | None:
     """How often a statement runs before its plan is kept; None is never."""
-    # Who sets the former says that a pooler is between.
+    # A site sets it where a pooler stands before the database.
     if _is_off or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         return None
     connection.ensure_connection()

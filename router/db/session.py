@@ -40,7 +40,7 @@ def is_wary() -> bool:
 
 
 def _is_lost() -> bool:
-    """Whether nobody is at the other end; asks only where there is a reason to."""
+    """Whether the server has gone; asks only where there is a reason to."""
     if connection.vendor != "postgresql":
         return False
     if connection.connection.closed:
@@ -49,8 +49,8 @@ def _is_lost() -> bool:
 
 
 def _is_suspicious() -> bool:
-    """A statement failed, or something was said since the last answer: who ends a
-    session says so."""
+    """Whether a statement failed, or the server wrote since its last answer, as it does
+    when it ends a session."""
     poll = select.poll()
     poll.register(connection.connection.fileno(), select.POLLIN)
     return connection.errors_occurred or bool(poll.poll(0))

@@ -79,7 +79,7 @@ class Built:
         return converters
 
     def bound(self, values: Mapping[str, Any]) -> Statement:
-        """With a value for each `Later`."""
+        """The parameters, with a value for each `Param`."""
         parameters = [
             one.bind(values[one.name], self.connection)
             if isinstance(one, Param)
@@ -130,7 +130,7 @@ class Prepared:
         self._local = threading.local()
 
     def bound(self, **values: Any) -> Statement:
-        """The statement, with a value for each `Later`."""
+        """The statement, with a value for each `Param`."""
         return self._built().bound(values)
 
     def _built(self) -> Built:
@@ -161,7 +161,7 @@ class Prepared:
 
 
 class Select(Prepared):
-    """A query for values, `Later` standing where they differ."""
+    """A query for values, `Param` standing where they differ."""
 
     def __init__(self, build: Callable[[], QuerySet[Any, Any]]) -> None:
         super().__init__()

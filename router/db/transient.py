@@ -1,4 +1,4 @@
-"""Troubles of the database that pass by themselves: they count no failure."""
+"""Errors of the database that pass by themselves: they count no failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_collision(error: Error) -> bool:
     return getattr(error.__cause__, "sqlstate", None) in COLLISIONS
 
 
-def is_passing(error: Error) -> bool:
+def is_transient(error: Error) -> bool:
     """Whether the same work may simply be done again."""
     state = getattr(error.__cause__, "sqlstate", None)
     if state in PASSING_STATES or isinstance(error, PlanForgotten):
@@ -45,7 +45,7 @@ def is_session_lost(error: Exception) -> bool:
 
 
 def reset_connection(error: Exception) -> None:
-    """Make the connection fit for use again, whatever was left of it."""
+    """Make the connection usable after an error."""
     logger.info("A transaction was rolled back: %s", type(error).__name__)
     # Django may have opened another one meanwhile, which tells nothing.
     if is_session_lost(error) or not connection.is_usable():

@@ -94,11 +94,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.update(state=state, due_at=due_at, **_UNLEASED, **columns)
 
     def dead_letter(self, **columns: Any) -> int:
-        """DEAD."""
+        """DEAD: given up."""
         return self.update(state=DeliveryState.DEAD, **_UNLEASED, **columns)
 
     def cancel(self, **columns: Any) -> int:
-        """CANCELLED."""
+        """CANCELLED: owed no more."""
         return self.update(state=DeliveryState.CANCELLED, **_UNLEASED, **columns)
 
 

@@ -22,7 +22,7 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
 from router.db.guard import Guard
 from router.db.pipeline import own_transaction
-from router.db.transient import is_passing, is_session_lost, reset_connection
+from router.db.transient import is_session_lost, is_transient, reset_connection
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.releasing import release, release_after_error
 from router.flow.deliver.settling import (
@@ -229,7 +229,7 @@ def _settle(work: Work, failed: NotAcknowledged) -> bool:
 
 
 def _settle_trouble(work: Work, error: Exception) -> bool:
-    is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_passing(
+    is_uncounted = isinstance(error, DatabaseError | InterfaceError) and is_transient(
         error
     )
     reset_connection(error)

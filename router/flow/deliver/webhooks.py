@@ -21,7 +21,7 @@ from router.contract.event import Event
 from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
 from router.contract.signing import webhook_id
 from router.db.pipeline import own_transaction
-from router.db.transient import is_passing, reset_connection
+from router.db.transient import is_transient, reset_connection
 from router.flow.deliver.releasing import release
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.limits import in_flight_limit
@@ -204,7 +204,7 @@ class Settling:
             except (DatabaseError, InterfaceError) as error:
                 reset_connection(error)
                 is_over = time.monotonic() > self._lease_ends_at
-                if is_over or not is_passing(error):
+                if is_over or not is_transient(error):
                     raise
             time.sleep(random.uniform(0.05, MAX_PAUSE_SECONDS))  # nosec B311  # jitter
 

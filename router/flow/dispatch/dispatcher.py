@@ -143,7 +143,7 @@ class Dispatcher:
         return is_full
 
     def _is_stuck(self, queue: str) -> bool:
-        """Whether the queue is full for so long that its messages may have no reader."""
+        """Whether the queue is full for so long that perhaps no worker reads it."""
         now = time.monotonic()
         if now - self._full_since.get(queue, now) < FULL_FOR_SECONDS:
             return False

@@ -1,4 +1,4 @@
-"""An event becomes a row of the log: one INSERT, or the row that is there already."""
+"""Writes an event into the log: one INSERT, or the row that exists already."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _existing(event: Event, digest: str) -> Published:
 
 
 def _changed(event: Event, record: EventRecord) -> list[str]:
-    """The attributes that make it another event than the recorded one.
+    """The attributes in which the event differs from the recorded one.
 
     What is equal as text is equal, since binary mode has nothing else.
     """

@@ -48,7 +48,7 @@ def of_type(event_type: str) -> Known:
 
 
 def look_again(event_type: str, dataschema: str) -> Known:
-    """The same, after one more look for a schema that was not among them."""
+    """`of_type` after another read of the database, for a schema that is missing."""
     known = _known
     if known is None or (event_type, dataschema) not in known.looked_for:
         known = _read(known)
@@ -57,7 +57,7 @@ def look_again(event_type: str, dataschema: str) -> Known:
 
 
 def forget() -> None:
-    """The next look is into the database."""
+    """Forget the schemas: the next call reads the database."""
     global _known
     _known = None
 

@@ -1,4 +1,4 @@
-"""What checking data against a JSON Schema costs at worst, before any data is there.
+"""The worst cost of checking data against a JSON Schema, known before any data is.
 
 A validator can't be stopped once it runs, so the bound is kept beforehand: a schema's
 weight is the nanoseconds that a byte of the worst data may take, and data may have only
@@ -89,7 +89,7 @@ def _most(schema: Schema, own: Callable[[Schema], float]) -> float:
 
 
 def size_problem(schema: Schema) -> str | None:
-    """Why it is not even compiled; None when it may be."""
+    """Why the schema is too large to compile; None when it is not."""
     if len(canonical(schema).encode()) > MAX_SCHEMA_BYTES:
         return f"is longer than {MAX_SCHEMA_BYTES // 1024} KiB"
     size = 0
@@ -265,7 +265,7 @@ def _escaped(name: str) -> str:
 
 
 def _own(schema: Schema) -> float:
-    """What the keywords themselves cost, without the schemas in them."""
+    """The cost of the keywords themselves, without the schemas in them."""
     return KEYWORD_NS + sum(_of(name, value) for name, value in schema.items())
 
 

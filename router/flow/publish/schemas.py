@@ -64,7 +64,7 @@ def check_data(event: Event) -> None:
 
 @contextmanager
 def as_one_batch() -> Iterator[None]:
-    """Within it all checks together take `MAX_BATCH_SECONDS` and one check at most."""
+    """All checks within take `MAX_BATCH_SECONDS` and the time of one check at most."""
     token = _spent.set([0.0])
     try:
         yield
@@ -117,7 +117,7 @@ def load(path: Path) -> tuple[str, CompiledSchema]:
 
 
 def _schemas_of(event_type: str) -> registered_schemas.Known:
-    """Oldest first."""
+    """The schemas of the type, the oldest first."""
     files = map(load, conf().schemas.get(event_type, ()))
     return {**dict(files), **registered_schemas.of_type(event_type)}
 

@@ -79,7 +79,7 @@ def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, 
 
 
 def holdings(held: Iterable[Delivery]) -> list[PullClaim]:
-    """The same by subscriber, as claims that settling takes."""
+    """The deliveries as claims, one for each subscriber."""
     of: defaultdict[int, list[Delivery]] = defaultdict(list)
     for delivery in held:
         of[delivery.subscriber_id].append(delivery)

@@ -1,4 +1,4 @@
-"""Step 4 for pullers: lease what is due, count the attempt, commit; only then answer.
+"""Step 4 for pullers: lease what is due, count the attempt, commit, then respond.
 
 A puller comes by itself and paces itself: neither broker nor breaker stands between it
 and what it is owed.
@@ -37,7 +37,7 @@ from router.models import (
 
 @dataclass(frozen=True, kw_only=True)
 class Pulled:
-    """What a pull came to: deliveries with their events, in order of position."""
+    """The result of a pull: deliveries with their events, in order of position."""
 
     state: SubscriberState
     deliveries: tuple[Delivery, ...] = ()
@@ -46,7 +46,7 @@ class Pulled:
 
 
 def unchecked() -> None:
-    """The caller is known to be allowed still."""
+    """The default `check`: the caller is allowed."""
 
 
 def pull(
@@ -81,7 +81,7 @@ def pull(
 
 
 def _look(subscriber_id: int) -> Any:
-    """One cheap statement without a transaction: is there anything to lease?"""
+    """Whether there is anything to lease: one cheap statement without a transaction."""
     of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
     return _pulling(
         Subscriber.objects.filter(pk=subscriber_id)
@@ -93,7 +93,7 @@ def _look(subscriber_id: int) -> Any:
 
 
 def _lock(subscriber_id: int) -> Any:
-    """Until the leases are committed nobody pauses it, nor switches its transport."""
+    """Lock the subscriber: no pause and no switch until the leases are committed."""
     rows = Subscriber.objects.select_for_update(no_key=True).defer("custom_headers")
     return _pulling(rows.filter(pk=subscriber_id).first())
 
@@ -164,7 +164,7 @@ def pull_or_wait(
     check: Callable[[], None] = unchecked,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pulled:
-    """`pull`, looking again for up to `wait_seconds` while it comes to nothing.
+    """`pull`, repeated for up to `wait_seconds` while nothing is due.
 
     Each pull that waits keeps a thread of the web process. Where as many wait as
     ROUTER["PULL_WAITS_AT_ONCE"] lets, the answer comes at once, and says when to ask
@@ -179,8 +179,8 @@ def pull_or_wait(
     pulled = pull(subscriber_id, most=most, lease_seconds=lease_seconds)
     if pulled.deliveries or wait_seconds <= 0:
         return pulled
-    with _a_seat() as is_seated:
-        if not is_seated:
+    with _waiting_place() as has_place:
+        if not has_place:
             return replace(pulled, retry_after_seconds=_retry_after_seconds())
         while not pulled.deliveries and time.monotonic() < ends_at:
             # Jittered, so that pullers who came together do not look together.
@@ -199,17 +199,17 @@ def _retry_after_seconds() -> int:
 
 
 @contextmanager
-def _a_seat() -> Iterator[bool]:
-    """Whether this process has a thread to spare for one more that waits."""
-    seats = _seats(conf().pull_waits_at_once)
-    is_seated = seats.acquire(blocking=False)
+def _waiting_place() -> Iterator[bool]:
+    """Whether this process can spare a thread for another pull that waits."""
+    places = _waiting_places(conf().pull_waits_at_once)
+    has_place = places.acquire(blocking=False)
     try:
-        yield is_seated
+        yield has_place
     finally:
-        if is_seated:
-            seats.release()
+        if has_place:
+            places.release()
 
 
 @cache
-def _seats(count: int) -> threading.Semaphore:
+def _waiting_places(count: int) -> threading.Semaphore:
     return threading.Semaphore(count)

@@ -37,7 +37,7 @@ NO_REASON = "no reason was given"
 
 
 def ack(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
-    """Done: an answer to each lease, in their order; sent again, the same answer."""
+    """Acknowledge; an answer to each lease, in order. A repeated call gets the same."""
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         for holding in holdings(held.values()):
@@ -49,7 +49,7 @@ def ack(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
 def nack(
     leases: Sequence[Lease], *, may_touch: Authorizer, reason: str = ""
 ) -> list[Refusal]:
-    """Not now: again after the lease's `seconds`, at most a day, or on schedule.
+    """Refuse for now: due after the lease's `seconds`, at most a day, or on schedule.
 
     Each counts a failure; at the subscriber's `max_failures` the delivery is dead, with
     a failed task that keeps `reason`.
@@ -64,7 +64,7 @@ def nack(
 
 
 def reject(delivery: Delivery, evidence: Evidence) -> None:
-    """Never: the router can't hand this one out. A failed task keeps the evidence."""
+    """Give up a delivery that can't be sent; a failed task keeps the evidence."""
     for holding in holdings([delivery]):
         settling.settle_failure(holding, Dead(evidence), run_ms=0.0)
 
@@ -119,6 +119,6 @@ def _failure(row: Any, lease: Lease, reason: str) -> settling.Failure:
 
 
 def _held_for_ms(row: Any) -> float:
-    """How long the puller has had it."""
+    """How long the puller has held the delivery."""
     held_for: timedelta = row.now - row.pulled_at
     return held_for.total_seconds() * 1000

@@ -1,4 +1,4 @@
-"""What is to be routed next: the oldest events without a position, and to whom."""
+"""The next events to route, the oldest without a position, and their subscribers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def has_unrouted(*, after: int = 0) -> bool:
 
 
 def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Batch:
-    """What is to be routed next, and to whom; no head while another routes.
+    """The next events and their subscribers; no head while another process routes.
 
     In the caller's transaction; `owns_transaction` says that it is one of the router's
     own.
@@ -83,7 +83,7 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
 
 
 def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
-    """From what was read; of the events no more than the subscribers allow."""
+    """The batch of these rows; of the events no more than the subscribers allow."""
     first, (known, idle, unrouted) = _first_unrouted(guess), rows
     subscribers = _SUBSCRIBERS.as_models(known)
     limit = max(1, delivery_limit // max(1, len(subscribers)))

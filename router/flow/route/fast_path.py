@@ -53,14 +53,14 @@ def choose_fast_path(
 
 
 def marked_until(now: datetime) -> datetime:
-    """How long the mark holds of what is sent for the first time."""
+    """The end of the mark of a delivery that is sent for the first time."""
     return now + timedelta(seconds=mark_seconds(0))
 
 
 def chunks_of(
     rows: Iterable[tuple[int, int]], subscribers: Sequence[Subscriber]
 ) -> tuple[Chunk, ...]:
-    """From the ids of deliveries, each with its subscriber's."""
+    """The chunks of these rows: a delivery's id and its subscriber's."""
     ids: dict[int, list[int]] = defaultdict(list)
     for pk, subscriber_id in rows:
         ids[subscriber_id].append(pk)

@@ -1,4 +1,4 @@
-"""Where the dispatcher's look for unrouted events starts.
+"""The number above which the dispatcher looks for unrouted events.
 
 A publisher draws the event's number before it commits: a low number may appear after
 higher ones were routed. The look must find it before it finds anything that was

@@ -15,7 +15,7 @@ Broken = dict[tuple[int, int], Exception]
 
 
 class Matching:
-    """One event before all subscribers: each distinct filter runs once.
+    """Matches one event with all subscribers: each distinct filter runs once.
 
     A filter that raises is noted in `broken`, and the event is owed: it must not be
     lost to it, nor hold up the batch.

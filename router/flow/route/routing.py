@@ -1,4 +1,4 @@
-"""Step 2, route: positions to new events, a delivery to each matching subscriber.
+"""Step 2, route: give new events positions, and each matching subscriber a delivery.
 
 One transaction under the head's lock. A subscriber's state decides dispatch, never
 routing: a subscriber that is paused today is owed today's events.
@@ -46,7 +46,7 @@ UNTIL = Param("until", DateTimeField())
 
 @dataclass(frozen=True, kw_only=True)
 class Routed:
-    """What one batch came to."""
+    """The result of one batch."""
 
     event_count: int
     delivery_count: int
@@ -180,7 +180,7 @@ def _insertions(
 
 
 def _give_up_on_unfiltered(broken: Broken) -> None:
-    """A filter that raised says neither yes nor no: a person must."""
+    """A filter that raised decides nothing: an operator must decide."""
     for (number, subscriber_id), error in broken.items():
         delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)
         evidence = Evidence("FilterFailed", type(error).__name__)
