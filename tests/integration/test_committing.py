@@ -11,7 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Exchange
-from router.db.pipeline import NotAll, commits, rows_of_first, update_expecting
+from router.db.pipeline import (
+    NotAll,
+    commits,
+    own_transaction,
+    rows_of_first,
+    update_expecting,
+)
 from router.db.statements import Statement
 from router.flow.deliver import settling
 from router.flow.deliver.claiming import claim
@@ -55,6 +61,12 @@ def routed() -> tuple[int, ...]:
 
 def fail(*arguments: Any, **named: Any) -> None:
     raise ConnectionError
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_only_an_outermost_transaction_is_its_own() -> None:
+    with own_transaction() as outer, own_transaction() as inner:
+        assert (outer, inner) == (True, False)
 
 
 @pytest.mark.parametrize("handler", [silent, talking])
