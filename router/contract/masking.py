@@ -75,7 +75,7 @@ def _written(secret: str) -> Iterator[str]:
 def secrets_in(url: str) -> Iterator[str]:
     """What of the URL is hidden, in each form that an answer may have it in."""
     _, user, _, path, query = _parts(url)
-    hidden = [user or "", *(one for one in path.split("/") if one != _segment(one))]
+    hidden = [user or "", *(step for step in path.split("/") if step != _segment(step))]
     for pair in (query or "").split("&"):
         name, sign, value = pair.partition("=")
         hidden += [value if sign else name, pair]
@@ -112,7 +112,7 @@ def _is_token(text: str) -> bool:
     pieces = SEPARATORS.split(text)
     if max(map(len, pieces)) >= MIN_PLAIN:
         return True
-    is_mixed = any(one.isdigit() for one in text) and any(map(str.isalpha, text))
+    is_mixed = any(char.isdigit() for char in text) and any(map(str.isalpha, text))
     return (
         len(text) >= MIN_MIXED and is_mixed and not all(map(READABLE.fullmatch, pieces))
     )

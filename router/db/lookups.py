@@ -17,7 +17,7 @@ from django.db.models.lookups import Exact
 
 def array(values: Iterable[Any], connection: Any) -> str:
     """Ids or UUIDs as one parameter: an array on PostgreSQL, else JSON."""
-    plain = [one.hex if isinstance(one, UUID) else int(one) for one in values]
+    plain = [value.hex if isinstance(value, UUID) else int(value) for value in values]
     text = json.dumps(plain)
     # A UUID's quotes are an array's as well.
     return f"{{{text[1:-1]}}}" if connection.vendor == "postgresql" else text

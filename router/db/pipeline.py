@@ -28,7 +28,7 @@ def read_changed(
     `read` is of the same table as `change`, and names, for databases without such
     statements, what tells the changed rows from others.
     """
-    update, query, other = (one.bound(**values) for one in (change, read, beside))
+    update, query, other = (each.bound(**values) for each in (change, read, beside))
     if connection.vendor != "postgresql":
         with transaction.atomic():
             rows = fetched(query) if changed(update) else ()
@@ -50,11 +50,11 @@ def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
     is PostgreSQL's default).
     """
     if not (statements and _takes_several()):
-        return [fetched(one) for one in statements]
+        return [fetched(each) for each in statements]
     with connection.cursor() as cursor:
         cursor.execute(
-            "; ".join(one.sql for one in statements),
-            [value for one in statements for value in one.parameters],
+            "; ".join(each.sql for each in statements),
+            [value for each in statements for value in each.parameters],
         )
         results = [rows_of(cursor)]
         while cursor.nextset():

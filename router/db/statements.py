@@ -81,10 +81,10 @@ class Built:
     def bound(self, values: Mapping[str, Any]) -> Statement:
         """The parameters, with a value for each `Param`."""
         parameters = [
-            one.bind(values[one.name], self.connection)
-            if isinstance(one, Param)
-            else one
-            for one in self.parameters
+            value.bind(values[value.name], self.connection)
+            if isinstance(value, Param)
+            else value
+            for value in self.parameters
         ]
         return Statement(self.sql, parameters)
 

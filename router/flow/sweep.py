@@ -51,8 +51,8 @@ def sweep(*, subscriber_id: int | None = None) -> int:
         _note(expired)
         for delivery in expired:
             delivery.vanished += 1
-        lost = [one for one in expired if one.vanished > conf().max_lost_leases]
-        _give_back([one.pk for one in expired if one not in lost])
+        lost = [row for row in expired if row.vanished > conf().max_lost_leases]
+        _give_back([row.pk for row in expired if row not in lost])
         for delivery in lost:
             _dead_letter(delivery)
     logger.warning("%d deliveries came back: their workers vanished", len(expired))

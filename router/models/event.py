@@ -67,7 +67,7 @@ class EventRecord(models.Model):
     data_encoding = models.CharField(
         max_length=6,
         blank=True,
-        choices=[(one.value, one.name) for one in DataEncoding],
+        choices=[(encoding.value, encoding.name) for encoding in DataEncoding],
         default="",
         db_default="",
         editable=False,

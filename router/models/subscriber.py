@@ -104,7 +104,7 @@ class Subscriber(models.Model):
     live_from = models.BigIntegerField(default=0)
     breaker = models.CharField(
         max_length=8,
-        choices=[(one.value, label) for one, label in BREAKER_LABELS.items()],
+        choices=[(state.value, label) for state, label in BREAKER_LABELS.items()],
         default=BreakerState.CLOSED.value,
         editable=False,
     )

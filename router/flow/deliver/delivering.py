@@ -123,7 +123,7 @@ def _deliver_transactional(work: Work) -> None:
             if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
                 # A second run would cost its neighbours another whole time limit.
                 _settle(work.only(failed.delivery), failed)
-                deliveries = [one for one in deliveries if one != failed.delivery]
+                deliveries = [row for row in deliveries if row != failed.delivery]
         except Exception as error:  # noqa: BLE001 - single runs will show the culprit
             reset_connection(error)
             _shrink_next_chunk(work, started_at)
@@ -147,15 +147,15 @@ def _deliver_singly(
         if is_left_alone or not work.has_time():
             release(work.claim.only(*deliveries[index:]))
             return
-        one = work.only(delivery)
+        single = work.only(delivery)
         try:
-            run_one(one)
+            run_one(single)
         except NotAcknowledged as failed:
-            is_left_alone = _settle(one, failed)
+            is_left_alone = _settle(single, failed)
         except LeaseLost:
             logger.warning("Delivery %s: the lease was lost", delivery.pk)
         except Exception as error:  # noqa: BLE001 - settled as this delivery's failure
-            is_left_alone = _settle_trouble(one, error)
+            is_left_alone = _settle_trouble(single, error)
 
 
 def _run_in_transaction(work: Work) -> None:
@@ -193,7 +193,7 @@ def _run_while_there_is_time(
 
 def _run_outside(work: Work) -> None:
     """The handler outside any transaction, then its acknowledgement."""
-    run_ms = {one.pk: _run(work, one) for one in work.claim.deliveries}
+    run_ms = {row.pk: _run(work, row) for row in work.claim.deliveries}
     with own_transaction() as may_commit:
         acknowledge(work.claim, run_ms=run_ms, may_commit=may_commit)
 

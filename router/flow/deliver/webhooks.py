@@ -70,7 +70,7 @@ def _receiver(subscriber: Subscriber) -> Receiver:
     secrets = SigningSecret.objects.live().filter(subscriber=subscriber)
     return Receiver(
         url=subscriber.address,
-        secrets=tuple(one.secret for one in secrets),
+        secrets=tuple(row.secret for row in secrets),
         custom_headers=subscriber.custom_headers or {},
     )
 
@@ -120,7 +120,7 @@ class Settling:
     def __init__(self, claim: Claim[Leased], lease_ends_at: float) -> None:
         self.claim = claim
         self._lease_ends_at = lease_ends_at
-        self._deliveries = {one.pk: one for one in claim.deliveries}
+        self._deliveries = {row.pk: row for row in claim.deliveries}
 
     def settle(self, wave: Iterable[Answer]) -> bool:
         """Settle these answers; returns whether to stop posting to the receiver."""
@@ -168,11 +168,12 @@ class Settling:
             acknowledge(
                 self._of(done),
                 may_commit=may_commit,
-                run_ms={one.key: one.run_ms for one in done},
+                run_ms={answer.key: answer.run_ms for answer in done},
                 exchanges={
-                    one.key: one.outcome.exchange
-                    for one in done
-                    if isinstance(one.outcome, Acknowledged) and one.outcome.exchange
+                    answer.key: answer.outcome.exchange
+                    for answer in done
+                    if isinstance(answer.outcome, Acknowledged)
+                    and answer.outcome.exchange
                 },
             )
 
@@ -209,4 +210,4 @@ class Settling:
             time.sleep(random.uniform(0.05, MAX_PAUSE_SECONDS))  # nosec B311  # jitter
 
     def _of(self, answers: Iterable[Answer]) -> Claim[Leased]:
-        return self.claim.only(*(self._deliveries[one.key] for one in answers))
+        return self.claim.only(*(self._deliveries[answer.key] for answer in answers))

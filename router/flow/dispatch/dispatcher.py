@@ -182,7 +182,9 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
             yield Chunk(subscriber=subscriber, ids=probe, is_full=bool(probe))
         elif (size := chunk_size(subscriber)) > 0:
             free.append((subscriber, size))
-    queries = [_first_due(size).bound(subscriber_id=one.pk) for one, size in free]
+    queries = [
+        _first_due(size).bound(subscriber_id=subscriber.pk) for subscriber, size in free
+    ]
     for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
         ids = within_bytes(with_new_events(subscriber.pk, due, size))
         limits.note_start(subscriber, len(ids))

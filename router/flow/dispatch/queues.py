@@ -26,8 +26,8 @@ def unserved_queues(served: Collection[str]) -> list[str]:
     """The broker's queues that subscribers use and no worker serves."""
     pushed = Subscriber.objects.known().filter(state=SubscriberState.ACTIVE)
     queues = {
-        QUEUES[queue_of(one, served)]
-        for one in pushed.exclude(transport=Transport.PULL)
+        QUEUES[queue_of(subscriber, served)]
+        for subscriber in pushed.exclude(transport=Transport.PULL)
     }
     return sorted(queues.difference(served))
 

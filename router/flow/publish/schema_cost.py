@@ -172,7 +172,7 @@ class Widest:
         return self._weights[key]
 
     def _sum(self, schema: Schema, depth: int) -> float:
-        in_place = sum(self._at(one, depth) for one in self._in_place(schema))
+        in_place = sum(self._at(part, depth) for part in self._in_place(schema))
         if any(keyword.startswith("unevaluated") for keyword in schema):
             in_place *= UNEVALUATED_FACTOR
         if depth == 0:
@@ -194,12 +194,12 @@ class Widest:
             yield self._referred(schema, schema[keyword])
 
     def _most(self, schema: Schema, keywords: tuple[str, ...], depth: int) -> float:
-        inner = [one for name in keywords for one in _values(schema, name)]
-        return max((self._at(one, depth) for one in inner), default=0)
+        inner = [part for name in keywords for part in _values(schema, name)]
+        return max((self._at(part, depth) for part in inner), default=0)
 
     def _all(self, schema: Schema, keywords: tuple[str, ...], depth: int) -> float:
-        inner = [one for name in keywords for one in _values(schema, name)]
-        return sum(self._at(one, depth) for one in inner)
+        inner = [part for name in keywords for part in _values(schema, name)]
+        return sum(self._at(part, depth) for part in inner)
 
     def _collect(self, pointer: str, schema: Any, base: str) -> None:
         if not isinstance(schema, Mapping) or id(schema) in self._bases:
@@ -254,9 +254,9 @@ def _steps(schema: Schema, keyword: str) -> list[tuple[str, Any]]:
     """The schemas of a keyword, each with the rest of its pointer."""
     value = schema.get(keyword)
     if isinstance(value, list):
-        return [(f"/{index}", one) for index, one in enumerate(value)]
+        return [(f"/{index}", item) for index, item in enumerate(value)]
     if keyword in NAMED and isinstance(value, Mapping):
-        return [(f"/{_escaped(name)}", one) for name, one in value.items()]
+        return [(f"/{_escaped(name)}", item) for name, item in value.items()]
     return [("", value)] if isinstance(value, Mapping) else []
 
 

@@ -43,7 +43,7 @@ class PullClaim(Claim[Delivery]):
 
     @property
     def tokens(self) -> Collection[uuid.UUID]:
-        return {one.lease_token for one in self.deliveries if one.lease_token}
+        return {row.lease_token for row in self.deliveries if row.lease_token}
 
     def only(self, *deliveries: Delivery) -> PullClaim:
         return PullClaim(
@@ -57,7 +57,7 @@ def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, 
     A lease past its time is lost even before the sweep has seen it: the next pull
     gets the delivery. What the caller may not touch is as if it were not there.
     """
-    named = {one.pair: one for one in leases if one.token}
+    named = {lease.pair: lease for lease in leases if lease.token}
     rows = (
         Delivery.objects.filter(
             pk__in={pk for pk, _ in named},
@@ -115,18 +115,20 @@ def refusals(
 
     None for a lease that was held, and for one that the same `settlement` ended before.
     """
-    named = {one.pair for one in held}
-    lost = [one for one in leases if one.pair not in named]
+    named = {lease.pair for lease in held}
+    lost = [lease for lease in leases if lease.pair not in named]
     rows = _rows(lost, may_touch) if lost else {}
     return [
-        None if one.pair in named else _why(one, rows.get(one.delivery_id), settlement)
-        for one in leases
+        None
+        if lease.pair in named
+        else _why(lease, rows.get(lease.delivery_id), settlement)
+        for lease in leases
     ]
 
 
 def _rows(leases: Iterable[Lease], may_touch: Authorizer) -> dict[int, Any]:
     rows = (
-        Delivery.objects.filter(pk__in={one.delivery_id for one in leases})
+        Delivery.objects.filter(pk__in={lease.delivery_id for lease in leases})
         .select_related("subscriber")
         .only(
             "state",

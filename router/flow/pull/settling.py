@@ -41,7 +41,7 @@ def ack(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         for holding in holdings(held.values()):
-            run_ms = {one.pk: _held_for_ms(one) for one in holding.deliveries}
+            run_ms = {row.pk: _held_for_ms(row) for row in holding.deliveries}
             settling.acknowledge(holding, run_ms=run_ms, is_pulled=True)
     return refusals(leases, held, may_touch=may_touch, settlement=Settlement.ACK)
 

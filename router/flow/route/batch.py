@@ -70,7 +70,7 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
         return NO_BATCH
     guess = max(1, delivery_limit // max(1, _known_count))
     statements = [
-        *(one.bound() for one in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
+        *(query.bound() for query in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
         _first_unrouted(guess).bound(after=after),
     ]
     head, *rows = rows_of_planned(statements, owns_transaction=owns_transaction)

@@ -48,8 +48,10 @@ def choose_fast_path(
     for event, subscriber in owed:
         if subscriber.pk in idle:
             sizes[subscriber].append(event.size_bytes)
-    fitting = {one for one, each in sizes.items() if _fits(one, each)}
-    return {one.pk for one in fitting if has_room(one)}
+    fitting = {
+        subscriber for subscriber, each in sizes.items() if _fits(subscriber, each)
+    }
+    return {subscriber.pk for subscriber in fitting if has_room(subscriber)}
 
 
 def marked_until(now: datetime) -> datetime:
@@ -65,9 +67,9 @@ def chunks_of(
     for pk, subscriber_id in rows:
         ids[subscriber_id].append(pk)
     return tuple(
-        Chunk(subscriber=one, ids=tuple(ids[one.pk]), is_full=False)
-        for one in subscribers
-        if one.pk in ids
+        Chunk(subscriber=subscriber, ids=tuple(ids[subscriber.pk]), is_full=False)
+        for subscriber in subscribers
+        if subscriber.pk in ids
     )
 
 

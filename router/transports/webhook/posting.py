@@ -136,4 +136,6 @@ def _kept(body: bytes, secrets: Sequence[str]) -> str:
 def printable(body: bytes) -> str:
     """The body as text that is safe to store and to show."""
     text = body.decode("utf-8", errors="replace")
-    return "".join(one if one.isprintable() or one in "\n\t" else "�" for one in text)
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "�" for char in text
+    )

@@ -47,7 +47,7 @@ def checked(answers: Sequence[ResolveResult], *, is_plain: bool) -> list[Resolve
 
     One address inside spoils a name that is public otherwise.
     """
-    allowed = [one for one in answers if _is_allowed(one["host"])]
+    allowed = [answer for answer in answers if _is_allowed(answer["host"])]
     if allowed:
         return allowed
     for one in answers:

@@ -60,7 +60,7 @@ class WebhookTransport:
         """
         refused = refusal(self._receiver)
         if refused is not None:
-            yield [Answer(key=one.key, outcome=refused) for one in requests]
+            yield [Answer(key=request.key, outcome=refused) for request in requests]
             return
         loop = event_loop()
         under_way = loop.submit(self._post_all(loop, requests))
