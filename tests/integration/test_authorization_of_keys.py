@@ -266,7 +266,7 @@ def test_what_is_foreign_answers_as_what_is_not_there(
     assert unknown.status_code == 404
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_the_description_is_open(client: Client, name: str) -> None:
     assert make(client, name, {}).status_code == 200
 
