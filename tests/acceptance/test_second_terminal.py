@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from config import env
@@ -18,6 +18,7 @@ from config.supervisor import surroundings
 from config.supervisor.programs import programs
 from tests.conftest import StartStack
 from tests.servers.stack import Stack
+from tests.servers.waiting import wait_until
 
 NO_MIGRATION = ("showmigrations", "router", "--verbosity", "0")
 
@@ -32,6 +33,10 @@ def said(environment: dict[str, str], *command: str) -> str:
         capture_output=True,
         text=True,
     ).stderr
+
+
+def runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def record(stack: Stack) -> Path:
@@ -56,12 +61,14 @@ def test_a_command_that_looks_at_another_database_says_so(
     assert not record(stack).exists()
 
 
-def test_what_was_killed_is_not_taken_for_running(
+def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
     stack = start_stack()
-    stack.process.send_signal(signal.SIGKILL)
+    everything = stack.everything()
+    stack.process.kill()
     stack.process.wait()
+    wait_until(lambda: not any(map(runs, everything)), seconds=40)
     assert record(stack).exists()
 
     told = said({**stack.environment, "VAR_DIR": str(tmp_path)})

@@ -111,20 +111,13 @@ def test_a_wrong_setting_is_told_in_one_line(
     assert "Traceback" not in line
 
 
-def test_one_folder_serves_one_supervisor(
-    start_stack: StartStack, tmp_path: Path
-) -> None:
-    first = start_stack()
-    second = Stack(tmp_path / "second", VAR_DIR=str(first.var_dir))
-    assert f"(process {first.process.pid})" in refusal(second)
-    assert first.stop() == 0
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything(
-    start_stack: StartStack, number: signal.Signals
+def test_one_folder_serves_one_supervisor_until_a_signal_stops_everything(
+    start_stack: StartStack, tmp_path: Path, number: signal.Signals
 ) -> None:
     stack = start_stack()
+    second = Stack(tmp_path / "second", VAR_DIR=str(stack.var_dir))
+    assert f"(process {stack.process.pid})" in refusal(second)
     everything = stack.everything()
     assert len(everything) > len(PROGRAMS)
     assert stack.stop(number) == 0, stack.log_text()
@@ -178,13 +171,6 @@ def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> 
 
 def has_ended_one(process: psutil.Process) -> Callable[[], bool]:
     return lambda: has_ended(process)
-
-
-def test_a_killed_supervisor_leaves_nothing_running(start_stack: StartStack) -> None:
-    stack = start_stack()
-    everything = stack.everything()
-    stack.process.kill()
-    wait_until(lambda: all(map(has_ended, everything)), seconds=20)
 
 
 def test_a_given_broker_is_used_and_left_running(tmp_path: Path) -> None:
