@@ -58,6 +58,10 @@ TWICE = [{"$ref": "#"}, {"$ref": "#"}]
 REFUSED = {
     "doubling by references": (doubling(16), ""),
     "doubling by dependencies": (dependent(16), ""),
+    "many that refer to the whole": (
+        {"properties": {f"p{n}": {"$ref": "#"} for n in range(1_900)}},
+        "",
+    ),
     "a reference to no schema": ({"x": {"enum": 5}, "$ref": "#/x"}, ""),
     "what doubles as it is compiled": (
         {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -17,6 +17,12 @@ import jsonschema_rs
 
 from router.contract.errors import InvalidSchema
 from router.contract.json_text import MAX_DEPTH, canonical
+from router.flow.publish.pattern_cost import (
+    BACKTRACKING_NS,
+    pattern_bytes,
+    pattern_ns,
+    patterns_in,
+)
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 BUDGET_NS = 1_000_000_000
@@ -24,6 +30,8 @@ BUDGET_NS = 1_000_000_000
 MAX_WEIGHT = BUDGET_NS // (64 * 1024)
 MAX_SCHEMA_BYTES = 128 * 1024
 MAX_SUBSCHEMAS = 2_000
+#: Subschemas times the depths of data that they are weighed for.
+MAX_WEIGHED = 50_000
 #: Every process keeps every schema.
 MAX_PATTERN_BYTES = 5_000_000
 
@@ -36,12 +44,6 @@ BOUND_NS = 200
 UNIQUE_NS = 1_300
 DIVISION_NS = 2_200
 FORMAT_NS = 100
-#: Size of the compiled pattern → the worst text makes it try its states one by one.
-PATTERN_NS = {10_000: 1_100, 100_000: 2_300, 1_000_000: 6_000}
-#: Beyond each of them.
-NO_SIZE = 2_000_000
-#: Of a pattern with look-around, which only files and older releases have.
-BACKTRACKING_NS = 15_000
 #: Each level asks the levels below it again.
 UNEVALUATED_FACTOR = 3
 
@@ -93,7 +95,7 @@ def size_problem(schema: Schema) -> str | None:
     if len(canonical(schema).encode()) > MAX_SCHEMA_BYTES:
         return f"is longer than {MAX_SCHEMA_BYTES // 1024} KiB"
     size = 0
-    for pattern in set(_patterns_in(schema)):
+    for pattern in set(patterns_in(schema)):
         size += pattern_bytes(pattern)
         if size > MAX_PATTERN_BYTES:
             return (
@@ -126,6 +128,18 @@ def cost_problems(schema: Schema) -> Iterator[Problem]:
         yield "", detail
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What is in one subschema, by which value it applies to: the same value, some or
+    each property, some or each item. It is looked at for each depth of the data."""
+
+    in_place: Sequence[Any]
+    names: Sequence[Any]
+    every_name: Sequence[Any]
+    items: Sequence[Any]
+    every_item: Sequence[Any]
+
+
 class Widest:
     """The costs of the subschemas that apply to the same value, added up."""
 
@@ -135,6 +149,8 @@ class Widest:
         self._own = own
         self._weights: dict[tuple[int, int], float] = {}
         self._open: set[int] = set()
+        #: Identity of a subschema → what is in it.
+        self._parts: dict[int, _Parts] = {}
         #: Identity of a subschema → the URI that its references are relative to.
         self._bases: dict[int, str] = {}
         self._places: dict[str, Schema] = {}
@@ -164,6 +180,8 @@ class Widest:
             return KEYWORD_NS if depth == 0 else 0
         key = (id(schema), depth)
         if key not in self._weights:
+            if len(self._weights) > MAX_WEIGHED:
+                raise _invalid("has too many subschemas that refer to themselves")
             if id(schema) in self._open:
                 raise _invalid("refers to itself without going into the data")
             self._open.add(id(schema))
@@ -172,20 +190,31 @@ class Widest:
         return self._weights[key]
 
     def _sum(self, schema: Schema, depth: int) -> float:
-        in_place = sum(self._at(part, depth) for part in self._in_place(schema))
+        parts = self._parts.get(id(schema)) or self._take_apart(schema)
+        in_place = self._sum_of(parts.in_place, depth)
         if any(keyword.startswith("unevaluated") for keyword in schema):
             in_place *= UNEVALUATED_FACTOR
         if depth == 0:
             return in_place + self._own(schema)
         opened, self._open = self._open, set()
         below = max(
-            self._most(schema, ("properties", "additionalProperties"), depth - 1)
-            + self._all(schema, OBJECT, depth - 1),
-            self._most(schema, ("prefixItems", "items"), depth - 1)
-            + self._all(schema, ARRAY, depth - 1),
+            self._most_of(parts.names, depth - 1)
+            + self._sum_of(parts.every_name, depth - 1),
+            self._most_of(parts.items, depth - 1)
+            + self._sum_of(parts.every_item, depth - 1),
         )
         self._open = opened
         return in_place + below
+
+    def _take_apart(self, schema: Schema) -> _Parts:
+        self._parts[id(schema)] = parts = _Parts(
+            in_place=list(self._in_place(schema)),
+            names=_all(schema, ("properties", "additionalProperties")),
+            every_name=_all(schema, OBJECT),
+            items=_all(schema, ("prefixItems", "items")),
+            every_item=_all(schema, ARRAY),
+        )
+        return parts
 
     def _in_place(self, schema: Schema) -> Iterator[Any]:
         for keyword in IN_PLACE:
@@ -193,13 +222,11 @@ class Widest:
         for keyword in REFERENCES & schema.keys():
             yield self._referred(schema, schema[keyword])
 
-    def _most(self, schema: Schema, keywords: tuple[str, ...], depth: int) -> float:
-        inner = [part for name in keywords for part in _values(schema, name)]
-        return max((self._at(part, depth) for part in inner), default=0)
+    def _most_of(self, schemas: Sequence[Any], depth: int) -> float:
+        return max((self._at(part, depth) for part in schemas), default=0)
 
-    def _all(self, schema: Schema, keywords: tuple[str, ...], depth: int) -> float:
-        inner = [part for name in keywords for part in _values(schema, name)]
-        return sum(self._at(part, depth) for part in inner)
+    def _sum_of(self, schemas: Sequence[Any], depth: int) -> float:
+        return sum(self._at(part, depth) for part in schemas)
 
     def _collect(self, pointer: str, schema: Any, base: str) -> None:
         if not isinstance(schema, Mapping) or id(schema) in self._bases:
@@ -244,6 +271,10 @@ def _is_schema(place: Any) -> bool:
 def _joined(base: str, reference: str) -> str:
     """The library's own takes the base away where it is a URN."""
     return base + reference if reference[:1] in ("", "#") else urljoin(base, reference)
+
+
+def _all(schema: Schema, keywords: tuple[str, ...]) -> list[Any]:
+    return [part for name in keywords for part in _values(schema, name)]
 
 
 def _values(schema: Schema, keyword: str) -> list[Any]:
@@ -331,39 +362,6 @@ def wide_numbers(value: Any) -> Iterator[int]:
         case dict():
             for inner in value.values():
                 yield from wide_numbers(inner)
-
-
-def pattern_ns(pattern: str) -> int:
-    """What a pattern costs for each character of the worst text."""
-    return PATTERN_NS.get(pattern_bytes(pattern), BACKTRACKING_NS)
-
-
-@lru_cache(maxsize=1000)
-def pattern_bytes(pattern: str) -> int:
-    """The size that a compiled pattern does not exceed; one that can't be: the most."""
-    for size in PATTERN_NS:
-        options = jsonschema_rs.RegexOptions(size_limit=size)
-        try:
-            jsonschema_rs.Draft202012Validator(
-                {"pattern": pattern}, pattern_options=options
-            )
-        except jsonschema_rs.ValidationError:
-            continue
-        return size
-    return NO_SIZE
-
-
-def _patterns_in(value: Any) -> Iterator[str]:
-    """Each text that may be a pattern: the schema may be none yet."""
-    if isinstance(value, list):
-        for inner in value:
-            yield from _patterns_in(inner)
-    if isinstance(value, dict):
-        named = value.get("patternProperties")
-        candidates = [value.get("pattern"), *(named if isinstance(named, dict) else ())]
-        yield from (text for text in candidates if isinstance(text, str))
-        for inner in value.values():
-            yield from _patterns_in(inner)
 
 
 def _keyword_problems(pointer: str, schema: Schema) -> Iterator[Problem]:
