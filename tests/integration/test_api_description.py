@@ -147,7 +147,7 @@ def test_it_is_built_once_and_not_sent_to_who_has_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     built = []
-    for kept in (page._text, page.reference, page._page):
+    for kept in (page._generated, page.reference, page._page):
         kept.cache_clear()
     page._document.cache_clear()
     build = SchemaGenerator.get_schema
