@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from subscribers.plain_text import plain
 from tests.browser.purchases import purchase
 from tests.browser.visitors import sign_in
 from tests.servers.stack import Stack
@@ -74,10 +75,12 @@ def test_what_a_hostile_customer_typed_is_text_in_the_mail(
     page = context.new_page()
     page.goto(f"{site.url}/mail/")
     page.locator(".mails a", has_text=NAME).click()
-    assert_told(page, (*ADDRESS, PRODUCT), "the mail as text")
+    # A mail program makes links by itself: there the texts are without addresses.
+    texts = tuple(plain(text) for text in (*ADDRESS, PRODUCT))
+    assert_told(page, texts, "the mail as text")
 
     page.goto(f"{site.url}{page.locator('iframe').get_attribute('src')}")
-    assert_told(page, (*ADDRESS, PRODUCT), "the mail as a page")
+    assert_told(page, texts, "the mail as a page")
 
 
 def test_what_a_hostile_customer_typed_is_given_back_in_the_form(
