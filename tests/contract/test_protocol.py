@@ -337,6 +337,7 @@ def three(transactional_db: None) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(300)
 def test_the_protocol_keeps_its_invariants(three: None) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Protocol,

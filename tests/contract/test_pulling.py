@@ -314,6 +314,7 @@ def one(transactional_db: None) -> None:
     a_puller(max_failures=2)
 
 
+@pytest.mark.timeout(300)
 def test_pulling_keeps_its_invariants(one: None) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Pulling,
