@@ -1,5 +1,5 @@
 # `make run` starts everything; `make test` runs the whole suite.
-# `make proof` runs the tests that take long by nature: images, poolers.
+# `make proof` runs the tests that take long by nature: images, poolers, chaos, bench.
 # `make bench` shows the speed beside that of others; ARGS="--quick" takes minutes.
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
 # `make lock` writes every requirements.txt anew from the requirements.in beside it.

@@ -35,7 +35,7 @@ RUN_ELSEWHERE: dict[Claim, str] = {
     ),
     ("docs/quickstart.md", "sh", "make run"): "tests/acceptance/test_make_run.py",
     ("docs/quickstart.md", "sh", "DATABASE_URL="): "tests/acceptance/test_purchase.py",
-    ("docs/failure-modes.md", "sh", "make chaos"): "tests/acceptance/test_chaos.py",
+    ("docs/failure-modes.md", "sh", "make chaos"): "tests/proof/test_chaos.py",
     ("docs/production.md", "sql", "CREATE ROLE"): "tests/proof/test_production.py",
     ("docs/production.md", "sh", "manage.py migrate"): (
         "tests/proof/test_production.py"
