@@ -186,7 +186,9 @@ def any_broker(request: pytest.FixtureRequest) -> str:
 
 
 def send(url: str, *messages: dict[str, Any]) -> None:
-    with Connection(url) as connection:
+    """RabbitMQ confirms each: what it has not confirmed may never have arrived."""
+    options = {"confirm_publish": True} if url.startswith("amqp") else {}
+    with Connection(url, transport_options=options) as connection:
         producer = connection.Producer()
         for message in messages:
             body = message["body"]
