@@ -1,4 +1,4 @@
-"""What the database must be told, and what is in force in a session of it."""
+"""Checks of the database: its settings, and what is in force in a session."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def _check_timeouts() -> Iterator[CheckMessage]:
     try:
         seconds = timeouts_in_force()
     except DatabaseError as error:
-        told = f"{connection.vendor} does not answer: {why(error)}."
-        yield Error(told, hint=remedy(error), id="router.E024")
+        message = f"{connection.vendor} does not answer: {why(error)}."
+        yield Error(message, hint=remedy(error), id="router.E024")
         return
     lease = conf().lease_seconds
     for name, value in seconds.items():

@@ -21,7 +21,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What `@subscriber` was told, checked."""
+    """The checked options of `@subscriber`."""
 
     name: str
     handler: Handler
@@ -117,8 +117,8 @@ def isolated() -> Iterator[None]:
 def _validate(declaration: Declaration) -> None:
     problems = list(_problems(declaration))
     if problems:
-        told = "; ".join(problems)
-        raise InvalidSubscriber(f"@subscriber({declaration.name!r}): {told}.")
+        message = "; ".join(problems)
+        raise InvalidSubscriber(f"@subscriber({declaration.name!r}): {message}.")
 
 
 def _problems(declaration: Declaration) -> Iterator[str]:

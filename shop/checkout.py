@@ -5,7 +5,7 @@
     record      order, payment and event in one transaction
     capture     after its commit; or void, when it failed
 
-A process may die between any two lines: `settle_payments` mends what it leaves.
+A process may die between any two lines: `settle_payments` finishes what it leaves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What would keep everything from starting, told in one line before anything starts."""
+"""Checks before the start: each says in one line why `up` cannot start."""
 
 from __future__ import annotations
 

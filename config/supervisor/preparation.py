@@ -33,7 +33,7 @@ def _seed(output: Output) -> None:
     if apps.get_model("shop", "Product").objects.exists():
         return
     # Interrupted half-way it must look as if it had never begun.
-    told = StringIO()
+    output_text = StringIO()
     with transaction.atomic():
-        call_command("seed_shop", stdout=told)
-    output.line("up", told.getvalue().strip())
+        call_command("seed_shop", stdout=output_text)
+    output.line("up", output_text.getvalue().strip())

@@ -70,7 +70,7 @@ class Supervisor:
 
     def _note_death(self, process: Process) -> None:
         name, now = process.program.name, time.monotonic()
-        told = _how(process.exit_code)
+        end = _how(process.exit_code)
         process.bury()
         recent = self._deaths[name]
         recent.append(now)
@@ -78,12 +78,12 @@ class Supervisor:
             recent.popleft()
         if len(recent) >= limits.DEATHS_MAXIMUM:
             raise TooManyDeaths(
-                f"{name} {told}, for the {len(recent)}th time within "
+                f"{name} {end}, for the {len(recent)}th time within "
                 f"{limits.DEATHS_SECONDS:.0f} s: everything stops. Its lines say why."
             )
         wait = _backoff(len(recent))
         self._restart_at[name] = now + wait
-        self._output.line("up", f"{name} {told}; starts again in {wait:.2g} s")
+        self._output.line("up", f"{name} {end}; starts again in {wait:.2g} s")
 
     def _restart_when_due(self, process: Process) -> None:
         if time.monotonic() >= self._restart_at[process.program.name]:

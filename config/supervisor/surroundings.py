@@ -88,13 +88,13 @@ def difference(arguments: list[str]) -> str:
     ):
         return ""
     pid, theirs = next(iter(running.items()))
-    told = " and ".join(
+    places = " and ".join(
         f"the {name} {theirs[name]}, this command {place}"
         for name, place in ours.items()
         if place != theirs.get(name)
     )
     return (
-        f"Fanfare runs here (process {pid}) and uses {told}. Set the same "
+        f"Fanfare runs here (process {pid}) and uses {places}. Set the same "
         "DATABASE_URL, BROKER_URL and VAR_DIR in this terminal."
     )
 

@@ -35,7 +35,7 @@ def resend(
     `NotResendable` with the reason, also while another delivery of the event to the
     subscriber is open or dead.
     """
-    # Whoever makes deliveries holds the head, also against a second resend.
+    # Every writer that makes deliveries holds the head; it also stops a second resend.
     lock_head()
     rows = Delivery.objects.select_related("subscriber", "event").defer(
         "event__data", "subscriber__custom_headers"
