@@ -27,10 +27,10 @@ proof: tools
 	@exec .venv/bin/python -m tests.run --proof $(ARGS)
 
 bench: tools
-	@exec .venv/bin/python -m benchmarks.speed $(ARGS)
+	@exec .venv/bin/python -m benchmarks $(ARGS)
 
 chaos: tools
-	@exec .venv/bin/python -m benchmarks.chaos $(ARGS)
+	@exec .venv/bin/python -m tests.chaos $(ARGS)
 
 lint: tools
 	.venv/bin/python -m ruff check .

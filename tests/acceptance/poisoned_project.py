@@ -10,11 +10,11 @@ import uuid
 
 from django.db import transaction
 
-from benchmarks.chaos.project.effects import insert
-from benchmarks.chaos.project.models import Effect
 from router.models import Delivery, EventRecord, FailedTask
 from router.public import Event, publish, subscriber
 from tests.acceptance.poisons import POISONS, Poison
+from tests.chaos.project.effects import insert
+from tests.chaos.project.models import Effect
 
 TYPE = "thing.happened"
 GOOD_COUNT = 20

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from benchmarks.chaos import fleet
-from benchmarks.chaos.cells import CELLS, QUICK, TIMES
 from config.env import BASE_DIR
 from tests.acceptance.poisons import POISONS
+from tests.chaos import fleet
+from tests.chaos.cells import CELLS, QUICK, TIMES
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.waiting import wait_until
 

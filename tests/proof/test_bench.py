@@ -17,7 +17,7 @@ import pytest
 from config.env import BASE_DIR
 
 SECONDS = 110
-COMMAND = [sys.executable, "-m", "benchmarks.speed", "--quick", "--rounds", "1"]
+COMMAND = [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1"]
 COMMAND += ["--sizes", "tiny", "--without-peers"]
 RATIOS = {
     "ratio_to_bare_celery",

@@ -38,7 +38,7 @@ MAX_CHECKOUT_MS = 1500
 
 def quick_chaos(var_dir: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.chaos", "--quick", "--seed", "7"],
+        [sys.executable, "-m", "tests.chaos", "--quick", "--seed", "7"],
         cwd=BASE_DIR,
         env={**os.environ, "VAR_DIR": str(var_dir), "PYTHONDEVMODE": ""},
         stdout=subprocess.PIPE,

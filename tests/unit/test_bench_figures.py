@@ -8,9 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.chaos.servers import servers
-from benchmarks.speed import told
-from benchmarks.speed.arithmetic import (
+from benchmarks import results
+from benchmarks.arithmetic import (
     halves,
     median,
     percentile,
@@ -19,8 +18,8 @@ from benchmarks.speed.arithmetic import (
     rounded,
     spread,
 )
-from benchmarks.speed.bench import Bench
-from benchmarks.speed.field import (
+from benchmarks.bench import Bench
+from benchmarks.contenders import (
     FANFARE,
     GRAPHILE,
     PGQUEUER,
@@ -30,14 +29,15 @@ from benchmarks.speed.field import (
     worker_argv,
     worker_count,
 )
-from benchmarks.speed.figures.latency import ratios_to
-from benchmarks.speed.figures.webhooks import ONE, OTHER, OURS, TEN, entry
-from benchmarks.speed.measuring import Measured
-from benchmarks.speed.peers import modules_for_node
-from benchmarks.speed.plots import Bar, Chart, Group, svg
-from benchmarks.speed.report import number, tables
-from benchmarks.speed.sizes import SHARES, WHOLE
+from benchmarks.figures.latency import ratios_to
+from benchmarks.figures.webhooks import ONE, OTHER, OURS, TEN, entry
+from benchmarks.measuring import Measured
+from benchmarks.peers import modules_for_node
+from benchmarks.plots import Bar, Chart, Group, svg
+from benchmarks.report import number, tables
+from benchmarks.sizes import SHARES, WHOLE
 from config.supervisor.programs import WORKERS
+from tests.chaos.servers import servers
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_without_node_its_peer_is_left_out_and_that_is_said(
 def test_what_was_done_before_a_moment_is_not_counted(tmp_path: Path) -> None:
     (tmp_path / "done-1").write_text("100.0 5\n101.0 20\n102.0 30\n")
     (tmp_path / "done-2").write_text("100.5 1\n101.5 4\n103.0 ")  # still writing
-    assert told.counted(tmp_path, since=100.5) == told.Finished(
+    assert results.counted(tmp_path, since=100.5) == results.Finished(
         count=(30 - 5) + (4 - 1), first_at=101.0, last_at=102.0
     )
 
@@ -184,7 +184,7 @@ def test_what_was_done_before_a_moment_is_not_counted(tmp_path: Path) -> None:
 def test_waits_come_in_the_order_of_publishing(tmp_path: Path) -> None:
     (tmp_path / "waits-1").write_text("0 2000 3000000\n")
     (tmp_path / "waits-2").write_text("1 1000 5000000\n")
-    assert [(wait.subscriber, wait.ms) for wait in told.waits(tmp_path)] == [
+    assert [(wait.subscriber, wait.ms) for wait in results.waits(tmp_path)] == [
         (1, 5.0),
         (0, 3.0),
     ]

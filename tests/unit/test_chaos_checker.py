@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.chaos.checker import THE_ORDER, History, Rules, Told, check
+from tests.chaos.checker import THE_ORDER, History, Rules, Told, check
 
 RULES = Rules(
     subscribers=("ledger", "post"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.chaos.cells import CELLS, NAIVE, QUICK
-from benchmarks.chaos.checker import Told
-from benchmarks.chaos.figures import Window, latencies, longest_stall, percentile
-from benchmarks.chaos.history import Checkout, Done
-from benchmarks.chaos.plan import ALL, Hits, plan
+from tests.chaos.cells import CELLS, NAIVE, QUICK
+from tests.chaos.checker import Told
+from tests.chaos.figures import Window, latencies, longest_stall, percentile
+from tests.chaos.history import Checkout, Done
+from tests.chaos.plan import ALL, Hits, plan
 
 
 def checkout(

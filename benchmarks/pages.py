@@ -1,0 +1,144 @@
+"""`docs/benchmarks.md` and its pictures, written from the figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.charts import charts
+from benchmarks.plots import svg
+from benchmarks.report import tables
+from config.env import BASE_DIR
+
+DOCS = BASE_DIR / "docs"
+Found = Mapping[str, Any]
+
+HEAD = """# Benchmarks
+
+Written by `make bench ARGS="--write-docs"`. Ratios travel from machine to machine,
+absolute figures do not: read the ratios, and take your own figures.
+"""
+HOW = """
+## How it was taken
+
+* Everybody on one machine, in turn: round by round, not one after the other; medians
+  of the rounds.
+* PostgreSQL with `fsync` and `synchronous_commit` on. Nobody is counted before its
+  books say that every delivery is done; bare Celery keeps none, and counts for itself.
+* An event is owed to five subscribers: five deliveries, tasks or jobs.
+* *bare Celery*: no Django, no database, tasks that do nothing, `acks_late`, at the best
+  of the prefetch counts 1, 4 and 16. It is divided by in every row, also where the
+  others' handlers insert rows.
+* *one INSERT by hand*: the event's row, and nothing else of what publishing does. It is
+  the least that an outbox can cost on that machine.
+* *naive Django + Celery*: a row for each task, `delay_on_commit`, `CELERY_DB_REUSE_MAX`
+  set.
+* *procrastinate*, with its Django connector, and *pgqueuer*: all jobs of an event in
+  one call, in the order's transaction; two workers, asynchronous handlers. They know no
+  broker and no pool: the rows of one kind of work are divided by the same figure.
+* *graphile-worker* runs on Node.js, where that is here: two workers with the settings
+  of its own performance test, a local queue of 500 jobs and 24 at once. It deletes what
+  is done, so its time ends when its table is empty; its handlers insert by a plain
+  statement. It is the upper reference.
+* `redis` or `rabbitmq`; `solo`: two workers, `prefork`: one worker with two processes;
+  `noop`: the handler does nothing, `orm`: it inserts a row; `backlog`: from deliveries
+  that wait, `live`: while two publishers publish, from the first event to the last
+  acknowledgement.
+* Webhooks: one worker process, a backlog, and a receiver on the same machine that
+  answers after 50 ms; from its first post to the last acknowledgement in the database.
+  Fanfare's worker has sixteen threads and signs what it posts. With one endpoint its
+  `in_flight_limit` is raised, with ten it is the default. *Celery threads + requests*
+  reads a row, posts it and updates it, in 64 threads that keep their connections,
+  `acks_late`; it signs nothing.
+* A slow contestant gets fewer deliveries, so that each works for some seconds.
+* Latency is taken at a steady pace, since bursts hide what piles up: 20 events a
+  second, a quarter and a half of what each can do at most.
+
+## How to read it
+
+* Latency at a low pace is where Fanfare is slowest beside the others. *The same commits
+  by hand* are the floor: an event that is published, routed, leased and acknowledged in
+  one statement each, with bare Celery between and no Django in dispatcher and worker;
+  no filters, breakers, retries, attempts or limits. What is above it is Fanfare's own.
+* At a low pace no statement is shared with another event, and each wakes two processes
+  that were idle. What was idle is slow: on the machine of 2026-11-27 `SELECT 1` took
+  0.09 ms right after another, 0.37 ms after 20 ms of rest.
+* Two workers do an event's five deliveries in three rounds. At 20 a second the five
+  handlers began 7.8, 9.0, 11.4, 12.5 and 14.3 ms after publishing on the machine of
+  2026-11-28 (the same by hand: 6.7, 7.0, 9.1, 9.6 and 11.0), both with a look for new
+  events every 2 ms.
+* It is work, not waiting: an event took 26 ms of processor time there beside its
+  publisher's, 15 by hand, of two cores. On another such machine the middle handler
+  began no sooner with three, four or five workers.
+* A third of a lease was the planning of its statement, and its plan is kept: it takes
+  0.64 ms instead of 0.94 right after another there, 1.6 instead of 2.0 after a rest of
+  20 ms.
+* At half of what it can do Fanfare is at nine times the pace of naive Celery's half;
+  its events share turns, chunks and commits, and wait for each other.
+* What publishing adds beyond *one INSERT by hand* is Python: the event is checked,
+  looked up among the schemas, digested, and given its id and trace.
+* Without Celery and Redis between, *pgqueuer* with batches and *graphile-worker* drain
+  a backlog faster. They keep no attempts, route nothing, and delete what is done. While
+  events are published, Fanfare does more a second than either with handlers that do
+  nothing.
+* *pgqueuer* and *procrastinate* run asynchronous handlers, which insert by Django's
+  asynchronous ORM. Why that is so slow was not traced: do not quote their `orm` rows.
+"""
+INTRODUCTIONS = {
+    "throughput": "Deliveries a second ÷ those of others on the same machine.",
+    "publish_added_ms": "One INSERT, whatever the number of subscribers.",
+    "webhooks": "As many events to one receiver, which answers after 50 ms.",
+    "sizing": (
+        "Handlers that do nothing: add what yours do. The disk is what the log, the "
+        "deliveries and their attempts take, indexes and dead rows included."
+    ),
+    "idle": "No event comes, and nothing is due. The past must cost nothing.",
+    "latency_ms": "The two halves of a run tell whether the wait grows.",
+}
+
+
+def write_pages(found: Found) -> list[Path]:
+    """Writes them; returns their paths."""
+    pictures = dict(charts(found))
+    written = []
+    for chart in pictures.values():
+        written.append(DOCS / "pictures" / f"{chart.name}.svg")
+        written[-1].write_text(svg(chart))
+    written.append(DOCS / "benchmarks.md")
+    written[-1].write_text("\n".join(_page(found, pictures)))
+    return written
+
+
+def _page(found: Found, pictures: Mapping[str, Any]) -> Iterator[str]:
+    yield HEAD
+    yield from _machine(found)
+    for key, (title, headings, rows) in tables(found).items():
+        yield f"\n## {title}\n"
+        if key in INTRODUCTIONS:
+            yield f"{INTRODUCTIONS[key]}\n"
+        if key in pictures:
+            yield f"![{title}](pictures/{pictures[key].name}.svg)\n"
+        yield _line(headings)
+        yield _line(["---", *["---:"] * (len(headings) - 1)])
+        for row in rows:
+            yield _line(row)
+    yield HOW
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _machine(found: Found) -> Iterator[str]:
+    machine = found["machine"]
+    versions = ", ".join(f"{name} {told}" for name, told in found["versions"].items())
+    rounds = "one round" if found["rounds"] == 1 else f"{found['rounds']} rounds"
+    is_whole = found["sizes"] == "whole"
+    quick = "" if is_whole else f", of the sizes `--sizes {found['sizes']}`"
+    yield f"Taken on {found['taken_on']} in {rounds}{quick}."
+    yield (
+        f"{machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB, {machine['system']}."
+    )
+    yield f"{versions}."

@@ -1,9 +1,0 @@
-from __future__ import annotations
-
-from django.apps import AppConfig
-
-
-class OrdersConfig(AppConfig):
-    name = "benchmarks.speed.orders"
-    label = "bench"
-    default_auto_field = "django.db.models.BigAutoField"

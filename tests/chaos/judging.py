@@ -1,0 +1,122 @@
+"""From what a cell left behind to its row: the verdict and the figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tests.chaos.checker import History, Pair, Rules, Verdict, check
+from tests.chaos.figures import latencies, longest_stall, percentile
+from tests.chaos.history import (
+    Checkout,
+    Done,
+    of_rows,
+    read_checkouts,
+    read_outside,
+)
+from tests.chaos.injecting import own_windows
+from tests.chaos.names import (
+    AT_LEAST_ONCE,
+    IN_PROCESS,
+    MIXED,
+    PICKY,
+    SUBSCRIBERS,
+)
+from tests.chaos.poison import is_poison
+from tests.chaos.posts import changed_ids, reposted_percent
+from tests.chaos.running import Run
+
+#: Of each class so many pairs are kept as evidence.
+SHOWN = 20
+
+
+def judge(run: Run) -> dict[str, Any]:
+    checkouts = read_checkouts(run.folder)
+    effects = [*of_rows(run.collected["effects"]), *read_outside(run.folder)]
+    verdict = _verdict(run, checkouts, effects)
+    return {
+        "name": run.cell.name,
+        **_counts(run, checkouts, effects),
+        **_classes(verdict),
+        **_times(run, checkouts, effects),
+        "is_clean": verdict.is_clean and not _gaps(run) and not changed_ids(effects),
+        "gaps": _gaps(run),
+        "reposted_percent": round(reposted_percent(effects), 2),
+        "changed_ids": len(changed_ids(effects)),
+        "seconds": round(run.seconds, 1),
+        "fault_names": [one.fault.name for one in run.injected if one.did_happen],
+        "evidence": _evidence(verdict),
+    }
+
+
+def _verdict(run: Run, checkouts: list[Checkout], effects: list[Done]) -> Verdict:
+    cursed = {one.order for one in checkouts if one.is_cursed}
+
+    def is_refused(pair: Pair) -> bool:
+        order, name = pair
+        return (name == PICKY and order in cursed) or (
+            name == MIXED and is_poison(order)
+        )
+
+    history = History(
+        told={one.order: one.told for one in checkouts},
+        recorded=frozenset(run.collected["orders"]),
+        effects=Counter((one.order, one.subscriber) for one in effects),
+        open=_pairs(run.collected["open"]),
+        failed_tasks=Counter(map(tuple, run.collected["failed"])),
+    )
+    rules = Rules(
+        subscribers=IN_PROCESS if run.cell.is_naive else SUBSCRIBERS,
+        at_least_once=AT_LEAST_ONCE,
+        is_refused=is_refused,
+    )
+    return check(history, rules)
+
+
+def _pairs(rows: list[list[str]]) -> frozenset[Pair]:
+    return frozenset((order, name) for order, name in rows)
+
+
+def _gaps(run: Run) -> int:
+    """Positions that are missing or given twice."""
+    positions = run.collected["positions"]
+    return len(set(range(1, len(positions) + 1)) ^ set(positions))
+
+
+def _counts(run: Run, checkouts: list[Checkout], effects: list[Done]) -> dict[str, int]:
+    told = Counter(one.told.value for one in checkouts)
+    return {
+        "checkouts": len(checkouts),
+        **{name: told[name] for name in ("ok", "failed", "unknown")},
+        "events": run.collected["events"] or len(run.collected["orders"]),
+        "deliveries": run.collected["deliveries"],
+        "faults": sum(one.did_happen for one in run.injected),
+        "effects": len(effects),
+    }
+
+
+def _classes(verdict: Verdict) -> dict[str, int]:
+    names = ("lost", "doubled", "ghost", "stuck", "recovered", "repeated", "given_up")
+    return {
+        **{name: len(getattr(verdict, name)) for name in names},
+        "failed_tasks": verdict.failed_tasks,
+        "failed_tasks_expected": verdict.failed_tasks_expected,
+    }
+
+
+def _times(
+    run: Run, checkouts: list[Checkout], effects: list[Done]
+) -> dict[str, float]:
+    taken = latencies(checkouts, own_windows(run.injected))
+    everyone = latencies(checkouts)
+    return {
+        "longest_stall_s": round(longest_stall(checkouts, effects), 2),
+        "checkout_p99_ms": round(percentile(taken, 0.99), 1),
+        "checkout_max_ms": round(max(taken, default=0.0), 1),
+        "checkout_max_ms_with_own_faults": round(max(everyone, default=0.0), 1),
+    }
+
+
+def _evidence(verdict: Verdict) -> dict[str, list[Pair]]:
+    names = ("lost", "doubled", "ghost", "stuck", "given_up")
+    return {name: list(getattr(verdict, name))[:SHOWN] for name in names}

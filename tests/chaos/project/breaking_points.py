@@ -1,0 +1,44 @@
+"""Sets the failpoints into the router from outside: what ships has no hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from celery.signals import task_postrun
+
+from router import tasks
+from router.flow import loop
+from router.flow.deliver import claiming, delivering
+from router.flow.dispatch import dispatcher
+from tests.chaos.project.failpoints import reached
+
+#: Module, function after whose return the process may die, name of the failpoint.
+AFTER: list[tuple[Any, str, str]] = [
+    (loop, "route_batch", "dispatcher-after-routing"),
+    (dispatcher, "mark_chunk", "dispatcher-after-mark"),
+    (claiming, "claim", "worker-after-claim"),
+    (delivering, "acknowledge", "worker-before-commit"),
+    (tasks, "deliver_chunk", "worker-after-commit"),
+]
+
+
+def install() -> None:
+    for module, function, name in AFTER:
+        setattr(module, function, _dying_after(getattr(module, function), name))
+    task_postrun.connect(_before_ack, dispatch_uid="chaos.before_ack")
+
+
+def _dying_after(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        answer = function(*args, **options)
+        reached(name)
+        return answer
+
+    return wrapped
+
+
+def _before_ack(**_: Any) -> None:
+    reached("worker-before-ack")

@@ -1,0 +1,63 @@
+"""What the database holds at the end, as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from router.models import Delivery, EventRecord, FailedTask
+from tests.chaos.names import SOURCE, SUBSCRIBERS
+from tests.chaos.project.models import Effect, Order
+
+
+def is_router_open() -> bool:
+    unrouted = EventRecord.objects.filter(position__isnull=True)
+    return unrouted.exists() or Delivery.objects.open().exists()
+
+
+def is_naive_open() -> bool:
+    """Plain Celery keeps no books: something is open while an effect is missing."""
+    orders = Order.objects.count()
+    cursed = Order.objects.filter(is_cursed=True).count()
+    rows = Effect.objects.values("order_id", "subscriber").distinct().count()
+    outside = settings.CHAOS_DIR / "outside.jsonl"
+    posted = len(outside.read_text().splitlines()) if outside.exists() else 0
+    return rows < 2 * orders - cursed or posted < orders
+
+
+def everything() -> dict[str, Any]:
+    effects = Effect.objects.values_list("order_id", "subscriber", "done_at")
+    return {
+        "orders": [str(pk) for pk in Order.objects.values_list("pk", flat=True)],
+        "effects": [[str(order), name, at] for order, name, at in effects],
+        "events": EventRecord.objects.filter(source=SOURCE).count(),
+        "positions": _positions(),
+        "deliveries": Delivery.objects.filter(event__source=SOURCE).count(),
+        "open": [*_unrouted(), *_open()],
+        "failed": _failed(),
+    }
+
+
+def _positions() -> list[int]:
+    found = EventRecord.objects.filter(position__isnull=False)
+    return list(found.order_by("position").values_list("position", flat=True))
+
+
+def _unrouted() -> list[list[str]]:
+    ids = EventRecord.objects.filter(position__isnull=True, source=SOURCE)
+    return [
+        [event_id, name]
+        for event_id in ids.values_list("event_id", flat=True)
+        for name in SUBSCRIBERS
+    ]
+
+
+def _open() -> list[list[str]]:
+    rows = Delivery.objects.open().values_list("event__event_id", "subscriber__name")
+    return [list(row) for row in rows]
+
+
+def _failed() -> list[list[str]]:
+    rows = FailedTask.objects.values_list("event__event_id", "subscriber__name")
+    return [list(row) for row in rows]

@@ -1,0 +1,51 @@
+"""A small Django project around the router, with the settings of the real one."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+from config import settings as real
+
+DEBUG = False
+SECRET_KEY = real.SECRET_KEY
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "tests.chaos.project.urls"
+REST_FRAMEWORK = real.REST_FRAMEWORK
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "rest_framework",
+    "router",
+    "tests.chaos.project",
+]
+USE_TZ = True
+DEFAULT_AUTO_FIELD = real.DEFAULT_AUTO_FIELD
+
+DATABASES = real.DATABASES
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # The lease is a few seconds here, and each of these must be below it.
+    DATABASES["default"]["OPTIONS"]["options"] = (
+        "-c statement_timeout=2500ms -c lock_timeout=1500ms"
+        " -c idle_in_transaction_session_timeout=2500ms"
+    )
+
+globals().update(
+    {name: value for name, value in vars(real).items() if name.startswith("CELERY_")}
+)
+ROUTER = {
+    # It has no secret to keep.
+    "ENCRYPTION_KEYS": [base64.urlsafe_b64encode(bytes(32)).decode()],
+    **{name.upper(): value for name, value in real.ENV.router.items()},
+}
+
+# Its receivers are on this machine.
+SILENCED_SYSTEM_CHECKS = ["router.W007"]
+#: Where the logs of the benchmark and its failpoints are.
+CHAOS_DIR = Path(os.environ["CHAOS_DIR"])
+CHAOS_RECEIVER_PORT = int(os.environ["CHAOS_RECEIVER_PORT"])
+CHAOS_WEB_PORT = int(os.environ["CHAOS_WEB_PORT"])
+IS_NAIVE = os.environ.get("CHAOS_NAIVE") == "1"
+
+LOGGING = {**real.LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}
