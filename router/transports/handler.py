@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
+
 from celery.exceptions import (
     SoftTimeLimitExceeded,
     WorkerShutdown,
@@ -21,6 +24,7 @@ from router.contract.outcomes import (
     RetryLater,
 )
 from router.registry import Declaration
+from router.transports.base import Answer, Request, ms_since
 from router.transports.evidence import evidence_of
 from router.transports.time_limit import TimeLimitExceeded, time_limit
 
@@ -40,7 +44,15 @@ class HandlerTransport:
         self._declaration = declaration
         self._limit_seconds = limit_seconds
 
-    def send(self, event: Event) -> Outcome:
+    def send(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
+        """Run one after the other, each when its answer is asked for."""
+        for request in requests:
+            started_at = time.monotonic()
+            outcome = self._run(request.event)
+            run_ms = ms_since(started_at)
+            yield [Answer(key=request.key, outcome=outcome, run_ms=run_ms)]
+
+    def _run(self, event: Event) -> Outcome:
         if event.type == TEST_TYPE and not matches_any(
             self._declaration.events, TEST_TYPE
         ):

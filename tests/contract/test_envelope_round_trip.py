@@ -18,7 +18,8 @@ from router.contract.signing import make_secret
 from router.flow.route.routing import route_batch
 from router.models import ApiKey, EventRecord, Scope, Subscriber, Transport
 from router.testing import isolated_subscribers
-from router.transports.webhook.request import Receiver, WebhookRequest, sign
+from router.transports.base import Request
+from router.transports.webhook.request import Receiver, sign
 
 RECEIVER = Receiver(url="https://example.com/", secrets=(make_secret(),))
 OPTIONAL = ["subject", "partitionkey"]
@@ -108,7 +109,7 @@ def seen_everywhere(door: Any, answer: Any) -> list[dict[str, Any]]:
     patiently = '{"lease_seconds": 600}'
     pulled = door("subscribers/erp/pull/", patiently, "application/json").json()
     (event,) = (one["event"] for one in pulled["deliveries"])
-    letter = WebhookRequest(
+    letter = Request(
         key=1, event=row.to_event(), webhook_id="msg_1", attempt=1, origin="live"
     )
     posted = json.loads(sign(letter, RECEIVER, at=datetime.now(UTC)).body)

@@ -22,7 +22,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from router.contract.signing import make_secret, webhook_id
 from router.db.statements import fetched
-from router.flow.deliver import claiming, webhooks
+from router.flow.deliver import claiming, remote
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
@@ -351,13 +351,13 @@ def test_no_transaction_is_open_while_anything_is_posted(
     subscribe: Subscribe, receiver: Receiver, monkeypatch: Any
 ) -> None:
     was_open: list[bool] = []
-    send_all = WebhookTransport.send_all
+    send = WebhookTransport.send
 
     def look(self: WebhookTransport, letters: Any) -> Any:
         was_open.append(connection.in_atomic_block)
-        return send_all(self, letters)
+        return send(self, letters)
 
-    monkeypatch.setattr(WebhookTransport, "send_all", look)
+    monkeypatch.setattr(WebhookTransport, "send", look)
     subscribe(receiver.url)
     happen()
 
@@ -574,7 +574,7 @@ def test_a_claim_reads_all_that_posting_needs_but_secrets(
     assert claimed is not None
 
     with CaptureQueriesContext(connection) as captured:
-        webhooks._terms(claimed.subscriber, time.monotonic())
+        remote._terms(claimed.subscriber, time.monotonic())
 
     assert len(captured) == 0
 
@@ -633,14 +633,14 @@ def test_an_answer_is_kept_though_the_database_stumbles(
 ) -> None:
     """The receiver has said yes: it must not be asked again for our trouble."""
     troubles = [OperationalError("database is locked"), InterfaceError("cut off")]
-    write = webhooks.acknowledge
+    write = remote.acknowledge
 
     def stumble(*args: Any, **options: Any) -> None:
         if troubles:
             raise troubles.pop()
         write(*args, **options)
 
-    monkeypatch.setattr(webhooks, "acknowledge", stumble)
+    monkeypatch.setattr(remote, "acknowledge", stumble)
     subscribe(receiver.url)
     happen(3)
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from router.contract.signing import make_secret
-from router.transports.webhook.request import Receiver, WebhookRequest
-from router.transports.webhook.transport import Answer, Terms, WebhookTransport
+from router.transports.base import Answer, Request, Terms
+from router.transports.webhook.request import Receiver
+from router.transports.webhook.transport import WebhookTransport
 from tests.integration.events import event
 
 DEADLINE_SECONDS = 1.0
@@ -16,8 +17,8 @@ DEADLINE_SECONDS = 1.0
 SLACK_SECONDS = 2.0
 
 
-def letter(key: int = 1, **data: Any) -> WebhookRequest:
-    return WebhookRequest(
+def letter(key: int = 1, **data: Any) -> Request:
+    return Request(
         key=key,
         event=event("thing.happened", {"n": key, **data}),
         webhook_id=f"msg_{key}",
@@ -51,5 +52,5 @@ def post_to(
         a_receiver(url, **custom_headers or {}), terms(**changes)
     )
     letters = [letter(key) for key in range(1, count + 1)]
-    answers = [one for wave in transport.send_all(letters) for one in wave]
+    answers = [one for wave in transport.send(letters) for one in wave]
     return sorted(answers, key=lambda answer: answer.key)

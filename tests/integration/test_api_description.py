@@ -15,7 +15,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from router.api.reference import page
 from router.models import ApiKey, Scope
-from router.transports.webhook.request import Receiver, WebhookRequest, sign
+from router.transports.base import Request
+from router.transports.webhook.request import Receiver, sign
 from tests.integration.events import event
 
 #: What no person would call a type: made up of a field's name, or of how it is used.
@@ -98,7 +99,7 @@ def test_a_webhook_is_described_with_the_headers_that_it_has(
 ) -> None:
     told = schema["webhooks"]["event"]["post"]
     sent_event = event("parcel.lost", {"parcel": 7})
-    letter = WebhookRequest(
+    letter = Request(
         key=1, event=sent_event, webhook_id="msg_1", attempt=1, origin="live"
     )
     receiver = Receiver(url="https://crm.example.com/", secrets=("whsec_" + "A" * 32,))

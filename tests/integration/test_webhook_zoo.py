@@ -264,7 +264,7 @@ def test_an_answer_does_not_wait_for_those_that_are_late() -> None:
         transport = WebhookTransport(a_receiver(receiver.url), terms())
         waves = [
             [answer.key for answer in wave]
-            for wave in transport.send_all([letter(1), letter(2), letter(3)])
+            for wave in transport.send([letter(1), letter(2), letter(3)])
         ]
 
     assert waves[-1] == [1]

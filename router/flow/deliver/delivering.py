@@ -2,9 +2,9 @@
 
 Deliveries of a transactional handler share one transaction: effects and
 acknowledgements commit together or not at all. If one is not done, all roll back and
-run again singly. Handlers with effects elsewhere always run singly. Webhooks are the
-job of `router.flow.deliver.webhooks`. Suspects come last, each with a claim of its own:
-if one makes the worker vanish, the next was never leased.
+run again singly. Handlers with effects elsewhere always run singly. Receivers elsewhere
+are the job of `router.flow.deliver.remote`. Suspects come last, each with a claim of
+its own: if one makes the worker vanish, the next was never leased.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
-from router.contract.outcomes import Acknowledged, Dead, Outcome, Retry
+from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.db.guard import Guard
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.releasing import release, release_after_error
+from router.flow.deliver.remote import send_chunk
 from router.flow.deliver.settling import (
     acknowledge,
     note_run_time,
     settle_failure,
 )
-from router.flow.deliver.webhooks import post_chunk
 from router.flow.lease import Claim, Leased
 from router.flow.publish import causation
 from router.models import Transport
 from router.registry import find
-from router.transports.base import TransportProtocol
+from router.transports.base import Request, TransportProtocol
 from router.transports.evidence import evidence_of
 from router.transports.handler import HandlerTransport
 
@@ -91,7 +91,7 @@ def _carry_out(claimed: Claim[Leased], *, ends_at: float) -> bool:
         release(claimed)
         return False
     if claimed.subscriber.transport == Transport.WEBHOOK:
-        post_chunk(claimed, lease_ends_at=ends_at)
+        send_chunk(claimed, lease_ends_at=ends_at)
         return time.monotonic() + conf().webhook_deadline_seconds < ends_at
     declaration = find(claimed.subscriber.name)
     if declaration is None:
@@ -208,13 +208,15 @@ def _run(work: Work, delivery: Leased) -> float:
         traceparent=event.traceparent,
         depth=delivery.causation_depth,
     )
-    started_at = time.monotonic()
+    request = Request(key=delivery.pk, event=event)
     with causation.caused_by(cause):
-        outcome: Outcome = work.transport.send(event)
-    run_ms = (time.monotonic() - started_at) * 1000
-    if not isinstance(outcome, Acknowledged):
-        raise NotAcknowledged(delivery, outcome, run_ms)
-    return run_ms
+        [[answer]] = work.transport.send([request])
+    match answer.outcome:
+        case Retry() | Dead() as outcome:
+            raise NotAcknowledged(delivery, outcome, answer.run_ms)
+        case Acknowledged():
+            return answer.run_ms
+    raise LeaseLost
 
 
 def _isolate_hooks() -> None:

@@ -30,6 +30,11 @@ from router.transports.webhook.urls import url_problem
 ADDRESS_REFUSED = "AddressRefused"
 NOT_CONNECTED = "NotConnected"
 NOT_HTTP = "NotHttp"
+UNSIGNED = Evidence(
+    "SecretMissing",
+    "this subscriber has no signing secret, and nothing is posted unsigned. Rotate its "
+    "secret to make one.",
+)
 
 
 def retry_for(
@@ -70,6 +75,8 @@ def refusal(receiver: Receiver) -> Retry | None:
     problem = headers_problem(receiver.custom_headers)
     if problem is not None:
         return Retry(Evidence("HeaderRefused", problem))
+    if not receiver.secrets:
+        return Retry(UNSIGNED)
     return None
 
 

@@ -18,13 +18,13 @@ from aiohttp import (
 
 from router.contract.masking import scrubbed
 from router.contract.outcomes import Exchange, Outcome
+from router.transports.base import Request
 from router.transports.evidence import evidence_of
 from router.transports.webhook.connections import Wire, watching
 from router.transports.webhook.errors import fault, retry_for
 from router.transports.webhook.request import (
     Receiver,
     SignedRequest,
-    WebhookRequest,
     sign,
 )
 from router.transports.webhook.statuses import outcome_of
@@ -41,7 +41,7 @@ RECONNECTED = (
 
 async def post(
     session: ClientSession,
-    request: WebhookRequest,
+    request: Request,
     receiver: Receiver,
     *,
     deadline_seconds: float,

@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from router.contract.event import Event
 from router.contract.json_text import dumped
 from router.contract.masking import MIN_SCRUBBED, masked, secrets_in
 from router.contract.signing import signed_headers
+from router.transports.base import Request
 from router.transports.webhook.headers import merge_headers
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -37,22 +37,6 @@ class Receiver:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebhookRequest:
-    """An event on its way to a receiver.
-
-    `key` is the sender's own, to know the answer by; `webhook_id` is the same on every
-    attempt and replay, receivers recognise doubles by it; `attempt` counts from 1,
-    `origin` is why it is owed.
-    """
-
-    key: int
-    event: Event
-    webhook_id: str
-    attempt: int
-    origin: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class SignedRequest:
     """The bytes and headers of one attempt, and what of it people may see."""
 
@@ -67,7 +51,7 @@ class SignedRequest:
         return tuple(one.partition(",")[2] for one in signed)
 
 
-def sign(request: WebhookRequest, receiver: Receiver, *, at: datetime) -> SignedRequest:
+def sign(request: Request, receiver: Receiver, *, at: datetime) -> SignedRequest:
     """Write and sign the request, as of now: receivers refuse an old signature."""
     body = dumped(request.event.to_cloudevent())
     own = {

@@ -6,42 +6,17 @@ import asyncio
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from router.contract.outcomes import Outcome
+from router.transports.base import Answer, Request, Terms, ms_since
 from router.transports.evidence import evidence_of
 from router.transports.webhook.errors import fault, refusal
 from router.transports.webhook.event_loop import EventLoop, event_loop
 from router.transports.webhook.posting import post
-from router.transports.webhook.request import Receiver, WebhookRequest
+from router.transports.webhook.request import Receiver
 from router.transports.webhook.urls import is_plain, wire_url
 
 #: What has come within this time of the first answer is settled together with it.
 WAVE_SECONDS = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What became of a request; `outcome` is None when it was not posted at all."""
-
-    key: int
-    outcome: Outcome | None
-    run_ms: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """How requests are posted: `in_flight` of them at once, `rate` beginning a second
-    (None: no limit), each within `deadline_seconds`, none that could outlast `ends_at`
-    of the monotonic clock."""
-
-    in_flight: int
-    rate: float | None
-    deadline_seconds: float
-    ends_at: float
-
-    def has_time(self) -> bool:
-        return time.monotonic() + self.deadline_seconds < self.ends_at
 
 
 class WebhookTransport:
@@ -51,9 +26,8 @@ class WebhookTransport:
         self._receiver = receiver
         self._terms = terms
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self._is_over = False
 
-    def send_all(self, requests: Sequence[WebhookRequest]) -> Iterator[list[Answer]]:
+    def send(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
         """Post all requests; one answer to each, in waves, in the order of answering.
 
         What is left when the caller stops asking, or when the lease ends, is given up.
@@ -75,10 +49,6 @@ class WebhookTransport:
         finally:
             under_way.cancel()
 
-    def begin_no_more(self) -> None:
-        """Begin no more posts: what is left gets an answer without an outcome."""
-        self._is_over = True
-
     def _wave(self, most: int) -> list[Answer]:
         """Wait for an answer, and a moment for those that come right behind it."""
         wave: list[Answer] = []
@@ -93,9 +63,7 @@ class WebhookTransport:
                 ends_at = time.monotonic() + WAVE_SECONDS
         return wave
 
-    async def _post_all(
-        self, loop: EventLoop, requests: Sequence[WebhookRequest]
-    ) -> None:
+    async def _post_all(self, loop: EventLoop, requests: Sequence[Request]) -> None:
         places = asyncio.Semaphore(self._terms.in_flight)
         async with asyncio.TaskGroup() as group:
             for index, request in enumerate(requests):
@@ -104,7 +72,7 @@ class WebhookTransport:
     async def _post_in_turn(
         self,
         loop: EventLoop,
-        request: WebhookRequest,
+        request: Request,
         index: int,
         places: asyncio.Semaphore,
     ) -> None:
@@ -113,9 +81,8 @@ class WebhookTransport:
         async with places, loop.slots:
             self._answers.put(await self._post(loop, request))
 
-    async def _post(self, loop: EventLoop, request: WebhookRequest) -> Answer:
-        is_over = self._is_over or loop.is_ending
-        if is_over or not self._terms.has_time():
+    async def _post(self, loop: EventLoop, request: Request) -> Answer:
+        if loop.is_ending or not self._terms.may_begin():
             return Answer(key=request.key, outcome=None)
         started_at = time.monotonic()
         try:
@@ -128,5 +95,4 @@ class WebhookTransport:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
             outcome = fault(evidence_of(error), self._receiver)
-        run_ms = (time.monotonic() - started_at) * 1000
-        return Answer(key=request.key, outcome=outcome, run_ms=run_ms)
+        return Answer(key=request.key, outcome=outcome, run_ms=ms_since(started_at))

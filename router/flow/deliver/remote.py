@@ -1,7 +1,7 @@
-"""Step 5 for webhooks: post the requests of a chunk side by side, settle the responses.
+"""Step 5 for receivers elsewhere: send the events of a chunk, settle the answers.
 
-No transaction is open during a post. Successes that arrive at the same time are settled
-in one transaction, each failure in its own; what was not begun is released.
+No transaction is open while anything is sent. Successes that arrive at the same time
+are settled in one transaction, each failure in its own; what was not begun is released.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.event import Event
-from router.contract.outcomes import Acknowledged, Dead, Evidence, Retry
+from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.contract.signing import webhook_id
 from router.db.pipeline import own_transaction
 from router.db.transient import is_transient, reset_connection
@@ -27,9 +27,10 @@ from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.limits import in_flight_limit
 from router.flow.lease import Claim, Leased
 from router.models import SigningSecret, Subscriber
+from router.transports.base import Answer, Request, Terms, TransportProtocol
 from router.transports.evidence import evidence_of
-from router.transports.webhook.request import Receiver, WebhookRequest
-from router.transports.webhook.transport import Answer, Terms, WebhookTransport
+from router.transports.webhook.request import Receiver
+from router.transports.webhook.transport import WebhookTransport
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,42 +38,24 @@ T = TypeVar("T")
 #: Until an operator has put the missing key back.
 PARKED_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 1.0
-UNSIGNED = Evidence(
-    "SecretMissing",
-    "this subscriber has no signing secret, and nothing is posted unsigned. Rotate its "
-    "secret to make one.",
-)
 
 
-def post_chunk(claimed: Claim[Leased], *, lease_ends_at: float) -> None:
-    """Post the events of the claim and settle every answer.
+def send_chunk(claimed: Claim[Leased], *, lease_ends_at: float) -> None:
+    """Send the events of the claim and settle every answer.
 
     `lease_ends_at` is by the monotonic clock of this process.
     """
+    terms = _terms(claimed.subscriber, lease_ends_at)
     try:
-        receiver = _receiver(claimed.subscriber)
+        transport = _transport(claimed.subscriber, terms)
     except ImproperlyConfigured as error:
         logger.error("%s is held: %s", claimed.subscriber.name, error)
         release(claimed, wait_seconds=PARKED_SECONDS)
         return
     settling = Settling(claimed, lease_ends_at)
-    if not receiver.secrets:
-        settling.fail_all(claimed.deliveries, Retry(UNSIGNED))
-        return
-    transport = WebhookTransport(receiver, _terms(claimed.subscriber, lease_ends_at))
-    for wave in transport.send_all(list(_requests(settling))):
+    for wave in transport.send(list(_requests(settling))):
         if settling.settle(wave):
-            transport.begin_no_more()
-
-
-def _receiver(subscriber: Subscriber) -> Receiver:
-    """Raises `ImproperlyConfigured` when its secrets can't be decrypted."""
-    secrets = SigningSecret.objects.live().filter(subscriber=subscriber)
-    return Receiver(
-        url=subscriber.address,
-        secrets=tuple(row.secret for row in secrets),
-        custom_headers=subscriber.custom_headers or {},
-    )
+            terms.begin_no_more()
 
 
 def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
@@ -84,17 +67,29 @@ def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
     )
 
 
-def _requests(settling: Settling) -> Iterable[WebhookRequest]:
+def _transport(subscriber: Subscriber, terms: Terms) -> TransportProtocol:
+    """Raises `ImproperlyConfigured` when its secrets can't be decrypted."""
+    secrets = SigningSecret.objects.live().filter(subscriber=subscriber)
+    receiver = Receiver(
+        url=subscriber.address,
+        secrets=tuple(row.secret for row in secrets),
+        custom_headers=subscriber.custom_headers or {},
+    )
+    return WebhookTransport(receiver, terms)
+
+
+def _requests(settling: Settling) -> Iterable[Request]:
     for delivery in settling.claim.deliveries:
         try:
             yield _request(delivery)
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
-            settling.fail_all([delivery], Retry(evidence_of(error)))
+            outcome = Retry(evidence_of(error))
+            settling.settle([Answer(key=delivery.pk, outcome=outcome)])
 
 
-def _request(delivery: Leased) -> WebhookRequest:
+def _request(delivery: Leased) -> Request:
     event = delivery.to_event()
-    return WebhookRequest(
+    return Request(
         key=delivery.pk,
         event=event,
         webhook_id=_webhook_id(delivery, event),
@@ -123,7 +118,7 @@ class Settling:
         self._deliveries = {row.pk: row for row in claim.deliveries}
 
     def settle(self, wave: Iterable[Answer]) -> bool:
-        """Settle these answers; returns whether to stop posting to the receiver."""
+        """Settle these answers; returns whether to begin no more of them."""
         done: list[Answer] = []
         unbegun: list[Answer] = []
         failed: list[tuple[Answer, Retry | Dead]] = []
@@ -144,11 +139,6 @@ class Settling:
         if unbegun:
             self._insist(lambda: release(self._of(unbegun)))
         return any(answers)
-
-    def fail_all(self, deliveries: Iterable[Leased], outcome: Retry) -> None:
-        for delivery in deliveries:
-            answer = Answer(key=delivery.pk, outcome=outcome)
-            self._fail(answer, outcome, is_beside_success=False)
 
     def _acknowledge(self, done: list[Answer]) -> None:
         """All in one transaction; if that fails, each in its own."""
