@@ -102,6 +102,32 @@ def read(body: bytes, datacontenttype: str) -> Any:
     return body if "\x00" in text else text
 
 
+def guessed_type(body: bytes) -> str:
+    """The type of a body that comes without one: what it can be read as."""
+    try:
+        json_text.parse(body.decode("utf-8-sig"))
+    except InvalidEvent:
+        # It is JSON, whose reader will say what is wrong with it.
+        return JSON_TYPE
+    except (ValueError, RecursionError):
+        is_text = isinstance(read(body, TEXT_TYPE), str)
+        return TEXT_TYPE if is_text else BINARY_TYPE
+    return JSON_TYPE
+
+
+def written(data: Any, datacontenttype: str) -> bytes | None:
+    """The data as bytes of its type, as `read` reads them back; None where none do."""
+    if isinstance(data, bytes):
+        return data
+    charset = _charset(datacontenttype)
+    if is_json(datacontenttype):
+        return json_text.dumped(data).encode() if charset == "utf-8" else None
+    if not isinstance(data, str) or charset is None:
+        return None
+    body = data.encode(charset, errors="replace")
+    return body if read(body, datacontenttype) == data else None
+
+
 def read_base64(text: object) -> bytes:
     """The bytes of `data_base64`. Raises `InvalidEvent`."""
     try:

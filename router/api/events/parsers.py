@@ -13,11 +13,11 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from router.api.http.exceptions import Malformed, TooLarge
+from router.api.http.exceptions import TooLarge
 from router.api.http.json_parser import parse_json, refuse_other_charset
 from router.api.http.request_body import max_event_body_bytes, read_body
 from router.conf import conf
-from router.contract.data import BINARY_TYPE, TEXT_TYPE, is_json, read
+from router.contract.data import guessed_type, is_json
 from router.contract.errors import InvalidEvent
 
 PREFIX = "HTTP_CE_"
@@ -68,21 +68,11 @@ def _content(body: bytes, content_type: str) -> dict[str, Any]:
 
     Without a Content-Type, as some SDKs send it, it is what it can be read as.
     """
-    kind = {"datacontenttype": content_type} if content_type else {}
     if not body:
-        return kind
-    if is_json(content_type):
-        return {**kind, "data": parse_json(body, pointer="/data")}
-    return {**kind, "data": body} if kind else _guessed(body)
-
-
-def _guessed(body: bytes) -> dict[str, Any]:
-    try:
-        return {"data": parse_json(body, pointer="/data")}
-    except Malformed:
-        is_text = isinstance(read(body, TEXT_TYPE), str)
-        kind = TEXT_TYPE if is_text else BINARY_TYPE
-        return {"data": body, "datacontenttype": kind}
+        return {"datacontenttype": content_type} if content_type else {}
+    kind = content_type or guessed_type(body)
+    data = parse_json(body, pointer="/data") if is_json(kind) else body
+    return {"datacontenttype": kind, "data": data}
 
 
 def _decoded(value: str) -> str:

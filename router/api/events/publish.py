@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from router.api import fields
 from router.api.auth.keys import key_of, refuse_unbound
 from router.api.events.binary_headers import HEADERS
-from router.api.events.cloudevents import publish_arguments
 from router.api.events.parsers import (
     BatchParser,
     BinaryParser,
@@ -28,6 +27,7 @@ from router.api.events.parsers import (
 )
 from router.api.events.serializers import EVENT, EVENTS
 from router.api.view import View
+from router.contract.cloudevents import publish_arguments
 from router.contract.data import BINARY_TYPE, JSON_TYPE, TEXT_TYPE
 from router.flow.publish.publishing import for_each, publish_batch
 from router.flow.publish.recording import Published
