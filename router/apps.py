@@ -20,14 +20,12 @@ class RouterConfig(AppConfig):
         handlers = conf().handlers
         # Not above: they import models, which need every app.
         from router import checks, database_checks, sources, worker_signals
-        from router.messaging import redis_qos
 
         autodiscover_modules("handler")
         for dotted in handlers:
             import_module(dotted)
         sources.connect_sources()
         worker_signals.connect()
-        redis_qos.install()
         post_migrate.connect(_register, sender=self)
 
 

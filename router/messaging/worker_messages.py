@@ -25,6 +25,7 @@ from kombu import compression
 
 from router.conf import QUEUES, conf
 from router.messaging.broker import TASK
+from router.messaging.redis_qos import tolerate
 
 #: A chunk has some hundred ids of up to 19 digits.
 MAX_BODY_BYTES = 256 * 1024
@@ -68,6 +69,11 @@ class Consumer(CeleryConsumer):
         if self._is_ours_alone:
             _refuse_compression()
         _read_on_after_properties()
+
+    def connection_for_read(self, heartbeat: float | None = None) -> Any:
+        connection = self.app.connection_for_read(heartbeat=heartbeat)
+        tolerate(connection)
+        return self.ensure_connected(connection)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         handle = super().create_task_handler(*args, **kwargs)

@@ -20,6 +20,7 @@ from kombu import Connection
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
 from router.messaging.broker import TASK, Doorbell, Message
+from router.messaging.redis_qos import tolerate
 from tests import containers
 from tests.servers.celery_worker import celery_worker
 from tests.servers.rabbitmq import RabbitMQ
@@ -289,6 +290,7 @@ def test_junk_among_the_unacknowledged_does_not_keep_messages_from_coming_back(
     client.zadd("unacked_index", {"junk": 1, "list": 2, "nothing": 3, "lost": 4})
 
     with Connection(valkey_server.url) as connection:
+        tolerate(connection)
         channel: Any = connection.channel()
         channel.qos.restore_visible()
 

@@ -8,11 +8,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from django.apps import apps
+from celery import Celery
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis
+from kombu.utils.imports import symbol_by_name
 
-from router.messaging.redis_qos import ForgettingQoS
+from router.celery_settings import DEFAULTS
+from router.messaging.redis_qos import ForgettingQoS, tolerate
 from tests.servers.valkey import Valkey
 
 QUEUE = Queue("acks", routing_key="acks")
@@ -84,8 +86,8 @@ def test_all_messages_of_a_channel_share_one_client(
     for body in ("first", "second"):
         send(broker_url, body)
     with Connection(broker_url) as connection:
+        tolerate(connection)
         channel = connection.channel()
-        assert isinstance(channel.qos, ForgettingQoS)
         with Consumer(channel, [QUEUE], on_message=taken.append, auto_declare=False):
             assert drain(connection, taken, 2)
             for message in taken:
@@ -96,6 +98,15 @@ def test_all_messages_of_a_channel_share_one_client(
     assert times == 4
 
 
-def test_the_router_installs_it() -> None:
-    assert apps.is_installed("router")
-    assert redis.Channel.QoS is ForgettingQoS
+def test_a_worker_has_it_by_its_settings_and_no_other_app_of_the_process(
+    broker_url: str,
+) -> None:
+    app = Celery(broker=broker_url, set_as_current=False)
+    app.add_defaults(lambda: DEFAULTS)
+    worker: Any = object.__new__(symbol_by_name(app.conf.worker_consumer))
+    worker.app = app
+    other = Celery(broker=broker_url, set_as_current=False)
+
+    with worker.connection_for_read() as ours, other.connection_for_read() as theirs:
+        assert isinstance(ours.channel().qos, ForgettingQoS)
+        assert not isinstance(theirs.channel().qos, ForgettingQoS)
