@@ -1,6 +1,7 @@
 """For users' test suites: deliver what is due, here and now.
 
-No broker, no worker, no dispatcher: the same code as theirs, called in turn.
+No broker, no worker, no dispatcher: the same code as theirs, called in turn. Tests with
+real processes ask `is_settled` and `acknowledged` how far these have come.
 
     def test_a_purchase_gives_points(db):
         publish("purchase.completed", data, source="/test")
@@ -11,20 +12,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from django.db.models import F
+from django.core.management.color import no_style
+from django.db import connection, transaction
+from django.db.models import Count, F, Max, Min, Model
 from django.utils import timezone
 
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
+from router.flow.heartbeats import alive
+from router.flow.publish.publishing import publish
 from router.flow.route.batch import has_unrouted
 from router.flow.route.routing import route_batch
-from router.models import Delivery, DeliveryState, Subscriber
+from router.models import (
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Heartbeat,
+    LogHead,
+    Subscriber,
+)
 from router.operate.declared import register_declared
+from router.operate.subscribers import create_subscriber, delete_subscriber
 from router.registry import isolated
 
-__all__ = ["deliver_due", "isolated_subscribers", "register_declared", "skip_waits"]
+__all__ = [
+    "Acknowledged",
+    "acknowledged",
+    "add_history",
+    "create_subscriber",
+    "delete_subscriber",
+    "deliver_due",
+    "has_dispatcher",
+    "is_settled",
+    "isolated_subscribers",
+    "register_declared",
+    "route",
+    "skip_waits",
+]
+
+#: Copies made by one statement: each must end before PostgreSQL's statement timeout.
+MAX_COPIES = 100_000
 
 
 @contextmanager
@@ -38,6 +70,12 @@ def isolated_subscribers() -> Iterator[None]:
         yield
 
 
+def route() -> None:
+    """Give every event its position, and to the subscribers that want it."""
+    while has_unrouted():
+        route_batch()
+
+
 def deliver_due() -> int:
     """Route and deliver until nothing is due; returns the attempts that were made.
 
@@ -46,8 +84,7 @@ def deliver_due() -> int:
     """
     attempts = 0
     while True:
-        while has_unrouted():
-            route_batch()
+        route()
         due = subscribers_due()
         if not due:
             return attempts
@@ -70,3 +107,83 @@ def skip_waits() -> int:
     return Delivery.objects.filter(
         state=DeliveryState.PENDING, due_at__gt=timezone.now()
     ).update(due_at=F("created_at"), dispatched_until=None)
+
+
+def is_settled() -> bool:
+    """Whether every event is routed, and every delivery done, given up or cancelled."""
+    return not (has_unrouted() or Delivery.objects.open().exists())
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """How many deliveries were acknowledged; without any there are no times."""
+
+    count: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+def acknowledged(*, since: datetime | None = None) -> Acknowledged:
+    """The deliveries that were acknowledged after `since`, by the database's clock."""
+    rows = Delivery.objects.filter(state=DeliveryState.ACKNOWLEDGED)
+    if since is not None:
+        rows = rows.filter(acknowledged_at__gt=since)
+    at = "acknowledged_at"
+    return Acknowledged(*rows.aggregate(Count("pk"), Min(at), Max(at)).values())
+
+
+def has_dispatcher() -> bool:
+    """Whether a dispatcher lives, by the heartbeats."""
+    return any(beat.kind == Heartbeat.Kind.DISPATCHER for beat in alive())
+
+
+def add_history(count: int, type: str, data: object) -> None:
+    """Make the log long: deliver one new event, and copy it and its deliveries.
+
+    The database makes the `count` copies, a million in seconds. Nothing else may
+    publish meanwhile.
+    """
+    number = publish(type, data, source="/history").number
+    deliver_due()
+    for first in range(1, count + 1, MAX_COPIES):
+        last = min(first + MAX_COPIES - 1, count)
+        _copy_event(number, first, last)
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), [EventRecord]):
+            cursor.execute(statement)
+
+
+@transaction.atomic
+def _copy_event(number: int, first: int, last: int) -> None:
+    _copy(
+        EventRecord,
+        f"number = {number}",
+        (first, last),
+        number="number + n",
+        position="position + n",
+        event_id="event_id || '-' || n",
+    )
+    _copy(Delivery, f"event_id = {number}", (first, last), event_id="event_id + n")
+    LogHead.objects.update(position=F("position") + last - first + 1)
+
+
+def _copy(
+    model: type[Model], condition: str, copies: tuple[int, int], **changed: str
+) -> None:
+    """Insert the chosen rows once more for each number `n` of `copies`."""
+    fields: Any = model._meta.concrete_fields
+    columns = {
+        field.column: changed.get(field.column, field.column)
+        for field in fields
+        if field.column in changed or not field.primary_key
+    }
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE copies(n) AS (SELECT %s UNION ALL "  # nosec B608 # no input
+            "SELECT n + 1 FROM copies WHERE n < %s) "
+            f"INSERT INTO {table} ({', '.join(columns)}) "
+            f"SELECT {', '.join(columns.values())} FROM {table}, copies "
+            f"WHERE {condition}",
+            copies,
+        )
