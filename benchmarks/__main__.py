@@ -25,7 +25,7 @@ from benchmarks.peers import modules_for_node, python_of_peers
 from benchmarks.processes import Ended
 from benchmarks.run import NotDone
 from config.env import read_environment
-from tests.chaos.servers import servers
+from tests.servers.on_demand import Servers
 from tests.servers.unavailable import Unavailable
 
 PLAIN_WIDTH = 140
@@ -68,7 +68,7 @@ def _bench(
     folder.mkdir(parents=True, exist_ok=True)
     runs = TemporaryDirectory(prefix="runs-", dir=folder, ignore_cleanup_errors=True)
     return Bench(
-        servers=stack.enter_context(servers(is_durable=True)),
+        servers=stack.enter_context(Servers(is_durable=True)),
         stack=stack,
         sizes=chosen_sizes(options),
         folder=Path(stack.enter_context(runs)),

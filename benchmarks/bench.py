@@ -15,7 +15,7 @@ import psycopg
 from benchmarks.contenders import Contestant, Setup
 from benchmarks.processes import run_to_end
 from benchmarks.sizes import Sizes
-from tests.chaos.servers import Servers, Startable
+from tests.servers.on_demand import Servers, Startable
 from tests.servers.postgresql import database_of_its_own
 
 #: `Servers` knows Redis by the name of the server that is started.

@@ -23,7 +23,7 @@ from benchmarks.contenders import (
 from benchmarks.processes import Running, cpu_seconds, rss_mib
 from benchmarks.recorder import FLUSH_SECONDS
 from benchmarks.scenario import Act
-from tests.chaos.servers import Startable
+from tests.servers.on_demand import Startable
 from tests.servers.waiting import wait_until
 
 READY_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""`make chaos`: breaks everything that can break, and counts what that cost."""
+"""`make chaos`: break everything that can break, and count what that cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.chaos import report
 from tests.chaos.cells import CELLS, NAIVE, QUICK, Cell
 from tests.chaos.judging import judge
 from tests.chaos.running import Choice, run
-from tests.chaos.servers import Servers, servers
+from tests.servers.on_demand import Servers
 from tests.servers.unavailable import Unavailable
 
 DEFAULT_SEED = 1
@@ -25,7 +25,7 @@ IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
-    # Elsewhere than on a terminal there is no width to keep to.
+    # A log has no width to keep to.
     width = None if sys.stdout.isatty() else PLAIN_WIDTH
     console = Console(highlight=False, width=width)
     folder = read_environment().var_dir.resolve() / "chaos"
@@ -33,16 +33,16 @@ def main(arguments: Sequence[str]) -> int:
         seed=options.seed,
         is_quick=options.quick,
         folder=folder,
-        tell=lambda what: console.print(f"  {what}", style="dim"),
+        print=lambda line: console.print(f"  {line}", style="dim"),
     )
     names = options.cell or ([QUICK] if options.quick else list(CELLS))
-    told = Told(console, folder / "latest.json", options.seed)
-    with servers() as running:
+    results = Results(console, folder / "latest.json", options.seed)
+    with Servers() as running:
         for name in names:
-            told.run(name, running, choice)
-    report.show(console, told.cells, told.naive)
-    console.print(f"seed {options.seed}; all of it in {told.path}")
-    return told.exit_code()
+            results.run(name, running, choice)
+    report.show(console, results.cells, results.naive)
+    console.print(f"seed {options.seed}; all results are in {results.path}")
+    return results.exit_code()
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,7 +51,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="one cell, fewer faults, in two minutes"
     )
     parser.add_argument(
-        "--seed", type=int, default=DEFAULT_SEED, help="the order of the faults"
+        "--seed", type=int, default=DEFAULT_SEED, help="decides the order of the faults"
     )
     parser.add_argument(
         "--cell", nargs="+", choices=list(CELLS), metavar="NAME", help=", ".join(CELLS)
@@ -59,8 +59,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-class Told:
-    """The rows so far: whoever stops it half way keeps what there is."""
+class Results:
+    """The rows so far; they are saved after each cell."""
 
     def __init__(self, console: Console, path: Path, seed: int) -> None:
         self.path = path
@@ -76,9 +76,9 @@ class Told:
             self._save()
             self.naive.append(self._row(NAIVE[name], running, choice))
             self._save()
-        except Unavailable as why:
+        except Unavailable as error:
             self._not_run.append(name)
-            self._console.print(f"{name} did not run: {why}", style="bold red")
+            self._console.print(f"{name} did not run: {error}", style="bold red")
 
     def exit_code(self) -> int:
         if self._not_run and IS_CI:

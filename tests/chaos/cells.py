@@ -1,4 +1,4 @@
-"""The combinations that are shown: where orders are kept, what carries messages."""
+"""The combinations that are tested: database, broker, and pool of the workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-#: Minutes made seconds; the order of the times is that of production.
+#: Seconds in place of minutes, in the same order as in production.
 TIMES: dict[str, Any] = {
     "time_limit_seconds": 2,
     "lease_seconds": 3,
@@ -49,6 +49,6 @@ def _cells(*, is_naive: bool) -> dict[str, Cell]:
 
 
 CELLS = _cells(is_naive=False)
-#: The same, of plain Celery.
+#: The same for plain Celery.
 NAIVE = _cells(is_naive=True)
 QUICK = "postgresql-valkey-prefork"

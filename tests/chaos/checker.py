@@ -1,7 +1,7 @@
 """The history checker, in the manner of Jepsen: what was promised and what happened.
 
-Pure: it is told what customers were told, what the database holds and what effects
-there are, and classes every pair of an order and a subscriber.
+Pure. It compares how checkouts ended, what the database holds and which effects there
+are, and puts every pair of an order and a subscriber into its class.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Pair = tuple[str, str]
 THE_ORDER = "(order)"
 
 
-class Told(StrEnum):
-    """What the customer was told."""
+class Outcome(StrEnum):
+    """How a checkout ended for the customer."""
 
     OK = "ok"
     FAILED = "failed"
-    #: Nothing: the process died, or the database left during COMMIT.
+    #: No answer: the process died, or the database left during COMMIT.
     UNKNOWN = "unknown"
 
 
@@ -40,11 +40,11 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    told: Mapping[str, Told]
+    outcomes: Mapping[str, Outcome]
     #: The orders that are in the database at the end.
     recorded: AbstractSet[str]
     effects: Mapping[Pair, int]
-    #: What somebody still means to do.
+    #: Work that is still to be done.
     open: AbstractSet[Pair] = frozenset()
     failed_tasks: Mapping[Pair, int] = field(default_factory=dict)
 
@@ -73,13 +73,13 @@ class Verdict:
 
 
 def check(history: History, rules: Rules) -> Verdict:
-    """Class everything that happened and everything that should have."""
+    """Put everything that happened, and everything that should have, in its class."""
     owed = _owed(history, rules)
     wanted = [pair for pair in owed if not rules.is_refused(pair)]
     done = Counter(history.effects)
     missing = [pair for pair in wanted if not done[pair]]
     more = [pair for pair, count in done.items() if count > 1]
-    unknown = {order for order, told in history.told.items() if told is Told.UNKNOWN}
+    unknown = _orders(history, Outcome.UNKNOWN)
     return Verdict(
         lost=[*_unrecorded(history), *_lost(missing, history)],
         doubled=[pair for pair in more if pair[1] not in rules.at_least_once],
@@ -93,18 +93,19 @@ def check(history: History, rules: Rules) -> Verdict:
     )
 
 
+def _orders(history: History, outcome: Outcome) -> set[str]:
+    return {order for order, ended in history.outcomes.items() if ended is outcome}
+
+
 def _owed(history: History, rules: Rules) -> list[Pair]:
-    """Told ok, or not told and in the database all the same."""
-    return [
-        (order, name)
-        for order, told in history.told.items()
-        if told is Told.OK or (told is Told.UNKNOWN and order in history.recorded)
-        for name in rules.subscribers
-    ]
+    """Of orders that ended well, or without an answer and are in the database."""
+    unanswered = _orders(history, Outcome.UNKNOWN) & history.recorded
+    orders = _orders(history, Outcome.OK) | unanswered
+    return [(order, name) for order in sorted(orders) for name in rules.subscribers]
 
 
 def _lost(missing: Sequence[Pair], history: History) -> list[Pair]:
-    """Nobody means to do it any more, and no failed task says why."""
+    """No longer open, and no failed task says why."""
     return [
         pair
         for pair in missing
@@ -117,16 +118,13 @@ def _ghosts(done: Mapping[Pair, int], wanted: AbstractSet[Pair]) -> list[Pair]:
 
 
 def _unrecorded(history: History) -> list[Pair]:
-    return [
-        (order, THE_ORDER)
-        for order, told in history.told.items()
-        if told is Told.OK and order not in history.recorded
-    ]
+    missing = _orders(history, Outcome.OK) - history.recorded
+    return [(order, THE_ORDER) for order in sorted(missing)]
 
 
 def _unwanted(history: History) -> list[Pair]:
     return [
         (order, THE_ORDER)
         for order in history.recorded
-        if history.told.get(order, Told.FAILED) is Told.FAILED
+        if history.outcomes.get(order, Outcome.FAILED) is Outcome.FAILED
     ]

@@ -1,36 +1,30 @@
-"""What is done to the system: each fault by name, with what it hits."""
+"""What is done to the system: each fault is a function of the `Scene`."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import signal
+import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from tests.chaos.cells import TIMES
 from tests.chaos.fleet import Fleet
 from tests.chaos.program import Program
-from tests.chaos.servers import (
-    Startable,
-    flush,
-    freeze,
-    hold_lock,
-    start_again,
-    terminate_sessions,
-)
-from tests.chaos.servers import kill as kill_server
-from tests.chaos.servers import stop as stop_server
+from tests.servers.on_demand import Startable, flush
 
-#: A stopped process wakes when its work is another's.
+#: A stopped process continues when another has taken over its work.
 PAST_THE_LEASE_SECONDS = TIMES["lease_seconds"] * 1.5
 OUTAGE_SECONDS = 1.5
 REACHED_SECONDS = 6.0
 RESTART_SECONDS = 10.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +39,26 @@ class Scene:
     folder: Path
     random: random.Random
 
-    def one_of(self, programs: Sequence[Program]) -> Program:
-        return self.random.choice(programs)
+    def choose(self, kind: str) -> Program:
+        return self.random.choice(getattr(self.fleet, kind))
+
+    def choose_child(self) -> psutil.Process:
+        """A child of a worker. Raises `NotInjected`."""
+        children = self.choose("workers").children()
+        if not children:
+            raise NotInjected("no worker has a child at this moment")
+        return self.random.choice(children)
 
 
 class NotInjected(Exception):
-    """Nobody came by; the fault did not happen."""
+    """The fault did not happen; the message says why."""
 
 
 Inject = Callable[[Scene], None]
 
 
 def failpoint(name: str) -> Inject:
-    """Whoever reaches this point next dies there."""
+    """The process that reaches this point next dies there."""
 
     def inject(scene: Scene) -> None:
         armed = scene.folder / "armed" / name
@@ -66,37 +67,34 @@ def failpoint(name: str) -> Inject:
         while armed.exists():
             if time.monotonic() > deadline:
                 armed.unlink(missing_ok=True)
-                raise NotInjected(name)
+                raise NotInjected("no process came by")
             time.sleep(0.01)
 
     return inject
 
 
 def kill(kind: str) -> Inject:
-    def inject(scene: Scene) -> None:
-        scene.one_of(getattr(scene.fleet, kind)).send(signal.SIGKILL)
-
-    return inject
+    return lambda scene: scene.choose(kind).server.send(signal.SIGKILL)
 
 
 def kill_child(scene: Scene) -> None:
-    _a_child(scene).kill()
+    scene.choose_child().kill()
 
 
-def freeze_some(kind: str) -> Inject:
-    """Stopped with all its children, and woken past the lease."""
+def freeze(kind: str) -> Inject:
+    """Stop a process with all its children until its leases have run out."""
 
     def inject(scene: Scene) -> None:
-        program = scene.one_of(getattr(scene.fleet, kind))
-        program.send_all(signal.SIGSTOP)
+        server = scene.choose(kind).server
+        server.send_all(signal.SIGSTOP)
         time.sleep(PAST_THE_LEASE_SECONDS)
-        program.send_all(signal.SIGCONT)
+        server.send_all(signal.SIGCONT)
 
     return inject
 
 
 def freeze_child(scene: Scene) -> None:
-    child = _a_child(scene)
+    child = scene.choose_child()
     child.suspend()
     time.sleep(PAST_THE_LEASE_SECONDS)
     # Celery's hard time limit may have killed it meanwhile.
@@ -104,60 +102,78 @@ def freeze_child(scene: Scene) -> None:
         child.resume()
 
 
-def _a_child(scene: Scene) -> psutil.Process:
-    children = scene.one_of(scene.fleet.workers).children()
-    if not children:
-        raise NotInjected("no child at this moment")
-    return scene.random.choice(children)
-
-
 def broker_kill(scene: Scene) -> None:
-    kill_server(scene.broker)
+    scene.broker.server.kill()
     time.sleep(OUTAGE_SECONDS)
-    start_again(scene.broker)
+    _start_again(scene.broker)
 
 
 def broker_restart(scene: Scene) -> None:
-    stop_server(scene.broker)
-    start_again(scene.broker)
+    scene.broker.server.stop()
+    _start_again(scene.broker)
 
 
 def broker_flush(scene: Scene) -> None:
-    flush(scene.broker)
+    flush(scene.broker.url)
 
 
 def broker_freeze(scene: Scene) -> None:
-    freeze(scene.broker, OUTAGE_SECONDS * 2)
+    scene.broker.server.send_all(signal.SIGSTOP)
+    time.sleep(OUTAGE_SECONDS * 2)
+    scene.broker.server.send_all(signal.SIGCONT)
 
 
 def database_sessions(scene: Scene) -> None:
-    terminate_sessions(scene.database_url)
+    with psycopg.connect(scene.database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def database_restart(scene: Scene) -> None:
     postgresql = _postgresql(scene)
     postgresql.server.stop(signal.SIGINT)
-    start_again(postgresql)
+    _start_again(postgresql)
 
 
 def database_kill(scene: Scene) -> None:
     postgresql = _postgresql(scene)
     postgresql.server.kill()
-    start_again(postgresql)
+    _start_again(postgresql)
 
 
 def _postgresql(scene: Scene) -> Startable:
     if scene.postgresql is None:
-        raise NotInjected("no PostgreSQL in this cell")
+        raise NotInjected("this cell has no PostgreSQL")
     return scene.postgresql
 
 
 def database_locked(scene: Scene) -> None:
-    hold_lock(scene.folder / "fanfare.sqlite3", OUTAGE_SECONDS)
+    """Nothing else can write to SQLite for the length of an outage."""
+    path = scene.folder / "fanfare.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        time.sleep(OUTAGE_SECONDS)
+        connection.rollback()
 
 
-def rolling(number: signal.Signals, kinds: Sequence[str]) -> Inject:
-    """A release: one process after the other."""
+def _start_again(server: Startable) -> None:
+    """A PostgreSQL refuses to start while children of the killed one still end."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.start()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def rolling(number: signal.Signals, *kinds: str) -> Inject:
+    """A release: one process after the other is asked to stop."""
 
     def inject(scene: Scene) -> None:
         for kind in kinds:
@@ -168,9 +184,9 @@ def rolling(number: signal.Signals, kinds: Sequence[str]) -> Inject:
 
 
 def _renew(program: Program, number: signal.Signals) -> None:
-    before, deadline = program.pid, time.monotonic() + RESTART_SECONDS
-    program.send(number)
-    while program.pid == before:
+    before, deadline = program.server, time.monotonic() + RESTART_SECONDS
+    before.send(number)
+    while program.server is before:
         if time.monotonic() > deadline:
-            program.send(signal.SIGKILL)
+            before.send(signal.SIGKILL)
         time.sleep(0.05)

@@ -1,16 +1,17 @@
-"""All processes of one cell: publishers, dispatchers, workers."""
+"""All processes of one cell: publishers, dispatchers, workers, pullers, receivers."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.cells import Cell
 from tests.chaos.program import Program
+from tests.servers.granian import granian_argv
 from tests.servers.waiting import free_port
 
 KEEP_SECONDS = 0.1
@@ -20,66 +21,61 @@ CONCURRENCY = 2
 COUNT = 2
 
 
-_Argv = Callable[[Cell, str], list[str]]
-
-
 class Fleet:
-    """Two of each; a thread starts again whatever ended."""
+    """A thread starts again each process that ended."""
 
     def __init__(self, cell: Cell, folder: Path, environment: Mapping[str, str]):
         self.cell = cell
         self._folder = folder
         self._environment = environment
         self._end = threading.Event()
-        self.workers = self._several("worker", _worker)
-        self.dispatchers = [] if cell.is_naive else self._several("dispatcher", _serve)
+        self._programs: list[Program] = []
         self.publishers: list[Program] = []
-        self.webs: list[Program] = []
-        self.pullers: list[Program] = []
-        self.receivers: list[Program] = []
+        self.dispatchers: list[Program] = []
+        self.workers = [
+            self._add(name, _worker(cell, name)) for name in _names("worker")
+        ]
         if not cell.is_naive:
-            self._start_outside()
+            self._start_router()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
 
+    def _start_router(self) -> None:
+        """What plain Celery lacks; the web process serves the pullers."""
+        web_port = int(self._environment["CHAOS_WEB_PORT"])
+        self.dispatchers = [
+            self._add(name, _manage("dispatch")) for name in _names("dispatcher")
+        ]
+        self.webs = [self._add("web1", granian_argv(web_port))]
+        self.pullers = [
+            self._add(name, _manage("chaos_pull")) for name in _names("puller")
+        ]
+        self._add("receiver1", _manage("chaos_receive"))
+
     def open_shop(self) -> None:
-        self.publishers = self._several("publisher", _publish)
+        self.publishers = [
+            self._add(name, _manage("chaos_publish", name))
+            for name in _names("publisher")
+        ]
 
     def close_shop(self) -> None:
         for program in self.publishers:
             program.stop()
 
-    def everything(self) -> list[Program]:
-        ours = [*self.publishers, *self.dispatchers, *self.workers, *self.webs]
-        return [*ours, *self.pullers, *self.receivers]
-
     def stop(self) -> None:
         self._end.set()
         self._keeper.join()
-        for program in self.everything():
-            program.stop(is_patient=False)
+        for program in self._programs:
+            program.kill()
 
-    def _start_outside(self) -> None:
-        """Subscribers that are not of the house, and the door that they knock at."""
-        self.webs = self._several("web", _web, count=1)
-        self.pullers = self._several("puller", _pull)
-        self.receivers = self._several("receiver", _receive, count=1)
-
-    def _several(self, kind: str, argv: _Argv, count: int = COUNT) -> list[Program]:
-        names = [f"{kind}{number}" for number in range(1, count + 1)]
-        return [
-            Program(
-                name,
-                argv(self.cell, name),
-                self._environment,
-                self._folder / f"{name}.log",
-            )
-            for name in names
-        ]
+    def _add(self, name: str, argv: list[str]) -> Program:
+        program = Program(argv, self._environment, self._folder / f"{name}.log")
+        self._programs.append(program)
+        return program
 
     def _keep(self) -> None:
         while not self._end.wait(KEEP_SECONDS):
-            for program in self.everything():
+            for program in list(self._programs):
                 program.keep()
 
 
@@ -94,28 +90,12 @@ def running(
         fleet.stop()
 
 
-def _serve(cell: Cell, name: str) -> list[str]:
-    return [sys.executable, "manage.py", "dispatch"]
+def _names(kind: str) -> list[str]:
+    return [f"{kind}{number}" for number in range(1, COUNT + 1)]
 
 
-def _publish(cell: Cell, name: str) -> list[str]:
-    return [sys.executable, "manage.py", "chaos_publish", name]
-
-
-def _pull(cell: Cell, name: str) -> list[str]:
-    return [sys.executable, "manage.py", "chaos_pull"]
-
-
-def _receive(cell: Cell, name: str) -> list[str]:
-    return [sys.executable, "manage.py", "chaos_receive"]
-
-
-def _web(cell: Cell, name: str) -> list[str]:
-    # Its port is in the environment.
-    options = "--interface wsgi --host 127.0.0.1 --no-ws --workers 1"
-    options += " --blocking-threads 8 --log-level error"
-    application = "tests.chaos.project.wsgi:application"
-    return [sys.executable, "-m", "granian", *options.split(), application]
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, "manage.py", *arguments]
 
 
 def _worker(cell: Cell, name: str) -> list[str]:
@@ -128,10 +108,8 @@ def _worker(cell: Cell, name: str) -> list[str]:
 
 
 def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
-    """What every process of the cell is told."""
+    """The environment of every process of the cell."""
     given = os.environ.get("PYTHONWARNINGS")
-    web_port = str(free_port())
-    quiet = ",".join(filter(None, [given, "ignore:::celery.platforms"]))
     return {
         "DJANGO_SETTINGS_MODULE": "tests.chaos.project.settings",
         "DEBUG": "true",
@@ -140,9 +118,8 @@ def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
         "CHAOS_NAIVE": "1" if cell.is_naive else "",
         "PYTHONDEVMODE": "",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": quiet,
+        "PYTHONWARNINGS": ",".join(filter(None, [given, "ignore:::celery.platforms"])),
         "CHAOS_RECEIVER_PORT": str(free_port()),
-        "CHAOS_WEB_PORT": web_port,
-        "GRANIAN_PORT": web_port,
+        "CHAOS_WEB_PORT": str(free_port()),
         **urls,
     }

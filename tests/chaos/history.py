@@ -1,14 +1,14 @@
-"""Reads the logs of a cell: what customers were told, and what was done outside."""
+"""Reads the logs of a cell: how checkouts ended, and the effects outside."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.checker import Told
+from tests.chaos.checker import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +18,14 @@ class Checkout:
     order: str
     is_cursed: bool
     began_at: float
-    told: Told = Told.UNKNOWN
+    outcome: Outcome = Outcome.UNKNOWN
     ended_at: float | None = None
     took_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """One effect."""
+class Effect:
+    """One time that a subscriber did its work."""
 
     order: str
     subscriber: str
@@ -35,45 +35,29 @@ class Done:
 
 
 def read_checkouts(folder: Path) -> list[Checkout]:
-    found: dict[str, Checkout] = {}
+    checkouts: dict[str, Checkout] = {}
     for path in sorted(folder.glob("checkouts-*.jsonl")):
         for line in _lines(path):
-            _note(found, line)
-    return list(found.values())
+            checkouts[line["order"]] = _checkout(line, checkouts.get(line["order"]))
+    return list(checkouts.values())
 
 
-def read_outside(folder: Path) -> list[Done]:
-    return [
-        Done(
-            order=line["order"],
-            subscriber=line["subscriber"],
-            at=line["at"],
-            webhook_id=line.get("webhook_id", ""),
+def read_outside(folder: Path) -> list[Effect]:
+    return [Effect(**line) for line in _lines(folder / "outside.jsonl")]
+
+
+def effects_of(rows: Sequence[tuple[str, str, float]]) -> list[Effect]:
+    return [Effect(order=order, subscriber=name, at=at) for order, name, at in rows]
+
+
+def _checkout(line: dict[str, Any], begun: Checkout | None) -> Checkout:
+    """A checkout has two lines: when it began, and how it ended."""
+    if begun is None:
+        return Checkout(
+            order=line["order"], is_cursed=line["is_cursed"], began_at=line["at"]
         )
-        for line in _lines(folder / "outside.jsonl")
-    ]
-
-
-def of_rows(rows: Sequence[tuple[str, str, float]]) -> list[Done]:
-    return [Done(order=order, subscriber=name, at=at) for order, name, at in rows]
-
-
-def _note(found: dict[str, Checkout], line: dict[str, Any]) -> None:
-    order = line["order"]
-    if line["what"] == "invoked":
-        found[order] = Checkout(
-            order=order, is_cursed=line["is_cursed"], began_at=line["at"]
-        )
-        return
-    begun = found[order]
-    found[order] = Checkout(
-        order=order,
-        is_cursed=begun.is_cursed,
-        began_at=begun.began_at,
-        told=Told(line["what"]),
-        ended_at=line["at"],
-        took_ms=line["ms"],
-    )
+    outcome = Outcome(line["what"])
+    return replace(begun, outcome=outcome, ended_at=line["at"], took_ms=line["ms"])
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,38 +1,42 @@
-"""From what a cell left behind to its row: the verdict and the figures."""
+"""Makes the row of a cell from what it left behind: the verdict and the figures."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from tests.chaos.checker import History, Pair, Rules, Verdict, check
-from tests.chaos.figures import latencies, longest_stall, percentile
+from tests.chaos.checker import History, Outcome, Pair, Rules, Verdict, check
+from tests.chaos.figures import (
+    changed_ids,
+    latencies,
+    longest_stall,
+    percentile,
+    reposted_percent,
+)
 from tests.chaos.history import (
     Checkout,
-    Done,
-    of_rows,
+    Effect,
+    effects_of,
     read_checkouts,
     read_outside,
 )
-from tests.chaos.injecting import own_windows
-from tests.chaos.names import (
+from tests.chaos.running import Run, own_windows
+from tests.chaos.subscribers import (
     AT_LEAST_ONCE,
     IN_PROCESS,
     MIXED,
     PICKY,
     SUBSCRIBERS,
+    is_poison,
 )
-from tests.chaos.poison import is_poison
-from tests.chaos.posts import changed_ids, reposted_percent
-from tests.chaos.running import Run
 
-#: Of each class so many pairs are kept as evidence.
-SHOWN = 20
+#: Pairs of each class that are kept as evidence.
+MAX_EVIDENCE = 20
 
 
 def judge(run: Run) -> dict[str, Any]:
     checkouts = read_checkouts(run.folder)
-    effects = [*of_rows(run.collected["effects"]), *read_outside(run.folder)]
+    effects = [*effects_of(run.collected["effects"]), *read_outside(run.folder)]
     verdict = _verdict(run, checkouts, effects)
     return {
         "name": run.cell.name,
@@ -44,13 +48,13 @@ def judge(run: Run) -> dict[str, Any]:
         "reposted_percent": round(reposted_percent(effects), 2),
         "changed_ids": len(changed_ids(effects)),
         "seconds": round(run.seconds, 1),
-        "fault_names": [one.fault.name for one in run.injected if one.did_happen],
+        "fault_names": [each.fault.name for each in run.injected if each.did_happen],
         "evidence": _evidence(verdict),
     }
 
 
-def _verdict(run: Run, checkouts: list[Checkout], effects: list[Done]) -> Verdict:
-    cursed = {one.order for one in checkouts if one.is_cursed}
+def _verdict(run: Run, checkouts: list[Checkout], effects: list[Effect]) -> Verdict:
+    cursed = {checkout.order for checkout in checkouts if checkout.is_cursed}
 
     def is_refused(pair: Pair) -> bool:
         order, name = pair
@@ -59,9 +63,9 @@ def _verdict(run: Run, checkouts: list[Checkout], effects: list[Done]) -> Verdic
         )
 
     history = History(
-        told={one.order: one.told for one in checkouts},
+        outcomes={checkout.order: checkout.outcome for checkout in checkouts},
         recorded=frozenset(run.collected["orders"]),
-        effects=Counter((one.order, one.subscriber) for one in effects),
+        effects=Counter((effect.order, effect.subscriber) for effect in effects),
         open=_pairs(run.collected["open"]),
         failed_tasks=Counter(map(tuple, run.collected["failed"])),
     )
@@ -83,14 +87,16 @@ def _gaps(run: Run) -> int:
     return len(set(range(1, len(positions) + 1)) ^ set(positions))
 
 
-def _counts(run: Run, checkouts: list[Checkout], effects: list[Done]) -> dict[str, int]:
-    told = Counter(one.told.value for one in checkouts)
+def _counts(
+    run: Run, checkouts: list[Checkout], effects: list[Effect]
+) -> dict[str, int]:
+    outcomes = Counter(checkout.outcome for checkout in checkouts)
     return {
         "checkouts": len(checkouts),
-        **{name: told[name] for name in ("ok", "failed", "unknown")},
+        **{outcome.value: outcomes[outcome] for outcome in Outcome},
         "events": run.collected["events"] or len(run.collected["orders"]),
         "deliveries": run.collected["deliveries"],
-        "faults": sum(one.did_happen for one in run.injected),
+        "faults": sum(each.did_happen for each in run.injected),
         "effects": len(effects),
     }
 
@@ -105,7 +111,7 @@ def _classes(verdict: Verdict) -> dict[str, int]:
 
 
 def _times(
-    run: Run, checkouts: list[Checkout], effects: list[Done]
+    run: Run, checkouts: list[Checkout], effects: list[Effect]
 ) -> dict[str, float]:
     taken = latencies(checkouts, own_windows(run.injected))
     everyone = latencies(checkouts)
@@ -119,4 +125,4 @@ def _times(
 
 def _evidence(verdict: Verdict) -> dict[str, list[Pair]]:
     names = ("lost", "doubled", "ghost", "stuck", "given_up")
-    return {name: list(getattr(verdict, name))[:SHOWN] for name in names}
+    return {name: list(getattr(verdict, name))[:MAX_EVIDENCE] for name in names}

@@ -1,4 +1,4 @@
-"""What plain Celery has in the broker at the end: it keeps no other books."""
+"""The messages that plain Celery has in the broker at the end: its only state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from kombu import Connection
 
 from tests.chaos.checker import Pair
-from tests.chaos.names import LEDGER, PICKY, POST
+from tests.chaos.subscribers import LEDGER, PICKY, POST
 
 QUEUE = "celery"
 ID_LENGTH = 36
@@ -19,7 +19,7 @@ SUBSCRIBERS = {"keep_ledger": LEDGER, "be_picky": PICKY, "post": POST}
 
 
 def left_in(broker_url: str) -> set[Pair]:
-    """The pairs that a message waits for, taken or not; the queue is empty then."""
+    """The pairs that a message stands for, taken or not; empties the queue."""
     with Connection(broker_url) as connection:
         return {
             pair

@@ -1,4 +1,4 @@
-"""Which faults a cell gets, in which order: a matter of the seed alone."""
+"""Which faults a cell gets, in which order: the seed alone decides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Hits(StrEnum):
     ALL = "all"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Fault:
     name: str
     hits: Hits
@@ -34,12 +34,14 @@ class Fault:
     database: str | None = None
 
 
+#: Kinds of processes; a `Fleet` has a list of each, named by the plural.
+PROCESSES = (Hits.PUBLISHER, Hits.DISPATCHER, Hits.WORKER, Hits.WEB, Hits.PULLER)
 #: What plain Celery does not have.
 ROUTERS_ALONE = (Hits.DISPATCHER, Hits.WEB, Hits.PULLER)
 
 
 def _failpoint(name: str, hits: Hits) -> Fault:
-    return Fault(name=f"die {name}", hits=hits, inject=faults.failpoint(name))
+    return Fault(f"die {name}", hits, faults.failpoint(name))
 
 
 ALL: tuple[Fault, ...] = (
@@ -50,95 +52,53 @@ ALL: tuple[Fault, ...] = (
     _failpoint("worker-before-commit", Hits.WORKER),
     _failpoint("worker-after-commit", Hits.WORKER),
     _failpoint("worker-before-ack", Hits.WORKER),
-    Fault(name="kill publisher", hits=Hits.PUBLISHER, inject=faults.kill("publishers")),
-    Fault(
-        name="kill dispatcher", hits=Hits.DISPATCHER, inject=faults.kill("dispatchers")
-    ),
-    Fault(name="kill worker", hits=Hits.WORKER, inject=faults.kill("workers")),
-    Fault(
-        name="kill worker child",
-        hits=Hits.WORKER,
-        inject=faults.kill_child,
-        needs_children=True,
-    ),
-    Fault(
-        name="freeze publisher",
-        hits=Hits.PUBLISHER,
-        inject=faults.freeze_some("publishers"),
-        is_quick=False,
+    *(Fault(f"kill {hits}", hits, faults.kill(f"{hits}s")) for hits in PROCESSES),
+    Fault("kill worker child", Hits.WORKER, faults.kill_child, needs_children=True),
+    *(
+        Fault(
+            f"freeze {hits}",
+            hits,
+            faults.freeze(f"{hits}s"),
+            is_quick=hits is Hits.WORKER,
+        )
+        for hits in PROCESSES
     ),
     Fault(
-        name="freeze dispatcher",
-        hits=Hits.DISPATCHER,
-        inject=faults.freeze_some("dispatchers"),
-        is_quick=False,
-    ),
-    Fault(name="freeze worker", hits=Hits.WORKER, inject=faults.freeze_some("workers")),
-    Fault(
-        name="freeze worker child",
-        hits=Hits.WORKER,
-        inject=faults.freeze_child,
+        "freeze worker child",
+        Hits.WORKER,
+        faults.freeze_child,
         needs_children=True,
         is_quick=False,
     ),
-    Fault(name="kill web", hits=Hits.WEB, inject=faults.kill("webs")),
+    Fault("kill broker", Hits.BROKER, faults.broker_kill),
+    Fault("flush broker", Hits.BROKER, faults.broker_flush),
+    Fault("freeze broker", Hits.BROKER, faults.broker_freeze),
+    Fault("restart broker", Hits.BROKER, faults.broker_restart, is_quick=False),
     Fault(
-        name="freeze web",
-        hits=Hits.WEB,
-        inject=faults.freeze_some("webs"),
-        is_quick=False,
-    ),
-    Fault(name="kill puller", hits=Hits.PULLER, inject=faults.kill("pullers")),
-    Fault(
-        name="freeze puller",
-        hits=Hits.PULLER,
-        inject=faults.freeze_some("pullers"),
-        is_quick=False,
-    ),
-    Fault(name="kill broker", hits=Hits.BROKER, inject=faults.broker_kill),
-    Fault(name="flush broker", hits=Hits.BROKER, inject=faults.broker_flush),
-    Fault(name="freeze broker", hits=Hits.BROKER, inject=faults.broker_freeze),
-    Fault(
-        name="restart broker",
-        hits=Hits.BROKER,
-        inject=faults.broker_restart,
-        is_quick=False,
-    ),
-    Fault(
-        name="end database sessions",
-        hits=Hits.DATABASE,
-        inject=faults.database_sessions,
+        "end database sessions",
+        Hits.DATABASE,
+        faults.database_sessions,
         database="postgresql",
     ),
     Fault(
-        name="restart database",
-        hits=Hits.DATABASE,
-        inject=faults.database_restart,
+        "restart database",
+        Hits.DATABASE,
+        faults.database_restart,
         is_quick=False,
         database="postgresql",
     ),
+    Fault("kill database", Hits.DATABASE, faults.database_kill, database="postgresql"),
+    Fault("lock database", Hits.DATABASE, faults.database_locked, database="sqlite"),
     Fault(
-        name="kill database",
-        hits=Hits.DATABASE,
-        inject=faults.database_kill,
-        database="postgresql",
-    ),
-    Fault(
-        name="lock database",
-        hits=Hits.DATABASE,
-        inject=faults.database_locked,
-        database="sqlite",
-    ),
-    Fault(
-        name="roll all, warm",
-        hits=Hits.ALL,
-        inject=faults.rolling(signal.SIGTERM, ("publishers", "dispatchers", "workers")),
+        "roll all, warm",
+        Hits.ALL,
+        faults.rolling(signal.SIGTERM, "publishers", "dispatchers", "workers"),
         is_quick=False,
     ),
     Fault(
-        name="roll workers, cold",
-        hits=Hits.WORKER,
-        inject=faults.rolling(signal.SIGQUIT, ("workers",)),
+        "roll workers, cold",
+        Hits.WORKER,
+        faults.rolling(signal.SIGQUIT, "workers"),
         is_quick=False,
     ),
 )

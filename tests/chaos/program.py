@@ -1,11 +1,9 @@
-"""One process of the system under test, started again whenever it ended."""
+"""A process of the system under test that is started again when it has ended."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,72 +11,48 @@ from pathlib import Path
 import psutil
 
 from config.env import BASE_DIR
+from tests.servers.server import Server
 
 STOP_SECONDS = 12.0
 
 
 class Program:
-    """In a session of its own; what its main process leaves behind is killed."""
+    """What its main process leaves behind is killed before the next start."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], environment: Mapping[str, str], log: Path
+        self, argv: Sequence[str], environment: Mapping[str, str], log: Path
     ) -> None:
-        self.name = name
-        self._argv = list(argv)
+        self._argv = argv
         self._environment = {**os.environ, **environment}
         self._log = log
         self._lock = threading.Lock()
         self._is_wanted = True
-        self._popen = self._start()
+        self.server = self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                self._argv,
-                cwd=BASE_DIR,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
+    def _start(self) -> Server:
+        return Server(self._argv, self._log, env=self._environment, cwd=BASE_DIR)
 
     def keep(self) -> None:
         """Start it again if it ended."""
         with self._lock:
-            if self._is_wanted and self._popen.poll() is not None:
-                self._dead_letter()
-                self._popen = self._start()
-
-    def send(self, number: signal.Signals) -> None:
-        """To the main process alone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-
-    def send_all(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+            if self._is_wanted and self.server.exit_code() is not None:
+                self.server.kill()
+                self.server = self._start()
 
     def children(self) -> list[psutil.Process]:
         try:
-            return psutil.Process(self.pid).children(recursive=True)
+            return psutil.Process(self.server.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
 
-    def stop(self, *, is_patient: bool = True) -> None:
-        """For good."""
+    def stop(self) -> None:
+        """Ask it to end, and do not start it again."""
         self._is_wanted = False
         with self._lock:
-            if is_patient:
-                self.send(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._popen.wait(STOP_SECONDS)
-            self._dead_letter()
+            self.server.stop(signal.SIGTERM, STOP_SECONDS)
+            self.server.kill()
 
-    def _dead_letter(self) -> None:
-        self.send_all(signal.SIGKILL)
-        self._popen.wait()
+    def kill(self) -> None:
+        self._is_wanted = False
+        with self._lock:
+            self.server.kill()

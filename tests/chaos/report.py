@@ -41,7 +41,7 @@ UNITS = {
 
 
 def show(console: Console, cells: Sequence[Row], naive: Sequence[Row]) -> None:
-    """Two tables; under each cell is what plain Celery made of the same."""
+    """Print two tables; under each cell is plain Celery under the same faults."""
     beside = {row["name"]: row for row in naive}
     for title, columns in (("What was promised", PROMISES), ("What it cost", FIGURES)):
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -58,8 +58,8 @@ def show(console: Console, cells: Sequence[Row], naive: Sequence[Row]) -> None:
 
 def save(path: Path, *, seed: int, cells: Sequence[Row], naive: Sequence[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"seed": seed, "cells": cells, "naive": naive}
-    path.write_text(json.dumps(told, indent=2) + "\n")
+    results = {"seed": seed, "cells": cells, "naive": naive}
+    path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _values(row: Row, columns: Iterable[str]) -> list[Text]:

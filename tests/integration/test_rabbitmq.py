@@ -130,7 +130,7 @@ def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
 ) -> None:
     publish("thing.happened", {})
     turn(loop)
-    rabbitmq_server.signal(signal.SIGSTOP)
+    rabbitmq_server.server.send_all(signal.SIGSTOP)
     try:
         publish("thing.happened", {})
         started_at = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
         turn(loop)
         assert is_reachable() is False
     finally:
-        rabbitmq_server.signal(signal.SIGCONT)
+        rabbitmq_server.server.send_all(signal.SIGCONT)
 
     Delivery.objects.update(dispatched_until="2020-01-01T00:00:00Z")
     turn(loop)

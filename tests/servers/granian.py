@@ -23,11 +23,8 @@ START_SECONDS = 60
 def granian(folder: Path) -> Iterator[str]:
     """The address of Granian, which serves the project from the test's database."""
     port = free_port()
-    arguments = (
-        f"-m granian --interface asginl --http 1 --port {port} config.asgi:application"
-    )
     server = Server(
-        [sys.executable, *arguments.split()],
+        granian_argv(port),
         folder / "web.log",
         env={**os.environ, "DATABASE_URL": database_url(), "PYTHONDEVMODE": ""},
         cwd=BASE_DIR,
@@ -38,6 +35,12 @@ def granian(folder: Path) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+def granian_argv(port: int) -> list[str]:
+    options = f"--interface asginl --http 1 --host 127.0.0.1 --port {port} --no-ws"
+    command = [sys.executable, "-m", "granian", *options.split()]
+    return [*command, "--workers-kill-timeout", "10", "config.asgi:application"]
 
 
 def database_url() -> str:

@@ -80,10 +80,17 @@ def postgresql() -> Iterator[str]:
     if given:
         yield given
         return
+    with private_postgresql() as running:
+        yield running.url
+
+
+@contextmanager
+def private_postgresql(*, is_durable: bool = False) -> Iterator[PostgreSQL]:
+    """A server of our own, whatever TEST_DATABASE_URL says."""
     with TemporaryDirectory(prefix="fanfare-pg-", ignore_cleanup_errors=True) as name:
-        running = PostgreSQL(Path(name))
+        running = PostgreSQL(Path(name), is_durable=is_durable)
         try:
-            yield running.url
+            yield running
         finally:
             running.server.stop(signal.SIGINT)
 

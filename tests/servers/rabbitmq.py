@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -53,10 +52,6 @@ class RabbitMQ:
             return True
         return False
 
-    def signal(self, number: signal.Signals) -> None:
-        """To the whole node: its shell, its virtual machine and what that started."""
-        os.killpg(self.server.pid, number)
-
     def knows_its_queues(self) -> bool:
         """Whether a node that is killed now finds its quorum queues again.
 
@@ -67,13 +62,8 @@ class RabbitMQ:
         return time.time() - names.stat().st_mtime > 1
 
     def kill(self) -> None:
-        self.signal(signal.SIGKILL)
         self.server.kill()
         self._stop_port_mapper()
-
-    def stop(self) -> None:
-        self.signal(signal.SIGCONT)
-        self.kill()
 
     def _stop_port_mapper(self) -> None:
         """Erlang's daemon leaves the session it was started in, and outlives it."""
@@ -136,4 +126,4 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         try:
             yield running
         finally:
-            running.stop()
+            running.kill()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 
 class Server:
-    """A server's process, in its own session, its words in a file."""
+    """A process in a session of its own; it writes its output to a file."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Server:
                 cwd=cwd,
             )
         self.log = log
+        self._name = Path(argv[0]).name
 
     @property
     def pid(self) -> int:
@@ -39,9 +41,26 @@ class Server:
         """Its exit code, once it ended by itself."""
         return self._popen.wait(seconds)
 
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._popen.poll()
+
     def check_runs(self) -> None:
-        if self._popen.poll() is not None:
-            raise AssertionError(f"The server ended:\n{self.log.read_text()[-2000:]}")
+        if self.exit_code() is not None:
+            raise AssertionError(f"{self._name} ended:\n{self.last_output()}")
+
+    def last_output(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the main process alone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def send_all(self, number: signal.Signals) -> None:
+        """Send a signal to every process of the session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
 
     def stop(
         self, number: signal.Signals = signal.SIGTERM, seconds: float = 10
@@ -52,8 +71,9 @@ class Server:
         try:
             self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(self._popen.pid, signal.SIGKILL)
-            self._popen.wait()
+            self.kill()
 
     def kill(self) -> None:
-        self.stop(signal.SIGKILL)
+        """Kill it and all it started, also what it left behind when it ended."""
+        self.send_all(signal.SIGKILL)
+        self._popen.wait()

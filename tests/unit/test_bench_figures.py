@@ -37,7 +37,7 @@ from benchmarks.plots import Bar, Chart, Group, svg
 from benchmarks.report import number, tables
 from benchmarks.sizes import SHARES, WHOLE
 from config.supervisor.programs import WORKERS
-from tests.chaos.servers import servers
+from tests.servers.on_demand import Servers
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_only_those_take_part_whose_packages_are_here(
     node_modules: Path | None,
     expected: list[Contestant],
 ) -> None:
-    with ExitStack() as stack, servers() as none_started:
+    with ExitStack() as stack, Servers() as none_started:
         bench = Bench(
             servers=none_started,
             stack=stack,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.chaos.checker import THE_ORDER, History, Rules, Told, check
+from tests.chaos.checker import THE_ORDER, History, Outcome, Rules, check
 
 RULES = Rules(
     subscribers=("ledger", "post"),
@@ -12,12 +12,12 @@ RULES = Rules(
     is_refused=lambda pair: pair == ("cursed", "ledger"),
 )
 CLEAN = History(
-    told={
-        "bought": Told.OK,
-        "cursed": Told.OK,
-        "declined": Told.FAILED,
-        "cut off": Told.UNKNOWN,
-        "cut off early": Told.UNKNOWN,
+    outcomes={
+        "bought": Outcome.OK,
+        "cursed": Outcome.OK,
+        "declined": Outcome.FAILED,
+        "cut off": Outcome.UNKNOWN,
+        "cut off early": Outcome.UNKNOWN,
     },
     recorded={"bought", "cursed", "cut off"},
     effects={

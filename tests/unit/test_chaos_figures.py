@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from tests.chaos.cells import CELLS, NAIVE, QUICK
-from tests.chaos.checker import Told
+from tests.chaos.checker import Outcome
 from tests.chaos.figures import Window, latencies, longest_stall, percentile
-from tests.chaos.history import Checkout, Done
+from tests.chaos.history import Checkout, Effect
 from tests.chaos.plan import ALL, Hits, plan
 
 
 def checkout(
-    order: str, *, at: float = 100, ms: float = 10, told: Told = Told.OK
+    order: str, *, at: float = 100, ms: float = 10, outcome: Outcome = Outcome.OK
 ) -> Checkout:
     return Checkout(
         order=order,
         is_cursed=False,
         began_at=at - ms / 1000,
-        told=told,
+        outcome=outcome,
         ended_at=at,
         took_ms=ms,
     )
 
 
 def test_only_confirmed_checkouts_have_a_latency() -> None:
-    refused = checkout("b", ms=900, told=Told.FAILED)
+    refused = checkout("b", ms=900, outcome=Outcome.FAILED)
     assert latencies([checkout("a", ms=10), refused]) == [10]
 
 
@@ -41,17 +41,17 @@ def test_a_percentile_is_a_value_that_was_seen() -> None:
 
 def test_a_stall_ends_with_the_first_effect_of_each_subscriber() -> None:
     effects = [
-        Done(order="a", subscriber="ledger", at=101),
-        Done(order="a", subscriber="post", at=107),
-        Done(order="a", subscriber="post", at=150),
+        Effect(order="a", subscriber="ledger", at=101),
+        Effect(order="a", subscriber="post", at=107),
+        Effect(order="a", subscriber="post", at=150),
     ]
     assert longest_stall([checkout("a", at=100)], effects) == 7
 
 
 def test_the_plan_is_a_matter_of_the_seed_alone() -> None:
     cell = CELLS[QUICK]
-    first, again, other = (plan(cell, seed=n, is_quick=False) for n in (1, 1, 2))
-    assert first == again != other
+    first, second, other = (plan(cell, seed=n, is_quick=False) for n in (1, 1, 2))
+    assert first == second != other
     assert len(first) == len(ALL) - 1  # SQLite's own lock is not PostgreSQL's
 
 

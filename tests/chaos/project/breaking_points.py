@@ -1,4 +1,4 @@
-"""Sets the failpoints into the router from outside: what ships has no hooks."""
+"""Sets the failpoints into the router from outside: the product has no hooks."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def install() -> None:
 def _dying_after(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     @wraps(function)
     def wrapped(*args: Any, **options: Any) -> Any:
-        answer = function(*args, **options)
+        result = function(*args, **options)
         reached(name)
-        return answer
+        return result
 
     return wrapped
 

@@ -13,18 +13,17 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from router.public import publish
-from tests.chaos.names import SOURCE
-from tests.chaos.poison import is_poison
 from tests.chaos.project.effects import write_line
 from tests.chaos.project.failpoints import reached
 from tests.chaos.project.models import Order
+from tests.chaos.subscribers import SOURCE, is_poison
 
 CURSED_SHARE = 1 / 100
 ROLLED_BACK_SHARE = 1 / 25
 
 
 class RolledBack(Exception):
-    """The customer went away at the last moment."""
+    """The customer left at the last moment."""
 
 
 def announce_event(order_id: str, is_cursed: bool) -> None:
@@ -34,10 +33,11 @@ def announce_event(order_id: str, is_cursed: bool) -> None:
 def announcer() -> Callable[[str, bool], None]:
     if not settings.IS_NAIVE:
         return announce_event
-    found: Callable[[str, bool], None] = import_string(
+    # Its tasks belong to a Celery application that the router must not meet.
+    announce: Callable[[str, bool], None] = import_string(
         "tests.chaos.project.naive_tasks.announce"
     )
-    return found
+    return announce
 
 
 class Till:
@@ -48,9 +48,9 @@ class Till:
         self._announce = announcer()
 
     def checkout(self, *, is_plain: bool = False) -> bool:
-        """One more; whether the database took it or refused it for a reason.
+        """Make one checkout; returns whether it ended well.
 
-        A plain one is an order that every subscriber takes.
+        Every subscriber takes the order of a plain checkout.
         """
         order_id, is_cursed = str(uuid.uuid4()), random.random() < CURSED_SHARE
         while is_plain and (is_cursed or is_poison(order_id)):
@@ -74,10 +74,10 @@ class Till:
                 is_complete = True
         except RolledBack:
             return "failed"
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is in the log
+        except Exception as error:  # noqa: BLE001 - the log shows every kind of error
             print(f"{order_id}: {type(error).__name__}: {error}", flush=True)
             connection.close()
-            # Before COMMIT was sent nothing can have happened; after it, who knows.
+            # Before COMMIT was sent nothing can have happened; after it anything can.
             return "unknown" if is_complete else "failed"
         return "ok"
 

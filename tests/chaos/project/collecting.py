@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 
 from router.models import Delivery, EventRecord, FailedTask
-from tests.chaos.names import SOURCE, SUBSCRIBERS
 from tests.chaos.project.models import Effect, Order
+from tests.chaos.subscribers import SOURCE, SUBSCRIBERS
 
 
 def is_router_open() -> bool:
@@ -17,7 +17,7 @@ def is_router_open() -> bool:
 
 
 def is_naive_open() -> bool:
-    """Plain Celery keeps no books: something is open while an effect is missing."""
+    """Plain Celery has no record: work is open while an effect is missing."""
     orders = Order.objects.count()
     cursed = Order.objects.filter(is_cursed=True).count()
     rows = Effect.objects.values("order_id", "subscriber").distinct().count()
@@ -40,8 +40,8 @@ def everything() -> dict[str, Any]:
 
 
 def _positions() -> list[int]:
-    found = EventRecord.objects.filter(position__isnull=False)
-    return list(found.order_by("position").values_list("position", flat=True))
+    routed = EventRecord.objects.filter(position__isnull=False)
+    return list(routed.order_by("position").values_list("position", flat=True))
 
 
 def _unrouted() -> list[list[str]]:

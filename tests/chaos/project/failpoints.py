@@ -1,4 +1,4 @@
-"""Places where a process can be told to die, from outside, once."""
+"""Places where a process dies, once, when a file says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 def reached(name: str) -> None:
     """Die here without a word if the file of that name is there.
 
-    Whoever removes the file is the one that dies: one process for one file.
+    The process that removes the file is the one that dies: one process for one file.
     """
     try:
         os.unlink(settings.CHAOS_DIR / "armed" / name)

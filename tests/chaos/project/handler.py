@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from router.public import Event, subscriber
-from tests.chaos.names import LEDGER, PICKY, POST
 from tests.chaos.project import effects
+from tests.chaos.subscribers import LEDGER, PICKY, POST
 
 TYPE = "order.placed"
 

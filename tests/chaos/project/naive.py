@@ -1,4 +1,4 @@
-"""What many projects do instead: plain Celery, with the settings it is praised for."""
+"""What many projects do instead: plain Celery, with the recommended settings."""
 
 from __future__ import annotations
 

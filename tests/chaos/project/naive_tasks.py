@@ -5,10 +5,10 @@ from typing import Any
 from celery.signals import task_postrun
 from django.db import transaction
 
-from tests.chaos.names import LEDGER, PICKY, POST
 from tests.chaos.project import effects
 from tests.chaos.project.failpoints import reached
 from tests.chaos.project.naive import app
+from tests.chaos.subscribers import LEDGER, PICKY, POST
 
 RECOMMENDED: dict[str, Any] = {
     "acks_late": True,

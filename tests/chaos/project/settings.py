@@ -10,6 +10,7 @@ from config import settings as real
 
 DEBUG = False
 SECRET_KEY = real.SECRET_KEY
+WEB_THREADS = 8
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "tests.chaos.project.urls"
 REST_FRAMEWORK = real.REST_FRAMEWORK
@@ -35,14 +36,14 @@ globals().update(
     {name: value for name, value in vars(real).items() if name.startswith("CELERY_")}
 )
 ROUTER = {
-    # It has no secret to keep.
+    # There is no secret to keep.
     "ENCRYPTION_KEYS": [base64.urlsafe_b64encode(bytes(32)).decode()],
     **{name.upper(): value for name, value in real.ENV.router.items()},
 }
 
-# Its receivers are on this machine.
+# The receivers are on this machine.
 SILENCED_SYSTEM_CHECKS = ["router.W007"]
-#: Where the logs of the benchmark and its failpoints are.
+#: Where the logs of the cell and its failpoints are.
 CHAOS_DIR = Path(os.environ["CHAOS_DIR"])
 CHAOS_RECEIVER_PORT = int(os.environ["CHAOS_RECEIVER_PORT"])
 CHAOS_WEB_PORT = int(os.environ["CHAOS_WEB_PORT"])

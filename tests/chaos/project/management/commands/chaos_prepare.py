@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand
 
 from router.models import ApiKey, Scope
 from router.operate.subscribers import create_subscriber
-from tests.chaos.names import HOOK, MIXED, PULLER
 from tests.chaos.project.handler import TYPE
+from tests.chaos.subscribers import HOOK, MIXED, PULLER
 
 
 class Command(BaseCommand):

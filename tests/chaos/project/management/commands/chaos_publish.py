@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from tests.chaos.project.checkout import Till
 
-PAUSE_AFTER_TROUBLE_SECONDS = 0.2
+PAUSE_AFTER_ERROR_SECONDS = 0.2
 
 
 class Command(BaseCommand):
@@ -26,4 +26,4 @@ class Command(BaseCommand):
         while not stop.is_set():
             is_well = till.checkout()
             rest = 1 / options["per_second"]
-            stop.wait(rest if is_well else max(rest, PAUSE_AFTER_TROUBLE_SECONDS))
+            stop.wait(rest if is_well else max(rest, PAUSE_AFTER_ERROR_SECONDS))

@@ -9,17 +9,17 @@ from urllib.request import Request, urlopen
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from tests.chaos.names import PULLER
 from tests.chaos.project.effects import append, work
+from tests.chaos.subscribers import PULLER
 
-MOST = 5
+MAX_DELIVERIES = 5
 LEASE_SECONDS = 3
-PATIENCE_SECONDS = 5
-PAUSE_AFTER_TROUBLE_SECONDS = 0.2
+TIMEOUT_SECONDS = 5
+PAUSE_AFTER_ERROR_SECONDS = 0.2
 
 
 class Command(BaseCommand):
-    help = "Pull what is owed over HTTP, do it, acknowledge it, until stopped."
+    help = "Pull deliveries over HTTP, do the work and acknowledge, until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = Flag()
@@ -27,20 +27,20 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 work_through()
-            except Exception as error:  # noqa: BLE001 - the web process is killed, too
+            except Exception as error:  # noqa: BLE001 - the web process is killed as well
                 print(f"{type(error).__name__}: {error}", flush=True)
-                stop.wait(PAUSE_AFTER_TROUBLE_SECONDS)
+                stop.wait(PAUSE_AFTER_ERROR_SECONDS)
 
 
 def work_through() -> None:
     """One pull, and each of its deliveries done and acknowledged."""
-    asked = {"max": MOST, "wait_seconds": 1, "lease_seconds": LEASE_SECONDS}
-    pulled = call(f"subscribers/{PULLER}/pull/", asked)
+    wanted = {"max": MAX_DELIVERIES, "wait_seconds": 1, "lease_seconds": LEASE_SECONDS}
+    pulled = call(f"subscribers/{PULLER}/pull/", wanted)
     for delivery in pulled["deliveries"]:
         work()
         append(delivery["event"]["id"], PULLER)
-        done = {"id": delivery["id"], "lease_token": delivery["lease_token"]}
-        call("deliveries/ack/", {"deliveries": [done]})
+        lease = {"id": delivery["id"], "lease_token": delivery["lease_token"]}
+        call("deliveries/ack/", {"deliveries": [lease]})
 
 
 def call(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +50,6 @@ def call(path: str, body: dict[str, Any]) -> dict[str, Any]:
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
     )
-    with urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-        told: dict[str, Any] = json.load(answer)
-    return told
+    with urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        content: dict[str, Any] = json.load(response)
+    return content

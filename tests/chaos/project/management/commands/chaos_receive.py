@@ -10,18 +10,17 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from tests.chaos.names import HOOK, MIXED
-from tests.chaos.poison import answer_to
 from tests.chaos.project.effects import append
+from tests.chaos.subscribers import HOOK, MIXED, response_to
 
-#: Each of these so often.
-TROUBLE_SHARE = 1 / 60
+#: How often the receiver refuses, breaks the connection, and is too late.
+FAILURE_SHARE = 1 / 60
 #: Past the deadline of a webhook.
 TOO_LONG_SECONDS = 2.5
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Does its work, and sometimes fails to say so; at `/mixed`, refuses poison."""
+    """Does its work, and sometimes fails to answer; at `/mixed`, refuses poison."""
 
     protocol_version = "HTTP/1.1"
 
@@ -30,25 +29,25 @@ class Receiver(BaseHTTPRequestHandler):
         if self.path == f"/{MIXED}":
             self._take_unless_poison(event["id"])
             return
-        trouble = random.random() / TROUBLE_SHARE
-        if trouble < 1:
-            self._answer(503)
+        draw = random.random() / FAILURE_SHARE
+        if draw < 1:
+            self._respond(503)
             return
         append(event["id"], HOOK, webhook_id=self.headers["webhook-id"])
-        if trouble < 2:
+        if draw < 2:
             self.close_connection = True
             return
-        if trouble < 3:
+        if draw < 3:
             time.sleep(TOO_LONG_SECONDS)
-        self._answer(204)
+        self._respond(204)
 
     def _take_unless_poison(self, order: str) -> None:
-        status = answer_to(order)
+        status = response_to(order)
         if status == HTTPStatus.NO_CONTENT:
             append(order, MIXED, webhook_id=self.headers["webhook-id"])
-        self._answer(status)
+        self._respond(status)
 
-    def _answer(self, status: int) -> None:
+    def _respond(self, status: int) -> None:
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -58,7 +57,7 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 class Command(BaseCommand):
-    help = "Receive webhooks: a server of somebody else."
+    help = "Receive webhooks, as a server outside the shop does."
 
     def handle(self, *args: Any, **options: Any) -> None:
         address = ("127.0.0.1", settings.CHAOS_RECEIVER_PORT)
