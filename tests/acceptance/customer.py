@@ -10,7 +10,7 @@ from http.cookiejar import CookieJar
 
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 ORDER = re.compile(r"/orders/([^/]+)/$")
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 ADDRESS = {
     "name": "Ada Horn",
     "email": "ada@example.com",

@@ -38,5 +38,5 @@ def post(stack: Stack, key: str, event: dict[str, Any]) -> tuple[int, dict[str, 
             "Content-Type": "application/cloudevents+json",
         },
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.status, json.load(answer)

@@ -68,7 +68,7 @@ class Service:
             assert self.process.poll() is None, self.log_text()
             return text in self.log_text()
 
-        wait_until(is_said, 30)
+        wait_until(is_said)
 
     def received(self) -> list[Any]:
         with closing(sqlite3.connect(self.database)) as connection:
@@ -82,7 +82,7 @@ def service(name: str, folder: Path, **environment: str) -> Iterator[Service]:
     try:
         yield started
         started.process.send_signal(signal.SIGTERM)
-        assert started.process.wait(20) == 0, started.log_text()
+        assert started.process.wait(60) == 0, started.log_text()
         assert "Stopped" in started.log_text()
     finally:
         started.process.kill()
@@ -101,7 +101,7 @@ def receive(tmp_path: Path) -> Iterator[Callable[..., int]]:
         def send(headers: dict[str, str], body: str = BODY) -> int:
             request = Request(f"http://127.0.0.1:{port}/", body.encode(), headers)
             try:
-                with urlopen(request, timeout=10) as answer:
+                with urlopen(request, timeout=60) as answer:
                     return int(answer.status)
             except HTTPError as error:
                 with error:
@@ -212,11 +212,10 @@ def register_puller(stack: Stack) -> None:
     request = Request(
         f"{stack.url}/api/subscribers/", json.dumps(body).encode(), headers
     )
-    with urlopen(request, timeout=10) as answer:
+    with urlopen(request, timeout=60) as answer:
         assert answer.status == 201
 
 
-@pytest.mark.timeout(180)
 def test_the_puller_gets_a_purchase_and_acknowledges_it(
     start_stack: StartStack, tmp_path: Path
 ) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from cryptography.fernet import Fernet
 
 from config.env import BASE_DIR
@@ -58,7 +57,6 @@ def wait_for_all(stack: Stack, order_id: str, names: set[str]) -> None:
     assert deliveries(stack, subject=order_id, wanted=wanted) == wanted
 
 
-@pytest.mark.timeout(180)
 def test_without_the_shop_a_purchase_by_curl_reaches_everyone(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
@@ -69,7 +67,6 @@ def test_without_the_shop_a_purchase_by_curl_reaches_everyone(
     wait_for_all(stack, "order-by-curl", SIX)
 
 
-@pytest.mark.timeout(180)
 def test_a_subscriber_is_added_with_the_file_and_the_line_of_the_docs(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
@@ -115,10 +112,9 @@ def background(command: list[str], log: Path, **options: object) -> Iterator[Non
             yield
         finally:
             process.terminate()
-            process.wait(40)
+            process.wait(60)
 
 
-@pytest.mark.timeout(180)
 def test_the_two_files_of_the_docs_are_a_whole_project(
     tmp_path: Path, broker_url: str, wait_until: Callable[..., None]
 ) -> None:

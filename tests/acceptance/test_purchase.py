@@ -7,16 +7,12 @@ import threading
 import urllib.error
 from http.client import HTTPException
 
-import pytest
-
 from tests.acceptance.asking import deliveries
 from tests.acceptance.customer import Customer
 from tests.acceptance.purchases import SIX
 from tests.conftest import QUICK, StartStack
 from tests.servers.stack import Stack
 from tests.servers.waiting import wait_until
-
-pytestmark = pytest.mark.timeout(240)
 
 ALL_DONE = dict.fromkeys(SIX, "ACKNOWLEDGED")
 ORDERS = """
@@ -53,7 +49,7 @@ def test_a_purchase_without_javascript_reaches_all_six(
 
     order = customer.buy()
 
-    wait_until(lambda: customer.sees_all_done(order), seconds=30)
+    wait_until(lambda: customer.sees_all_done(order))
     # Customers see three of the six.
     assert deliveries(stack, subject=order, wanted=ALL_DONE) == ALL_DONE
     assert mails(stack, order) == 1
@@ -77,7 +73,7 @@ def test_a_stop_with_purchases_in_flight_loses_nothing(
     customers = [threading.Thread(target=buy_until_closed) for _ in range(3)]
     for customer in customers:
         customer.start()
-    wait_until(lambda: len(confirmed) > 5, seconds=60)
+    wait_until(lambda: len(confirmed) > 5)
     assert stack.stop() == 0, stack.log_text()
     for customer in customers:
         customer.join()
@@ -88,6 +84,6 @@ def test_a_stop_with_purchases_in_flight_loses_nothing(
     stack.wait_ready()
     visitor = Customer(stack.url)
     for order in orders:
-        wait_until(lambda order=order: visitor.sees_all_done(order), seconds=60)
-    wait_until(lambda: ask(stack, DELIVERED) == str(len(SIX) * len(orders)), 60)
+        wait_until(lambda order=order: visitor.sees_all_done(order))
+    wait_until(lambda: ask(stack, DELIVERED) == str(len(SIX) * len(orders)))
     assert ask(stack, SOLD) == str(len(orders))

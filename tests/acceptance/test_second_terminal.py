@@ -68,7 +68,7 @@ def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
     everything = stack.everything()
     stack.process.kill()
     stack.process.wait()
-    wait_until(lambda: not any(map(runs, everything)), seconds=40)
+    wait_until(lambda: not any(map(runs, everything)))
     assert record(stack).exists()
 
     told = said({**stack.environment, "VAR_DIR": str(tmp_path)})

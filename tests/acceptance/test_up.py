@@ -152,7 +152,7 @@ def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
         family = [found, *found.children(recursive=True)]
         stack.kill(name)
         stack.wait_for_log(f"{name} was ended by SIGKILL")
-        wait_until(lambda name=name: stack.find(name) is not None, seconds=30)
+        wait_until(lambda name=name: stack.find(name) is not None)
         assert [process for process in family if not has_ended(process)] == []
     assert stack.stop() == 0
 
@@ -161,7 +161,7 @@ def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> 
     stack = start_stack()
     everything = stack.everything()
     for _ in range(limits.DEATHS_MAXIMUM):
-        wait_until(lambda: stack.find("slow") is not None, seconds=30)
+        wait_until(lambda: stack.find("slow") is not None)
         wait_until(has_ended_one(stack.kill("slow")))
     assert stack.process.wait(60) == 1
     last = stack.log_text().splitlines()[-1]
@@ -236,7 +236,6 @@ def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
             server.stop()
 
 
-@pytest.mark.timeout(300)
 def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> None:
     stack = start_stack()
     web = stack.find("web")
@@ -246,8 +245,8 @@ def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> 
         child.suspend()
     for name in ("dispatcher", "web"):
         stack.wait_for_log(f"{name} gives no sign of life", seconds=120)
-    wait_until(lambda: all(map(has_ended, silenced)), seconds=10)
-    wait_until(Site("127.0.0.1", stack.port).is_ready, seconds=60)
+    wait_until(lambda: all(map(has_ended, silenced)))
+    wait_until(Site("127.0.0.1", stack.port).is_ready)
     order = Customer(stack.url).buy()
-    wait_until(lambda: Customer(stack.url).sees_all_done(order), seconds=30)
+    wait_until(lambda: Customer(stack.url).sees_all_done(order))
     assert stack.stop() == 0

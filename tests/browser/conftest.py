@@ -14,6 +14,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -22,6 +23,7 @@ from tests.browser.purchases import purchase
 from tests.conftest import QUICK
 from tests.servers.chromium import chromium
 from tests.servers.stack import Stack, running
+from tests.servers.waiting import PATIENCE_SECONDS
 
 GRUMPY = '''
 from __future__ import annotations
@@ -46,6 +48,8 @@ def refuse(event: Event) -> None:
     if is_grumpy and not (Path(settings.VAR_DIR) / "mended").exists():
         raise ValueError("out of paper")
 '''
+#: As in `wait_until`: it ends what hangs.
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 SETTINGS = """
 from config.settings import *
 
@@ -103,6 +107,7 @@ def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
             wrong.append(message.text)
 
     context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     context.on("request", note_request)
     context.on("console", note_console)
     yield context

@@ -42,7 +42,7 @@ def buy(*, product_name: str = "", **details: str) -> None:
     put_in_basket(client, product(product_name))
     address = check_out(client, **details)["Location"]
     order = Order.objects.get(public_id=address.strip("/").rpartition("/")[2])
-    wait_until(lambda: is_delivered(order), 30)
+    wait_until(lambda: is_delivered(order))
     print(json.dumps(keys(order)))
 
 

@@ -21,7 +21,7 @@ from tests.browser.visitors import (
 )
 from tests.servers.stack import Stack
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 
 SHELVES = """
 import json

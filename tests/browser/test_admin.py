@@ -18,7 +18,7 @@ from tests.servers.receiving import Receiver, status
 from tests.servers.stack import Stack
 from tests.servers.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 
 PAGES = [
     "",
@@ -312,7 +312,7 @@ def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(
         page.goto(f"{site.url}/admin/router/subscriber/{down}/change/")
         do("Try now", "the partner called")
         expect(page.get_by_text("One event is tried now.")).to_be_visible()
-        wait_until(lambda: bool(receiver.received), 15)
+        wait_until(lambda: bool(receiver.received))
         do("Close the breaker", "it is back")
         expect(page.get_by_text("The breaker is closed")).to_be_visible()
     page.goto(f"{site.url}/admin/router/delivery/{waiting}/change/")

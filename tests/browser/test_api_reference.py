@@ -13,7 +13,7 @@ from tests.browser.accessibility import fits, violations
 from tests.browser.conftest import watched
 from tests.servers.stack import Stack
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true })"
 

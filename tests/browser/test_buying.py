@@ -24,7 +24,7 @@ SHOWN = 4
 #: What staff see.
 ALL = 7
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def order_count(site: Stack) -> int:
@@ -40,7 +40,7 @@ def test_a_purchase_fills_in_until_every_subscriber_is_done(
 
     pay(page)
 
-    expect(page.locator(".progress__item--done")).to_have_count(SHOWN, timeout=15_000)
+    expect(page.locator(".progress__item--done")).to_have_count(SHOWN)
     expect(page.locator("[hx-trigger]")).to_have_count(0)
     page.reload()
     expect(page.locator(".progress__item--done")).to_have_count(SHOWN)
@@ -82,7 +82,7 @@ def test_a_bank_that_answers_late_is_waited_for(page: Page, site: Stack) -> None
     pay(page)
 
     expect(page.get_by_role("heading", name="Your bank takes its time")).to_be_visible()
-    page.wait_for_url(re.compile("/orders/"), timeout=30_000)
+    page.wait_for_url(re.compile("/orders/"))
 
 
 def test_without_javascript_the_shop_sells_all_the_same(
@@ -100,7 +100,7 @@ def test_without_javascript_the_shop_sells_all_the_same(
         page.reload()
         return bool(page.locator(".progress__item--done").count() == SHOWN)
 
-    wait_until(is_done, 15)
+    wait_until(is_done)
     context.close()
 
 
@@ -115,10 +115,10 @@ def test_what_failed_is_told_and_an_operator_mends_it(
     page.wait_for_url(re.compile("/orders/"))
     order = page.url
 
-    expect(page.locator(".progress__item--done")).to_have_count(3, timeout=15_000)
+    expect(page.locator(".progress__item--done")).to_have_count(3)
     letter = page.locator(".progress__item", has_text="A letter of thanks")
-    expect(letter).to_have_class(re.compile("--attention"), timeout=30_000)
-    wait_until(lambda: "Thank-you letter needs attention" in told(alerts), 15)
+    expect(letter).to_have_class(re.compile("--attention"))
+    wait_until(lambda: "Thank-you letter needs attention" in told(alerts))
 
     mended.touch()
     sign_in(page, site, "operator")
@@ -136,7 +136,7 @@ def test_what_failed_is_told_and_an_operator_mends_it(
     expect(stale.get_by_text("already retried by operator")).to_be_visible()
 
     page.goto(order)
-    expect(page.locator(".progress__item--done")).to_have_count(ALL, timeout=15_000)
+    expect(page.locator(".progress__item--done")).to_have_count(ALL)
 
 
 def told(folder: Path) -> str:

@@ -23,7 +23,7 @@ from tests.servers.server import Server
 from tests.servers.stack import Stack
 from tests.servers.waiting import free_port, wait_until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 #: What the proxy in front of a production server says.
 PROXIED = {"X-Forwarded-Proto": "https"}
 
@@ -59,7 +59,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: answers(url, server), 30)
+        wait_until(lambda: answers(url, server))
         yield url
     finally:
         server.stop()

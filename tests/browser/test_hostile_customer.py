@@ -14,7 +14,7 @@ from tests.browser.purchases import purchase
 from tests.browser.visitors import sign_in
 from tests.servers.stack import Stack
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.xdist_group("browser")
 
 # Each runs in another place: between tags, in an attribute, in an expression that the
 # admin's theme evaluates, in a template, in a raw text element.

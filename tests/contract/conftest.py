@@ -70,7 +70,8 @@ def subscribe(transactional_db: None, settings: Any) -> Iterator[Subscribe]:
     """`subscribe(url, name=…, **fields)`: a webhook subscriber with a secret."""
     settings.ROUTER = {
         "WEBHOOK_ALLOWED_NETWORKS": ["127.0.0.0/8"],
-        "WEBHOOK_DEADLINE_SECONDS": 2,
+        # A slow machine must not make an answer a silence.
+        "WEBHOOK_DEADLINE_SECONDS": 20,
     }
     with isolated_subscribers():
         yield webhook_subscriber

@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -18,12 +17,6 @@ from router.public import publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.webhooks import TYPE, Subscribe
 from tests.servers.receiving import Behaviour, Received, Receiver, status
-
-
-@pytest.fixture(autouse=True)
-def time_to_answer(subscribe: Subscribe, settings: Any) -> None:
-    """A slow machine must not make an answer a silence."""
-    settings.ROUTER = {**settings.ROUTER, "WEBHOOK_DEADLINE_SECONDS": 20}
 
 
 def happen(count: int) -> None:

@@ -143,7 +143,7 @@ def test_batches_that_collide_are_both_recorded() -> None:
     """Each holds the event that the other wants next."""
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has one writer at a time: nobody can hold and want")
-    barrier = Barrier(2, timeout=10)
+    barrier = Barrier(2, timeout=60)
 
     def publish(ids: str) -> list[bool]:
         entries = [{"type": "thing.happened", "data": {}, "id": name} for name in ids]

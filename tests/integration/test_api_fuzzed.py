@@ -17,8 +17,6 @@ from router import registry
 from router.models import ApiKey, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
 
-pytestmark = pytest.mark.timeout(300)
-
 #: For each operation; more find more: `API_EXAMPLES=200 make test ARGS="-k fuzzed"`.
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "8"))
 #: A JSON Schema can't say what a JSON Schema is that refers to nothing outside.

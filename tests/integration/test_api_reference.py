@@ -91,7 +91,7 @@ def test_many_who_ask_at_once_make_one_description(
             return super().get_schema(*given, **named)
 
     def ask(_: int) -> str:
-        ready.wait(timeout=30)
+        ready.wait(timeout=60)
         return reference_page._text("en")
 
     monkeypatch.setattr(spectacular_settings, "DEFAULT_GENERATOR_CLASS", Counted)

@@ -23,7 +23,7 @@ def port() -> Iterator[int]:
         [sys.executable, "-m", "granian", *arguments], cwd=BASE_DIR
     )
     try:
-        wait_until(lambda: _is_open(port), seconds=60)
+        wait_until(lambda: _is_open(port))
         yield port
     finally:
         server.terminate()

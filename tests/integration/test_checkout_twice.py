@@ -46,7 +46,7 @@ def at_once(*acts: Callable[[], Result]) -> list[Result]:
     barrier = Barrier(len(acts))
 
     def run(act: Callable[[], Result]) -> Result:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=60)
         try:
             return act()
         finally:

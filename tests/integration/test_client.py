@@ -350,7 +350,7 @@ def test_a_lease_that_can_not_be_extended_is_told_while_the_body_works(
 
 def test_two_consumers_share_the_work_without_doubles(router: Client) -> None:
     sold(*range(20))
-    both_work = threading.Barrier(2, timeout=10)
+    both_work = threading.Barrier(2, timeout=60)
     consumers = [router.consumer("erp", batch=3, wait_seconds=0.2) for _ in range(2)]
     done: list[int] = []
 

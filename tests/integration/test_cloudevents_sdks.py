@@ -214,7 +214,7 @@ class TestJavaScript:
 
 
 def send(url: str, key: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
     bearer = {"Authorization": f"Bearer {key}"}
     with closing(connection):
         connection.request("POST", urlsplit(url).path, body, {**headers, **bearer})

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from config.env import BASE_DIR
 
 #: In one process: to start eleven takes longer than what is tested.
@@ -28,7 +26,6 @@ call_command("status")
 """
 
 
-@pytest.mark.timeout(300)
 def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) -> None:
     own = {
         "DATABASE_URL": database_url,

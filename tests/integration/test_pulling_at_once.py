@@ -102,7 +102,7 @@ def test_what_a_killed_puller_held_is_done_by_the_others_and_all_once(
         told = list(until_it_holds(victim))
         victim.kill()
         held = what_was_told(told[-1], "holding")
-        wait_until(lambda: Delivery.objects.open().count() == len(held), 60)
+        wait_until(lambda: Delivery.objects.open().count() == len(held))
         Delivery.objects.filter(pk__in=held).update(
             leased_until=Clock() - timedelta(seconds=1)
         )
@@ -204,7 +204,7 @@ def test_whoever_switches_waits_for_who_acknowledges_and_not_the_other_way(
             edit = pool.submit(elsewhere(lambda: switched(puller, Transport.WEBHOOK)))
             wait_until(lock_waits)
             settling.acknowledge(holding, run_ms={})
-        edit.result(30)
+        edit.result(60)
 
     assert states() == [DeliveryState.ACKNOWLEDGED, DeliveryState.PENDING]
 
@@ -220,22 +220,22 @@ def test_what_is_pulled_while_a_switch_waits_is_no_trap_for_it(
         with transaction.atomic():
             holding = begin_ack(early)
             is_begun.set()
-            assert may_end.wait(30)
+            assert may_end.wait(60)
             settling.acknowledge(holding, run_ms={})
 
     is_begun = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(elsewhere(acknowledge_slowly))
-        assert is_begun.wait(30)
+        assert is_begun.wait(60)
         edit = pool.submit(elsewhere(lambda: switched(puller, Transport.WEBHOOK)))
         wait_until(lock_waits)
         late = take(puller, most=1)
         with transaction.atomic():
             holding = begin_ack(late)
             may_end.set()
-            slow.result(30)
+            slow.result(60)
             wait_until(lambda: lock_waits() or edit.done())
             settling.acknowledge(holding, run_ms={})
-        edit.result(30)
+        edit.result(60)
 
     assert states() == [DeliveryState.ACKNOWLEDGED] * 2

@@ -23,7 +23,7 @@ from tests.acceptance.purchases import SIX
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.waiting import wait_until
 
-pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.xdist_group("rabbitmq")
 QUEUE = QUEUES["default"]
 
 

@@ -43,7 +43,7 @@ class Slack(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posts.append(json.loads(body))
         if self.server.is_silent:
-            self.server.may_go_on.wait(10)
+            self.server.may_go_on.wait(60)
         self.send_response(self.server.code)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
@@ -227,7 +227,7 @@ def test_a_silent_slack_is_an_outage(
     with pytest.raises(ConnectionError) as told:
         alert_team(purchase())
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert_no_secret(told.value, caplog)
 
 

@@ -299,7 +299,7 @@ def test_forty_unfinished_bodies_stop_nobody(url: str) -> None:
     assert settings.WEB_THREADS < SOCKETS
     with unfinished_bodies(url, SOCKETS):
         for path in ("/healthz", "/", "/basket/", "/admin/login/"):
-            with urlopen(url + path, timeout=10) as answer:
+            with urlopen(url + path, timeout=60) as answer:
                 assert answer.status == 200
 
 

@@ -107,7 +107,7 @@ class Names(AbstractResolver):
 
 
 def in_the_loop(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    return event_loop.event_loop().submit(work).result(10)
+    return event_loop.event_loop().submit(work).result(60)
 
 
 def post_without_a_look(url: str, names: AbstractResolver | None = None) -> Outcome:

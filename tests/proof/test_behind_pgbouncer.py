@@ -106,7 +106,7 @@ def test_a_purchase_behind_the_pooler_reaches_all_six(
 
     order = customer.buy()
 
-    wait_until(lambda: customer.sees_all_done(order), seconds=30)
+    wait_until(lambda: customer.sees_all_done(order))
     all_done = dict.fromkeys(SIX, "ACKNOWLEDGED")
     assert deliveries(stack, subject=order, wanted=all_done) == all_done
     assert "forgot a prepared statement" not in stack.log_text()

@@ -15,7 +15,7 @@ from tests.servers.debian import program
 from tests.servers.stack import Stack, running
 from tests.servers.waiting import free_port
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("docs")]
+pytestmark = pytest.mark.xdist_group("docs")
 
 #: Pages whose blocks need something to be there first.
 PREPARATIONS = {"docs/remediation.md": open_failed_tasks}

@@ -25,8 +25,6 @@ from tests.code_blocks import texts
 from tests.servers.node import run_program
 from tests.servers.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
-
 PAGE = "docs/generate-a-client.md"
 HOST = "https://shop.example"
 #: Run by Node.js itself, which leaves the types out.
@@ -84,7 +82,7 @@ def test_python_publishes_pulls_and_acknowledges(
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        wait_until(EventRecord.objects.exists, 60)
+        wait_until(EventRecord.objects.exists)
         route_batch()
         told, _ = process.communicate(timeout=60)
 

@@ -179,7 +179,7 @@ def a_purchase_is_delivered(composition: Composition) -> None:
         *("--subject", event["subject"], "--data", json.dumps(event["data"])),
     )
     ask = ("python", "manage.py", "shell", "-v0", "-c", ACKNOWLEDGED)
-    wait_until(lambda: set(composition.run(*ask).split()) >= REACHED, 60)
+    wait_until(lambda: set(composition.run(*ask).split()) >= REACHED)
 
 
 def every_program_ends_when_it_is_asked_to(started: dict[str, Server]) -> None:

@@ -13,7 +13,7 @@ from tests.acceptance.test_examples import forged, genuine, snippet
 from tests.servers.debian import program
 from tests.servers.unavailable import Unavailable
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("signatures")]
+pytestmark = pytest.mark.xdist_group("signatures")
 
 IN_GO = """
 package main

@@ -13,8 +13,6 @@ import pytest
 from config.env import BASE_DIR
 from tests.pins import pins
 
-pytestmark = pytest.mark.timeout(600)
-
 LOCK = "requirements.txt"
 
 

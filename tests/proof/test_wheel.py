@@ -20,7 +20,7 @@ from config.env import BASE_DIR
 from tests.code_blocks import texts
 from tests.servers.waiting import free_port
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.xdist_group("wheel")
 
 VISIT = """
 import django, sys
@@ -175,7 +175,7 @@ def test_an_empty_project_publishes_and_delivers_with_the_core_alone(
         data = '{"number": 7}'
         project.run("-m", "django", "publish", "parcel.arrived", "--data", data)
 
-        wait_until(lambda: "heard parcel.arrived 7" in project.log_text("worker"), 60)
+        wait_until(lambda: "heard parcel.arrived 7" in project.log_text("worker"))
 
 
 def test_an_empty_project_has_the_api_and_the_admin(
@@ -204,7 +204,7 @@ def test_an_empty_project_has_the_api_and_the_admin(
         "web", "-m", "django", "runserver", "--noreload", f"127.0.0.1:{port}"
     ):
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{url}/healthz"), 60)
+        wait_until(lambda: answers(f"{url}/healthz"))
         published = ask(f"{url}/api/events/", key, EVENT)
     visited = project.run("-c", VISIT, *PAGES).splitlines()
 

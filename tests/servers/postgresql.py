@@ -61,7 +61,7 @@ class PostgreSQL:
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
         self.server = Server(argv, folder / "postgresql.log", self._user)
-        wait_until(self.answers, seconds=30)
+        wait_until(self.answers)
         return self.server
 
     def answers(self) -> bool:

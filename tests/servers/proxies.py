@@ -123,7 +123,7 @@ def caddy(folder: Path, shop: str) -> Iterator[Proxy]:
 @contextmanager
 def _running(proxy: Proxy) -> Iterator[Proxy]:
     try:
-        wait_until(proxy.answers, 30)
+        wait_until(proxy.answers)
         yield proxy
     finally:
         proxy.server.stop()

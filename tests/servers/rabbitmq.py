@@ -20,7 +20,7 @@ from tests.servers.waiting import free_port, wait_until
 
 #: Debian's own script in the PATH changes to a user of its own, with its folders.
 DEBIAN_S = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 class RabbitMQ:

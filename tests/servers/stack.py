@@ -16,8 +16,8 @@ from config.env import BASE_DIR
 from tests.servers.waiting import free_port, wait_until
 
 READY = "Fanfare is ready"
-START_SECONDS = 90
-STOP_SECONDS = 60
+START_SECONDS = 240
+STOP_SECONDS = 120
 #: Name of a program → what its command line alone contains.
 PROGRAMS = {
     "broker": "valkey.sock",

@@ -4,10 +4,14 @@ import socket
 import time
 from collections.abc import Callable
 
+#: It ends what hangs: the machine may be busy with something else.
+PATIENCE_SECONDS = 120
 PAUSE_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(
+    condition: Callable[[], object], seconds: float = PATIENCE_SECONDS
+) -> None:
     """Return as soon as `condition` holds; fail when it does not in so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
