@@ -10,6 +10,8 @@ from django.db import DatabaseError, connection
 
 from router.conf import conf
 from router.db.reachability import alter_role, remedy, timeouts_in_force, why
+from router.models import Subscriber
+from router.transports.kinds import KINDS, missing_extra
 
 
 @register(Tags.database)
@@ -20,8 +22,9 @@ def check_database(
         return []
     options = connection.settings_dict.get("OPTIONS", {})
     if connection.vendor == "sqlite":
-        return list(_check_sqlite(options))
-    return [*_check_threshold(options.get("prepare_threshold")), *_check_timeouts()]
+        return [*_check_sqlite(options), *_check_extras()]
+    threshold = options.get("prepare_threshold")
+    return [*_check_threshold(threshold), *_check_timeouts(), *_check_extras()]
 
 
 def _check_sqlite(options: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -39,6 +42,25 @@ def _check_sqlite(options: dict[str, Any]) -> Iterator[CheckMessage]:
             hint='Set OPTIONS["init_command"] = "PRAGMA journal_mode=WAL; …".',
             id="router.E021",
         )
+
+
+def _check_extras() -> Iterator[CheckMessage]:
+    """The library of each foreign router that a subscriber is published to."""
+    foreign = Subscriber.objects.known().filter(transport__in=KINDS)
+    try:
+        used = sorted(set(foreign.values_list("transport", flat=True)))
+    except DatabaseError:
+        # Its tables are not there yet, or it does not answer, which is said elsewhere.
+        return
+    for name in used:
+        hint = missing_extra(name)
+        if hint is not None:
+            yield Warning(
+                f"A subscriber is published to {KINDS[name].title}, whose library is "
+                "not installed: its events are held.",
+                hint=hint,
+                id="router.W029",
+            )
 
 
 def _check_timeouts() -> Iterator[CheckMessage]:

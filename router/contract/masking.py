@@ -1,4 +1,4 @@
-"""A webhook's URL as people may see it: what looks like a token is hidden.
+"""The address of a receiver as people may see it: what looks like a token is hidden.
 
 Many receivers know their sender by the URL alone, so that it is a password. What is
 hidden here is kept encrypted; the rest is shown as it was given.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 HIDDEN = "…"
@@ -21,6 +22,8 @@ PARTS = re.compile(
 SEPARATORS = re.compile(r"[-_.~+ ]")
 #: A word, a number, or a word with a number, such as v2: what people put into a path.
 READABLE = re.compile(r"(?:[A-Z]?[a-z]+){0,3}\d{0,4}|[A-Z]{1,20}\d{0,4}|\d{1,12}")
+#: Fields of a target that hold a secret.
+SECRET_NAME = re.compile(r"(?:.*_)?(?:password|secret|token|private_key|credentials)")
 MIN_MIXED = 16
 MIN_PLAIN = 24
 MIN_SCRUBBED = 6
@@ -43,6 +46,31 @@ def masked(url: str) -> str:
             "" if query is None else f"?{'&'.join(map(_pair, query.split('&')))}",
         )
     )
+
+
+def masked_target(target: Mapping[str, Any]) -> dict[str, Any]:
+    """The target of a subscriber as people may see it.
+
+    Hidden are fields whose name says that they are secret, and the secret parts of
+    URLs.
+    """
+    return {name: _field(name, value) for name, value in target.items()}
+
+
+def target_secrets(target: Mapping[str, Any]) -> Iterator[str]:
+    """What of the target is hidden, in each form that an answer may have it in."""
+    for name, value in target.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        if not SECRET_NAME.fullmatch(name):
+            yield from secrets_in(text) if "://" in text else ()
+        elif len(text) >= MIN_SCRUBBED:
+            yield text
+
+
+def _field(name: str, value: Any) -> Any:
+    if SECRET_NAME.fullmatch(name):
+        return HIDDEN if value else value
+    return masked(value) if isinstance(value, str) and "://" in value else value
 
 
 def is_masked(url: str) -> bool:
@@ -75,7 +103,8 @@ def _written(secret: str) -> Iterator[str]:
 def secrets_in(url: str) -> Iterator[str]:
     """What of the URL is hidden, in each form that an answer may have it in."""
     _, user, _, path, query = _parts(url)
-    hidden = [user or "", *(step for step in path.split("/") if step != _segment(step))]
+    hidden = [user or "", (user or "").partition(":")[2]]
+    hidden += [step for step in path.split("/") if step != _segment(step)]
     for pair in (query or "").split("&"):
         name, sign, value = pair.partition("=")
         hidden += [value if sign else name, pair]

@@ -8,7 +8,7 @@ from router.conf import conf
 from router.contract.failures import Verdict
 from router.contract.outcomes import Retry
 from router.contract.retry import MAX_WAIT_SECONDS, RetrySchedule
-from router.models import BreakerState, Delivery, Subscriber, Transport
+from router.models import REMOTE, BreakerState, Delivery, Subscriber
 
 # Full jitter may say zero, and a failing handler would spin.
 SHORTEST_WAIT_SECONDS = 0.5
@@ -16,13 +16,13 @@ SHORTEST_WAIT_SECONDS = 0.5
 
 def schedule_of(subscriber: Subscriber) -> RetrySchedule:
     """The subscriber's retry schedule, the router's settings behind it."""
-    is_webhook = subscriber.transport == Transport.WEBHOOK
-    waits = conf().webhook_waits_seconds if is_webhook else ()
+    is_remote = subscriber.transport in REMOTE
+    waits = conf().webhook_waits_seconds if is_remote else ()
     return subscriber.schedule(
         default=RetrySchedule(
             first_seconds=conf().retry_first_seconds,
             maximum_seconds=conf().retry_maximum_seconds,
-            max_failures=len(waits) + 1 if is_webhook else conf().max_failures,
+            max_failures=len(waits) + 1 if is_remote else conf().max_failures,
             give_up_after_seconds=conf().give_up_after_seconds,
             waits_seconds=waits,
         )

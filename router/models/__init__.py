@@ -22,6 +22,8 @@ from router.models.heartbeat import Heartbeat
 from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BREAKER_LABELS,
+    FOREIGN,
+    REMOTE,
     Subscriber,
     SubscriberState,
     Transport,
@@ -31,6 +33,8 @@ __all__ = [
     "ACKNOWLEDGED",
     "BREAKER_LABELS",
     "EVENT_COLUMNS",
+    "FOREIGN",
+    "REMOTE",
     "ApiKey",
     "Attempt",
     "AttemptResult",

@@ -16,6 +16,9 @@ class Scope(models.TextChoices):
     CONSUME = "consume"
     MANAGE = "manage"
     SCHEMAS = "schemas"
+    #: Name where a foreign router takes events: the router sends there from its own
+    #: network, perhaps with credentials of its environment.
+    TARGETS = "targets"
 
 
 class ApiKey(models.Model):

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 from router import registry
 from router.contract.breaker import BreakerState
 from router.contract.filters import EVERYTHING, matches_any
-from router.contract.masking import masked
+from router.contract.masking import masked, masked_target
 from router.contract.retry import RetrySchedule
 from router.models.encrypted import EncryptedJSONField, SealedText, SealedTextField
 
 if TYPE_CHECKING:
     from router.models.event import EventRecord
+
+
+#: What the types of the router's own events begin with.
+OWN_TYPES = "router."
 
 
 class SubscriberState(models.TextChoices):
@@ -33,6 +39,23 @@ class Transport(models.TextChoices):
     HANDLER = "handler", "In-process handler"
     WEBHOOK = "webhook", "Webhook"
     PULL = "pull", "Pull"
+    KAFKA = "kafka", "Kafka"
+    SQS = "sqs", "Amazon SQS"
+    SNS = "sns", "Amazon SNS"
+    PUBSUB = "pubsub", "Google Pub/Sub"
+    AMQP = "amqp", "RabbitMQ"
+
+
+#: Routers that people already run, to which the router publishes.
+FOREIGN = (
+    Transport.KAFKA,
+    Transport.SQS,
+    Transport.SNS,
+    Transport.PUBSUB,
+    Transport.AMQP,
+)
+#: What the router sends to over the network.
+REMOTE = (Transport.WEBHOOK, *FOREIGN)
 
 
 def everything() -> list[str]:
@@ -73,6 +96,12 @@ class Subscriber(models.Model):
     url = models.CharField(max_length=2000, blank=True, db_default="")
     #: The whole URL, where `url` hides a part of it.
     secret_url = SealedTextField(default=None, blank=True, db_default="")
+    #: Where a foreign router takes events, as it may be shown: see `whole_target`.
+    target = models.JSONField(
+        default=dict, blank=True, db_default=models.Value({}, models.JSONField())
+    )
+    #: The whole target as JSON, where `target` hides a part of it.
+    secret_target = SealedTextField(default=None, blank=True, db_default="")
     #: Headers that every webhook carries beside the router's own: often a password.
     custom_headers = EncryptedJSONField(default=dict, blank=True, db_default="")
     #: Deliveries that may start each second; None: as many as it takes.
@@ -156,6 +185,14 @@ class Subscriber(models.Model):
     def __str__(self) -> str:
         return self.title or self.name
 
+    def asks_for(self, event_type: str) -> bool:
+        """Whether its patterns match; the router's own events leave for a foreign
+        router only where a pattern names them."""
+        patterns = self.events
+        if self.transport in FOREIGN and event_type.startswith(OWN_TYPES):
+            patterns = [each for each in patterns if each.startswith(OWN_TYPES)]
+        return matches_any(patterns, event_type)
+
     def may_hear(self, event: EventRecord) -> bool:
         """Whether the event lies within its limits; its own test events always do."""
         return event.only_for_id == self.pk or (
@@ -176,6 +213,22 @@ class Subscriber(models.Model):
     def address(self, url: str) -> None:
         self.url = masked(url)
         self.secret_url = SealedText.of(url) if self.url != url else None
+
+    @property
+    def whole_target(self) -> dict[str, Any]:
+        """The target with its secrets.
+
+        Raises `ImproperlyConfigured` when its key is missing.
+        """
+        sealed = self.secret_target
+        whole: dict[str, Any] = json.loads(sealed.open()) if sealed else self.target
+        return whole
+
+    @whole_target.setter
+    def whole_target(self, target: Mapping[str, Any]) -> None:
+        self.target = masked_target(target)
+        is_hidden = self.target != target
+        self.secret_target = SealedText.of(json.dumps(target)) if is_hidden else None
 
     def schedule(self, *, default: RetrySchedule) -> RetrySchedule:
         """The schedule in force: a person's, else the declaration's, else `default`."""

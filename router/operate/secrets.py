@@ -109,6 +109,7 @@ ENCRYPTED: tuple[tuple[type[Model], str], ...] = (
     (SigningSecret, "secret"),
     (Subscriber, "custom_headers"),
     (Subscriber, "secret_url"),
+    (Subscriber, "secret_target"),
 )
 BATCH = 200
 

@@ -37,6 +37,7 @@ from router.flow.route.head import lock_head
 from router.models import Clock, LogHead, SigningSecret, Subscriber, Transport
 from router.operate.secrets import new_secret
 from router.operate.switch_transport import QUEUE_OF, switch_transport
+from router.operate.targets import MANAGED, problems_of_target, with_kept_secrets
 from router.registry import find
 from router.transports.webhook.headers import (
     MAX_HEADERS,
@@ -59,6 +60,7 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
     return [
         *_name_problems(wanted["name"]),
         *_way_problems(wanted),
+        *problems_of_target(wanted),
         *_pattern_problems(wanted["events"]),
         *_allowed_problems(wanted, "allowed_types"),
         *_allowed_problems(wanted, "allowed_sources"),
@@ -77,8 +79,8 @@ def _name_problems(name: str) -> Iterator[Problem]:
 
 def _way_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     transport, url = wanted["transport"], wanted["url"]
-    if transport not in (Transport.WEBHOOK, Transport.PULL):
-        yield "/transport", "must be `webhook` or `pull`"
+    if transport not in MANAGED:
+        yield "/transport", f"must be one of: {', '.join(MANAGED)}"
     if transport == Transport.WEBHOOK and not url:
         yield "/url", "is required: where webhooks are posted to"
     if url and (problem := url_problem(url) or spelling_problem(url)):
@@ -158,6 +160,7 @@ DEFAULTS: dict[str, Any] = {
     "title": "",
     "transport": "",
     "url": "",
+    "target": {},
     "events": ["*"],
     "filter": None,
     "allowed_types": ["*"],
@@ -169,7 +172,9 @@ DEFAULTS: dict[str, Any] = {
     "max_failures": None,
 }
 #: Field → the attribute with its whole value, where the column has a part.
-COLUMN_OF = {"url": "address"}
+COLUMN_OF = {"url": "address", "target": "whole_target"}
+#: Field → the column with what its own does not show.
+SEALED_IN = {"url": "secret_url", "target": "secret_target"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +232,10 @@ def edit_subscriber(
     if row.transport == Transport.HANDLER:
         raise NotManaged
     before = {name: getattr(row, COLUMN_OF.get(name, name)) for name in DEFAULTS}
+    if "target" in changes:
+        changes["target"] = with_kept_secrets(
+            changes.get("transport", row.transport), changes["target"], before["target"]
+        )
     fields = before | changes
     _check({"name": row.name, **fields})
     if fields["transport"] != row.transport:
@@ -250,8 +259,8 @@ def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:
         setattr(row, COLUMN_OF.get(name, name), value)
     if changes.keys() & {"allowed_types", "allowed_sources"}:
         cancel_beyond_limits(row)
-    columns = {*changes, "secret_url"} if "url" in changes else changes
-    row.save(update_fields=columns)
+    sealed = {SEALED_IN[name] for name in changes if name in SEALED_IN}
+    row.save(update_fields={*changes, *sealed})
 
 
 def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> None:

@@ -7,6 +7,7 @@ from django.db import transaction
 from router.conf import WEBHOOKS
 from router.flow.breaker import breaker
 from router.models import (
+    REMOTE,
     Clock,
     Delivery,
     Subscriber,
@@ -14,7 +15,7 @@ from router.models import (
 )
 
 #: Transport → the class of work that its deliveries are.
-QUEUE_OF = {Transport.WEBHOOK: WEBHOOKS, Transport.PULL: "default"}
+QUEUE_OF = {**dict.fromkeys(REMOTE, WEBHOOKS), Transport.PULL: "default"}
 
 
 def switch_transport(subscriber_id: int, transport: Transport) -> int:

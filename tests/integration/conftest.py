@@ -11,6 +11,8 @@ from django.utils import timezone
 from router import registry
 from router.models import ApiKey, Heartbeat, Scope, Subscriber
 from tests.integration.api import STRUCTURED, Post
+from tests.servers.foreign import ForeignRouter
+from tests.servers.foreign_amqp import ForeignRabbitMQ
 
 
 @pytest.fixture
@@ -19,6 +21,17 @@ def empty_router(db: None) -> Iterator[None]:
     Subscriber.objects.all().delete()
     with registry.isolated():
         yield
+
+
+@pytest.fixture(
+    params=[pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))]
+)
+def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
+    """Each kind of foreign router, up and empty."""
+    if request.param == "amqp":
+        node = request.getfixturevalue("rabbitmq_server")
+        return ForeignRabbitMQ(node)
+    raise AssertionError(f"no such kind here: {request.param}")
 
 
 @pytest.fixture

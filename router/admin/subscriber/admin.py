@@ -64,7 +64,7 @@ FORM = "router/admin/subscriber_form.html"
 SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's name
 DELETE = "router/admin/subscriber_delete.html"
 #: What an error report must not show.
-SECRET_FIELDS = ("url", "headers")
+SECRET_FIELDS = ("url", "target", "headers")
 
 
 class OverviewList(BaseChangeList):

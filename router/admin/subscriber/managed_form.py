@@ -10,10 +10,11 @@ from django.http import QueryDict
 
 from router.admin.acting import reason_field
 from router.contract.filters import EVERYTHING
-from router.models import Subscriber, Transport
+from router.models import Subscriber
+from router.operate.targets import MANAGED
 from router.transports.webhook.headers import doubled_names
 
-TRANSPORTS = [(each.value, each.label) for each in (Transport.WEBHOOK, Transport.PULL)]
+TRANSPORTS = [(each.value, each.label) for each in MANAGED]
 NO_HEADERS = "-"
 
 
@@ -21,11 +22,11 @@ def _lines(rows: int, **attrs: object) -> forms.Textarea:
     return forms.Textarea({"rows": rows, "spellcheck": "false", **attrs})
 
 
-class FilterField(forms.JSONField):
-    """JSON; None is shown as an empty field."""
+class JSONField(forms.JSONField):
+    """JSON; what is empty is shown as an empty field."""
 
     def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
+        return super().prepare_value(value) if value else ""
 
 
 class ManagedForm(forms.Form):
@@ -40,10 +41,17 @@ class ManagedForm(forms.Form):
     )
     transport = forms.ChoiceField(
         choices=TRANSPORTS,
-        help_text="Webhook: the router posts to its address. Pull: it asks by API.",
+        help_text="Webhook: the router posts to its address. Pull: it asks by API. "
+        "Else the router publishes to its target.",
     )
     url = forms.CharField(
         label="Address", max_length=2000, required=False, help_text="https://…"
+    )
+    target = JSONField(
+        required=False,
+        widget=_lines(5, autocomplete="off"),
+        help_text='Of RabbitMQ, as JSON: {"url": "amqps://user:password@host", '
+        '"exchange": "events"}. What is shown as … stays while it is not changed.',
     )
     events = forms.CharField(
         label="Event types",
@@ -51,7 +59,7 @@ class ManagedForm(forms.Form):
         widget=_lines(3),
         help_text="One event type or pattern a line: purchase.completed, purchase.*, *",
     )
-    filter = FilterField(
+    filter = JSONField(
         required=False,
         widget=_lines(3),
         help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '
@@ -116,6 +124,12 @@ class ManagedForm(forms.Form):
     def clean_events(self) -> list[str]:
         return _patterns(self.cleaned_data["events"])
 
+    def clean_target(self) -> dict[str, Any]:
+        target = self.cleaned_data["target"] or {}
+        if not isinstance(target, dict):
+            raise forms.ValidationError("Write one JSON object: {…}.")
+        return target
+
     def clean_allowed_types(self) -> list[str]:
         return self._limit("allowed_types")
 
@@ -177,6 +191,7 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
         "title": subscriber.title,
         "transport": subscriber.transport,
         "url": subscriber.address,
+        "target": subscriber.target,
         "events": "\n".join(subscriber.events),
         "filter": subscriber.filter,
         "allowed_types": "\n".join(subscriber.allowed_types),

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from router.api.http.exceptions import NotBound
 from router.contract.filters import is_covered
 from router.db.patterns import within
-from router.models import ApiKey, Delivery, FailedTask, Subscriber
+from router.models import FOREIGN, ApiKey, Delivery, FailedTask, Scope, Subscriber
 from router.operate.subscribers import DEFAULTS
 
 #: Field of a subscriber → what of a key its patterns lie within.
@@ -125,6 +125,18 @@ def refuse_wider(key: ApiKey, wanted: Mapping[str, Any]) -> None:
         raise NotBound(
             f"This API key is bound to other events: {pointers}.", problems=problems
         )
+
+
+def refuse_target(key: ApiKey, wanted: Mapping[str, Any]) -> None:
+    """Raises `NotBound` for a foreign router, without the scope for it.
+
+    The router connects to it from its own network, perhaps with the credentials of its
+    own environment.
+    """
+    names_one = "target" in wanted or wanted.get("transport") in FOREIGN
+    if names_one and Scope.TARGETS not in key.scopes:
+        problem = f"may be named by a key with the scope `{Scope.TARGETS}` alone"
+        raise NotBound(f"A foreign router {problem}.", problems=[("/target", problem)])
 
 
 def refuse_change(key: ApiKey, subscriber: Subscriber) -> None:

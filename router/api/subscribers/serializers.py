@@ -32,6 +32,7 @@ from router.operate.subscribers import (
     NAME,
     NAME_RULE,
 )
+from router.operate.targets import MANAGED
 from router.transports.webhook import headers
 from router.transports.webhook.headers import MAX_HEADERS, MAX_VALUE_LENGTH
 from router.transports.webhook.urls import MAX_URL_LENGTH
@@ -50,6 +51,9 @@ MEANING = {
     "transport": "How it gets its events.",
     "url": "Where webhooks are posted to: https, and no private network. An answer has"
     " `…` in place of the values of its query, and of what looks like a token.",
+    "target": "Where a foreign router takes the events; its fields depend on the"
+    " transport: docs/routers.md. An answer has `…` in place of what is secret; sent"
+    " back so, it stays. Naming one needs a key with the scope `targets`.",
     "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`; a type that"
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
@@ -93,7 +97,7 @@ class Meaning(serializers.Serializer[Any]):
 
 
 #: The transports that a client may choose.
-MANAGED = [(each.value, each.label) for each in (Transport.WEBHOOK, Transport.PULL)]
+CHOICES = [(each.value, each.label) for each in MANAGED]
 #: Name in JSON → field of the model, where they differ.
 FIELD_OF = {"headers": "custom_headers"}
 
@@ -114,6 +118,18 @@ IS_NAME = RegexValidator(rf"^{NAME.pattern}\Z", NAME_RULE)
 @extend_schema_field(FILTER, component_name="Filter")
 class FilterField(fields.JSONField):
     """A filter of the CloudEvents Subscriptions API."""
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class TargetField(fields.JSONField):
+    """The fields of a foreign router's target; which there are is its kind's matter."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+    default_error_messages = {"invalid": "must be an object"}
 
 
 class HeadersField(fields.DictField):
@@ -143,11 +159,12 @@ class SubscriberUpdate(Meaning, ReasonBody):
 
     title = fields.CharField(max_length=120, required=False, allow_blank=True)
     transport = fields.EnumField(
-        Transport, component="ManagedTransport", choices=MANAGED, required=False
+        Transport, component="ManagedTransport", choices=CHOICES, required=False
     )
     url = fields.CharField(
         max_length=MAX_URL_LENGTH, pattern=URL, required=False, allow_blank=True
     )
+    target = TargetField(required=False)
     events = fields.ListField(
         child=fields.CharField(max_length=255, pattern=TYPES, trim_whitespace=False),
         min_length=1,
@@ -188,7 +205,7 @@ class SubscriberUpdate(Meaning, ReasonBody):
 
 
 class SubscriberCreate(SubscriberUpdate):
-    """A new subscriber; a webhook needs its `url`."""
+    """A new subscriber; a webhook needs its `url`, a foreign router its `target`."""
 
     together = {
         "if": {"properties": {"transport": {"const": Transport.WEBHOOK.value}}},
@@ -199,7 +216,7 @@ class SubscriberCreate(SubscriberUpdate):
         max_length=63, pattern=whole(NAME.pattern), validators=[IS_NAME]
     )
     transport = fields.EnumField(
-        Transport, component="ManagedTransport", choices=MANAGED
+        Transport, component="ManagedTransport", choices=CHOICES
     )
     ordering = fields.EnumField(
         Ordering, default="none", help_text="Only `none` is offered yet."
@@ -252,6 +269,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
 
     title = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField())
+    target = TargetField()
     filter = FilterField(allow_null=True)
     allowed_types = serializers.ListField(child=serializers.CharField())
     allowed_sources = serializers.ListField(child=serializers.CharField())
@@ -273,6 +291,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "title",
             "transport",
             "url",
+            "target",
             "events",
             "filter",
             "allowed_types",

@@ -20,6 +20,7 @@ from router.api.auth.keys import (
     limited,
     refuse_change,
     refuse_reception,
+    refuse_target,
     refuse_wider,
 )
 from router.api.auth.permissions import MayManage
@@ -54,7 +55,7 @@ TAGS = ["subscribers"]
 #: Fields that decide which events a subscriber receives, and where they go.
 DIRECTING = {
     "events", "filter", "allowed_types", "allowed_sources",
-    "transport", "url", "custom_headers",
+    "transport", "url", "target", "custom_headers",
 }  # fmt: skip
 #: Fields that decide when an event is given up, as skipping it does.
 GIVING_UP = {"waits_seconds", "max_failures"}
@@ -102,6 +103,7 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
         wanted = SubscriberCreate(data=request.data)
         wanted.is_valid(raise_exception=True)
         name, key = wanted.validated_data["name"], key_of(request)
+        refuse_target(key, wanted.wanted())
         limits = limited(key, name, wanted.wanted())
         created = create_subscriber(
             name, by=actor(request), bound_to=key.patterns("subscribers"), **limits
@@ -146,6 +148,7 @@ class SubscriberApi(View):
         changes = SubscriberUpdate(data=request.data)
         changes.is_valid(raise_exception=True)
         wanted, key = changes.wanted(), key_of(request)
+        refuse_target(key, wanted)
         if not wanted.keys().isdisjoint(DIRECTING):
             refuse_change(key, row)
             refuse_wider(key, wanted)

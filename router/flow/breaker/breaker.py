@@ -23,6 +23,7 @@ from router.flow.breaker.probes import jittered, probe_pause
 from router.flow.lease import Claim
 from router.flow.retry_waits import asked_wait_seconds, schedule_of
 from router.models import (
+    REMOTE,
     BreakerState,
     Clock,
     Delivery,
@@ -237,7 +238,7 @@ def _note_probe(subscriber: Subscriber, outcome: Retry | Dead) -> None:
 
 def _wait_as_asked(subscriber: Subscriber, delivery: Any, outcome: Retry) -> None:
     """The receiver names the time of its next event; a handler, that of this one."""
-    if subscriber.transport != Transport.WEBHOOK:
+    if subscriber.transport not in REMOTE:
         return
     wait = timedelta(seconds=asked_wait_seconds(outcome))
     subscriber.not_before = delivery.now + wait

@@ -38,8 +38,8 @@ from router.models import (
 PAUSES_SECONDS = (0.005, 0.02, 0.05)
 #: What every attempt needs of its subscriber, without what only few do.
 OF_SUBSCRIBER = (
-    "name", "title", "transport", "state", "url", "rate_per_second", "in_flight_limit",
-    "breaker", "breaker_epoch", "ramp", "incident_since",
+    "name", "title", "transport", "state", "url", "target", "rate_per_second",
+    "in_flight_limit", "breaker", "breaker_epoch", "ramp", "incident_since",
 )  # fmt: skip
 
 

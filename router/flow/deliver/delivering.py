@@ -33,7 +33,7 @@ from router.flow.deliver.settling import (
 )
 from router.flow.lease import Claim, Leased
 from router.flow.publish import causation
-from router.models import Transport
+from router.models import REMOTE, Transport
 from router.registry import find
 from router.transports.base import Request, TransportProtocol
 from router.transports.evidence import evidence_of
@@ -90,7 +90,7 @@ def _carry_out(claimed: Claim[Leased], *, ends_at: float) -> bool:
         # Switched within the claim.
         release(claimed)
         return False
-    if claimed.subscriber.transport == Transport.WEBHOOK:
+    if claimed.subscriber.transport in REMOTE:
         send_chunk(claimed, lease_ends_at=ends_at)
         return time.monotonic() + conf().webhook_deadline_seconds < ends_at
     declaration = find(claimed.subscriber.name)

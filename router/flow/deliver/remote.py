@@ -26,8 +26,9 @@ from router.flow.deliver.releasing import release
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.limits import in_flight_limit
 from router.flow.lease import Claim, Leased
-from router.models import SigningSecret, Subscriber
+from router.models import FOREIGN, SigningSecret, Subscriber
 from router.transports.base import Answer, Request, Terms, TransportProtocol
+from router.transports.batches import BatchTransport
 from router.transports.evidence import evidence_of
 from router.transports.webhook.request import Receiver
 from router.transports.webhook.transport import WebhookTransport
@@ -69,6 +70,9 @@ def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
 
 def _transport(subscriber: Subscriber, terms: Terms) -> TransportProtocol:
     """Raises `ImproperlyConfigured` when its secrets can't be decrypted."""
+    if subscriber.transport in FOREIGN:
+        target = subscriber.whole_target
+        return BatchTransport(subscriber.transport, target, terms)
     secrets = SigningSecret.objects.live().filter(subscriber=subscriber)
     receiver = Receiver(
         url=subscriber.address,

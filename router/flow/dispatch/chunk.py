@@ -12,7 +12,7 @@ from django.db.models.expressions import Combinable
 
 from router.conf import conf
 from router.flow.dispatch import limits
-from router.models import Clock, Subscriber, Transport
+from router.models import REMOTE, Clock, Subscriber
 
 #: Chunk of a subscriber whose run time nobody has measured yet: one tells it soonest,
 #: and costs least if it hangs.
@@ -33,12 +33,12 @@ class Chunk:
 def chunk_size(subscriber: Subscriber) -> int:
     """How many deliveries run about `chunk_seconds` together.
 
-    Webhooks run all at once: of them as many as there is room for.
+    What is sent elsewhere goes all at once: as many as there is room for.
     """
     limit = min(conf().chunk_limit, subscriber.ramp or conf().chunk_limit)
     if limits.is_limited(subscriber):
         limit = min(limit, limits.allowance(subscriber))
-    if subscriber.transport == Transport.WEBHOOK:
+    if subscriber.transport in REMOTE:
         return limit
     if subscriber.mean_run_ms is None:
         return min(FIRST_CHUNK, limit)

@@ -11,12 +11,12 @@ from router.db.pipeline import rows_of_planned
 from router.db.statements import Select
 from router.flow.breaker.probes import is_probe_due, lets_all_through, may_be_tried
 from router.flow.dispatch import limits
-from router.models import Delivery, Subscriber, SubscriberState, Transport
+from router.models import REMOTE, Delivery, Subscriber, SubscriberState, Transport
 from router.models.subscriber import is_handler_missing
 
-IS_WEBHOOK = Q(transport=Transport.WEBHOOK)
+IS_REMOTE = Q(transport__in=REMOTE)
 IS_HANDLER = Q(transport=Transport.HANDLER)
-IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_WEBHOOK
+IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_REMOTE
 
 
 def subscribers_due() -> list[Subscriber]:
@@ -32,7 +32,7 @@ def _statement() -> QuerySet[Subscriber]:
     is_idle = Q(next_on_its_way__isnull=True) & ~Exists(deliveries.leased())
     # Not known yet whether it hangs: it gets one worker, not all of them. Of one
     # that is down there is one probe anyway.
-    is_known = Q(mean_run_ms__isnull=False) | IS_WEBHOOK | ~lets_all_through()
+    is_known = Q(mean_run_ms__isnull=False) | IS_REMOTE | ~lets_all_through()
     return (
         limits.with_flight(Subscriber.objects.known(), deliveries)
         # In their order, and one of them: counting on finding some soon, the planner
@@ -42,7 +42,7 @@ def _statement() -> QuerySet[Subscriber]:
         .filter(may_be_tried(), lets_all_through() | is_probe_due())
         .filter(next_due__isnull=False)
         .filter((IS_CONCURRENT & is_known & Q(ramp__isnull=True)) | is_idle)
-        .filter(IS_HANDLER | IS_WEBHOOK)
+        .filter(IS_HANDLER | IS_REMOTE)
         .filter(limits.is_within_limits())
     )
 

@@ -1,8 +1,8 @@
 """How many deliveries a subscriber may have in flight, and how fast they start.
 
-This binds webhooks, and handlers that a person gave a limit. While one message of them
-is on its way to a worker no other is sent: a receiver that is slow fills neither the
-queue nor the workers.
+This binds receivers elsewhere, and handlers that a person gave a limit. While one
+message of them is on its way to a worker no other is sent: a receiver that is slow
+fills neither the queue nor the workers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from django.db.models.functions import Coalesce
 from router.conf import conf
 from router.flow.breaker.probes import lets_all_through
 from router.models import (
+    REMOTE,
     Clock,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
     Subscriber,
-    Transport,
 )
 
 IS_ON_ITS_WAY = Q(state=DeliveryState.PENDING)
@@ -30,13 +30,13 @@ IS_LEASED = Q(state=DeliveryState.LEASED)
 
 def is_limited(subscriber: Subscriber) -> bool:
     """Whether it may have so much under way, or so much a second, and no more."""
-    is_webhook = subscriber.transport == Transport.WEBHOOK
-    return is_webhook or bool(subscriber.rate_per_second or subscriber.in_flight_limit)
+    is_remote = subscriber.transport in REMOTE
+    return is_remote or bool(subscriber.rate_per_second or subscriber.in_flight_limit)
 
 
 def is_unlimited() -> Q:
     """Subscribers without such a limit."""
-    return ~Q(transport=Transport.WEBHOOK) & Q(
+    return ~Q(transport__in=REMOTE) & Q(
         rate_per_second__isnull=True, in_flight_limit__isnull=True
     )
 

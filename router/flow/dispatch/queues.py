@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from router.conf import QUEUES, SLOW, WEBHOOKS, conf
-from router.models import Subscriber, SubscriberState, Transport
+from router.models import REMOTE, Subscriber, SubscriberState, Transport
 
 
 def queue_of(subscriber: Subscriber, served: Collection[str]) -> str:
@@ -14,7 +14,7 @@ def queue_of(subscriber: Subscriber, served: Collection[str]) -> str:
     Its run time moves nobody to where no worker comes: `served` are the names of the
     broker's queues that some worker takes from.
     """
-    if subscriber.transport == Transport.WEBHOOK:
+    if subscriber.transport in REMOTE:
         return WEBHOOKS
     if subscriber.fixed_queue:
         return subscriber.fixed_queue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from router.contract.filters import matches, matches_any
+from router.contract.filters import matches
 from router.models import EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Matching:
     def is_owed(self, subscriber: Subscriber) -> bool:
         if self._event.only_for_id is not None:
             return self._event.only_for_id == subscriber.pk
-        if not matches_any(subscriber.events, self._event.type):
+        if not subscriber.asks_for(self._event.type):
             return False
         if not subscriber.may_hear(self._event):
             return False

@@ -1,0 +1,70 @@
+"""The kinds of foreign routers: what each is called, needs, and takes as a target.
+
+A kind is a package beside this module, of the kind's name: `target.py` has its target,
+`publisher.py` sends to it and `consumer.py` takes from it. The last two import the
+library of the extra, and are imported only where a subscriber or a bridge is of that
+kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from router.transports.amqp.target import AmqpTarget
+from router.transports.publisher import Publisher
+from router.transports.target import Problem, Target, problems_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """`library` is the module that the extra of the kind's name installs."""
+
+    title: str
+    library: str
+    target: type[Target]
+
+
+#: Transport of a subscriber → its kind.
+KINDS = {
+    "amqp": Kind(title="RabbitMQ", library="aio_pika", target=AmqpTarget),
+}
+
+
+class MissingExtra(ImproperlyConfigured):
+    """The library of this kind is not installed here."""
+
+
+def missing_extra(name: str) -> str | None:
+    """How to install what this kind needs; None where it is here."""
+    if find_spec(KINDS[name].library) is not None:
+        return None
+    return f"pip install 'django-fanfare[{name}]', and restart."
+
+
+def target_problems(name: str, target: object) -> list[Problem]:
+    """Pairs of JSON pointer and what is wrong there."""
+    return problems_of(KINDS[name].target, target)
+
+
+def open_publisher(name: str, target: Mapping[str, Any]) -> Publisher[Any]:
+    """A new connection to where events of this kind go.
+
+    Raises `MissingExtra`, or `ValueError` for a target that is not valid.
+    """
+    publisher: Publisher[Any] = _module(name, "publisher").Publisher(
+        KINDS[name].target.model_validate(target)
+    )
+    return publisher
+
+
+def _module(name: str, part: str) -> Any:
+    hint = missing_extra(name)
+    if hint is not None:
+        raise MissingExtra(f"{KINDS[name].title} needs a library: {hint}")
+    return import_module(f"router.transports.{name}.{part}")

@@ -1,0 +1,76 @@
+"""Where a foreign router takes events: the fields of a target, and what is wrong there.
+
+One class for each kind; none imports the library that its transport needs, so that a
+target can be checked where the extra is not installed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from router.contract.binding import Mode
+from router.contract.event import Event
+
+#: What stands for a part of the event: `{type}`.
+PLACE = re.compile(r"\{(\w*)\}")
+#: Attributes that a template may name.
+IN_TEMPLATES = ("type", "source", "id", "subject", "partitionkey")
+Problem = tuple[str, str]
+
+
+class Target(BaseModel):
+    """The fields that every kind has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    #: Fields that say where the events go. When one of them changes, what is hidden in
+    #: the others has to be entered anew: a password must not follow to another address.
+    ADDRESS: ClassVar[tuple[str, ...]] = ()
+
+    mode: Mode = Field(
+        Mode.BINARY,
+        description="`binary`: the data is the body, the attributes are headers; "
+        "`structured`: the whole event is the body, as JSON.",
+    )
+
+
+def problems_of(model: type[Target], target: object) -> list[Problem]:
+    """Pairs of JSON pointer and what is wrong there."""
+    try:
+        model.model_validate(target)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return [(_pointer(each["loc"]), _words(each, model)) for each in found]
+    return []
+
+
+def template_problem(template: str) -> str | None:
+    """Why `filled` can't fill this, or None when it can."""
+    unknown = [name for name in PLACE.findall(template) if name not in IN_TEMPLATES]
+    known = ", ".join(f"{{{name}}}" for name in IN_TEMPLATES)
+    return f"has {{{unknown[0]}}}; it may have: {known}" if unknown else None
+
+
+def filled(template: str, event: Event) -> str:
+    """The template with the event's own attributes in their places."""
+    return PLACE.sub(lambda place: str(getattr(event, place[1])), template)
+
+
+def _pointer(place: tuple[int | str, ...]) -> str:
+    return "".join(f"/{step}" for step in place)
+
+
+def _words(error: Mapping[str, Any], model: type[Target]) -> str:
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return f"is unknown; there are: {', '.join(model.model_fields)}"
+        case "value_error":
+            return str(error["ctx"]["error"])
+    words: str = error["msg"]
+    return words.replace("Input should be", "must be").replace("Input", "it")

@@ -1,0 +1,213 @@
+"""The contract of every foreign router that events are published to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from router.contract import binding
+from router.contract.cloudevents import publish_arguments
+from router.flow.breaker.held import held_because
+from router.flow.publish.publishing import publish_batch
+from router.models import Attempt, Delivery, DeliveryState, FailedTask, Subscriber
+from router.observe.last_failure import last_failure
+from router.public import publish
+from router.testing import deliver_due, isolated_subscribers, skip_waits
+from router.transports import connections
+from router.transports.webhook import event_loop
+from tests.servers.foreign import ForeignRouter, Received
+from tests.servers.waiting import wait_until
+
+TYPE = "thing.happened"
+DEADLINE_SECONDS = 2
+
+
+@pytest.fixture
+def router(transactional_db: None, settings: Any) -> Iterator[None]:
+    """No subscriber but those of the test, and a short deadline of each batch."""
+    settings.ROUTER = {"WEBHOOK_DEADLINE_SECONDS": DEADLINE_SECONDS}
+    with isolated_subscribers():
+        yield
+    connections.close_all()
+    event_loop.close()
+
+
+def subscribe(
+    foreign: ForeignRouter, target: dict[str, Any], **fields: Any
+) -> Subscriber:
+    row = Subscriber(
+        name=foreign.kind,
+        transport=foreign.kind,
+        queue="webhooks",
+        is_transactional=False,
+        **{"events": [TYPE], **fields},
+    )
+    row.whole_target = target
+    row.save()
+    return row
+
+
+def happen(count: int, **attributes: Any) -> None:
+    entries = [
+        {
+            "type": TYPE,
+            "source": "/test",
+            "id": f"e{n}",
+            "data": {"n": n},
+            "partitionkey": f"k{n % 7}",
+            **attributes,
+        }
+        for n in range(count)
+    ]
+    for start in range(0, count, 100):
+        publish_batch(entries[start : start + 100])
+
+
+def read_event(message: Received) -> dict[str, Any]:
+    """The arguments of `publish` that the message says."""
+    whole = binding.Message(
+        body=message.body,
+        content_type=message.content_type,
+        attributes=message.attributes,
+    )
+    return publish_arguments(binding.read(whole))
+
+
+def ids(messages: Any) -> list[str]:
+    return [read_event(message)["id"] for message in messages]
+
+
+def states() -> Counter[str]:
+    return Counter(Delivery.objects.values_list("state", flat=True))
+
+
+def drain() -> None:
+    """Deliver until nothing is owed; the target may need a moment."""
+
+    def is_drained() -> bool:
+        skip_waits()
+        deliver_due()
+        return states().keys() == {DeliveryState.ACKNOWLEDGED}
+
+    wait_until(is_drained, 60)
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_a_thousand_events_arrive_once_each_in_their_order(
+    foreign: ForeignRouter, router: None, mode: str
+) -> None:
+    target = {**foreign.make(), "mode": mode}
+    subscribe(foreign, target)
+    happen(1_000)
+
+    assert deliver_due() == 1_000
+
+    assert states() == {DeliveryState.ACKNOWLEDGED: 1_000}
+    received = foreign.read_all(target)
+    assert ids(received) == [f"e{n}" for n in range(1_000)]
+    event = read_event(received[7])
+    assert (event["source"], event["type"]) == ("/test", TYPE)
+    assert event["partitionkey"] == "k0"
+    assert b'"n":7' in received[7].body
+    is_structured = received[7].content_type.startswith("application/cloudevents+json")
+    assert is_structured is (mode == "structured")
+
+
+def test_what_a_killed_target_had_confirmed_stays_and_the_rest_follows(
+    foreign: ForeignRouter, router: None
+) -> None:
+    target = foreign.make()
+    row = subscribe(foreign, target)
+    happen(150)
+    deliver_due()
+
+    foreign.kill()
+    try:
+        happen(150, source="/later")
+        deliver_due()
+        row.refresh_from_db()
+        assert row.breaker == "open"
+        # As many as open the breaker of a receiver that was well a moment ago; the
+        # others were given back untried.
+        assert Attempt.objects.exclude(error="").count() <= 20
+        assert states()[DeliveryState.PENDING] == 150
+    finally:
+        foreign.start()
+    drain()
+
+    expected = {(source, f"e{n}") for source in ("/test", "/later") for n in range(150)}
+    events = [read_event(message) for message in foreign.read_all(target)]
+    assert {(each["source"], each["id"]) for each in events} == expected
+    assert not FailedTask.objects.exists()
+
+
+def test_a_frozen_target_costs_one_deadline_and_loses_nothing(
+    foreign: ForeignRouter, router: None
+) -> None:
+    target = foreign.make()
+    subscribe(foreign, target)
+    happen(20)
+
+    foreign.freeze()
+    try:
+        deliver_due()
+        assert states() == {DeliveryState.PENDING: 20}
+        assert last_failure(Subscriber.objects.get()).startswith("TimedOut")
+    finally:
+        foreign.thaw()
+    drain()
+
+    assert set(ids(foreign.read_all(target))) == {f"e{n}" for n in range(20)}
+
+
+@pytest.mark.parametrize("wrong", ["missing", "denied"])
+def test_a_target_that_refuses_everything_is_held_with_a_hint(
+    foreign: ForeignRouter, router: None, wrong: str
+) -> None:
+    target = getattr(foreign, wrong)()
+    if target is None:
+        return
+    row = subscribe(foreign, target)
+    happen(20)
+
+    deliver_due()
+
+    row.refresh_from_db()
+    assert held_because(row)
+    hint = last_failure(row)
+    assert hint.startswith(("NotFound: ", "AccessRefused: ")), hint
+    assert states() == {DeliveryState.PENDING: 20}
+    assert not FailedTask.objects.exists()
+
+
+def test_an_event_that_can_never_be_taken_fails_at_once_and_its_neighbours_arrive(
+    foreign: ForeignRouter, router: None
+) -> None:
+    target, poison = foreign.refusing()
+    subscribe(foreign, target)
+    happen(3)
+    publish(TYPE, {"n": 3}, source="/test", id="poison", **poison)
+    happen(3, source="/later")
+
+    deliver_due()
+
+    assert len(foreign.read_all(target)) == 6
+    assert FailedTask.objects.get().event.event_id == "poison"
+
+
+def test_a_secret_of_the_target_is_kept_nowhere_in_the_open(
+    foreign: ForeignRouter, router: None
+) -> None:
+    target = foreign.denied()
+    if target is None:
+        return
+    subscribe(foreign, target)
+    happen(6)
+
+    deliver_due()
+
+    rows = [*Subscriber.objects.values(), *Attempt.objects.values()]
+    assert "wrong-password" not in str(rows)

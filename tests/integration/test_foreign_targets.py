@@ -1,0 +1,182 @@
+"""Targets of foreign routers: checked, kept encrypted, shown masked, for few keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from router.contract.errors import InvalidSubscriber
+from router.models import ApiKey, AuditEntry, Scope, Subscriber
+from router.operate.subscribers import create_subscriber, edit_subscriber
+from router.testing import deliver_due
+from router.transports import kinds
+from tests.integration.api import assert_problem
+from tests.integration.rows import an_event
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+URL = "amqps://shop:sesame-7@mq.example.com/orders"
+SHOWN = "amqps://…@mq.example.com/orders"
+TARGET = {"url": URL, "exchange": "events"}
+
+
+def published_to(target: dict[str, Any] = TARGET, **fields: Any) -> Subscriber:
+    created = create_subscriber(
+        "bus", by="test", **{"transport": "amqp", "target": target, **fields}
+    )
+    return Subscriber.objects.get(pk=created.subscriber.pk)
+
+
+def call(client: Client, *scopes: str) -> Callable[..., Any]:
+    _, text = ApiKey.make("k", scopes=list(scopes))
+
+    def send(method: str, path: str, body: Any) -> Any:
+        return client.generic(
+            method,
+            f"/api/subscribers/{path}",
+            json.dumps(body),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {text}"},
+        )
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("target", "pointer", "words"),
+    [
+        ({}, "/target/url", "is required"),
+        ({"url": "https://a.example"}, "/target/url", "amqp://"),
+        ({"url": "amqp://"}, "/target/url", "with a host"),
+        ({"url": 7}, "/target/url", "must be a valid string"),
+        ({**TARGET, "queue": "q"}, "/target/queue", "is unknown; there are: mode, url"),
+        ({**TARGET, "mode": "x"}, "/target/mode", "must be 'binary' or 'structured'"),
+        ({**TARGET, "routing_key": "{tipe}"}, "/target/routing_key", "has {tipe}"),
+        ({**TARGET, "url": SHOWN}, "/target/url", "in place of a secret"),
+    ],
+)
+def test_what_is_wrong_with_a_target_is_named(
+    target: dict[str, Any], pointer: str, words: str
+) -> None:
+    with pytest.raises(InvalidSubscriber) as caught:
+        published_to(target)
+
+    [(found, problem)] = caught.value.problems
+    assert found == pointer
+    assert words in problem
+    assert "sesame" not in str(caught.value)
+
+
+def test_its_secrets_are_kept_encrypted_and_shown_nowhere() -> None:
+    row = published_to()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM router_subscriber")
+        columns = str(cursor.fetchall())
+    assert "sesame" not in columns + str(list(AuditEntry.objects.values()))
+    assert row.target == {**TARGET, "url": SHOWN}
+    assert row.whole_target == TARGET
+
+
+def test_what_was_shown_can_be_sent_back_and_only_to_the_same_address() -> None:
+    row = published_to()
+
+    edit_subscriber(row, by="test", target={**row.target, "exchange": "others"})
+
+    row.refresh_from_db()
+    assert row.whole_target == {"url": URL, "exchange": "others"}
+    elsewhere = SHOWN.replace("mq.", "evil.")
+    with pytest.raises(InvalidSubscriber, match="in place of a secret"):
+        edit_subscriber(row, by="test", target={**row.target, "url": elsewhere})
+
+
+def test_only_a_key_with_the_scope_names_a_foreign_router(client: Client) -> None:
+    published_to()
+    manager = call(client, Scope.MANAGE)
+    body = {"name": "new", "transport": "amqp", "target": TARGET}
+
+    for refused in (
+        manager("POST", "", body),
+        manager("PATCH", "bus/", {"target": TARGET}),
+    ):
+        assert "targets" in assert_problem(refused, 403)["detail"]
+    assert manager("PATCH", "bus/", {"title": "The bus"}).status_code == 200
+
+
+def test_a_key_with_the_scope_sees_no_secret_either(client: Client) -> None:
+    manager = call(client, Scope.MANAGE, Scope.TARGETS)
+    body = {"name": "new", "transport": "amqp", "target": TARGET}
+
+    created = manager("POST", "", body)
+
+    assert created.status_code == 201, created.content
+    assert created.json()["target"] == {**TARGET, "url": SHOWN}
+    assert "secret" not in created.json()
+    wrong = manager("POST", "", {**body, "name": "other", "target": {"url": "x"}})
+    assert assert_problem(wrong, 422)["errors"][0]["pointer"] == "/target/url"
+
+
+def test_the_admin_makes_and_changes_one(admin_client: Client) -> None:
+    client = admin_client
+    page = reverse("admin:router_subscriber_add")
+    fields = {"transport": "amqp", "target": json.dumps(TARGET), "events": "*"}
+
+    client.post(page, {**fields, "name": "bus"})
+
+    row = Subscriber.objects.get(name="bus")
+    assert row.whole_target == TARGET
+    edit = reverse("admin:router_subscriber_edit", args=[row.pk])
+    shown = client.get(edit).content.decode()
+    assert "sesame" not in shown
+    changed = {**row.target, "routing_key": "{type}.{subject}"}
+    client.post(edit, {**fields, "target": json.dumps(changed)})
+    row.refresh_from_db()
+    assert row.whole_target == {**TARGET, "routing_key": "{type}.{subject}"}
+    refused = client.post(edit, {**fields, "target": "[1]"}).content.decode()
+    assert "one JSON object" in refused
+
+
+@pytest.mark.parametrize(
+    ("patterns", "is_owed"),
+    [(["*"], False), (["router.*"], True), (["router.failed_task.opened"], True)],
+)
+def test_the_routers_own_events_leave_only_where_a_pattern_names_them(
+    patterns: list[str], is_owed: bool
+) -> None:
+    row = published_to(events=patterns)
+
+    assert row.asks_for("router.failed_task.opened") is is_owed
+    assert row.asks_for("purchase.completed") is (patterns == ["*"])
+
+
+def test_a_missing_library_is_a_check_and_holds_the_events(
+    monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    row = published_to()
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
+    an_event(is_routed=False)
+    an_event(is_routed=False)
+
+    messages = [
+        each for each in run_checks(databases=["default"]) if each.id == "router.W029"
+    ]
+    deliver_due()
+
+    [message] = messages
+    assert "pip install 'django-fanfare[amqp]'" in (message.hint or "")
+    row.refresh_from_db()
+    [error] = {attempt.error for attempt in row_attempts(row)}
+    assert error.startswith("MissingExtra: RabbitMQ needs a library: pip install")
+
+
+def row_attempts(row: Subscriber) -> Any:
+    attempts: list[Any] = []
+    for delivery in row.deliveries.all():
+        attempts += delivery.attempt_log.all()
+    return attempts
