@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from config.env import add_to_environment, local_choices
-from config.supervisor.surroundings import difference, running_choices
+from config.second_terminal import difference, running_choices
 
 
 def main() -> None:

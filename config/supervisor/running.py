@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config.env import Environment, embedded_broker_socket
+from config.second_terminal import recorded
 from config.supervisor import limits, preflight, valkey
 from config.supervisor.output import Output
 from config.supervisor.preparation import prepare
@@ -18,7 +19,6 @@ from config.supervisor.silence import Silence
 from config.supervisor.stopping import StopRequest, pause
 from config.supervisor.summary import print_summary
 from config.supervisor.supervisor import Supervisor
-from config.supervisor.surroundings import recorded
 
 
 class NotReady(Exception):

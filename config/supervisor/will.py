@@ -6,7 +6,7 @@ import subprocess  # nosec B404  # a program of our own
 import sys
 from pathlib import Path
 
-PROGRAM = Path(__file__).with_name("last_will.py")
+PROGRAM = Path(__file__).with_name("reaper.py")
 
 
 class Will:

@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config import env
+from config import env, second_terminal
 from config.env import BASE_DIR
-from config.supervisor import surroundings
 from config.supervisor.programs import programs
 from tests.conftest import StartStack
 from tests.servers.stack import Stack
@@ -40,7 +39,7 @@ def runs(process: psutil.Process) -> bool:
 
 
 def record(stack: Stack) -> Path:
-    return surroundings.FOLDER / f"{stack.process.pid}.json"
+    return second_terminal.FOLDER / f"{stack.process.pid}.json"
 
 
 def test_a_command_that_looks_at_another_database_says_so(
@@ -102,7 +101,7 @@ def test_a_place_is_told_without_its_login(
     environment: dict[str, str], expected: dict[str, str]
 ) -> None:
     code = (
-        "import json; from config.supervisor.surroundings import surroundings;"
+        "import json; from config.second_terminal import surroundings;"
         "print(json.dumps(surroundings()))"
     )
     printed = subprocess.run(
@@ -144,10 +143,10 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def running_up(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The record of an `up` of that folder, which this test holds itself."""
-    monkeypatch.setattr(surroundings, "FOLDER", checkout / "var" / "running")
+    monkeypatch.setattr(second_terminal, "FOLDER", checkout / "var" / "running")
     monkeypatch.setattr(env, "LOCAL_FILE", checkout / "var" / "local.env")
     monkeypatch.setenv("DEBUG", "true")
-    with surroundings.recorded():
+    with second_terminal.recorded():
         yield checkout / "var" / "running" / f"{os.getpid()}.json"
 
 
@@ -185,7 +184,7 @@ def test_every_program_that_up_starts_by_a_command_is_a_service() -> None:
     }
 
     assert commands
-    assert commands <= surroundings.SERVICES
+    assert commands <= second_terminal.SERVICES
 
 
 @pytest.mark.parametrize(
