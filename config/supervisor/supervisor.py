@@ -1,104 +1,171 @@
-"""Keeps every program running, and stops them all in order."""
+"""The life of `manage.py up`, from the first check to the last program's end."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections import defaultdict, deque
+from collections.abc import Callable
 from itertools import groupby
+from pathlib import Path
+from types import FrameType
 
-from config.supervisor import limits
-from config.supervisor.output import Output
-from config.supervisor.process import Process, Program
-from config.supervisor.stopping import StopRequest, pause
-from config.supervisor.will import Will
+from config.env import Environment, embedded_broker_socket
+from config.second_terminal import recorded
+from config.supervisor import preflight
+from config.supervisor.output import print_line, print_summary
+from config.supervisor.processes import (
+    READY_SECONDS,
+    Failed,
+    Process,
+    Program,
+    Role,
+    programs,
+)
+from config.supervisor.readiness import Site, Watchdog, valkey_answers
+from config.supervisor.reaper import Reaper
+
+LOOK_SECONDS = 0.1
+BROKER_READY_SECONDS = 15.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-class TooManyDeaths(Exception):
-    """A program dies again and again."""
+class StopRequest:
+    """Counts the signals that ask to stop: Ctrl-C, SIGTERM, a terminal that went away.
+
+    While `interrupts` is set a signal raises `KeyboardInterrupt`, so that a long
+    preparation ends at once; after that no start is cut in half.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.interrupts = True
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.interrupts:
+            raise KeyboardInterrupt
+
+
+def run(environment: Environment, stop: StopRequest, check: Callable[[], None]) -> None:
+    """Start everything and keep it running until a signal asks to stop.
+
+    Raises `CannotStart` before anything was started, and `Failed` after everything was
+    stopped.
+    """
+    var_dir = environment.var_dir.resolve()
+    site = Site(str(environment.listen_address), environment.port)
+    # All that this process and its programs write is for their own account.
+    os.umask(0o077)
+    with preflight.only_one(var_dir):
+        for warning in preflight.make_private(var_dir):
+            print_line("up", warning)
+        preflight.check_port(site.listen_address, site.port)
+        preflight.check_database()
+        broker = preflight.broker(environment.broker_url, var_dir)
+        check()
+        preflight.prepare()
+        # The same answers in every program, wherever it was started from.
+        os.environ.update(VAR_DIR=str(var_dir), PORT=str(site.port))
+        stop.interrupts = False
+        with recorded():
+            Supervisor(site, stop).run(broker, var_dir)
 
 
 class Supervisor:
-    def __init__(self, output: Output, stop: StopRequest) -> None:
-        self._output = output
+    """Keeps every program running, and stops them all in order."""
+
+    def __init__(self, site: Site, stop: StopRequest) -> None:
+        self._site = site
         self._stop = stop
-        self._will = Will()
-        self.processes: list[Process] = []
-        self._deaths: dict[str, deque[float]] = defaultdict(deque)
-        self._restart_at: dict[str, float] = {}
+        self._reaper = Reaper()
+        self._processes: list[Process] = []
 
-    def start(self, program: Program) -> None:
-        process = Process(program, self._output, self._will)
-        self.processes.append(process)
-        process.start()
+    def run(self, broker: Program | None, var_dir: Path) -> None:
+        """Start, wait, watch, stop; whatever happens, leave nothing running."""
+        try:
+            if broker is not None:
+                self._start_broker(broker, embedded_broker_socket(var_dir))
+            self._start_programs()
+            if not self._stop.count:
+                print_summary(self._site.url, var_dir)
+            self._watch()
+        finally:
+            self._stop_all()
 
-    def look(self) -> None:
-        """Start again what died, in its time. Raises `TooManyDeaths`."""
-        for process in self.processes:
-            name = process.program.name
-            if name in self._restart_at:
-                self._restart_when_due(process)
-            elif not process.is_running:
-                self._note_death(process)
+    def _start_broker(self, broker: Program, socket: Path) -> None:
+        self._processes.append(Process(broker, self._reaper))
+        self._wait(
+            lambda: valkey_answers(socket),
+            seconds=BROKER_READY_SECONDS,
+            missing=lambda: "the embedded broker does not answer",
+        )
 
-    def kill(self, name: str) -> None:
-        """End a program and all it started at once; `look` would start it again."""
-        for process in self.processes:
-            if process.program.name == name:
-                process.bury()
+    def _start_programs(self) -> None:
+        print_line("up", f"starting at {self._site.url}")
+        for program in programs(self._site.listen_address, self._site.port):
+            if not self._stop.count:
+                self._processes.append(Process(program, self._reaper))
+        self._wait(
+            self._site.is_ready, seconds=READY_SECONDS, missing=self._site.missing
+        )
 
-    def stop_all(self) -> None:
-        """Stop producers first, the broker last; leave nothing running."""
-        by_role = sorted(self.processes, key=lambda process: process.program.role)
-        for _, together in groupby(by_role, key=lambda process: process.program.role):
-            self._stop_together(list(together))
-        self._will.close()
+    def _wait(
+        self,
+        is_done: Callable[[], bool],
+        *,
+        seconds: float,
+        missing: Callable[[], str],
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stop.count and not is_done():
+            if time.monotonic() > deadline:
+                raise Failed(f"Not ready after {seconds:.0f} s: {missing()}.")
+            self._look()
+
+    def _watch(self) -> None:
+        watchdog = Watchdog(self._site, self._processes)
+        try:
+            while not self._stop.count:
+                self._look()
+        finally:
+            watchdog.end()
+
+    def _look(self) -> None:
+        for process in self._processes:
+            process.keep_running()
+        time.sleep(LOOK_SECONDS)
+
+    def _stop_all(self) -> None:
+        print_line("up", "stopping: web, payments, dispatcher, workers, broker")
+        if not self._site.lives():
+            # Nothing is in flight, and granian ignores signals while it starts.
+            for process in self._processes:
+                if process.program.role is Role.WEB:
+                    process.end()
+        by_role = sorted(self._processes, key=_role)
+        for _, processes in groupby(by_role, key=_role):
+            self._stop_together(list(processes))
+        self._reaper.close()
+        print_line("up", "stopped, nothing is left running")
 
     def _stop_together(self, processes: list[Process]) -> None:
         for process in processes:
-            process.ask_to_stop()
-        patience = max(process.program.grace_seconds for process in processes)
-        deadline = time.monotonic() + patience
+            process.terminate()
+        grace = max(process.program.grace_seconds for process in processes)
+        deadline = time.monotonic() + grace
+        # A second signal means: at once.
         while any(process.is_running for process in processes):
-            if time.monotonic() > deadline or self._stop.times > 1:
+            if time.monotonic() > deadline or self._stop.count > 1:
                 break
-            pause(limits.LOOK_SECONDS / 2)
+            time.sleep(LOOK_SECONDS / 2)
         for process in processes:
             if process.is_running:
-                self._output.line("up", f"{process.program.name} does not stop: killed")
-            process.bury()
-
-    def _note_death(self, process: Process) -> None:
-        name, now = process.program.name, time.monotonic()
-        end = _how(process.exit_code)
-        process.bury()
-        recent = self._deaths[name]
-        recent.append(now)
-        while now - recent[0] > limits.DEATHS_SECONDS:
-            recent.popleft()
-        if len(recent) >= limits.DEATHS_MAXIMUM:
-            raise TooManyDeaths(
-                f"{name} {end}, for the {len(recent)}th time within "
-                f"{limits.DEATHS_SECONDS:.0f} s: everything stops. Its lines say why."
-            )
-        wait = _backoff(len(recent))
-        self._restart_at[name] = now + wait
-        self._output.line("up", f"{name} {end}; starts again in {wait:.2g} s")
-
-    def _restart_when_due(self, process: Process) -> None:
-        if time.monotonic() >= self._restart_at[process.program.name]:
-            del self._restart_at[process.program.name]
-            process.start()
+                print_line("up", f"{process.program.name} does not stop: killed")
+            process.end()
 
 
-def _backoff(deaths: int) -> float:
-    wait = limits.RESTART_FIRST_SECONDS * 2.0 ** (deaths - 1)
-    return min(wait, limits.RESTART_MAXIMUM_SECONDS)
-
-
-def _how(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "was killed"
-    if exit_code < 0:
-        return f"was ended by {signal.Signals(-exit_code).name}"
-    return f"ended with exit code {exit_code}"
+def _role(process: Process) -> Role:
+    return process.program.role

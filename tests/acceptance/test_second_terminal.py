@@ -14,7 +14,7 @@ import pytest
 
 from config import env, second_terminal
 from config.env import BASE_DIR
-from config.supervisor.programs import programs
+from config.supervisor.processes import programs
 from tests.conftest import StartStack
 from tests.servers.stack import Stack
 from tests.servers.waiting import wait_until
@@ -101,8 +101,8 @@ def test_a_place_is_told_without_its_login(
     environment: dict[str, str], expected: dict[str, str]
 ) -> None:
     code = (
-        "import json; from config.second_terminal import surroundings;"
-        "print(json.dumps(surroundings()))"
+        "import json; from config.second_terminal import places;"
+        "print(json.dumps(places()))"
     )
     printed = subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c", code],

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from config.env import BASE_DIR
-from config.supervisor import limits, preflight
+from config.supervisor import preflight, processes
 from config.supervisor.readiness import Site
 from tests.acceptance.customer import Customer
 from tests.servers.server import Server
@@ -78,9 +78,10 @@ def test_where_valkey_has_no_wheel_one_line_says_what_to_install(
 
 
 def test_an_unreachable_database_is_told_in_one_line(start_stack: StartStack) -> None:
-    url = f"postgresql://shop:geheim@127.0.0.1:{free_port()}/fanfare"
+    port = free_port()
+    url = f"postgresql://shop:geheim@127.0.0.1:{port}/fanfare"
     line = refusal(start_stack(is_ready=False, DATABASE_URL=url))
-    assert "fanfare at 127.0.0.1 cannot be reached" in line
+    assert f"fanfare at 127.0.0.1:{port} cannot be reached" in line
     assert "geheim" not in line
 
 
@@ -160,7 +161,7 @@ def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
 def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> None:
     stack = start_stack()
     everything = stack.everything()
-    for _ in range(limits.DEATHS_MAXIMUM):
+    for _ in range(processes.MAX_DEATHS):
         wait_until(lambda: stack.find("slow") is not None)
         wait_until(has_ended_one(stack.kill("slow")))
     assert stack.process.wait(60) == 1

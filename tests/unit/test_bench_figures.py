@@ -36,7 +36,7 @@ from benchmarks.peers import modules_for_node
 from benchmarks.plots import Bar, Chart, Group, svg
 from benchmarks.report import number, tables
 from benchmarks.sizes import SHARES, WHOLE
-from config.supervisor.programs import WORKERS
+from config.supervisor.processes import WORKERS
 from tests.servers.on_demand import Servers
 
 
