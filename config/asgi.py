@@ -10,6 +10,6 @@ django = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402 - they are read above
 
-from config.gateway import Gateway  # noqa: E402
+from config.web.gateway import Gateway  # noqa: E402
 
 application = Gateway(django, threads=settings.WEB_THREADS)

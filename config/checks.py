@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DatabaseError
 
-from config.demo_login import MAIL_DOMAIN
 from config.env import Environment, read_environment
+from config.sign_in.demo_login import MAIL_DOMAIN
 
 #: Variable → check id, what its default would do in production, and an example.
 #: (Without SECRET_KEY nothing starts at all.)

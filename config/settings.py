@@ -63,27 +63,27 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # Before all that counts or logs by the client's address.
-    "config.client_address.ClientAddressMiddleware",
-    "config.body_limits.BodyLimitMiddleware",
+    "config.web.client_address.ClientAddressMiddleware",
+    "config.web.body_limits.BodyLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.content_security.ContentSecurityPolicyMiddleware",
-    "config.private_pages.PrivatePagesMiddleware",
+    "config.web.content_security.ContentSecurityPolicyMiddleware",
+    "config.web.private_pages.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "config.staff_sessions.StaffSessionMiddleware",
+    "config.sign_in.staff_sessions.StaffSessionMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "config.second_factor.SecondFactorMiddleware",
-    "config.sign_in.SignInMiddleware",
+    "config.sign_in.second_factor.SecondFactorMiddleware",
+    "config.sign_in.backend.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # It replaces the answers of all that comes after it.
-    "config.admin_errors.AdminErrorsMiddleware",
-    "config.admin_input.AdminInputMiddleware",
+    "config.admin_site.errors.AdminErrorsMiddleware",
+    "config.admin_site.input.AdminInputMiddleware",
 ]
 
 # No form takes files: none is ever written to disk.
@@ -128,7 +128,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-] + [{"NAME": "config.passwords.MaximumLengthValidator"}]
+] + [{"NAME": "config.sign_in.passwords.MaximumLengthValidator"}]
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
@@ -256,12 +256,12 @@ UNFOLD: dict[str, Any] = {
             "href": lambda request: static("router/favicon.svg"),
         }
     ],
-    "LOGIN": {"form": "config.sign_in.SignInForm"},
+    "LOGIN": {"form": "config.sign_in.backend.SignInForm"},
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "router.admin.dashboard.dashboard",
     "STYLES": [lambda request: static("router/admin.css")],
-    "SIDEBAR": {"navigation": "config.navigation.navigation"},
+    "SIDEBAR": {"navigation": "config.admin_site.navigation.navigation"},
     # Brass; 600 carries white text and 500 stands on the dark ground, both WCAG AA.
     "COLORS": {
         "base": {

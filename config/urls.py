@@ -5,9 +5,9 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from config import second_factor_pages
-from config.admin_site import tidy_lists
-from config.passwords import change_password
+from config.admin_site.lists import tidy_lists
+from config.sign_in import second_factor_pages
+from config.sign_in.passwords import change_password
 
 tidy_lists()
 

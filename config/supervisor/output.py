@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from config.demo_login import LOGINS, PASSWORD
+from config.sign_in.demo_login import LOGINS, PASSWORD
 
 COLOURS = {
     "up": 37,

@@ -13,7 +13,7 @@ import django  # noqa: E402 - after the settings' name
 
 django.setup()
 
-from config.gateway import Gateway  # noqa: E402
+from config.web.gateway import Gateway  # noqa: E402
 from router.api.events.parsers import binary_event  # noqa: E402
 from router.contract.errors import InvalidEvent  # noqa: E402
 

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from config.content_security import ADMIN
+from config.web.content_security import ADMIN
 from router.models import Heartbeat, LogHead
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_person, a_viewer

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from config.checks import check_demo_logins
-from config.demo_login import LOGINS, PASSWORD, create_demo_logins
+from config.sign_in.demo_login import LOGINS, PASSWORD, create_demo_logins
 
 pytestmark = pytest.mark.django_db
 

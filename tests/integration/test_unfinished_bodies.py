@@ -14,8 +14,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
-from config.body_limits import MAX_FORM_BYTES
-from config.gateway import Gateway
+from config.web.body_limits import MAX_FORM_BYTES
+from config.web.gateway import Gateway
 from router.models import ApiKey, EventRecord, Scope
 from tests.integration.api import STRUCTURED, an_envelope
 from tests.servers.granian import granian

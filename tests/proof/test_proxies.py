@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 
-from config.body_limits import MAX_FORM_BYTES
+from config.web.body_limits import MAX_FORM_BYTES
 from router.api.http.request_body import max_body_bytes
 from tests.servers.granian import granian
 from tests.servers.proxies import PROXIES, Proxy

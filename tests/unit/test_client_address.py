@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.http import HttpRequest, HttpResponse
 
-from config.client_address import ClientAddressMiddleware, client_address
+from config.web.client_address import ClientAddressMiddleware, client_address
 
 PROXY = "10.0.0.2"
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config.second_factor import reset
+from config.sign_in.second_factor import reset
 from router.management.terminal import add_reason, operator
 
 

@@ -18,8 +18,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 from unfold.widgets import BASE_INPUT_CLASSES
 
-from config import second_factor
-from config.sign_in import must_wait
+from config.sign_in import second_factor
+from config.sign_in.backend import must_wait
 from router.operate.credential_throttling import MustWait
 
 Page = Callable[[HttpRequest, User], HttpResponse]

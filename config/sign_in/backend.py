@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
-from config.demo_login import DemoRefusingBackend
+from config.sign_in.demo_login import DemoRefusingBackend
 from router.conf import conf
 from router.contract.errors import RouterError
 from router.display import span

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from config.sign_in import MAX_PASSWORD_BYTES, PasswordChangeForm
+from config.sign_in.backend import MAX_PASSWORD_BYTES, PasswordChangeForm
 
 
 class MaximumLengthValidator:

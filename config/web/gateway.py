@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from asgiref.wsgi import WsgiToAsgiInstance
 from django.conf import settings
 
-from config.body_limits import (
+from config.web.body_limits import (
     MAX_FORM_BYTES,
     content_length,
     is_api,
