@@ -168,7 +168,7 @@ def start(
 
 # What the web process and a worker import first.
 @pytest.mark.parametrize(
-    "code", ["import config.wsgi", "import config.celery as c; c.app.conf.broker_url"]
+    "code", ["import config.asgi", "import config.celery as c; c.app.conf.broker_url"]
 )
 def test_no_process_but_up_reads_the_choices_of_make_run(
     running_up: Path, checkout: Path, code: str

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import schemathesis
+from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, settings
 from pytest_django.live_server_helper import LiveServer
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from config.wsgi import application
 from router import registry
 from router.models import ApiKey, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
@@ -45,7 +45,7 @@ def key(transactional_db: None) -> Iterator[str]:
         yield ApiKey.make("fuzzer", scopes=list(Scope.values))[1]
 
 
-schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
+schema = schemathesis.openapi.from_wsgi("/api/schema/", get_wsgi_application())
 # No database keeps U+0000, and of data, which is any JSON, a schema can't say so.
 schema.config.generation.update(allow_x00=False)
 
