@@ -24,7 +24,7 @@ from django_otp import devices_for_user, login, match_token, user_has_device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from config.sign_in.backend import buckets, counted_try, remember_client
+from config.sign_in.throttling import buckets, counted_try, remember_client
 from router.flow import audit
 
 RECOVERY_CODES = 10

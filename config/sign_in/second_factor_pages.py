@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from config.sign_in import second_factor
-from config.sign_in.backend import must_wait
+from config.sign_in.throttling import must_wait
 from router.operate.credential_throttling import MustWait
 
 Page = Callable[[HttpRequest, User], HttpResponse]

@@ -18,7 +18,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from config.sign_in import backend
+from config.sign_in import throttling
 from config.sign_in.staff_sessions import SEEN, SIGNED_IN
 from router.models import (
     AuditEntry,
@@ -185,14 +185,14 @@ def test_a_known_browser_has_a_limit_of_its_own_for_its_own_account(ada: User) -
     User.objects.create_user("eve", password="a-key-of-eve", is_staff=True)
     browser = Client()
     sign("eve", "a-key-of-eve", browser=browser)
-    own = backend.DEVICE_COOKIE
+    own = throttling.DEVICE_COOKIE
     [(name, morsel)] = [
         item for item in browser.cookies.items() if item[0].startswith(own)
     ]
     guess("ada", 3, at=THIRD)
 
     # Eve sends her mark under the name of Ada's.
-    browser.cookies[backend._cookie("ada")] = morsel.value
+    browser.cookies[throttling._cookie("ada")] = morsel.value
     assert not is_in(sign("ada", RIGHT, browser=browser))
     statuses = [sign("eve", WRONG, browser=browser).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
@@ -203,7 +203,7 @@ def test_tries_at_the_same_moment_do_not_pass_together(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(TOGETHER)
-    monkeypatch.setattr(backend, "_strangers", threading.BoundedSemaphore(TOGETHER))
+    monkeypatch.setattr(throttling, "_strangers", threading.BoundedSemaphore(TOGETHER))
 
     def once(_: int) -> int:
         try:
@@ -223,10 +223,10 @@ def test_tries_at_the_same_moment_do_not_pass_together(
 def test_while_strangers_keep_the_hashes_busy_the_owner_gets_in(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "_strangers", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(throttling, "_strangers", threading.BoundedSemaphore(1))
     browser = Client()
     sign("ada", RIGHT, at=HOME, browser=browser)
-    with backend._hashing([address_bucket("sign-in", ELSEWHERE)]):
+    with throttling.hashing([address_bucket("sign-in", ELSEWHERE)]):
         refused = sign("ada", RIGHT)
 
         assert is_in(sign("ada", RIGHT, at=THIRD, browser=browser))
