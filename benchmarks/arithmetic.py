@@ -20,6 +20,21 @@ def median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
+def medians(
+    rounds: Sequence[Mapping[str, float | None]],
+) -> dict[str, float | None]:
+    """The median of each value that some of the rounds have."""
+    names = sorted({name for values in rounds for name in values})
+    return {
+        name: rounded(
+            median(
+                [each for values in rounds if (each := values.get(name)) is not None]
+            )
+        )
+        for name in names
+    }
+
+
 def spread(values: Sequence[float]) -> dict[str, float | None]:
     """The median of the rounds, and the least and the most of them."""
     return {
@@ -44,7 +59,7 @@ def ratios(
 
 
 def rounded(value: float | None) -> float | None:
-    """To so many significant digits that nobody takes noise for knowledge."""
+    """With the few significant digits that are more than noise."""
     return None if value is None else float(f"{value:.{DIGITS}g}")
 
 

@@ -1,119 +1,140 @@
-"""One run of `make bench`: the servers, the contestants' empty databases, the sizes."""
+"""What every figure needs: servers, empty databases, sizes."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import TypeVar
 
-import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from benchmarks.contenders import Contestant, Setup
-from benchmarks.processes import run_to_end
+from benchmarks.contenders import Contender, Setup
+from benchmarks.processes import Process
+from benchmarks.progress import first_row
 from benchmarks.sizes import Sizes
+from tests.servers.node import node_program
 from tests.servers.on_demand import Servers, Startable
-from tests.servers.postgresql import database_of_its_own
 
-#: `Servers` knows Redis by the name of the server that is started.
+#: The broker of a setup → the server that is started.
 SERVER_OF = {"redis": "valkey", "rabbitmq": "rabbitmq"}
+CaseT = TypeVar("CaseT", bound=Hashable)
+PREPARE_SECONDS = 120.0
+#: Variable of libpq → the part of an address that it has.
+LIBPQ = {
+    "PGHOST": "host",
+    "PGPORT": "port",
+    "PGUSER": "user",
+    "PGPASSWORD": "password",
+    "PGDATABASE": "dbname",
+}
 
 
 @dataclass
 class Bench:
-    """What every figure needs; made once."""
+    """Made once; every figure gets it."""
 
     servers: Servers
-    stack: ExitStack
     sizes: Sizes
     folder: Path
     #: The Python of the peers' virtual environment; None does without them.
     peers: Path | None
     #: Where the peers of Node.js are installed; None does without them.
     node_modules: Path | None
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     #: Names of the cells of throughput to show; none is all.
     cells: Sequence[str] = ()
-    #: Figures that others need again: (contestant, cell) → deliveries a second.
+    #: Figures that others need: (contender, cell) → deliveries a second.
     capacity: dict[tuple[str, str], float] = field(default_factory=dict)
     #: Cell → the prefetch at which bare Celery was fastest.
     prefetch: dict[str, int] = field(default_factory=dict)
     _templates: dict[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
 
+    def in_turn(self, cases: Mapping[CaseT, str]) -> Iterator[CaseT]:
+        """Each case, round by round; the log shows its title."""
+        for number in range(self.sizes.rounds):
+            for case, title in cases.items():
+                self.log(f"round {number + 1}: {title}")
+                yield case
+
     def shows(self, cell: str) -> bool:
         return not self.cells or cell in self.cells
 
-    def present(self, contestants: Iterable[Contestant]) -> list[Contestant]:
-        """Without the peers where there are none."""
-        return [one for one in contestants if self._is_present(one)]
-
-    def _is_present(self, one: Contestant) -> bool:
-        has_node = bool(self.node_modules) or not one.needs_node
-        return has_node and (bool(self.peers) or not one.is_peer)
+    def present(self, contenders: Iterable[Contender]) -> list[Contender]:
+        """Those whose packages are here."""
+        return [
+            contender
+            for contender in contenders
+            if (self.node_modules or not contender.needs_node)
+            and (self.peers or not contender.is_peer)
+        ]
 
     def broker(self, name: str) -> Startable:
         return self.servers.broker(SERVER_OF[name])
 
     def postgresql_version(self) -> str:
-        with psycopg.connect(self.servers.postgresql().url) as connection:
-            row = connection.execute("SHOW server_version").fetchone()
-        return str(row[0]) if row else ""
+        return str(first_row(self.servers.postgresql().url, "SHOW server_version")[0])
 
     def new_folder(self) -> Path:
-        """Empty; the one of the run before is gone."""
+        """An empty folder; the one of the run before is deleted."""
         number = next(self._numbers)
         shutil.rmtree(self.folder / f"run-{number - 1}", ignore_errors=True)
-        made = self.folder / f"run-{number}"
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-        return made
+        folder = self.folder / f"run-{number}"
+        folder.mkdir(parents=True)
+        return folder
 
     @contextmanager
-    def database(self, one: Contestant, *, template: str = "") -> Iterator[str]:
-        """The URL of a database with the contestant's tables; "" needs none.
+    def database(self, contender: Contender, *, template: str = "") -> Iterator[str]:
+        """The URL of a database with the contender's tables; "" where it needs none.
 
         They are empty, or a copy of those of the database named `template`.
         """
-        if not one.settings:
+        if not contender.settings:
             yield ""
             return
-        server = self.servers.postgresql()
-        copied = template or self._template(one)
-        with database_of_its_own(server.url, template=copied) as url:
+        copied = template or self._template(contender)
+        with self.servers.database(template=copied) as url:
             yield url
 
-    def _template(self, one: Contestant) -> str:
-        """Made once for each contestant: migrations take seconds."""
-        if one.module not in self._templates:
-            server = self.servers.postgresql()
-            url = self.stack.enter_context(database_of_its_own(server.url))
-            self.tell(f"preparing the tables of {one.title}")
-            run_to_end(
-                [one.python(self.peers), "-m", "benchmarks.program"]
-                + [one.module, "prepare"],
-                environment(
-                    one,
-                    Setup(subscribers=0),
-                    self.new_folder(),
-                    database_url=url,
-                    broker_url="memory://",
-                    node_modules=self.node_modules,
-                ),
-            )
-            self._templates[one.module] = self.name_of(url)
-        return self._templates[one.module]
+    def _template(self, contender: Contender) -> str:
+        """Made once for each contender: migrations take seconds."""
+        if contender.module not in self._templates:
+            url = self.servers.enter_context(self.servers.database())
+            self.log(f"preparing the tables of {contender.title}")
+            self._prepare(contender, url)
+            self._templates[contender.module] = database_name(url)
+        return self._templates[contender.module]
 
-    @staticmethod
-    def name_of(url: str) -> str:
-        return urlsplit(url).path.lstrip("/")
+    def _prepare(self, contender: Contender, url: str) -> None:
+        folder = self.new_folder()
+        process = Process(
+            "preparation",
+            [contender.python(self.peers), "-m", "benchmarks.program"]
+            + [contender.module, "prepare"],
+            environment(
+                contender,
+                Setup(subscribers=0),
+                folder,
+                database_url=url,
+                broker_url="memory://",
+                node_modules=self.node_modules,
+            ),
+            folder / "prepare.log",
+        )
+        process.wait(PREPARE_SECONDS)
+        process.has_succeeded()
+
+
+def database_name(url: str) -> str:
+    return str(conninfo_to_dict(url)["dbname"])
 
 
 def environment(
-    one: Contestant,
+    contender: Contender,
     setup: Setup,
     folder: Path,
     *,
@@ -121,44 +142,27 @@ def environment(
     broker_url: str,
     node_modules: Path | None,
 ) -> dict[str, str]:
-    """What every process of a run is told."""
+    """The environment of every process of a run."""
+    address = conninfo_to_dict(database_url)
     return {
-        "DJANGO_SETTINGS_MODULE": one.settings,
+        "DJANGO_SETTINGS_MODULE": contender.settings,
         "DEBUG": "true",
         "VAR_DIR": str(folder),
         "DATABASE_URL": database_url,
         "BROKER_URL": broker_url,
-        "BENCH_MODULE": one.module,
+        "BENCH_MODULE": contender.module,
         "BENCH_DIR": str(folder),
-        "BENCH_HANDLER": setup.handler,
-        "BENCH_SUBSCRIBERS": str(setup.subscribers),
-        "BENCH_HANGING": str(setup.hanging),
-        "BENCH_ENDPOINTS": str(setup.endpoints),
-        "BENCH_IN_FLIGHT": str(setup.in_flight or ""),
-        "BENCH_RECEIVER": setup.receiver,
-        "BENCH_IS_TIMED": "1" if setup.is_timed else "",
-        "BENCH_PREFETCH": str(setup.prefetch),
-        "BENCH_BATCH": str(one.batch or ""),
-        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8" if setup.receiver else "",
+        **setup.variables(),
+        "BENCH_BATCH": str(contender.batch or ""),
         "NODE_PATH": str(node_modules or ""),
+        "BENCH_NODE": node_program() if node_modules else "",
         "PYTHONDEVMODE": "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
-        **_libpq(database_url),
+        # The same address for programs that do not know our settings.
+        **{
+            name: str(address[part])
+            for name, part in LIBPQ.items()
+            if address.get(part)
+        },
     }
-
-
-def _libpq(url: str) -> dict[str, str]:
-    """The same address for those that don't know our settings."""
-    if not url:
-        return {}
-    parts = urlsplit(url)
-    given = parse_qs(parts.query)
-    told = {
-        "PGHOST": parts.hostname or given.get("host", [""])[0],
-        "PGPORT": str(parts.port or ""),
-        "PGUSER": parts.username or "",
-        "PGPASSWORD": parts.password or "",
-        "PGDATABASE": parts.path.lstrip("/"),
-    }
-    return {name: value for name, value in told.items() if value}

@@ -1,4 +1,4 @@
-"""Which pictures are drawn of the figures."""
+"""The charts of the figures."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from benchmarks.contenders import FANFARE, TITLES
 from benchmarks.plots import Bar, Chart, Group
 from benchmarks.report import number
 
-Found = Mapping[str, Any]
+Taken = Mapping[str, Any]
 
 MAIN_CELL = "redis-solo-noop-backlog"
 PACES = {"quarter": "a quarter of its capacity", "half": "half of its capacity"}
 LOGARITHMIC = "shorter is better; logarithmic scale"
 
 
-def charts(found: Found) -> Iterator[tuple[str, Chart]]:
-    """Figure → its picture, of those that there are figures for."""
+def charts(taken: Taken) -> Iterator[tuple[str, Chart]]:
+    """Figure → its chart, of the figures that were taken."""
     for key, draw in CHARTS.items():
-        if found.get(key):
-            yield key, draw(found)
+        if taken.get(key):
+            yield key, draw(taken)
 
 
 def _bar(name: str, value: float | None, unit: str) -> Bar:
@@ -33,13 +33,13 @@ def _bar(name: str, value: float | None, unit: str) -> Bar:
 
 
 def _known(bars: Iterable[Bar]) -> list[Bar]:
-    """The quickest first, without those that did not run."""
+    """The longest first, without contenders that did not run."""
     return sorted((bar for bar in bars if bar.value > 0), key=lambda bar: -bar.value)
 
 
-def _throughput(found: Found) -> Chart:
-    cells = {one["name"]: one for one in found["throughput"]}
-    cell = cells.get(MAIN_CELL) or found["throughput"][0]
+def _throughput(taken: Taken) -> Chart:
+    cells = {cell["name"]: cell for cell in taken["throughput"]}
+    cell = cells.get(MAIN_CELL) or taken["throughput"][0]
     rates = {FANFARE.name: cell["per_s"], **cell["per_s_of"]}
     bars = [_bar(name, rate, "") for name, rate in rates.items()]
     return Chart(
@@ -50,13 +50,13 @@ def _throughput(found: Found) -> Chart:
     )
 
 
-def _added(found: Found) -> Chart:
-    ours: Found = found["publish_added_ms"]
-    everybody = {FANFARE.name: ours, **found["publish_added_ms_of"]}
+def _added(taken: Taken) -> Chart:
+    ours: Taken = taken["publish_added_ms"]
+    added = {FANFARE.name: ours, **taken["publish_added_ms_of"]}
     groups = [
         Group(
             heading="one subscriber" if count == "1" else f"{count} subscribers",
-            bars=[_bar(name, told[count], " ms") for name, told in everybody.items()],
+            bars=[_bar(name, each[count], " ms") for name, each in added.items()],
         )
         for count in ours
     ]
@@ -69,15 +69,15 @@ def _added(found: Found) -> Chart:
     )
 
 
-def _latency(found: Found) -> Chart:
-    paces = list(dict.fromkeys(one["at"] for one in found["latency_ms"]))
+def _latency(taken: Taken) -> Chart:
+    paces = list(dict.fromkeys(entry["at"] for entry in taken["latency_ms"]))
     groups = [
         Group(
             heading=_pace(pace),
             bars=[
-                _bar(one["name"], one["p99"], " ms")
-                for one in found["latency_ms"]
-                if one["at"] == pace
+                _bar(entry["name"], entry["p99"], " ms")
+                for entry in taken["latency_ms"]
+                if entry["at"] == pace
             ],
         )
         for pace in paces
@@ -95,30 +95,30 @@ def _pace(pace: str) -> str:
     return PACES.get(pace, f"{pace[:-2]} events a second")
 
 
-def _cpu(found: Found) -> Chart:
+def _cpu(taken: Taken) -> Chart:
     spent = {
-        name: sum(value or 0 for value in told.values())
-        for name, told in found["cpu_s_per_10k"].items()
+        name: sum(value or 0 for value in kinds.values())
+        for name, kinds in taken["cpu_s_per_10k"].items()
     }
     bars = [_bar(name, seconds, " s") for name, seconds in spent.items()]
     return Chart(
         name="bench-cpu",
         title="CPU seconds for 10,000 deliveries",
-        remark=f"all processes together, {found['costs_measured_in']}; "
+        remark=f"all processes together, {taken['costs_measured_in']}; "
         "shorter is better",
         groups=[Group(heading="", bars=_known(bars)[::-1])],
     )
 
 
-def _growth(found: Found) -> Chart:
+def _growth(taken: Taken) -> Chart:
     bars = [
         Bar(
-            label=f"{one['deliveries']:,}" + (", many due" if one["due"] else ""),
-            value=one["ratio_to_empty"] or 0.0,
-            text=number(one["ratio_to_empty"]),
+            label=f"{entry['deliveries']:,}" + (", many due" if entry["due"] else ""),
+            value=entry["ratio_to_empty"] or 0.0,
+            text=number(entry["ratio_to_empty"]),
             is_ours=True,
         )
-        for one in found["growth"]
+        for entry in taken["growth"]
     ]
     return Chart(
         name="bench-growth",

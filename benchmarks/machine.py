@@ -1,8 +1,7 @@
-"""On what the figures were taken."""
+"""The machine and the versions that the figures were taken with."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.bench import Bench
-from benchmarks.peers import PACKAGE, REQUIREMENTS
+from benchmarks.peers import FOLDER, node_packages
 
 PACKAGES = ("Django", "celery", "kombu", "psycopg", "redis")
 
@@ -28,17 +27,17 @@ def machine() -> dict[str, object]:
 
 
 def versions(bench: Bench) -> dict[str, str]:
-    """Of what is measured, and of what it runs on."""
+    """Of the contenders, and of what they run on."""
     peers = dict(
         line.split("==")
-        for line in REQUIREMENTS.read_text().splitlines()
+        for line in (FOLDER / "requirements.in").read_text().splitlines()
         if line.startswith(("pgqueuer", "procrastinate"))
     )
     return {
         "Python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         **{name.partition("[")[0]: number for name, number in peers.items()},
-        **json.loads(PACKAGE.read_text())["dependencies"],
+        **node_packages(),
         "PostgreSQL": bench.postgresql_version(),
     }
 

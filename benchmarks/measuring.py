@@ -1,4 +1,4 @@
-"""One run of one contestant: from a backlog, or while publishers run."""
+"""Measures one run: of a backlog, or while publishers publish."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from benchmarks.bench import Bench
-from benchmarks.contenders import PUBLISHER, Contestant, Setup
-from benchmarks.run import Stage, on_stage
+from benchmarks.contenders import PUBLISHER, Contender, Setup
+from benchmarks.run import Run, running
 
 DONE_SECONDS = 900.0
 LIVE_PUBLISHERS = 2
-#: Of a backlog, to be done by all workers together.
+#: Of a backlog, that must be left when all workers are ready.
 MIN_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What a run came to; every delivery of it was done."""
+    """The figures of a run in which every delivery was done."""
 
     per_s: float
     #: Kind of process → CPU seconds for 10,000 deliveries.
@@ -27,51 +27,51 @@ class Measured:
 
 
 def backlog(
-    bench: Bench, one: Contestant, setup: Setup, *, share: float = 1.0
+    bench: Bench, contender: Contender, setup: Setup, *, share: float = 1.0
 ) -> Measured:
-    """From the moment when all workers are up and at work until nothing is left."""
-    deliveries = bench.sizes.share(one.name, int(bench.sizes.backlog * share))
+    """From the moment when all workers are ready until nothing is left."""
+    deliveries = bench.sizes.share(contender.name, int(bench.sizes.backlog * share))
     events = deliveries // setup.subscribers
-    with on_stage(bench, one, setup) as stage:
-        stage.act("fill", count=events)
-        ready_at = stage.start()
-        before = stage.cpu()
+    with running(bench, contender, setup) as run:
+        run.play("fill", count=events)
+        ready_at = run.start()
+        before = run.cpu()
         deliveries = events * setup.subscribers
-        done = stage.wait_done(deliveries, since=ready_at, seconds=DONE_SECONDS)
+        done = run.wait_done(deliveries, since=ready_at, seconds=DONE_SECONDS)
         if done.count < deliveries * MIN_SHARE:
-            # Over before all were up, as tiny backlogs are.
-            done = stage.finished(0.0)
+            # A tiny backlog is done before all workers are ready.
+            done = run.finished(0.0)
             ready_at = 0.0
         seconds = done.last_at - max(ready_at, done.first_at)
-        return measured(stage, before, deliveries, done.count, seconds)
+        return measured(run, before, deliveries, done.count, seconds)
 
 
-def live(bench: Bench, one: Contestant, setup: Setup) -> Measured:
+def live(bench: Bench, contender: Contender, setup: Setup) -> Measured:
     """From the first event, while workers wait for it, to the last acknowledgement."""
-    deliveries = bench.sizes.share(one.name, bench.sizes.live)
+    deliveries = bench.sizes.share(contender.name, bench.sizes.live)
     events = deliveries // setup.subscribers // LIVE_PUBLISHERS * LIVE_PUBLISHERS
-    with on_stage(bench, one, setup) as stage:
-        stage.start()
-        stage.wait_for_dispatchers()
-        before = stage.cpu()
-        told = stage.act("burst", publishers=LIVE_PUBLISHERS, count=events)
+    with running(bench, contender, setup) as run:
+        run.start()
+        run.wait_for_dispatcher()
+        before = run.cpu()
+        published = run.play("burst", publishers=LIVE_PUBLISHERS, count=events)
         deliveries = events * setup.subscribers
-        done = stage.wait_done(deliveries, seconds=DONE_SECONDS)
-        began_at = min(publisher["began_at"] for publisher in told)
-        before[PUBLISHER] = -sum(publisher["cpu_s"] for publisher in told)
+        done = run.wait_done(deliveries, seconds=DONE_SECONDS)
+        began_at = min(publisher["began_at"] for publisher in published)
+        before[PUBLISHER] = -sum(publisher["cpu_s"] for publisher in published)
         seconds = done.last_at - began_at
-        found = measured(stage, before, deliveries, deliveries, seconds)
-        rss = max(publisher["rss_mib"] for publisher in told)
-        return replace(found, rss={**found.rss, PUBLISHER: rss})
+        whole = measured(run, before, deliveries, deliveries, seconds)
+        rss = max(publisher["rss_mib"] for publisher in published)
+        return replace(whole, rss={**whole.rss, PUBLISHER: rss})
 
 
 def measured(
-    stage: Stage, before: dict[str, float], deliveries: int, count: int, seconds: float
+    run: Run, before: dict[str, float], deliveries: int, count: int, seconds: float
 ) -> Measured:
     """`count` of the `deliveries` were done within `seconds`; CPU since `before`."""
-    after = {PUBLISHER: 0.0, **stage.cpu()}
+    after = {PUBLISHER: 0.0, **run.cpu()}
     cpu = {
         kind: (after[kind] - used) * 10_000 / deliveries
         for kind, used in before.items()
     }
-    return Measured(per_s=count / max(seconds, 1e-3), cpu=cpu, rss=stage.rss())
+    return Measured(per_s=count / max(seconds, 1e-3), cpu=cpu, rss=run.rss())

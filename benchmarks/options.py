@@ -1,4 +1,4 @@
-"""What the command line may say."""
+"""The options of `make bench`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from dataclasses import replace
 
 from benchmarks.figures import FIGURES
 from benchmarks.figures.throughput import cells
-from benchmarks.sizes import LONGEST, SIZES, Sizes
+from benchmarks.sizes import MAX_GROWTH, SIZES, Sizes
 
+DESCRIPTION = "Speed beside that of others, in one run, as ratios."
 #: Switch → what it does.
 SWITCHES = {
     "--quick": "the main ratios, in three minutes",
     "--full": "growth up to ten million deliveries",
-    "--without-peers": "nothing is installed for them",
+    "--without-peers": "install and measure no peers",
     "--write-docs": "write docs/benchmarks.md and draw its charts",
-    "--show": "the figures of the last run, no new one",
+    "--show": "show the figures of the last run",
 }
 
 
-def read_options(arguments: Sequence[str], description: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=description)
-    for switch, told in SWITCHES.items():
-        parser.add_argument(switch, action="store_true", help=told)
+def read_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=DESCRIPTION)
+    for switch, effect in SWITCHES.items():
+        parser.add_argument(switch, action="store_true", help=effect)
     parser.add_argument("--rounds", type=int, help="of each figure; 5, quickly 2")
     parser.add_argument(
         "--only",
@@ -48,12 +49,12 @@ def read_options(arguments: Sequence[str], description: str) -> argparse.Namespa
 
 
 def size_of(options: argparse.Namespace) -> str:
-    """The name of the sizes."""
+    """The name of the chosen sizes."""
     return str(options.sizes or ("quick" if options.quick else "whole"))
 
 
 def chosen_sizes(options: argparse.Namespace) -> Sizes:
     chosen = SIZES[size_of(options)]
     if options.full:
-        chosen = replace(chosen, growth=tuple(sorted({*chosen.growth, LONGEST})))
+        chosen = replace(chosen, growth=tuple(sorted({*chosen.growth, MAX_GROWTH})))
     return replace(chosen, rounds=options.rounds) if options.rounds else chosen

@@ -8,11 +8,11 @@ from typing import Any
 
 from benchmarks.charts import charts
 from benchmarks.plots import svg
+from benchmarks.processes import ROOT
 from benchmarks.report import tables
-from config.env import BASE_DIR
 
-DOCS = BASE_DIR / "docs"
-Found = Mapping[str, Any]
+DOCS = ROOT / "docs"
+Taken = Mapping[str, Any]
 
 HEAD = """# Benchmarks
 
@@ -22,16 +22,16 @@ absolute figures do not: read the ratios, and take your own figures.
 HOW = """
 ## How it was taken
 
-* Everybody on one machine, in turn: round by round, not one after the other; medians
-  of the rounds.
-* PostgreSQL with `fsync` and `synchronous_commit` on. Nobody is counted before its
-  books say that every delivery is done; bare Celery keeps none, and counts for itself.
+* All contenders on one machine, in turn: round by round, not one after the other;
+  medians of the rounds.
+* PostgreSQL with `fsync` and `synchronous_commit` on. A run ends when the contender's
+  database says that every delivery is done; bare Celery has none, its workers count.
 * An event is owed to five subscribers: five deliveries, tasks or jobs.
 * *bare Celery*: no Django, no database, tasks that do nothing, `acks_late`, at the best
   of the prefetch counts 1, 4 and 16. It is divided by in every row, also where the
   others' handlers insert rows.
-* *one INSERT by hand*: the event's row, and nothing else of what publishing does. It is
-  the least that an outbox can cost on that machine.
+* *one INSERT by hand*: the event's row, in a table with the same indexes, and nothing
+  else of what publishing does. It is the least that an outbox can cost on that machine.
 * *naive Django + Celery*: a row for each task, `delay_on_commit`, `CELERY_DB_REUSE_MAX`
   set.
 * *procrastinate*, with its Django connector, and *pgqueuer*: all jobs of an event in
@@ -98,22 +98,22 @@ INTRODUCTIONS = {
 }
 
 
-def write_pages(found: Found) -> list[Path]:
-    """Writes them; returns their paths."""
-    pictures = dict(charts(found))
+def write_pages(taken: Taken) -> list[Path]:
+    """Write them; returns their paths."""
+    pictures = dict(charts(taken))
     written = []
     for chart in pictures.values():
         written.append(DOCS / "pictures" / f"{chart.name}.svg")
         written[-1].write_text(svg(chart))
     written.append(DOCS / "benchmarks.md")
-    written[-1].write_text("\n".join(_page(found, pictures)))
+    written[-1].write_text("\n".join(_page(taken, pictures)))
     return written
 
 
-def _page(found: Found, pictures: Mapping[str, Any]) -> Iterator[str]:
+def _page(taken: Taken, pictures: Mapping[str, Any]) -> Iterator[str]:
     yield HEAD
-    yield from _machine(found)
-    for key, (title, headings, rows) in tables(found).items():
+    yield from _machine(taken)
+    for key, (title, headings, rows) in tables(taken).items():
         yield f"\n## {title}\n"
         if key in INTRODUCTIONS:
             yield f"{INTRODUCTIONS[key]}\n"
@@ -130,13 +130,15 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _machine(found: Found) -> Iterator[str]:
-    machine = found["machine"]
-    versions = ", ".join(f"{name} {told}" for name, told in found["versions"].items())
-    rounds = "one round" if found["rounds"] == 1 else f"{found['rounds']} rounds"
-    is_whole = found["sizes"] == "whole"
-    quick = "" if is_whole else f", of the sizes `--sizes {found['sizes']}`"
-    yield f"Taken on {found['taken_on']} in {rounds}{quick}."
+def _machine(taken: Taken) -> Iterator[str]:
+    machine = taken["machine"]
+    versions = ", ".join(
+        f"{name} {number}" for name, number in taken["versions"].items()
+    )
+    rounds = "one round" if taken["rounds"] == 1 else f"{taken['rounds']} rounds"
+    is_whole = taken["sizes"] == "whole"
+    quick = "" if is_whole else f", of the sizes `--sizes {taken['sizes']}`"
+    yield f"Taken on {taken['taken_on']} in {rounds}{quick}."
     yield (
         f"{machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}."

@@ -2,61 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from config.env import BASE_DIR
+from tests.servers.node import node_modules, node_program
+from tests.servers.python_programs import python_programs
+from tests.servers.unavailable import Unavailable
 
-REQUIREMENTS = BASE_DIR / "benchmarks" / "requirements.txt"
-PACKAGE = BASE_DIR / "benchmarks" / "package.json"
-Tell = Callable[[str], None]
-
-
-def python_of_peers(folder: Path, tell: Tell) -> Path:
-    """Its interpreter; made or brought up to date where it is not.
-
-    Raises `subprocess.CalledProcessError` when it can't be had.
-    """
-    python = folder / "bin" / "python"
-    if not (_is_installed(folder, REQUIREMENTS) and python.exists()):
-        tell("making a virtual environment for the peers (once, half a minute)")
-        _run(sys.executable, "-m", "venv", "--clear", str(folder))
-        options = ("--quiet", "--disable-pip-version-check", "--require-hashes")
-        _run(str(python), "-m", "pip", "install", *options, "-r", str(REQUIREMENTS))
-        _note_installed(folder, REQUIREMENTS)
-    return python
+FOLDER = Path(__file__).parent
 
 
-def modules_for_node(folder: Path, tell: Tell) -> Path | None:
-    """Where what is written for Node.js finds its packages; None without Node.js.
+def node_packages() -> dict[str, str]:
+    """Name of a package of npm → its pinned version."""
+    packages: dict[str, str] = json.loads((FOLDER / "package.json").read_text())[
+        "dependencies"
+    ]
+    return packages
 
-    Raises `subprocess.CalledProcessError` when they can't be had.
-    """
-    if not (shutil.which("node") and shutil.which("npm")):
-        tell("without graphile-worker: node and npm are not here")
+
+def python_of_peers() -> Path:
+    """The interpreter of the peers. Raises `Unavailable`."""
+    return python_programs("requirements", FOLDER) / "python"
+
+
+def modules_for_node(log: Callable[[str], None]) -> Path | None:
+    """The folder of the peers' packages of npm; None where they cannot be had."""
+    try:
+        node_program()
+        return node_modules(*(f"{name}@{pin}" for name, pin in node_packages().items()))
+    except Unavailable as error:
+        log(f"without graphile-worker: {error}")
         return None
-    if not _is_installed(folder, PACKAGE):
-        tell("installing graphile-worker")
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PACKAGE, folder)
-        _run("npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder))
-        _note_installed(folder, PACKAGE)
-    return folder / "node_modules"
-
-
-def _is_installed(folder: Path, wanted: Path) -> bool:
-    installed = folder / "installed"
-    return installed.exists() and installed.read_text() == wanted.read_text()
-
-
-def _note_installed(folder: Path, wanted: Path) -> None:
-    (folder / "installed").write_text(wanted.read_text())
-
-
-def _run(*command: str) -> None:
-    subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )

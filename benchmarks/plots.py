@@ -1,4 +1,4 @@
-"""Small bar charts, drawn by hand in the manner of the other pictures."""
+"""Small bar charts as SVG, in the style of the pictures of the docs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Bars in groups; on a logarithmic scale where they differ by orders."""
+    """Bars in groups, on a linear or a logarithmic scale."""
 
     name: str
     title: str
@@ -64,8 +64,8 @@ class Chart:
 
 
 def svg(chart: Chart) -> str:
-    """The whole picture; it says in words what it shows."""
-    told = "; ".join(
+    """The whole picture, with its content in words."""
+    description = "; ".join(
         f"{group.heading} {bar.label} {bar.text}".strip()
         for group in chart.groups
         for bar in group.bars
@@ -77,7 +77,7 @@ def svg(chart: Chart) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
             f' role="img" aria-labelledby="{name}-title {name}-desc">',
             f'  <title id="{name}-title">{escape(chart.title)}</title>',
-            f'  <desc id="{name}-desc">{escape(told)}</desc>',
+            f'  <desc id="{name}-desc">{escape(description)}</desc>',
             f"  <style>{STYLE}  </style>",
             f'  <rect x="1" y="1" width="{WIDTH - 2}" height="{height - 2}" rx="18"'
             ' class="sheet"/>',
@@ -116,8 +116,8 @@ def _bar(bar: Bar, y: int, share: float) -> list[str]:
 
 
 def _share(chart: Chart, bar: Bar) -> float:
-    """Of the longest bar."""
-    values = [one.value for one in chart.bars if one.value > 0]
+    """The length of a bar ÷ that of the longest."""
+    values = [other.value for other in chart.bars if other.value > 0]
     if bar.value <= 0 or not values:
         return 0.0
     most, least = max(values), min(values)

@@ -1,7 +1,7 @@
-"""What runs beside the benchmark: publishers, the peers' workers, timed turns.
+"""What runs beside the benchmark: publishers, the peers' workers, the relay.
 
-`python -m benchmarks.program CONTESTANT ACT …`, in the contestant's own virtual
-environment; what it has to tell goes to a file in the folder of the run.
+`python -m benchmarks.program CONTENDER SCENARIO …`, in the contender's own virtual
+environment; its result goes to a file in the folder of the run.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.core.management import call_command
 
 from benchmarks import publisher
 
@@ -25,24 +26,29 @@ def main(arguments: list[str]) -> None:
     options = _options(arguments)
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         django.setup()
-    contestant = import_module(f"benchmarks.adapters.{options.contestant}")
-    if options.act in ("prepare", "work", "relay"):
-        getattr(contestant, options.act)()
+    contender: Any = import_module(f"benchmarks.adapters.{options.contender}")
+    if options.scenario == "prepare":
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        getattr(contender, "prepare", lambda: None)()
         return
-    if options.act in publisher.ACTS:
-        told = publisher.ACTS[options.act](contestant, options)
+    if options.scenario in ("work", "relay"):
+        getattr(contender, options.scenario)()
+        return
+    if options.scenario in publisher.SCENARIOS:
+        result = publisher.SCENARIOS[options.scenario](contender, options)
     else:
-        turns: Any = import_module("benchmarks.adapters.steps")
-        told = turns.ACTS[options.act](options)
-    whole = FOLDER / f"writing-{options.name}"
-    whole.write_text(json.dumps(told))
-    whole.rename(FOLDER / f"told-{options.name}.json")
+        # The peers' environments do not have the router.
+        history: Any = import_module("benchmarks.adapters.history")
+        result = history.SCENARIOS[options.scenario](options)
+    unfinished = FOLDER / f"writing-{options.name}"
+    unfinished.write_text(json.dumps(result))
+    unfinished.rename(FOLDER / f"result-{options.name}.json")
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("contestant")
-    parser.add_argument("act")
+    parser.add_argument("contender")
+    parser.add_argument("scenario")
     parser.add_argument("--name", default="publisher")
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)

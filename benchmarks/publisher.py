@@ -1,4 +1,4 @@
-"""What a publisher does: all at once, at a steady rate, as many clients, or timed."""
+"""What a publisher does: a backlog, a burst, a steady rate, many clients, or timed."""
 
 from __future__ import annotations
 
@@ -20,49 +20,50 @@ FOLDER = Path(os.environ["BENCH_DIR"])
 #: Events of a backlog that are published in one transaction.
 TOGETHER = 100
 WARM_UP_ORDERS = 20
-#: Linux tells KiB, macOS bytes.
+#: Linux counts in KiB, macOS in bytes.
 MAXRSS_PER_MIB = 1024**2 if sys.platform == "darwin" else 1024
 HAS_DATABASE = bool(os.environ.get("DJANGO_SETTINGS_MODULE"))
 
-Told = dict[str, Any]
+Result = dict[str, Any]
 
 
 def _atomic() -> AbstractContextManager[Any]:
     return transaction.atomic() if HAS_DATABASE else nullcontext()
 
 
-def _open(contestant: Any) -> None:
-    if hasattr(contestant, "open_queue"):
-        contestant.open_queue()
+def _open(contender: Any) -> None:
+    if hasattr(contender, "open_queue"):
+        contender.open_queue()
 
 
 def _wait_for_go(name: str) -> None:
-    """All publishers begin together, long after Python has started."""
+    """All publishers begin at the same moment, long after Python has started."""
     (FOLDER / f"waiting-{name}").touch()
     while not (FOLDER / "go").exists():
         time.sleep(0.001)
 
 
-def fill(contestant: Any, options: argparse.Namespace) -> Told:
+def fill(contender: Any, options: argparse.Namespace) -> Result:
     """A backlog of events, as fast as it can be made."""
-    _open(contestant)
+    _open(contender)
     end = options.first + options.count
     for first in range(options.first, end, TOGETHER):
         with _atomic():
             for number in range(first, min(first + TOGETHER, end)):
-                contestant.announce(number)
-    contestant.after_fill()
+                contender.announce(number)
+    if hasattr(contender, "after_fill"):
+        contender.after_fill()
     return {}
 
 
-def burst(contestant: Any, options: argparse.Namespace) -> Told:
+def burst(contender: Any, options: argparse.Namespace) -> Result:
     """Events as fast as they go, each in a transaction of its own."""
-    _open(contestant)
+    _open(contender)
     _wait_for_go(options.name)
     began_at, cpu_s = time.time(), time.process_time()
     for number in range(options.first, options.first + options.count):
         with _atomic():
-            contestant.announce(number)
+            contender.announce(number)
     return {
         "began_at": began_at,
         "cpu_s": time.process_time() - cpu_s,
@@ -70,11 +71,11 @@ def burst(contestant: Any, options: argparse.Namespace) -> Told:
     }
 
 
-def paced(contestant: Any, options: argparse.Namespace) -> Told:
-    """Events at a steady rate, whatever becomes of the ones before."""
-    _open(contestant)
+def paced(contender: Any, options: argparse.Namespace) -> Result:
+    """Events at a steady rate, however long those before take."""
+    _open(contender)
     with _atomic():
-        contestant.announce(options.first)
+        contender.announce(options.first)
     _wait_for_go(options.name)
     began_at, late_ms, count = time.perf_counter(), 0.0, 0
     while (due := count / options.rate) < options.seconds:
@@ -83,32 +84,32 @@ def paced(contestant: Any, options: argparse.Namespace) -> Told:
         time.sleep(max(0.0, ahead))
         count += 1
         with _atomic():
-            contestant.announce(options.first + count)
+            contender.announce(options.first + count)
     return {"count": count + 1, "late_ms": late_ms}
 
 
-def added(contestant: Any, options: argparse.Namespace) -> Told:
+def added(contender: Any, options: argparse.Namespace) -> Result:
     """Milliseconds of an order, alone and with its publishing, in turn."""
-    _open(contestant)
+    _open(contender)
     place_order = _place_order()
     order: list[float] = []
     published: list[float] = []
     for number in range(options.count + WARM_UP_ORDERS):
         order.append(_timed(place_order, number))
-        published.append(_timed(place_order, number, then=contestant.announce))
+        published.append(_timed(place_order, number, then=contender.announce))
     return {
         "order_ms": order[WARM_UP_ORDERS:],
         "published_ms": published[WARM_UP_ORDERS:],
     }
 
 
-def clients(contestant: Any, options: argparse.Namespace) -> Told:
+def clients(contender: Any, options: argparse.Namespace) -> Result:
     """Orders of many clients at once: how many were placed, in how many seconds."""
     place_order = _place_order()
-    then = None if options.is_silent else contestant.announce
+    then = None if options.is_silent else contender.announce
 
     def client(index: int) -> int:
-        _open(contestant)
+        _open(contender)
         _wait_for_go(f"{options.name}-{index}")
         end, count = time.perf_counter() + options.seconds, 0
         while time.perf_counter() < end:
@@ -123,9 +124,10 @@ def clients(contestant: Any, options: argparse.Namespace) -> Told:
 
 
 def _place_order() -> Callable[[int], None]:
-    # Its tables are there for contestants with a database only.
-    found: Callable[[int], None] = import_module("benchmarks.orders.buying").place_order
-    return found
+    # Only contenders with a database have its tables.
+    buying: Any = import_module("benchmarks.orders.buying")
+    place_order: Callable[[int], None] = buying.place_order
+    return place_order
 
 
 def _timed(
@@ -142,7 +144,7 @@ def _timed(
     return (time.perf_counter() - began_at) * 1000
 
 
-ACTS: dict[str, Callable[[Any, argparse.Namespace], Told]] = {
+SCENARIOS: dict[str, Callable[[Any, argparse.Namespace], Result]] = {
     "fill": fill,
     "burst": burst,
     "paced": paced,

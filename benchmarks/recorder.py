@@ -1,7 +1,7 @@
-"""What a worker tells of itself: that it is ready, what it has done, and how late.
+"""What a worker records: that it is ready, what it has done, and how late.
 
-Written by a thread every few milliseconds, so that the work itself pays next to
-nothing. Knows no Django: plain Celery and the peers use it as well.
+A thread writes it every few milliseconds, so that the work itself pays next to
+nothing. It knows no Django: plain Celery and the peers use it as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FLUSH_SECONDS = 0.02
 
 
 class Recorder:
-    """Of one operating-system process; a fork begins anew."""
+    """The record of a process; a fork begins its own."""
 
     def __init__(self) -> None:
         self._pid = 0
@@ -27,8 +27,8 @@ class Recorder:
 
     def ready(self, **_: Any) -> None:
         """The worker takes work from now on; a handler of Celery's `worker_ready`."""
-        told = self._folder / f"ready-{os.getpid()}"
-        told.write_text(str(time.time()))
+        path = self._folder / f"ready-{os.getpid()}"
+        path.write_text(str(time.time()))
 
     def note(self, subscriber: int, at_ns: int) -> None:
         """A handler starts; its event was published at `at_ns` of the host's clock."""
@@ -44,15 +44,15 @@ class Recorder:
         threading.Thread(target=self._flush_for_ever, daemon=True).start()
 
     def _flush_for_ever(self) -> None:
-        told = 0
+        written = 0
         done = (self._folder / f"done-{self._pid}").open("a", buffering=1)
         waits = (self._folder / f"waits-{self._pid}").open("a", buffering=1)
         with done, waits:
             while True:
                 time.sleep(FLUSH_SECONDS)
-                if self._count != told:
-                    told = self._count
-                    done.write(f"{time.time()} {told}\n")
+                if self._count != written:
+                    written = self._count
+                    done.write(f"{time.time()} {written}\n")
                     mine, self._waits = self._waits, []
                     waits.writelines(mine)
                     waits.flush()

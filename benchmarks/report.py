@@ -15,7 +15,7 @@ from rich.text import Text
 from benchmarks.arithmetic import ratio
 from benchmarks.contenders import TITLES
 
-Found = Mapping[str, Any]
+Taken = Mapping[str, Any]
 Rows = list[list[str]]
 
 UNKNOWN = "–"
@@ -30,7 +30,7 @@ RATIOS = {
     "ratio_to_graphile_worker": "÷ graphile",
 }
 
-#: Who posts → what it is called, and the key of its rate.
+#: Run → its title, and the key of its rate.
 WEBHOOKS = {
     "one_endpoint": ("Fanfare, one endpoint, {:,} in flight", "per_s"),
     "ten_endpoints": ("Fanfare, ten endpoints", "per_s_ten_endpoints"),
@@ -38,9 +38,9 @@ WEBHOOKS = {
 }
 
 
-def save(path: Path, found: Found) -> None:
+def save(path: Path, taken: Taken) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    path.write_text(json.dumps(taken, indent=2) + "\n")
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def load(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def show(console: Console, found: Found) -> None:
-    for title, headings, rows in tables(found).values():
+def show(console: Console, taken: Taken) -> None:
+    for title, headings, rows in tables(taken).values():
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
         for place, heading in enumerate(headings):
             justify = "right" if place else "left"
@@ -61,13 +61,13 @@ def show(console: Console, found: Found) -> None:
         console.print(table)
 
 
-def tables(found: Found) -> dict[str, tuple[str, list[str], Rows]]:
-    """Figure → title, headings and rows, of those that there are figures for."""
-    return {key: make(found) for key, make in TABLES.items() if key in found}
+def tables(taken: Taken) -> dict[str, tuple[str, list[str], Rows]]:
+    """Figure → title, headings and rows, of the figures that were taken."""
+    return {key: make(taken) for key, make in TABLES.items() if key in taken}
 
 
 def number(value: float | None) -> str:
-    """As many digits as one may believe."""
+    """A value with no more digits than are known."""
     if value is None:
         return UNKNOWN
     if abs(value) >= 100:
@@ -75,108 +75,108 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _throughput(found: Found) -> tuple[str, list[str], Rows]:
+def _throughput(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
-        [one["name"], *(number(one[key]) for key in RATIOS), number(one["per_s"])]
-        for one in found["throughput"]
+        [each["name"], *(number(each[key]) for key in RATIOS), number(each["per_s"])]
+        for each in taken["throughput"]
     ]
     headings = ["", *RATIOS.values(), "per second"]
     return "Deliveries a second, durably acknowledged", headings, rows
 
 
-def _added(found: Found) -> tuple[str, list[str], Rows]:
-    ours: Found = found["publish_added_ms"]
-    everybody = {"fanfare": ours, **found["publish_added_ms_of"]}
+def _added(taken: Taken) -> tuple[str, list[str], Rows]:
+    ours: Taken = taken["publish_added_ms"]
+    added = {"fanfare": ours, **taken["publish_added_ms_of"]}
     rows = [
-        [TITLES[name], *(f"{number(told[count])} ms" for count in ours)]
-        for name, told in everybody.items()
+        [TITLES[name], *(f"{number(each[count])} ms" for count in ours)]
+        for name, each in added.items()
     ]
-    title = f"Added to an order of {number(found['order_ms'])} ms, p50"
+    title = f"Added to an order of {number(taken['order_ms'])} ms, p50"
     return title, ["", *(f"{count} subscribers" for count in ours)], rows
 
 
-def _clients(found: Found) -> tuple[str, list[str], Rows]:
-    told: Found = found["publish_throughput"]
+def _clients(taken: Taken) -> tuple[str, list[str], Rows]:
+    figure: Taken = taken["publish_throughput"]
     rows = [
-        ["the order alone", "1.00", number(told["without_per_s"])],
-        ["and Fanfare", number(told["ratio_with_to_without"])]
-        + [number(told["with_per_s"])],
-        ["and one INSERT by hand", number(told["ratio_insert_to_without"])]
-        + [number(told["insert_per_s"])],
-        ["and naive Django + Celery", number(told["ratio_naive_to_without"])]
-        + [number(told["naive_per_s"])],
+        ["the order alone", "1.00", number(figure["without_per_s"])],
+        ["and Fanfare", number(figure["ratio_with_to_without"])]
+        + [number(figure["with_per_s"])],
+        ["and one INSERT by hand", number(figure["ratio_insert_to_without"])]
+        + [number(figure["insert_per_s"])],
+        ["and naive Django + Celery", number(figure["ratio_naive_to_without"])]
+        + [number(figure["naive_per_s"])],
     ]
-    return f"Orders of {told['clients']} clients", ["", "ratio", "per second"], rows
+    return f"Orders of {figure['clients']} clients", ["", "ratio", "per second"], rows
 
 
-def _latency(found: Found) -> tuple[str, list[str], Rows]:
+def _latency(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
-        [TITLES[one["name"]], one["at"]]
-        + [number(one[f"{key}_ratio_to_bare_celery"]) for key in ("p50", "p99")]
-        + [number(one["events_per_s"])]
-        + [f"{number(one[key])} ms" for key in ("p50", "p99")]
-        + [f"{number(one['p50_earlier_half'])} → {number(one['p50_later_half'])} ms"]
-        for one in found["latency_ms"]
+        [TITLES[each["name"]], each["at"]]
+        + [number(each[f"{key}_ratio_to_bare_celery"]) for key in ("p50", "p99")]
+        + [number(each["events_per_s"])]
+        + [f"{number(each[key])} ms" for key in ("p50", "p99")]
+        + [f"{number(each['p50_earlier_half'])} → {number(each['p50_later_half'])} ms"]
+        for each in taken["latency_ms"]
     ]
     ratios = ["p50 ÷ bare", "p99 ÷ bare"]
     headings = ["", "pace", *ratios, "events/s", "p50", "p99", "p50 by halves"]
     return "From publishing to the start of the handler", headings, rows
 
 
-def _costs(found: Found) -> tuple[str, list[str], Rows]:
-    cpu: Found = found["cpu_s_per_10k"]
+def _costs(taken: Taken) -> tuple[str, list[str], Rows]:
+    cpu: Taken = taken["cpu_s_per_10k"]
     rows = [
-        [TITLES[name], *(number(told.get(kind)) for kind in KINDS)]
-        + [number(sum(value or 0 for value in told.values()))]
-        for name, told in cpu.items()
+        [TITLES[name], *(number(each.get(kind)) for kind in KINDS)]
+        + [number(sum(value or 0 for value in each.values()))]
+        for name, each in cpu.items()
     ]
-    title = f"CPU seconds for 10,000 deliveries ({found['costs_measured_in']})"
+    title = f"CPU seconds for 10,000 deliveries ({taken['costs_measured_in']})"
     return title, ["", *KINDS, "together"], rows
 
 
-def _memory(found: Found) -> tuple[str, list[str], Rows]:
+def _memory(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
-        [TITLES[name], *(number(told.get(kind)) for kind in KINDS)]
-        for name, told in found["rss_mib"].items()
+        [TITLES[name], *(number(each.get(kind)) for kind in KINDS)]
+        for name, each in taken["rss_mib"].items()
     ]
     return "Memory of the largest of each, MiB", ["", *KINDS], rows
 
 
-def _growth(found: Found) -> tuple[str, list[str], Rows]:
-    steps = ["due_ms", "mark_ms", "look_ms", "full_look_ms", "sweep_ms"]
+def _growth(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
-        [f"{one['deliveries']:,}, {one['due']:,} due", number(one["ratio_to_empty"])]
-        + [f"{number(one[step])} ms" for step in steps]
-        + [number(one["per_s"])]
-        for one in found["growth"]
+        [f"{each['deliveries']:,}, {each['due']:,} due", number(each["ratio_to_empty"])]
+        + [number(each["per_s"])]
+        for each in taken["growth"]
     ]
-    headings = ["", "÷ empty", "due", "mark", "look", "full look", "sweep"]
-    return "Deliveries in the table", [*headings, "per second"], rows
+    return "Deliveries in the table", ["", "÷ empty", "per second"], rows
 
 
-def _scaling(found: Found) -> tuple[str, list[str], Rows]:
+def _scaling(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
-        [f"{one['workers']} workers, {one['dispatchers']} dispatchers"]
-        + [number(one["ratio_to_one"]), number(one["per_s"])]
-        for one in found["scaling"]
+        [f"{each['workers']} workers, {each['dispatchers']} dispatchers"]
+        + [number(each["ratio_to_one"]), number(each["per_s"])]
+        for each in taken["scaling"]
     ]
     return "More workers and dispatchers", ["", "÷ one each", "per second"], rows
 
 
-def _isolation(found: Found) -> tuple[str, list[str], Rows]:
-    told: Found = found["isolation"]
-    row = ["with ÷ without one that hangs", number(told["ratio_with_to_without"])]
-    row += [f"{number(told[key])} ms" for key in ("p99_ms_with", "p99_ms_without")]
+def _isolation(taken: Taken) -> tuple[str, list[str], Rows]:
+    figure: Taken = taken["isolation"]
+    row = ["with ÷ without one that hangs", number(figure["ratio_with_to_without"])]
+    row += [f"{number(figure[key])} ms" for key in ("p99_ms_with", "p99_ms_without")]
     return "p99 of nine healthy subscribers", ["", "ratio", "with", "without"], [row]
 
 
-def _webhooks(found: Found) -> tuple[str, list[str], Rows]:
-    told: Found = found["webhooks"]
-    base = told["threads_requests_per_s"]
+def _webhooks(taken: Taken) -> tuple[str, list[str], Rows]:
+    figure: Taken = taken["webhooks"]
+    base = figure["threads_requests_per_s"]
     rows = [
-        [line.format(told["in_flight_limit"][name])]
-        + [number(ratio(told[key], base)), number(told[key])]
-        + [number(told["cpu_s_per_10k"][name][kind]) for kind in ("worker", "database")]
+        [line.format(figure["in_flight_limit"][name])]
+        + [number(ratio(figure[key], base)), number(figure[key])]
+        + [
+            number(figure["cpu_s_per_10k"][name][kind])
+            for kind in ("worker", "database")
+        ]
         for name, (line, key) in WEBHOOKS.items()
     ]
     title = "Webhooks a second of one worker process, durably acknowledged"
@@ -184,24 +184,27 @@ def _webhooks(found: Found) -> tuple[str, list[str], Rows]:
     return title, headings, rows
 
 
-def _sizing(found: Found) -> tuple[str, list[str], Rows]:
-    told: Found = found["sizing"]
+def _sizing(taken: Taken) -> tuple[str, list[str], Rows]:
+    figure: Taken = taken["sizing"]
     rows = [
-        [f"{one['events_per_s']:g} events/s"]
-        + [number(one["cores"].get(kind)) for kind in KINDS[1:]]
-        + [number(sum(one["cores"].values()))]
-        + [number(one["events_per_s"] * DAY * told["bytes_per_event"] / 1024**3)]
-        for one in told["paces"]
+        [f"{each['events_per_s']:g} events/s"]
+        + [number(each["cores"].get(kind)) for kind in KINDS[1:]]
+        + [number(sum(each["cores"].values()))]
+        + [number(each["events_per_s"] * DAY * figure["bytes_per_event"] / 1024**3)]
+        for each in figure["paces"]
     ]
-    title = f"Cores for a dispatcher and {told['workers']} workers, five subscribers"
+    title = f"Cores for a dispatcher and {figure['workers']} workers, five subscribers"
     return title, ["", *KINDS[1:], "together", "GiB a day"], rows
 
 
-def _idle(found: Found) -> tuple[str, list[str], Rows]:
+def _idle(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
-        [f"{one['events']:,} events, {one['deleted_subscribers']} deleted subscribers"]
-        + [_percent(one[kind]) for kind in ("dispatcher", "database")]
-        for one in found["idle"]
+        [
+            f"{each['events']:,} events, "
+            f"{each['deleted_subscribers']} deleted subscribers"
+        ]
+        + [_percent(each[kind]) for kind in ("dispatcher", "database")]
+        for each in taken["idle"]
     ]
     title = "A dispatcher without work, share of a core"
     return title, ["", "dispatcher", "database"], rows

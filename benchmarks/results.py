@@ -1,4 +1,4 @@
-"""Reads what workers and publishers told, from the folder of a run."""
+"""Reads what workers and publishers recorded in the folder of a run."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def ready_times(folder: Path) -> list[float]:
 
 def waits(folder: Path) -> list[Wait]:
     """In the order of publishing."""
-    found = [
+    recorded = [
         Wait(subscriber=subscriber, published_ns=at_ns, ms=waited_ns / 1e6)
         for subscriber, at_ns, waited_ns in _numbers(folder.glob("waits-*"))
     ]
-    return sorted(found, key=lambda wait: wait.published_ns)
+    return sorted(recorded, key=lambda wait: wait.published_ns)
 
 
 def _numbers(paths: Iterable[Path]) -> Iterator[tuple[int, int, int]]:
@@ -53,7 +53,7 @@ class Finished:
 
 
 def counted(folder: Path, since: float) -> Finished:
-    """From the workers' own count, for what keeps no books."""
+    """From the workers' own count, where no database remembers what is done."""
     count, firsts, lasts = 0, [], []
     for path in folder.glob("done-*"):
         before, after = _split(path, since)
@@ -79,6 +79,7 @@ def _split(path: Path, since: float) -> tuple[int, list[tuple[float, int]]]:
     return before, after
 
 
-def by_publishers(folder: Path) -> list[dict[str, Any]]:
+def publisher_results(folder: Path) -> list[dict[str, Any]]:
     """What each publisher wrote at its end."""
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("told-*.json"))]
+    paths = sorted(folder.glob("result-*.json"))
+    return [json.loads(path.read_text()) for path in paths]

@@ -1,175 +1,167 @@
-"""One contestant on an empty database and broker: publishers, dispatchers, workers."""
+"""One contender on an empty database and broker: publishers, dispatchers, workers."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import psycopg
-
 from benchmarks import results
-from benchmarks.bench import Bench, environment
+from benchmarks.bench import Bench, database_name, environment
 from benchmarks.contenders import (
     PUBLISHER,
-    Contestant,
+    Contender,
     Setup,
     worker_argv,
     worker_count,
 )
-from benchmarks.processes import Running, cpu_seconds, rss_mib
+from benchmarks.processes import Process, cpu_seconds, rss_mib
+from benchmarks.progress import first_row, progress_of
 from benchmarks.recorder import FLUSH_SECONDS
-from benchmarks.scenario import Act
-from tests.servers.on_demand import Startable
+from benchmarks.scenario import Scenario
 from tests.servers.waiting import wait_until
 
 READY_SECONDS = 60.0
 PUBLISH_SECONDS = 900.0
 LOOK_SECONDS = 0.05
-BEATING = "SELECT count(*) FROM router_heartbeat WHERE kind = 'dispatcher'"
 
 
 class NotDone(Exception):
-    """Something was never done: the run does not count."""
+    """Some work was never done: the run does not count."""
 
 
-class Stage:
-    """Made by `on_stage`; everything on it is stopped at the end."""
+class Run:
+    """Made by `running`, which stops all its processes at the end."""
 
     def __init__(
-        self, bench: Bench, one: Contestant, setup: Setup, database_url: str
+        self, bench: Bench, contender: Contender, setup: Setup, database_url: str
     ) -> None:
-        self.one, self.setup = one, setup
+        self.contender, self.setup = contender, setup
         self.folder = bench.new_folder()
         self._bench = bench
         self._url = database_url
-        self._broker: Startable | None = (
-            bench.broker(setup.broker) if one.uses_broker() else None
-        )
+        self._progress = progress_of(contender, database_url)
+        self._broker = bench.broker(setup.broker) if contender.uses_broker() else None
         self._environment = environment(
-            one,
+            contender,
             setup,
             self.folder,
             database_url=database_url,
             broker_url=self._broker.url if self._broker else "",
             node_modules=bench.node_modules,
         )
-        self._running: list[Running] = []
+        self._processes: list[Process] = []
 
     def start(self) -> float:
         """Start workers, then dispatchers; returns when all workers were ready."""
-        setups = [self.setup] * worker_count(self.one, self.setup)
+        setups = [self.setup] * worker_count(self.contender, self.setup)
         for queue in self.setup.other_queues:
             setups.append(self.setup.but(queues=queue, workers=1))
-        python = self.one.python(self._bench.peers)
+        python = self.contender.python(self._bench.peers)
         for number, setup in enumerate(setups):
             name = f"worker{number}"
-            self._add("worker", worker_argv(self.one, setup, name, python), name)
-        count = len(setups)
-        self._wait(
-            lambda: len(results.ready_times(self.folder)) == count, READY_SECONDS
-        )
-        if self.one.dispatcher:
+            self._add("worker", worker_argv(self.contender, setup, name, python), name)
+        self._wait(lambda: len(results.ready_times(self.folder)) == len(setups))
+        if self.contender.dispatcher:
             for number in range(self.setup.dispatchers):
-                argv = [sys.executable, *self.one.dispatcher]
+                argv = [sys.executable, *self.contender.dispatcher]
                 self._add("dispatcher", argv, f"dispatcher{number}")
         return max(results.ready_times(self.folder))
 
-    def wait_for_dispatchers(self) -> None:
-        """Until all of them are at work."""
-        if self.one.dispatcher:
-            self._wait(
-                lambda: self.ask(BEATING)[0] >= self.setup.dispatchers, READY_SECONDS
-            )
+    def wait_for_dispatcher(self) -> None:
+        """Wait until a dispatcher works, where the contender has one."""
+        if self._progress and self.contender.dispatcher:
+            self._wait(self._progress.has_dispatcher)
 
-    def act(self, name: str, **options: Any) -> list[dict[str, Any]]:
-        """Let publishers do an `Act` to its end; returns what each told."""
-        act = Act(name=name, **options)
-        self._forget_publishers()
-        publishers = [self._publisher(act, number) for number in range(act.publishers)]
-        self._wait(
-            lambda: len(list(self.folder.glob("waiting-*"))) == act.waiting_count,
-            READY_SECONDS,
-        )
-        (self.folder / "go").touch()
-        self._wait(lambda: all(one.has_ended() for one in publishers), PUBLISH_SECONDS)
-        self._running = [one for one in self._running if one not in publishers]
-        return results.by_publishers(self.folder)
-
-    def _forget_publishers(self) -> None:
-        for pattern in ("told-*", "waiting-*", "go"):
+    def play(self, name: str, **options: Any) -> list[dict[str, Any]]:
+        """Let publishers play a `Scenario` to its end; returns the result of each."""
+        scenario = Scenario(name=name, **options)
+        for pattern in ("result-*", "waiting-*", "go"):
             for path in self.folder.glob(pattern):
                 path.unlink()
+        publishers = [
+            self._publisher(scenario, number) for number in range(scenario.publishers)
+        ]
+        self._wait(
+            lambda: len(list(self.folder.glob("waiting-*"))) == scenario.waiting_count
+        )
+        (self.folder / "go").touch()
+        self._wait(
+            lambda: all(publisher.has_succeeded() for publisher in publishers),
+            PUBLISH_SECONDS,
+        )
+        self._processes = [
+            process for process in self._processes if process not in publishers
+        ]
+        return results.publisher_results(self.folder)
 
-    def _publisher(self, act: Act, number: int) -> Running:
-        python = self.one.python(self._bench.peers)
+    def _publisher(self, scenario: Scenario, number: int) -> Process:
+        python = self.contender.python(self._bench.peers)
         argv = [python, "-m", "benchmarks.program"]
-        argv += act.argv(self.one.module, number)
+        argv += scenario.argv(self.contender.module, number)
         return self._add(PUBLISHER, argv, f"{PUBLISHER}{number}")
 
     def wait_done(
         self, expected: int, *, since: float = 0.0, seconds: float
     ) -> results.Finished:
-        """Until the books show `expected` done after `since`. Raises `NotDone`."""
+        """Wait until `expected` are done, and return those done after `since`.
+
+        Raises `NotDone`.
+        """
         deadline = time.monotonic() + seconds
-        while self.is_open(expected):
-            for one in self._running:
-                one.check_runs()
-            if time.monotonic() > deadline:
-                raise NotDone(self._why(expected))
+        while self._is_open(expected) and time.monotonic() < deadline:
+            for process in self._processes:
+                process.check_runs()
             time.sleep(LOOK_SECONDS)
-        if self.finished(0.0).count < expected:
-            raise NotDone(self._why(expected))
-        found = self.finished(since)
-        if self.one.keeps_books or self.one.books is None:
-            return found
+        count = self.finished(0.0).count
+        if count < expected or self.is_open():
+            title = self.contender.title
+            raise NotDone(f"{title}: only {count:,} of {expected:,} were done")
+        finished = self.finished(since)
+        if self.contender.remembers or self._progress is None:
+            return finished
         # It is done when its table is empty, not when the last handler began.
-        return replace(found, last_at=time.time())
+        return replace(finished, last_at=time.time())
 
-    def _why(self, expected: int) -> str:
-        done = self.finished(0.0).count
-        return f"{self.one.title}: only {done:,} of {expected:,} were done"
-
-    def is_open(self, expected: int) -> bool:
-        if not self.one.keeps_books and self.finished(0.0).count < expected:
+    def _is_open(self, expected: int) -> bool:
+        if not self.contender.remembers and self.finished(0.0).count < expected:
             return True
-        return self.one.books is not None and bool(self.ask(self.one.books.is_open)[0])
+        return self.is_open()
+
+    def is_open(self) -> bool:
+        """Whether the database knows of work that is still to be done."""
+        return self._progress is not None and self._progress.is_open()
 
     def finished(self, since: float) -> results.Finished:
-        if not self.one.keeps_books:
-            return results.counted(self.folder, since)
-        count, first_at, last_at = self.ask(self.one.books.done, since)
-        return results.Finished(
-            count=count, first_at=first_at or 0.0, last_at=last_at or 0.0
-        )
+        if self._progress and self.contender.remembers:
+            return self._progress.finished(since)
+        return results.counted(self.folder, since)
 
-    def ask(self, statement: str, *values: object) -> tuple[Any, ...]:
-        """The first row of an answer of the contestant's database."""
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            row = connection.execute(statement.encode(), values or None).fetchone()
-        return row or ()
+    def ask(self, statement: str) -> Any:
+        """The first value of an answer of the contender's database."""
+        return first_row(self._url, statement)[0]
 
     def waits(self) -> list[results.Wait]:
-        """From publishing to handler, when all is done and written down."""
+        """From publishing to handler, once the workers have written them down."""
         time.sleep(5 * FLUSH_SECONDS)
         return results.waits(self.folder)
 
     def pids(self) -> dict[str, list[int]]:
-        """Kind of process → the main ones that run now."""
-        found: dict[str, list[int]] = {}
-        for one in self._running:
-            found.setdefault(one.kind, []).append(one.pid)
+        """Kind of process → the main processes that run now."""
+        pids: dict[str, list[int]] = {}
+        for process in self._processes:
+            pids.setdefault(process.kind, []).append(process.pid)
         if self._url:
-            found["database"] = [self._bench.servers.postgresql().server.pid]
+            pids["database"] = [self._bench.servers.postgresql().server.pid]
         if self._broker:
-            found["broker"] = [self._broker.server.pid]
-        return found
+            pids["broker"] = [self._broker.server.pid]
+        return pids
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds so far, by kind of process; publishers tell their own."""
+        """CPU seconds so far, by kind of process; publishers measure their own."""
         return {
             kind: sum(map(cpu_seconds, pids))
             for kind, pids in self.pids().items()
@@ -179,31 +171,58 @@ class Stage:
     def rss(self) -> dict[str, float]:
         return {kind: max(map(rss_mib, pids)) for kind, pids in self.pids().items()}
 
-    def _add(self, kind: str, argv: list[str], name: str) -> Running:
+    def _add(self, kind: str, argv: list[str], name: str) -> Process:
         log = self.folder / f"{name}.log"
-        self._running.append(Running(kind, argv, self._environment, log))
-        return self._running[-1]
+        self._processes.append(Process(kind, argv, self._environment, log))
+        return self._processes[-1]
 
-    def _wait(self, condition: Any, seconds: float) -> None:
+    def _wait(
+        self, condition: Callable[[], bool], seconds: float = READY_SECONDS
+    ) -> None:
         def holds() -> bool:
-            for one in self._running:
-                one.has_ended() if one.kind == PUBLISHER else one.check_runs()
-            return bool(condition())
+            for process in self._processes:
+                if process.kind == PUBLISHER:
+                    process.has_succeeded()
+                else:
+                    process.check_runs()
+            return condition()
 
         wait_until(holds, seconds)
 
     def stop(self) -> None:
-        for one in self._running:
-            one.kill()
+        for process in self._processes:
+            process.kill()
+        if self._progress:
+            self._progress.close()
 
 
 @contextmanager
-def on_stage(
-    bench: Bench, one: Contestant, setup: Setup, *, template: str = ""
-) -> Iterator[Stage]:
-    with bench.database(one, template=template) as url:
-        stage = Stage(bench, one, setup, url)
+def running(
+    bench: Bench, contender: Contender, setup: Setup, *, template: str = ""
+) -> Iterator[Run]:
+    with bench.database(contender, template=template) as url:
+        run = Run(bench, contender, setup, url)
         try:
-            yield stage
+            yield run
         finally:
-            stage.stop()
+            run.stop()
+
+
+@contextmanager
+def prepared(
+    bench: Bench,
+    contender: Contender,
+    scenario: str,
+    *,
+    template: str = "",
+    **options: Any,
+) -> Iterator[str]:
+    """The name of a database after this scenario, for runs to copy."""
+    with bench.database(contender, template=template) as url:
+        run = Run(bench, contender, Setup(), url)
+        try:
+            run.play(scenario, **options)
+        finally:
+            # A database that is copied must have no session.
+            run.stop()
+        yield database_name(url)

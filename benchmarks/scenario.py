@@ -1,18 +1,18 @@
-"""What publishers are told to do."""
+"""What publishers do in a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Acts whose publishers wait until all of them are there.
+#: Scenarios whose publishers begin at the same moment.
 TOGETHER = ("burst", "paced", "clients")
 #: Between the first numbers of two publishers.
 STRIDE = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Act:
-    """One act of `program`; its publishers share `count` and `rate`."""
+class Scenario:
+    """A scenario of `program`; its publishers share `count` and `rate`."""
 
     name: str
     publishers: int = 1
@@ -25,11 +25,11 @@ class Act:
 
     @property
     def waiting_count(self) -> int:
-        """How many say that they are there before they may begin."""
+        """How many publishers must be ready before they may begin."""
         return self.publishers * self.threads if self.name in TOGETHER else 0
 
     def argv(self, module: str, number: int) -> list[str]:
-        """Of the publisher of this number."""
+        """The arguments of the publisher of this number."""
         words = [module, self.name, "--name", f"publisher{number}"]
         words += ["--count", str(self.count // self.publishers)]
         words += ["--first", str(self.first + number * STRIDE)]

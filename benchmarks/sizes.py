@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-#: Contestant → its share of the deliveries of a run. A slow one's rate is known after
-#: fewer; each share is worth some seconds of work.
+#: Contender → its share of the deliveries of a run. The rate of a slow contender is
+#: known after fewer; each share is worth some seconds of work.
 SHARES = {
     "fanfare": 1.0,
     "by_hand": 0.6,
@@ -16,9 +16,9 @@ SHARES = {
     "pgqueuer_batch": 1.0,
     "graphile_worker": 1.0,
 }
-FEWEST = 50
+MIN_DELIVERIES = 50
 #: Deliveries in the table, with `--full`.
-LONGEST = 10_000_000
+MAX_GROWTH = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,23 +34,22 @@ class Sizes:
     orders: int
     client_seconds: float
     paced_seconds: float
-    #: Webhooks that wait when the worker starts, for everybody as many.
+    #: Webhooks that wait when the worker starts, as many for every contender.
     webhooks: int = 20_000
     #: Tried for bare Celery, which gets the best.
     prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
     growth: tuple[int, ...] = (100_000, 1_000_000)
     due: int = 100_000
-    turns: int = 30
     scaling: tuple[int, ...] = (1, 2, 3, 4)
     #: Events a second.
     sizing: tuple[float, ...] = (0, 1, 10, 50, 200)
     #: Settled events beside a dispatcher without work.
     idle: tuple[int, ...] = (0, 100_000)
 
-    def share(self, contestant: str, total: int) -> int:
-        """This contestant's deliveries of `total`, in whole events of five."""
-        return max(FEWEST, int(total * SHARES[contestant])) // 5 * 5
+    def share(self, contender: str, total: int) -> int:
+        """This contender's deliveries of `total`, in whole events of five."""
+        return max(MIN_DELIVERIES, int(total * SHARES[contender])) // 5 * 5
 
 
 WHOLE = Sizes(
@@ -78,7 +77,7 @@ HOUR = replace(
     backlog=WHOLE.backlog,
     paced_seconds=8,
     subscribers=WHOLE.subscribers,
-    growth=(*WHOLE.growth, LONGEST),
+    growth=(*WHOLE.growth, MAX_GROWTH),
 )
 #: Proves that the command works; its figures mean nothing.
 TINY = Sizes(
@@ -93,7 +92,6 @@ TINY = Sizes(
     subscribers=(5,),
     growth=(1000,),
     due=500,
-    turns=3,
     scaling=(1, 2),
     sizing=(0, 20),
     idle=(0, 1000),

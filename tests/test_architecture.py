@@ -22,6 +22,8 @@ from router.transports.kinds import KINDS
 from tests.pins import Pin, lines, pins
 
 OURS = ("config", "router", "shop", "subscribers")
+#: What the benchmarks use of them: else each refactoring would break them.
+DOORS = {"router.public", "router.testing", "config.settings"}
 MAX_LINES = 400
 MAX_BODY_LINES = 30
 #: A `.in` pins what is imported; `make lock` adds the rest, and hashes, in a `.txt`.
@@ -52,6 +54,32 @@ def test_imports_point_the_way_the_house_says() -> None:
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            yield from (
+                module if "." in module else f"{module}.{alias.name}"
+                for alias in node.names
+            )
+
+
+def test_the_benchmarks_know_only_the_doors_of_the_product() -> None:
+    wrong = {
+        f"{path.relative_to(BASE_DIR)}: {name}"
+        for path in (BASE_DIR / "benchmarks").rglob("*.py")
+        for name in (
+            *imported_modules(path),
+            # A table of the router.
+            *re.findall(r"\brouter_\w+", path.read_text()),
+        )
+        if re.split(r"[._]", name)[0] in OURS and name not in DOORS
+    }
+    assert wrong == set()
 
 
 @pytest.mark.django_db

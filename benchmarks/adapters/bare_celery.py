@@ -1,5 +1,4 @@
-"""Celery without Django or any state, and tasks that do nothing: what the rest is
-measured by."""
+"""Celery without Django or any state, and tasks that do nothing: the measure."""
 
 from __future__ import annotations
 
@@ -31,15 +30,7 @@ def deliver(subscriber: int, number: int, at_ns: int) -> None:
     recorder.note(subscriber, at_ns)
 
 
-def prepare() -> None:
-    """There is no database."""
-
-
 def announce(number: int) -> None:
     at_ns = time.time_ns()
     for subscriber in range(COUNT):
         deliver.delay(subscriber, number, at_ns)
-
-
-def after_fill() -> None:
-    """It waits in the broker."""

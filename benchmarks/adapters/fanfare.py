@@ -1,21 +1,16 @@
-"""The router itself: one event for whoever subscribes."""
+"""The router: one event, whatever the number of its subscribers."""
 
 from __future__ import annotations
 
+import os
 import time
 
-from django.core.management import call_command
-
-from benchmarks.project.endpoints import add_endpoints
 from benchmarks.project.handler import TYPE
-from router.flow.route.batch import has_unrouted
-from router.flow.route.routing import route_batch
-from router.operate.declared import register_declared
 from router.public import publish
+from router.testing import create_subscriber, register_declared, route
 
-
-def prepare() -> None:
-    call_command("migrate", run_syncdb=True, verbosity=0)
+ENDPOINTS = int(os.environ.get("BENCH_ENDPOINTS", "0"))
+IN_FLIGHT = int(os.environ.get("BENCH_IN_FLIGHT") or 0) or None
 
 
 def announce(number: int) -> None:
@@ -24,8 +19,15 @@ def announce(number: int) -> None:
 
 
 def after_fill() -> None:
-    """A backlog is what is owed: routed already."""
+    """Route the events: a backlog is deliveries that wait."""
     register_declared()
-    add_endpoints()
-    while has_unrouted():
-        route_batch()
+    for index in range(ENDPOINTS):
+        create_subscriber(
+            f"endpoint_{index}",
+            by="bench",
+            transport="webhook",
+            url=os.environ["BENCH_RECEIVER"],
+            events=[TYPE],
+            in_flight_limit=IN_FLIGHT,
+        )
+    route()

@@ -11,11 +11,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from django.core.management import call_command
 from django.db import connection
 
 COUNT = int(os.environ.get("BENCH_SUBSCRIBERS", "5"))
-NODE = ["node", str(Path(__file__).with_name("graphile_worker.cjs"))]
+NODE = [os.environ["BENCH_NODE"], str(Path(__file__).with_name("graphile_worker.cjs"))]
 ADD = """
     SELECT FROM graphile_worker.add_jobs(ARRAY(
         SELECT json_populate_record(NULL::graphile_worker.job_spec, job)
@@ -23,7 +22,6 @@ ADD = """
 
 
 def prepare() -> None:
-    call_command("migrate", run_syncdb=True, verbosity=0)
     subprocess.run([*NODE, "prepare"], check=True)
 
 
@@ -35,10 +33,6 @@ def announce(number: int) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.execute(ADD, [json.dumps(jobs)])
-
-
-def after_fill() -> None:
-    """It waits in the database."""
 
 
 def work() -> None:

@@ -1,4 +1,4 @@
-// What a worker of graphile-worker does, and what it tells, as `recorder.py` has it.
+// What a worker of graphile-worker does and records, as `recorder.py` does.
 "use strict";
 
 const fs = require("node:fs");
@@ -31,20 +31,20 @@ async function deliver([subscriber, number], { query }) {
   }
 }
 
-function tellForEver() {
+function record() {
   const done = path.join(folder, `done-${process.pid}`);
-  let told = 0;
+  let written = 0;
   setInterval(() => {
-    if (count !== told) {
-      told = count;
-      fs.appendFileSync(done, `${Date.now() / 1000} ${told}\n`);
+    if (count !== written) {
+      written = count;
+      fs.appendFileSync(done, `${Date.now() / 1000} ${written}\n`);
     }
   }, FLUSH_MS);
 }
 
 async function work() {
   const pgPool = new Pool({ max: CONCURRENT_JOBS + 1 });
-  tellForEver();
+  record();
   await run({ preset: PRESET, pgPool, taskList: { deliver } });
   fs.writeFileSync(path.join(folder, `ready-${process.pid}`), `${Date.now() / 1000}`);
 }

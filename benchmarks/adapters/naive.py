@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
@@ -25,10 +24,6 @@ def deliver(pk: int) -> None:
         row.save(update_fields=["state", "done_at"])
 
 
-def prepare() -> None:
-    call_command("migrate", run_syncdb=True, verbosity=0)
-
-
 def announce(number: int) -> None:
     at_ns = time.time_ns()
     for subscriber in range(COUNT):
@@ -36,7 +31,3 @@ def announce(number: int) -> None:
             number=number, subscriber=subscriber, at_ns=at_ns
         )
         deliver.delay_on_commit(row.pk)
-
-
-def after_fill() -> None:
-    """It waits in the broker."""

@@ -1,4 +1,4 @@
-"""Django for the naive project: the same database, without the router."""
+"""Django for projects without the router, on the same database."""
 
 from __future__ import annotations
 

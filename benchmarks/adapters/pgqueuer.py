@@ -14,7 +14,6 @@ import threading
 import time
 
 import psycopg
-from django.core.management import call_command
 from django.db import connection
 from pgqueuer import PgQueuer
 from pgqueuer.db import PsycopgDriver, SyncPsycopgDriver
@@ -33,7 +32,6 @@ _mine = threading.local()
 
 
 def prepare() -> None:
-    call_command("migrate", run_syncdb=True, verbosity=0)
     asyncio.run(_install())
 
 
@@ -54,10 +52,6 @@ def announce(number: int) -> None:
         json.dumps([subscriber, number, at_ns]).encode() for subscriber in range(COUNT)
     ]
     _mine.queue.enqueue(NAMES, bodies, [0] * COUNT)
-
-
-def after_fill() -> None:
-    """It waits in the database."""
 
 
 def work() -> None:

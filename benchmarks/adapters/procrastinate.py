@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 
-from django.core.management import call_command
 from procrastinate.contrib.django import app
 
 from benchmarks.orders.handling import handle_async
@@ -21,10 +20,6 @@ async def deliver(subscriber: int, number: int, at_ns: int) -> None:
     await handle_async(subscriber, number, at_ns)
 
 
-def prepare() -> None:
-    call_command("migrate", run_syncdb=True, verbosity=0)
-
-
 def announce(number: int) -> None:
     at_ns = time.time_ns()
     deliver.batch_defer(
@@ -33,10 +28,6 @@ def announce(number: int) -> None:
             for subscriber in range(COUNT)
         )
     )
-
-
-def after_fill() -> None:
-    """It waits in the database."""
 
 
 def work() -> None:

@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import requests
-from django.core.management import call_command
 from django.utils import timezone
 
 from benchmarks.adapters.naive_app import app
@@ -23,10 +22,10 @@ _of_thread = threading.local()
 @app.task
 def post(pk: int) -> None:
     row = NaiveDelivery.objects.get(pk=pk)
-    answer = _session().post(
+    response = _session().post(
         os.environ["BENCH_RECEIVER"], json=_body(row), timeout=DEADLINE_SECONDS
     )
-    answer.raise_for_status()
+    response.raise_for_status()
     row.state, row.done_at = "DONE", timezone.now()
     row.save(update_fields=["state", "done_at"])
 
@@ -51,10 +50,6 @@ def _body(row: NaiveDelivery) -> dict[str, Any]:
     }
 
 
-def prepare() -> None:
-    call_command("migrate", run_syncdb=True, verbosity=0)
-
-
 def announce(number: int) -> None:
     at_ns = time.time_ns()
     for endpoint in range(COUNT):
@@ -62,7 +57,3 @@ def announce(number: int) -> None:
             number=number, subscriber=endpoint, at_ns=at_ns
         )
         post.delay_on_commit(row.pk)
-
-
-def after_fill() -> None:
-    """It waits in the broker."""

@@ -1,9 +1,9 @@
-"""Whether a log of years costs anything: with few and with very many due."""
+"""Whether a long log slows deliveries, with few and with very many due."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,17 +11,17 @@ from benchmarks.arithmetic import median, ratio, rounded
 from benchmarks.bench import Bench
 from benchmarks.contenders import FANFARE, Setup
 from benchmarks.measuring import DONE_SECONDS
-from benchmarks.run import Stage, on_stage
+from benchmarks.run import prepared, running
 
 #: Deliveries in the table, and how many of them are due.
 Size = tuple[int, int]
-Figures = dict[str, float]
 
 EMPTY: Size = (0, 0)
+SETUP = Setup()
 
 
 def growth(bench: Bench) -> dict[str, Any]:
-    """Times of the dispatcher's steps, and throughput ÷ that of an empty table."""
+    """Throughput ÷ that of an empty table."""
     return {
         "growth": [
             entry
@@ -32,65 +32,48 @@ def growth(bench: Bench) -> dict[str, Any]:
 
 
 def _beside_empty(bench: Bench, settled: int) -> Iterator[dict[str, Any]]:
-    sizes = [(settled, 0), (settled, bench.sizes.due)]
-    found: dict[Size, list[Figures]] = defaultdict(list)
+    rates: dict[Size, list[float]] = defaultdict(list)
     with ExitStack() as stack:
-        templates = {size: _template(bench, stack, size) for size in (EMPTY, *sizes)}
-        for number in range(bench.sizes.rounds):
-            for size, template in templates.items():
-                bench.tell(f"round {number + 1}: {_told(size)}")
-                found[size].append(_one_round(bench, size, template))
-    for size in sizes:
-        yield _entry(size, found[size], found[EMPTY])
+        templates = _templates(bench, stack, settled)
+        titles = {size: "{:,} deliveries, {:,} due".format(*size) for size in templates}
+        for size in bench.in_turn(titles):
+            rates[size].append(_per_s(bench, size, templates[size]))
+    empty = median(rates.pop(EMPTY))
+    for size, each in rates.items():
+        yield _entry(size, median(each), empty)
 
 
-def _told(size: Size) -> str:
-    return f"{size[0]:,} deliveries in the table, {size[1]:,} due"
+def _templates(bench: Bench, stack: ExitStack, settled: int) -> dict[Size, str]:
+    """The names of databases of these sizes, to be copied for each round."""
+    bench.log(f"filling: {settled:,} deliveries")
+    events = settled // SETUP.subscribers
+    long = stack.enter_context(prepared(bench, FANFARE, "lengthen", count=events))
+    due = bench.sizes.due // SETUP.subscribers
+    busy = prepared(bench, FANFARE, "fill", template=long, count=due)
+    return {
+        EMPTY: "",
+        (settled, 0): long,
+        (settled, bench.sizes.due): stack.enter_context(busy),
+    }
 
 
-def _template(bench: Bench, stack: ExitStack, size: Size) -> str:
-    """The name of a database of that size, to be copied for each round."""
-    bench.tell(f"filling: {_told(size)}")
-    url = stack.enter_context(bench.database(FANFARE))
-    # Nobody may use a database that is copied: the stage ends before.
-    with ExitStack() as ended:
-        stage = Stage(bench, FANFARE, Setup(), url)
-        ended.callback(stage.stop)
-        settled, due = size
-        stage.act("lengthen", count=settled, first=due)
-    return bench.name_of(url)
-
-
-def _one_round(bench: Bench, size: Size, template: str) -> Figures:
-    setup = Setup()
-    settled, due = size
-    with on_stage(bench, FANFARE, setup, template=template) as stage:
-        (times,) = stage.act("turn_times", count=bench.sizes.turns)
-        events = bench.sizes.backlog // setup.subscribers
+def _per_s(bench: Bench, size: Size, template: str) -> float:
+    due = size[1]
+    with running(bench, FANFARE, SETUP, template=template) as run:
         if not due:
-            stage.act("fill", count=events)
-            due = events * setup.subscribers
-        ready_at = stage.start()
-        whole = settled // setup.subscribers * setup.subscribers + due
-        done = stage.wait_done(whole, since=ready_at, seconds=DONE_SECONDS)
-    seconds = done.last_at - max(ready_at, done.first_at)
-    steps = {name: _p50(ms) for name, ms in times.items() if name.endswith("_ms")}
-    return {**steps, "per_s": done.count / max(seconds, 1e-3)}
+            due = bench.sizes.backlog // SETUP.subscribers * SETUP.subscribers
+            run.play("fill", count=due // SETUP.subscribers)
+        whole = run.finished(0.0).count + due
+        ready_at = run.start()
+        done = run.wait_done(whole, since=ready_at, seconds=DONE_SECONDS)
+    return done.count / max(done.last_at - max(ready_at, done.first_at), 1e-3)
 
 
-def _p50(values: Sequence[float]) -> float:
-    return median(values) or 0.0
-
-
-def _entry(
-    size: Size, rounds: Sequence[Figures], empty: Sequence[Figures]
-) -> dict[str, Any]:
-    medians = {name: _p50([one[name] for one in rounds]) for name in rounds[0]}
-    base = _p50([one["per_s"] for one in empty])
+def _entry(size: Size, per_s: float | None, empty: float | None) -> dict[str, Any]:
     return {
         "deliveries": size[0],
         "due": size[1],
-        "ratio_to_empty": ratio(medians["per_s"], base),
-        **{name: rounded(value) for name, value in medians.items()},
-        "empty_per_s": rounded(base),
+        "ratio_to_empty": ratio(per_s, empty),
+        "per_s": rounded(per_s),
+        "empty_per_s": rounded(empty),
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.arithmetic import median, rounded
+from benchmarks.arithmetic import medians
 from benchmarks.bench import Bench
 from benchmarks.contenders import FANFARE, Setup
-from benchmarks.run import Stage, on_stage
+from benchmarks.run import Run, prepared, running
 
 DELETED = 500
 WARM_UP_SECONDS = 3.0
@@ -21,34 +23,40 @@ Shares = dict[str, float]
 
 def idle(bench: Bench) -> dict[str, Any]:
     """Shares of a core by the number of settled events of deleted subscribers."""
-    found: dict[int, list[Shares]] = defaultdict(list)
-    for number in range(bench.sizes.rounds):
-        for events in bench.sizes.idle:
-            bench.tell(f"round {number + 1}: idle beside {events:,} events")
-            with on_stage(bench, FANFARE, Setup()) as stage:
-                if events:
-                    stage.act("outlive", count=events, first=DELETED)
-                found[events].append(_shares(bench, stage))
+    shares: dict[int, list[Shares]] = defaultdict(list)
+    with ExitStack() as stack:
+        templates = {
+            events: _template(bench, stack, events) for events in bench.sizes.idle
+        }
+        titles = {events: f"idle beside {events:,} events" for events in templates}
+        for events in bench.in_turn(titles):
+            with running(bench, FANFARE, Setup(), template=templates[events]) as run:
+                shares[events].append(_shares(bench, run))
+    return {"idle": [_entry(events, rounds) for events, rounds in shares.items()]}
+
+
+def _template(bench: Bench, stack: ExitStack, events: int) -> str:
+    if not events:
+        return ""
+    bench.log(f"filling: {events:,} events of {DELETED} deleted subscribers")
+    outlived = prepared(bench, FANFARE, "outlive", count=events, first=DELETED)
+    return stack.enter_context(outlived)
+
+
+def _entry(events: int, rounds: Sequence[Shares]) -> dict[str, Any]:
     return {
-        "idle": [
-            {
-                "events": events,
-                "deleted_subscribers": DELETED if events else 0,
-                **{
-                    kind: rounded(median([one[kind] for one in each])) for kind in KINDS
-                },
-            }
-            for events, each in found.items()
-        ]
+        "events": events,
+        "deleted_subscribers": DELETED if events else 0,
+        **medians(rounds),
     }
 
 
-def _shares(bench: Bench, stage: Stage) -> Shares:
-    stage.start()
-    stage.wait_for_dispatchers()
+def _shares(bench: Bench, run: Run) -> Shares:
+    run.start()
+    run.wait_for_dispatcher()
     time.sleep(WARM_UP_SECONDS)
-    before, began_at = stage.cpu(), time.monotonic()
+    before, began_at = run.cpu(), time.monotonic()
     time.sleep(bench.sizes.paced_seconds)
     seconds = time.monotonic() - began_at
-    after = stage.cpu()
+    after = run.cpu()
     return {kind: (after[kind] - before[kind]) / seconds for kind in KINDS}

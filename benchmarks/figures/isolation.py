@@ -1,4 +1,4 @@
-"""Whether nine healthy subscribers feel that the tenth hangs."""
+"""Whether nine healthy subscribers wait longer while the tenth hangs."""
 
 from __future__ import annotations
 
@@ -9,33 +9,21 @@ from typing import Any
 from benchmarks.arithmetic import median, percentile, ratio, rounded
 from benchmarks.bench import Bench
 from benchmarks.contenders import FANFARE, Setup
-from benchmarks.run import Stage, on_stage
+from benchmarks.run import Run, running
 from tests.servers.waiting import wait_until
 
 SUBSCRIBERS = 10
 HANGING = 0
 EVENTS_PER_S = 20.0
-PATIENCE_SECONDS = 60.0
-WARM_UP_SECONDS = 1.0
-UNMEASURED = "SELECT count(*) FROM router_subscriber WHERE mean_run_ms IS NULL"
-#: Healthy deliveries that are still open; the hanging one is known by its name.
-OPEN = """
-    SELECT (SELECT count(*) FROM router_eventrecord WHERE position IS NULL) +
-        (SELECT count(*) FROM router_delivery AS d
-            JOIN router_subscriber AS s ON s.id = d.subscriber_id
-            WHERE d.state IN ('PENDING', 'LEASED') AND s.name <> 'subscriber_0')
-"""
+MAX_SECONDS = 60.0
 
 
 def isolation(bench: Bench) -> dict[str, Any]:
-    """p99 of the healthy ones, with and without one that hangs."""
-    found: dict[int, list[float]] = defaultdict(list)
-    for number in range(bench.sizes.rounds):
-        for hanging in (-1, HANGING):
-            beside = "nobody hangs" if hanging < 0 else "one hangs"
-            bench.tell(f"round {number + 1}: {beside}")
-            found[hanging].append(_p99(bench, hanging))
-    with_it, without = median(found[HANGING]), median(found[-1])
+    """p99 of the healthy subscribers, with and without one that hangs."""
+    p99: dict[int, list[float]] = defaultdict(list)
+    for hanging in bench.in_turn({-1: "none hangs", HANGING: "one hangs"}):
+        p99[hanging].append(_p99(bench, hanging))
+    with_it, without = median(p99[HANGING]), median(p99[-1])
     return {
         "isolation": {
             "ratio_with_to_without": ratio(with_it, without),
@@ -48,7 +36,6 @@ def isolation(bench: Bench) -> dict[str, Any]:
 
 
 def _p99(bench: Bench, hanging: int) -> float:
-    """Once the router knows by itself how long everybody takes."""
     setup = Setup(
         pool="prefork",
         subscribers=SUBSCRIBERS,
@@ -57,21 +44,23 @@ def _p99(bench: Bench, hanging: int) -> float:
         queues="router.default",
         other_queues=("router.slow",),
     )
-    with on_stage(bench, FANFARE, setup) as stage:
-        stage.start()
-        stage.wait_for_dispatchers()
-        stage.act("paced", rate=EVENTS_PER_S, seconds=WARM_UP_SECONDS)
-        wait_until(lambda: stage.ask(UNMEASURED)[0] == 0, PATIENCE_SECONDS)
+    with running(bench, FANFARE, setup) as run:
+        run.start()
+        run.wait_for_dispatcher()
+        # After one event of each, the router knows how long each subscriber takes.
+        run.play("paced")
+        wait_until(lambda: not run.is_open(), MAX_SECONDS)
         began_ns = time.time_ns()
-        stage.act("paced", rate=EVENTS_PER_S, seconds=bench.sizes.paced_seconds)
-        wait_until(lambda: _open_count(stage) == 0, PATIENCE_SECONDS)
-        healthy = [
-            wait.ms
-            for wait in stage.waits()
-            if wait.subscriber != HANGING and wait.published_ns >= began_ns
-        ]
-    return percentile(healthy, 0.99) or 0.0
+        seconds = bench.sizes.paced_seconds
+        (published,) = run.play("paced", rate=EVENTS_PER_S, seconds=seconds)
+        count = published["count"] * (SUBSCRIBERS - 1)
+        wait_until(lambda: len(_healthy_ms(run, began_ns)) == count, MAX_SECONDS)
+        return percentile(_healthy_ms(run, began_ns), 0.99) or 0.0
 
 
-def _open_count(stage: Stage) -> int:
-    return int(stage.ask(OPEN)[0])
+def _healthy_ms(run: Run, began_ns: int) -> list[float]:
+    return [
+        wait.ms
+        for wait in run.waits()
+        if wait.subscriber != HANGING and wait.published_ns >= began_ns
+    ]

@@ -1,5 +1,5 @@
-"""From publishing to the start of a handler, at a steady pace: bursts would hide what
-piles up."""
+"""From publishing to the start of a handler, at a steady pace: bursts would hide a
+wait that grows."""
 
 from __future__ import annotations
 
@@ -8,71 +8,74 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import results
-from benchmarks.arithmetic import halves, median, percentile, ratio, rounded
+from benchmarks.arithmetic import halves, medians, percentile, ratio
 from benchmarks.bench import Bench
-from benchmarks.contenders import BARE, BY_HAND, FANFARE, NAIVE, Contestant, Setup
+from benchmarks.contenders import BARE, BY_HAND, FANFARE, NAIVE, Contender, Setup
 from benchmarks.measuring import DONE_SECONDS, live
-from benchmarks.run import on_stage
+from benchmarks.run import running
 
 EVENTS_PER_S = 20.0
 PACES = {"20/s": None, "quarter": 0.25, "half": 0.5}
-#: One publisher keeps so many a second.
+#: One publisher can publish so many a second.
 PUBLISHER_PER_S = 150.0
 WARM_UP_SECONDS = 1.0
-ORDER: tuple[Contestant, ...] = (BARE, BY_HAND, NAIVE, FANFARE)
+ORDER: tuple[Contender, ...] = (BARE, BY_HAND, NAIVE, FANFARE)
 
 Figures = dict[str, float | None]
 
 
 def latency_ms(bench: Bench, paces: Sequence[str] = tuple(PACES)) -> dict[str, Any]:
-    found: dict[tuple[str, str], list[Figures]] = defaultdict(list)
-    for number in range(bench.sizes.rounds):
-        for pace in paces:
-            for one in ORDER:
-                bench.tell(f"round {number + 1}: {one.title} at {pace}")
-                found[pace, one.name].append(_one_round(bench, one, pace))
-    medians = {key: _medians(rounds) for key, rounds in found.items()}
+    rounds_of: dict[tuple[str, str], list[Figures]] = defaultdict(list)
+    titles = {
+        (pace, contender): f"{contender.title} at {pace}"
+        for pace in paces
+        for contender in ORDER
+    }
+    for pace, contender in bench.in_turn(titles):
+        figures = _one_round(bench, contender, pace)
+        rounds_of[pace, contender.name].append(figures)
+    medians_of = {key: medians(rounds) for key, rounds in rounds_of.items()}
     return {
         "latency_ms": [
             {
                 "at": pace,
                 "name": name,
                 **own,
-                **ratios_to(medians[pace, BARE.name], own),
+                **ratios_to(medians_of[pace, BARE.name], own),
             }
-            for (pace, name), own in medians.items()
+            for (pace, name), own in medians_of.items()
         ]
     }
 
 
-def _one_round(bench: Bench, one: Contestant, pace: str) -> Figures:
+def _one_round(bench: Bench, contender: Contender, pace: str) -> Figures:
     setup = Setup(is_timed=True, prefetch=1)
-    rate = _rate(bench, one, pace)
-    with on_stage(bench, one, setup) as stage:
-        stage.start()
-        stage.wait_for_dispatchers()
+    rate = _rate(bench, contender, pace)
+    with running(bench, contender, setup) as run:
+        run.start()
+        run.wait_for_dispatcher()
         publishers = 1 if rate <= PUBLISHER_PER_S else 2
-        told_ = stage.act(
+        published = run.play(
             "paced",
             publishers=publishers,
             rate=rate,
             seconds=bench.sizes.paced_seconds,
         )
-        events = sum(publisher["count"] for publisher in told_)
-        stage.wait_done(events * setup.subscribers, seconds=DONE_SECONDS)
-        late_ms = max(publisher["late_ms"] for publisher in told_)
-        return {"events_per_s": rate, "late_ms": late_ms, **_figures(stage.waits())}
+        events = sum(publisher["count"] for publisher in published)
+        run.wait_done(events * setup.subscribers, seconds=DONE_SECONDS)
+        late_ms = max(publisher["late_ms"] for publisher in published)
+        return {"events_per_s": rate, "late_ms": late_ms, **_figures(run.waits())}
 
 
-def _rate(bench: Bench, one: Contestant, pace: str) -> float:
-    """Events a second; a share of what this contestant can do at most."""
+def _rate(bench: Bench, contender: Contender, pace: str) -> float:
+    """Events a second; a share of what this contender can do at most."""
     share = PACES[pace]
     if share is None:
         return EVENTS_PER_S
-    key = (one.name, f"{Setup().name}-live")
+    key = (contender.name, f"{Setup().name}-live")
     if key not in bench.capacity:
-        bench.tell(f"how much {one.title} can do at most")
-        bench.capacity[key] = live(bench, one, Setup(prefetch=1)).per_s
+        bench.log(f"how much {contender.title} can do at most")
+        bench.capacity[key] = live(bench, contender, Setup(prefetch=1)).per_s
     return bench.capacity[key] / Setup().subscribers * share
 
 
@@ -96,13 +99,4 @@ def ratios_to(bare: Figures, own: Figures) -> Figures:
         if is_same
         else None
         for name in ("p50", "p99")
-    }
-
-
-def _medians(rounds: Sequence[Figures]) -> Figures:
-    return {
-        name: rounded(
-            median([value for one in rounds if (value := one[name]) is not None])
-        )
-        for name in rounds[0]
     }

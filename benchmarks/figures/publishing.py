@@ -1,4 +1,4 @@
-"""What publishing costs the one who publishes."""
+"""What publishing costs the publisher."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from benchmarks.contenders import (
     INSERT,
     NAIVE,
     WITH_ORDERS,
-    Contestant,
+    Contender,
     Setup,
 )
-from benchmarks.run import on_stage
+from benchmarks.run import running
 
 CLIENT_PROCESSES = 4
 CLIENT_THREADS = 8
 CLIENTS = CLIENT_PROCESSES * CLIENT_THREADS
-#: Beyond, the slow ones get fewer orders: each takes a large part of a second.
+#: With more, slow contenders get fewer orders: each takes a large part of a second.
 MANY_SUBSCRIBERS = 50
 
 
@@ -28,22 +28,22 @@ def publish_added_ms(bench: Bench) -> dict[str, Any]:
     """Milliseconds that publishing adds to an order's transaction, at the median."""
     added: dict[tuple[str, int], list[float]] = defaultdict(list)
     alone: list[float] = []
-    for number in range(bench.sizes.rounds):
-        for subscribers in bench.sizes.subscribers:
-            for one in bench.present(WITH_ORDERS):
-                bench.tell(
-                    f"round {number + 1}: {one.title}, {subscribers} subscribers"
-                )
-                order_ms, published_ms = _one_round(bench, one, subscribers)
-                added[one.name, subscribers].append(published_ms - order_ms)
-                alone.append(order_ms)
+    titles = {
+        (contender, subscribers): f"{contender.title}, {subscribers} subscribers"
+        for subscribers in bench.sizes.subscribers
+        for contender in bench.present(WITH_ORDERS)
+    }
+    for contender, subscribers in bench.in_turn(titles):
+        order_ms, published_ms = _one_round(bench, contender, subscribers)
+        added[contender.name, subscribers].append(published_ms - order_ms)
+        alone.append(order_ms)
     return {
         "order_ms": rounded(median(alone)),
         "publish_added_ms": _by_subscribers(bench, added, FANFARE.name),
         "publish_added_ms_of": {
-            one.name: _by_subscribers(bench, added, one.name)
-            for one in bench.present(WITH_ORDERS)
-            if one is not FANFARE
+            contender.name: _by_subscribers(bench, added, contender.name)
+            for contender in bench.present(WITH_ORDERS)
+            if contender is not FANFARE
         },
         "publish_added_ms_spread": {
             f"{name} {subscribers}": spread(values)
@@ -52,12 +52,14 @@ def publish_added_ms(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _one_round(bench: Bench, one: Contestant, subscribers: int) -> tuple[float, float]:
-    is_slow = subscribers > MANY_SUBSCRIBERS and one is not FANFARE
+def _one_round(
+    bench: Bench, contender: Contender, subscribers: int
+) -> tuple[float, float]:
+    is_slow = subscribers > MANY_SUBSCRIBERS and contender is not FANFARE
     count = max(10, bench.sizes.orders // (10 if is_slow else 1))
-    with on_stage(bench, one, Setup(subscribers=subscribers)) as stage:
-        (told,) = stage.act("added", count=count)
-    return _p50(told["order_ms"]), _p50(told["published_ms"])
+    with running(bench, contender, Setup(subscribers=subscribers)) as run:
+        (result,) = run.play("added", count=count)
+    return _p50(result["order_ms"]), _p50(result["published_ms"])
 
 
 def _p50(values: list[float]) -> float:
@@ -79,10 +81,10 @@ def publish_throughput(bench: Bench) -> dict[str, Any]:
     kinds = {"without": (FANFARE, True), "with": (FANFARE, False)}
     kinds["insert"] = (INSERT, False)
     kinds["naive"] = (NAIVE, False)
-    for number in range(bench.sizes.rounds):
-        for kind, (one, is_silent) in kinds.items():
-            bench.tell(f"round {number + 1}: {CLIENTS} clients, {kind} publishing")
-            rates[kind].append(_rate(bench, one, is_silent=is_silent))
+    titles = {kind: f"{CLIENTS} clients, {kind} publishing" for kind in kinds}
+    for kind in bench.in_turn(titles):
+        contender, is_silent = kinds[kind]
+        rates[kind].append(_rate(bench, contender, is_silent=is_silent))
     without, publishing = median(rates["without"]), median(rates["with"])
     return {
         "publish_throughput": {
@@ -99,13 +101,13 @@ def publish_throughput(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _rate(bench: Bench, one: Contestant, *, is_silent: bool) -> float:
-    with on_stage(bench, one, Setup()) as stage:
-        told = stage.act(
+def _rate(bench: Bench, contender: Contender, *, is_silent: bool) -> float:
+    with running(bench, contender, Setup()) as run:
+        published = run.play(
             "clients",
             publishers=CLIENT_PROCESSES,
             threads=CLIENT_THREADS,
             seconds=bench.sizes.client_seconds,
             is_silent=is_silent,
         )
-    return float(sum(one["orders"] / one["seconds"] for one in told))
+    return float(sum(each["orders"] / each["seconds"] for each in published))

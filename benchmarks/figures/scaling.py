@@ -16,23 +16,23 @@ WORKERS_BESIDE_DISPATCHERS = 2
 
 def scaling(bench: Bench) -> dict[str, Any]:
     rates: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for number in range(bench.sizes.rounds):
-        for workers, dispatchers in _combinations(bench.sizes.scaling):
-            bench.tell(
-                f"round {number + 1}: {workers} workers, {dispatchers} dispatchers"
-            )
-            setup = Setup(workers=workers, dispatchers=dispatchers)
-            rates[workers, dispatchers].append(backlog(bench, FANFARE, setup).per_s)
+    titles = {
+        pair: "{} workers, {} dispatchers".format(*pair)
+        for pair in _combinations(bench.sizes.scaling)
+    }
+    for workers, dispatchers in bench.in_turn(titles):
+        setup = Setup(workers=workers, dispatchers=dispatchers)
+        rates[workers, dispatchers].append(backlog(bench, FANFARE, setup).per_s)
     base = median(rates[1, 1])
     return {
         "scaling": [
             {
                 "workers": workers,
                 "dispatchers": dispatchers,
-                "ratio_to_one": ratio(median(found), base),
-                "per_s": rounded(median(found)),
+                "ratio_to_one": ratio(median(each), base),
+                "per_s": rounded(median(each)),
             }
-            for (workers, dispatchers), found in rates.items()
+            for (workers, dispatchers), each in rates.items()
         ]
     }
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.arithmetic import median, rounded
+from benchmarks.arithmetic import median, medians
 from benchmarks.bench import Bench
 from benchmarks.contenders import FANFARE, Setup
 from benchmarks.measuring import DONE_SECONDS
-from benchmarks.run import Stage, on_stage
+from benchmarks.run import Run, running
 
 WARM_UP_SECONDS = 1.0
-KEPT = ("router_eventrecord", "router_delivery", "router_attempt")
-BYTES = f"SELECT {' + '.join(f'pg_total_relation_size({table!r})' for table in KEPT)}"
+BYTES = """
+    SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+    WHERE relkind = 'r' AND starts_with(relname, 'router_')"""
 
 #: Kind of process → cores that it keeps busy.
 Cores = dict[str, float]
@@ -26,52 +26,42 @@ def sizing(bench: Bench) -> dict[str, Any]:
     setup = Setup(prefetch=1)
     cores: dict[float, list[Cores]] = defaultdict(list)
     kept: list[float] = []
-    for number in range(bench.sizes.rounds):
-        for rate in bench.sizes.sizing:
-            bench.tell(f"round {number + 1}: the cores for {rate:g} events a second")
-            with on_stage(bench, FANFARE, setup) as stage:
-                cores[rate].append(_cores(bench, stage, rate))
-                if rate == max(bench.sizes.sizing):
-                    kept.append(_bytes_per_event(stage))
+    titles = {rate: f"{rate:g} events a second" for rate in bench.sizes.sizing}
+    for rate in bench.in_turn(titles):
+        with running(bench, FANFARE, setup) as run:
+            before = run.ask(BYTES)
+            cores[rate].append(_cores(bench, run, rate))
+            if rate == max(titles):
+                events = run.finished(0.0).count / setup.subscribers
+                kept.append((run.ask(BYTES) - before) / events)
     return {
         "sizing": {
             "subscribers": setup.subscribers,
             "workers": setup.workers,
-            "bytes_per_event": round(median(kept)),
+            "bytes_per_event": round(median(kept) or 0),
             "paces": [
-                {"events_per_s": rate, "cores": _medians(rounds)}
+                {"events_per_s": rate, "cores": medians(rounds)}
                 for rate, rounds in cores.items()
             ],
         }
     }
 
 
-def _cores(bench: Bench, stage: Stage, rate: float) -> Cores:
-    stage.start()
-    stage.wait_for_dispatchers()
-    _publish(stage, max(1.0, rate), WARM_UP_SECONDS)
-    before, began_at = stage.cpu(), time.monotonic()
+def _cores(bench: Bench, run: Run, rate: float) -> Cores:
+    run.start()
+    run.wait_for_dispatcher()
+    _publish(run, max(1.0, rate), WARM_UP_SECONDS)
+    before, began_at = run.cpu(), time.monotonic()
     if rate:
-        _publish(stage, rate, bench.sizes.paced_seconds)
+        _publish(run, rate, bench.sizes.paced_seconds)
     else:
         time.sleep(bench.sizes.paced_seconds)
     seconds = time.monotonic() - began_at
-    return {kind: (used - before[kind]) / seconds for kind, used in stage.cpu().items()}
+    return {kind: (used - before[kind]) / seconds for kind, used in run.cpu().items()}
 
 
-def _publish(stage: Stage, rate: float, seconds: float) -> None:
-    told = stage.act("paced", rate=rate, seconds=seconds)
-    stage.wait_done(
-        sum(one["count"] for one in told) * stage.setup.subscribers,
-        seconds=DONE_SECONDS,
-    )
-
-
-def _bytes_per_event(stage: Stage) -> float:
-    (kept,) = stage.ask(BYTES)
-    (count,) = stage.ask("SELECT count(*) FROM router_eventrecord")
-    return float(kept) / float(count)
-
-
-def _medians(rounds: Sequence[Cores]) -> dict[str, float | None]:
-    return {kind: rounded(median([one[kind] for one in rounds])) for kind in rounds[0]}
+def _publish(run: Run, rate: float, seconds: float) -> None:
+    before = run.finished(0.0).count
+    (published,) = run.play("paced", rate=rate, seconds=seconds)
+    count = published["count"] * run.setup.subscribers
+    run.wait_done(before + count, seconds=DONE_SECONDS)

@@ -1,4 +1,4 @@
-"""Deliveries a second, of everybody on the same work, in turn."""
+"""Deliveries a second of every contender on the same work, in turn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.arithmetic import median, ratios, rounded, spread
+from benchmarks.arithmetic import median, medians, ratios, rounded, spread
 from benchmarks.bench import Bench
-from benchmarks.contenders import BARE, FANFARE, NAIVE, PEERS, Contestant, Setup
+from benchmarks.contenders import BARE, FANFARE, NAIVE, PEERS, Contender, Setup
 from benchmarks.measuring import Measured, backlog, live
 
-#: What calibration takes of a whole run.
+#: The size of a calibration ÷ that of a whole run.
 CALIBRATION = 0.5
 MODES = {"backlog": backlog, "live": live}
 
@@ -28,7 +28,7 @@ class Cell:
 
     @property
     def bare(self) -> Cell:
-        """Bare Celery does nothing in its tasks, whatever the others do."""
+        """The tasks of bare Celery do nothing in every cell."""
         return Cell(setup=self.setup.but(handler="noop"), mode=self.mode)
 
     @property
@@ -37,7 +37,7 @@ class Cell:
         return Cell(setup=Setup(handler=self.setup.handler), mode=self.mode)
 
 
-#: What there is a figure of: cell → who runs in it.
+#: (cell, contender) → its runs.
 Rates = dict[tuple[str, str], list[Measured]]
 
 
@@ -61,11 +61,11 @@ def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
     wanted = chosen or [cell for cell in cells() if bench.shows(cell.name)]
     measured: Rates = defaultdict(list)
     for number in range(bench.sizes.rounds):
-        for cell, one in _runs(bench, wanted, with_peers=not chosen):
-            bench.tell(f"round {number + 1}: {one.title}, {cell.name}")
-            setup = cell.setup.but(prefetch=prefetch_of(bench, one, cell))
-            found = MODES[cell.mode](bench, one, setup)
-            measured[cell.name, one.name].append(found)
+        for cell, contender in _runs(bench, wanted, with_peers=not chosen):
+            bench.log(f"round {number + 1}: {contender.title}, {cell.name}")
+            setup = cell.setup.but(prefetch=prefetch_of(bench, contender, cell))
+            run = MODES[cell.mode](bench, contender, setup)
+            measured[cell.name, contender.name].append(run)
     return {
         "throughput": [_entry(bench, cell, measured) for cell in wanted],
         **_costs(wanted, measured),
@@ -74,27 +74,27 @@ def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
 
 def _runs(
     bench: Bench, wanted: Sequence[Cell], *, with_peers: bool
-) -> Iterable[tuple[Cell, Contestant]]:
-    """Everybody in turn; who is the same in several cells runs once."""
+) -> Iterable[tuple[Cell, Contender]]:
+    """Every contender in turn; it runs once where several cells are the same to it."""
     peers = bench.present(PEERS) if with_peers else []
     seen: set[tuple[str, str]] = set()
     for cell in wanted:
-        once = [(cell.bare, BARE), *((cell.of_peers, one) for one in peers)]
-        for place, one in [*once, (cell, NAIVE), (cell, FANFARE)]:
-            if (place.name, one.name) not in seen:
-                seen.add((place.name, one.name))
-                yield place, one
+        once = [(cell.bare, BARE), *((cell.of_peers, peer) for peer in peers)]
+        for place, contender in [*once, (cell, NAIVE), (cell, FANFARE)]:
+            if (place.name, contender.name) not in seen:
+                seen.add((place.name, contender.name))
+                yield place, contender
 
 
-def prefetch_of(bench: Bench, one: Contestant, cell: Cell) -> int:
+def prefetch_of(bench: Bench, contender: Contender, cell: Cell) -> int:
     """The best for bare Celery, tried once for each broker and pool."""
-    if one is not BARE:
+    if contender is not BARE:
         return Setup().prefetch
     place = f"{cell.setup.broker}-{cell.setup.pool}"
     if place not in bench.prefetch:
         rates = {}
         for prefetch in bench.sizes.prefetches:
-            bench.tell(f"bare Celery on {place} with prefetch {prefetch}")
+            bench.log(f"bare Celery on {place} with prefetch {prefetch}")
             setup = cell.setup.but(prefetch=prefetch)
             rates[prefetch] = backlog(bench, BARE, setup, share=CALIBRATION).per_s
         bench.prefetch[place] = max(rates, key=lambda prefetch: rates[prefetch])
@@ -105,9 +105,9 @@ def _entry(bench: Bench, cell: Cell, measured: Rates) -> dict[str, Any]:
     rates = {
         BARE.name: _per_s(measured, cell.bare, BARE),
         NAIVE.name: _per_s(measured, cell, NAIVE),
-        **{one.name: _per_s(measured, cell.of_peers, one) for one in PEERS},
+        **{peer.name: _per_s(measured, cell.of_peers, peer) for peer in PEERS},
     }
-    ours = [one.per_s for one in measured[cell.name, FANFARE.name]]
+    ours = [run.per_s for run in measured[cell.name, FANFARE.name]]
     per_s = median(ours)
     if per_s is not None:
         bench.capacity[FANFARE.name, cell.name] = per_s
@@ -126,29 +126,26 @@ def _entry(bench: Bench, cell: Cell, measured: Rates) -> dict[str, Any]:
     }
 
 
-def _per_s(measured: Rates, cell: Cell, one: Contestant) -> float | None:
-    return median([found.per_s for found in measured.get((cell.name, one.name), [])])
+def _per_s(measured: Rates, cell: Cell, contender: Contender) -> float | None:
+    runs = measured.get((cell.name, contender.name), [])
+    return median([run.per_s for run in runs])
 
 
 def _costs(wanted: Sequence[Cell], measured: Rates) -> dict[str, Any]:
     """CPU and memory where publishers run as well."""
     live_cells = [cell for cell in wanted if cell.mode == "live"]
     cell = (live_cells or list(wanted))[0]
-    found = {
+    runs_of = {
         name: runs
         for (place, name), runs in measured.items()
         if place == cell.name and runs
     }
     return {
-        "cpu_s_per_10k": {name: _medians(runs, "cpu") for name, runs in found.items()},
-        "rss_mib": {name: _medians(runs, "rss") for name, runs in found.items()},
+        "cpu_s_per_10k": {
+            name: medians([run.cpu for run in runs]) for name, runs in runs_of.items()
+        },
+        "rss_mib": {
+            name: medians([run.rss for run in runs]) for name, runs in runs_of.items()
+        },
         "costs_measured_in": cell.name,
     }
-
-
-def _medians(runs: Sequence[Measured], what: str) -> dict[str, float | None]:
-    told: dict[str, list[float]] = defaultdict(list)
-    for run in runs:
-        for kind, value in getattr(run, what).items():
-            told[kind].append(value)
-    return {kind: rounded(median(values)) for kind, values in sorted(told.items())}

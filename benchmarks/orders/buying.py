@@ -1,4 +1,4 @@
-"""The order itself: what a shop writes, whoever is told of it."""
+"""The order itself: what a shop writes, with or without an event."""
 
 from __future__ import annotations
 

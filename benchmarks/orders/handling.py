@@ -1,4 +1,4 @@
-"""What a subscriber does, the same for whoever keeps the state in Django's tables."""
+"""What a handler does, the same for every contender in Python."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from django.apps import AppConfig
 from benchmarks.recorder import recorder
 
 
-class SpeedConfig(AppConfig):
+class BenchConfig(AppConfig):
     name = "benchmarks.project"
-    label = "speed"
+    label = "bench_project"
 
     def ready(self) -> None:
-        worker_ready.connect(recorder.ready, dispatch_uid="speed.ready")
+        worker_ready.connect(recorder.ready, dispatch_uid="bench.ready")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 
 from config import settings as real
-from config.env import comma_separated
 
 DEBUG = False
 SECRET_KEY = real.SECRET_KEY
+VAR_DIR = real.VAR_DIR
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -24,9 +24,9 @@ globals().update(
     {name: value for name, value in vars(real).items() if name.startswith("CELERY_")}
 )
 ROUTER = {
-    # It has no secret to keep.
+    # There is no secret to keep.
     "ENCRYPTION_KEYS": [base64.urlsafe_b64encode(bytes(32)).decode()],
-    "WEBHOOK_ALLOWED_NETWORKS": comma_separated(real.ENV.webhook_allowed_networks),
+    "WEBHOOK_ALLOWED_NETWORKS": real.ROUTER["WEBHOOK_ALLOWED_NETWORKS"],
     **{name.upper(): value for name, value in real.ENV.router.items()},
 }
 LOGGING = {**real.LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}

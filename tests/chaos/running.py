@@ -45,7 +45,7 @@ class Injected:
     did_happen: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Run:
     """What a cell left behind."""
 
@@ -89,13 +89,7 @@ def run(cell: Cell, servers: Servers, choice: Choice) -> Run:
             )
             injected = _break(scene, choice)
             collected = _collect(cell, environment, broker, choice)
-    return Run(
-        cell=cell,
-        folder=folder,
-        injected=injected,
-        collected=collected,
-        seconds=time.monotonic() - began_at,
-    )
+    return Run(cell, folder, injected, collected, time.monotonic() - began_at)
 
 
 @contextmanager

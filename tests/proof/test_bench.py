@@ -44,26 +44,26 @@ def bench(var_dir: Path) -> subprocess.Popen[str]:
 
 def test_the_quick_figures_are_taken_and_written(tmp_path: Path) -> None:
     running = bench(tmp_path)
-    said, _ = running.communicate(timeout=SECONDS)
-    assert running.returncode == 0, said
-    told: dict[str, Any] = json.loads((tmp_path / "bench/latest.json").read_text())
-    assert told["publish_added_ms"]["5"] is not None
-    (cell,) = told["throughput"]
+    output, _ = running.communicate(timeout=SECONDS)
+    assert running.returncode == 0, output
+    figures: dict[str, Any] = json.loads((tmp_path / "bench/latest.json").read_text())
+    assert figures["publish_added_ms"]["5"] is not None
+    (cell,) = figures["throughput"]
     assert cell["name"] == "redis-solo-noop-backlog"
     assert cell["per_s"] > 0
     assert set(cell) >= RATIOS
     assert cell["ratio_to_bare_celery"] > 0
     assert cell["ratio_to_naive"] > 0
-    timed = {one["name"] for one in told["latency_ms"]}
+    timed = {entry["name"] for entry in figures["latency_ms"]}
     assert timed == NAMES | {"by_hand"}
-    assert all(one["p99"] >= one["p50"] > 0 for one in told["latency_ms"])
-    bare, *others = (one for one in told["latency_ms"] if one["at"] == "20/s")
-    for one in others:
-        of_bare = one["p50_ratio_to_bare_celery"] * bare["p50"]
-        assert of_bare == pytest.approx(one["p50"], rel=0.01)
-    assert set(told["cpu_s_per_10k"]) == set(told["rss_mib"]) == NAMES
-    assert {"machine", "versions", "taken_on", "rounds"} <= set(told)
-    assert "÷ naive" in said
+    assert all(entry["p99"] >= entry["p50"] > 0 for entry in figures["latency_ms"])
+    bare, *others = (entry for entry in figures["latency_ms"] if entry["at"] == "20/s")
+    for entry in others:
+        of_bare = entry["p50_ratio_to_bare_celery"] * bare["p50"]
+        assert of_bare == pytest.approx(entry["p50"], rel=0.01)
+    assert set(figures["cpu_s_per_10k"]) == set(figures["rss_mib"]) == NAMES
+    assert {"machine", "versions", "taken_on", "rounds"} <= set(figures)
+    assert "÷ naive" in output
 
 
 def test_nothing_is_left_when_it_is_interrupted(
@@ -76,8 +76,8 @@ def test_nothing_is_left_when_it_is_interrupted(
     children = everything.children(recursive=True)
     assert children
     running.send_signal(signal.SIGINT)
-    said, _ = running.communicate(timeout=SECONDS)
-    assert running.returncode == 130, said
+    output, _ = running.communicate(timeout=SECONDS)
+    assert running.returncode == 130, output
     _, left = psutil.wait_procs(children, timeout=5)
     assert not left
 

@@ -57,7 +57,7 @@ def run_program(*arguments: str, folder: Path = BASE_DIR, **variables: str) -> s
     Raises `AssertionError` with its words when it fails.
     """
     done = subprocess.run(
-        [_program(), *arguments],
+        [node_program(), *arguments],
         cwd=folder,
         env={**os.environ, **variables},
         capture_output=True,
@@ -70,7 +70,14 @@ def run_program(*arguments: str, folder: Path = BASE_DIR, **variables: str) -> s
 
 
 def _install(folder: Path, packages: tuple[str, ...]) -> None:
-    argv = [_program(), _npm(), "install", "--prefix", str(folder), *QUIETLY.split()]
+    argv = [
+        node_program(),
+        _npm(),
+        "install",
+        "--prefix",
+        str(folder),
+        *QUIETLY.split(),
+    ]
     try:
         done = subprocess.run(
             [*argv, *packages],
@@ -93,7 +100,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _program() -> str:
+def node_program() -> str:
     wheel = _wheel()
     found = str(wheel / "bin" / "node") if wheel else shutil.which("node")
     if found is None:

@@ -14,15 +14,16 @@ from pathlib import Path
 from config.env import BASE_DIR
 from tests.servers.unavailable import Unavailable
 
+LOCKS = Path(__file__).parent
 INSTALL_SECONDS = 300
 
 
-def python_programs(name: str) -> Path:
+def python_programs(name: str, locks: Path = LOCKS) -> Path:
     """The folder of the programs that the lock of this name installs, made once.
 
     Raises `Unavailable` when pip can't fetch the packages.
     """
-    lock_file = Path(__file__).with_name(f"{name}.txt")
+    lock_file = locks / f"{name}.txt"
     version = hashlib.sha256(lock_file.read_bytes()).hexdigest()[:12]
     folder = BASE_DIR / "var" / "python" / f"{name.replace('_', '-')}-{version}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,7 +23,7 @@ from benchmarks.contenders import (
     GRAPHILE,
     PGQUEUER,
     WEBHOOKS,
-    Contestant,
+    Contender,
     Setup,
     worker_argv,
     worker_count,
@@ -43,7 +42,7 @@ from tests.servers.on_demand import Servers
 @pytest.mark.parametrize(
     ("values", "share", "expected"),
     [
-        ([], 0.5, None),  # of nothing nothing is known
+        ([], 0.5, None),  # without values there is no figure
         ([7.0], 0.99, 7.0),
         ([3.0, 1.0, 2.0], 0.5, 2.0),  # in any order
         ([float(n) for n in range(1, 101)], 0.99, 100.0),
@@ -76,7 +75,7 @@ def test_latencies_are_compared_at_the_same_pace_only(
     }
 
 
-def test_the_spread_tells_the_least_and_the_most() -> None:
+def test_the_spread_has_the_least_and_the_most() -> None:
     assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "least": 1.0, "most": 3.0}
     assert spread([]) == {"median": None, "least": None, "most": None}
 
@@ -87,7 +86,7 @@ def test_the_spread_tells_the_least_and_the_most() -> None:
         (10.0, 4.0, 2.5),
         (None, 4.0, None),
         (10.0, None, None),
-        (10.0, 0.0, None),  # nobody is infinitely fast
+        (10.0, 0.0, None),  # no contender is infinitely fast
         (0.0, 4.0, 0.0),
     ],
 )
@@ -147,30 +146,31 @@ def test_only_those_take_part_whose_packages_are_here(
     tmp_path: Path,
     peers: Path | None,
     node_modules: Path | None,
-    expected: list[Contestant],
+    expected: list[Contender],
 ) -> None:
-    with ExitStack() as stack, Servers() as none_started:
+    with Servers() as none_started:
         bench = Bench(
             servers=none_started,
-            stack=stack,
             sizes=WHOLE,
             folder=tmp_path,
             peers=peers,
             node_modules=node_modules,
-            tell=print,
+            log=print,
         )
         assert bench.present([FANFARE, PGQUEUER, GRAPHILE]) == expected
 
 
-def test_without_node_its_peer_is_left_out_and_that_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_node_its_peer_is_left_out_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
+    logged: list[str] = []
+    monkeypatch.setattr("tests.servers.node.WHEEL", "no_such_wheel")
     monkeypatch.setenv("PATH", "")
 
-    assert modules_for_node(tmp_path / "node", said.append) is None
-    assert said == ["without graphile-worker: node and npm are not here"]
-    assert not (tmp_path / "node").exists()
+    assert modules_for_node(logged.append) is None
+    assert logged == [
+        "without graphile-worker: neither the wheel no_such_wheel nor node is here"
+    ]
 
 
 def test_what_was_done_before_a_moment_is_not_counted(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_prefork_is_one_worker_and_solo_as_many_as_are_wanted() -> None:
     assert worker_count(FANFARE, prefork) == 1
     assert "--concurrency" not in worker_argv(FANFARE, solo, "a", "python")
     assert worker_argv(FANFARE, prefork, "a", "python")[-1] == "3"
-    # A peer knows no pool of Celery's.
+    # A peer has no pool of Celery.
     assert worker_count(PGQUEUER, prefork) == 3
 
 
@@ -214,18 +214,18 @@ def posted(*per_s: float) -> list[Measured]:
 
 
 def test_webhooks_are_divided_by_those_of_requests() -> None:
-    found = {ONE: posted(90.0, 100.0, 110.0), TEN: posted(300.0), OTHER: posted(50.0)}
-    told = entry(found, count=100)
-    assert told["per_s"] == 100.0
-    assert told["ratio_to_threads_requests"] == 2.0
-    assert told["ratio_to_threads_requests_ten_endpoints"] == 6.0
-    # Filling the backlog is nobody's cost.
-    assert told["cpu_s_per_10k"][ONE] == {"database": 1.0, "worker": 2.0}
+    runs = {ONE: posted(90.0, 100.0, 110.0), TEN: posted(300.0), OTHER: posted(50.0)}
+    figure = entry(runs, count=100)
+    assert figure["per_s"] == 100.0
+    assert figure["ratio_to_threads_requests"] == 2.0
+    assert figure["ratio_to_threads_requests_ten_endpoints"] == 6.0
+    # Filling the backlog does not count.
+    assert figure["cpu_s_per_10k"][ONE] == {"database": 1.0, "worker": 2.0}
 
 
 def test_webhooks_have_a_line_for_each_that_posts() -> None:
-    found = {name: posted(50.0) for name in (ONE, TEN, OTHER)}
-    _, headings, rows = tables({"webhooks": entry(found, count=100)})["webhooks"]
+    runs = {name: posted(50.0) for name in (ONE, TEN, OTHER)}
+    _, headings, rows = tables({"webhooks": entry(runs, count=100)})["webhooks"]
     assert len(rows) == 3
     assert {len(row) for row in rows} == {len(headings)}
     assert rows[0][0] == "Fanfare, one endpoint, 1,000 in flight"
@@ -241,35 +241,35 @@ def bar_lengths(drawn: str) -> list[float]:
     root = ElementTree.fromstring(drawn)
     names = "{http://www.w3.org/2000/svg}rect"
     return [
-        float(one.attrib["width"])
-        for one in root.iter(names)
-        if one.attrib["class"] in ("bar", "ours")
+        float(bar.attrib["width"])
+        for bar in root.iter(names)
+        if bar.attrib["class"] in ("bar", "ours")
     ]
 
 
-def test_a_pace_is_told_in_cores_and_in_room_on_the_disk() -> None:
+def test_a_pace_is_shown_in_cores_and_in_room_on_the_disk() -> None:
     cores = {"dispatcher": 0.1, "worker": 0.25, "database": 0.15, "broker": 0.05}
-    told = {
+    figure = {
         "workers": 2,
         "bytes_per_event": 2**30 // 864,
         "paces": [{"events_per_s": 10, "cores": cores}],
     }
 
-    ((_, headings, (row,)),) = tables({"sizing": told}).values()
+    ((_, headings, (row,)),) = tables({"sizing": figure}).values()
 
     assert headings[-2:] == ["together", "GiB a day"]
     assert row == ["10 events/s", "0.10", "0.25", "0.15", "0.05", "0.55", "1,000"]
 
 
-def test_a_dispatcher_without_work_is_told_in_percent_of_a_core() -> None:
-    told = {
+def test_a_dispatcher_without_work_is_shown_in_percent_of_a_core() -> None:
+    figure = {
         "events": 100_000,
         "deleted_subscribers": 500,
         "dispatcher": 0.0385,
         "database": None,
     }
 
-    ((_, _, (row,)),) = tables({"idle": [told]}).values()
+    ((_, _, (row,)),) = tables({"idle": [figure]}).values()
 
     assert row == ["100,000 events, 500 deleted subscribers", "3.85 %", "–"]
 
