@@ -22,8 +22,8 @@ from tests.servers.waiting import wait_until
 NO_MIGRATION = ("showmigrations", "router", "--verbosity", "0")
 
 
-def said(environment: dict[str, str], *command: str) -> str:
-    """What a command says beside its output."""
+def warning_of(environment: dict[str, str], *command: str) -> str:
+    """What a command writes beside its output."""
     return subprocess.run(
         [sys.executable, "manage.py", *(command or NO_MIGRATION)],
         cwd=BASE_DIR,
@@ -34,7 +34,7 @@ def said(environment: dict[str, str], *command: str) -> str:
     ).stderr
 
 
-def runs(process: psutil.Process) -> bool:
+def is_running(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
@@ -42,19 +42,19 @@ def record(stack: Stack) -> Path:
     return second_terminal.FOLDER / f"{stack.process.pid}.json"
 
 
-def test_a_command_that_looks_at_another_database_says_so(
+def test_a_command_that_uses_another_database_than_up_warns(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
     stack = start_stack()
     elsewhere = {**stack.environment, "VAR_DIR": str(tmp_path)}
     (tmp_path / "fanfare.sqlite3").touch()
 
-    told = said(elsewhere)
+    warning = warning_of(elsewhere)
 
-    assert "Fanfare runs here" in told
-    assert f"this command {tmp_path / 'fanfare.sqlite3'}" in told
-    assert "DATABASE_URL" in told
-    assert said(stack.environment) == ""
+    assert "Fanfare runs here" in warning
+    assert f"this command {tmp_path / 'fanfare.sqlite3'}" in warning
+    assert "DATABASE_URL" in warning
+    assert warning_of(stack.environment) == ""
     assert oct(record(stack).stat().st_mode & 0o777) == "0o600"
     assert stack.stop() == 0
     assert not record(stack).exists()
@@ -67,12 +67,12 @@ def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
     everything = stack.everything()
     stack.process.kill()
     stack.process.wait()
-    wait_until(lambda: not any(map(runs, everything)))
+    wait_until(lambda: not any(map(is_running, everything)))
     assert record(stack).exists()
 
-    told = said({**stack.environment, "VAR_DIR": str(tmp_path)})
+    warning = warning_of({**stack.environment, "VAR_DIR": str(tmp_path)})
 
-    assert f"process {stack.process.pid})" not in told
+    assert f"process {stack.process.pid})" not in warning
     assert not record(stack).exists()
 
 
@@ -97,7 +97,7 @@ def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
         ),
     ],
 )
-def test_a_place_is_told_without_its_login(
+def test_a_place_is_shown_without_its_login(
     environment: dict[str, str], expected: dict[str, str]
 ) -> None:
     code = (

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -36,7 +37,7 @@ def has_ended(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_taken_port_is_told_in_one_line(start_stack: StartStack) -> None:
+def test_a_taken_port_is_refused_in_one_line(start_stack: StartStack) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refusal(start_stack(is_ready=False, PORT=str(port)))
@@ -55,7 +56,7 @@ def unwritable(tmp_path: Path) -> Iterator[Path]:
     tmp_path.chmod(0o700)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(
+def test_a_folder_that_cannot_be_written_to_is_refused_in_one_line(
     unwritable: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     stack = Stack(tmp_path_factory.mktemp("log"), VAR_DIR=str(unwritable))
@@ -77,7 +78,9 @@ def test_where_valkey_has_no_wheel_one_line_says_what_to_install(
     assert "BROKER_URL" in line
 
 
-def test_an_unreachable_database_is_told_in_one_line(start_stack: StartStack) -> None:
+def test_an_unreachable_database_is_refused_in_one_line(
+    start_stack: StartStack,
+) -> None:
     port = free_port()
     url = f"postgresql://shop:geheim@127.0.0.1:{port}/fanfare"
     line = refusal(start_stack(is_ready=False, DATABASE_URL=url))
@@ -86,7 +89,7 @@ def test_an_unreachable_database_is_told_in_one_line(start_stack: StartStack) ->
 
 
 @pytest.mark.parametrize("kind", ["redis", "amqp"])
-def test_an_unreachable_broker_is_told_in_one_line(
+def test_an_unreachable_broker_is_refused_in_one_line(
     start_stack: StartStack, kind: str
 ) -> None:
     url = f"{kind}://somebody:geheim@127.0.0.1:{free_port()}/0"
@@ -105,7 +108,7 @@ def test_an_unreachable_broker_is_told_in_one_line(
         ("DEBUG", "false"),
     ],
 )
-def test_a_wrong_setting_is_told_in_one_line(
+def test_a_wrong_setting_is_refused_in_one_line(
     start_stack: StartStack, variable: str, value: str
 ) -> None:
     line = refusal(start_stack(is_ready=False, SECRET_KEY="", **{variable: value}))
@@ -135,11 +138,13 @@ def hears_sigterm(pid: int) -> bool:
 
 
 # From the first import to the moment when all are about to be ready.
-@pytest.mark.parametrize("said", ["", "preparing", "starting at", "broker answers"])
-def test_it_can_be_stopped_while_it_starts(start_stack: StartStack, said: str) -> None:
+@pytest.mark.parametrize("moment", ["", "preparing", "starting at", "broker answers"])
+def test_it_can_be_stopped_while_it_starts(
+    start_stack: StartStack, moment: str
+) -> None:
     stack = start_stack(is_ready=False)
     wait_until(lambda: hears_sigterm(stack.process.pid))
-    stack.wait_for_log(said)
+    stack.wait_for_log(moment)
     everything = stack.everything()
     assert stack.stop(signal.SIGINT) == 0
     assert [process for process in everything if not has_ended(process)] == []
@@ -148,13 +153,13 @@ def test_it_can_be_stopped_while_it_starts(start_stack: StartStack, said: str) -
 def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
     stack = start_stack()
     for name in PROGRAMS:
-        found = stack.find(name)
-        assert found is not None
-        family = [found, *found.children(recursive=True)]
+        process = stack.find(name)
+        assert process is not None
+        family = [process, *process.children(recursive=True)]
         stack.kill(name)
         stack.wait_for_log(f"{name} was ended by SIGKILL")
         wait_until(lambda name=name: stack.find(name) is not None)
-        assert [process for process in family if not has_ended(process)] == []
+        assert [member for member in family if not has_ended(member)] == []
     assert stack.stop() == 0
 
 
@@ -163,15 +168,11 @@ def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> 
     everything = stack.everything()
     for _ in range(processes.MAX_DEATHS):
         wait_until(lambda: stack.find("slow") is not None)
-        wait_until(has_ended_one(stack.kill("slow")))
+        wait_until(partial(has_ended, stack.kill("slow")))
     assert stack.process.wait(60) == 1
     last = stack.log_text().splitlines()[-1]
     assert "slow was ended by SIGKILL, for the 5th time" in last
     assert [process for process in everything if not has_ended(process)] == []
-
-
-def has_ended_one(process: psutil.Process) -> Callable[[], bool]:
-    return lambda: has_ended(process)
 
 
 def test_a_given_broker_is_used_and_left_running(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_a_broker_s_folder_of_another_account_is_not_used(
         preflight.embedded_broker(tmp_path / "valkey.sock")
 
 
-def test_a_listening_broker_on_the_same_state_is_told_in_one_line(
+def test_a_listening_broker_on_the_same_state_is_refused_in_one_line(
     start_stack: StartStack, tmp_path: Path
 ) -> None:
     place = tmp_path / "var" / "valkey.sock"
