@@ -10,7 +10,7 @@ from router.models import Subscriber
 from router.public import Event, subscriber
 from router.testing import isolated_subscribers, register_declared
 from router.transports.webhook import event_loop
-from tests.contract.webhooks import Subscribe, webhook_subscriber
+from tests.contract.steps import Subscribe, a_puller, webhook_subscriber
 from tests.servers import receiving
 
 Behaviour = Callable[[Event], object]
@@ -76,3 +76,17 @@ def subscribe(transactional_db: None, settings: Any) -> Iterator[Subscribe]:
     with isolated_subscribers():
         yield webhook_subscriber
     event_loop.close()
+
+
+@pytest.fixture
+def puller(transactional_db: None) -> Subscriber:
+    """The one subscriber; it pulls."""
+    Subscriber.objects.all().delete()
+    return a_puller()
+
+
+@pytest.fixture
+def probes_by_hand(settings: Any) -> None:
+    """Only `skip_waits` makes a probe due, however slow the machine is."""
+    waits = {"PROBE_FIRST_SECONDS": 3600, "PROBE_MAXIMUM_SECONDS": 360_000}
+    settings.ROUTER = {**settings.ROUTER, **waits}

@@ -6,7 +6,7 @@ import json
 import sys
 
 from router.flow.pull.leasing import pull
-from tests.contract.pulling import ack
+from tests.contract.steps import ack
 
 
 def main(subscriber_id: int) -> None:

@@ -30,19 +30,13 @@ from router.operate.declared import pause, resume
 from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver
+from tests.contract.steps import TYPE, delivery_ids, drain, go_on, publish_events
 
-TYPE = "thing.happened"
+pytestmark = pytest.mark.usefixtures("probes_by_hand")
 UNCOUNTED = Q(attempt_log__result="UNCOUNTED")
 OPENED = "router.breaker.opened"
 RECOVERED = "router.subscriber.recovered"
 DISABLED = "router.subscriber.disabled"
-
-
-@pytest.fixture(autouse=True)
-def patience(settings: Any) -> None:
-    """Only `skip_waits` makes a probe due, however slow the machine is."""
-    waits = {"PROBE_FIRST_SECONDS": 3600, "PROBE_MAXIMUM_SECONDS": 360_000}
-    settings.ROUTER = {**settings.ROUTER, **waits}
 
 
 class Outage:
@@ -59,11 +53,6 @@ class Outage:
             raise self.error
         if event.data["n"] in self.poison:
             raise self.poison_error
-
-
-def happen(count: int = 1) -> None:
-    for n in range(count):
-        publish(TYPE, {"n": n})
 
 
 def count(state: DeliveryState) -> int:
@@ -85,21 +74,6 @@ def last_for(hours: int) -> None:
     )
 
 
-def go_on(times: int = 1) -> None:
-    for _ in range(times):
-        skip_waits()
-        deliver_due()
-
-
-def drain() -> None:
-    """Until nothing is owed any more but what needs attention."""
-    for _ in range(100):
-        go_on()
-        if not Delivery.objects.open().exists():
-            return
-    raise AssertionError("Something is still owed.")
-
-
 def test_an_outage_with_a_poison_among_many_gives_up_on_the_poison_alone(
     declare: Declare,
 ) -> None:
@@ -107,7 +81,7 @@ def test_an_outage_with_a_poison_among_many_gives_up_on_the_poison_alone(
     outage.poison = frozenset({700})
     down = declare("down", outage)
     well = declare("well")
-    happen(1000)
+    publish_events(1000)
 
     deliver_due()
     go_on(20)
@@ -129,7 +103,7 @@ def test_an_outage_with_a_poison_among_many_gives_up_on_the_poison_alone(
 def test_three_days_down_kill_nothing(declare: Declare) -> None:
     outage = Outage()
     down = declare("down", outage, max_failures=2)
-    happen(7)
+    publish_events(7)
     deliver_due()
     for _ in range(72):
         an_hour = timedelta(hours=1)
@@ -152,7 +126,7 @@ def test_down_for_too_long_it_is_disabled_and_what_it_is_owed_is_held(
 ) -> None:
     outage = Outage()
     down = declare("down", outage)
-    happen(7)
+    publish_events(7)
     deliver_due()
     go_on(2)
     last_for(76)
@@ -178,7 +152,7 @@ def test_few_events_that_fail_for_too_long_are_given_up_and_the_rest_goes_on(
     outage.poison = frozenset(range(4))
     outage.poison_error = ConnectionError("500")
     declare("picky", outage)
-    happen(4)
+    publish_events(4)
     deliver_due()
     go_on(3)
     assert FailedTask.objects.count() == 0
@@ -198,7 +172,7 @@ def test_a_receiver_that_acknowledged_something_lately_is_not_disabled(
 ) -> None:
     outage = Outage()
     down = declare("down", outage)
-    happen(7)
+    publish_events(7)
     deliver_due()
     last_for(76)
     Subscriber.objects.update(last_acknowledged_at=timezone.now() - timedelta(hours=1))
@@ -211,7 +185,7 @@ def test_a_receiver_that_acknowledged_something_lately_is_not_disabled(
 
 def test_one_that_reaches_nobody_twice_opens_it(declare: Declare) -> None:
     down = declare("down", Outage())
-    happen()
+    publish_events()
     deliver_due()
     assert breaker_of(down) == BreakerState.CLOSED
 
@@ -225,13 +199,13 @@ def test_four_that_fail_open_nothing_and_a_success_starts_the_count_again(
 ) -> None:
     outage = Outage(ValueError("no"))
     picky = declare("picky", outage)
-    happen(4)
+    publish_events(4)
     deliver_due()
     assert breaker_of(picky) == BreakerState.CLOSED
     assert len(picky.row.failed_in_a_row) == 4
 
     outage.is_down = False
-    happen()
+    publish_events()
     deliver_due()
 
     assert picky.row.failed_in_a_row == []
@@ -239,7 +213,7 @@ def test_four_that_fail_open_nothing_and_a_success_starts_the_count_again(
 
 def test_probes_count_as_attempts_and_not_as_failures(declare: Declare) -> None:
     down = declare("down", Outage())
-    happen(9)
+    publish_events(9)
     deliver_due()
     before = list(Delivery.objects.order_by("pk").values_list("failures", flat=True))
 
@@ -261,13 +235,13 @@ def test_the_last_probe_of_a_round_is_the_event_that_failed_longest_ago(
     declare: Declare,
 ) -> None:
     declare("down", Outage())
-    happen(30)
+    publish_events(30)
     deliver_due()
     first = Delivery.objects.order_by("pk")[0].pk
     probed = []
 
     for _ in range(20):
-        before = set(new_events())
+        before = set(delivery_ids(last_failed_at__isnull=True))
         skip_waits()
         deliver_due()
         last = Attempt.objects.order_by("-pk")[0].delivery_id
@@ -276,16 +250,11 @@ def test_the_last_probe_of_a_round_is_the_event_that_failed_longest_ago(
     assert probed == ["new"] * 9 + [first] + ["new"] * 9 + [first + 1]
 
 
-def new_events() -> list[int]:
-    new = Delivery.objects.filter(last_failed_at__isnull=True)
-    return list(new.values_list("pk", flat=True))
-
-
 def test_attempts_in_flight_at_the_opening_count_nothing(declare: Declare) -> None:
     down = declare("down", Outage(), is_transactional=False)
-    happen(8)
+    publish_events(8)
     route_batch()
-    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    ids = delivery_ids()
     in_flight = claim(down.row.pk, ids[:1])
     assert in_flight is not None
     deliver_chunk(down.row.pk, ids[1:])
@@ -303,9 +272,9 @@ def test_a_late_failure_from_before_counts_nothing_once_it_is_closed_again(
 ) -> None:
     outage = Outage()
     down = declare("down", outage, is_transactional=False)
-    happen(8)
+    publish_events(8)
     route_batch()
-    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    ids = delivery_ids()
     in_flight = claim(down.row.pk, ids[:1])
     assert in_flight is not None
     deliver_chunk(down.row.pk, ids[1:])
@@ -324,7 +293,7 @@ def test_the_late_success_of_an_old_probe_leaves_a_new_incident_open(
     declare: Declare,
 ) -> None:
     down = declare("down", Outage(), is_transactional=False)
-    happen(8)
+    publish_events(8)
     deliver_due()
     skip_waits()
     chunk = mark_chunk(down.row)
@@ -346,9 +315,9 @@ def test_a_late_success_from_before_the_opening_does_not_close_it(
     declare: Declare,
 ) -> None:
     down = declare("down", Outage(), is_transactional=False)
-    happen(8)
+    publish_events(8)
     route_batch()
-    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    ids = delivery_ids()
     in_flight = claim(down.row.pk, ids[:1])
     assert in_flight is not None
     deliver_chunk(down.row.pk, ids[1:])
@@ -361,9 +330,9 @@ def test_a_late_success_from_before_the_opening_does_not_close_it(
 
 def test_what_was_on_its_way_when_it_opened_is_not_claimed(declare: Declare) -> None:
     down = declare("down", Outage(), is_transactional=False)
-    happen(8)
+    publish_events(8)
     route_batch()
-    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    ids = delivery_ids()
     deliver_chunk(down.row.pk, ids[:6])
     assert breaker_of(down) == BreakerState.OPEN
 
@@ -375,7 +344,7 @@ def test_rounds_of_ten_probes_come_ever_more_rarely(
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "PROBE_FIRST_SECONDS": 2}
     down = declare("down", Outage())
-    happen(6)
+    publish_events(6)
     deliver_due()
     waits = []
     for _ in range(20):
@@ -392,7 +361,7 @@ def test_a_probe_keeps_the_next_one_away_while_its_message_is_on_its_way(
     declare: Declare,
 ) -> None:
     down = declare("down", Outage())
-    happen(6)
+    publish_events(6)
     deliver_due()
     skip_waits()
 
@@ -405,7 +374,7 @@ def test_a_probe_keeps_the_next_one_away_while_its_message_is_on_its_way(
 
 def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None:
     down = declare("down", Outage(), is_transactional=False)
-    happen(6)
+    publish_events(6)
     deliver_due()
     skip_waits()
     chunk = mark_chunk(down.row)
@@ -422,7 +391,7 @@ def test_a_receiver_that_refuses_everything_is_held_and_nothing_is_given_up(
 ) -> None:
     outage = Outage(ValueError("misdeployed"))
     picky = declare("picky", outage, max_failures=3)
-    happen(9)
+    publish_events(9)
     deliver_due()
 
     go_on(60)
@@ -443,7 +412,7 @@ def test_one_poison_event_among_successes_is_given_up_at_max_failures(
     outage.is_down = False
     outage.poison, outage.poison_error = frozenset({0}), error
     picky = declare("picky", outage, max_failures=4)
-    happen(60)
+    publish_events(60)
 
     drain()
 
@@ -455,7 +424,7 @@ def test_one_poison_event_among_successes_is_given_up_at_max_failures(
 
 def test_a_lone_event_that_is_refused_dies_on_its_schedule(declare: Declare) -> None:
     declare("picky", Outage(ValueError("404")), max_failures=3)
-    happen()
+    publish_events()
 
     drain()
 
@@ -466,7 +435,7 @@ def test_a_lone_event_beside_which_nothing_succeeds_is_not_given_up(
     declare: Declare,
 ) -> None:
     declare("down", Outage(), max_failures=3)
-    happen()
+    publish_events()
 
     deliver_due()
     go_on(20)
@@ -479,9 +448,9 @@ def test_a_success_that_began_before_the_last_failure_is_no_witness_while_it_is_
     declare: Declare,
 ) -> None:
     down = declare("down", Outage(), is_transactional=False, max_failures=2)
-    happen(8)
+    publish_events(8)
     route_batch()
-    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    ids = delivery_ids()
     in_flight = claim(down.row.pk, ids[:1])
     assert in_flight is not None
     deliver_chunk(down.row.pk, ids[1:])
@@ -498,7 +467,7 @@ def test_half_of_a_chunk_at_most_is_retries_while_something_is_new(
     declare: Declare,
 ) -> None:
     picky = declare("picky", Outage(), is_transactional=False)
-    happen(20)
+    publish_events(20)
     route_batch()
     Delivery.objects.update(due_at=timezone.now() - timedelta(minutes=1))
     retries = Delivery.objects.order_by("pk")[:12].values("pk")
@@ -520,7 +489,7 @@ def test_who_asks_to_be_called_later_fails_nothing_until_patience_is_over(
 ) -> None:
     busy = Outage(RetryLater("busy"))
     calm = declare("calm", busy, max_failures=2)
-    happen(9)
+    publish_events(9)
     deliver_due()
 
     go_on(10)
@@ -544,7 +513,7 @@ def test_five_bad_events_hold_no_good_one_for_ever(declare: Declare) -> None:
     outage.is_down = False
     outage.poison = frozenset(range(6))
     declare("picky", outage, max_failures=3)
-    happen(30)
+    publish_events(30)
 
     drain()
 
@@ -555,7 +524,7 @@ def test_five_bad_events_hold_no_good_one_for_ever(declare: Declare) -> None:
 def test_the_backlog_drains_at_a_ramp(declare: Declare) -> None:
     outage = Outage()
     down = declare("down", outage)
-    happen(40)
+    publish_events(40)
     deliver_due()
     go_on()
     outage.is_down = False
@@ -575,7 +544,7 @@ def test_the_backlog_drains_at_a_ramp(declare: Declare) -> None:
 def test_while_it_drains_one_chunk_is_in_flight(declare: Declare) -> None:
     outage = Outage()
     down = declare("down", outage, is_transactional=False)
-    happen(40)
+    publish_events(40)
     deliver_due()
     outage.is_down = False
     skip_waits()
@@ -595,7 +564,7 @@ def test_an_outage_that_comes_back_while_it_drains_is_told_once(
 ) -> None:
     outage = Outage()
     down = declare("down", outage)
-    happen(20)
+    publish_events(20)
     deliver_due()
     outage.is_down = False
     skip_waits()
@@ -617,7 +586,7 @@ def test_an_outage_that_comes_back_while_it_drains_is_told_once(
 def test_paused_holds_probes_too_and_resume_starts_afresh(declare: Declare) -> None:
     outage = Outage()
     down = declare("down", outage)
-    happen(6)
+    publish_events(6)
     deliver_due()
     seen = len(down.seen)
     assert pause(down.row.pk, reason="", by="olga")
@@ -636,7 +605,7 @@ def test_who_names_a_time_or_says_never_is_well(
     declare: Declare, word: Exception
 ) -> None:
     calm = declare("calm", Outage(word))
-    happen(9)
+    publish_events(9)
 
     deliver_due()
 
@@ -649,7 +618,7 @@ def test_a_subscriber_that_fails_on_notices_makes_no_more_of_them(
 ) -> None:
     declare("deaf", Outage(), events=["router.*"])
     declare("down", Outage())
-    happen(6)
+    publish_events(6)
     deliver_due()
 
     go_on(10)

@@ -25,7 +25,6 @@ from router.models import (
     Attempt,
     Clock,
     Delivery,
-    DeliveryState,
     EventRecord,
     FailedTask,
     Subscriber,
@@ -35,39 +34,18 @@ from router.operate.declared import pause, resume
 from router.operate.test_event import send_test_event
 from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, register_declared, skip_waits
-from tests.contract.conftest import Behaviour, Declare, Receiver
-
-TYPE = "thing.happened"
-
-
-def happen(count: int = 1, **envelope: object) -> list[int]:
-    return [publish(TYPE, {"n": n}, **envelope).number for n in range(count)]
+from tests.contract.conftest import Behaviour, Declare
+from tests.contract.steps import TYPE, let_leases_run_out, mark, publish_events, states
 
 
-def happen_and_roll_back() -> None:
+def publish_and_roll_back() -> None:
     with transaction.atomic():
-        happen()
+        publish_events()
         transaction.set_rollback(True)
-
-
-def mark(listener: Receiver) -> tuple[int, ...]:
-    chunk = mark_chunk(listener.row)
-    assert chunk is not None
-    return chunk.ids
-
-
-def states() -> list[str]:
-    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
 
 
 def boom(event: Event) -> None:
     raise ValueError("no use")
-
-
-def let_all_leases_run_out() -> None:
-    Delivery.objects.filter(state=DeliveryState.LEASED).update(
-        leased_until=timezone.now() - timedelta(seconds=1)
-    )
 
 
 def operator() -> User:
@@ -78,7 +56,7 @@ def test_an_event_reaches_every_subscriber_that_wants_it(declare: Declare) -> No
     one, two = declare("one"), declare("two", events=["thing.*"])
     other = declare("other", events=["purchase.completed"])
 
-    happen()
+    publish_events()
 
     assert deliver_due() == 2
     assert [len(one.seen), len(two.seen), len(other.seen)] == [1, 1, 0]
@@ -90,7 +68,7 @@ def test_an_event_reaches_every_subscriber_that_wants_it(declare: Declare) -> No
 def test_what_is_rolled_back_nobody_hears_of(declare: Declare) -> None:
     listener = declare()
 
-    happen_and_roll_back()
+    publish_and_roll_back()
 
     assert deliver_due() == 0
     assert listener.seen == []
@@ -98,9 +76,9 @@ def test_what_is_rolled_back_nobody_hears_of(declare: Declare) -> None:
 
 def test_positions_have_no_gaps_though_numbers_have(declare: Declare) -> None:
     declare()
-    happen(2)
-    happen_and_roll_back()
-    happen(2)
+    publish_events(2)
+    publish_and_roll_back()
+    publish_events(2)
 
     deliver_due()
 
@@ -176,7 +154,7 @@ def test_effects_and_acknowledgement_commit_together(declare: Declare) -> None:
             raise ValueError("after its effect")
 
     declare(behave=make_user)
-    happen(3)
+    publish_events(3)
 
     deliver_due()
 
@@ -193,7 +171,7 @@ def test_a_lost_lease_rolls_the_effects_back(declare: Declare, count: int) -> No
         Delivery.objects.update(lease_token=uuid.uuid4())
 
     listener = declare(behave=lose_the_lease)
-    happen(count)
+    publish_events(count)
 
     deliver_due()
 
@@ -210,7 +188,7 @@ def test_a_swallowed_rollback_acknowledges_nobody(declare: Declare) -> None:
             connection.cursor().execute("BEGIN")
 
     declare(behave=swallow)
-    happen(3)
+    publish_events(3)
 
     deliver_due()
 
@@ -228,7 +206,7 @@ def test_a_fault_that_shows_at_commit_counts_as_the_handler_s(
             User.groups.through.objects.create(user_id=user.pk, group_id=999)
 
     declare(behave=break_at_the_end)
-    happen(3)
+    publish_events(3)
 
     deliver_due()
 
@@ -244,7 +222,7 @@ def test_a_hook_after_the_commit_that_raises_changes_nothing(declare: Declare) -
         transaction.on_commit(lambda: ran.append(1))
 
     declare(behave=with_hooks)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -265,7 +243,7 @@ def test_what_a_handler_raises_decides(
     declare: Declare, behave: object, state: str, reason: str | None
 ) -> None:
     declare(behave=behave)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -278,7 +256,7 @@ def test_retry_later_waits_exactly_as_asked(declare: Declare) -> None:
         raise RetryLater("busy", after_seconds=1234)
 
     declare(behave=later)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -290,7 +268,7 @@ def test_waits_grow_and_then_the_router_gives_up_with_its_evidence(
     declare: Declare,
 ) -> None:
     declare(behave=boom, max_failures=4, retry_first_seconds=64)
-    happen()
+    publish_events()
 
     for _ in range(10):
         deliver_due()
@@ -309,7 +287,7 @@ def test_waits_grow_and_then_the_router_gives_up_with_its_evidence(
 def test_a_death_is_told_by_an_event_once_per_incident(declare: Declare) -> None:
     declare(behave=boom, max_failures=1)
     heard = declare("alerts", events=["router.failed_task.opened"])
-    happen(2)
+    publish_events(2)
 
     deliver_due()
 
@@ -320,7 +298,7 @@ def test_a_death_is_told_by_an_event_once_per_incident(declare: Declare) -> None
 
 def test_failing_to_tell_of_a_death_makes_no_further_notice(declare: Declare) -> None:
     declare("alerts", behave=boom, events=["router.*", TYPE], max_failures=1)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -331,7 +309,7 @@ def test_failing_to_tell_of_a_death_makes_no_further_notice(declare: Declare) ->
 def test_one_sick_subscriber_leaves_the_others_alone(declare: Declare) -> None:
     declare("sick", behave=boom)
     healthy = declare("healthy")
-    happen(3)
+    publish_events(3)
 
     deliver_due()
 
@@ -342,7 +320,7 @@ def test_a_retried_failed_task_is_delivered_and_kept_as_retried(
     declare: Declare,
 ) -> None:
     listener = declare(behave=boom, max_failures=1)
-    happen()
+    publish_events()
     deliver_due()
     failed = FailedTask.objects.get()
 
@@ -364,7 +342,7 @@ def test_another_death_is_a_new_failed_task_linked_to_the_old(
     declare: Declare,
 ) -> None:
     declare(behave=boom, max_failures=1)
-    happen()
+    publish_events()
     deliver_due()
     first = FailedTask.objects.get()
 
@@ -376,7 +354,7 @@ def test_another_death_is_a_new_failed_task_linked_to_the_old(
 
 def test_acting_twice_is_refused_with_who_was_first(declare: Declare) -> None:
     declare(behave=boom, max_failures=1)
-    happen()
+    publish_events()
     deliver_due()
     pk = FailedTask.objects.get().pk
 
@@ -393,7 +371,7 @@ def test_pause_holds_what_is_owed_and_resume_lets_it_go(declare: Declare) -> Non
     listener = declare()
     assert pause(listener.row.pk, reason="stock-taking", by="olga")
     assert not pause(listener.row.pk, reason="again", by="olga")
-    happen(2)
+    publish_events(2)
 
     assert deliver_due() == 0
     assert states() == ["PENDING", "PENDING"]
@@ -405,7 +383,7 @@ def test_pause_holds_what_is_owed_and_resume_lets_it_go(declare: Declare) -> Non
 
 def test_a_pause_holds_what_is_already_on_its_way(declare: Declare) -> None:
     listener = declare()
-    happen()
+    publish_events()
     route_batch()
     chunk = mark_chunk(listener.row)
     pause(listener.row.pk, reason="", by="olga")
@@ -420,7 +398,7 @@ def test_a_subscriber_that_lacks_a_setting_is_held_until_it_is_there(
 ) -> None:
     lacking: list[str] = ["Set the address."]
     listener = declare(missing=lambda: lacking[0] if lacking else None)
-    happen()
+    publish_events()
 
     assert deliver_due() == 0
     assert (listener.row.state, listener.row.state_reason) == (
@@ -434,7 +412,7 @@ def test_a_subscriber_that_lacks_a_setting_is_held_until_it_is_there(
 
 def test_a_subscriber_whose_code_is_gone_is_parked(declare: Declare) -> None:
     gone = Subscriber.objects.create(name="gone", title="Gone", events=[TYPE])
-    happen()
+    publish_events()
 
     assert deliver_due() == 0
     deliver_chunk(gone.pk, [Delivery.objects.get().pk])
@@ -447,18 +425,18 @@ def test_a_lease_that_runs_out_comes_back_suspected_and_dies_in_the_end(
     declare: Declare,
 ) -> None:
     listener = declare()
-    happen(2)
+    publish_events(2)
     route_batch()
     everything = list(Delivery.objects.values_list("pk", flat=True))
     assert claim(listener.row.pk, everything) is not None
-    let_all_leases_run_out()
+    let_leases_run_out()
     assert sweep() == 2
 
     assert claim(listener.row.pk, everything) is None
 
     for _ in range(5):
         assert claim(listener.row.pk, everything[:1]) is not None
-        let_all_leases_run_out()
+        let_leases_run_out()
         sweep()
 
     failed = FailedTask.objects.get()
@@ -469,7 +447,7 @@ def test_a_lease_that_runs_out_comes_back_suspected_and_dies_in_the_end(
 
 def test_an_answer_forgets_the_workers_that_vanished(declare: Declare) -> None:
     listener = declare(behave=boom)
-    happen()
+    publish_events()
     route_batch()
     Delivery.objects.update(vanished=4)
 
@@ -481,10 +459,10 @@ def test_an_answer_forgets_the_workers_that_vanished(declare: Declare) -> None:
 
 def test_a_late_acknowledgement_hits_nothing(declare: Declare) -> None:
     listener = declare()
-    happen()
+    publish_events()
     route_batch()
     late = claim(listener.row.pk, [Delivery.objects.get().pk])
-    let_all_leases_run_out()
+    let_leases_run_out()
     sweep()
 
     with pytest.raises(Exception, match="lease"), transaction.atomic():
@@ -505,7 +483,7 @@ def test_what_is_published_in_a_handler_is_published_once(declare: Declare) -> N
 
     declare(behave=publish_and_fail, is_transactional=False)
     heard = declare("heard", events=["parcel.sent"])
-    happen()
+    publish_events()
 
     deliver_due()
     skip_waits()
@@ -526,7 +504,7 @@ def test_events_in_a_circle_end(declare: Declare) -> None:
             refused.append(error)
 
     listener = declare(behave=echo)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -549,7 +527,7 @@ def test_a_transactional_subscriber_has_one_chunk_in_flight(declare: Declare) ->
     declare("safe", is_safe_concurrently=True)
     declare("outside", is_transactional=False)
     Subscriber.objects.update(mean_run_ms=20)
-    happen(30)
+    publish_events(30)
     route_batch()
 
     for one in subscribers_due():
@@ -573,7 +551,7 @@ def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
     declare: Declare, behave: Behaviour
 ) -> None:
     declare(behave=behave, time_limit_seconds=0.2)
-    happen(3)
+    publish_events(3)
 
     deliver_due()
 
@@ -593,10 +571,10 @@ def test_what_the_lease_leaves_no_time_for_is_given_back(
             pass
 
     listener = declare(behave=take_a_while)
-    happen(10)
+    publish_events(10)
     route_batch()
 
-    deliver_chunk(listener.row.pk, mark(listener))
+    deliver_chunk(listener.row.pk, mark(listener.row))
 
     begun = len(listener.seen)
     assert 1 <= begun < 10
@@ -620,7 +598,7 @@ def test_a_chunk_that_fails_late_comes_back_smaller(
             raise ValueError("late")
 
     listener = declare(behave=fail_late)
-    happen(10)
+    publish_events(10)
     for _ in range(40):
         deliver_due()
         skip_waits()
@@ -641,7 +619,7 @@ def test_megabytes_of_error_text_are_cut(declare: Declare) -> None:
         raise Awkward("\x00\ud800" + "x" * 5_000_000)
 
     declare(behave=fail, max_failures=1)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -653,7 +631,7 @@ def test_the_statements_of_a_chunk_do_not_grow_with_it(
     declare: Declare, count: int, django_assert_max_num_queries: object
 ) -> None:
     listener = declare()
-    happen(count)
+    publish_events(count)
     route_batch()
     Subscriber.objects.update(mean_run_ms=0.1)
     chunk = mark_chunk(listener.row)
@@ -669,10 +647,10 @@ def test_publishing_is_one_statement_whatever_listens(
 ) -> None:
     for n in range(5):
         declare(f"listener_{n}")
-    happen()  # The first in a process reads the registered schemas.
+    publish_events()  # The first in a process reads the registered schemas.
 
     with django_assert_num_queries(1):
-        happen()
+        publish(TYPE, {})
 
 
 def test_the_clock_is_the_database_s_and_moves(transactional_db: None) -> None:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from django.db import transaction
 
 from router.flow.dispatch.dispatcher import Dispatcher
-from router.flow.route.routing import route_batch
 from router.messaging.broker import BrokerSilent, BrokerUnreachable
 from router.models import Delivery, Subscriber
-from router.public import publish
 from tests.contract.conftest import Declare
 from tests.contract.letterbox import Letterbox
+from tests.contract.steps import publish_and_route
 
 #: As many as run in `chunk_seconds`.
 CHUNK = 10
 RUN_MS = 25.0
-
-
-def happen(count: int) -> None:
-    with transaction.atomic():
-        for n in range(count):
-            publish("thing.happened", {"n": n})
-    route_batch()
 
 
 def listen(declare: Declare, *names: str) -> None:
@@ -38,7 +29,7 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
     declare: Declare, count: int, is_more: bool
 ) -> None:
     listen(declare, "listener")
-    happen(count)
+    publish_and_route(count)
 
     assert Dispatcher(Letterbox()).turn() is is_more
 
@@ -56,7 +47,7 @@ def test_what_was_surely_not_sent_is_due_again_at_once(
     declare: Declare, trouble: Exception, marked: set[str]
 ) -> None:
     listen(declare, "first", "second", "third")
-    happen(2)
+    publish_and_route(2)
 
     with pytest.raises(type(trouble)):
         Dispatcher(Letterbox(breaks_at=1, trouble=trouble)).turn()

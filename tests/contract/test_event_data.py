@@ -27,7 +27,7 @@ from router.public import publish
 from router.testing import deliver_due
 from router.transports.webhook import event_loop
 from tests.contract.conftest import Declare
-from tests.contract.pulling import a_puller, take
+from tests.contract.steps import a_puller, take
 from tests.servers.receiving import Receiver
 
 TYPE = "thing.happened"

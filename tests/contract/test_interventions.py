@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -23,15 +22,9 @@ from router.operate.interventions import close_breaker, skip, try_now
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver
+from tests.contract.steps import TYPE
 
-TYPE = "thing.happened"
-
-
-@pytest.fixture(autouse=True)
-def patience(settings: Any) -> None:
-    """No probe is due by itself."""
-    waits = {"PROBE_FIRST_SECONDS": 3600, "PROBE_MAXIMUM_SECONDS": 360_000}
-    settings.ROUTER = {**settings.ROUTER, **waits}
+pytestmark = pytest.mark.usefixtures("probes_by_hand")
 
 
 def refuse(event: Event) -> None:

@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
 from router.conf import QUEUES
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.dispatch.dispatcher import Dispatcher, mark_chunk
 from router.flow.dispatch.due import subscribers_due
-from router.flow.route.routing import route_batch
 from router.models import Delivery, Heartbeat, Subscriber
-from router.public import Event, publish
+from router.public import Event
 from router.testing import deliver_due, skip_waits
 from tests.contract.conftest import Declare, Receiver
 from tests.contract.letterbox import Letterbox
+from tests.contract.steps import publish_and_route
 
 SLOW_MS, QUICK_MS = 2_000.0, 1.0
-
-
-def happen(count: int = 1) -> None:
-    with transaction.atomic():
-        for n in range(count):
-            publish("thing.happened", {"n": n})
-    route_batch()
 
 
 def worker_serves(*queues: str) -> None:
@@ -56,7 +48,7 @@ def test_whose_runs_are_long_goes_to_the_slow_queue_one_at_a_time(
 ) -> None:
     worker_serves("default", "slow")
     measured(declare(), SLOW_MS)
-    happen(5)
+    publish_and_route(5)
 
     assert sent_in_a_turn() == [("slow", 1)]
 
@@ -65,9 +57,9 @@ def test_it_comes_back_when_its_runs_are_short_again(declare: Declare) -> None:
     worker_serves("default", "slow")
     listener = declare()
     measured(listener, SLOW_MS)
-    happen(50)
+    publish_and_route(50)
     deliver_due()
-    happen()
+    publish_and_route()
 
     assert listener.row.mean_run_ms < SLOW_MS / 100
     assert sent_in_a_turn() == [("default", 1)]
@@ -76,7 +68,7 @@ def test_it_comes_back_when_its_runs_are_short_again(declare: Declare) -> None:
 def test_nobody_is_moved_to_where_no_worker_comes(declare: Declare) -> None:
     worker_serves("default")
     measured(declare(), SLOW_MS)
-    happen()
+    publish_and_route()
 
     assert sent_in_a_turn() == [("default", 1)]
 
@@ -89,7 +81,7 @@ def test_a_person_has_the_last_word(
 ) -> None:
     worker_serves("default", "slow")
     measured(declare(), run_ms, fixed_queue=queue)
-    happen()
+    publish_and_route()
 
     assert sent_in_a_turn() == [(queue, 1)]
 
@@ -105,7 +97,7 @@ def test_who_hangs_until_its_time_is_over_is_slow_from_then_on(
             pass
 
     listener = declare(behave=hang, time_limit_seconds=0.2)
-    happen(3)
+    publish_and_route(3)
     assert sent_in_a_turn() == [("default", 1)]
     deliver_chunk(listener.row.pk, [Delivery.objects.order_by("due_at", "pk")[0].pk])
     skip_waits()
@@ -121,7 +113,7 @@ def test_who_fails_at_once_says_nothing_of_how_long_its_work_takes(
         raise ValueError
 
     listener = declare(behave=fail)
-    happen()
+    publish_and_route()
     deliver_due()
 
     assert listener.row.mean_run_ms is None
@@ -131,7 +123,7 @@ def test_who_was_never_measured_gets_one_worker_whatever_it_declares(
     declare: Declare,
 ) -> None:
     listener = declare(is_transactional=False)
-    happen(30)
+    publish_and_route(30)
     mark_chunk(listener.row)
     assert subscribers_due() == []
 
@@ -145,7 +137,7 @@ def test_a_handler_has_no_more_under_way_than_a_person_allows(
 ) -> None:
     listener = declare(is_transactional=False)
     measured(listener, QUICK_MS, in_flight_limit=4)
-    happen(30)
+    publish_and_route(30)
 
     assert sent_in_a_turn() == [("default", 4)]
     assert subscribers_due() == []
@@ -155,7 +147,7 @@ def test_a_handler_has_no_more_under_way_than_a_person_allows(
 def test_a_handler_starts_no_faster_than_a_person_allows(declare: Declare) -> None:
     listener = declare()
     measured(listener, QUICK_MS, rate_per_second=8)
-    happen(30)
+    publish_and_route(30)
 
     assert sent_in_a_turn() == [("default", 2)]
     deliver_chunk(

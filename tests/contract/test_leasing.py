@@ -33,25 +33,18 @@ from router.operate.declared import pause, resume
 from router.operate.switch_transport import switch_transport
 from router.public import publish
 from tests.contract.conftest import Declare
-from tests.contract.pulling import (
+from tests.contract.steps import (
     TYPE,
-    a_puller,
     ack,
     extend,
     leases,
     let_leases_run_out,
-    owe,
+    publish_and_route,
     say,
     stale,
     states,
     take,
 )
-
-
-@pytest.fixture
-def puller(transactional_db: None) -> Subscriber:
-    Subscriber.objects.all().delete()
-    return a_puller()
 
 
 def statements(act: Callable[[], Any]) -> int:
@@ -63,7 +56,7 @@ def statements(act: Callable[[], Any]) -> int:
 def test_a_pull_leases_the_oldest_due_in_order_and_counts_the_attempt(
     puller: Subscriber,
 ) -> None:
-    owe(5)
+    publish_and_route(5)
 
     pulled = take(puller, most=3)
 
@@ -74,13 +67,13 @@ def test_a_pull_leases_the_oldest_due_in_order_and_counts_the_attempt(
 
 
 def test_what_waits_is_not_pulled(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     Delivery.objects.update(due_at=timezone.now() + timedelta(hours=1))
     assert take(puller) == ()
 
 
 def test_acknowledged_is_settled_once(puller: Subscriber) -> None:
-    owe(2)
+    publish_and_route(2)
     pulled = take(puller)
 
     assert ack(pulled) == [True, True]
@@ -93,7 +86,7 @@ def test_acknowledged_is_settled_once(puller: Subscriber) -> None:
 
 
 def test_a_lost_lease_stops_no_other(puller: Subscriber) -> None:
-    owe(3)
+    publish_and_route(3)
     first, second, third = take(puller)
     named = [*leases([first]), stale(second), *leases([third])]
 
@@ -102,7 +95,7 @@ def test_a_lost_lease_stops_no_other(puller: Subscriber) -> None:
 
 
 def test_leases_of_several_pulls_are_settled_in_one_go(puller: Subscriber) -> None:
-    owe(3)
+    publish_and_route(3)
     pulled = [take(puller, most=1)[0] for _ in range(3)]
     assert len({one.lease_token for one in pulled}) == 3
     assert ack(pulled) == [True, True, True]
@@ -116,7 +109,7 @@ def test_the_statements_do_not_grow_with_the_batch(
     puller: Subscriber, answer: Any
 ) -> None:
     def of_so_many(count: int) -> int:
-        owe(count)
+        publish_and_route(count)
         pulled = [take(puller, most=1)[0] for _ in range(count)]
         named = leases(pulled, 7)
         return statements(lambda: say(answer, named))
@@ -127,7 +120,7 @@ def test_the_statements_do_not_grow_with_the_batch(
 def test_what_the_caller_may_not_touch_is_as_if_it_were_not_there(
     puller: Subscriber,
 ) -> None:
-    owe()
+    publish_and_route()
     named = leases(take(puller))
     for answer in ANSWERS:
         foreign = answer(named, may_touch=lambda one: one.name != "erp")
@@ -138,7 +131,7 @@ def test_what_the_caller_may_not_touch_is_as_if_it_were_not_there(
 
 
 def test_a_nack_waits_exactly_as_long_as_it_says(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     pulled = take(puller)
 
     assert say(settling.nack, leases(pulled, 3600), reason="ValueError: no") == [True]
@@ -153,7 +146,7 @@ def test_a_nack_waits_exactly_as_long_as_it_says(puller: Subscriber) -> None:
 
 
 def test_no_nack_waits_longer_than_a_day(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     say(settling.nack, leases(take(puller), 1e300))
     left = Delivery.objects.get().due_at - timezone.now()
     assert timedelta(hours=23) < left <= timedelta(hours=24)
@@ -161,7 +154,7 @@ def test_no_nack_waits_longer_than_a_day(puller: Subscriber) -> None:
 
 def test_a_nack_without_a_delay_waits_as_the_schedule_says(puller: Subscriber) -> None:
     Subscriber.objects.update(retry_first_seconds=100, retry_maximum_seconds=100)
-    owe()
+    publish_and_route()
     say(settling.nack, leases(take(puller)))
     left = Delivery.objects.get().due_at - timezone.now()
     assert timedelta(0) < left <= timedelta(seconds=100)
@@ -170,7 +163,7 @@ def test_a_nack_without_a_delay_waits_as_the_schedule_says(puller: Subscriber) -
 
 def test_at_the_last_failure_a_failed_task_opens(puller: Subscriber) -> None:
     Subscriber.objects.update(max_failures=2)
-    owe(2)
+    publish_and_route(2)
     Delivery.objects.filter(pk=Delivery.objects.earliest("pk").pk).update(failures=1)
 
     named = leases(take(puller), 0)
@@ -186,7 +179,7 @@ def test_at_the_last_failure_a_failed_task_opens(puller: Subscriber) -> None:
 
 def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:
     Subscriber.objects.update(max_failures=1)
-    owe(10)
+    publish_and_route(10)
     say(settling.nack, leases(take(puller)))
     puller.refresh_from_db()
     assert puller.breaker == BreakerState.CLOSED
@@ -195,14 +188,14 @@ def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:
 
 
 def test_what_was_not_begun_is_released_uncounted(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     assert say(settling.release, leases(take(puller))) == [True]
     (again,) = take(puller)
     assert (again.attempts, again.failures) == (1, 0)
 
 
 def test_each_nack_of_a_batch_has_its_own_wait(puller: Subscriber) -> None:
-    owe(2)
+    publish_and_route(2)
     soon, late = take(puller)
     assert say(settling.nack, leases([soon], 10) + leases([late], 3600)) == [True, True]
     soon.refresh_from_db()
@@ -212,7 +205,7 @@ def test_each_nack_of_a_batch_has_its_own_wait(puller: Subscriber) -> None:
 
 
 def test_an_extended_lease_ends_so_many_seconds_from_now(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     pulled = take(puller, seconds=1)
 
     assert extend(leases(pulled, 60)) == [True]
@@ -226,7 +219,7 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
     puller: Subscriber, settings: Any
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "PULL_TOTAL_MAXIMUM_SECONDS": 100}
-    owe(3)
+    publish_and_route(3)
     spent, old, _ = pulled = take(puller)
     for one, seconds in ((spent, 100), (old, 60)):
         Delivery.objects.filter(pk=one.pk).update(
@@ -247,7 +240,7 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
 def test_a_lease_that_ran_out_is_lost_and_the_next_pull_has_it(
     puller: Subscriber,
 ) -> None:
-    owe()
+    publish_and_route()
     late = take(puller)
     let_leases_run_out()
 
@@ -262,7 +255,7 @@ def test_a_lease_that_ran_out_is_lost_and_the_next_pull_has_it(
 
 
 def test_a_suspect_is_handed_out_alone(puller: Subscriber) -> None:
-    owe(3)
+    publish_and_route(3)
     suspect = Delivery.objects.order_by("pk")[1]
     Delivery.objects.filter(pk=suspect.pk).update(vanished=1)
 
@@ -271,7 +264,7 @@ def test_a_suspect_is_handed_out_alone(puller: Subscriber) -> None:
 
 def test_no_answer_is_heavier_than_a_chunk(puller: Subscriber, settings: Any) -> None:
     settings.ROUTER = {**settings.ROUTER, "CHUNK_BYTES": 1024}
-    owe(3)
+    publish_and_route(3)
     EventRecord.objects.update(size_bytes=600)
     assert len(take(puller)) == 1
 
@@ -279,7 +272,7 @@ def test_no_answer_is_heavier_than_a_chunk(puller: Subscriber, settings: Any) ->
 def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(
     puller: Subscriber,
 ) -> None:
-    owe(2)
+    publish_and_route(2)
     pulled = take(puller, most=1)
     pause(puller.pk, reason="", by="olga")
 
@@ -303,7 +296,7 @@ def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(
 def test_what_a_person_changes_between_look_and_lease_counts(
     puller: Subscriber, change: dict[str, Any], given: tuple[()] | None
 ) -> None:
-    owe()
+    publish_and_route()
     has_looked = False
 
     def change_then(execute: Any, *query: Any) -> Any:
@@ -348,7 +341,7 @@ def test_what_is_pulled_goes_to_no_worker(declare: Declare) -> None:
 
 
 def test_a_switch_takes_back_what_is_under_way(puller: Subscriber) -> None:
-    owe(2)
+    publish_and_route(2)
     pulled = take(puller, most=1)
     Subscriber.objects.update(breaker=BreakerState.OPEN, probe_at=timezone.now())
 
@@ -370,7 +363,7 @@ def test_a_long_poll_has_what_becomes_due_meanwhile(puller: Subscriber) -> None:
     def sleep(seconds: float) -> None:
         looks.append(seconds)
         if len(looks) == 3:
-            owe()
+            publish_and_route()
 
     pulled = pull_or_wait(
         puller.pk, most=1, lease_seconds=30, wait_seconds=20, sleep=sleep
@@ -403,7 +396,7 @@ def test_only_so_many_wait_at_once(puller: Subscriber, settings: Any) -> None:
                     sleep=lambda seconds: pytest.fail("it waits"),
                 )
             )
-            owe()
+            publish_and_route()
 
     first = pull_or_wait(
         puller.pk, most=1, lease_seconds=30, wait_seconds=20, sleep=another_comes
@@ -415,14 +408,14 @@ def test_only_so_many_wait_at_once(puller: Subscriber, settings: Any) -> None:
 
 
 def test_a_look_that_finds_nothing_costs_one_statement(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     take(puller)
     assert statements(lambda: take(puller)) == 1
 
 
 def test_no_secret_of_another_transport_is_read(puller: Subscriber) -> None:
     """Else a puller would be stopped by a lost key of webhooks' headers."""
-    owe(2)
+    publish_and_route(2)
     with CaptureQueriesContext(connection) as seen:
         first, second = take(puller)
         extend(leases([first, second], 30))
@@ -433,7 +426,7 @@ def test_no_secret_of_another_transport_is_read(puller: Subscriber) -> None:
 
 
 def test_leases_of_a_vanished_puller_come_back_by_the_sweep(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     take(puller)
     let_leases_run_out()
     assert sweep() == 1

@@ -52,7 +52,7 @@ from router.operate import failed_tasks
 from router.operate.declared import pause, resume
 from router.operate.switch_transport import switch_transport
 from router.public import publish
-from tests.contract.pulling import TYPE, a_puller, extend, let_leases_run_out, say
+from tests.contract.steps import TYPE, a_puller, extend, let_leases_run_out, say
 
 PULLERS = ["pull", "pull", "ack", "ack", "nack", "extend", "release"]
 WORLD = ["publish", "some_leases_run_out", "sweep", "time_passes"] + [

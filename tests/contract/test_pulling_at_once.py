@@ -6,7 +6,7 @@ import json
 
 from router.models import Delivery, DeliveryState, Subscriber
 from tests.contract.puller_processes import begin, pullers
-from tests.contract.pulling import a_puller, owe
+from tests.contract.steps import a_puller, publish_and_route
 
 PULLERS, EVENTS = 3, 300
 
@@ -14,7 +14,7 @@ PULLERS, EVENTS = 3, 300
 def test_no_delivery_is_leased_twice(transactional_db: None) -> None:
     Subscriber.objects.all().delete()
     puller = a_puller()
-    owe(EVENTS)
+    publish_and_route(EVENTS)
 
     with pullers(puller, PULLERS) as running:
         begin(running)

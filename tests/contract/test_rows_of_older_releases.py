@@ -15,8 +15,7 @@ from router.models import ApiKey, Delivery, EventRecord, FailedTask, Scope
 from router.public import publish
 from router.testing import deliver_due
 from tests.contract.conftest import Declare
-from tests.contract.pulling import TYPE, a_puller
-from tests.contract.webhooks import Subscribe
+from tests.contract.steps import TYPE, Subscribe, a_puller
 from tests.integration.rows import an_event
 from tests.integration.staff import a_viewer
 from tests.servers.receiving import Receiver

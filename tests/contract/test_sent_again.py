@@ -20,13 +20,12 @@ from router.models import (
     Subscriber,
     Transport,
 )
-from tests.contract.pulling import (
-    a_puller,
+from tests.contract.steps import (
     ack,
     extend,
     leases,
     let_leases_run_out,
-    owe,
+    publish_and_route,
     say,
     take,
 )
@@ -36,12 +35,6 @@ SETTLE: dict[str, Callable[..., Any]] = {
     "nacked": settling.nack,
     "released": settling.release,
 }
-
-
-@pytest.fixture
-def puller(transactional_db: None) -> Subscriber:
-    Subscriber.objects.all().delete()
-    return a_puller()
 
 
 def why(answer: Callable[..., Any], *named: Lease) -> str:
@@ -57,7 +50,7 @@ def rows() -> list[dict[str, Any]]:
 def test_a_call_sent_again_has_the_same_answer_and_changes_nothing(
     puller: Subscriber, way: str
 ) -> None:
-    owe(2)
+    publish_and_route(2)
     named = leases(take(puller), 3600)
     assert say(SETTLE[way], named) == [True, True]
     before, attempts = rows(), Attempt.objects.count()
@@ -72,7 +65,7 @@ def test_a_call_sent_again_has_the_same_answer_and_changes_nothing(
 def test_it_has_the_same_answer_while_another_lease_is_held(
     puller: Subscriber, way: str
 ) -> None:
-    owe()
+    publish_and_route()
     first = leases(take(puller), 0)
     say(SETTLE[way], first)
     (again,) = take(puller)
@@ -85,7 +78,7 @@ def test_a_nack_that_opened_a_failed_task_has_the_same_answer_again(
     puller: Subscriber,
 ) -> None:
     Subscriber.objects.update(max_failures=1)
-    owe()
+    publish_and_route()
     named = leases(take(puller))
     assert say(settling.nack, named) == [True]
     assert say(settling.nack, named) == [True]
@@ -98,7 +91,7 @@ def test_a_nack_that_opened_a_failed_task_has_the_same_answer_again(
 def test_a_lease_that_ended_one_way_does_not_end_another_way(
     puller: Subscriber, first: str, second: str
 ) -> None:
-    owe()
+    publish_and_route()
     named = leases(take(puller), 3600)
     say(SETTLE[first], named)
 
@@ -115,7 +108,7 @@ def test_a_lease_that_ended_one_way_does_not_end_another_way(
 def test_another_lease_of_what_is_acknowledged_is_told_so(
     puller: Subscriber, way: Callable[..., Any]
 ) -> None:
-    owe()
+    publish_and_route()
     late = leases(take(puller), 5)
     let_leases_run_out()
     assert ack(take(puller)) == [True]
@@ -127,7 +120,7 @@ def test_another_lease_of_what_is_acknowledged_is_told_so(
 
 
 def test_a_lease_that_ended_is_not_extended(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     named = leases(take(puller), 5)
     assert extend(named) == extend(named) == [True]
     say(settling.ack, named)
@@ -135,7 +128,7 @@ def test_a_lease_that_ended_is_not_extended(puller: Subscriber) -> None:
 
 
 def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     (late,) = leases(take(puller), 5)
     let_leases_run_out()
     told = why(settling.ack, late)
@@ -152,7 +145,7 @@ def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
 
 
 def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     (late,) = leases(take(puller), 5)
     Delivery.objects.update(state=DeliveryState.PENDING, lease_token=None)
     Subscriber.objects.update(transport=Transport.WEBHOOK)
@@ -160,7 +153,7 @@ def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> N
 
 
 def test_no_token_at_all_never_fits(puller: Subscriber) -> None:
-    owe()
+    publish_and_route()
     Delivery.objects.update(state=DeliveryState.ACKNOWLEDGED)
     told = why(settling.ack, Lease(delivery_id=Delivery.objects.get().pk, token=None))
     assert "another lease" in told
@@ -169,7 +162,7 @@ def test_no_token_at_all_never_fits(puller: Subscriber) -> None:
 def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
     puller: Subscriber,
 ) -> None:
-    owe()
+    publish_and_route()
     (foreign,) = leases(take(puller))
     say(settling.ack, [foreign])
     unknown = Lease(delivery_id=foreign.delivery_id + 100, token=foreign.token)
@@ -180,7 +173,7 @@ def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
 def test_statements_do_not_grow_with_the_leases_that_are_lost(
     puller: Subscriber,
 ) -> None:
-    owe(10)
+    publish_and_route(10)
     named = leases(take(puller))
     say(settling.ack, named)
 

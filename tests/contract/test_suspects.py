@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.utils import timezone
 
 from router.db import session
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.releasing import release
 from router.flow.dispatch.dispatcher import mark_chunk
-from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
-from router.public import Event, publish
+from router.public import Event
 from tests.contract.conftest import Declare, Receiver
-
-TYPE = "thing.happened"
+from tests.contract.steps import (
+    delivery_ids,
+    let_leases_run_out,
+    publish_and_route,
+)
 
 
 class WorkerDies(BaseException):
     """Nothing of what runs after it in the worker would run after SIGKILL either."""
 
 
-def happen(count: int) -> list[int]:
-    """The deliveries of so many events, in order."""
-    with transaction.atomic():
-        for n in range(count):
-            publish(TYPE, {"n": n})
-    route_batch()
-    return list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
-
-
 def let_all_leases_run_out() -> None:
-    Delivery.objects.filter(state=DeliveryState.LEASED).update(
-        leased_until=timezone.now() - timedelta(seconds=1)
-    )
+    let_leases_run_out()
     sweep()
 
 
@@ -79,7 +67,8 @@ def test_a_chunk_of_suspects_drains_in_one_message(
     declare: Declare, is_transactional: bool
 ) -> None:
     listener = declare(behave=leave_a_mark, is_transactional=is_transactional)
-    ids = happen(50)
+    publish_and_route(50)
+    ids = delivery_ids()
     lose_a_worker(listener, ids)
 
     message = one_message(listener)
@@ -101,7 +90,8 @@ def test_poison_among_suspects_takes_nobody_along(
         leave_a_mark(event)
 
     listener = declare(behave=choke, is_transactional=is_transactional)
-    ids = happen(4)
+    publish_and_route(4)
+    ids = delivery_ids()
     lose_a_worker(listener, ids)
     message = one_message(listener)
 
@@ -133,7 +123,8 @@ def test_the_others_of_a_message_run_first_as_one_chunk(declare: Declare) -> Non
     listener = declare(
         behave=lambda event: leased.append(in_state(DeliveryState.LEASED))
     )
-    ids = happen(5)
+    publish_and_route(5)
+    ids = delivery_ids()
     lose_a_worker(listener, ids[:2])
 
     deliver_chunk(listener.row.pk, one_message(listener))
@@ -150,7 +141,8 @@ def test_a_suspect_that_fails_is_settled_before_the_next_is_claimed(
             raise ValueError("no use")
 
     listener = declare(behave=fail_first)
-    ids = happen(3)
+    publish_and_route(3)
+    ids = delivery_ids()
     lose_a_worker(listener, ids)
 
     deliver_chunk(listener.row.pk, one_message(listener))
@@ -162,7 +154,8 @@ def test_a_suspect_that_fails_is_settled_before_the_next_is_claimed(
 
 def test_a_suspect_that_is_given_back_unbegun_remains_one(declare: Declare) -> None:
     listener = declare()
-    (suspect,) = happen(1)
+    publish_and_route(1)
+    (suspect,) = delivery_ids()
     lose_a_worker(listener, [suspect])
     claimed = claim(listener.row.pk, [suspect])
     assert claimed is not None
@@ -182,7 +175,8 @@ def test_suspects_that_the_message_has_no_time_for_wait_for_their_mark(
 ) -> None:
     settings.ROUTER = {"LEASE_SECONDS": 1.0, "TIME_LIMIT_SECONDS": 0.8}
     listener = declare(behave=takes_a_while)
-    ids = happen(10)
+    publish_and_route(10)
+    ids = delivery_ids()
     lose_a_worker(listener, ids)
 
     deliver_chunk(listener.row.pk, one_message(listener))
@@ -203,7 +197,8 @@ def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
         raise ValueError("no use")
 
     listener = declare(behave=refuse)
-    lose_a_worker(listener, happen(9))
+    publish_and_route(9)
+    lose_a_worker(listener, delivery_ids())
 
     deliver_chunk(listener.row.pk, one_message(listener))
 
@@ -225,7 +220,7 @@ def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
         behave=lambda event: seen.append(len(in_state(DeliveryState.LEASED))),
         is_transactional=False,
     )
-    happen(3)
+    publish_and_route(3)
     message = one_message(listener)
     monkeypatch.setattr(session, "_lost_at", time.monotonic() - seconds_ago)
 

@@ -15,13 +15,8 @@ from router.flow.dispatch.due import subscribers_due
 from router.models import Attempt, BreakerState, Delivery, FailedTask, Subscriber
 from router.public import publish
 from router.testing import deliver_due, skip_waits
-from tests.contract.webhooks import TYPE, Subscribe
+from tests.contract.steps import TYPE, Subscribe, drain, publish_events
 from tests.servers.receiving import Behaviour, Received, Receiver, status
-
-
-def happen(count: int) -> None:
-    for n in range(count):
-        publish(TYPE, {"n": n})
 
 
 def number_in(received: Received) -> int:
@@ -39,22 +34,13 @@ def by_number(*bad: int, code: int) -> Behaviour:
     return answer
 
 
-def drain() -> None:
-    for _ in range(60):
-        deliver_due()
-        if not Delivery.objects.open().exists():
-            return
-        skip_waits()
-    raise AssertionError("Something is still owed.")
-
-
 @pytest.mark.parametrize("code", [422, 500])
 def test_one_poison_event_among_sixty_is_given_up_at_max_failures(
     subscribe: Subscribe, receiver: Receiver, code: int
 ) -> None:
     receiver.behave = by_number(17, code=code)
     row = subscribe(receiver.url, waits_seconds=[4], max_failures=4)
-    happen(60)
+    publish_events(60)
 
     drain()
 
@@ -76,7 +62,7 @@ def test_every_ninth_event_is_refused_and_every_other_one_arrives(
 
     receiver.behave = mixed
     subscribe(receiver.url, waits_seconds=[2, 5, 10], max_failures=3)
-    happen(180)
+    publish_events(180)
 
     drain()
 
@@ -90,7 +76,7 @@ def test_an_outage_of_500_kills_nothing_and_ends_by_itself(
 ) -> None:
     receiver.behave = status(500)
     row = subscribe(receiver.url, waits_seconds=[2, 5, 10], max_failures=3)
-    happen(30)
+    publish_events(30)
     for _ in range(30):
         deliver_due()
         skip_waits()
@@ -109,7 +95,7 @@ def test_a_receiver_that_asks_for_time_is_left_alone_until_then(
 ) -> None:
     receiver.behave = status(code, "Retry-After: 600")
     row = subscribe(receiver.url, max_failures=1)
-    happen(3)
+    publish_events(3)
     deliver_due()
 
     asked = Subscriber.objects.get(pk=row.pk)
@@ -141,7 +127,7 @@ def test_a_retry_after_counts_once_patience_is_over(
 ) -> None:
     receiver.behave = status(503, "Retry-After: 1")
     subscribe(receiver.url, max_failures=5, waits_seconds=[1])
-    happen(1)
+    publish_events(1)
     deliver_due()
     Delivery.objects.update(failing_since=timezone.now() - timedelta(hours=76))
 
@@ -165,7 +151,7 @@ def test_answers_of_one_moment_open_no_breaker_if_one_is_yes(
 
     receiver.behave = at_once
     row = subscribe(receiver.url, waits_seconds=[3600])
-    happen(40)
+    publish_events(40)
 
     deliver_due()
 

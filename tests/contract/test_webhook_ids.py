@@ -10,7 +10,7 @@ from router.models import Attempt, Delivery, EventRecord
 from router.operate.resend import resend
 from router.public import publish
 from router.testing import deliver_due, skip_waits
-from tests.contract.webhooks import TYPE, Subscribe
+from tests.contract.steps import TYPE, Subscribe
 from tests.servers.receiving import Receiver, status
 
 

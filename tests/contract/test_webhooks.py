@@ -27,9 +27,7 @@ from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
 from router.flow.dispatch.dispatcher import mark_chunk
-from router.flow.dispatch.due import subscribers_due
 from router.flow.lease import Claim
-from router.flow.route.routing import route_batch
 from router.models import (
     Attempt,
     Delivery,
@@ -43,17 +41,18 @@ from router.public import publish
 from router.testing import deliver_due, skip_waits
 from router.transports.webhook.posting import MAX_BYTES_KEPT
 from router.transports.webhook.transport import WebhookTransport
-from tests.contract.webhooks import SECRET, TYPE, Subscribe
+from tests.contract.steps import (
+    SECRET,
+    TYPE,
+    Subscribe,
+    mark,
+    publish_and_route,
+    publish_events,
+    seconds_to_wait,
+    states,
+)
 from tests.servers.node import run_script
 from tests.servers.receiving import Received, Receiver, status
-
-
-def happen(count: int = 1) -> list[int]:
-    return [publish(TYPE, {"n": n}).number for n in range(count)]
-
-
-def states() -> list[str]:
-    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
 
 
 def test_an_event_is_posted_signed_and_acknowledged(
@@ -61,7 +60,7 @@ def test_an_event_is_posted_signed_and_acknowledged(
 ) -> None:
     receiver.behave = status(200, body=b"thanks")
     subscribe(receiver.url, custom_headers={"X-Key": "password"})
-    happen()
+    publish_events()
 
     assert deliver_due() == 1
 
@@ -83,7 +82,7 @@ def test_an_attempt_tells_what_was_sent_and_answered_and_no_secret(
 ) -> None:
     receiver.behave = status(200, body=b"thanks\x00\x1b[31m \xff<b>")
     subscribe(f"{receiver.url}?token=secret", custom_headers={"X-Key": "password"})
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -103,7 +102,7 @@ def test_an_answer_that_repeats_a_secret_is_kept_without_it(
     body = b" " * (MAX_BYTES_KEPT - 8) + f"no /{token} or password".encode()
     receiver.behave = status(404, body=body)
     subscribe(f"{receiver.url}/{token}", custom_headers={"X-Key": "password"})
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -124,27 +123,11 @@ def test_an_answer_that_repeats_its_request_is_kept_without_its_proofs(
         return status(404, body=json.dumps([sent, "wrong: TOKEN-1"]).encode())(*call)
 
     receiver.behave = echo
-    happen()
+    publish_events()
 
     deliver_due()
 
     assert Attempt.objects.get().answer == '["v1,…", "wrong: …"]'
-
-
-def mark(row: Subscriber) -> tuple[int, ...]:
-    """As the dispatcher does, if it would."""
-    due = {one.pk: one for one in subscribers_due()}
-    chunk = mark_chunk(due[row.pk]) if row.pk in due else None
-    return chunk.ids if chunk else ()
-
-
-def owe(row: Subscriber, count: int) -> None:
-    happen(count)
-    route_batch()
-
-
-def wait_of(delivery: Delivery) -> float:
-    return (delivery.due_at - timezone.now()).total_seconds()
 
 
 def test_each_attempt_is_signed_afresh_with_the_same_id_by_every_live_secret(
@@ -154,7 +137,7 @@ def test_each_attempt_is_signed_afresh_with_the_same_id_by_every_live_secret(
     answers = [status(400), status(400), status(400), status(200)]
     receiver.behave = lambda *call: answers.pop(0)(*call)
     row = subscribe(receiver.url)
-    happen()
+    publish_events()
     old, new = SECRET, make_secret()
 
     deliver_due()
@@ -205,7 +188,7 @@ def test_npm_s_verifier_agrees_with_python_s(
 ) -> None:
     second, stranger = make_secret(), make_secret()
     row = subscribe(receiver.url)
-    happen()
+    publish_events()
     deliver_due()
     SigningSecret.objects.create(subscriber=row, secret=second)
     publish(TYPE, {"text": "ü ✓ \U0001f3ba </script>"})
@@ -232,12 +215,12 @@ def test_a_no_is_tried_again_by_the_table_and_in_the_end_a_person_is_asked(
 ) -> None:
     receiver.behave = status(415, body=b"JSON only")
     subscribe(receiver.url, waits_seconds=[100, 1000])
-    happen()
+    publish_events()
     waits = []
 
     for _ in range(3):
         deliver_due()
-        waits.append(wait_of(Delivery.objects.get()))
+        waits.append(seconds_to_wait(Delivery.objects.get()))
         skip_waits()
 
     assert 79 < waits[0] < 121
@@ -256,11 +239,11 @@ def test_a_wait_that_the_receiver_names_is_kept_exactly(
 ) -> None:
     receiver.behave = status(code, f"retry-after: {asked}")
     subscribe(receiver.url)
-    happen()
+    publish_events()
 
     deliver_due()
 
-    assert waited - 10 < wait_of(Delivery.objects.get()) <= waited
+    assert waited - 10 < seconds_to_wait(Delivery.objects.get()) <= waited
 
 
 def test_gone_disables_the_subscriber_holds_what_it_is_owed_and_is_told_once(
@@ -268,7 +251,7 @@ def test_gone_disables_the_subscriber_holds_what_it_is_owed_and_is_told_once(
 ) -> None:
     receiver.behave = status(410)
     row = subscribe(receiver.url)
-    happen(3)
+    publish_events(3)
 
     deliver_due()
     skip_waits()
@@ -298,7 +281,7 @@ def test_one_dead_endpoint_among_many_leaves_the_others_alone(
     subscribe(f"http://127.0.0.1:{free_port}/", name="dead")
     for n in range(99):
         subscribe(receiver.url, name=f"healthy_{n}")
-    happen(3)
+    publish_events(3)
 
     deliver_due()
     skip_waits()
@@ -320,7 +303,7 @@ def test_of_a_mixed_chunk_each_gets_its_own_answer(
 
     receiver.behave = by_number
     subscribe(receiver.url)
-    happen(9)
+    publish_events(9)
 
     deliver_due()
 
@@ -336,7 +319,7 @@ def test_the_statements_of_a_chunk_of_yeses_do_not_grow_with_it(
     # All answers in one wave, however slow the machine.
     monkeypatch.setattr("router.transports.webhook.transport.WAVE_SECONDS", 5.0)
     row = subscribe(receiver.url)
-    owe(row, count)
+    publish_and_route(count)
 
     with CaptureQueriesContext(connection) as queries:
         ids = mark(row)
@@ -359,7 +342,7 @@ def test_no_transaction_is_open_while_anything_is_posted(
 
     monkeypatch.setattr(WebhookTransport, "send", look)
     subscribe(receiver.url)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -370,7 +353,7 @@ def test_a_lease_lost_in_a_wave_costs_the_others_nothing(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     row = subscribe(receiver.url)
-    owe(row, 5)
+    publish_and_route(5)
     ids = mark(row)
 
     def take_one_away(connection_: socket.socket, received: Received) -> None:
@@ -391,7 +374,7 @@ def test_what_has_no_time_left_in_its_lease_is_given_back_unbegun(
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "LEASE_SECONDS": 1.5}
     row = subscribe(receiver.url)
-    owe(row, 3)
+    publish_and_route(3)
 
     deliver_chunk(row.pk, mark(row))
 
@@ -408,7 +391,7 @@ def test_a_worker_that_is_asked_to_stop_begins_no_more(
 
     receiver.behave = stop_the_worker
     row = subscribe(receiver.url, in_flight_limit=3)
-    owe(row, 3)
+    publish_and_route(3)
     ids = mark(row)
     Subscriber.objects.update(in_flight_limit=1)
 
@@ -428,7 +411,7 @@ def test_a_breaker_that_opens_stops_the_rest_of_a_paced_chunk(
     settings.ROUTER = {**settings.ROUTER, "CHUNK_SECONDS": 5, "BREAKER_THRESHOLD": 2}
     receiver.behave = status(500)
     row = subscribe(receiver.url, rate_per_second=4)
-    owe(row, 10)
+    publish_and_route(10)
 
     deliver_chunk(row.pk, mark(row))
 
@@ -442,7 +425,7 @@ def test_no_more_are_under_way_than_the_subscriber_takes(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     row = subscribe(receiver.url, in_flight_limit=5)
-    owe(row, 20)
+    publish_and_route(20)
 
     first = mark(row)
     assert len(first) == 5
@@ -472,7 +455,7 @@ def test_no_more_chunks_are_under_way_than_the_router_grants(
         "WEBHOOK_CHUNKS_IN_FLIGHT": 3,
     }
     row = subscribe(receiver.url)
-    owe(row, 20)
+    publish_and_route(20)
 
     for _ in range(3):
         assert claim(row.pk, mark(row)) is not None
@@ -485,7 +468,7 @@ def test_a_rate_is_kept_from_chunk_to_chunk(
     subscribe: Subscribe, receiver: Receiver, wait_until: Callable[..., None]
 ) -> None:
     row = subscribe(receiver.url, rate_per_second=10)
-    owe(row, 6)
+    publish_and_route(6)
 
     def deliver() -> bool:
         ids = mark(row)
@@ -504,7 +487,7 @@ def test_two_dispatchers_keep_one_rate(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     row = subscribe(receiver.url, rate_per_second=0.01)
-    owe(row, 3)
+    publish_and_route(3)
 
     deliver_chunk(row.pk, mark(row))
 
@@ -517,7 +500,7 @@ def test_what_is_pulled_is_not_dispatched_and_no_worker_claims_it(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     row = subscribe(receiver.url, transport="pull")
-    happen()
+    publish_events()
 
     assert deliver_due() == 0
     assert claim(row.pk, [Delivery.objects.get().pk]) is None
@@ -528,7 +511,7 @@ def test_a_transport_that_changes_after_the_dispatch_is_respected(
     subscribe: Subscribe, receiver: Receiver, other: str
 ) -> None:
     row = subscribe(receiver.url)
-    owe(row, 2)
+    publish_and_route(2)
     ids = mark(row)
 
     Subscriber.objects.update(transport=other)
@@ -548,7 +531,7 @@ def test_a_transport_that_changes_within_the_claim_is_respected(
 ) -> None:
     """It was leased as a webhook, and is pulled when the subscriber is read."""
     row = subscribe(receiver.url)
-    owe(row, 1)
+    publish_and_route(1)
     ids = mark(row)
     lease = claiming.read_changed
 
@@ -569,7 +552,7 @@ def test_a_claim_reads_all_that_posting_needs_but_secrets(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     row = subscribe(receiver.url)
-    owe(row, 1)
+    publish_and_route(1)
     claimed = claim(row.pk, mark(row))
     assert claimed is not None
 
@@ -584,7 +567,7 @@ def test_without_a_secret_nothing_is_posted_unsigned(
 ) -> None:
     subscribe(receiver.url)
     SigningSecret.objects.all().delete()
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -601,14 +584,14 @@ def test_a_lost_key_holds_the_webhooks_that_need_it_and_nobody_else(
         "ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
     }
     subscribe(receiver.url, name="new")
-    happen()
+    publish_events()
 
     deliver_due()
 
     assert len(receiver.received) == 1
     delivery = Delivery.objects.get(subscriber__name="old")
     assert (delivery.state, delivery.attempts, delivery.failures) == ("PENDING", 0, 0)
-    assert wait_of(delivery) > 30
+    assert seconds_to_wait(delivery) > 30
 
 
 def test_an_address_that_is_refused_fails_with_the_reason(
@@ -616,7 +599,7 @@ def test_an_address_that_is_refused_fails_with_the_reason(
 ) -> None:
     settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": []}
     subscribe(receiver.url)
-    happen()
+    publish_events()
 
     deliver_due()
 
@@ -642,7 +625,7 @@ def test_an_answer_is_kept_though_the_database_stumbles(
 
     monkeypatch.setattr(remote, "acknowledge", stumble)
     subscribe(receiver.url)
-    happen(3)
+    publish_events(3)
 
     deliver_due()
 

@@ -7,7 +7,7 @@ import time
 
 from router.flow.pull.leasing import pull
 from router.models import Delivery
-from tests.contract.pulling import ack
+from tests.contract.steps import ack
 
 #: The one that is to be killed is told so, and keeps what it pulls then.
 HOLD = "hold"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from router.models import ApiKey, EventRecord, Scope
 from router.testing import isolated_subscribers
-from tests.contract.pulling import a_puller, route_batch
+from tests.contract.steps import a_puller, route_batch
 from tests.integration.api import STRUCTURED, Post, an_envelope, assert_problem
 
 pytestmark = pytest.mark.django_db

@@ -33,7 +33,7 @@ from router.models import (
 )
 from router.operate.subscribers import delete_subscriber, edit_subscriber
 from tests.contract.puller_processes import begin, pullers
-from tests.contract.pulling import a_puller, ack, leases, owe, states, take
+from tests.contract.steps import a_puller, ack, leases, publish_and_route, states, take
 from tests.integration import patient_puller
 from tests.servers.waiting import wait_until
 
@@ -93,7 +93,7 @@ def until_it_holds(one: Any) -> Iterator[str]:
 def test_what_a_killed_puller_held_is_done_by_the_others_and_all_once(
     puller: Subscriber,
 ) -> None:
-    owe(EVENTS)
+    publish_and_route(EVENTS)
     with pullers(puller, PULLERS, program=patient_puller.__name__) as running:
         victim, *others = running
         victim.stdin.write(f"{patient_puller.HOLD}\n")
@@ -147,7 +147,7 @@ def at_work(subscriber: Subscriber) -> Iterator[list[Future[list[int]]]]:
 def test_switching_while_they_pull_loses_and_doubles_nothing(
     puller: Subscriber,
 ) -> None:
-    owe(EVENTS)
+    publish_and_route(EVENTS)
     with at_work(puller) as running:
         switch_count = 0
         try:
@@ -167,7 +167,7 @@ def test_switching_while_they_pull_loses_and_doubles_nothing(
 def test_deleting_while_they_pull_cancels_exactly_what_was_not_done(
     puller: Subscriber,
 ) -> None:
-    owe(EVENTS)
+    publish_and_route(EVENTS)
     with at_work(puller) as running:
         is_done = Delivery.objects.filter(state=DeliveryState.ACKNOWLEDGED)
         wait_until(is_done.exists)
@@ -196,7 +196,7 @@ def begin_ack(deliveries: Any) -> Any:
 def test_whoever_switches_waits_for_who_acknowledges_and_not_the_other_way(
     puller: Subscriber,
 ) -> None:
-    owe(2)
+    publish_and_route(2)
     pulled = take(puller, most=1)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
@@ -212,7 +212,7 @@ def test_whoever_switches_waits_for_who_acknowledges_and_not_the_other_way(
 def test_what_is_pulled_while_a_switch_waits_is_no_trap_for_it(
     puller: Subscriber,
 ) -> None:
-    owe(2)
+    publish_and_route(2)
     early = take(puller, most=1)
     may_end = threading.Event()
 

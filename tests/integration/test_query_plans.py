@@ -26,7 +26,7 @@ from router.models import ApiKey, Delivery, EventRecord, Subscriber
 from router.observe.overview import subscribers_overview
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
-from tests.contract.pulling import ack, extend, leases, let_leases_run_out, say, take
+from tests.contract.steps import ack, extend, leases, let_leases_run_out, say, take
 
 SETTLED = 100_000
 FILL_LOG = """

@@ -1,0 +1,141 @@
+"""Steps that contract tests share; their fixtures are in `conftest.py`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from router.contract.signing import make_secret
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.pull import settling
+from router.flow.pull.holding import Lease, Refusal
+from router.flow.pull.leasing import pull
+from router.flow.route.routing import route_batch
+from router.models import (
+    Delivery,
+    DeliveryState,
+    SigningSecret,
+    Subscriber,
+    Transport,
+)
+from router.public import publish
+from router.testing import deliver_due, skip_waits
+
+TYPE = "thing.happened"
+SECRET = make_secret()
+Subscribe = Callable[..., Subscriber]
+
+
+def a_puller(name: str = "erp", **fields: Any) -> Subscriber:
+    defaults: dict[str, Any] = {"events": [TYPE], "transport": Transport.PULL}
+    return Subscriber.objects.create(name=name, **{**defaults, **fields})
+
+
+def webhook_subscriber(url: str, *, name: str = "erp", **fields: Any) -> Subscriber:
+    """A row of a webhook subscriber, with `SECRET`."""
+    defaults = {
+        "title": name.upper(),
+        "transport": "webhook",
+        "url": url,
+        "events": [TYPE],
+        "queue": "webhooks",
+        "is_transactional": False,
+    }
+    row = Subscriber.objects.create(name=name, **{**defaults, **fields})
+    SigningSecret.objects.create(subscriber=row, secret=SECRET)
+    return row
+
+
+def publish_events(count: int = 1) -> None:
+    """So many events, in one transaction; each has its `n` in its data."""
+    with transaction.atomic():
+        for n in range(count):
+            publish(TYPE, {"n": n})
+
+
+def publish_and_route(count: int = 1) -> None:
+    publish_events(count)
+    route_batch()
+
+
+def mark(subscriber: Subscriber) -> tuple[int, ...]:
+    """The deliveries of the chunk that the dispatcher would send now."""
+    due = {row.pk: row for row in subscribers_due()}
+    chunk = mark_chunk(due[subscriber.pk]) if subscriber.pk in due else None
+    return chunk.ids if chunk else ()
+
+
+def go_on(times: int = 1) -> None:
+    """Everything that waits is due now, and is delivered."""
+    for _ in range(times):
+        skip_waits()
+        deliver_due()
+
+
+def drain() -> None:
+    """Until nothing is owed any more but what needs attention."""
+    for _ in range(100):
+        go_on()
+        if not Delivery.objects.open().exists():
+            return
+    raise AssertionError("Something is still owed.")
+
+
+def take(
+    puller: Subscriber, most: int = 10, seconds: float = 30
+) -> tuple[Delivery, ...]:
+    return pull(puller.pk, most=most, lease_seconds=seconds).deliveries
+
+
+def leases(deliveries: Sequence[Delivery], seconds: float | None = None) -> list[Lease]:
+    return [
+        Lease(delivery_id=delivery.pk, token=delivery.lease_token, seconds=seconds)
+        for delivery in deliveries
+    ]
+
+
+def stale(delivery: Delivery) -> Lease:
+    return Lease(delivery_id=delivery.pk, token=uuid.uuid4(), seconds=1)
+
+
+def say(
+    answer: Callable[..., list[Refusal]], named: Sequence[Lease], **options: Any
+) -> list[bool]:
+    """Whether each entry went through."""
+    refusals = answer(named, may_touch=lambda subscriber: True, **options)
+    return [refusal is None for refusal in refusals]
+
+
+def extend(named: Sequence[Lease]) -> list[bool]:
+    """Whether each lease was extended."""
+    results = settling.extend(named, may_touch=lambda subscriber: True)
+    return [refusal is None for refusal, _ in results]
+
+
+def ack(deliveries: Sequence[Delivery]) -> list[bool]:
+    return say(settling.ack, leases(deliveries))
+
+
+def states() -> list[str]:
+    return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
+
+
+def delivery_ids(**conditions: Any) -> list[int]:
+    rows = Delivery.objects.filter(**conditions).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
+
+
+def seconds_to_wait(delivery: Delivery) -> float:
+    return (delivery.due_at - timezone.now()).total_seconds()
+
+
+def let_leases_run_out() -> None:
+    Delivery.objects.filter(state=DeliveryState.LEASED).update(
+        leased_until=timezone.now() - timedelta(seconds=1)
+    )
