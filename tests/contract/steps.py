@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.contract.signing import make_secret
@@ -24,7 +25,7 @@ from router.models import (
     Subscriber,
     Transport,
 )
-from router.public import publish
+from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
 
 TYPE = "thing.happened"
@@ -50,6 +51,10 @@ def webhook_subscriber(url: str, *, name: str = "erp", **fields: Any) -> Subscri
     row = Subscriber.objects.create(name=name, **{**defaults, **fields})
     SigningSecret.objects.create(subscriber=row, secret=SECRET)
     return row
+
+
+def boom(event: Event) -> None:
+    raise ValueError("no use")
 
 
 def publish_events(count: int = 1) -> None:
@@ -139,3 +144,9 @@ def let_leases_run_out() -> None:
     Delivery.objects.filter(state=DeliveryState.LEASED).update(
         leased_until=timezone.now() - timedelta(seconds=1)
     )
+
+
+def statements(act: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as seen:
+        act()
+    return len(seen)

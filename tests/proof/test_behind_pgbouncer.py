@@ -25,11 +25,14 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("pgbouncer")]
 
 #: Publish, route, deliver, settle, lease, sweep, pull; one at a time and in chunks.
 CORE = (
+    "test_asking_to_pull",
     "test_delivering",
     "test_dispatching",
+    "test_giving_up",
     "test_isolation",
     "test_leasing",
     "test_protocol",
+    "test_publishing",
     "test_pulling",
     "test_straight",
 )

@@ -1,0 +1,287 @@
+"""An open breaker probes, and drains what it held when the receiver is back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from router.contract.outcomes import Evidence, FailureKind, Retry
+from router.flow.deliver.claiming import claim
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge, settle_failure
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
+from router.flow.route.routing import route_batch
+from router.models import (
+    Attempt,
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    Subscriber,
+)
+from router.operate.declared import pause, resume
+from router.testing import deliver_due, skip_waits
+from tests.contract.conftest import Declare
+from tests.contract.outages import OPENED, RECOVERED, Outage, breaker_of, count, notices
+from tests.contract.steps import delivery_ids, drain, go_on, publish_events
+
+pytestmark = pytest.mark.usefixtures("probes_by_hand")
+UNCOUNTED = Q(attempt_log__result="UNCOUNTED")
+
+
+def test_probes_count_as_attempts_and_not_as_failures(declare: Declare) -> None:
+    down = declare("down", Outage())
+    publish_events(9)
+    deliver_due()
+    before = list(Delivery.objects.order_by("pk").values_list("failures", flat=True))
+
+    go_on(12)
+
+    after = list(Delivery.objects.order_by("pk").values_list("failures", flat=True))
+    assert after == before
+    assert Attempt.objects.filter(result="UNCOUNTED").count() == 12
+    # Every event had a turn, and no attempt has another's number.
+    probes = Delivery.objects.annotate(probes=Count("attempt_log", filter=UNCOUNTED))
+    assert set(probes.values_list("probes", flat=True)) <= {1, 2, 3}
+    for delivery in Delivery.objects.all():
+        numbers = delivery.attempt_log.order_by("pk").values_list("number", flat=True)
+        assert list(numbers) == list(range(1, delivery.attempts + 1))
+    assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_the_last_probe_of_a_round_is_the_event_that_failed_longest_ago(
+    declare: Declare,
+) -> None:
+    declare("down", Outage())
+    publish_events(30)
+    deliver_due()
+    first = Delivery.objects.order_by("pk")[0].pk
+    probed = []
+
+    for _ in range(20):
+        before = set(delivery_ids(last_failed_at__isnull=True))
+        skip_waits()
+        deliver_due()
+        last = Attempt.objects.order_by("-pk")[0].delivery_id
+        probed.append("new" if last in before else last)
+
+    assert probed == ["new"] * 9 + [first] + ["new"] * 9 + [first + 1]
+
+
+def test_attempts_in_flight_at_the_opening_count_nothing(declare: Declare) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    publish_events(8)
+    route_batch()
+    ids = delivery_ids()
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+    assert breaker_of(down) == BreakerState.OPEN
+
+    late = Retry(Evidence("ConnectionError"), kind=FailureKind.TROUBLED)
+    settle_failure(in_flight, late, run_ms=1)
+
+    first = Delivery.objects.get(pk=ids[0])
+    assert (first.attempts, first.failures, first.state) == (1, 0, "PENDING")
+
+
+def test_a_late_failure_from_before_counts_nothing_once_it_is_closed_again(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    down = declare("down", outage, is_transactional=False)
+    publish_events(8)
+    route_batch()
+    ids = delivery_ids()
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+    outage.is_down = False
+    go_on()
+    assert breaker_of(down) == BreakerState.DRAINING
+
+    settle_failure(in_flight, Retry(Evidence("ValueError")), run_ms=1)
+
+    first = Delivery.objects.get(pk=ids[0])
+    assert (first.attempts, first.failures, first.state) == (1, 0, "PENDING")
+    assert down.row.failed_in_a_row == []
+
+
+def test_the_late_success_of_an_old_probe_leaves_a_new_incident_open(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    publish_events(8)
+    deliver_due()
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    probe = claim(down.row.pk, chunk.ids)
+    assert probe is not None
+    assert pause(down.row.pk, reason="", by="olga")
+    assert resume(down.row.pk, by="olga")
+    skip_waits()
+    deliver_chunk(down.row.pk, list(Delivery.objects.values_list("pk", flat=True)))
+    assert breaker_of(down) == BreakerState.OPEN
+
+    acknowledge(probe, run_ms={})
+
+    assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_a_late_success_from_before_the_opening_does_not_close_it(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    publish_events(8)
+    route_batch()
+    ids = delivery_ids()
+    in_flight = claim(down.row.pk, ids[:1])
+    assert in_flight is not None
+    deliver_chunk(down.row.pk, ids[1:])
+
+    acknowledge(in_flight, run_ms={})
+
+    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
+    assert breaker_of(down) == BreakerState.OPEN
+
+
+def test_what_was_on_its_way_when_it_opened_is_not_claimed(declare: Declare) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    publish_events(8)
+    route_batch()
+    ids = delivery_ids()
+    deliver_chunk(down.row.pk, ids[:6])
+    assert breaker_of(down) == BreakerState.OPEN
+
+    assert claim(down.row.pk, ids[6:]) is None
+
+
+def test_rounds_of_ten_probes_come_ever_more_rarely(
+    declare: Declare, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "PROBE_FIRST_SECONDS": 2}
+    down = declare("down", Outage())
+    publish_events(6)
+    deliver_due()
+    waits = []
+    for _ in range(20):
+        go_on()
+        probe_at = down.row.probe_at
+        assert probe_at is not None
+        waits.append((probe_at - timezone.now()).total_seconds())
+
+    assert max(waits[:9] + waits[10:19]) < 0.6
+    assert 2 < waits[9] < 4.8 < waits[19] < 9.6
+
+
+def test_a_probe_keeps_the_next_one_away_while_its_message_is_on_its_way(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage())
+    publish_events(6)
+    deliver_due()
+    skip_waits()
+
+    chunk = mark_chunk(down.row)
+
+    assert chunk is not None
+    assert len(chunk.ids) == 1
+    assert mark_chunk(down.row) is None
+
+
+def test_no_second_probe_goes_out_while_one_is_at_work(declare: Declare) -> None:
+    down = declare("down", Outage(), is_transactional=False)
+    publish_events(6)
+    deliver_due()
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    assert claim(down.row.pk, chunk.ids) is not None
+
+    skip_waits()
+
+    assert subscribers_due() == []
+
+
+def test_the_backlog_drains_at_a_ramp(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    publish_events(40)
+    deliver_due()
+    go_on()
+    outage.is_down = False
+    sizes = []
+    while Delivery.objects.open().exists():
+        skip_waits()
+        chunk = mark_chunk(down.row)
+        assert chunk is not None
+        sizes.append(len(chunk.ids))
+        deliver_chunk(down.row.pk, chunk.ids)
+
+    assert sizes[:5] == [1, 1, 2, 4, 8]
+    assert down.row.ramp is None
+    assert down.row.incident_since is None
+
+
+def test_while_it_drains_one_chunk_is_in_flight(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage, is_transactional=False)
+    publish_events(40)
+    deliver_due()
+    outage.is_down = False
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    deliver_chunk(down.row.pk, chunk.ids)
+    assert down.row.ramp == 1
+
+    skip_waits()
+    assert mark_chunk(down.row) is not None
+
+    assert subscribers_due() == []
+
+
+def test_an_outage_that_comes_back_while_it_drains_is_told_once(
+    declare: Declare,
+) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    publish_events(20)
+    deliver_due()
+    outage.is_down = False
+    skip_waits()
+    chunk = mark_chunk(down.row)
+    assert chunk is not None
+    deliver_chunk(down.row.pk, chunk.ids)
+    assert breaker_of(down) == BreakerState.DRAINING
+
+    outage.is_down = True
+    Subscriber.objects.update(
+        last_acknowledged_at=timezone.now() - timedelta(minutes=2)
+    )
+    go_on(6)
+
+    assert breaker_of(down) == BreakerState.OPEN
+    assert (notices(OPENED), notices(RECOVERED)) == (1, 0)
+
+
+def test_paused_holds_probes_too_and_resume_starts_afresh(declare: Declare) -> None:
+    outage = Outage()
+    down = declare("down", outage)
+    publish_events(6)
+    deliver_due()
+    seen = len(down.seen)
+    assert pause(down.row.pk, reason="", by="olga")
+    go_on(3)
+    assert len(down.seen) == seen
+
+    outage.is_down = False
+    assert resume(down.row.pk, by="olga")
+    drain()
+
+    assert count(DeliveryState.ACKNOWLEDGED) == 6
