@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from django.test import Client
+
+from router.models import Subscriber
+
 STRUCTURED = "application/cloudevents+json"
+JSON = "application/json"
+Call = Callable[..., Any]
 Post = Callable[..., Any]
+ERP = {"name": "erp", "transport": "pull", "events": ["ticket.*"]}
+HOOK = {
+    "name": "crm",
+    "transport": "webhook",
+    "url": "https://crm.example.com/hooks",
+    "events": ["ticket.sold"],
+}
+
+
+def send(
+    client: Client,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    key: str = "",
+    content_type: str = JSON,
+    **headers: str,
+) -> Any:
+    """Send a body, encoded as JSON where it is no text, with an API key.
+
+    A path is below `/api/` if it does not begin with a slash.
+    """
+    if body is None:
+        body = ""
+    return client.generic(
+        method,
+        path if path.startswith("/") else f"/api/{path}",
+        body if isinstance(body, str | bytes) else json.dumps(body),
+        content_type=content_type,
+        headers={"Authorization": f"Bearer {key}", **headers},
+    )
 
 
 def an_envelope(**attributes: Any) -> dict[str, Any]:
@@ -27,7 +66,16 @@ def assert_problem(response: Any, status: int) -> dict[str, Any]:
     assert body["status"] == status
     assert body["type"] == "about:blank"
     assert body["title"]
-    for detail in (body["detail"], *(one["detail"] for one in body.get("errors", ()))):
+    errors = body.get("errors", ())
+    for detail in (body["detail"], *(error["detail"] for error in errors)):
         assert detail.rstrip(".") + "." == detail
         assert ".; " not in detail
     return body
+
+
+def pointers(response: Any, status: int = 422) -> list[str]:
+    return [error["pointer"] for error in assert_problem(response, status)["errors"]]
+
+
+def the(name: str) -> Subscriber:
+    return Subscriber.objects.known().get(name=name)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +8,11 @@ from django.test import Client
 from django.utils import timezone
 
 from router import registry
+from router.client import Client as RouterClient
 from router.models import ApiKey, Heartbeat, Scope, Subscriber
-from tests.integration.api import STRUCTURED, Post
+from router.operate.subscribers import create_subscriber
+from tests.integration.api import STRUCTURED, Call, Post, send
+from tests.integration.lines import Line, line_to
 from tests.servers.foreign import ForeignRouter
 from tests.servers.foreign_amqp import ForeignRabbitMQ
 
@@ -53,13 +55,41 @@ def key(db: None) -> str:
 def post(client: Client, key: str) -> Post:
     """Sends a body to be published, with that key."""
 
-    def send(body: Any, content_type: str = STRUCTURED) -> Any:
-        text = body if isinstance(body, str | bytes) else json.dumps(body)
-        return client.post(
-            "/api/events/",
-            text,
-            content_type=content_type,
-            headers={"Authorization": f"Bearer {key}"},
-        )
+    def publish(body: Any, content_type: str = STRUCTURED) -> Any:
+        return send(client, "POST", "events/", body, key=key, content_type=content_type)
 
-    return send
+    return publish
+
+
+@pytest.fixture
+def call(client: Client) -> Call:
+    """`call(method, path, body, **binding)`: with a key that may manage."""
+    keys: dict[str, str] = {}
+
+    def manage(method: str, path: str, body: Any = None, **binding: Any) -> Any:
+        name = str(binding)
+        if name not in keys:
+            row, keys[name] = ApiKey.make(f"manager {name}", scopes=[Scope.MANAGE])
+            ApiKey.objects.filter(pk=row.pk).update(**binding)
+        return send(client, method, path, body, key=keys[name])
+
+    return manage
+
+
+@pytest.fixture
+def api_key(transactional_db: None) -> str:
+    """An API key of a puller that may publish too."""
+    return ApiKey.make("erp", scopes=[Scope.PUBLISH, Scope.CONSUME])[1]
+
+
+@pytest.fixture
+def router(live_server: Any, api_key: str, empty_router: None) -> RouterClient:
+    """A client of a router where `erp` pulls."""
+    create_subscriber("erp", by="test", transport="pull", events=["ticket.*"])
+    return RouterClient(live_server.url, api_key)
+
+
+@pytest.fixture
+def line(live_server: Any) -> Iterator[Line]:
+    with line_to(live_server.url) as proxy:
+        yield proxy
