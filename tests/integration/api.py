@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from django.test import Client
 
-from router.models import Subscriber
+from router.models import ApiKey, Scope, Subscriber
 
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 Call = Callable[..., Any]
+Get = Callable[..., Any]
 Post = Callable[..., Any]
 ERP = {"name": "erp", "transport": "pull", "events": ["ticket.*"]}
 HOOK = {
@@ -21,6 +23,12 @@ HOOK = {
     "url": "https://crm.example.com/hooks",
     "events": ["ticket.sold"],
 }
+
+
+def a_key(*scopes: str, **bindings: Any) -> str:
+    """The text of a new API key, with every scope unless scopes are named."""
+    name = f"key {uuid4().hex}"
+    return ApiKey.make(name, scopes=list(scopes or Scope), **bindings)[1]
 
 
 def send(

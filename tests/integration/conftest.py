@@ -11,7 +11,7 @@ from router import registry
 from router.client import Client as RouterClient
 from router.models import ApiKey, Heartbeat, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
-from tests.integration.api import STRUCTURED, Call, Post, send
+from tests.integration.api import STRUCTURED, Call, Get, Post, a_key, send
 from tests.integration.lines import Line, line_to
 from tests.servers.foreign import ForeignRouter
 from tests.servers.foreign_amqp import ForeignRabbitMQ
@@ -59,6 +59,13 @@ def post(client: Client, key: str) -> Post:
         return send(client, "POST", "events/", body, key=key, content_type=content_type)
 
     return publish
+
+
+@pytest.fixture
+def get(client: Client, db: None) -> Get:
+    """`get(path, **query)`: with a key that may manage."""
+    headers = {"Authorization": f"Bearer {a_key(Scope.MANAGE)}"}
+    return lambda path, **query: client.get(f"/api/{path}", query, headers=headers)
 
 
 @pytest.fixture

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
-from typing import Any
 
 import pytest
 from django.test import Client
 
-from router.models import ApiKey, EventRecord, Scope
-from tests.integration.api import STRUCTURED, Post, an_envelope, assert_problem
+from router.models import EventRecord
+from tests.integration.api import (
+    STRUCTURED,
+    Call,
+    Get,
+    Post,
+    a_key,
+    an_envelope,
+    assert_problem,
+    send,
+)
 
 pytestmark = pytest.mark.django_db
 MIB = 1024 * 1024
@@ -124,17 +132,12 @@ def test_the_refusal_of_a_thousand_attributes_names_few(post: Post) -> None:
 
 
 def test_a_number_that_no_float_holds_is_refused_in_every_field(client: Client) -> None:
-    _, text = ApiKey.make("all", scopes=list(Scope))
+    key = a_key()
     for path, body in {
         "deliveries/ack": {"deliveries": [{"id": 10**400, "lease_token": "x"}]},
         "subscribers": {"name": "erp", "transport": "pull", "max_failures": 10**400},
     }.items():
-        response = client.post(
-            f"/api/{path}/",
-            body,
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {text}"},
-        )
+        response = send(client, "POST", f"{path}/", body, key=key)
         assert "must be from 1 to" in assert_problem(response, 422)["detail"]
 
 
@@ -150,29 +153,21 @@ def test_a_number_that_no_float_holds_is_refused_in_every_field(client: Client) 
     ],
 )
 def test_a_query_that_has_no_one_meaning_is_refused(
-    client: Client, query: str, told: str
+    call: Call, query: str, told: str
 ) -> None:
-    _, text = ApiKey.make("reader", scopes=[Scope.MANAGE])
-
-    response = client.get(
-        f"/api/events/?{query}", headers={"Authorization": f"Bearer {text}"}
-    )
+    response = call("GET", f"events/?{query}")
 
     assert told in assert_problem(response, 400)["detail"]
 
 
 @pytest.mark.parametrize("attribute", ["type", "subject"])
 def test_an_attribute_with_outer_spaces_is_found_as_it_is(
-    client: Client, post: Post, attribute: str
+    get: Get, post: Post, attribute: str
 ) -> None:
-    _, text = ApiKey.make("reader", scopes=[Scope.MANAGE])
     for event_id, value in {"spaces": " lost ", "plain": "lost"}.items():
         post(an_envelope(id=event_id, **{attribute: value}))
 
-    response: Any = client.get(
-        f"/api/events/?{attribute}=%20lost%20",
-        headers={"Authorization": f"Bearer {text}"},
-    )
+    response = get("events/", **{attribute: " lost "})
 
     assert [one["event"]["id"] for one in response.json()["results"]] == ["spaces"]
 
@@ -186,15 +181,10 @@ def test_base64_is_of_one_form(post: Post, encoded: str) -> None:
     assert problem["errors"][0]["pointer"] == "/data_base64"
 
 
-def test_a_schema_whose_id_is_half_a_character_is_refused(client: Client) -> None:
-    _, text = ApiKey.make("all", scopes=list(Scope))
+def test_a_schema_whose_id_is_half_a_character_is_refused(call: Call) -> None:
+    schema = {"$id": "https://x.example/\ud800"}
 
-    response = client.post(
-        "/api/schemas/",
-        {"type": "parcel.lost", "schema": {"$id": "https://x.example/\ud800"}},
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {text}"},
-    )
+    response = call("POST", "schemas/", {"type": "parcel.lost", "schema": schema})
 
     assert "/schema/$id" in assert_problem(response, 422)["detail"]
 

@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from router.models import ApiKey, EventRecord, Scope
-from tests.integration.api import Post, an_envelope, assert_problem
+from router.models import EventRecord, Scope
+from tests.integration.api import (
+    STRUCTURED,
+    Get,
+    Post,
+    a_key,
+    an_envelope,
+    assert_problem,
+    send,
+)
 
 pytestmark = pytest.mark.django_db
 BATCH = "application/cloudevents-batch+json"
@@ -70,14 +78,10 @@ def test_a_bad_event_refuses_its_batch_and_is_named(
 def test_no_key_publishes_an_event_of_the_router(
     client: Any, scopes: list[Scope]
 ) -> None:
-    _, text = ApiKey.make("forger", scopes=scopes, sources=["*"], types=["router.*"])
+    key = a_key(*scopes, sources=["*"], types=["router.*"])
+    event = an_envelope(type="router.failed_task.opened")
 
-    response = client.post(
-        "/api/events/",
-        an_envelope(type="router.failed_task.opened"),
-        content_type="application/cloudevents+json",
-        headers={"Authorization": f"Bearer {text}"},
-    )
+    response = send(client, "POST", "events/", event, key=key, content_type=STRUCTURED)
 
     assert_problem(response, 422)
     assert not EventRecord.objects.exists()
@@ -108,13 +112,10 @@ def test_a_number_without_a_fraction_is_an_integer(
     ],
 )
 def test_a_valid_envelope_comes_back_as_it_was_sent(
-    post: Post, client: Any, changes: dict[str, Any]
+    post: Post, get: Get, changes: dict[str, Any]
 ) -> None:
-    _, text = ApiKey.make("reader", scopes=[Scope.MANAGE])
     number = post(an_envelope(**changes)).json()["number"]
 
-    kept = client.get(
-        f"/api/events/{number}/", headers={"Authorization": f"Bearer {text}"}
-    ).json()["event"]
+    kept = get(f"events/{number}/").json()["event"]
 
     assert {name: kept[name] for name in changes} == changes

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.models import (
-    ApiKey,
     AuditEntry,
     Delivery,
     FailedTask,
     FailedTaskState,
-    Scope,
     Subscriber,
 )
 from router.public import publish, subscriber
 from router.testing import deliver_due, register_declared
-from tests.integration.api import assert_problem
+from tests.integration.api import Call, Get, assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
 pytestmark = pytest.mark.usefixtures("empty_router")
-Call = Callable[..., Any]
-
-
-@pytest.fixture
-def call(client: Client) -> Call:
-    """`call(path, body)` posts, `call(path, **query)` gets; with a managing key."""
-    _, text = ApiKey.make("pager", scopes=[Scope.MANAGE])
-
-    def send(path: str, body: Any = None, **query: Any) -> Any:
-        headers = {"Authorization": f"Bearer {text}"}
-        if body is None:
-            return client.get(f"/api/{path}", query, headers=headers)
-        kind = "application/json"
-        given = json.dumps(body)
-        return client.post(f"/api/{path}", given, content_type=kind, headers=headers)
-
-    return send
 
 
 def a_dead(name: str = "erp") -> FailedTask:
@@ -57,9 +35,9 @@ def shown(response: Any) -> list[int]:
     return [one["id"] for one in response.json()["results"]]
 
 
-def test_a_failed_task_is_shown_with_its_evidence(call: Call) -> None:
+def test_a_failed_task_is_shown_with_its_evidence(get: Get) -> None:
     task = a_dead()
-    (found,) = call("failed-tasks/").json()["results"]
+    (found,) = get("failed-tasks/").json()["results"]
     assert found.pop("opened_at")
     assert found == {
         "id": task.pk,
@@ -76,23 +54,23 @@ def test_a_failed_task_is_shown_with_its_evidence(call: Call) -> None:
     }
 
 
-def test_the_list_is_narrowed(call: Call) -> None:
+def test_the_list_is_narrowed(get: Get) -> None:
     one, two, three = a_dead("erp"), a_dead("crm"), a_dead("crm")
     FailedTask.objects.filter(pk=two.pk).update(state=FailedTaskState.DISCARDED)
-    assert shown(call("failed-tasks/")) == [three.pk, two.pk, one.pk]
-    assert shown(call("failed-tasks/", state="open")) == [three.pk, one.pk]
-    assert shown(call("failed-tasks/", state="discarded")) == [two.pk]
-    assert shown(call("failed-tasks/", subscriber="crm")) == [three.pk, two.pk]
-    assert shown(call("failed-tasks/", subscriber="crm", state="open")) == [three.pk]
-    assert_problem(call("failed-tasks/", state="closed"), 400)
-    assert_problem(call("failed-tasks/", sate="open"), 400)
-    assert_problem(call("failed-tasks/", subscriber="\x00"), 400)
+    assert shown(get("failed-tasks/")) == [three.pk, two.pk, one.pk]
+    assert shown(get("failed-tasks/", state="open")) == [three.pk, one.pk]
+    assert shown(get("failed-tasks/", state="discarded")) == [two.pk]
+    assert shown(get("failed-tasks/", subscriber="crm")) == [three.pk, two.pk]
+    assert shown(get("failed-tasks/", subscriber="crm", state="open")) == [three.pk]
+    assert_problem(get("failed-tasks/", state="closed"), 400)
+    assert_problem(get("failed-tasks/", sate="open"), 400)
+    assert_problem(get("failed-tasks/", subscriber="\x00"), 400)
 
 
-def test_more_rows_take_no_more_statements(call: Call) -> None:
+def test_more_rows_take_no_more_statements(get: Get) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as captured:
-            call("failed-tasks/")
+            get("failed-tasks/")
         return len(captured)
 
     a_dead()
@@ -110,7 +88,7 @@ def test_a_failed_task_is_settled_once(
     call: Call, act: str, state: str, delivery_state: str
 ) -> None:
     task = a_dead()
-    response = call(f"failed-tasks/{task.pk}/{act}/", {"note": "mended"})
+    response = call("POST", f"failed-tasks/{task.pk}/{act}/", {"note": "mended"})
     assert response.status_code == 200
     told = response.json()
     assert (told["state"], told["note"]) == (state, "mended")
@@ -120,7 +98,9 @@ def test_a_failed_task_is_settled_once(
         f"failed_task.{state} of failed task {task.pk} by key pager"
     )
     for again in ("retry", "discard"):
-        problem = assert_problem(call(f"failed-tasks/{task.pk}/{again}/", {}), 409)
+        problem = assert_problem(
+            call("POST", f"failed-tasks/{task.pk}/{again}/", {}), 409
+        )
         assert f"already {state} by key pager" in problem["detail"]
     assert Delivery.objects.get().state == delivery_state
     assert AuditEntry.objects.count() == 1
@@ -136,13 +116,13 @@ def test_a_failed_task_is_settled_once(
     ],
 )
 def test_what_is_not_there_is_not_found(call: Call, path: str) -> None:
-    assert_problem(call(path, {}), 404)
+    assert_problem(call("POST", path, {}), 404)
 
 
 def test_a_note_that_can_not_be_kept_is_refused(call: Call) -> None:
     task = a_dead()
     for note in ("x" * 1001, "\x00", ["mended"]):
-        problem = call(f"failed-tasks/{task.pk}/retry/", {"note": note})
+        problem = call("POST", f"failed-tasks/{task.pk}/retry/", {"note": note})
         assert_problem(problem, 422)
     assert FailedTask.objects.get().state == FailedTaskState.OPEN
 
@@ -158,7 +138,7 @@ class TestResend:
         deliver_due()
         first = Delivery.objects.get()
 
-        told = call(f"deliveries/{first.pk}/resend/", {})
+        told = call("POST", f"deliveries/{first.pk}/resend/", {})
         assert told.status_code == 202
         assert told.json() == {
             "id": Delivery.objects.latest("pk").pk,
@@ -173,11 +153,11 @@ class TestResend:
         assert "delivery.resent" in str(AuditEntry.objects.get())
         attempt = Delivery.objects.latest("pk").attempt_log.get()
         assert attempt.trigger == "MANUAL"
-        assert call(f"deliveries/{first.pk}/resend/", {}).json()["run"] == 2
+        assert call("POST", f"deliveries/{first.pk}/resend/", {}).json()["run"] == 2
 
     def test_what_is_dead_is_retried(self, call: Call) -> None:
         task = a_dead()
-        told = call(f"deliveries/{task.delivery_id}/resend/", {}).json()
+        told = call("POST", f"deliveries/{task.delivery_id}/resend/", {}).json()
         assert (told["id"], told["state"]) == (task.delivery_id, "PENDING")
         assert Delivery.objects.count() == 1
         assert FailedTask.objects.get().state == FailedTaskState.RETRIED
@@ -193,7 +173,9 @@ class TestResend:
     )
     def test_what_can_not_be_is_told(self, call: Call, state: str, reason: str) -> None:
         delivery = a_delivery(an_event(), a_subscriber("erp"), state)
-        problem = assert_problem(call(f"deliveries/{delivery.pk}/resend/", {}), 409)
+        problem = assert_problem(
+            call("POST", f"deliveries/{delivery.pk}/resend/", {}), 409
+        )
         assert reason in problem["detail"]
         assert Delivery.objects.count() == 1
 
@@ -202,12 +184,14 @@ class TestResend:
         event, erp = an_event(), a_subscriber("erp")
         first = a_delivery(event, erp, "ACKNOWLEDGED")
         again = a_delivery(event, erp, state, run=1)
-        problem = assert_problem(call(f"deliveries/{first.pk}/resend/", {}), 409)
+        problem = assert_problem(
+            call("POST", f"deliveries/{first.pk}/resend/", {}), 409
+        )
         assert f"Delivery {again.pk}" in problem["detail"]
         assert Delivery.objects.count() == 2
 
     def test_a_deleted_subscriber_is_owed_nothing(self, call: Call) -> None:
         erp = a_subscriber("erp", deleted_at=timezone.now())
         delivery = a_delivery(an_event(), erp, "ACKNOWLEDGED")
-        assert_problem(call(f"deliveries/{delivery.pk}/resend/", {}), 409)
+        assert_problem(call("POST", f"deliveries/{delivery.pk}/resend/", {}), 409)
         assert Delivery.objects.count() == 1

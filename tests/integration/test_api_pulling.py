@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from router.flow.route.routing import route_batch
-from router.models import ApiKey, Delivery, Scope, Subscriber, Transport
+from router.models import Delivery, Scope, Subscriber, Transport
 from router.public import publish
-from tests.integration.api import assert_problem
+from tests.integration.api import JSON, Call, a_key, assert_problem, send
 from tests.integration.rows import a_subscriber
 
 pytestmark = pytest.mark.django_db
-
-Call = Callable[..., Any]
-JSON = "application/json"
 
 
 @pytest.fixture
 def consumer() -> str:
     """An API key that may consume, for the subscribers whose names begin with erp."""
-    key, text = ApiKey.make("erp", scopes=[Scope.CONSUME])
-    key.subscribers = ["erp*"]
-    key.save()
-    return text
+    return a_key(Scope.CONSUME, subscribers=["erp*"])
 
 
 @pytest.fixture
@@ -36,15 +28,11 @@ def call(client: Client, consumer: str, empty_router: None) -> Call:
     for name in ("erp", "crm"):
         a_subscriber(name, events=["parcel.lost"], transport=Transport.PULL)
 
-    def send(path: str, body: Any = None, *, key: str = consumer) -> Any:
-        return client.post(
-            f"/api/{path}/",
-            body if isinstance(body, str | bytes) else json.dumps(body or {}),
-            content_type=JSON,
-            headers={"Authorization": f"Bearer {key}"},
-        )
+    def post(path: str, body: Any = None, *, key: str = consumer) -> Any:
+        given = {} if body is None else body
+        return send(client, "POST", f"{path}/", given, key=key)
 
-    return send
+    return post
 
 
 def lose_parcels(count: int = 1) -> None:
@@ -185,7 +173,7 @@ def test_a_subscriber_that_does_not_pull_is_a_conflict(call: Call) -> None:
 @pytest.mark.parametrize("verb", ["ack", "nack", "release", "extend"])
 def test_a_key_settles_nothing_of_others(call: Call, verb: str) -> None:
     lose_parcels()
-    _, other = ApiKey.make("crm", scopes=[Scope.CONSUME])
+    other = a_key(Scope.CONSUME)
     response = call("subscribers/crm/pull", key=other)
     (foreign,) = response.json()["deliveries"]
 
@@ -203,7 +191,7 @@ def test_a_key_settles_nothing_of_others(call: Call, verb: str) -> None:
     + [f"deliveries/{verb}" for verb in ("ack", "nack", "release", "extend")],
 )  # fmt: skip
 def test_a_key_without_the_scope_is_refused(call: Call, path: str) -> None:
-    _, publisher = ApiKey.make("p", scopes=[Scope.PUBLISH, Scope.MANAGE])
+    publisher = a_key(Scope.PUBLISH, Scope.MANAGE)
     assert "consume" in assert_problem(call(path, key=publisher), 403)["detail"]
     assert_problem(call(path, key="nobody's"), 401)
 
@@ -271,10 +259,13 @@ def test_a_body_that_can_not_be_read_is_a_problem_too(
 def test_another_content_type_is_told_which_is_taken(
     client: Client, consumer: str
 ) -> None:
-    response = client.post(
-        "/api/deliveries/ack/",
+    form = "application/x-www-form-urlencoded"
+    response = send(
+        client,
+        "POST",
+        "deliveries/ack/",
         "deliveries=1",
-        content_type="application/x-www-form-urlencoded",
-        headers={"Authorization": f"Bearer {consumer}"},
+        key=consumer,
+        content_type=form,
     )
     assert JSON in assert_problem(response, 415)["detail"]

@@ -12,7 +12,7 @@ from django.test import Client
 from router.api.http.problems import sentence
 from router.models import ApiKey, Scope
 from router.operate.subscribers import create_subscriber
-from tests.integration.api import STRUCTURED, an_envelope, assert_problem
+from tests.integration.api import STRUCTURED, a_key, an_envelope, assert_problem, send
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 JSON = "application/json"
@@ -24,16 +24,7 @@ def key(db: None) -> str:
     create_subscriber(
         "crm", by="test", transport="webhook", url="https://crm.example.com/"
     )
-    return ApiKey.make("all", scopes=list(Scope.values))[1]
-
-
-def send(client: Client, method: str, path: str, body: Any = "", **more: Any) -> Any:
-    text = body if isinstance(body, str | bytes) else json.dumps(body)
-    content_type = more.pop("content_type", JSON)
-    headers = {"Authorization": f"Bearer {more.pop('key', '')}", **more}
-    return client.generic(
-        method, f"/api/{path}", text, content_type=content_type, headers=headers
-    )
+    return a_key()
 
 
 @pytest.mark.parametrize(

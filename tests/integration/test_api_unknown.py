@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,10 @@ import pytest
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from router.models import ApiKey, AuditEntry, Scope
+from router.models import AuditEntry
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
+from tests.integration import api
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, an_event
 
@@ -63,14 +63,8 @@ def paths(db: None) -> dict[str, Any]:
 
 def send(client: Client, name: str, paths: Any, body: Any, query: str = "") -> Any:
     method, path = OPERATIONS[name]
-    _, key = ApiKey.make("all", scopes=list(Scope.values))
-    return client.generic(
-        method.upper(),
-        path.format(**paths) + query,
-        "" if body is None else json.dumps(body),
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {key}"},
-    )
+    path = path.format(**paths) + query
+    return api.send(client, method.upper(), path, body, key=api.a_key())
 
 
 @pytest.mark.parametrize("name", WITH_BODY)

@@ -37,6 +37,7 @@ from router.models import (
 from router.operate.api_keys import issue_key
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
+from tests.integration.api import a_key, send
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -174,17 +175,11 @@ def operations() -> Iterator[tuple[str, str]]:
 def call(client: Client, name: str, world: dict[str, Any]) -> Any:
     act = BY_API[name]
     method = dict(operations())[name]
-    _, text = ApiKey.make("manager", scopes=[Scope.MANAGE])
     body, query = {**act.body, act.reason: WHY}, ""
     if method == "delete":
         body, query = {}, f"?reason={WHY}"
-    return client.generic(
-        method.upper(),
-        f"/api/{act.path.format(**world)}{query}",
-        json.dumps(body),
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {text}"},
-    )
+    path = f"{act.path.format(**world)}{query}"
+    return send(client, method.upper(), path, body, key=a_key(Scope.MANAGE))
 
 
 def pages() -> set[str]:

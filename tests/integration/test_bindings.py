@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -18,7 +17,7 @@ from router.flow.route.routing import route_batch
 from router.models import ApiKey, Delivery, EventRecord, Scope, Subscriber
 from router.operate.subscribers import edit_subscriber
 from router.public import publish
-from tests.integration.api import assert_problem
+from tests.integration.api import assert_problem, pointers, send
 from tests.integration.rows import (
     a_delivery,
     a_failed_task,
@@ -38,23 +37,13 @@ def call(client: Client) -> Call:
     """`call(method, path, body, **bindings)` with a key that has every scope."""
     key, text = ApiKey.make("partner", scopes=list(Scope.values))
 
-    def send(method: str, path: str, body: Any = None, **bindings: Any) -> Any:
+    def with_bindings(method: str, path: str, body: Any = None, **bindings: Any) -> Any:
         bound = bindings or PARTNER
         empty = dict.fromkeys(PARTNER, [])
         ApiKey.objects.filter(pk=key.pk).update(**{**empty, **bound})
-        return client.generic(
-            method,
-            f"/api/{path}",
-            json.dumps(body or {}),
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {text}"},
-        )
+        return send(client, method, path, body or {}, key=text)
 
-    return send
-
-
-def pointers(response: Any, status: int = 403) -> list[str]:
-    return [one["pointer"] for one in assert_problem(response, status)["errors"]]
+    return with_bindings
 
 
 def of_partner(**attributes: Any) -> EventRecord:
@@ -85,8 +74,8 @@ def test_a_key_that_names_no_type_makes_no_subscriber(call: Call) -> None:
     """Left out, `events` would be all."""
     del (left := dict(PULLER))["events"]
     named = {"subscribers": ["crm*"]}
-    assert pointers(call("POST", "subscribers/", left)) == ["/events/0"]
-    assert pointers(call("POST", "subscribers/", PULLER, **named)) == ["/events/0"]
+    assert pointers(call("POST", "subscribers/", left), 403) == ["/events/0"]
+    assert pointers(call("POST", "subscribers/", PULLER, **named), 403) == ["/events/0"]
     no_source = {**named, "types": ["*"]}
     told = assert_problem(call("POST", "subscribers/", PULLER, **no_source), 403)
     assert "bound to no source" in told["detail"]

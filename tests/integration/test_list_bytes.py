@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,27 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.conf import conf
-from router.models import ApiKey, Attempt, Delivery, EventSchema, Scope
+from router.models import Attempt, Delivery, EventSchema
 from router.public import publish
-from tests.integration.api import assert_problem
+from tests.integration.api import Get, assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
 pytestmark = pytest.mark.usefixtures("empty_router")
-Get = Callable[..., Any]
 MIB = 1024 * 1024
 DATA = '"router_eventrecord"."data"'
-
-
-@pytest.fixture
-def get(client: Client) -> Get:
-    """`get(path, **query)` with a key that may manage."""
-    _, text = ApiKey.make("reader", scopes=[Scope.MANAGE])
-
-    def ask(path: str, **query: Any) -> Any:
-        bearer = {"Authorization": f"Bearer {text}"}
-        return client.get(f"/api/{path}", query, headers=bearer)
-
-    return ask
 
 
 def all_pages(get: Get, path: str, **query: Any) -> list[list[Any]]:

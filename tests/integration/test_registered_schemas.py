@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -16,7 +17,7 @@ from router.flow.publish import registered_schemas
 from router.models import ApiKey, AuditEntry, EventRecord, EventSchema, Scope
 from router.operate.schemas import register_schema, retire_schema
 from router.public import publish
-from tests.integration.api import assert_problem
+from tests.integration.api import a_key, assert_problem, send
 from tests.integration.staff import a_viewer, an_operator
 
 pytestmark = pytest.mark.django_db
@@ -38,19 +39,16 @@ def referring(keyword: str, to: str) -> dict[str, Any]:
 @pytest.fixture
 def call(client: Client) -> Call:
     """`call(body)` registers, `call()` lists, `call(retire=id)` retires."""
-    _, text = ApiKey.make("manager", scopes=[Scope.MANAGE])
+    key = a_key(Scope.MANAGE)
 
-    def send(body: Any = None, retire: int = 0, **query: Any) -> Any:
-        headers = {"Authorization": f"Bearer {text}"}
+    def schemas(body: Any = None, retire: int = 0, **query: Any) -> Any:
         if retire:
-            return client.delete(f"/api/schemas/{retire}/", headers=headers)
+            return send(client, "DELETE", f"schemas/{retire}/", key=key)
         if body is None:
-            return client.get("/api/schemas/", query, headers=headers)
-        given = body if isinstance(body, str) else json.dumps(body)
-        kind = "application/json"
-        return client.post("/api/schemas/", given, content_type=kind, headers=headers)
+            return send(client, "GET", f"schemas/?{urlencode(query)}", key=key)
+        return send(client, "POST", "schemas/", body, key=key)
 
-    return send
+    return schemas
 
 
 def test_a_schema_is_registered_and_holds(call: Call) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
-from typing import Any
 
 import pytest
 from django.apps import apps
@@ -16,12 +15,12 @@ from django.views.debug import ExceptionReporter
 
 from router.contract.outcomes import Evidence, Exchange
 from router.encryption import decrypt, make_key
-from router.models import ApiKey, Attempt, AuditEntry, Scope, Subscriber
+from router.models import Attempt, AuditEntry, Subscriber
 from router.models.attempt import AttemptResult
 from router.operate import subscribers
 from router.operate.subscribers import create_subscriber, edit_subscriber
 from router.transports.webhook.request import Receiver
-from tests.integration.api import assert_problem
+from tests.integration.api import Call, assert_problem
 from tests.integration.rows import a_delivery, an_event
 from tests.integration.staff import a_viewer, an_operator
 
@@ -47,22 +46,6 @@ def columns() -> tuple[str, str]:
     return row
 
 
-@pytest.fixture
-def call(client: Client) -> Any:
-    _, text = ApiKey.make("manager", scopes=[Scope.MANAGE])
-
-    def send(method: str, path: str, body: Any = None) -> Any:
-        return client.generic(
-            method,
-            f"/api/subscribers/{path}",
-            "" if body is None else json.dumps(body),
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {text}"},
-        )
-
-    return send
-
-
 def test_the_database_has_the_secret_as_a_token_only() -> None:
     row = a_webhook()
     url, token = columns()
@@ -74,15 +57,15 @@ def test_the_database_has_the_secret_as_a_token_only() -> None:
     assert decrypt(columns()[1]) == URL
 
 
-def test_the_api_answers_it_masked_and_takes_it_whole(call: Any) -> None:
+def test_the_api_answers_it_masked_and_takes_it_whole(call: Call) -> None:
     body = {"name": "crm", "transport": "webhook", "url": URL, "events": ["*"]}
     answers = [
-        call("POST", "", body),
-        call("GET", "crm/"),
-        call("GET", ""),
-        call("PATCH", "crm/", {"title": "CRM"}),
-        call("PATCH", "crm/", {"url": f"{URL}2"}),
-        call("POST", "crm/pause/", {}),
+        call("POST", "subscribers/", body),
+        call("GET", "subscribers/crm/"),
+        call("GET", "subscribers/"),
+        call("PATCH", "subscribers/crm/", {"title": "CRM"}),
+        call("PATCH", "subscribers/crm/", {"url": f"{URL}2"}),
+        call("POST", "subscribers/crm/pause/", {}),
     ]
     for answer in answers:
         assert answer.status_code < 300
@@ -94,16 +77,16 @@ def test_the_api_answers_it_masked_and_takes_it_whole(call: Any) -> None:
 
 
 @pytest.mark.parametrize("url", [SHOWN, "https://a.example/%E2%80%A6", f"{PLAIN}/…"])
-def test_a_masked_url_that_is_sent_back_is_refused(call: Any, url: str) -> None:
+def test_a_masked_url_that_is_sent_back_is_refused(call: Call, url: str) -> None:
     a_webhook()
-    problem = assert_problem(call("PATCH", "crm/", {"url": url}), 422)
+    problem = assert_problem(call("PATCH", "subscribers/crm/", {"url": url}), 422)
     assert "leave it out" in problem["errors"][0]["detail"]
     assert Subscriber.objects.get().address == URL
 
 
-def test_a_url_without_a_secret_is_answered_as_it_was_given(call: Any) -> None:
+def test_a_url_without_a_secret_is_answered_as_it_was_given(call: Call) -> None:
     a_webhook(PLAIN)
-    assert call("GET", "crm/").json()["url"] == PLAIN
+    assert call("GET", "subscribers/crm/").json()["url"] == PLAIN
     assert columns() == (PLAIN, "")
 
 
