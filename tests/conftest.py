@@ -16,7 +16,10 @@ from django.test import override_settings
 
 from router.db import session
 from router.flow.publish import registered_schemas
+from router.models import Subscriber
+from tests.contract.steps import a_puller
 from tests.flush import QuickFlush
+from tests.receivers import Declare, declaring
 from tests.servers import waiting
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
@@ -94,6 +97,20 @@ def django_db_setup(
             flush.Command, "handle", lambda self, **options: quick(self, **options)
         )
         yield
+
+
+@pytest.fixture
+def declare(transactional_db: None) -> Iterator[Declare]:
+    """`declare(name, behave=…, **options)` declares and registers a subscriber."""
+    with declaring() as declare:
+        yield declare
+
+
+@pytest.fixture
+def puller(transactional_db: None) -> Subscriber:
+    """The one subscriber; it pulls."""
+    Subscriber.objects.all().delete()
+    return a_puller()
 
 
 @pytest.fixture

@@ -1,61 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from router.models import Subscriber
-from router.public import Event, subscriber
-from router.testing import isolated_subscribers, register_declared
+from router.testing import isolated_subscribers
 from router.transports.webhook import event_loop
-from tests.contract.steps import Subscribe, a_puller, webhook_subscriber
+from tests.contract.steps import Subscribe, webhook_subscriber
 from tests.servers import receiving
-
-Behaviour = Callable[[Event], object]
-
-
-@dataclass
-class Receiver:
-    """A declared subscriber that does what the test says and notes what it saw."""
-
-    name: str
-    behave: Behaviour
-    seen: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        self.seen.append(event)
-        self.behave(event)
-
-    @property
-    def row(self) -> Subscriber:
-        return Subscriber.objects.get(name=self.name)
-
-
-Declare = Callable[..., Receiver]
-
-
-@pytest.fixture
-def declare(transactional_db: None) -> Iterator[Declare]:
-    """`declare(name, behave=…, **options)` declares and registers a subscriber."""
-
-    def make(
-        name: str = "listener",
-        behave: Behaviour = lambda event: None,
-        **options: object,
-    ) -> Receiver:
-        receiver = Receiver(name, behave)
-
-        def handle(event: Event) -> None:
-            receiver(event)
-
-        subscriber(name, **{"events": ["thing.happened"], **options})(handle)
-        register_declared()
-        return receiver
-
-    with isolated_subscribers():
-        yield make
 
 
 @pytest.fixture
@@ -76,13 +29,6 @@ def subscribe(transactional_db: None, settings: Any) -> Iterator[Subscribe]:
     with isolated_subscribers():
         yield webhook_subscriber
     event_loop.close()
-
-
-@pytest.fixture
-def puller(transactional_db: None) -> Subscriber:
-    """The one subscriber; it pulls."""
-    Subscriber.objects.all().delete()
-    return a_puller()
 
 
 @pytest.fixture

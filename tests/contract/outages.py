@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.public import Event
-from tests.contract.conftest import Receiver
+from tests.receivers import Receiver
 
 OPENED = "router.breaker.opened"
 RECOVERED = "router.subscriber.recovered"

@@ -25,7 +25,6 @@ from router.models import (
 from router.operate.declared import pause, resume
 from router.operate.switch_transport import switch_transport
 from router.public import publish
-from tests.contract.conftest import Declare
 from tests.contract.steps import (
     TYPE,
     ack,
@@ -37,6 +36,7 @@ from tests.contract.steps import (
     states,
     take,
 )
+from tests.receivers import Declare
 
 
 def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(

@@ -23,7 +23,6 @@ from router.models import (
 from router.operate.declared import resume
 from router.public import Reject, RetryLater, publish
 from router.testing import deliver_due
-from tests.contract.conftest import Declare
 from tests.contract.outages import (
     DISABLED,
     OPENED,
@@ -35,6 +34,7 @@ from tests.contract.outages import (
     notices,
 )
 from tests.contract.steps import TYPE, delivery_ids, drain, go_on, publish_events
+from tests.receivers import Declare
 
 pytestmark = pytest.mark.usefixtures("probes_by_hand")
 

@@ -25,9 +25,9 @@ from router.models import (
 )
 from router.operate.declared import pause, resume
 from router.testing import deliver_due, skip_waits
-from tests.contract.conftest import Declare
 from tests.contract.outages import OPENED, RECOVERED, Outage, breaker_of, count, notices
 from tests.contract.steps import delivery_ids, drain, go_on, publish_events
+from tests.receivers import Declare
 
 pytestmark = pytest.mark.usefixtures("probes_by_hand")
 UNCOUNTED = Q(attempt_log__result="UNCOUNTED")

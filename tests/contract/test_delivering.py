@@ -27,7 +27,6 @@ from router.models import (
 from router.operate.declared import pause, resume
 from router.public import Event
 from router.testing import deliver_due, register_declared, skip_waits
-from tests.contract.conftest import Behaviour, Declare
 from tests.contract.steps import (
     TYPE,
     boom,
@@ -36,6 +35,7 @@ from tests.contract.steps import (
     publish_events,
     states,
 )
+from tests.receivers import Behaviour, Declare
 
 
 def test_effects_and_acknowledgement_commit_together(declare: Declare) -> None:

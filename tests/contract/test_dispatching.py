@@ -7,9 +7,9 @@ import pytest
 from router.flow.dispatch.dispatcher import Dispatcher
 from router.messaging.broker import BrokerSilent, BrokerUnreachable
 from router.models import Delivery, Subscriber
-from tests.contract.conftest import Declare
 from tests.contract.letterbox import Letterbox
 from tests.contract.steps import publish_and_route
+from tests.receivers import Declare
 
 #: As many as run in `chunk_seconds`.
 CHUNK = 10

@@ -12,7 +12,7 @@ from router.contract.errors import EventConflict, InvalidEvent
 from router.models import EventRecord
 from router.public import publish
 from router.testing import deliver_due
-from tests.contract.conftest import Declare
+from tests.receivers import Declare
 
 
 def attributes(**changes: Any) -> dict[str, Any]:

@@ -26,24 +26,14 @@ from router.models import EventRecord, SigningSecret, Subscriber
 from router.public import publish
 from router.testing import deliver_due
 from router.transports.webhook import event_loop
-from tests.contract.conftest import Declare
 from tests.contract.steps import a_puller, take
+from tests.json_values import TEXT, json_values
+from tests.receivers import Declare
 from tests.servers.receiving import Receiver
 
 TYPE = "thing.happened"
 SECRET = make_secret()
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"))
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
-    ),
-    max_leaves=10,
-)
+JSON = json_values()
 TYPED = st.one_of(
     JSON.map(lambda data: ("application/json", data)),
     JSON.map(lambda data: ("application/ld+json; charset=utf-8", data)),

@@ -17,13 +17,13 @@ from router.models import (
 from router.operate import failed_tasks
 from router.public import Event, Reject, RetryLater
 from router.testing import deliver_due, skip_waits
-from tests.contract.conftest import Declare
 from tests.contract.steps import (
     TYPE,
     boom,
     publish_events,
     states,
 )
+from tests.receivers import Declare
 
 
 def operator() -> User:

@@ -21,8 +21,8 @@ from router.operate.declared import pause
 from router.operate.interventions import close_breaker, skip, try_now
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
-from tests.contract.conftest import Declare, Receiver
 from tests.contract.steps import TYPE
+from tests.receivers import Declare, Receiver
 
 pytestmark = pytest.mark.usefixtures("probes_by_hand")
 

@@ -14,9 +14,9 @@ from router.flow.dispatch.due import subscribers_due
 from router.models import Delivery, Heartbeat, Subscriber
 from router.public import Event
 from router.testing import deliver_due, skip_waits
-from tests.contract.conftest import Declare, Receiver
 from tests.contract.letterbox import Letterbox
 from tests.contract.steps import publish_and_route
+from tests.receivers import Declare, Receiver
 
 SLOW_MS, QUICK_MS = 2_000.0, 1.0
 

@@ -16,8 +16,8 @@ from router.models import (
 from router.operate.test_event import send_test_event
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
-from tests.contract.conftest import Declare
 from tests.contract.steps import TYPE, publish_events, states
+from tests.receivers import Declare
 
 
 def publish_and_roll_back() -> None:

@@ -14,10 +14,10 @@ from router.flow.route.routing import route_batch
 from router.models import ApiKey, Delivery, EventRecord, FailedTask, Scope
 from router.public import publish
 from router.testing import deliver_due
-from tests.contract.conftest import Declare
 from tests.contract.steps import TYPE, Subscribe, a_puller
 from tests.integration.rows import an_event
 from tests.integration.staff import a_viewer
+from tests.receivers import Declare
 from tests.servers.receiving import Receiver
 
 #: What each database holds of what is refused today.

@@ -18,7 +18,7 @@ from router.flow.route.routing import Routed, route_batch
 from router.models import Delivery, EventRecord, Subscriber
 from router.public import publish
 from router.registry import isolated
-from tests.contract.conftest import Declare
+from tests.receivers import Declare
 
 TYPE = "thing.happened"
 #: As many as run in `chunk_seconds`.

@@ -16,12 +16,12 @@ from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event
-from tests.contract.conftest import Declare, Receiver
 from tests.contract.steps import (
     delivery_ids,
     let_leases_run_out,
     publish_and_route,
 )
+from tests.receivers import Declare, Receiver
 
 
 class WorkerDies(BaseException):

@@ -13,6 +13,8 @@ from router.models import ApiKey, Heartbeat, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
 from tests.integration.api import STRUCTURED, Call, Get, Post, a_key, send
 from tests.integration.lines import Line, line_to
+from tests.integration.shopping import a_product, put_in_basket
+from tests.receivers import Declare
 from tests.servers.foreign import ForeignRouter
 from tests.servers.foreign_amqp import ForeignRabbitMQ
 
@@ -34,6 +36,19 @@ def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
         node = request.getfixturevalue("rabbitmq_server")
         return ForeignRabbitMQ(node)
     raise AssertionError(f"no such kind here: {request.param}")
+
+
+@pytest.fixture
+def listener(declare: Declare) -> Subscriber:
+    """A subscriber that takes every event."""
+    return declare().row
+
+
+@pytest.fixture
+def shopper(client: Client, db: None) -> Client:
+    """A customer with one product in the basket."""
+    put_in_basket(client, a_product())
+    return client
 
 
 @pytest.fixture

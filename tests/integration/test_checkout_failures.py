@@ -23,20 +23,12 @@ from tests.integration import banks
 from tests.integration.shopping import (
     LATE_NO,
     LATE_YES,
-    a_product,
     check_out,
     filled,
-    put_in_basket,
 )
 
 pytestmark = pytest.mark.django_db
 UseBank = Callable[[str], None]
-
-
-@pytest.fixture
-def shopper(client: Client) -> Client:
-    put_in_basket(client, a_product())
-    return client
 
 
 @pytest.fixture

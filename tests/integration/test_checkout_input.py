@@ -6,17 +6,11 @@ from django.test import Client
 
 from router.models import EventRecord
 from shop.models import Order, SandboxCharge
-from tests.integration.shopping import DETAILS, a_product, check_out, put_in_basket
+from tests.integration.shopping import DETAILS, check_out
 from tests.unit.test_schemas import PURCHASE
 
 pytestmark = pytest.mark.django_db
 TEXTS = ("name", "line1", "line2", "postal_code", "city")
-
-
-@pytest.fixture
-def shopper(client: Client) -> Client:
-    put_in_basket(client, a_product())
-    return client
 
 
 @pytest.mark.parametrize("field", [name for name in DETAILS if name != "line2"])

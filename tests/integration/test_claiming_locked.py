@@ -10,24 +10,17 @@ from django.db import connection
 
 from router.flow.deliver import claiming
 from router.flow.deliver.claiming import claims
-from router.flow.route.routing import route_batch
-from router.models import Delivery, Subscriber
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
+from router.models import Subscriber
+from tests.contract.steps import delivery_ids, publish_and_route
 
 LOCK = "SELECT FROM router_delivery WHERE id = %s FOR UPDATE"
 
 
 @pytest.fixture
-def ids(transactional_db: None) -> Iterator[list[int]]:
+def ids(listener: Subscriber) -> list[int]:
     """Two deliveries that a message names."""
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(lambda event: None)
-        register_declared()
-        for _ in range(2):
-            publish("thing.happened", {})
-        route_batch()
-        yield list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    publish_and_route(2)
+    return delivery_ids()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,37 +25,10 @@ from router.flow.deliver.settling import acknowledge
 from router.flow.route import routing
 from router.flow.route.routing import route_batch
 from router.models import BreakerState, Delivery, DeliveryState, EventRecord, Subscriber
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
-
-TYPE = "thing.happened"
-
-
-def silent(event: Any) -> None:
-    """Says nothing to the database."""
-
-
-def talking(event: Any) -> None:
-    Subscriber.objects.exists()
-
-
-@pytest.fixture
-def listen(transactional_db: None) -> Iterator[Callable[..., int]]:
-    with isolated_subscribers():
-
-        def declare(handler: Any) -> int:
-            subscriber("listener", events=[TYPE])(handler)
-            register_declared()
-            return int(Subscriber.objects.get().pk)
-
-        yield declare
-
-
-def routed() -> tuple[int, ...]:
-    """The ids of the deliveries of a new event."""
-    publish(TYPE, {})
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
-    return chunk.ids
+from router.public import publish
+from tests.contract.steps import TYPE
+from tests.integration.steps import routed, silent, talking
+from tests.receivers import Declare
 
 
 def fail(*arguments: Any, **named: Any) -> None:
@@ -71,9 +43,9 @@ def test_only_an_outermost_transaction_is_its_own() -> None:
 
 @pytest.mark.parametrize("handler", [silent, talking])
 def test_what_runs_within_a_transaction_is_not_committed_before_it(
-    listen: Callable[..., int], handler: Any
+    declare: Declare, handler: Any
 ) -> None:
-    pk = listen(handler)
+    pk = declare(behave=handler).row.pk
     ids = routed()
 
     with transaction.atomic():
@@ -84,9 +56,9 @@ def test_what_runs_within_a_transaction_is_not_committed_before_it(
 
 
 def test_what_is_routed_within_a_transaction_is_not_committed_before_it(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
-    listen(silent)
+    declare(behave=silent)
     publish(TYPE, {})
 
     with transaction.atomic():
@@ -97,9 +69,9 @@ def test_what_is_routed_within_a_transaction_is_not_committed_before_it(
 
 
 def test_a_lost_lease_commits_nothing_of_what_was_done(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
-    pk = listen(silent)
+    pk = declare(behave=silent).row.pk
     leased = claim(pk, routed())
     assert leased is not None
     Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
@@ -117,10 +89,8 @@ def test_a_lost_lease_commits_nothing_of_what_was_done(
 
 
 @pytest.mark.parametrize("may_commit", [True, False])
-def test_all_or_nothing_is_changed(
-    listen: Callable[..., int], may_commit: bool
-) -> None:
-    listen(silent)
+def test_all_or_nothing_is_changed(declare: Declare, may_commit: bool) -> None:
+    declare(behave=silent)
     rename = Statement("UPDATE router_subscriber SET title = %s", ["new"])
 
     with pytest.raises(NotAll), transaction.atomic():
@@ -133,9 +103,9 @@ def test_all_or_nothing_is_changed(
 
 
 def test_an_acknowledgement_is_not_committed_before_the_breaker_s_part(
-    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pk = listen(silent)
+    pk = declare(behave=silent).row.pk
     leased = claim(pk, routed())
     assert leased is not None
     leased.subscriber.breaker = BreakerState.OPEN
@@ -152,9 +122,9 @@ def test_an_acknowledgement_is_not_committed_before_the_breaker_s_part(
 
 
 def test_a_batch_is_not_committed_before_what_its_filters_failed_at(
-    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listen(silent)
+    declare(behave=silent)
     # No filter that anybody could save.
     Subscriber.objects.update(filter={"exact": 7})
     publish(TYPE, {})
@@ -168,9 +138,9 @@ def test_a_batch_is_not_committed_before_what_its_filters_failed_at(
 
 
 def test_what_follows_a_beginning_that_failed_is_still_in_the_transaction(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
-    listen(silent)
+    declare(behave=silent)
     with transaction.atomic():
         with pytest.raises(ProgrammingError):
             rows_of_first([Statement("SELEC", ())])
@@ -181,9 +151,9 @@ def test_what_follows_a_beginning_that_failed_is_still_in_the_transaction(
 
 
 def test_what_follows_an_end_is_a_transaction_again(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
-    listen(silent)
+    declare(behave=silent)
     with transaction.atomic():
         rows_of_first([Statement("SELECT 1", ()), *commits(True)])
         Subscriber.objects.update(title="new")
@@ -193,10 +163,10 @@ def test_what_follows_an_end_is_a_transaction_again(
 
 
 def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
     """After an error the transaction would take no other statement."""
-    pk = listen(silent)
+    pk = declare(behave=silent).row.pk
     leased = claim(pk, routed())
     assert leased is not None
     Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
@@ -209,7 +179,7 @@ def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
 
 
 def test_a_session_closed_within_a_transaction_is_told_by_django(
-    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As its pool does it: nothing is left of the session."""
 
@@ -219,13 +189,13 @@ def test_a_session_closed_within_a_transaction_is_told_by_django(
             closed.setattr(connection, "closed_in_transaction", True)
             rows_of_first([Statement("SELECT 1", ())])
 
-    listen(silent)
+    declare(behave=silent)
     with pytest.raises(ProgrammingError):
         close_and_ask()
 
 
 def test_the_router_reads_what_was_committed_whatever_is_usual_here(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_isolation = 'serializable'")
@@ -239,7 +209,7 @@ def test_the_router_reads_what_was_committed_whatever_is_usual_here(
 
 
 def test_what_a_handler_hangs_into_the_connection_stays_and_nothing_else(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
     def tracer(execute: Any, *arguments: Any) -> Any:
         return execute(*arguments)
@@ -248,7 +218,7 @@ def test_what_a_handler_hangs_into_the_connection_stays_and_nothing_else(
         if tracer not in connection.execute_wrappers:
             connection.execute_wrappers.append(tracer)
 
-    pk = listen(handler)
+    pk = declare(behave=handler).row.pk
     try:
         for _ in range(2):
             deliver_chunk(pk, routed())
@@ -260,10 +230,10 @@ def test_what_a_handler_hangs_into_the_connection_stays_and_nothing_else(
 
 
 def test_whoever_waits_for_the_head_reads_nothing_else(
-    listen: Callable[..., int],
+    declare: Declare,
 ) -> None:
     """A second dispatcher, while the first routes much."""
-    listen(silent)
+    declare(behave=silent)
     publish(TYPE, {})
     other = connection.copy()
     other.set_autocommit(False)

@@ -29,10 +29,11 @@ from router.messaging.broker import (
     Message,
 )
 from router.models import Delivery, DeliveryState, Heartbeat, Subscriber
-from router.public import publish, subscriber
+from router.public import publish
 from router.registry import declared
-from router.testing import isolated_subscribers, register_declared
+from router.testing import register_declared
 from tests.acceptance.purchases import SIX, purchase
+from tests.receivers import Declare
 from tests.servers.valkey import Valkey
 from tests.servers.waiting import free_port
 
@@ -162,14 +163,9 @@ def test_it_tells_what_was_surely_not_sent(
 
 
 @pytest.fixture
-def listener(transactional_db: None) -> Iterator[None]:
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"], is_transactional=False)(
-            lambda event: None
-        )
-        register_declared()
-        Subscriber.objects.update(mean_run_ms=25)
-        yield
+def listener(declare: Declare) -> None:
+    declare(is_transactional=False)
+    Subscriber.objects.update(mean_run_ms=25)
 
 
 @pytest.mark.usefixtures("listener")

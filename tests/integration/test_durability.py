@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.db import connection, transaction
@@ -15,9 +15,10 @@ from router.flow.deliver.delivering import deliver_chunk
 from router.flow.dispatch.dispatcher import Dispatcher, mark_chunk
 from router.flow.route.routing import route_batch
 from router.models import Delivery, Subscriber
-from router.public import Event, publish, subscriber
-from router.testing import isolated_subscribers, register_declared
+from router.public import Event, publish
 from tests.contract.letterbox import Letterbox
+from tests.contract.steps import publish_and_route
+from tests.receivers import Declare
 
 UNWAITED = "set_config('synchronous_commit', 'off', TRUE)"
 
@@ -30,14 +31,10 @@ def waits_for_the_disk() -> str:
 
 
 @pytest.fixture
-def owed(transactional_db: None) -> Iterator[Subscriber]:
+def owed(listener: Subscriber) -> Subscriber:
     """A subscriber that is owed one delivery."""
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(lambda event: None)
-        register_declared()
-        publish("thing.happened", {})
-        route_batch()
-        yield Subscriber.objects.get()
+    publish_and_route()
+    return listener
 
 
 def lease(owed: Subscriber) -> object:
@@ -75,22 +72,20 @@ def test_the_lease_of_a_suspect_waits_for_the_disk(owed: Subscriber) -> None:
     assert UNWAITED not in alone
 
 
-def test_leases_and_marks_do_not_wait_and_settling_does(transactional_db: None) -> None:
+def test_leases_and_marks_do_not_wait_and_settling_does(declare: Declare) -> None:
     seen: list[str] = []
 
     def handle(event: Event) -> None:
         seen.append(waits_for_the_disk())
 
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(handle)
-        register_declared()
-        with CaptureQueriesContext(connection) as committed:
-            publish("thing.happened", {})
-            route_batch()
-        with CaptureQueriesContext(connection) as marked:
-            Dispatcher(Letterbox()).turn()
-        with CaptureQueriesContext(connection) as delivered:
-            deliver_chunk(Subscriber.objects.get().pk, [Delivery.objects.get().pk])
+    declare(behave=handle)
+    with CaptureQueriesContext(connection) as committed:
+        publish("thing.happened", {})
+        route_batch()
+    with CaptureQueriesContext(connection) as marked:
+        Dispatcher(Letterbox()).turn()
+    with CaptureQueriesContext(connection) as delivered:
+        deliver_chunk(Subscriber.objects.get().pk, [Delivery.objects.get().pk])
 
     counts = [
         sum(UNWAITED in query["sql"] for query in captured)

@@ -11,21 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.api import STRUCTURED, Post, an_envelope, assert_problem
+from tests.json_values import json_values
 
 pytestmark = pytest.mark.django_db
 # Lone surrogates and NUL too.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
-    ),
-    max_leaves=10,
-)
+JSON = json_values(TEXT)
 NAMES = [*an_envelope(), "time", "subject", "partitionkey", "dataschema", "traceparent"]
 CHANGES = st.dictionaries(st.sampled_from(NAMES) | TEXT, JSON, min_size=1, max_size=3)
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)

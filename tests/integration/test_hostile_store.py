@@ -13,17 +13,11 @@ from router.models import EventRecord
 from router.public import publish
 from shop.models import Order, SandboxCharge
 from shop.signals import purchase_completed
-from tests.integration.shopping import DETAILS, a_product, check_out, put_in_basket
+from tests.integration.shopping import DETAILS, check_out
 from tests.integration.shopping import filled as filled_in
 
 pytestmark = pytest.mark.django_db
 URLENCODED = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture
-def shopper(client: Client) -> Client:
-    put_in_basket(client, a_product())
-    return client
 
 
 @pytest.fixture(params=[{}, {"x": "x" * 2_000_000}], ids=["schema", "size"])

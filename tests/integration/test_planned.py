@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,11 +16,12 @@ from router.flow.dispatch.dispatcher import mark_chunks
 from router.flow.dispatch.due import subscribers_due
 from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
+from router.public import publish
+from tests.contract.steps import TYPE
+from tests.integration.steps import routed
 from tests.integration.test_query_plans import FILL_DELIVERIES, FILL_LOG
+from tests.receivers import Declare
 
-TYPE = "thing.happened"
 FULL = 100_000
 KEPT = "SELECT name, generic_plans, custom_plans FROM pg_prepared_statements"
 SETTINGS = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin")
@@ -39,15 +40,8 @@ def kept(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 @pytest.fixture
-def declare(kept: None) -> Iterator[Callable[[Any], Subscriber]]:
-    with isolated_subscribers():
-
-        def register(handler: Any) -> Subscriber:
-            subscriber("listener", events=[TYPE])(handler)
-            register_declared()
-            return Subscriber.objects.get()
-
-        yield register
+def declare(kept: None, declare: Declare) -> Declare:
+    return declare
 
 
 def asked(sql: str) -> list[tuple[Any, ...]]:
@@ -58,13 +52,6 @@ def asked(sql: str) -> list[tuple[Any, ...]]:
 
 def settings_of_session() -> list[str]:
     return [asked(f"SHOW {name}")[0][0] for name in SETTINGS]
-
-
-def routed() -> tuple[int, ...]:
-    """The ids of the deliveries of a new event."""
-    publish(TYPE, {})
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
-    return chunk.ids
 
 
 def dispatched() -> tuple[int, ...]:
@@ -79,8 +66,8 @@ def deliver(row: Subscriber) -> None:
     deliver_chunk(row.pk, dispatched())
 
 
-def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Any) -> None:
-    row = declare(lambda event: None)
+def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Declare) -> None:
+    row = declare().row
 
     deliver(row)
     with CaptureQueriesContext(connection) as captured:
@@ -96,9 +83,9 @@ def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Any) -> None:
 
 @pytest.mark.parametrize("analysed", ["empty", "one row", "never"])
 def test_a_plan_that_is_older_than_the_rows_reads_by_index(
-    declare: Any, analysed: str
+    declare: Declare, analysed: str
 ) -> None:
-    row = declare(lambda event: None)
+    row = declare().row
     if analysed == "empty":
         asked_nothing("VACUUM ANALYZE")
     deliver(row)
@@ -156,14 +143,14 @@ def plan_of(name: str) -> str:
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
-def test_how_the_router_plans_is_nobody_elses_affair(declare: Any) -> None:
+def test_how_the_router_plans_is_nobody_elses_affair(declare: Declare) -> None:
     seen: list[list[str]] = []
 
     def handler(event: Any) -> None:
         seen.append(settings_of_session())
         transaction.on_commit(lambda: seen.append(settings_of_session()))
 
-    row = declare(handler)
+    row = declare(behave=handler).row
     deliver(row)
     deliver(row)
     seen.append(settings_of_session())
@@ -177,10 +164,10 @@ def test_how_the_router_plans_is_nobody_elses_affair(declare: Any) -> None:
 
 
 def test_a_session_that_forgot_is_told_anew_what_it_should_do(
-    declare: Any, caplog: pytest.LogCaptureFixture
+    declare: Declare, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As behind a pooler, between any two statements."""
-    row = declare(lambda event: None)
+    row = declare().row
     deliver(row)
 
     asked_nothing("DEALLOCATE ALL")
@@ -197,10 +184,10 @@ def test_a_session_that_forgot_is_told_anew_what_it_should_do(
 
 @pytest.mark.parametrize("is_routed", [False, True])
 def test_a_session_that_knows_a_plan_from_another_is_no_trouble(
-    declare: Any, is_routed: bool
+    declare: Declare, is_routed: bool
 ) -> None:
     """As behind a pooler, which hands it from one process to the next."""
-    row = declare(lambda event: None)
+    row = declare().row
     deliver(row)
 
     if is_routed:
@@ -213,7 +200,7 @@ def test_a_session_that_knows_a_plan_from_another_is_no_trouble(
     assert not Delivery.objects.open().exists()
 
 
-def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Any) -> None:
+def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Declare) -> None:
     runs: list[str] = []
 
     def handler(event: Any) -> None:
@@ -221,7 +208,7 @@ def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Any) -> No
         if len(runs) == 3:
             asked_nothing("DEALLOCATE ALL")
 
-    row = declare(handler)
+    row = declare(behave=handler).row
     deliver(row)
     ids = routed()
     deliver_chunk(row.pk, ids)
@@ -238,14 +225,14 @@ def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Any) -> No
 
 @pytest.mark.parametrize("reason", ["no threshold", "a pooler"])
 def test_none_is_kept_unless_the_project_asks_for_it(
-    declare: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+    declare: Declare, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if reason == "a pooler":
         key = "DISABLE_SERVER_SIDE_CURSORS"
         monkeypatch.setitem(connection.settings_dict, key, True)
     else:
         connection.connection.prepare_threshold = None
-    row = declare(lambda event: None)
+    row = declare().row
 
     deliver(row)
     deliver(row)
@@ -255,11 +242,11 @@ def test_none_is_kept_unless_the_project_asks_for_it(
 
 
 def test_a_project_need_not_speak_of_poolers(
-    declare: Any, monkeypatch: pytest.MonkeyPatch
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "DISABLE_SERVER_SIDE_CURSORS"
     monkeypatch.delitem(connection.settings_dict, key, raising=False)
-    row = declare(lambda event: None)
+    row = declare().row
 
     deliver(row)
 
@@ -267,9 +254,9 @@ def test_a_project_need_not_speak_of_poolers(
     assert not Delivery.objects.open().exists()
 
 
-def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Any) -> None:
+def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Declare) -> None:
     connection.connection.prepare_threshold = 2
-    row = declare(lambda event: None)
+    row = declare().row
 
     found = []
     for _ in range(3):

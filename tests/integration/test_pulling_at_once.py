@@ -33,7 +33,7 @@ from router.models import (
 )
 from router.operate.subscribers import delete_subscriber, edit_subscriber
 from tests.contract.puller_processes import begin, pullers
-from tests.contract.steps import a_puller, ack, leases, publish_and_route, states, take
+from tests.contract.steps import ack, leases, publish_and_route, states, take
 from tests.integration import patient_puller
 from tests.servers.waiting import wait_until
 
@@ -41,12 +41,6 @@ pytestmark = pytest.mark.usefixtures("postgresql_url")
 
 PULLERS, EVENTS = 4, 400
 URL = "https://a.example.com/"
-
-
-@pytest.fixture
-def puller(transactional_db: None) -> Subscriber:
-    Subscriber.objects.all().delete()
-    return a_puller()
 
 
 def elsewhere(work: Callable[[], Any]) -> Callable[[], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,39 +14,21 @@ from router.flow.deliver.delivering import deliver_chunk
 from router.flow.dispatch.queues import queue_of
 from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
-
-TYPE = "thing.happened"
-
-
-def silent(event: Any) -> None:
-    """Says nothing to the database."""
-
-
-def talking(event: Any) -> None:
-    Subscriber.objects.exists()
+from router.public import publish
+from tests.contract.steps import TYPE
+from tests.integration.steps import routed, silent, talking
+from tests.receivers import Declare
 
 
 @pytest.fixture
-def listen(transactional_db: None) -> Iterator[Callable[..., int]]:
-    with isolated_subscribers():
+def listen(declare: Declare) -> Callable[..., int]:
+    def known(handler: Any) -> int:
+        row = declare(behave=handler).row
+        # Statements are built once: the first time is like no other.
+        deliver_chunk(row.pk, routed())
+        return row.pk
 
-        def declare(handler: Any) -> int:
-            subscriber("listener", events=[TYPE])(handler)
-            register_declared()
-            # Statements are built once: the first time is like no other.
-            deliver_chunk(Subscriber.objects.get().pk, routed())
-            return int(Subscriber.objects.get().pk)
-
-        yield declare
-
-
-def routed() -> tuple[int, ...]:
-    """The ids of the deliveries of a new event."""
-    publish(TYPE, {})
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
-    return chunk.ids
+    return known
 
 
 def has_queue(row: Subscriber) -> bool:

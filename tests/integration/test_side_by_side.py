@@ -12,8 +12,8 @@ from router.flow.deliver.claiming import claim
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.route.routing import route_batch
 from router.models import Delivery, EventRecord
-from router.public import publish, subscriber
-from router.testing import deliver_due, isolated_subscribers, register_declared
+from router.public import publish
+from router.testing import deliver_due
 
 PUBLISHERS, EVENTS_EACH = 4, 40
 
@@ -27,14 +27,6 @@ def side_by_side(*works: Callable[[], object]) -> list[object]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(run, works))
-
-
-@pytest.fixture
-def listener(transactional_db: None):  # type: ignore[no-untyped-def]
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(lambda event: None)
-        register_declared()
-        yield
 
 
 @pytest.mark.usefixtures("listener")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,8 +15,7 @@ from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.route.routing import route_batch
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
+from router.public import publish
 
 LEFT = object()
 
@@ -49,14 +47,6 @@ def test_an_event_is_read_as_it_was_published(db: None) -> None:
     assert record.time == time
     assert record.extensions == {"a": 1}
     assert record.subject == "é%s"
-
-
-@pytest.fixture
-def listener(transactional_db: None) -> Iterator[Subscriber]:
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(lambda event: None)
-        register_declared()
-        yield Subscriber.objects.get()
 
 
 @pytest.fixture

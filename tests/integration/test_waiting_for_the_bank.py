@@ -13,18 +13,10 @@ from shop.models import CheckoutIntent, Order
 from tests.integration.shopping import (
     LATE_NO,
     LATE_YES,
-    a_product,
     check_out,
-    put_in_basket,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shopper(client: Client) -> Client:
-    put_in_basket(client, a_product())
-    return client
 
 
 def ask_by_script(shopper: Client, address: str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -16,24 +14,13 @@ from router.flow.dispatch.due import subscribers_due
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
-from router.public import Event, publish, subscriber
+from router.public import Event, publish
 from router.tasks import deliver
-from router.testing import isolated_subscribers, register_declared
+from tests.receivers import Declare
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has no sessions"
 )
-
-
-@pytest.fixture
-def listener(transactional_db: None) -> Iterator[None]:
-    def listen(event: Event) -> None:
-        pass
-
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(listen)
-        register_declared()
-        yield
 
 
 def end_own_session() -> None:
@@ -49,7 +36,7 @@ def end_own_session() -> None:
 
 
 @pytest.fixture
-def sent(listener: None) -> Chunk:
+def sent(listener: Subscriber) -> Chunk:
     """A chunk that is on its way."""
     publish("thing.happened", {}, source="/test")
     route_batch()
@@ -82,30 +69,28 @@ def test_a_session_that_was_silent_is_not_asked_whether_it_is_there(
 
 
 def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
-    transactional_db: None,
+    declare: Declare,
 ) -> None:
     def crash(event: Event) -> None:
         end_own_session()
         Subscriber.objects.count()
 
-    with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(crash)
-        register_declared()
-        publish("thing.happened", {}, source="/test")
-        route_batch()
-        (due,) = subscribers_due()
-        pk = Delivery.objects.get().pk
-        seen = []
-        for _ in range(conf().max_lost_leases):
-            deliver(due.pk, [pk])
-            row = Delivery.objects.get()
-            seen.append((row.state, row.vanished, row.failures))
-            Delivery.objects.update(due_at=timezone.now())
-        assert is_wary()
+    declare(behave=crash)
+    publish("thing.happened", {}, source="/test")
+    route_batch()
+    (due,) = subscribers_due()
+    pk = Delivery.objects.get().pk
+    seen = []
+    for _ in range(conf().max_lost_leases):
         deliver(due.pk, [pk])
-        assert Delivery.objects.get().state == DeliveryState.LEASED
-        Delivery.objects.update(leased_until=timezone.now())
-        sweep()
+        row = Delivery.objects.get()
+        seen.append((row.state, row.vanished, row.failures))
+        Delivery.objects.update(due_at=timezone.now())
+    assert is_wary()
+    deliver(due.pk, [pk])
+    assert Delivery.objects.get().state == DeliveryState.LEASED
+    Delivery.objects.update(leased_until=timezone.now())
+    sweep()
 
     counts = range(1, conf().max_lost_leases + 1)
     assert seen == [(DeliveryState.PENDING, count, 0) for count in counts]

@@ -14,17 +14,9 @@ from hypothesis import strategies as st
 from router.contract import json_text
 from router.contract.data import is_json, members, pack, read, type_problem, unpack
 from router.contract.errors import InvalidEvent
+from tests.json_values import json_values
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"))
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT,
-    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
-    max_leaves=20,
-)
+JSON = json_values()
 
 
 @given(data=JSON | st.binary())

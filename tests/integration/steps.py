@@ -1,0 +1,25 @@
+"""Steps that integration tests share; those of the contract tests serve here too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from router.flow.route.routing import route_batch
+from router.models import Subscriber
+from router.public import publish
+from tests.contract.steps import TYPE
+
+
+def silent(event: Any) -> None:
+    """Says nothing to the database."""
+
+
+def talking(event: Any) -> None:
+    Subscriber.objects.exists()
+
+
+def routed() -> tuple[int, ...]:
+    """The ids of the deliveries of a new event."""
+    publish(TYPE, {})
+    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    return chunk.ids
