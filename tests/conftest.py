@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,9 +11,9 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.commands import flush
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import override_settings
 
-from router.db import session
 from router.flow.publish import registered_schemas
 from router.models import Subscriber
 from tests.contract.steps import a_puller
@@ -65,12 +64,6 @@ def no_known_schemas() -> None:
     registered_schemas.forget()
 
 
-@pytest.fixture(autouse=True)
-def no_lost_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process is wary for a minute after it lost one; the next test is not."""
-    monkeypatch.setattr(session, "_lost_at", -math.inf)
-
-
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None,
@@ -97,6 +90,20 @@ def django_db_setup(
             flush.Command, "handle", lambda self, **options: quick(self, **options)
         )
         yield
+
+
+def forget_connection() -> None:
+    """Django makes a new one where it is asked for it next."""
+    connections[DEFAULT_DB_ALIAS].close()
+    del connections[DEFAULT_DB_ALIAS]
+
+
+@pytest.fixture
+def own_connection(transactional_db: None) -> Iterator[None]:
+    """A connection that the test has for itself, and what the router knows of it."""
+    forget_connection()
+    yield
+    forget_connection()
 
 
 @pytest.fixture

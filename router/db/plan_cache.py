@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping, MutableSet, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
-from django.db import DatabaseError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
 from router.db.statements import Statement
 
@@ -38,7 +38,8 @@ PLAN_SETTINGS = tuple(
 #: PostgreSQL, appendix A: a prepared statement that is not there, one that is there
 #: already, one that would return other columns than before.
 FORGOTTEN_STATES = frozenset({"26000", "42P05", "0A000"})
-_is_off = False
+#: Django's connections, one a thread, whose sessions keep no plans any more.
+_without_plans: MutableSet[Any] = WeakSet()
 
 
 class PlanForgotten(DatabaseError):
@@ -75,14 +76,13 @@ def planned(statements: Sequence[Statement]) -> Sequence[Statement]:
 
 
 def forget_all(error: Exception) -> bool:
-    """Whether the session lost a plan; if so, this process uses none from now on."""
-    global _is_off
+    """Whether the session lost a plan; if so, this thread uses none from now on."""
     if getattr(error.__cause__, "sqlstate", None) not in FORGOTTEN_STATES:
         return False
-    _is_off = True
+    _without_plans.add(connections[DEFAULT_DB_ALIAS])
     logger.warning(
         "The database forgot a prepared statement, as it does behind a pooler: this "
-        "process uses none from now on. Set prepare_threshold to None in its OPTIONS."
+        "thread uses none from now on. Set prepare_threshold to None in its OPTIONS."
     )
     return True
 
@@ -90,7 +90,8 @@ def forget_all(error: Exception) -> bool:
 def _threshold() -> int | None:
     """How often a statement runs before its plan is kept; None is never."""
     # A site sets it where a pooler stands before the database.
-    if _is_off or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+    is_behind_pooler = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    if is_behind_pooler or connections[DEFAULT_DB_ALIAS] in _without_plans:
         return None
     connection.ensure_connection()
     threshold: int | None = getattr(connection.connection, "prepare_threshold", None)
@@ -112,15 +113,15 @@ def _keep(kept: SessionPlans, statement: Statement) -> str:
     # By its text: other code of the session can mean nothing else by it.
     name = f"fanfare_{blake2s(statement.sql.encode(), digest_size=12).hexdigest()}"
     with connection.cursor() as cursor:
-        cursor.execute(f"PREPARE {name} AS {_numbered(statement.sql)}")
+        cursor.execute(f"PREPARE {name} AS {numbered(statement.sql)}")
     places = ", ".join(["%s"] * len(statement.parameters))
     text = f"EXECUTE {name}({places})" if places else f"EXECUTE {name}"
     kept.executions[statement.sql] = text
     return text
 
 
-def _numbered(sql: str) -> str:
-    """psycopg's places for values → PostgreSQL's own."""
+def numbered(sql: str) -> str:
+    """Number the places for values, as PostgreSQL's own statements want them."""
     number = 0
 
     def place(match: re.Match[str]) -> str:

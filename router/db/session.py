@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import MutableMapping
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 #: After a session was lost: the database may have crashed, by what ran, and may again.
 WARY_SECONDS = 60.0
-_lost_at = -math.inf
+#: Django's connection, one a thread → when it last lost its session.
+_lost_at: MutableMapping[Any, float] = WeakKeyDictionary()
 
 
 def look_at_session() -> None:
@@ -29,14 +33,14 @@ def look_at_session() -> None:
 
 def drop_lost_session() -> None:
     """Close what is left of it, and be wary from now on."""
-    global _lost_at
-    _lost_at = time.monotonic()
+    _lost_at[connections[DEFAULT_DB_ALIAS]] = time.monotonic()
     connection.close()
 
 
 def is_wary() -> bool:
-    """Whether a session of this process was lost a short while ago."""
-    return time.monotonic() - _lost_at < WARY_SECONDS
+    """Whether a session of this thread was lost a short while ago."""
+    lost_at = _lost_at.get(connections[DEFAULT_DB_ALIAS], -math.inf)
+    return time.monotonic() - lost_at < WARY_SECONDS
 
 
 def _is_lost() -> bool:

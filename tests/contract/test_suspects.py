@@ -206,13 +206,14 @@ def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
     assert Delivery.objects.filter(vanished=1).count() == 4
 
 
+@pytest.mark.usefixtures("own_connection")
 @pytest.mark.parametrize(
-    ("seconds_ago", "leased_at_once"), [(0, [1, 1, 1]), (61, [3, 2, 1])]
+    ("wary_seconds", "leased_at_once"), [(60, [1, 1, 1]), (0, [3, 2, 1])]
 )
 def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
     declare: Declare,
     monkeypatch: pytest.MonkeyPatch,
-    seconds_ago: float,
+    wary_seconds: float,
     leased_at_once: list[int],
 ) -> None:
     seen: list[int] = []
@@ -222,7 +223,8 @@ def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
     )
     publish_and_route(3)
     message = one_message(listener)
-    monkeypatch.setattr(session, "_lost_at", time.monotonic() - seconds_ago)
+    monkeypatch.setattr(session, "WARY_SECONDS", wary_seconds)
+    session.drop_lost_session()
 
     deliver_chunk(listener.row.pk, message)
 

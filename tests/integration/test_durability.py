@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -51,10 +50,11 @@ def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
     assert waits_for_the_disk() == "on"
 
 
+@pytest.mark.usefixtures("own_connection")
 def test_a_lease_waits_for_the_disk_for_a_while_after_a_session_was_lost(
-    owed: Subscriber, monkeypatch: pytest.MonkeyPatch
+    owed: Subscriber,
 ) -> None:
-    monkeypatch.setattr(session, "_lost_at", time.monotonic())
+    session.drop_lost_session()
     with transaction.atomic():
         assert lease(owed) is not None
         assert waits_for_the_disk() == "on"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,14 +28,10 @@ UNTOUCHED = ["auto", "on", "on", "on"]
 
 
 @pytest.fixture
-def kept(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def kept(own_connection: None) -> None:
     """Every plan is kept from its first use on, and no other test's."""
-    connection.close()
     connection.ensure_connection()
     connection.connection.prepare_threshold = 0
-    monkeypatch.setattr(plan_cache, "_is_off", False)
-    yield
-    connection.close()
 
 
 @pytest.fixture
@@ -163,16 +158,19 @@ def test_how_the_router_plans_is_nobody_elses_affair(declare: Declare) -> None:
     assert all(one == UNTOUCHED for one in seen), seen
 
 
+@pytest.mark.parametrize("is_routed", [False, True])
 def test_a_session_that_forgot_is_told_anew_what_it_should_do(
-    declare: Declare, caplog: pytest.LogCaptureFixture
+    declare: Declare, caplog: pytest.LogCaptureFixture, is_routed: bool
 ) -> None:
     """As behind a pooler, between any two statements."""
     row = declare().row
     deliver(row)
 
+    if is_routed:
+        ids = routed()
     asked_nothing("DEALLOCATE ALL")
-    ids = routed()
-    plan_cache._is_off = False
+    if not is_routed:
+        ids = routed()
     deliver_chunk(row.pk, ids)
 
     assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
@@ -192,7 +190,12 @@ def test_a_session_that_knows_a_plan_from_another_is_no_trouble(
 
     if is_routed:
         ids = routed()
-    plan_cache._sessions.clear()
+    prepared = asked("SELECT statement FROM pg_prepared_statements")
+    connection.close()
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = 0
+    for (statement,) in prepared:
+        asked_nothing(statement)
     if not is_routed:
         ids = routed()
     deliver_chunk(row.pk, ids)
@@ -270,6 +273,6 @@ def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Declare) -> 
 def test_places_are_numbered_and_percent_signs_single() -> None:
     sql = "SELECT %s WHERE a LIKE '5%%' AND b = ANY(%s::bigint[]) AND c LIKE '%%s'"
 
-    assert plan_cache._numbered(sql) == (
+    assert plan_cache.numbered(sql) == (
         "SELECT $1 WHERE a LIKE '5%' AND b = ANY($2::bigint[]) AND c LIKE '%s'"
     )

@@ -18,9 +18,12 @@ from router.public import Event, publish
 from router.tasks import deliver
 from tests.receivers import Declare
 
-pytestmark = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="SQLite has no sessions"
-)
+pytestmark = [
+    pytest.mark.usefixtures("own_connection"),
+    pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="SQLite has no sessions"
+    ),
+]
 
 
 def end_own_session() -> None:
