@@ -89,9 +89,9 @@ def call(client: Client) -> Call:
     keys: dict[str, str] = {}
 
     def manage(method: str, path: str, body: Any = None, **binding: Any) -> Any:
-        name = str(binding)
+        name = " ".join(["manager", *map(str, binding.items())])
         if name not in keys:
-            row, keys[name] = ApiKey.make(f"manager {name}", scopes=[Scope.MANAGE])
+            row, keys[name] = ApiKey.make(name, scopes=[Scope.MANAGE])
             ApiKey.objects.filter(pk=row.pk).update(**binding)
         return send(client, method, path, body, key=keys[name])
 

@@ -92,16 +92,16 @@ def test_a_failed_task_is_settled_once(
     assert response.status_code == 200
     told = response.json()
     assert (told["state"], told["note"]) == (state, "mended")
-    assert told["settled_by"] == "key pager"
+    assert told["settled_by"] == "key manager"
     assert Delivery.objects.get().state == delivery_state
     assert str(AuditEntry.objects.get()) == (
-        f"failed_task.{state} of failed task {task.pk} by key pager"
+        f"failed_task.{state} of failed task {task.pk} by key manager"
     )
     for again in ("retry", "discard"):
         problem = assert_problem(
             call("POST", f"failed-tasks/{task.pk}/{again}/", {}), 409
         )
-        assert f"already {state} by key pager" in problem["detail"]
+        assert f"already {state} by key manager" in problem["detail"]
     assert Delivery.objects.get().state == delivery_state
     assert AuditEntry.objects.count() == 1
 

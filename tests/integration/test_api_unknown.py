@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +65,8 @@ def paths(db: None) -> dict[str, Any]:
 def send(client: Client, name: str, paths: Any, body: Any, query: str = "") -> Any:
     method, path = OPERATIONS[name]
     path = path.format(**paths) + query
-    return api.send(client, method.upper(), path, body, key=api.a_key())
+    text = "" if body is None else json.dumps(body)
+    return api.send(client, method.upper(), path, text, key=api.a_key())
 
 
 @pytest.mark.parametrize("name", WITH_BODY)

@@ -17,7 +17,7 @@ from router.flow.publish import registered_schemas
 from router.models import ApiKey, AuditEntry, EventRecord, EventSchema, Scope
 from router.operate.schemas import register_schema, retire_schema
 from router.public import publish
-from tests.integration.api import a_key, assert_problem, send
+from tests.integration.api import assert_problem, send
 from tests.integration.staff import a_viewer, an_operator
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def referring(keyword: str, to: str) -> dict[str, Any]:
 @pytest.fixture
 def call(client: Client) -> Call:
     """`call(body)` registers, `call()` lists, `call(retire=id)` retires."""
-    key = a_key(Scope.MANAGE)
+    _, key = ApiKey.make("manager", scopes=[Scope.MANAGE])
 
     def schemas(body: Any = None, retire: int = 0, **query: Any) -> Any:
         if retire:
