@@ -19,7 +19,7 @@ from router.testing import (
     is_settled,
     route,
 )
-from tests.contract.conftest import Declare
+from tests.receivers import Declare
 
 
 def test_a_log_is_settled_when_all_is_routed_and_delivered(declare: Declare) -> None:
