@@ -14,7 +14,7 @@ from router.contract.cloudevents import publish_arguments
 from router.contract.data import read as read_data
 from router.contract.errors import InvalidEvent
 from router.contract.event import Event
-from tests.unit.test_event_data import JSON, TEXT
+from tests.json_values import TEXT, json_values
 
 LATIN = "text/plain; charset=iso-8859-1"
 MEDIA = st.sampled_from(
@@ -40,7 +40,7 @@ def back(message: Message) -> Event:
     return Event(**named, data=data, has_data=has_data)
 
 
-@given(data=JSON | TEXT | st.binary(), kind=MEDIA, mode=st.sampled_from(Mode))
+@given(data=json_values() | TEXT | st.binary(), kind=MEDIA, mode=st.sampled_from(Mode))
 def test_every_event_is_the_same_when_it_is_read_back(
     data: Any, kind: str, mode: Mode
 ) -> None:
