@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ RATIOS = {
 NAMES = {"fanfare", "naive", "bare_celery"}
 
 
-def bench(var_dir: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def bench(var_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
         COMMAND,
         cwd=BASE_DIR,
         env={**os.environ, "VAR_DIR": str(var_dir), "PYTHONDEVMODE": ""},
@@ -40,11 +42,16 @@ def bench(var_dir: Path) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def test_the_quick_figures_are_taken_and_written(tmp_path: Path) -> None:
-    running = bench(tmp_path)
-    output, _ = running.communicate(timeout=SECONDS)
+    with bench(tmp_path) as running:
+        output, _ = running.communicate(timeout=SECONDS)
     assert running.returncode == 0, output
     figures: dict[str, Any] = json.loads((tmp_path / "bench/latest.json").read_text())
     assert figures["publish_added_ms"]["5"] is not None
@@ -69,14 +76,14 @@ def test_the_quick_figures_are_taken_and_written(tmp_path: Path) -> None:
 def test_nothing_is_left_when_it_is_interrupted(
     tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
-    running = bench(tmp_path)
-    everything = psutil.Process(running.pid)
-    # A database server, and something that works beside it.
-    wait_until(lambda: any((tmp_path / "bench").glob("runs-*/run-*/*.log")), SECONDS)
-    children = everything.children(recursive=True)
-    assert children
-    running.send_signal(signal.SIGINT)
-    output, _ = running.communicate(timeout=SECONDS)
+    with bench(tmp_path) as running:
+        # A database server, and a process that works beside it.
+        logs = "bench/runs-*/run-*/*.log"
+        wait_until(lambda: any(tmp_path.glob(logs)), SECONDS)
+        children = psutil.Process(running.pid).children(recursive=True)
+        assert children
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=SECONDS)
     assert running.returncode == 130, output
     _, left = psutil.wait_procs(children, timeout=5)
     assert not left
