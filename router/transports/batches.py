@@ -93,7 +93,7 @@ class BatchTransport:
             for each, outcome in zip(batch, outcomes, strict=True)
         ]
 
-    def _safe(self, outcome: Outcome) -> Any:
+    def _safe(self, outcome: Outcome | None) -> Any:
         """The outcome without the target's secrets, which a library may have quoted."""
         if not isinstance(outcome, Retry | Dead):
             return outcome

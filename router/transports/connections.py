@@ -26,6 +26,7 @@ class Connection:
 
 _lock = threading.Lock()
 _open: dict[tuple[str, str], Connection] = {}
+_inherited: list[dict[tuple[str, str], Connection]] = []
 
 
 def publisher(kind: str, target: Mapping[str, Any]) -> Publisher[Any]:
@@ -69,9 +70,14 @@ def _idle() -> list[Publisher[Any]]:
 
 
 def _forget() -> None:
-    """A fork has the objects and not their sockets, nor the lock's holder."""
+    """A fork has the objects and not their sockets, nor the lock's holder.
+
+    It keeps the objects: what ends a client of librdkafka waits for its threads, which
+    a fork has not either.
+    """
     global _lock, _open
     _lock = threading.Lock()
+    _inherited.append(_open)
     _open = {}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from router.transports.amqp.target import AmqpTarget
+from router.transports.kafka.target import KafkaTarget
 from router.transports.publisher import Publisher
 from router.transports.target import Problem, Target, problems_of
 
@@ -33,6 +34,7 @@ class Kind:
 #: Transport of a subscriber → its kind.
 KINDS = {
     "amqp": Kind(title="RabbitMQ", library="aio_pika", target=AmqpTarget),
+    "kafka": Kind(title="Kafka", library="confluent_kafka", target=KafkaTarget),
 }
 
 

@@ -35,8 +35,11 @@ class Publisher(Protocol[MessageT]):
 
     def publish(
         self, messages: Sequence[MessageT], *, deadline_seconds: float
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[Outcome | None]:
         """Send them in one call; an outcome for each, in their order.
+
+        None is for one that has to follow an earlier one of its key, which failed: it
+        is sent again.
 
         Acknowledged is only what the router has confirmed, never what waits in a buffer
         of the client. Raises `Unsent` when the call failed as a whole.

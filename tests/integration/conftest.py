@@ -17,6 +17,8 @@ from tests.integration.shopping import a_product, put_in_basket
 from tests.receivers import Declare
 from tests.servers.foreign import ForeignRouter
 from tests.servers.foreign_amqp import ForeignRabbitMQ
+from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
+from tests.servers.rabbitmq import RabbitMQ
 
 
 @pytest.fixture
@@ -27,15 +29,24 @@ def empty_router(db: None) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def foreign_amqp(rabbitmq_server: RabbitMQ) -> ForeignRabbitMQ:
+    return ForeignRabbitMQ(rabbitmq_server)
+
+
+@pytest.fixture(name="foreign_kafka")
+def started_kafka() -> Iterator[ForeignKafka]:
+    with foreign_kafka() as cluster:
+        yield cluster
+
+
 @pytest.fixture(
-    params=[pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))]
+    params=[pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq")), "kafka"]
 )
 def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind of foreign router, up and empty."""
-    if request.param == "amqp":
-        node = request.getfixturevalue("rabbitmq_server")
-        return ForeignRabbitMQ(node)
-    raise AssertionError(f"no such kind here: {request.param}")
+    router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")
+    return router
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.integration.rows import an_event
 pytestmark = pytest.mark.usefixtures("empty_router")
 URL = "amqps://shop:sesame-7@mq.example.com/orders"
 SHOWN = "amqps://…@mq.example.com/orders"
+TOPIC = {"bootstrap_servers": "a.example:9092,b.example:9092", "topic": "events"}
 TARGET = {"url": URL, "exchange": "events"}
 
 
@@ -71,6 +72,54 @@ def test_what_is_wrong_with_a_target_is_named(
     assert found == pointer
     assert words in problem
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "words"),
+    [
+        ({"bootstrap_servers": "a, b"}, "/bootstrap_servers", "must be host:port"),
+        ({"bootstrap_servers": "kafka://a:1"}, "/bootstrap_servers", "host:port"),
+        ({"topic": "a topic"}, "/topic", "should match pattern"),
+        ({"security_protocol": "TLS"}, "/security_protocol", "must be 'PLAINTEXT'"),
+        ({"security_protocol": "SASL_SSL"}, "", "needs `sasl_mechanism`"),
+        ({"sasl_password": "sesame-7"}, "", "set `security_protocol` to SASL_SSL"),
+        ({"ssl_ca": "-----BEGIN"}, "", "set `security_protocol` to SSL"),
+        (
+            {"security_protocol": "SSL", "ssl_private_key": "sesame-7"},
+            "",
+            "needs `ssl_certificate` and",
+        ),
+        ({"max_message_bytes": 10}, "/max_message_bytes", "greater than or equal"),
+    ],
+)
+def test_what_is_wrong_with_a_topic_of_kafka_is_named(
+    fields: dict[str, Any], pointer: str, words: str
+) -> None:
+    with pytest.raises(InvalidSubscriber) as caught:
+        published_to({**TOPIC, **fields}, transport="kafka")
+
+    [(found, problem)] = caught.value.problems
+    assert found == f"/target{pointer}"
+    assert words in problem
+    assert "sesame" not in str(caught.value)
+
+
+def test_the_password_of_kafka_does_not_follow_to_a_weaker_protocol() -> None:
+    target = {
+        **TOPIC,
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_username": "shop",
+        "sasl_password": "sesame-7",
+    }
+    row = published_to(target, transport="kafka")
+    assert row.target == {**target, "sasl_password": "…"}
+
+    edit_subscriber(row, by="test", target={**row.target, "topic": "others"})
+    assert row.whole_target["sasl_password"] == "sesame-7"
+    for changed in ({"sasl_mechanism": "PLAIN"}, {"bootstrap_servers": "evil:9092"}):
+        with pytest.raises(InvalidSubscriber, match="in place of a secret"):
+            edit_subscriber(row, by="test", target={**row.target, **changed})
 
 
 def test_its_secrets_are_kept_encrypted_and_shown_nowhere() -> None:

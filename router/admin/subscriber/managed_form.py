@@ -51,7 +51,8 @@ class ManagedForm(forms.Form):
         required=False,
         widget=_lines(5, autocomplete="off"),
         help_text='Of RabbitMQ, as JSON: {"url": "amqps://user:password@host", '
-        '"exchange": "events"}. What is shown as … stays while it is not changed.',
+        '"exchange": "events"}; of Kafka: {"bootstrap_servers": "host:9092", '
+        '"topic": "events"}. What is shown as … stays while it is not changed.',
     )
     events = forms.CharField(
         label="Event types",

@@ -1,0 +1,100 @@
+"""What a publisher of Kafka does with failures that its cluster answers."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from confluent_kafka import KafkaError
+
+from router.contract.event import Event
+from router.contract.outcomes import Outcome
+from router.transports.kafka.publisher import Publisher
+from router.transports.kafka.target import KafkaTarget
+from router.transports.publisher import Unsent
+from tests.servers.foreign_kafka import ForeignKafka
+
+#: Of Kafka's protocol.
+PRODUCE, INIT_PRODUCER_ID = 0, 22
+
+
+def events(count: int) -> list[Event]:
+    return [
+        Event(
+            id=f"e{n}",
+            source="/test",
+            type="thing.happened",
+            time=datetime.now(UTC),
+            data={"n": n},
+            partitionkey=f"k{n % 7}",
+        )
+        for n in range(count)
+    ]
+
+
+def sent(publisher: Publisher, count: int) -> dict[str, list[Outcome | None]]:
+    """Their outcomes by key."""
+    batch = events(count)
+    outcomes = publisher.publish(
+        [publisher.message(each) for each in batch], deadline_seconds=20
+    )
+    by_key: dict[str, list[Outcome | None]] = {}
+    for event, outcome in zip(batch, outcomes, strict=True):
+        by_key.setdefault(event.partitionkey, []).append(outcome)
+    return by_key
+
+
+def initials(outcomes: list[Outcome | None]) -> str:
+    """Of `Acknowledged`, `Retry` and `NoneType`."""
+    return "".join(type(outcome).__name__[0] for outcome in outcomes)
+
+
+def test_no_key_is_confirmed_past_its_first_failure(
+    foreign_kafka: ForeignKafka,
+) -> None:
+    publisher = Publisher(KafkaTarget(**foreign_kafka.make()))
+    sent(publisher, 7)
+
+    foreign_kafka.tell("fail", PRODUCE, KafkaError.INVALID_RECORD)
+    outcomes = sent(publisher, 70)
+
+    # A request is for one partition: some keys fail, others do not.
+    assert {"R" in names for names in map(initials, outcomes.values())} == {True, False}
+    for key in outcomes:
+        assert re.fullmatch("A*(RN*)?", initials(outcomes[key])), (key, outcomes)
+    publisher.close()
+
+
+def test_a_producer_that_can_never_send_again_is_replaced(
+    foreign_kafka: ForeignKafka,
+) -> None:
+    publisher = Publisher(KafkaTarget(**foreign_kafka.make()))
+    foreign_kafka.tell(
+        "fail", INIT_PRODUCER_ID, KafkaError.CLUSTER_AUTHORIZATION_FAILED
+    )
+
+    with pytest.raises(Unsent, match="IdempotentWrite"):
+        sent(publisher, 7)
+
+    assert all(all(each) for each in sent(publisher, 7).values())
+    publisher.close()
+
+
+def test_nothing_is_sent_once_its_outcome_is_known(
+    foreign_kafka: ForeignKafka,
+) -> None:
+    target = foreign_kafka.make()
+    publisher = Publisher(KafkaTarget(**target))
+    sent(publisher, 7)
+    foreign_kafka.kill()
+    messages = [publisher.message(each) for each in events(20)]
+
+    with pytest.raises(Unsent, match="TimedOut"):
+        publisher.publish(messages, deadline_seconds=1)
+
+    foreign_kafka.start()
+    # Had the buffer kept the twenty, they would come before these.
+    sent(publisher, 7)
+    assert len(foreign_kafka.read_all(target)) == 14
+    publisher.close()
