@@ -25,7 +25,6 @@ from router.contract.signing import make_secret, signed_headers
 from tests.acceptance.asking import deliveries
 from tests.acceptance.purchases import post, purchase
 from tests.code_blocks import texts
-from tests.conftest import StartStack
 from tests.servers.stack import Stack
 from tests.servers.waiting import free_port, wait_until
 
@@ -216,10 +215,10 @@ def register_puller(stack: Stack) -> None:
         assert answer.status == 201
 
 
+@pytest.mark.xdist_group("stack")
 def test_the_puller_gets_a_purchase_and_acknowledges_it(
-    start_stack: StartStack, tmp_path: Path
+    stack: Stack, tmp_path: Path
 ) -> None:
-    stack = start_stack()
     register_puller(stack)
     scopes = "consume,publish"
     key = stack.manage("create_api_key", "erp", "--scopes", scopes).strip()

@@ -16,11 +16,8 @@ from tests.acceptance.asking import deliveries
 from tests.acceptance.purchases import SIX, post, purchase
 from tests.code_blocks import texts
 from tests.conftest import StartStack
-from tests.servers.stack import Stack
 
 WITHOUT_SHOP = """
-from config.settings import *
-
 INSTALLED_APPS.remove("shop")
 """
 #: The page writes `subscribers/loyalty.py`; here that is a folder beside the project's.
@@ -32,49 +29,28 @@ subscribers.__path__.append({folder!r})
 """
 
 
-def with_settings(folder: Path, text: str) -> dict[str, str]:
-    (folder / "own_settings.py").write_text(text)
+def with_loyalty(folder: Path, text: str = "") -> dict[str, str]:
+    """The file and the line of `docs/add-a-subscriber.md`, as they stand."""
+    subscriber, line, _ = texts("docs/add-a-subscriber.md", "python")
+    (folder / "loyalty.py").write_text(subscriber)
+    settings = WITH_LOYALTY.format(folder=str(folder)) + line + text
+    (folder / "own_settings.py").write_text(settings)
     path = os.pathsep.join((str(folder), str(BASE_DIR)))
     return {"DJANGO_SETTINGS_MODULE": "own_settings", "PYTHONPATH": path}
 
 
-def with_loyalty(folder: Path) -> dict[str, str]:
-    """The file and the line of `docs/add-a-subscriber.md`, as they stand."""
-    subscriber, line, _ = texts("docs/add-a-subscriber.md", "python")
-    (folder / "loyalty.py").write_text(subscriber)
-    return with_settings(folder, WITH_LOYALTY.format(folder=str(folder)) + line)
+def test_without_the_shop_a_purchase_by_curl_reaches_all_and_the_one_of_the_docs(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    stack = start_stack(**with_loyalty(tmp_path, WITHOUT_SHOP))
 
-
-def publish_by_http(stack: Stack, order_id: str) -> None:
-    key = stack.manage("create_api_key", order_id, "--scopes", "publish").strip()
-    status, answer = post(stack, key, purchase(order_id))
+    key = stack.manage("create_api_key", "partner", "--scopes", "publish").strip()
+    status, answer = post(stack, key, purchase("order-by-curl"))
     assert status == 202
     assert answer["number"]
 
-
-def wait_for_all(stack: Stack, order_id: str, names: set[str]) -> None:
-    wanted = dict.fromkeys(names, "ACKNOWLEDGED")
-    assert deliveries(stack, subject=order_id, wanted=wanted) == wanted
-
-
-def test_without_the_shop_a_purchase_by_curl_reaches_everyone(
-    start_stack: StartStack, tmp_path: Path
-) -> None:
-    stack = start_stack(**with_settings(tmp_path, WITHOUT_SHOP))
-
-    publish_by_http(stack, "order-by-curl")
-
-    wait_for_all(stack, "order-by-curl", SIX)
-
-
-def test_a_subscriber_is_added_with_the_file_and_the_line_of_the_docs(
-    start_stack: StartStack, tmp_path: Path
-) -> None:
-    stack = start_stack(**with_loyalty(tmp_path))
-
-    publish_by_http(stack, "order-with-points")
-
-    wait_for_all(stack, "order-with-points", SIX | {"loyalty"})
+    wanted = dict.fromkeys(SIX | {"loyalty"}, "ACKNOWLEDGED")
+    assert deliveries(stack, subject="order-by-curl", wanted=wanted) == wanted
     assert "19 points" in stack.log_text()
 
 

@@ -19,7 +19,7 @@ from config.supervisor import preflight, processes
 from config.supervisor.readiness import Site
 from tests.acceptance.customer import Customer
 from tests.servers.server import Server
-from tests.servers.stack import PROGRAMS, START_SECONDS, Stack, running
+from tests.servers.stack import PROGRAMS, START_SECONDS, STOP_SECONDS, Stack
 from tests.servers.valkey import valkey
 from tests.servers.waiting import free_port, wait_until
 
@@ -115,18 +115,10 @@ def test_a_wrong_setting_is_refused_in_one_line(
     assert "Traceback" not in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_folder_serves_one_supervisor_until_a_signal_stops_everything(
-    start_stack: StartStack, tmp_path: Path, number: signal.Signals
-) -> None:
-    stack = start_stack()
+@pytest.mark.xdist_group("stack")
+def test_one_folder_serves_one_supervisor(stack: Stack, tmp_path: Path) -> None:
     second = Stack(tmp_path / "second", VAR_DIR=str(stack.var_dir))
     assert f"(process {stack.process.pid})" in refusal(second)
-    everything = stack.everything()
-    assert len(everything) > len(PROGRAMS)
-    assert stack.stop(number) == 0, stack.log_text()
-    assert [process for process in everything if not has_ended(process)] == []
-    assert "killed" not in stack.log_text()
 
 
 def hears_sigterm(pid: int) -> bool:
@@ -150,8 +142,8 @@ def test_it_can_be_stopped_while_it_starts(
     assert [process for process in everything if not has_ended(process)] == []
 
 
-def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
-    stack = start_stack()
+@pytest.mark.xdist_group("stack")
+def test_what_was_killed_comes_back(stack: Stack) -> None:
     for name in PROGRAMS:
         process = stack.find(name)
         assert process is not None
@@ -160,40 +152,50 @@ def test_what_was_killed_comes_back(start_stack: StartStack) -> None:
         stack.wait_for_log(f"{name} was ended by SIGKILL")
         wait_until(lambda name=name: stack.find(name) is not None)
         assert [member for member in family if not has_ended(member)] == []
-    assert stack.stop() == 0
 
 
-def test_what_dies_again_and_again_stops_everything(start_stack: StartStack) -> None:
-    stack = start_stack()
+@pytest.mark.xdist_group("stack")
+def test_what_falls_silent_is_killed_and_comes_back(stack: Stack) -> None:
+    web = stack.find("web")
+    assert web is not None
+    silenced = [*web.children(), stack.kill("dispatcher", signal.SIGSTOP)]
+    for child in web.children():
+        child.suspend()
+    for name in ("dispatcher", "web"):
+        stack.wait_for_log(f"{name} gives no sign of life", seconds=120)
+    wait_until(lambda: all(map(has_ended, silenced)))
+    wait_until(Site("127.0.0.1", stack.port).is_ready)
+    order = Customer(stack.url).buy()
+    wait_until(lambda: Customer(stack.url).sees_all_done(order))
+
+
+@pytest.mark.xdist_group("stack")
+def test_what_dies_again_and_again_stops_everything(stack: Stack) -> None:
     everything = stack.everything()
     for _ in range(processes.MAX_DEATHS):
         wait_until(lambda: stack.find("slow") is not None)
         wait_until(partial(has_ended, stack.kill("slow")))
-    assert stack.process.wait(60) == 1
+    assert stack.process.wait(STOP_SECONDS) == 1
     last = stack.log_text().splitlines()[-1]
     assert "slow was ended by SIGKILL, for the 5th time" in last
     assert [process for process in everything if not has_ended(process)] == []
 
 
-def test_a_given_broker_is_used_and_left_running(tmp_path: Path) -> None:
-    with valkey() as broker, running(tmp_path, BROKER_URL=broker.url) as stack:
-        assert stack.find("broker") is None
-        assert stack.stop() == 0
-        assert broker.answers()
-
-
-def test_a_dead_brokers_socket_is_in_nobodys_way(
-    start_stack: StartStack, tmp_path: Path
+@pytest.mark.xdist_group("stack")
+def test_what_was_left_behind_is_in_nobodys_way_and_sigterm_stops_everything(
+    shared_stack: Stack, tmp_path: Path
 ) -> None:
-    var = tmp_path / "var"
-    (var / "mail").mkdir(parents=True)
-    (var / "fanfare.sqlite3").touch()
+    stack, var = shared_stack, shared_stack.var_dir
+    stack.stop()
+    (var / "of-another-time").touch(0o666)
     (var / "link").symlink_to(tmp_path)
     with socket.socket(socket.AF_UNIX) as left_over:
+        (var / "valkey.sock").unlink(missing_ok=True)
         left_over.bind(str(var / "valkey.sock"))
     wide = stat.S_IMODE(tmp_path.stat().st_mode)
 
-    stack = start_stack()
+    stack.start()
+    stack.wait_ready()
     # All of it is closed to other accounts, whatever it was before.
     private = {path: path.lstat() for path in (var, *var.rglob("*"))}
     assert {
@@ -203,7 +205,14 @@ def test_a_dead_brokers_socket_is_in_nobodys_way(
     } == {}
     assert len(private) > 6
     assert stat.S_IMODE(tmp_path.stat().st_mode) == wide
-    assert stack.stop() == 0
+
+    everything = stack.everything()
+    assert len(everything) > len(PROGRAMS)
+    assert stack.stop() == 0, stack.log_text()
+    assert [process for process in everything if not has_ended(process)] == []
+    assert "killed" not in stack.log_text()
+    record = BASE_DIR / "var" / "running" / f"{stack.process.pid}.json"
+    assert not record.exists()
 
 
 @pytest.mark.parametrize("folder", [Path("/tmp"), BASE_DIR, Path.home()])
@@ -236,19 +245,3 @@ def test_a_listening_broker_on_the_same_state_is_refused_in_one_line(
             assert f"listens on {place}" in refusal(start_stack(is_ready=False))
         finally:
             server.stop()
-
-
-def test_what_falls_silent_is_killed_and_comes_back(start_stack: StartStack) -> None:
-    stack = start_stack()
-    web = stack.find("web")
-    assert web is not None
-    silenced = [*web.children(), stack.kill("dispatcher", signal.SIGSTOP)]
-    for child in web.children():
-        child.suspend()
-    for name in ("dispatcher", "web"):
-        stack.wait_for_log(f"{name} gives no sign of life", seconds=120)
-    wait_until(lambda: all(map(has_ended, silenced)))
-    wait_until(Site("127.0.0.1", stack.port).is_ready)
-    order = Customer(stack.url).buy()
-    wait_until(lambda: Customer(stack.url).sees_all_done(order))
-    assert stack.stop() == 0
