@@ -153,9 +153,9 @@ def test_a_worker_that_is_asked_to_stop_begins_no_more(
 def test_a_breaker_that_opens_stops_the_rest_of_a_paced_chunk(
     subscribe: Subscribe, receiver: Receiver, settings: Any
 ) -> None:
-    settings.ROUTER = {**settings.ROUTER, "CHUNK_SECONDS": 5, "BREAKER_THRESHOLD": 2}
+    settings.ROUTER = {**settings.ROUTER, "CHUNK_SECONDS": 10, "BREAKER_THRESHOLD": 2}
     receiver.behave = status(500)
-    row = subscribe(receiver.url, rate_per_second=4)
+    row = subscribe(receiver.url, rate_per_second=1)
     publish_and_route(10)
 
     deliver_chunk(row.pk, mark(row))
