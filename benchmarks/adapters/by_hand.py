@@ -39,13 +39,19 @@ ROUTE = """
 
 def relay() -> None:
     """The dispatcher's share: from the event to its messages."""
-    with psycopg.connect(autocommit=True) as connection:
+    with (
+        psycopg.connect(autocommit=True) as connection,
+        app.producer_or_acquire() as producer,
+    ):
+        # To load and connect what the first message needs takes a second.
+        producer.connection.ensure_connection()
+        app.finalize()
         connection.execute("INSERT INTO by_hand_relay VALUES (now())")
         while True:
             if not connection.execute(LOOK).rowcount:
                 time.sleep(POLL_SECONDS)
                 continue
             rows = connection.execute(ROUTE, [COUNT]).fetchall()
-            with app.producer_or_acquire() as producer, producer.batch():
+            with producer.batch():
                 for row in rows:
                     deliver_by_hand.apply_async(row, producer=producer)
