@@ -22,8 +22,9 @@ STARTUP_OPTIONS = " ".join(
     f"-c {name}={value}" for name, value in POSTGRESQL_TIMEOUTS.items()
 )
 CONNECT_TIMEOUT_SECONDS = 5
-#: A setting or a statement that one session keeps does not exist in another.
-PREPARE_THRESHOLD = 3
+#: A setting or a statement that one session keeps does not exist in another. It is kept
+#: at once: psycopg counts the uses of a hundred texts, and handlers write more.
+PREPARE_THRESHOLD = 0
 
 
 def database(url: str, *, var_dir: Path, is_pooled: bool) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _check_threshold(threshold: object) -> Iterator[CheckMessage]:
         yield Error(
             f"prepare_threshold is {threshold!r}, which is no number of uses: nothing "
             "would be delivered.",
-            hint='Set OPTIONS["prepare_threshold"] to a whole number from 0 on, as 3, '
+            hint='Set OPTIONS["prepare_threshold"] to a whole number from 0 on, as 0, '
             "or to None where a pooler is before the database.",
             id="router.E023",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 
@@ -12,15 +11,14 @@ def with_literals(
     parameters: Sequence[Any],
     *,
     left: Callable[[Any], bool],
-    session: Any,
+    connection: Any,
 ) -> tuple[str, Sequence[Any]]:
     """The same statement for psycopg, with only those parameters that are to be `left`.
 
     Where psycopg writes the values into the text, as is Django's default, each of them
     is else written anew with each use.
     """
-    # Not above: SQLite needs no psycopg.
-    transformer: Any = import_module("psycopg.adapt").Transformer(session)
+    transformer = connection.Database.adapt.Transformer(connection.connection)
     first, *others = sql.split("%s")
     parts = [first]
     for value, following in zip(parameters, others, strict=True):

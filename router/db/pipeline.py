@@ -1,4 +1,4 @@
-"""Several prepared statements in fewer round trips, where the database can.
+"""Several prepared statements in one round trip: psycopg's pipeline, on PostgreSQL.
 
 At a low pace a delivery costs its round trips: each wakes two idle processes.
 """
@@ -11,7 +11,13 @@ from typing import Any
 
 from django.db import DatabaseError, DataError, connection, transaction
 
-from router.db.plan_cache import PlanForgotten, forget_all, planned
+from router.db.plan_cache import (
+    PLAN_SETTINGS,
+    PlanForgotten,
+    forget_all,
+    keeps_plans,
+    plan_cursor,
+)
 from router.db.statements import Select, Statement, Update, changed, fetched, rows_of
 
 #: Whatever is usual here: the router's statements see what committed before each.
@@ -34,47 +40,53 @@ def read_changed(
             rows = fetched(query) if changed(update) else ()
             return read.converted(rows), fetched(other)
     # Within it the name is the table's, and in the query that follows it is this: the
-    # query reads what the update returns in the place of the table.
+    # query reads what the update returns in the place of the table. By a plan that is
+    # older than the rows it might read all of the table instead.
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
-    with nullcontext() if _takes_several() else transaction.atomic():
-        rows, rows_beside = rows_of_planned([both, other])
+    rows, rows_beside = rows_of_planned([both, other])
     return read.converted(rows), rows_beside
 
 
-def rows_of_all(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+def rows_of_all(
+    statements: Sequence[Statement], *, is_planned: bool = False
+) -> list[Sequence[Any]]:
     """The rows of each of these statements, none of one that returns none.
 
     They run in their order, each with a snapshot of its own (at READ COMMITTED, which
-    is PostgreSQL's default).
+    is PostgreSQL's default). `is_planned`: the session keeps their plans.
     """
-    if not (statements and _takes_several()):
+    if not (statements and _has_pipeline()):
         return [fetched(each) for each in statements]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "; ".join(each.sql for each in statements),
-            [value for each in statements for value in each.parameters],
-        )
-        results = [rows_of(cursor)]
-        while cursor.nextset():
-            results.append(rows_of(cursor))
-    return results
+    connection.ensure_connection()
+    session: Any = connection.connection
+    with connection.wrap_database_errors, session.pipeline():
+        cursors = [_sent(each, is_planned=is_planned) for each in statements]
+    return [rows_of(cursor) for cursor in cursors]
 
 
-def rows_of_first(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+def _sent(statement: Statement, *, is_planned: bool) -> Any:
+    cursor = plan_cursor() if is_planned else connection.cursor()
+    cursor.execute(statement.sql, statement.parameters)
+    return cursor
+
+
+def rows_of_first(
+    statements: Sequence[Statement], *, is_planned: bool = False
+) -> list[Sequence[Any]]:
     """`rows_of_all`, and what begins the transaction, if they are its first ones.
 
     Django begins none before a statement comes, and the driver sends a BEGIN of its
     own before that and waits for the answer.
     """
-    is_first = connection.in_atomic_block and _takes_several() and _is_unbegun()
+    is_first = connection.in_atomic_block and _has_pipeline() and _is_unbegun()
     if not (statements and is_first):
-        return rows_of_all(statements)
+        return rows_of_all(statements, is_planned=is_planned)
     session: Any = connection.connection
     session.autocommit = True
     try:
-        return rows_of_all([BEGIN, *statements])[1:]
+        return rows_of_all([BEGIN, *statements], is_planned=is_planned)[1:]
     finally:
         # Ended with them, or never begun. Else the driver sees that it has begun, and
         # takes this only when it is over, as Django then does.
@@ -95,23 +107,25 @@ def rows_of_planned(
     the plan settings of these reach none; by default true outside a transaction.
     `before` and `after` are not planned. Raises `PlanForgotten`.
     """
+    is_alone = transaction.get_autocommit()
     if owns_transaction is None:
-        owns_transaction = transaction.get_autocommit()
-    chosen, may_plan = statements, owns_transaction and _takes_several()
+        owns_transaction = is_alone
+    is_planned = owns_transaction and _has_pipeline() and keeps_plans()
+    before = [*before, PLAN_SETTINGS] if is_planned else before
+    is_one = len(statements) == 1 and not is_planned
     try:
-        if may_plan:
-            chosen = planned(statements)
-        results = rows_of_first([*before, *chosen, *after])
+        with nullcontext() if is_one or not is_alone else transaction.atomic():
+            results = rows_of_first(
+                [*before, *statements, *(after or commits(is_alone and not is_one))],
+                is_planned=is_planned,
+            )
     except DatabaseError as error:
-        if not (may_plan and forget_all(error)):
+        if not (is_planned and forget_all(error)):
             raise
-        if connection.in_atomic_block:
+        if not is_alone:
             raise PlanForgotten from error
-        return rows_of_planned(
-            statements, before=before, after=after, owns_transaction=False
-        )
-    begin = len(before) + len(chosen) - len(statements)
-    return results[begin : begin + len(statements)]
+        return rows_of_planned(statements)
+    return results[len(before) : len(before) + len(statements)]
 
 
 def _is_unbegun() -> bool:
@@ -122,11 +136,8 @@ def _is_unbegun() -> bool:
     return str(session.info.transaction_status.name) == "IDLE"
 
 
-def _takes_several() -> bool:
-    """Whether values are put into the statements here: one that is sent with values
-    beside it must be the only one."""
-    is_bound_there = getattr(connection.features, "uses_server_side_binding", False)
-    return connection.vendor == "postgresql" and not is_bound_there
+def _has_pipeline() -> bool:
+    return connection.vendor == "postgresql"
 
 
 @contextmanager
@@ -145,7 +156,7 @@ def commits(owns_transaction: bool) -> Sequence[Statement]:
 
     Django's own commit then finds it done, which costs nothing.
     """
-    return [COMMIT] if owns_transaction and _takes_several() else []
+    return [COMMIT] if owns_transaction and _has_pipeline() else []
 
 
 #: In the database's own message, and in its log.

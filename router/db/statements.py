@@ -97,15 +97,8 @@ def fetched(statement: Statement) -> Sequence[Any]:
 
 
 def rows_of(cursor: Any) -> Sequence[Any]:
-    """All rows of what was executed last."""
-    return cursor.fetchall() if _has_rows(cursor) else ()
-
-
-def _has_rows(cursor: Any) -> bool:
-    # A description has an object for each column: of psycopg's own result the number
-    # of columns is enough.
-    result = getattr(cursor.cursor, "pgresult", None)
-    return bool(cursor.description if result is None else result.nfields)
+    """All rows of what was executed, none of what is no query."""
+    return cursor.fetchall() if cursor.description else ()
 
 
 def changed(statement: Statement) -> int:
@@ -145,7 +138,7 @@ class Prepared:
                     sql,
                     parameters,
                     left=lambda value: isinstance(value, Param),
-                    session=connection.connection,
+                    connection=connection,
                 )
             built = Built(connection, conf(), compiler, sql, parameters)
             self._local.built = built

@@ -13,7 +13,7 @@ from router.conf import QUEUES
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.dispatch.queues import queue_of
 from router.flow.route.routing import route_batch
-from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from router.models import Delivery, EventRecord, Subscriber
 from router.public import publish
 from tests.contract.steps import TYPE
 from tests.integration.steps import routed, silent, talking
@@ -47,8 +47,9 @@ def messages(work: Callable[[], object]) -> int:
         finally:
             session.untrace()
         told.seek(0)
-        lines = [line.split("\t") for line in told]
-    return sum(line[1:2] == ["F"] and line[3] in ("Query", "Parse") for line in lines)
+        lines = [line.rstrip().split("\t") for line in told]
+    # A pipeline ends with a Sync, for which alone the driver waits.
+    return sum(line[1:2] == ["F"] and line[3] in ("Query", "Sync") for line in lines)
 
 
 def test_an_event_takes_two_to_be_routed(listen: Callable[..., int]) -> None:
@@ -77,15 +78,3 @@ def test_a_delivery_takes_two_and_what_its_handler_says(
 
     assert messages(lambda: deliver_chunk(pk, ids)) == count
     assert Delivery.objects.open().count() == 0
-
-
-def test_where_a_message_has_one_statement_it_is_the_same(
-    listen: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
-    pk = listen(talking)
-    ids = routed()
-
-    deliver_chunk(pk, ids)
-
-    assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED

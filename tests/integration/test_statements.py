@@ -29,7 +29,7 @@ def test_a_value_in_the_text_is_the_value(db: None, value: Any) -> None:
         "SELECT %s, %s, '100 %%'",
         [value, LEFT],
         left=lambda one: one is LEFT,
-        session=connection.connection,
+        connection=connection,
     )
 
     assert left == [LEFT]
@@ -51,12 +51,12 @@ def test_an_event_is_read_as_it_was_published(db: None) -> None:
 
 @pytest.fixture
 def bound_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with `server_side_binding`, where a message has one statement only."""
+    """As with `server_side_binding` among the options of the database."""
     monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
 
 
 @pytest.mark.usefixtures("bound_there")
-def test_where_a_message_has_one_statement_all_of_it_works(
+def test_all_of_it_works_where_the_server_binds_the_values(
     listener: Subscriber,
 ) -> None:
     publish("thing.happened", {})
@@ -75,7 +75,7 @@ def test_a_lease_is_not_taken_when_its_subscriber_can_not_be_read(
     (chunk,) = route_batch(has_room=lambda _: True).chunks
     rows_of_all = pipeline.rows_of_all
 
-    def fail_after_the_first(statements: Any) -> Any:
+    def fail_after_the_first(statements: Any, **_: Any) -> Any:
         rows_of_all(statements[:1])
         raise ConnectionError
 

@@ -42,7 +42,7 @@ def test_a_file_of_our_own_is_closed_to_other_accounts(
 def test_a_session_of_our_own_keeps_plans() -> None:
     found = database(URL, var_dir=Path("var"), is_pooled=False)
 
-    assert found["OPTIONS"]["prepare_threshold"] == 3
+    assert found["OPTIONS"]["prepare_threshold"] == 0
     assert not found["DISABLE_SERVER_SIDE_CURSORS"]
 
 
