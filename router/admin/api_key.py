@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
@@ -94,6 +93,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys are created and revoked here; a key is shown once and never stored."""
 
     detail_template = "router/admin/api_key.html"
+    add_form = ApiKeyForm
+    add_template = "router/admin/api_key_add.html"
+    add_title = "New API key"
     empty_list_hint = "Create the first key: publishers need one for POST /api/events/."
     list_display = ("name", "state_badge", "may", "bound", "created", "last_used")
 
@@ -137,23 +139,18 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         }
 
     @sensitive_variables("text")
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = ApiKeyForm(request.POST or None)
-        issued = _issued(form, by=actor(request)) if form.is_valid() else None
-        context: dict[str, Any] = {"title": "New API key"}
+    def add(self, request: HttpRequest, form: ApiKeyForm) -> HttpResponse | None:
+        issued = _issued(form, by=actor(request))
         if issued is None:
-            context["form"] = form
-            return self.page(request, "router/admin/api_key_add.html", None, context)
+            return None
         key, text = issued
         self.log_addition(request, key, f"Created with {', '.join(key.scopes)}")
-        context |= {"key": key, "text": text, "warnings": reach_warnings(key)}
+        context = {
+            "title": self.add_title,
+            "key": key,
+            "text": text,
+            "warnings": reach_warnings(key),
+        }
         return self.page(request, "router/admin/api_key_shown.html", None, context)
 
     def get_urls(self) -> list[URLPattern]:

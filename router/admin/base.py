@@ -10,6 +10,7 @@ from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
+from django.forms import Form
 from django.http import (
     Http404,
     HttpRequest,
@@ -19,7 +20,12 @@ from django.http import (
 )
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
+from django.views.decorators.debug import (
+    sensitive_post_parameters,
+    sensitive_variables,
+)
 
 from router.admin.cells import tidy
 from router.admin.filters import limit_lookups
@@ -88,8 +94,32 @@ class ReadOnlyAdmin(BaseAdmin):
         tidy(self)
         limit_lookups(self)
 
+    #: Of the page that adds a row, where one is added.
+    add_form: Callable[..., Form]
+    add_template: str
+    add_title: str
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def add(self, request: HttpRequest, form: Any) -> HttpResponse | None:
+        """The answer to a row that is added; None, with reasons in the form, if not."""
+        raise NotImplementedError
+
+    @sensitive_variables()
+    @method_decorator(sensitive_post_parameters())
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = self.add_form(request.POST or None)
+        response = self.add(request, form) if form.is_valid() else None
+        context = {"form": form, "title": self.add_title}
+        return response or self.page(request, self.add_template, None, context)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
@@ -14,8 +14,7 @@ from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import (
     OpenAtFilter,
     OpenStateFilter,
-    event_numbers,
-    whole_number,
+    search_by_event,
 )
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
@@ -62,13 +61,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(event_id__in=event_numbers(term))
-        if (number := whole_number(term)) is not None:
-            wanted |= Q(pk=number)
-        return queryset.filter(wanted), False
+        return search_by_event(queryset, search_term)
 
     @admin.display(description="State")
     def state_badge(self, delivery: Delivery) -> SafeString:

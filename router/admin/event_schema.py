@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
@@ -43,6 +42,9 @@ class EventSchemaAdmin(ReadOnlyAdmin):
     """Versions side by side; none is ever changed, since recorded events name them."""
 
     detail_template = "router/admin/event_schema.html"
+    add_form = SchemaForm
+    add_template = "router/admin/event_schema_add.html"
+    add_title = "New schema"
     empty_list_hint = (
         "Register a schema here or by POST /api/schemas/, and events of its type are "
         'checked at publish. The files of ROUTER["SCHEMAS"] are not listed.'
@@ -91,21 +93,9 @@ class EventSchemaAdmin(ReadOnlyAdmin):
             messages.warning(request, f"{row} was retired already; nothing changed.")
         return self.redirect_to(request, "change", row.pk)
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = SchemaForm(request.POST or None)
-        row = self.registered_by(request, form) if form.is_valid() else None
-        if row is None:
-            context = {"form": form, "title": "New schema"}
-            template = "router/admin/event_schema_add.html"
-            return self.page(request, template, None, context)
-        return HttpResponseRedirect(self.url("change", row.pk))
+    def add(self, request: HttpRequest, form: SchemaForm) -> HttpResponse | None:
+        row = self.registered_by(request, form)
+        return HttpResponseRedirect(self.url("change", row.pk)) if row else None
 
     def registered_by(
         self, request: HttpRequest, form: SchemaForm

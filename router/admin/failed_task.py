@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Q, QuerySet, Value, When
+from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -20,7 +20,7 @@ from router.admin.filters import (
     FailedAtFilter,
     FailedTaskStateFilter,
     ReasonFilter,
-    event_numbers,
+    search_by_event,
     whole_number,
 )
 from router.display import ago, badge, first_line
@@ -82,13 +82,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(event_id__in=event_numbers(term))
-        if (number := whole_number(term)) is not None:
-            wanted |= Q(pk=number)
-        return queryset.filter(wanted), False
+        return search_by_event(queryset, search_term)
 
     @admin.display(description="State")
     def state_badge(self, task: FailedTask) -> SafeString:

@@ -43,6 +43,17 @@ def event_numbers(term: str) -> list[int]:
     return sorted(numbers, reverse=True)
 
 
+def search_by_event(rows: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
+    """An admin's search for the row of this number, and those of the event."""
+    term = term.strip()
+    if not term:
+        return rows, False
+    wanted = Q(event_id__in=event_numbers(term))
+    if (number := whole_number(term)) is not None:
+        wanted |= Q(pk=number)
+    return rows.filter(wanted), False
+
+
 def _subjects(term: str) -> set[str]:
     name = conf().subject_search
     return {term, *(import_string(name)(term) if name else ())}
@@ -116,11 +127,10 @@ class OpenStateFilter(admin.SimpleListFilter):
         return queryset.filter(chosen[value]) if value in chosen else None
 
 
-class OpenAtFilter(admin.SimpleListFilter):
-    """Open deliveries of one subscriber: only these are indexed by subscriber."""
-
+class FailedAtFilter(admin.SimpleListFilter):
     title = "subscriber"
-    parameter_name = "open_at"
+    parameter_name = "subscriber"
+    among = Q()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return subscriber_choices()
@@ -131,21 +141,14 @@ class OpenAtFilter(admin.SimpleListFilter):
         chosen = whole_number(self.value() or "")
         if chosen is None:
             return None
-        return queryset.filter(OPEN, subscriber_id=chosen)
+        return queryset.filter(self.among, subscriber_id=chosen)
 
 
-class FailedAtFilter(admin.SimpleListFilter):
-    title = "subscriber"
-    parameter_name = "subscriber"
+class OpenAtFilter(FailedAtFilter):
+    """Open deliveries of one subscriber: only these are indexed by subscriber."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return subscriber_choices()
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        chosen = whole_number(self.value() or "")
-        return None if chosen is None else queryset.filter(subscriber_id=chosen)
+    parameter_name = "open_at"
+    among = OPEN
 
 
 class FailedTaskStateFilter(admin.SimpleListFilter):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
@@ -80,6 +79,9 @@ class OverviewList(BaseChangeList):
 @admin.register(Subscriber)
 class SubscriberAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/subscriber.html"
+    add_form = ManagedForm
+    add_template = FORM
+    add_title = "New subscriber"
     empty_list_hint = (
         "Add one that is reached by webhook or pulls. Functions of this project appear "
         "by themselves: decorate one with @subscriber, name its module in "
@@ -260,27 +262,13 @@ class SubscriberAdmin(ReadOnlyAdmin):
         return self.redirect_back(request, row)
 
     @sensitive_variables()
-    @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = ManagedForm(request.POST or None)
-        if form.is_valid():
-            name = form.cleaned_data["name"]
-            created = _try(
-                form,
-                lambda: create_subscriber(name, by=actor(request), **form.wanted()),
-            )
-            if created:
-                self.log_addition(request, created.subscriber, "Added")
-                return self.shown(request, created, f"{created.subscriber} is added.")
-        context = {"form": form, "title": "New subscriber"}
-        return self.page(request, FORM, None, context)
+    def add(self, request: HttpRequest, form: ManagedForm) -> HttpResponse | None:
+        name, by = form.cleaned_data["name"], actor(request)
+        created = _try(form, lambda: create_subscriber(name, by=by, **form.wanted()))
+        if created is None:
+            return None
+        self.log_addition(request, created.subscriber, "Added")
+        return self.shown(request, created, f"{created.subscriber} is added.")
 
     @sensitive_variables()
     @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
