@@ -132,7 +132,7 @@ def _problems(declaration: Declaration) -> Iterator[str]:
     yield from filter(None, map(pattern_problem, declaration.events))
     if inspect.iscoroutinefunction(declaration.handler):
         yield "the handler is `async def`; write a plain function"
-    elif not _takes_one(declaration.handler):
+    elif not _takes_an_event(declaration.handler):
         yield "the handler must take exactly one argument, the event"
     if declaration.queue not in HANDLER_QUEUES:
         yield f"`queue` must be one of {', '.join(HANDLER_QUEUES)}"
@@ -151,7 +151,7 @@ def _number_problems(declaration: Declaration) -> Iterator[str]:
             yield f"`{option}` must be above zero"
 
 
-def _takes_one(handler: Handler) -> bool:
+def _takes_an_event(handler: Handler) -> bool:
     try:
         inspect.signature(handler).bind(object())
     except TypeError:

@@ -109,15 +109,15 @@ class Calls:
     def _once(self, request: Request, timeout_seconds: float) -> dict[str, Any]:
         try:
             with self._opener.open(request, timeout=timeout_seconds) as answer:
-                said: dict[str, Any] = json.load(answer)
-                return said
+                body: dict[str, Any] = json.load(answer)
+                return body
         except HTTPError as error:
             with error:
                 raise _refusal(error) from None
         except (OSError, HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, URLError) else error
-            told = f"No answer from {self._base_url}: {type(why).__name__}: {why}"
-            raise _Passing(Unreachable(told)) from None
+            problem = f"No answer from {self._base_url}: {type(why).__name__}: {why}"
+            raise _Passing(Unreachable(problem)) from None
 
 
 def _encoded(body: Any) -> bytes:
@@ -151,13 +151,13 @@ def _refusal(error: HTTPError) -> Exception:
 
 
 def _refused(error: HTTPError) -> Refused:
-    said = _problem(error)
-    detail = said.get("detail") or error.reason
+    problem = _problem(error)
+    detail = problem.get("detail") or error.reason
     if 300 <= error.code < 400:
         detail = f"The router is elsewhere: {error.headers.get('Location')}."
     problems = [
-        (str(one.get("pointer", "")), str(one.get("detail", "")))
-        for one in said.get("errors", ())
+        (str(entry.get("pointer", "")), str(entry.get("detail", "")))
+        for entry in problem.get("errors", ())
     ]
     return kind_of(error.code)(str(detail), status=error.code, problems=problems)
 
@@ -165,10 +165,10 @@ def _refused(error: HTTPError) -> Refused:
 def _problem(error: HTTPError) -> dict[str, Any]:
     """The problem (RFC 9457); empty where something else answered in its place."""
     try:
-        said = json.load(error)
+        problem = json.load(error)
     except (OSError, HTTPException, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return problem if isinstance(problem, dict) else {}
 
 
 def _asked_seconds(headers: Message) -> float:

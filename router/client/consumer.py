@@ -95,12 +95,12 @@ class Consumer:
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
 
-    def _each(self, found: deque[Delivery], leases: Leases) -> Iterator[Delivery]:
+    def _each(self, pulled: deque[Delivery], leases: Leases) -> Iterator[Delivery]:
         try:
-            while found and not self._is_stopping:
-                if found[0].is_lost:
+            while pulled and not self._is_stopping:
+                if pulled[0].is_lost:
                     break
-                delivery = found.popleft()
+                delivery = pulled.popleft()
                 yield delivery
                 _settle_forgotten(delivery)
         except GeneratorExit:
@@ -108,19 +108,21 @@ class Consumer:
             raise
         finally:
             with suppress(ClientError):
-                leases.give_back(found)
+                leases.release(pulled)
 
     def _pull(self, leases: Leases) -> deque[Delivery]:
         asked_at = time.monotonic()
         answer = self._ask()
-        found = [Delivery(said, settle=leases.settle) for said in answer["deliveries"]]
-        leases.hold(found)
-        if not found:
+        pulled = deque(
+            Delivery(leased, settle=leases.settle) for leased in answer["deliveries"]
+        )
+        leases.hold(pulled)
+        if not pulled:
             # From the answer on: asked sooner, the router has no room for one more.
             asked_to_wait = answer.get("retry_after_seconds") or 0
             idle_for = IDLE_SECONDS - (time.monotonic() - asked_at)
             sleep_unless(lambda: self._is_stopping, max(idle_for, asked_to_wait))
-        return deque(found)
+        return pulled
 
     def _ask(self) -> dict[str, Any]:
         try:

@@ -1,4 +1,4 @@
-"""One event under lease, and what its consumer says of it."""
+"""One event under lease, and how its consumer settles it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ class Delivery:
     program goes on behind the block; what is no `Exception`, as Ctrl-C, goes through.
     """
 
-    def __init__(self, said: Mapping[str, Any], *, settle: Callable[..., None]) -> None:
-        self.id: int = said["id"]
+    def __init__(
+        self, leased: Mapping[str, Any], *, settle: Callable[..., None]
+    ) -> None:
+        self.id: int = leased["id"]
         #: Counts from 1.
-        self.attempt: int = said["attempt"]
-        self.origin: str = said["origin"]
+        self.attempt: int = leased["attempt"]
+        self.origin: str = leased["origin"]
         #: In the one order of the log.
-        self.position: int | None = said["position"]
-        self.event = Event.from_cloudevent(said["event"])
-        #: Acknowledged, nacked or given back, as far as this side knows.
+        self.position: int | None = leased["position"]
+        self.event = Event.from_cloudevent(leased["event"])
+        #: Acknowledged, nacked or released, as far as this program knows.
         self.is_settled = False
-        #: The lease can't be extended: somebody else may be at it, now or soon.
+        #: The lease can't be extended: another consumer may get it, now or soon.
         self.is_lost = False
-        self._lease_token: str = said["lease_token"]
+        self._lease_token: str = leased["lease_token"]
         self._settle = settle
 
     @property
@@ -51,11 +53,11 @@ class Delivery:
     def nack(self, *, reason: str = "", delay_seconds: float | None = None) -> None:
         """Not now: it comes again after `delay_seconds`, or as the schedule says.
 
-        It counts as a failure, and at the last one a person is told `reason`; logs and
+        It counts as a failure, and at the last one an operator sees `reason`; logs and
         raises as `ack` does.
         """
-        said = {} if delay_seconds is None else {"delay_seconds": delay_seconds}
-        self._settle("nack", [self], reason=reason[:500], **said)
+        delay = {} if delay_seconds is None else {"delay_seconds": delay_seconds}
+        self._settle("nack", [self], reason=reason[:500], **delay)
 
     def __enter__(self) -> Event:
         return self.event

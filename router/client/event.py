@@ -46,19 +46,21 @@ class Event:
     extensions: Mapping[str, str | int | bool] = field(default_factory=dict)
 
     @classmethod
-    def from_cloudevent(cls, said: Mapping[str, Any]) -> Self:
+    def from_cloudevent(cls, cloudevent: Mapping[str, Any]) -> Self:
         """Read CloudEvents' JSON format, structured mode."""
         own = KNOWN.union(OPTIONAL)
         return cls(
-            id=said["id"],
-            source=said["source"],
-            type=said["type"],
-            data=_data(said),
-            has_data="data" in said or "data_base64" in said,
-            datacontenttype=said.get("datacontenttype", JSON_TYPE),
-            time=_time(said["time"]),
-            extensions={name: said[name] for name in said if name not in own},
-            **{name: said[name] for name in OPTIONAL if name in said},
+            id=cloudevent["id"],
+            source=cloudevent["source"],
+            type=cloudevent["type"],
+            data=_data(cloudevent),
+            has_data="data" in cloudevent or "data_base64" in cloudevent,
+            datacontenttype=cloudevent.get("datacontenttype", JSON_TYPE),
+            time=_time(cloudevent["time"]),
+            extensions={
+                name: cloudevent[name] for name in cloudevent if name not in own
+            },
+            **{name: cloudevent[name] for name in OPTIONAL if name in cloudevent},
         )
 
 
@@ -69,9 +71,9 @@ def data_members(data: Any) -> dict[str, Any]:
     return {"data": data}
 
 
-def _data(said: Mapping[str, Any]) -> Any:
-    encoded = said.get("data_base64")
-    return said.get("data") if encoded is None else base64.b64decode(encoded)
+def _data(cloudevent: Mapping[str, Any]) -> Any:
+    encoded = cloudevent.get("data_base64")
+    return cloudevent.get("data") if encoded is None else base64.b64decode(encoded)
 
 
 def _time(text: str) -> datetime:

@@ -47,19 +47,19 @@ class Leases:
 
     def hold(self, deliveries: Iterable[Delivery]) -> None:
         with self._lock:
-            self._held.update((one.id, one) for one in deliveries)
+            self._held.update((delivery.id, delivery) for delivery in deliveries)
 
-    def settle(self, verb: str, deliveries: Sequence[Delivery], **said: Any) -> None:
-        """Say ack or nack of these; they stay held until the router knows.
+    def settle(self, verb: str, deliveries: Sequence[Delivery], **members: Any) -> None:
+        """Acknowledge or nack these; they stay held until the router knows.
 
         What the router does not know by the end of a lease comes again anyway.
         """
-        for one in deliveries:
-            one.is_settled = True
+        for delivery in deliveries:
+            delivery.is_settled = True
         try:
-            results = self._say(verb, deliveries, self._lease_seconds, **said)
+            results = self._post(verb, deliveries, self._lease_seconds, **members)
         except (Unreachable, Unavailable) as error:
-            ids = [one.id for one in deliveries]
+            ids = [delivery.id for delivery in deliveries]
             logger.error("Deliveries %s come again: no %s came through: %s",
                          ids, verb, error)  # fmt: skip
         else:
@@ -68,15 +68,15 @@ class Leases:
         finally:
             self._let_go(deliveries)
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+    def release(self, deliveries: Sequence[Delivery]) -> None:
         """Let others have what has not begun, at once and with no failure counted."""
         if deliveries:
             self.settle("release", deliveries)
 
     def _let_go(self, deliveries: Iterable[Delivery]) -> None:
         with self._lock:
-            for one in deliveries:
-                self._held.pop(one.id, None)
+            for delivery in deliveries:
+                self._held.pop(delivery.id, None)
 
     def _extend_until_closed(self) -> None:
         while not self._is_closed.wait(self._pause_seconds):
@@ -90,7 +90,7 @@ class Leases:
             held = dict(self._held)
         if not held:
             return
-        refused = self._say(
+        refused = self._post(
             "extend",
             list(held.values()),
             self._pause_seconds,
@@ -106,17 +106,17 @@ class Leases:
             delivery.is_lost = True
             logger.warning("Delivery %s is not extended: %s", delivery.id, why)
 
-    def _say(
+    def _post(
         self,
         verb: str,
         deliveries: Iterable[Delivery],
         patience_seconds: float,
-        **said: Any,
+        **members: Any,
     ) -> list[dict[str, Any]]:
         """The entries that the router refused."""
         answer = self._calls.post(
             f"deliveries/{verb}/",
-            {"deliveries": [one.entry for one in deliveries], **said},
+            {"deliveries": [each.entry for each in deliveries], **members},
             patience_seconds=patience_seconds,
         )
-        return [one for one in answer["results"] if one["status"] != 200]
+        return [entry for entry in answer["results"] if entry["status"] != 200]

@@ -84,7 +84,7 @@ COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "suffix": str.endswith,
 }
 LISTS: dict[str, Callable[[Iterator[bool]], bool]] = {"all": all, "any": any}
-DEEPEST = 20
+MAX_DEPTH = 20
 MAX_PARTS = 200
 
 
@@ -119,8 +119,8 @@ def _problems(
 ) -> Iterator[tuple[str, str] | None]:
     """What is wrong, and None for each part that is looked at."""
     yield None
-    if depth > DEEPEST:
-        yield pointer, f"is nested deeper than {DEEPEST} levels"
+    if depth > MAX_DEPTH:
+        yield pointer, f"is nested deeper than {MAX_DEPTH} levels"
         return
     if not isinstance(expression, dict) or len(expression) != 1:
         yield pointer, f"must be an object with one of: {', '.join(_known())}"

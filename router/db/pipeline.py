@@ -112,11 +112,11 @@ def rows_of_planned(
         owns_transaction = is_alone
     is_planned = owns_transaction and _has_pipeline() and keeps_plans()
     before = [*before, PLAN_SETTINGS] if is_planned else before
-    is_one = len(statements) == 1 and not is_planned
+    is_single = len(statements) == 1 and not is_planned
     try:
-        with nullcontext() if is_one or not is_alone else transaction.atomic():
+        with nullcontext() if is_single or not is_alone else transaction.atomic():
             results = rows_of_first(
-                [*before, *statements, *(after or commits(is_alone and not is_one))],
+                [*before, *statements, *(after or commits(is_alone and not is_single))],
                 is_planned=is_planned,
             )
     except DatabaseError as error:

@@ -102,12 +102,12 @@ class Doorbell:
                 producer: Any = self._app.amqp.Producer(connection, auto_declare=False)
                 # The first alone: a worker begins while the others are composed.
                 for message in messages[:1]:
-                    self._send_one(producer, message)
+                    self._send(producer, message)
                     sent += 1
                 is_together = producer.supports_batch_publish
                 with producer.batch():
                     for message in messages[1:]:
-                        self._send_one(producer, message)
+                        self._send(producer, message)
                         sent += 1
         except BrokerTrouble as trouble:
             if is_together:
@@ -116,7 +116,7 @@ class Doorbell:
                 trouble.unsent_from = _unsent_from(trouble, sent)
             raise
 
-    def _send_one(self, producer: Any, message: Message) -> None:
+    def _send(self, producer: Any, message: Message) -> None:
         self._app.send_task(
             TASK,
             args=(message.subscriber_id, list(message.ids)),

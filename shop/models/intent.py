@@ -29,9 +29,9 @@ class CheckoutIntent(models.Model):
     """What a customer agreed to pay for, committed before any bank is asked.
 
     `key` is the form's idempotency key. One basket has at most one live intent, so two
-    tabs cannot buy it twice. Every change of `state` is a conditional UPDATE: whoever
-    changes the row goes on, everyone else reads what became of it. No card is kept,
-    and what the customer typed is dropped as soon as it is needed no more.
+    tabs cannot buy it twice. Every change of `state` is a conditional UPDATE:
+    the request that changes the row goes on, the others read what became of it. No card
+    is kept, and what the customer typed is dropped as soon as it is needed no more.
     """
 
     key = models.UUIDField(unique=True, editable=False)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
 LIFETIME = timedelta(days=30)
-LONGEST = 1000
+MAX_LENGTH = 1000
 
 
 class LinkExpired(Exception):
@@ -40,7 +40,7 @@ def history_link(source: str, customer_id: str) -> str:
 def customer_of(token: str) -> Customer:
     """Whose link it is. Raises `LinkExpired` or `LinkForged`."""
     box = _box()
-    if len(token) > LONGEST or not token.isascii():
+    if len(token) > MAX_LENGTH or not token.isascii():
         raise LinkForged
     try:
         opened = box.decrypt(token.encode())

@@ -145,10 +145,10 @@ def test_it_tells_what_was_surely_not_sent(
     unsent_from: int,
 ) -> None:
     class Struck(Doorbell):
-        def _send_one(self, producer: Any, message: Message) -> None:
+        def _send(self, producer: Any, message: Message) -> None:
             if message.ids == [sent_before]:
                 os.kill(valkey_server.server.pid, signal)
-            super()._send_one(producer, message)
+            super()._send(producer, message)
 
     doorbell = Struck(celery_at(broker_url))
     doorbell.send([Message("default", 1, [99])])

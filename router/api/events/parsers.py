@@ -17,6 +17,7 @@ from router.api.http.exceptions import TooLarge
 from router.api.http.json_parser import parse_json, refuse_other_charset
 from router.api.http.request_body import max_event_body_bytes, read_body
 from router.conf import conf
+from router.contract.binding import OWN_PREFIX
 from router.contract.data import guessed_type, is_json
 from router.contract.errors import InvalidEvent
 
@@ -94,10 +95,6 @@ def _decoded(value: str) -> str:
         return unquote_to_bytes(plain).decode()
     except UnicodeError:
         raise ValueError(f"has encoded bytes that are not UTF-8: {ENCODE}") from None
-
-
-#: What every event's own media type begins with (section 3).
-OWN_PREFIX = "application/cloudevents"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,8 +71,8 @@ def _received_by(alike: list[Subscriber], key: ApiKey) -> Q:
     """By subscribers that have the same sources and the same filter."""
     types = {
         pattern: None
-        for one in alike
-        for pattern in intersection(one.events, one.allowed_types)
+        for subscriber in alike
+        for pattern in intersection(subscriber.events, subscriber.allowed_types)
     }
     sources = alike[0].allowed_sources
     received = _of(
@@ -93,7 +93,8 @@ def _known(column: str, patterns: list[str]) -> Q:
     known = values_of_log(column) if patterns else []
     if known is None:
         return within(column, patterns[:MAX_CONDITIONS])
-    return Q(**{f"{column}__in": [one for one in known if matches_any(patterns, one)]})
+    values = [value for value in known if matches_any(patterns, value)]
+    return Q(**{f"{column}__in": values})
 
 
 def _passing(expression: Mapping[str, Any] | None) -> Q:

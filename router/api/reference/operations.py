@@ -117,7 +117,9 @@ def _operation(
     operation: Mapping[str, Any],
     parameters: Parameters,
 ) -> Operation:
-    answers = [_answer(shapes, *one) for one in sorted(operation["responses"].items())]
+    answers = [
+        _answer(shapes, *each) for each in sorted(operation["responses"].items())
+    ]
     request, _ = shapes.flat(operation.get("requestBody"))
     bodies = _bodies(shapes, request)
     keys = operation.get("security", shapes.document.get("security", []))
@@ -131,13 +133,13 @@ def _operation(
         is_deprecated=operation.get("deprecated", False),
         has_key=any(keys),
         scopes=tuple(
-            scope for one in keys for needed in one.values() for scope in needed
+            scope for schemes in keys for needed in schemes.values() for scope in needed
         ),
-        parameters=tuple(_parameter(shapes, one) for one in parameters),
+        parameters=tuple(_parameter(shapes, each) for each in parameters),
         is_body_required=request.get("required", False) or _has_duties(bodies),
         bodies=bodies,
-        answers=tuple(one for one in answers if not _is_problem(one)),
-        problems=tuple(one for one in answers if _is_problem(one)),
+        answers=tuple(each for each in answers if not _is_problem(each)),
+        problems=tuple(each for each in answers if _is_problem(each)),
         curl_path=curl_path(path, parameters),
         curl_options=_curl(shapes, method, parameters, request, has_key=any(keys)),
     )

@@ -180,8 +180,8 @@ class Shapes:
             is_wide = isinstance(bound, int) and abs(bound) >= MAX_BOUND
             if is_wide or bound in (None, *PLAIN_TEXT):
                 continue
-            is_one = keyword == "minLength" and bound == 1
-            yield "not empty" if is_one else words.format(bound)
+            is_any_text = keyword == "minLength" and bound == 1
+            yield "not empty" if is_any_text else words.format(bound)
         if "default" in flat:
             yield f"default {_written(flat['default'])}"
         if "items" in flat:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from router.contract.errors import CausationTooDeep
 
-DEEPEST = 32
+MAX_DEPTH = 32
 NAMESPACE = uuid.UUID("7b0f6c1e-3f0a-4c0e-9a2d-5e2f4f7d9c11")
 
 
@@ -45,7 +45,7 @@ def next_depth() -> int:
     """How deep an event published now lies. Raises `CausationTooDeep` past 32."""
     cause = _cause.get()
     depth = cause.depth + 1 if cause else 0
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         raise CausationTooDeep
     return depth
 

@@ -334,7 +334,7 @@ def _failures(schema: Schema) -> int:
     dependent = (schema.get(name, {}) for name in ("dependentRequired", "dependencies"))
     lists = [
         schema.get("required", ()),
-        *(one for by in dependent for one in by.values()),
+        *(names for by_name in dependent for names in by_name.values()),
     ]
     return len(schema) + sum(len(names) for names in lists if isinstance(names, list))
 

@@ -52,7 +52,7 @@ def _migrations() -> Finding:
 
 
 def _sqlite() -> Iterator[Finding]:
-    mode = _one("PRAGMA journal_mode")
+    mode = _value("PRAGMA journal_mode")
     yield judged(
         "SQLite log",
         mode == "wal",
@@ -66,7 +66,7 @@ def _sqlite() -> Iterator[Finding]:
         f"transactions begin {begin}",
         hint="Set OPTIONS['transaction_mode'] = 'IMMEDIATE'.",
     )
-    level = int(_one("PRAGMA synchronous"))
+    level = int(_value("PRAGMA synchronous"))
     yield judged(
         "durability",
         level >= 2,
@@ -78,7 +78,7 @@ def _sqlite() -> Iterator[Finding]:
 def _postgresql() -> Iterator[Finding]:
     yield _clock()
     for name in DURABLE:
-        value = _one(f"SHOW {name}")
+        value = _value(f"SHOW {name}")
         yield judged(
             "durability",
             value not in ("off", "local"),
@@ -99,7 +99,7 @@ def _timeouts() -> Iterator[Finding]:
 def _clock() -> Finding:
     """The database's clock decides; a host far from it shows wrong times."""
     before = timezone.now()
-    theirs: datetime = _one("SELECT clock_timestamp()")
+    theirs: datetime = _value("SELECT clock_timestamp()")
     after = timezone.now()
     middle = before + (after - before) / 2
     skew = (theirs - middle).total_seconds()
@@ -117,5 +117,5 @@ def _rows(sql: str) -> list[Any]:
         return list(cursor.fetchall())
 
 
-def _one(sql: str) -> Any:
+def _value(sql: str) -> Any:
     return _rows(sql)[0][0]
