@@ -69,6 +69,11 @@ def rows_of_all(
 def _sent(statement: Statement, *, is_planned: bool) -> Any:
     cursor = plan_cursor() if is_planned else connection.cursor()
     cursor.execute(statement.sql, statement.parameters)
+    if is_planned and connection.queries_logged:
+        # Django asks the driver for the text, which has none of a plan that is kept.
+        operations: Any = connection.ops
+        text = operations.compose_sql(statement.sql, statement.parameters)
+        connection.queries_log[-1]["sql"] = text
     return cursor
 
 
