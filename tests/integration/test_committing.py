@@ -194,20 +194,6 @@ def test_a_session_closed_within_a_transaction_is_told_by_django(
         close_and_ask()
 
 
-def test_the_router_reads_what_was_committed_whatever_is_usual_here(
-    declare: Declare,
-) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET default_transaction_isolation = 'serializable'")
-    try:
-        with transaction.atomic():
-            ((found,),) = rows_of_first([Statement("SHOW transaction_isolation", ())])
-    finally:
-        connection.close()
-
-    assert found == ("read committed",)
-
-
 def test_what_a_handler_hangs_into_the_connection_stays_and_nothing_else(
     declare: Declare,
 ) -> None:
