@@ -325,7 +325,7 @@ def test_the_statements_of_a_chunk_do_not_grow_with_it(
     Subscriber.objects.update(mean_run_ms=0.1)
     chunk = mark_chunk(listener.row)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(20):
         deliver_chunk(listener.row.pk, chunk.ids)
 
     assert len(listener.seen) == count
