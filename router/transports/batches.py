@@ -23,6 +23,11 @@ class Ready:
     request: Request
     message: Any
 
+    @property
+    def key(self) -> str:
+        """Events of the same key are to keep their order; empty: of no order."""
+        return self.request.event.partitionkey
+
 
 class BatchTransport:
     """The way to one target of one kind."""
@@ -36,7 +41,8 @@ class BatchTransport:
     def send(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
         """Send all requests; a wave for each batch, and one for what no message fits.
 
-        When a batch fails as a whole, the rest is given back.
+        When a batch fails as a whole, the rest is given back. When an event fails, the
+        later ones of its key are: they must not overtake it.
         """
         try:
             publisher = connections.publisher(self._kind, self._target)
@@ -48,16 +54,22 @@ class BatchTransport:
             return
         ready, refused = self._written(publisher, requests)
         yield refused
+        passed_over: list[Ready] = []
         while ready and self._terms.may_begin():
             count = publisher.take([each.message for each in ready])
+            batch, ready = ready[:count], ready[count:]
             try:
-                yield self._sent(publisher, ready[:count])
+                answers = self._sent(publisher, batch)
             except Unsent as error:
                 connections.drop(publisher)
-                yield _given_back([each.request for each in ready], error.outcome)
+                unsent = [each.request for each in (*batch, *ready)]
+                yield [*_given_back(unsent, error.outcome), *_not_begun(passed_over)]
                 return
-            ready = ready[count:]
-        yield [Answer(key=each.request.key, outcome=None) for each in ready]
+            yield answers
+            failed = _keys_of_failures(batch, answers)
+            passed_over += [each for each in ready if each.key in failed]
+            ready = [each for each in ready if each.key not in failed]
+        yield _not_begun([*ready, *passed_over])
 
     def _written(
         self, publisher: Publisher[Any], requests: Sequence[Request]
@@ -105,6 +117,16 @@ class BatchTransport:
             scrubbed(evidence.message, self._secrets),
             scrubbed(evidence.traceback, self._secrets),
         )
+
+
+def _keys_of_failures(batch: Sequence[Ready], answers: Sequence[Answer]) -> set[str]:
+    pairs = zip(batch, answers, strict=True)
+    failed = {each.key for each, answer in pairs if isinstance(answer.outcome, Retry)}
+    return failed - {""}
+
+
+def _not_begun(ready: Sequence[Ready]) -> list[Answer]:
+    return [Answer(key=each.request.key, outcome=None) for each in ready]
 
 
 def _given_back(requests: Sequence[Request], outcome: Retry) -> list[Answer]:
