@@ -23,7 +23,9 @@ SEPARATORS = re.compile(r"[-_.~+ ]")
 #: A word, a number, or a word with a number, such as v2: what people put into a path.
 READABLE = re.compile(r"(?:[A-Z]?[a-z]+){0,3}\d{0,4}|[A-Z]{1,20}\d{0,4}|\d{1,12}")
 #: Fields of a target that hold a secret.
-SECRET_NAME = re.compile(r"(?:.*_)?(?:password|secret|token|private_key|credentials)")
+SECRET_NAME = re.compile(
+    r"(?:.*_)?(?:password|secret|token|private_key|access_key|credentials)"
+)
 MIN_MIXED = 16
 MIN_PLAIN = 24
 MIN_SCRUBBED = 6

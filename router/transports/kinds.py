@@ -19,22 +19,29 @@ from django.core.exceptions import ImproperlyConfigured
 from router.transports.amqp.target import AmqpTarget
 from router.transports.kafka.target import KafkaTarget
 from router.transports.publisher import Publisher
+from router.transports.sns.target import SnsTarget
+from router.transports.sqs.target import SqsTarget
 from router.transports.target import Problem, Target, problems_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """`library` is the module that the extra of the kind's name installs."""
+    """`library` is the module that this extra of the package installs."""
 
     title: str
+    extra: str
     library: str
     target: type[Target]
 
 
 #: Transport of a subscriber → its kind.
 KINDS = {
-    "amqp": Kind(title="RabbitMQ", library="aio_pika", target=AmqpTarget),
-    "kafka": Kind(title="Kafka", library="confluent_kafka", target=KafkaTarget),
+    "amqp": Kind(title="RabbitMQ", extra="amqp", library="aio_pika", target=AmqpTarget),
+    "kafka": Kind(
+        title="Kafka", extra="kafka", library="confluent_kafka", target=KafkaTarget
+    ),
+    "sqs": Kind(title="Amazon SQS", extra="aws", library="boto3", target=SqsTarget),
+    "sns": Kind(title="Amazon SNS", extra="aws", library="boto3", target=SnsTarget),
 }
 
 
@@ -44,9 +51,10 @@ class MissingExtra(ImproperlyConfigured):
 
 def missing_extra(name: str) -> str | None:
     """How to install what this kind needs; None where it is here."""
-    if find_spec(KINDS[name].library) is not None:
+    kind = KINDS[name]
+    if find_spec(kind.library) is not None:
         return None
-    return f"pip install 'django-fanfare[{name}]', and restart."
+    return f"pip install 'django-fanfare[{kind.extra}]', and restart."
 
 
 def target_problems(name: str, target: object) -> list[Problem]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from tests.integration.api import STRUCTURED, Call, Get, Post, a_key, send
 from tests.integration.lines import Line, line_to
 from tests.integration.shopping import a_product, put_in_basket
 from tests.receivers import Declare
+from tests.servers.fauxqs import Fauxqs, fauxqs
 from tests.servers.foreign import ForeignRouter
 from tests.servers.foreign_amqp import ForeignRabbitMQ
+from tests.servers.foreign_aws import ForeignSns, ForeignSqs
 from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -40,8 +43,30 @@ def started_kafka() -> Iterator[ForeignKafka]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def fauxqs_server(npm_packages: Path) -> Iterator[Fauxqs]:
+    """SQS and SNS, which tests may kill and start again."""
+    with fauxqs(npm_packages) as server:
+        yield server
+
+
+@pytest.fixture
+def foreign_sqs(fauxqs_server: Fauxqs) -> ForeignSqs:
+    return ForeignSqs(fauxqs_server)
+
+
+@pytest.fixture
+def foreign_sns(fauxqs_server: Fauxqs) -> ForeignSns:
+    return ForeignSns(fauxqs_server)
+
+
 @pytest.fixture(
-    params=[pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq")), "kafka"]
+    params=[
+        pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq")),
+        "kafka",
+        pytest.param("sqs", marks=pytest.mark.xdist_group("fauxqs")),
+        pytest.param("sns", marks=pytest.mark.xdist_group("fauxqs")),
+    ]
 )
 def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind of foreign router, up and empty."""

@@ -133,6 +133,20 @@ def test_its_secrets_are_kept_encrypted_and_shown_nowhere() -> None:
     assert row.whole_target == TARGET
 
 
+def test_the_secret_key_of_aws_is_hidden_and_its_id_is_not() -> None:
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"
+    keys = {"access_key_id": "AKIAEXAMPLE", "secret_access_key": "sesame-7"}
+
+    row = published_to({"queue_url": queue, **keys}, transport="sqs")
+
+    assert row.target == {
+        "queue_url": queue,
+        "access_key_id": "AKIAEXAMPLE",
+        "secret_access_key": "…",
+    }
+    assert row.whole_target["secret_access_key"] == "sesame-7"
+
+
 def test_what_was_shown_can_be_sent_back_and_only_to_the_same_address() -> None:
     row = published_to()
 

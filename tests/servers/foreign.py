@@ -22,6 +22,8 @@ class ForeignRouter(Protocol):
 
     #: The transport of a subscriber.
     kind: str
+    #: In which an event can be written.
+    modes: tuple[str, ...]
 
     def make(self) -> dict[str, Any]:
         """A new place for events; returns the target that leads there."""
@@ -36,7 +38,7 @@ class ForeignRouter(Protocol):
         ...
 
     def refusing(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A target, and arguments of an event that it can never take."""
+        """A target, and attributes of an event that it can never take."""
         ...
 
     def read_all(self, target: Mapping[str, Any]) -> Sequence[Received]:

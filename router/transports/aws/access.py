@@ -1,0 +1,88 @@
+"""How SQS and SNS are reached: region, address and credentials."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+from yarl import URL
+
+from router.contract.binding import Mode
+from router.transports.target import Target
+
+#: The region within the address of a queue.
+QUEUE_REGION = re.compile(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.com")
+
+
+class Access(BaseModel):
+    """Without keys and profile, boto3 finds its own: variables, files, a role."""
+
+    region: str = Field(
+        "",
+        max_length=64,
+        description="As `eu-west-1`. Empty: that of the address, else as boto3 finds "
+        "it.",
+    )
+    endpoint_url: str = Field(
+        "", description="Of what is not Amazon's own, as a private endpoint."
+    )
+    profile: str = Field(
+        "", description="A profile of the files of AWS on this machine."
+    )
+    access_key_id: str = ""
+    secret_access_key: str = ""
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value:
+            return checked_url(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_credentials(self) -> Self:
+        if bool(self.access_key_id) != bool(self.secret_access_key):
+            raise ValueError(
+                "has one of `access_key_id` and `secret_access_key`: give both or none"
+            )
+        if self.profile and self.access_key_id:
+            raise ValueError("has a `profile` and keys: give one of them")
+        return self
+
+
+class AwsTarget(Access, Target):
+    """A target of SQS or SNS, whose messages have a text, and few attributes."""
+
+    mode: Literal[Mode.STRUCTURED] = Field(
+        Mode.STRUCTURED,
+        description="Always `structured`: the whole event is the body, as JSON.",
+    )
+
+
+def checked_url(text: str) -> str:
+    """An address of HTTP. Raises `ValueError`, in words without it."""
+    try:
+        url = URL(text)
+        is_whole = url.scheme in ("http", "https") and bool(url.host)
+    except ValueError:
+        is_whole = False
+    if not is_whole or url.user:
+        raise ValueError("must be https://…, with a host and without a user")
+    return text
+
+
+def checked_queue_url(text: str) -> str:
+    """The address of a queue. Raises `ValueError`."""
+    if len([step for step in URL(checked_url(text)).path.split("/") if step]) < 2:
+        raise ValueError(
+            "must be the queue's whole URL: https://sqs.REGION.amazonaws.com/"
+            "ACCOUNT/NAME"
+        )
+    return text
+
+
+def region_of(queue_url: str) -> str:
+    """The region that the address of a queue names; empty where it names none."""
+    match = QUEUE_REGION.match(queue_url)
+    return match[1] if match else ""
