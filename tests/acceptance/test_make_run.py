@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from config.env import BASE_DIR
-from tests.servers.stack import READY
+from tests.servers.stack import READY, START_SECONDS, STOP_SECONDS
 from tests.servers.waiting import free_port, wait_until
 
 # Python's own terminal in a process of its own: what comes in is typed there.
@@ -42,7 +42,10 @@ class Terminal:
         self._reader.start()
 
     def shows(self, text: str) -> None:
-        wait_until(lambda: text in self._seen.decode(errors="replace"), seconds=120)
+        def is_shown() -> bool:
+            return text in self._seen.decode(errors="replace")
+
+        wait_until(is_shown, START_SECONDS)
 
     def types(self, keys: bytes) -> None:
         assert self.process.stdin is not None
@@ -93,7 +96,7 @@ def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path, moment: str) -> N
         person.shows(moment)
         started = family(person.process.pid)
         person.types(b"\x03")
-        assert person.process.wait(60) == 0
+        assert person.process.wait(STOP_SECONDS) == 0
         assert [process for process in started if not is_over(process)] == []
 
 
@@ -114,6 +117,6 @@ def test_sigterm_to_make_stops_what_it_started(tmp_path: Path) -> None:
         make.terminate()
         rest = make.stdout.read().decode()
         # GNU make ends by the signal that it got, after its child.
-        assert make.wait(60) in (0, -signal.SIGTERM)
+        assert make.wait(STOP_SECONDS) in (0, -signal.SIGTERM)
     assert "nothing is left running" in rest
     assert [process for process in started if not is_over(process)] == []

@@ -162,7 +162,7 @@ def test_what_falls_silent_is_killed_and_comes_back(stack: Stack) -> None:
     for child in web.children():
         child.suspend()
     for name in ("dispatcher", "web"):
-        stack.wait_for_log(f"{name} gives no sign of life", seconds=120)
+        stack.wait_for_log(f"{name} gives no sign of life")
     wait_until(lambda: all(map(has_ended, silenced)))
     wait_until(Site("127.0.0.1", stack.port).is_ready)
     order = Customer(stack.url).buy()
