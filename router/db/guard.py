@@ -51,3 +51,10 @@ class Guard:
             self.name = NAME
             changed(Statement(connection.ops.savepoint_create_sql(NAME), ()))
         return execute(sql, parameters, many, context)
+
+
+def isolate_hooks() -> None:
+    """One `on_commit` hook that raises must not keep the others from running."""
+    # Django's own triples of savepoints, hook and robustness; the stubs know two.
+    here: Any = connection
+    here.run_on_commit = [(sids, hook, True) for sids, hook, _ in here.run_on_commit]

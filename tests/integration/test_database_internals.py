@@ -16,7 +16,7 @@ from django.utils import timezone
 from config.env import BASE_DIR
 from router.db.async_commit import AsyncCommit
 from router.db.bulk_insert import Insert
-from router.db.guard import Guard
+from router.db.guard import Guard, isolate_hooks
 from router.db.literals import with_literals
 from router.db.pipeline import (
     COMMIT,
@@ -210,6 +210,15 @@ def test_canary_guard() -> None:
             assert asked("SELECT 1") == [1]
         changed(Statement(connection.ops.savepoint_commit_sql(guard.name), ()))
     assert connection.execute_wrappers == []
+
+
+def test_canary_hooks() -> None:
+    ran: list[str] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: ran[0])
+        transaction.on_commit(lambda: ran.append("second"))
+        isolate_hooks()
+    assert ran == ["second"]
 
 
 def test_canary_session() -> None:

@@ -13,14 +13,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Acknowledged, Dead, Retry
-from router.db.guard import Guard
+from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
 from router.flow.deliver.claiming import claims
@@ -168,7 +167,7 @@ def _run_in_transaction(work: Work) -> None:
         guard = Guard()
         with guard.watching():
             done, rest = _run_while_there_is_time(work, run_ms)
-        _isolate_hooks()
+        isolate_hooks()
         if rest:
             release(work.claim.only(*rest))
         acknowledge(
@@ -217,13 +216,6 @@ def _run(work: Work, delivery: Leased) -> float:
         case Acknowledged():
             return answer.run_ms
     raise LeaseLost
-
-
-def _isolate_hooks() -> None:
-    """One `on_commit` hook that raises must not keep the others from running."""
-    # Django's own triples of savepoints, hook and robustness; the stubs know two.
-    here: Any = connection
-    here.run_on_commit = [(sids, hook, True) for sids, hook, _ in here.run_on_commit]
 
 
 def _settle(work: Work, failed: NotAcknowledged) -> bool:
