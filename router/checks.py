@@ -20,6 +20,7 @@ from router.flow.publish.own_events import is_own_source
 from router.flow.publish.schema_cost import MAX_WEIGHT, weight
 from router.flow.publish.schemas import load
 from router.registry import declared
+from router.transports.kinds import KINDS, bridge_problems, missing_extra
 
 
 @register("router")
@@ -38,7 +39,26 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_subject_search(),
         *_check_sources(conf),
         *_check_schemas(schemas),
+        *_check_bridges(conf),
     ]
+
+
+def _check_bridges(conf: RouterSettings) -> Iterator[CheckMessage]:
+    for name, bridge in conf.bridges.items():
+        for pointer, problem in bridge_problems(bridge):
+            yield Error(
+                f"ROUTER['BRIDGES']: {pointer[1:]} of {name} {problem}.",
+                hint="docs/routers.md has the fields of each kind.",
+                id="router.E030",
+            )
+        kind = bridge.get("from")
+        hint = missing_extra(kind) if kind in KINDS else None
+        if hint is not None:
+            yield Warning(
+                f"ROUTER['BRIDGES']: the library that {name} needs is not installed.",
+                hint=hint,
+                id="router.W031",
+            )
 
 
 def _check_schemas(schemas: Mapping[Path, CompiledSchema]) -> Iterator[CheckMessage]:

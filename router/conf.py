@@ -45,6 +45,8 @@ class RouterSettings(BaseModel):
     #: Dotted name of a function: what a person typed → the subjects that it means.
     subject_search: str = ""
     digest_key: str = ""
+    #: Name → where that bridge takes from; see `router.transports.kinds`.
+    bridges: dict[str, dict[str, Any]] = Field(default_factory=dict)
     max_event_bytes: int = Field(1024 * 1024, ge=64 * 1024)
     max_batch_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
     max_batch_events: int = Field(1000, ge=1, le=10_000)

@@ -56,6 +56,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "expired": ("quiet", "timer_off", "Expired"),
     "revoked": ("quiet", "key_off", "Revoked"),
     "in_force": ("ok", "check_circle", "In force"),
+    "published": ("ok", "check_circle", "Published"),
     "retired": ("quiet", "cancel", "Retired"),
 }
 

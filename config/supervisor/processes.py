@@ -19,6 +19,7 @@ from django.apps import apps
 from config.env import BASE_DIR
 from config.supervisor.output import print_line
 from config.supervisor.reaper import Reaper
+from router.conf import conf
 
 #: After the first death a program starts again at once, then ever later.
 MIN_RESTART_SECONDS = 0.25
@@ -55,9 +56,10 @@ class Role(IntEnum):
 
     WEB = 0
     PAYMENTS = 1
-    DISPATCHER = 2
-    WORKER = 3
-    BROKER = 4
+    BRIDGE = 2
+    DISPATCHER = 3
+    WORKER = 4
+    BROKER = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,14 @@ def programs(address: str, port: int) -> Iterator[Program]:
             role=Role.PAYMENTS,
             argv=_manage("settle_payments", "--every", str(PAYMENTS_SECONDS)),
             grace_seconds=15,
+        )
+    for bridge in conf().bridges:
+        yield Program(
+            name=f"bridge-{bridge}",
+            role=Role.BRIDGE,
+            argv=_manage("bridge", bridge),
+            grace_seconds=10,
+            max_silence_seconds=MAX_SILENCE_SECONDS,
         )
     yield Program(
         name="dispatcher",

@@ -5,6 +5,7 @@ from router.admin import (
     event,
     event_schema,
     failed_task,
+    ingress_failed_task,
 )
 from router.admin.subscriber import admin as subscriber
 
@@ -15,5 +16,6 @@ __all__ = [
     "event",
     "event_schema",
     "failed_task",
+    "ingress_failed_task",
     "subscriber",
 ]

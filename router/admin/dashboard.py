@@ -64,6 +64,7 @@ def signs_of_life() -> list[Sign]:
         _sign("Dispatcher", Heartbeat.Kind.DISPATCHER, beats, alive),
         _sign("Workers", Heartbeat.Kind.WORKER, beats, alive),
         _broker_sign(alive),
+        *(_bridge_sign(name, alive) for name in conf().bridges),
     ]
 
 
@@ -78,6 +79,29 @@ def _sign(
     text = f"None runs. Start `{COMMANDS[kind]}`."
     return Sign(
         name=name, state="silent", text=text, beat_at=seen[0].beat_at if seen else None
+    )
+
+
+def _bridge_sign(name: str, alive: list[Heartbeat]) -> Sign:
+    """What the process of this bridge wrote last: connection, rate, lag, last error."""
+    beats = [beat for beat in alive if beat.details.get("bridge") == name]
+    if not beats:
+        text = f"None runs. Start `manage.py bridge {name}`."
+        return Sign(name=f"Bridge {name}", state="silent", text=text)
+    newest = beats[0]
+    details = newest.details
+    parts = [
+        f"{sum(beat.details['per_minute'] for beat in beats):,} in the last minute"
+    ]
+    if details["waiting"] is not None:
+        parts.append(f"{details['waiting']:,} waiting at {details['from']}")
+    if details["last_error"]:
+        parts.append(f"last error {details['last_error']}")
+    return Sign(
+        name=f"Bridge {name}",
+        state="alive" if details["is_connected"] else "silent",
+        text=" · ".join(parts),
+        beat_at=newest.beat_at,
     )
 
 

@@ -73,6 +73,8 @@ class BatchRefused(_Pointed):
     """An event of the batch is refused, and so all are."""
 
     def __init__(self, refused: Mapping[int, RouterError]) -> None:
+        #: Index of each event that is refused → why.
+        self.refused = dict(refused)
         index, self.first = next(iter(refused.items()))
         every_problem = chain.from_iterable(
             _within(number, error) for number, error in refused.items()

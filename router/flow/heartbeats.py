@@ -1,11 +1,12 @@
-"""The heartbeats of dispatchers and workers, in the database."""
+"""The heartbeats of dispatchers, workers and bridges, in the database."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from router.conf import conf
 from router.models import Clock, Heartbeat
@@ -25,8 +26,10 @@ def beat(
     *,
     is_broker_reachable: bool | None = None,
     queues: Collection[str] = (),
+    details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that this process lives, whether it reaches the broker, and its queues."""
+    """Write that this process lives, whether it reaches the broker, its queues, and
+    what a bridge has to show."""
     Heartbeat.objects.update_or_create(
         name=name,
         defaults={
@@ -34,6 +37,7 @@ def beat(
             "beat_at": Clock(),
             "is_broker_reachable": is_broker_reachable,
             "queues": sorted(queues),
+            "details": dict(details or {}),
         },
     )
 

@@ -19,6 +19,7 @@ from router.models.event import EVENT_COLUMNS, EventRecord, LogHead, event_of
 from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
+from router.models.ingress_failed_task import IngressFailedTask, IngressState
 from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BREAKER_LABELS,
@@ -50,6 +51,8 @@ __all__ = [
     "FailedTask",
     "FailedTaskState",
     "Heartbeat",
+    "IngressFailedTask",
+    "IngressState",
     "LogHead",
     "Origin",
     "Settlement",

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of one dispatcher or worker.
+    """The last sign of life of one dispatcher, worker or bridge.
 
     The web process never talks to the broker: `/readyz` reads here what the dispatcher
     saw of it.
@@ -13,6 +13,7 @@ class Heartbeat(models.Model):
     class Kind(models.TextChoices):
         DISPATCHER = "dispatcher"
         WORKER = "worker"
+        BRIDGE = "bridge"
 
     name = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=16, choices=Kind)
@@ -21,6 +22,11 @@ class Heartbeat(models.Model):
     #: The broker's queues that a worker takes messages from.
     queues = models.JSONField(
         default=list, db_default=models.Value([], models.JSONField())
+    )
+
+    #: What staff see of a bridge.
+    details = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField())
     )
 
     def __str__(self) -> str:

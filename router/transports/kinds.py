@@ -16,12 +16,14 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from router.transports.amqp.target import AmqpTarget
+from router.contract.errors import named
+from router.transports.amqp.target import AmqpFeed, AmqpTarget
+from router.transports.consumer import Consumer
 from router.transports.kafka.target import KafkaTarget
 from router.transports.publisher import Publisher
 from router.transports.sns.target import SnsTarget
 from router.transports.sqs.target import SqsTarget
-from router.transports.target import Problem, Target, problems_of
+from router.transports.target import Feed, Problem, Target, problems_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,11 @@ KINDS = {
     "sns": Kind(title="Amazon SNS", extra="aws", library="boto3", target=SnsTarget),
 }
 
+#: Kind that a bridge takes from → where.
+FEEDS: dict[str, type[Feed]] = {
+    "amqp": AmqpFeed,
+}
+
 
 class MissingExtra(ImproperlyConfigured):
     """The library of this kind is not installed here."""
@@ -60,6 +67,52 @@ def missing_extra(name: str) -> str | None:
 def target_problems(name: str, target: object) -> list[Problem]:
     """Pairs of JSON pointer and what is wrong there."""
     return problems_of(KINDS[name].target, target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bridge:
+    """One of `ROUTER["BRIDGES"]`."""
+
+    name: str
+    kind: str
+    feed: Feed
+
+    @property
+    def title(self) -> str:
+        return KINDS[self.kind].title
+
+
+def bridge_problems(settings: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with a bridge of the settings: JSON pointers and problems."""
+    kind = settings.get("from")
+    if kind not in FEEDS:
+        return [("/from", f"must be one of: {', '.join(FEEDS)}")]
+    return problems_of(FEEDS[kind], _feed_of(settings))
+
+
+def find_bridge(name: str, bridges: Mapping[str, Mapping[str, Any]]) -> Bridge:
+    """The bridge of this name. Raises `ImproperlyConfigured` with what is wrong."""
+    if name not in bridges:
+        known = ", ".join(sorted(bridges)) or "none"
+        raise ImproperlyConfigured(
+            f"ROUTER['BRIDGES'] has no bridge {name!r}; there are: {known}."
+        )
+    problems = bridge_problems(bridges[name])
+    if problems:
+        raise ImproperlyConfigured(f"The bridge {name}: {named(problems)}.")
+    kind = bridges[name]["from"]
+    feed = FEEDS[kind].model_validate(_feed_of(bridges[name]))
+    return Bridge(name=name, kind=kind, feed=feed)
+
+
+def open_consumer(bridge: Bridge) -> Consumer:
+    """A new connection to where the bridge takes from. Raises `MissingExtra`."""
+    consumer: Consumer = _module(bridge.kind, "consumer").Consumer(bridge.feed)
+    return consumer
+
+
+def _feed_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "from"}
 
 
 def open_publisher(name: str, target: Mapping[str, Any]) -> Publisher[Any]:

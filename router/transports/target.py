@@ -1,7 +1,7 @@
-"""Where a foreign router takes events: the fields of a target, and what is wrong there.
+"""Where a foreign router takes events, and where a bridge takes them from it.
 
-One class for each kind; none imports the library that its transport needs, so that a
-target can be checked where the extra is not installed.
+One class of each for each kind; none imports the library of the kind, so that it can be
+checked where the extra is not installed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,18 @@ class Target(BaseModel):
     )
 
 
-def problems_of(model: type[Target], target: object) -> list[Problem]:
+class Feed(BaseModel):
+    """Where a bridge takes messages from: the fields that every kind has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    #: The source of messages that are no CloudEvents.
+    source: str = ""
+    #: Their type; empty: what the router calls them.
+    type: str = ""
+
+
+def problems_of(model: type[BaseModel], target: object) -> list[Problem]:
     """Pairs of JSON pointer and what is wrong there."""
     try:
         model.model_validate(target)
@@ -64,7 +75,7 @@ def _pointer(place: tuple[int | str, ...]) -> str:
     return "".join(f"/{step}" for step in place)
 
 
-def _words(error: Mapping[str, Any], model: type[Target]) -> str:
+def _words(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     match error["type"]:
         case "missing":
             return "is required"

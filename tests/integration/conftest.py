@@ -60,9 +60,12 @@ def foreign_sns(fauxqs_server: Fauxqs) -> ForeignSns:
     return ForeignSns(fauxqs_server)
 
 
+ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))
+
+
 @pytest.fixture(
     params=[
-        pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq")),
+        ON_RABBITMQ,
         "kafka",
         pytest.param("sqs", marks=pytest.mark.xdist_group("fauxqs")),
         pytest.param("sns", marks=pytest.mark.xdist_group("fauxqs")),
@@ -70,6 +73,13 @@ def foreign_sns(fauxqs_server: Fauxqs) -> ForeignSns:
 )
 def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind of foreign router, up and empty."""
+    router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")
+    return router
+
+
+@pytest.fixture(params=[ON_RABBITMQ])
+def bridged(request: pytest.FixtureRequest) -> ForeignRouter:
+    """Each kind that a bridge takes from, up and empty."""
     router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")
     return router
 

@@ -30,6 +30,7 @@ from router.models import (
     Delivery,
     EventSchema,
     FailedTask,
+    IngressFailedTask,
     Scope,
     SigningSecret,
     Subscriber,
@@ -49,6 +50,7 @@ WEBHOOK = {
     "url": "https://erp.example.com/",
     "events": ["*"],
 }
+AN_EVENT = {"specversion": "1.0", "id": "7", "source": "/a", "type": "a.happened"}
 A_SCHEMA = {"$id": "https://a.example/lost-1", "type": "object"}
 
 
@@ -112,6 +114,15 @@ BY_ADMIN = {
     "subscriber_schedule": Act("subscriber.schedule_set", "{crm}", {"max_failures": 3}),
     "subscriber_pace": Act("subscriber.pace_set", "{mail}", {"fixed_queue": "slow"}),
     "delivery_resend": Act("delivery.resent", "{done}", {"is_sure": "1"}),
+    "ingressfailedtask_publish": Act(
+        "ingress_failed_task.published",
+        "{ingress}",
+        {"event": json.dumps(AN_EVENT)},
+        reason="note",
+    ),
+    "ingressfailedtask_discard": Act(
+        "ingress_failed_task.discarded", "{ingress}", reason="note"
+    ),
     "failedtask_settle": Act(
         "failed_task.retried", "", {"verb": "retry", "ids": "{task}"}, reason="note"
     ),
@@ -135,7 +146,7 @@ BY_COMMAND = {
     "rotate_encryption_key": ("encryption_key.rotated", []),
 }
 #: They change no setting: they read, run, or publish events.
-NO_ACTS = {"dispatch", "doctor", "publish", "status", "tail"}
+NO_ACTS = {"bridge", "dispatch", "doctor", "publish", "status", "tail"}
 
 
 @pytest.fixture
@@ -153,7 +164,8 @@ def world(db: None) -> dict[str, Any]:
     down = a_subscriber("down", transport="webhook", breaker="open")
     waiting = a_delivery(event, down)
     rows = {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
-    rows |= {"down": down, "waiting": waiting}
+    ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
+    rows |= {"down": down, "waiting": waiting, "ingress": ingress}
     return {
         name: row.pk for name, row in {**rows, "key": key, "schema": schema}.items()
     }
@@ -251,7 +263,15 @@ def test_a_command_leaves_a_line(name: str, world: Any) -> None:
 
 def state() -> list[Any]:
     """All that an act may change."""
-    models = (ApiKey, Delivery, EventSchema, FailedTask, SigningSecret, Subscriber)
+    models = (
+        ApiKey,
+        Delivery,
+        EventSchema,
+        FailedTask,
+        IngressFailedTask,
+        SigningSecret,
+        Subscriber,
+    )
     unchanged = {"calls_count", "minute", "last_used_at"}
     return [
         [

@@ -63,6 +63,7 @@ MODELS: dict[str, tuple[Who, Who, Who, Who]] = {
     "router/eventrecord": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/eventschema": (VIEWER, MANAGER, NOBODY, NOBODY),
     "router/failedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/ingressfailedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/subscriber": (VIEWER, MANAGER, NOBODY, NOBODY),
     "inventory/stocklevel": (SUPERUSER, NOBODY, NOBODY, NOBODY),
     "inventory/stockmovement": (SUPERUSER, SUPERUSER, NOBODY, NOBODY),
@@ -93,6 +94,8 @@ PAGES: dict[str, Row] = {
     "admin/router/eventschema/<int:pk>/retire/": (NOBODY, MANAGER),
     "admin/router/failedtask/": (VIEWER, OPERATOR),
     "admin/router/failedtask/settle/": (NOBODY, OPERATOR),
+    "admin/router/ingressfailedtask/<int:pk>/publish/": (NOBODY, OPERATOR),
+    "admin/router/ingressfailedtask/<int:pk>/discard/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/edit/": (MANAGER, MANAGER),
     "admin/router/subscriber/<int:pk>/rotate/": (NOBODY, MANAGER),
     "admin/router/subscriber/<int:pk>/remove/": (MANAGER, MANAGER),
@@ -228,6 +231,8 @@ def _value(field: Any) -> Any:
             return 1
         case models.JSONField():
             return {}
+        case models.BinaryField():
+            return b"x"
     return "x"
 
 

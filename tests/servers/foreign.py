@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """A message as a client reads it that nobody here wrote: its body, and the
-    attributes of the event beside it, by their names in CloudEvents."""
+    """A message as a client reads or sends it that nobody here wrote: its body, and the
+    attributes of the event beside it, by their names in CloudEvents. `id` is the
+    router's own."""
 
     body: bytes
     content_type: str
-    attributes: Mapping[str, Any]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
 
 
 class ForeignRouter(Protocol):
@@ -43,6 +45,20 @@ class ForeignRouter(Protocol):
 
     def read_all(self, target: Mapping[str, Any]) -> Sequence[Received]:
         """Everything that waits there, in its order."""
+        ...
+
+    def make_feed(self) -> dict[str, Any]:
+        """A new place that a bridge takes from; returns its setting."""
+        ...
+
+    def make_pair(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A target, and the setting of a bridge that takes what arrives there."""
+        ...
+
+    def send(self, feed: Mapping[str, Any], messages: Sequence[Received]) -> None: ...
+
+    def left(self, feed: Mapping[str, Any]) -> int:
+        """How many messages a bridge did not acknowledge yet."""
         ...
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +12,11 @@ import amqp
 
 from tests.servers.foreign import Received
 from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.waiting import wait_until
 
 PREFIX = "cloudEvents_"
+#: Until a node that is killed finds a new queue again: it is slow to note it.
+WRITTEN_SECONDS = 3.0
 
 
 class ForeignRabbitMQ:
@@ -21,8 +25,10 @@ class ForeignRabbitMQ:
 
     def __init__(self, node: RabbitMQ) -> None:
         self._node = node
+        self._made_at = 0.0
 
     def make(self) -> dict[str, Any]:
+        self._made_at = time.monotonic()
         name = f"test-{uuid.uuid4().hex[:12]}"
         with self._channel() as channel:
             channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
@@ -53,7 +59,27 @@ class ForeignRabbitMQ:
                 read.append(_received(message))
         return read
 
+    def make_feed(self) -> dict[str, Any]:
+        return self.make_pair()[1]
+
+    def make_pair(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        target = self.make()
+        queue = target["exchange"]
+        return target, {"from": self.kind, "url": self._node.url, "queue": queue}
+
+    def send(self, feed: Mapping[str, Any], messages: Sequence[Received]) -> None:
+        with self._channel() as channel:
+            for message in messages:
+                channel.basic_publish(_sent(message), routing_key=feed["queue"])
+
+    def left(self, feed: Mapping[str, Any]) -> int:
+        with self._channel() as channel:
+            declared = channel.queue_declare(feed["queue"], passive=True)
+            return int(declared.message_count)
+
     def kill(self) -> None:
+        wait_until(lambda: time.monotonic() - self._made_at > WRITTEN_SECONDS, 10)
+        wait_until(self._node.knows_its_queues, 10)
         self._node.kill()
 
     def start(self) -> None:
@@ -79,6 +105,18 @@ class _Channel:
 
     def __exit__(self, *error: object) -> None:
         self._connection.close()
+
+
+def _sent(message: Received) -> Any:
+    return amqp.Message(
+        message.body,
+        content_type=message.content_type,
+        delivery_mode=2,
+        application_headers={
+            f"{PREFIX}{name}": value for name, value in message.attributes.items()
+        },
+        **({"message_id": message.id} if message.id else {}),
+    )
 
 
 def _received(message: Any) -> Received:

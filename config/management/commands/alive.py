@@ -16,13 +16,16 @@ from router.flow.heartbeats import alive, heartbeat_name
 
 class Command(BaseCommand):
     help = (
-        "Whether the web process, a dispatcher or a worker of this host lives. Exit "
-        "code 1: no. A database that does not answer is none of their faults."
+        "Whether the web process, a dispatcher, a worker or a bridge of this host "
+        "lives. Exit code 1: no. A database that does not answer is none of their "
+        "faults."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("process", choices=("web", "dispatcher", "worker"))
+        parser.add_argument(
+            "process", choices=("web", "dispatcher", "worker", "bridge")
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         process = options["process"]

@@ -7,7 +7,6 @@ stays open. All of it runs in the event loop of the process.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,16 +18,13 @@ from router.contract.binding import written
 from router.contract.event import Event
 from router.contract.outcomes import Outcome
 from router.transports.amqp.binding import to_amqp
+from router.transports.amqp.connection import call, close, connect
 from router.transports.amqp.failures import outcomes_of, retry_for
 from router.transports.amqp.target import MAX_NAME_LENGTH, AmqpTarget
 from router.transports.publisher import Unsent
 from router.transports.target import filled
-from router.transports.webhook.event_loop import event_loop
 
 MAX_BATCH = 100
-# What it logs as an error has an outcome here.
-logging.getLogger("aiormq").setLevel(logging.CRITICAL)
-CLOSING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +63,10 @@ class Publisher:
     def publish(
         self, messages: Sequence[Routed], *, deadline_seconds: float
     ) -> Sequence[Outcome]:
-        work = self._publish_all(messages, deadline_seconds)
-        return event_loop().submit(work).result()
+        return call(self._publish_all(messages, deadline_seconds))
 
     def close(self) -> None:
-        with suppress(TimeoutError):
-            event_loop().submit(self._close()).result(CLOSING_SECONDS)
+        close(self._connection)
 
     async def _publish_all(
         self, messages: Sequence[Routed], deadline_seconds: float
@@ -105,9 +99,5 @@ class Publisher:
     async def _connected(self) -> AbstractConnection:
         async with self._connecting:
             if self._connection is None or self._connection.is_closed:
-                self._connection = await aio_pika.connect(self._target.url)
+                self._connection = await connect(self._target.url)
             return self._connection
-
-    async def _close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()

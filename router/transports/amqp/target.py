@@ -1,4 +1,4 @@
-"""Where events go on RabbitMQ."""
+"""Where events go on RabbitMQ, and where a bridge takes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 from yarl import URL
 
-from router.transports.target import Target, template_problem
+from router.transports.target import Feed, Target, template_problem
 
 MAX_NAME_LENGTH = 255
 
@@ -37,10 +37,7 @@ class AmqpTarget(Target):
     @field_validator("url")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        problem = url_problem(value)
-        if problem is not None:
-            raise ValueError(problem)
-        return value
+        return checked_url(value)
 
     @field_validator("routing_key")
     @classmethod
@@ -51,11 +48,28 @@ class AmqpTarget(Target):
         return value
 
 
-def url_problem(text: str) -> str | None:
-    """Why this is no address of a RabbitMQ, in words without the password."""
+class AmqpFeed(Feed):
+    """A queue of a virtual host."""
+
+    url: str
+    queue: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
+    #: For messages without a `message-id` that are no CloudEvents: two with the same
+    #: body are the same event then.
+    digest_ids: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return checked_url(value)
+
+
+def checked_url(text: str) -> str:
+    """The address of a RabbitMQ. Raises `ValueError`, in words without the password."""
     try:
         url = URL(text)
         is_whole = url.scheme in ("amqp", "amqps") and bool(url.host)
     except ValueError:
         is_whole = False
-    return None if is_whole else "must be amqp://… or amqps://…, with a host"
+    if not is_whole:
+        raise ValueError("must be amqp://… or amqps://…, with a host")
+    return text

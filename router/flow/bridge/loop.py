@@ -1,0 +1,113 @@
+"""A bridge: takes from a foreign router, records, and acknowledges, until stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import asdict
+from threading import Event as Flag
+
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
+
+from router.conf import conf
+from router.contract.masking import scrubbed, target_secrets
+from router.db.transient import reset_connection
+from router.flow.bridge.intake import Taken, take_in
+from router.flow.heartbeats import beat, heartbeat_name, remove_heartbeat
+from router.models import Heartbeat
+from router.transports.consumer import Consumer
+from router.transports.kinds import Bridge, open_consumer
+
+logger = logging.getLogger(__name__)
+
+#: Messages that are recorded in one transaction at most.
+BATCH = 100
+WAIT_SECONDS = 0.5
+RETRY_FIRST_SECONDS = 0.5
+RETRY_MAXIMUM_SECONDS = 5.0
+#: Over which the rate is measured.
+RATE_SECONDS = 60.0
+MAX_ERROR_LENGTH = 300
+
+
+class BridgeLoop:
+    """Serves one bridge; any number of processes may serve the same."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._secrets = tuple(target_secrets(bridge.feed.model_dump()))
+        self._name = heartbeat_name(Heartbeat.Kind.BRIDGE)
+        self._beat_at = 0.0
+        self._taken: deque[tuple[float, int]] = deque()
+        self._totals = dict.fromkeys(asdict(Taken()), 0)
+        self._last_error = ""
+        self._wait_seconds = RETRY_FIRST_SECONDS
+
+    def run(self, stop: Flag) -> None:
+        """Until `stop` is set; what fails is tried again after a wait that doubles."""
+        while not stop.is_set():
+            try:
+                self._serve(stop)
+            except Exception as error:  # noqa: BLE001 - it goes on when it can
+                self._note(error)
+                stop.wait(self._wait_seconds)
+                self._wait_seconds = min(self._wait_seconds * 2, RETRY_MAXIMUM_SECONDS)
+        with suppress(DatabaseError, InterfaceError):
+            remove_heartbeat(self._name)
+
+    def _serve(self, stop: Flag) -> None:
+        """By one connection, while all goes well. What was taken and not acknowledged
+        when it ends, comes again."""
+        consumer = open_consumer(self._bridge)
+        try:
+            while not stop.is_set():
+                incoming = consumer.receive(limit=BATCH, wait_seconds=WAIT_SECONDS)
+                if incoming:
+                    taken = take_in(self._bridge.name, self._bridge.feed, incoming)
+                    consumer.acknowledge(incoming)
+                    self._count(taken)
+                self._wait_seconds = RETRY_FIRST_SECONDS
+                self._beat(consumer)
+        finally:
+            consumer.close()
+
+    def _count(self, taken: Taken) -> None:
+        counts = asdict(taken)
+        self._taken.append((time.monotonic(), sum(counts.values())))
+        for name, count in counts.items():
+            self._totals[name] += count
+
+    def _note(self, error: Exception) -> None:
+        words = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
+        self._last_error = f"{timezone.now():%F %T} UTC: {words[:MAX_ERROR_LENGTH]}"
+        logger.warning("Bridge %s: %s", self._bridge.name, words[:MAX_ERROR_LENGTH])
+        if isinstance(error, DatabaseError | InterfaceError):
+            reset_connection(error)
+        self._beat_at = 0.0
+        with suppress(DatabaseError, InterfaceError):
+            self._beat(None)
+
+    def _beat(self, consumer: Consumer | None) -> None:
+        """Write the heartbeat, when it is due, with what staff see of the bridge."""
+        if time.monotonic() - self._beat_at < conf().heartbeat_seconds:
+            return
+        self._beat_at = time.monotonic()
+        details = {
+            "bridge": self._bridge.name,
+            "from": self._bridge.title,
+            "is_connected": consumer is not None,
+            "per_minute": self._per_minute(),
+            "waiting": consumer.waiting() if consumer else None,
+            "last_error": self._last_error,
+            **self._totals,
+        }
+        beat(self._name, Heartbeat.Kind.BRIDGE, details=details)
+
+    def _per_minute(self) -> int:
+        begin = time.monotonic() - RATE_SECONDS
+        while self._taken and self._taken[0][0] < begin:
+            self._taken.popleft()
+        return sum(count for _, count in self._taken)

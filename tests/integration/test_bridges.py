@@ -1,0 +1,101 @@
+"""What staff see of bridges, and what a wrong setting of one says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+
+from router.flow.heartbeats import beat
+from router.models import EventRecord, Heartbeat, IngressFailedTask
+from router.transports import kinds
+from tests.integration.staff import an_operator, told
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+FEED = {"from": "amqp", "url": "amqp://shop:sesame-7@mq.example", "queue": "orders"}
+
+
+@pytest.mark.parametrize(
+    ("bridge", "words"),
+    [
+        ({}, "from of legacy must be one of: amqp"),
+        ({**FEED, "from": "fax"}, "from of legacy must be one of: amqp"),
+        ({**FEED, "queue": ""}, "queue of legacy"),
+        ({**FEED, "url": "http://mq.example"}, "url of legacy must be amqp://"),
+        ({**FEED, "exchange": "x"}, "exchange of legacy is unknown; there are: source"),
+    ],
+)
+def test_a_wrong_setting_is_a_check_and_ends_the_command(
+    bridge: dict[str, Any], words: str, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "BRIDGES": {"legacy": bridge}}
+
+    messages = [each for each in run_checks() if each.id == "router.E030"]
+
+    assert any(words in each.msg for each in messages), messages
+    assert "sesame" not in str(messages)
+    with pytest.raises(CommandError, match="legacy"):
+        call_command("bridge", "legacy", skip_checks=True)
+
+
+def test_a_bridge_that_is_not_there_is_named_with_those_that_are(settings: Any) -> None:
+    settings.ROUTER = {**settings.ROUTER, "BRIDGES": {"legacy": FEED}}
+
+    with pytest.raises(CommandError, match="there are: legacy"):
+        call_command("bridge", "other")
+
+
+def test_a_missing_library_is_a_check_and_ends_the_command(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "BRIDGES": {"legacy": FEED}}
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
+
+    assert "router.W031" in {each.id for each in run_checks()}
+    with pytest.raises(CommandError, match="pip install"):
+        call_command("bridge", "legacy")
+
+
+def test_the_dashboard_shows_each_bridge(settings: Any) -> None:
+    settings.ROUTER = {**settings.ROUTER, "BRIDGES": {"legacy": FEED, "old": FEED}}
+    details = {
+        "bridge": "legacy", "from": "RabbitMQ", "is_connected": False,
+        "per_minute": 1200, "waiting": 3, "last_error": "ConnectionError: closed",
+    }  # fmt: skip
+    beat("bridge@here:1", Heartbeat.Kind.BRIDGE, details=details)
+
+    page = an_operator().get(reverse("admin:index")).content.decode()
+
+    assert "1,200 in the last minute · 3 waiting at RabbitMQ" in page
+    assert "last error ConnectionError: closed" in page
+    assert "Start `manage.py bridge old`" in page
+
+
+def test_an_operator_corrects_a_message_and_publishes_it() -> None:
+    task = IngressFailedTask.objects.create(
+        bridge="legacy", body=b'{"n": 1}', content_type="application/json",
+        name="order.placed", message_id="m-1", problem="The message has no `source`.",
+    )  # fmt: skip
+    client: Client = an_operator()
+    page = reverse("admin:router_ingressfailedtask_change", args=[task.pk])
+    publish = reverse("admin:router_ingressfailedtask_publish", args=[task.pk])
+    shown = client.get(page).content.decode()
+    assert "has no `source`" in shown
+    assert "&quot;type&quot;: &quot;order.placed&quot;" in shown
+
+    event = '{"specversion": "1.0", "id": "m-1", "source": %s, "type": "order.placed"}'
+    for refused, words in (("{", "no JSON"), (event % '""', "must not be empty")):
+        body = {"event": refused, "note": "fixed"}
+        assert words in client.post(publish, body).content.decode()
+    body = {"event": event % '"/old"', "note": "fixed"}
+    done = client.post(publish, body, follow=True)
+
+    assert "It is event #" in told(done)
+    assert EventRecord.objects.get().source == "/old"
+    again = client.post(publish, body, follow=True)
+    assert "Nothing was changed" in told(again)
+    assert EventRecord.objects.count() == 1
