@@ -1,5 +1,6 @@
 # `make run` starts everything; `make test` runs the whole suite.
 # `make proof` runs the tests that take long by nature: images, poolers, chaos, bench.
+# `make newest` runs the suite on the newest Django, by the Python that NEWEST names.
 # `make bench` shows the speed beside that of others; ARGS="--quick" takes minutes.
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
 # `make lock` writes every requirements.txt anew from the requirements.in beside it.
@@ -7,12 +8,13 @@
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
 LOCKS = requirements tests/requirements benchmarks/requirements \
-	tests/servers/client_generator tests/servers/caddy
+	tests/newest tests/servers/client_generator tests/servers/caddy
+NEWEST ?= python3.13
 SBOM ?= var/sbom.cdx.json
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test proof bench chaos lint types lock sbom audit clean runtime tools
+.PHONY: run test proof newest bench chaos lint types lock sbom audit clean runtime tools
 
 run: runtime
 	@test -f var/local.env \
@@ -25,6 +27,14 @@ test: tools
 
 proof: tools
 	@exec .venv/bin/python -m tests.run --proof $(ARGS)
+
+newest:
+	@test -x var/newest/bin/python || $(NEWEST) -m venv var/newest
+	@for lock in tests/requirements tests/newest; do \
+		var/newest/bin/python -m pip install --quiet --disable-pip-version-check \
+			--require-hashes -r $$lock.txt || exit; \
+	done
+	@exec var/newest/bin/python -m tests.run $(ARGS)
 
 bench: tools
 	@exec .venv/bin/python -m benchmarks $(ARGS)
