@@ -140,7 +140,10 @@ def conf() -> RouterSettings:
 def digest_key() -> bytes:
     """The key of the digests that tell whether two events have the same body."""
     given = conf().digest_key
-    return given.encode() if given else salted_hmac("router.digest", b"").digest()
+    if given:
+        return given.encode()
+    # Named, for Django will change the default: every stored digest depends on it.
+    return salted_hmac("router.digest", b"", algorithm="sha1").digest()
 
 
 def _forget(*, setting: str, **_: object) -> None:
