@@ -68,8 +68,10 @@ def whole_number(term: str) -> int | None:
 
 
 Choices = Iterable[tuple[str, str]]
-#: Not with IN: for that PostgreSQL uses neither of the two partial indexes.
-OPEN = Q(state=DeliveryState.PENDING) | Q(state=DeliveryState.LEASED)
+#: As `DeliveryQuerySet.open` asks, for the same reasons.
+OPEN = Q(attempts__gte=0) & (
+    Q(state=DeliveryState.PENDING) | Q(state=DeliveryState.LEASED)
+)
 
 
 def subscriber_choices() -> list[tuple[str, str]]:
