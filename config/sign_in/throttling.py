@@ -154,13 +154,13 @@ def _normalized(username: str) -> str:
     return normalize("NFKC", username).casefold()
 
 
-def _cookie(account: str) -> str:
+def device_cookie(account: str) -> str:
     return DEVICE_COOKIE + sha256(account.encode()).hexdigest()[:12]
 
 
 def _device(request: HttpRequest, account: str) -> str:
     """The number of this browser, if it has signed in to this account."""
-    text = request.COOKIES.get(_cookie(account), "")
+    text = request.COOKIES.get(device_cookie(account), "")
     signer = signing.TimestampSigner(salt=f"config.known_device:{account}")
     try:
         return signer.unsign(text, max_age=KNOWN)
@@ -171,7 +171,7 @@ def _device(request: HttpRequest, account: str) -> str:
 def mark_device(response: HttpResponse, account: str) -> None:
     signer = signing.TimestampSigner(salt=f"config.known_device:{account}")
     response.set_cookie(
-        _cookie(account),
+        device_cookie(account),
         signer.sign(secrets.token_urlsafe(12)),
         max_age=KNOWN,
         path=reverse("admin:index"),

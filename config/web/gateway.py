@@ -70,7 +70,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._body_seconds = body_seconds
         self._max_buffered_bytes = max_buffered_bytes
-        self._buffered_bytes = 0
+        self.buffered_bytes = 0
 
     async def __call__(
         self, scope: dict[str, Any], receive: Receive, send: Send
@@ -87,7 +87,7 @@ class Gateway:
         except Refused as refused:
             answer = refused.answer()
         finally:
-            self._buffered_bytes -= _excess(body)
+            self.buffered_bytes -= _excess(body)
         await _send(send, answer)
 
     async def _read(self, body: bytearray, receive: Receive, *, path: str) -> None:
@@ -114,8 +114,8 @@ class Gateway:
     def _keep(self, body: bytearray, part: bytes) -> None:
         before = _excess(body)
         body += part
-        self._buffered_bytes += _excess(body) - before
-        if _excess(body) and self._buffered_bytes > self._max_buffered_bytes:
+        self.buffered_bytes += _excess(body) - before
+        if _excess(body) and self.buffered_bytes > self._max_buffered_bytes:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "Too many large requests arrive. Send the request again later.",

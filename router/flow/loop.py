@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event as Flag
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -34,44 +35,56 @@ from router.models import Heartbeat
 logger = logging.getLogger(__name__)
 
 MAX_PAUSE_SECONDS = 5.0
-BROKER_PAUSE_SECONDS = 0.5
-#: What is new is looked for at each poll, what else is due less often: the first look
-#: is the cheaper one, and a customer waits for it.
-DUE_LOOK_SECONDS = 0.015
-#: The same when nothing was sent for a while: a retry waits for half a second at least.
-IDLE_DUE_LOOK_SECONDS = 0.1
 #: Signs of life of processes that were killed are deleted so often.
 STALE_LOOK_SECONDS = 60.0
 #: An event seldom comes alone.
 BUSY_SECONDS = 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pauses:
+    """The seconds between two looks."""
+
+    #: What is new is looked for at each poll, what else is due less often: the first
+    #: look is the cheaper one, and a customer waits for it.
+    due_look: float = 0.015
+    #: When nothing was sent for a while: a retry waits for half a second at least.
+    idle_due_look: float = 0.1
+    #: At a broker that is away.
+    broker: float = 0.5
+
+
+DEFAULT_PAUSES = Pauses()
+
+
 class DispatcherLoop:
     """One dispatcher."""
 
-    def __init__(self, doorbell: Doorbell | None = None) -> None:
+    def __init__(
+        self, doorbell: Doorbell | None = None, *, pauses: Pauses = DEFAULT_PAUSES
+    ) -> None:
         self._doorbell = doorbell or Doorbell()
         self._dispatcher = Dispatcher(self._doorbell)
         self._name = heartbeat_name(Heartbeat.Kind.DISPATCHER)
-        self._low_water = LowWater()
-        self._due_look = Every(DUE_LOOK_SECONDS)
-        self._idle_due_look = Every(IDLE_DUE_LOOK_SECONDS)
+        self.low_water = LowWater()
+        self._due_look = Every(pauses.due_look)
+        self._idle_due_look = Every(pauses.idle_due_look)
         self._stale_look = Every(STALE_LOOK_SECONDS)
         self._last_look_seconds = self._look_seconds = 0.0
         self._busy_until = 0.0
         self._is_more_due = False
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
-        self._broker = Every(BROKER_PAUSE_SECONDS)
+        self._broker = Every(pauses.broker)
         self._is_broker_reachable: bool | None = None
 
     def run(self, stop: Flag) -> None:
         """Work until `stop` is set; while the database fails, wait for it."""
-        pause = self._poll_seconds()
+        pause = self.poll_seconds()
         while not stop.is_set():
             try:
                 is_busy = self.tick()
-                pause = 0.0 if is_busy else self._poll_seconds()
+                pause = 0.0 if is_busy else self.poll_seconds()
             except (DatabaseError, InterfaceError) as error:
                 pause = min(MAX_PAUSE_SECONDS, max(0.1, pause * 2))
                 logger.warning(
@@ -80,11 +93,12 @@ class DispatcherLoop:
                     pause,
                 )
                 connection.close()
-                self._low_water = LowWater()
+                self.low_water = LowWater()
             stop.wait(pause)
         self._end()
 
-    def _poll_seconds(self) -> float:
+    def poll_seconds(self) -> float:
+        """The seconds to wait after a turn without work."""
         pace = conf().poll_seconds
         if not self._is_busy():
             pace = max(pace, conf().idle_poll_seconds)
@@ -125,12 +139,12 @@ class DispatcherLoop:
         return (self._due_look if is_at_work else self._idle_due_look).is_due()
 
     def _route(self) -> Routed:
-        after = self._low_water.start()
+        after = self.low_water.start()
         if not self._is_any_unrouted(after):
-            self._low_water.note_routed()
+            self.low_water.note_routed()
             return NOTHING
         routed = route_batch(after=after, has_room=self._dispatcher.has_room)
-        self._low_water.note_routed(routed.last_number)
+        self.low_water.note_routed(routed.last_number)
         self._busy_until = time.monotonic() + BUSY_SECONDS
         return routed
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
@@ -14,6 +18,12 @@ def a_person(name: str, group: str = "") -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def admins() -> dict[Any, admin.ModelAdmin[Any]]:
+    """The models of the admin, each with its pages."""
+    models = filter(admin.site.is_registered, apps.get_models())
+    return {model: admin.site.get_model_admin(model) for model in models}
 
 
 def an_operator(name: str = "olga") -> Client:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import DatabaseError, connection
@@ -40,6 +39,7 @@ from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
 from tests.integration.api import send
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
+from tests.integration.staff import admins
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -199,7 +199,7 @@ def pages() -> set[str]:
     """Every page of the router's admin that may change something."""
     found = set()
     user = User(is_superuser=True, is_staff=True, is_active=True)
-    for model, shown in admin.site._registry.items():
+    for model, shown in admins().items():
         if model._meta.app_label != "router":
             continue
         request: Any = type("Request", (), {"user": user})

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import models, transaction
 from django.template import Origin
@@ -26,6 +25,7 @@ from tests.integration.rows import (
     an_event,
 )
 from tests.integration.shopping import a_product, check_out, put_in_basket
+from tests.integration.staff import admins
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -271,7 +271,7 @@ def test_each_person_opens_what_the_table_says(
     crm = a_subscriber("crm", transport="webhook", url="https://crm.example/")
     waiting = a_delivery(an_event(), crm)
     a_failed_task(a_delivery(an_event(), crm, "DEAD"))
-    rows = {model._meta.label_lower: a_row(model) for model in admin.site._registry}
+    rows = {model._meta.label_lower: a_row(model) for model in admins()}
     rows |= {"router.delivery": waiting, "pace": a_subscriber("mail")}
     expected, found = {}, {}
     for address, allowed in table().items():
@@ -328,7 +328,7 @@ def test_each_person_is_offered_the_actions_of_the_table(
     for role in STAFF:
         request = RequestFactory().get("/")
         request.user = User.objects.get(username=role)
-        for model, model_admin in admin.site._registry.items():
+        for model, model_admin in admins().items():
             for action in model_admin.get_actions(request):
                 name = f"{model._meta.label_lower.replace('.', '/')} {action}"
                 found.setdefault(name, set()).add(role)

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES, conf
-from router.flow import loop as looping
-from router.flow.loop import IDLE_DUE_LOOK_SECONDS, DispatcherLoop
+from router.flow.loop import DispatcherLoop, Pauses
+from router.flow.route.routing import route_batch
 from router.messaging.broker import (
     BrokerSilent,
     BrokerTrouble,
@@ -35,9 +37,14 @@ from router.testing import register_declared
 from tests.acceptance.purchases import SIX, purchase
 from tests.receivers import Declare
 from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port
+from tests.servers.waiting import free_port, wait_until
 
 QUEUE = QUEUES["default"]
+#: What only these two looks ask: whether anything is due, and whether it is unrouted.
+DUE_LOOK = '"probe_at" <='
+UNROUTED_LOOK = '"position" IS NULL) LIMIT 1'
+NO_PAUSES = Pauses(due_look=0, idle_due_look=0, broker=0)
+NO_LOOKS = Pauses(due_look=math.inf, idle_due_look=math.inf, broker=0)
 
 
 def celery_at(url: str) -> Celery:
@@ -51,10 +58,22 @@ def doorbell_to(url: str) -> Doorbell:
 
 
 @pytest.fixture
-def loop(transactional_db: None, broker_url: str) -> Iterator[DispatcherLoop]:
+def doorbell(broker_url: str) -> Iterator[Doorbell]:
     doorbell = doorbell_to(broker_url)
-    yield DispatcherLoop(doorbell)
+    yield doorbell
     doorbell.close()
+
+
+@pytest.fixture
+def loop(transactional_db: None, doorbell: Doorbell) -> DispatcherLoop:
+    """A dispatcher that looks at what is due in every turn."""
+    return DispatcherLoop(doorbell, pauses=NO_PAUSES)
+
+
+@pytest.fixture
+def routing_loop(transactional_db: None, doorbell: Doorbell) -> DispatcherLoop:
+    """A dispatcher that looks at what is due in its first turn only."""
+    return DispatcherLoop(doorbell, pauses=NO_LOOKS)
 
 
 def messages(url: str) -> list[str]:
@@ -64,8 +83,6 @@ def messages(url: str) -> list[str]:
 
 def turn(loop: DispatcherLoop, times: int = 5) -> None:
     for _ in range(times):
-        for look in (loop._due_look, loop._idle_due_look):
-            look._next_at = 0
         loop.tick()
 
 
@@ -184,28 +201,31 @@ def test_a_backlog_waits_in_the_database_and_not_in_the_broker(
 
 @pytest.mark.usefixtures("listener")
 def test_what_is_new_is_sent_in_the_turn_that_routes_it(
-    loop: DispatcherLoop, broker_url: str
+    routing_loop: DispatcherLoop, broker_url: str
 ) -> None:
-    loop._due_look._next_at = math.inf
-    loop.tick()
+    routing_loop.tick()
     publish("thing.happened", {})
 
-    loop.tick()
+    routing_loop.tick()
 
     assert len(messages(broker_url)) == 1
 
 
 @pytest.mark.usefixtures("listener")
 def test_what_is_due_is_not_looked_for_while_the_new_is_on_its_way(
-    loop: DispatcherLoop,
+    declare: Declare, routing_loop: DispatcherLoop, broker_url: str
 ) -> None:
-    loop.tick()
-    loop._due_look._next_at = 0
+    late = declare("late", events=["other.happened"], is_transactional=False).row
+    publish("other.happened", {})
+    route_batch()
+    routing_loop.tick()
+    Delivery.objects.update(dispatched_until="2020-01-01T00:00:00Z")
     publish("thing.happened", {})
-    loop.tick()
 
-    assert loop._due_look._next_at > 0
-    assert not loop._due_look._may_wait
+    routing_loop.tick()
+
+    assert len(messages(broker_url)) == 2
+    assert Delivery.objects.get(subscriber=late).dispatch_count == 1
 
 
 @pytest.mark.usefixtures("listener")
@@ -227,7 +247,8 @@ def test_what_is_on_its_way_is_sent_again_when_the_broker_lost_it(
 
 @pytest.mark.usefixtures("listener")
 def test_without_a_broker_nothing_is_marked_and_all_of_it_waits() -> None:
-    loop = DispatcherLoop(doorbell_to(f"redis://127.0.0.1:{free_port()}/0"))
+    nowhere = doorbell_to(f"redis://127.0.0.1:{free_port()}/0")
+    loop = DispatcherLoop(nowhere, pauses=NO_PAUSES)
     publish("thing.happened", {})
 
     turn(loop)
@@ -239,9 +260,8 @@ def test_without_a_broker_nothing_is_marked_and_all_of_it_waits() -> None:
 
 @pytest.mark.usefixtures("listener")
 def test_a_broker_that_falls_silent_is_away_until_it_answers(
-    valkey_server: Valkey, broker_url: str
+    valkey_server: Valkey, loop: DispatcherLoop
 ) -> None:
-    loop = DispatcherLoop(doorbell_to(broker_url))
     turn(loop)
     os.kill(valkey_server.server.pid, SIGSTOP)
     try:
@@ -249,7 +269,6 @@ def test_a_broker_that_falls_silent_is_away_until_it_answers(
         turn(loop)
         Subscriber.objects.update(state="paused")
         publish("thing.happened", {})
-        loop._broker._next_at = 0
         loop.tick()
         assert Heartbeat.objects.get().is_broker_reachable is False
         second = Delivery.objects.latest("pk")
@@ -258,7 +277,6 @@ def test_a_broker_that_falls_silent_is_away_until_it_answers(
         os.kill(valkey_server.server.pid, SIGCONT)
 
     Subscriber.objects.update(state="active")
-    loop._broker._next_at = 0
     turn(loop)
 
     assert Heartbeat.objects.get().is_broker_reachable is True
@@ -267,12 +285,12 @@ def test_a_broker_that_falls_silent_is_away_until_it_answers(
 
 @pytest.mark.usefixtures("listener")
 def test_nothing_goes_straight_into_a_queue_that_is_full(
-    loop: DispatcherLoop, broker_url: str
+    doorbell: Doorbell, broker_url: str
 ) -> None:
-    turn(loop)
     limit = conf().queue_limit
-    loop._doorbell.send([Message("default", 1, [pk]) for pk in range(limit)])
-    loop._dispatcher.look_for_room(is_thorough=True)
+    doorbell.send([Message("default", 1, [pk]) for pk in range(limit)])
+    loop = DispatcherLoop(doorbell, pauses=NO_PAUSES)
+    loop.tick()
     publish("thing.happened", {})
 
     turn(loop)
@@ -289,70 +307,67 @@ def test_nothing_goes_straight_into_a_queue_that_is_full(
 
 @pytest.mark.usefixtures("listener")
 def test_what_it_sent_itself_fills_the_queue_too(
-    loop: DispatcherLoop, broker_url: str
+    routing_loop: DispatcherLoop, broker_url: str
 ) -> None:
-    turn(loop)
-    row = Subscriber.objects.get()
-    has_room = []
+    routing_loop.tick()
     for _ in range(conf().queue_limit + 1):
-        has_room.append(loop._dispatcher.has_room(row))
         publish("thing.happened", {})
-        loop.tick()
+        routing_loop.tick()
         Delivery.objects.update(state="ACKNOWLEDGED")
-        loop._due_look._next_at = float("inf")
 
-    assert has_room == [True] * conf().queue_limit + [False]
+    assert len(messages(broker_url)) == conf().queue_limit
+    assert Delivery.objects.latest("pk").dispatch_count == 0
 
 
 def test_it_looks_more_often_while_events_come(
     loop: DispatcherLoop, listener: None
 ) -> None:
-    idle = loop._poll_seconds()
+    idle = loop.poll_seconds()
     publish("thing.happened", {})
     loop.tick()
-    busy = loop._poll_seconds()
-    loop._busy_until = 0.0
 
-    assert busy < idle == loop._poll_seconds()
+    assert loop.poll_seconds() < idle
+    wait_until(lambda: loop.poll_seconds() == idle)
 
 
-def due_looks(loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch) -> int:
+def due_looks(loop: DispatcherLoop) -> int:
     """How often it looks at what is due in half a second of turns."""
-    looks: list[None] = []
-    monkeypatch.setattr(loop._dispatcher, "turn", lambda: looks.append(None))
-    ends_at = time.monotonic() + 0.5
-    while time.monotonic() < ends_at:
-        loop.tick()
-    return len(looks)
+    with CaptureQueriesContext(connection) as captured:
+        ends_at = time.monotonic() + 0.5
+        while time.monotonic() < ends_at:
+            loop.tick()
+    return sum(DUE_LOOK in query["sql"] for query in captured)
 
 
 @pytest.mark.usefixtures("listener")
 def test_it_looks_at_what_is_due_less_often_without_work(
-    loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch
+    doorbell: Doorbell,
 ) -> None:
-    idle = due_looks(loop, monkeypatch)
-    loop._dispatcher._sent_at = time.monotonic()
-    at_work = due_looks(loop, monkeypatch)
+    loop = DispatcherLoop(doorbell)
+    idle = due_looks(loop)
+    publish("thing.happened", {})
+    at_work = due_looks(loop)
 
-    assert idle <= 1 + 0.5 / (IDLE_DUE_LOOK_SECONDS * 0.8)
+    assert idle <= 1 + 0.5 / (Pauses().idle_due_look * 0.8)
     assert at_work > idle
 
 
 def test_a_long_look_is_followed_by_a_pause_as_long(
-    loop: DispatcherLoop, monkeypatch: pytest.MonkeyPatch
+    loop: DispatcherLoop,
 ) -> None:
     """Dead index entries, which an old transaction keeps, must not cost a core."""
 
-    def look(after: int) -> bool:
-        time.sleep(0.1)
-        return False
+    def look_long(execute: Any, sql: str, *arguments: Any) -> Any:
+        if UNROUTED_LOOK in sql:
+            time.sleep(0.1)
+        return execute(sql, *arguments)
 
-    monkeypatch.setattr(looping, "has_unrouted", look)
-    loop._route()
-    once = loop._poll_seconds()
-    loop._route()
+    with connection.execute_wrapper(look_long):
+        loop.tick()
+        once = loop.poll_seconds()
+        loop.tick()
 
-    assert once < 0.1 <= loop._poll_seconds()
+    assert once < 0.1 <= loop.poll_seconds()
 
 
 @pytest.mark.usefixtures("transactional_db")
@@ -366,15 +381,14 @@ def test_signs_of_life_of_killed_processes_do_not_pile_up(
 
     loop.tick()
 
-    left = set(Heartbeat.objects.values_list("name", flat=True))
-    assert left == {"killed-1", loop._name}
+    killed = Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER)
+    assert [heartbeat.name for heartbeat in killed] == ["killed-1"]
 
 
 @pytest.mark.usefixtures("listener")
 def test_it_goes_on_when_the_broker_is_back(
-    valkey_server: Valkey, broker_url: str
+    valkey_server: Valkey, loop: DispatcherLoop
 ) -> None:
-    loop = DispatcherLoop(doorbell_to(broker_url))
     turn(loop)
     valkey_server.server.stop()
     publish("thing.happened", {})
@@ -382,7 +396,6 @@ def test_it_goes_on_when_the_broker_is_back(
     assert Heartbeat.objects.get().is_broker_reachable is False
 
     valkey_server.start()
-    loop._broker._next_at = 0
     turn(loop)
 
     assert len(messages(valkey_server.url)) == 1

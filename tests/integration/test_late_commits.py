@@ -111,7 +111,7 @@ def assert_late_is_first(loop: DispatcherLoop) -> None:
 
 
 def mark(loop: DispatcherLoop) -> int:
-    return loop._low_water._mark
+    return loop.low_water.mark
 
 
 def turn_until_marked(loop: DispatcherLoop) -> None:
@@ -282,10 +282,10 @@ def test_a_turn_takes_as_many_statements_however_many_publish(
 ) -> None:
     def statements() -> int:
         with CaptureQueriesContext(connection) as captured:
-            loop._route()
+            loop.tick()
         return len(captured)
 
-    loop._route()
+    loop.tick()
     with_nobody = statements()
     for number in range(20):
         insert(open_session(), f"open-{number}")

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from amqp.exceptions import ChannelError, PreconditionFailed
@@ -14,12 +15,12 @@ from kombu import Connection
 
 from router.celery_settings import DEFAULTS
 from router.conf import QUEUES
-from router.flow.loop import DispatcherLoop
+from router.flow.loop import DispatcherLoop, Pauses
 from router.messaging.broker import BrokerSilent, Doorbell, Message
 from router.models import Delivery, Heartbeat, Subscriber
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
+from router.public import publish
 from tests.acceptance.purchases import SIX
+from tests.receivers import Declare
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.waiting import wait_until
 
@@ -28,34 +29,29 @@ QUEUE = QUEUES["default"]
 
 
 @pytest.fixture
-def loop(transactional_db: None, rabbitmq_server: RabbitMQ) -> Iterator[DispatcherLoop]:
+def doorbell(rabbitmq_server: RabbitMQ) -> Iterator[Doorbell]:
     app = Celery("test", broker=rabbitmq_server.url, set_as_current=False)
     app.add_defaults(lambda: DEFAULTS)
     with Connection(rabbitmq_server.url) as connection, suppress(ChannelError):
         connection.default_channel.queue_purge(QUEUE)
     doorbell = Doorbell(app)
-    with isolated_subscribers():
-        for name in sorted(SIX):
-            declare = subscriber(
-                name, events=["thing.happened"], is_transactional=False
-            )
-            declare(lambda event: None)
-        register_declared()
-        # Whoever was never measured gets one message at a time.
-        Subscriber.objects.update(mean_run_ms=1)
-        yield DispatcherLoop(doorbell)
+    yield doorbell
     doorbell.close()
 
 
+@pytest.fixture
+def loop(declare: Declare, doorbell: Doorbell) -> DispatcherLoop:
+    for name in sorted(SIX):
+        declare(name, is_transactional=False)
+    # A subscriber that was never measured gets one message at a time.
+    Subscriber.objects.update(mean_run_ms=1)
+    pauses = Pauses(due_look=0, idle_due_look=0, broker=0)
+    return DispatcherLoop(doorbell, pauses=pauses)
+
+
 def turn(loop: DispatcherLoop, times: int = 3) -> None:
-    loop._broker._next_at = 0
     for _ in range(times):
-        loop._due_look._next_at = 0
         loop.tick()
-
-
-def waiting(loop: DispatcherLoop) -> int:
-    return loop._doorbell.waiting_count("default")
 
 
 def delete_queue(server: RabbitMQ) -> None:
@@ -68,13 +64,13 @@ def is_reachable() -> bool | None:
 
 
 def test_one_event_puts_one_message_per_subscriber_on_a_quorum_queue(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:
     publish("thing.happened", {})
 
     turn(loop)
 
-    assert waiting(loop) == len(SIX)
+    assert doorbell.waiting_count("default") == len(SIX)
     assert Delivery.objects.filter(dispatched_until__isnull=False).count() == len(SIX)
     with Connection(rabbitmq_server.url) as connection:
         channel = connection.default_channel
@@ -83,18 +79,18 @@ def test_one_event_puts_one_message_per_subscriber_on_a_quorum_queue(
 
 
 def test_a_queue_that_is_not_there_is_empty_and_made_by_the_first_message(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:
     delete_queue(rabbitmq_server)
     publish("thing.happened", {})
 
-    assert waiting(loop) == 0
+    assert doorbell.waiting_count("default") == 0
     turn(loop)
-    assert waiting(loop) == len(SIX)
+    assert doorbell.waiting_count("default") == len(SIX)
 
 
 def test_a_queue_that_somebody_deleted_is_made_again(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:
     publish("thing.happened", {})
     turn(loop)
@@ -103,30 +99,33 @@ def test_a_queue_that_somebody_deleted_is_made_again(
 
     turn(loop)
 
-    assert waiting(loop) == len(SIX)
+    assert doorbell.waiting_count("default") == len(SIX)
 
 
 def test_a_queue_that_was_deleted_in_quiet_hours_is_made_again(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop,
+    rabbitmq_server: RabbitMQ,
+    doorbell: Doorbell,
+    settings: Any,
 ) -> None:
     """What goes straight out does not look into the queue: the heartbeat does."""
-    for _ in range(2):
-        publish("thing.happened", {})
-        turn(loop)
-        Delivery.objects.update(state="ACKNOWLEDGED", dispatched_until=None)
-        loop._dispatcher._waiting["default"] = 0
+    publish("thing.happened", {})
+    turn(loop)
+    Delivery.objects.update(state="ACKNOWLEDGED", dispatched_until=None)
+    settings.ROUTER = {"HEARTBEAT_SECONDS": 0.001, "QUEUE_LIMIT": 100}
+    loop = DispatcherLoop(doorbell)
+    loop.tick()
     delete_queue(rabbitmq_server)
 
-    loop._beat._next_at = 0
     loop.tick()
     publish("thing.happened", {})
     loop.tick()
 
-    assert waiting(loop) == len(SIX)
+    assert doorbell.waiting_count("default") == len(SIX)
 
 
 def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:
     publish("thing.happened", {})
     turn(loop)
@@ -135,9 +134,7 @@ def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
         publish("thing.happened", {})
         started_at = time.monotonic()
         with pytest.raises(BrokerSilent) as met:
-            loop._doorbell.send(
-                [Message("default", 1, [1]), Message("default", 1, [2])]
-            )
+            doorbell.send([Message("default", 1, [1]), Message("default", 1, [2])])
         # The first may have arrived.
         assert met.value.unsent_from == 1
         # Far from the minutes that AMQP itself would wait.
@@ -154,7 +151,7 @@ def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
 
 
 def test_what_it_confirmed_survives_its_death_and_what_it_missed_is_sent_again(
-    loop: DispatcherLoop, rabbitmq_server: RabbitMQ
+    loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:
     publish("thing.happened", {})
     turn(loop)
@@ -168,10 +165,10 @@ def test_what_it_confirmed_survives_its_death_and_what_it_missed_is_sent_again(
 
     rabbitmq_server.start()
 
-    wait_until(lambda: waiting(loop) == len(SIX))
+    wait_until(lambda: doorbell.waiting_count("default") == len(SIX))
     with Connection(rabbitmq_server.url) as connection:
         connection.default_channel.queue_purge(QUEUE)
     Delivery.objects.update(dispatched_until=None)
     turn(loop)
-    assert waiting(loop) == len(SIX)
+    assert doorbell.waiting_count("default") == len(SIX)
     assert is_reachable() is True

@@ -192,7 +192,7 @@ def test_a_known_browser_has_a_limit_of_its_own_for_its_own_account(ada: User) -
     guess("ada", 3, at=THIRD)
 
     # Eve sends her mark under the name of Ada's.
-    browser.cookies[throttling._cookie("ada")] = morsel.value
+    browser.cookies[throttling.device_cookie("ada")] = morsel.value
     assert not is_in(sign("ada", RIGHT, browser=browser))
     statuses = [sign("eve", WRONG, browser=browser).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]

@@ -46,7 +46,7 @@ class LowWater:
     def __init__(self) -> None:
         self._full_look = Every(conf().full_look_seconds)
         self._look_at_publishers = Every(conf().low_water_seconds)
-        self._mark = 0
+        self.mark = 0
         #: Every number up to this one is committed or was rolled back.
         self._decided = 0
         #: A higher number, and the transactions that may still commit a lower one.
@@ -57,13 +57,13 @@ class LowWater:
         """The number above which to look now; 0 in a full look."""
         if self._look_at_publishers.is_due():
             self._look(*highest_and_publishing())
-        return 0 if self._full_look.is_due() else self._mark
+        return 0 if self._full_look.is_due() else self.mark
 
     def note_routed(self, last_number: int | None = None) -> None:
         """The look that began at `start` routed everything up to this number; without
         a number it found nothing to route."""
         known = self._decided if last_number is None else last_number
-        self._mark = max(self._mark, min(self._decided, known))
+        self.mark = max(self.mark, min(self._decided, known))
 
     def _look(self, highest: int, publishing: Collection[str]) -> None:
         if self._awaited.isdisjoint(publishing):
