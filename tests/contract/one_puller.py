@@ -19,7 +19,7 @@ def main(subscriber_id: int) -> None:
     given: list[int] = []
     acknowledged: list[int] = []
     while pulled := pull(subscriber_id, most=7, lease_seconds=60).deliveries:
-        given += [one.pk for one in pulled]
+        given += [delivery.pk for delivery in pulled]
         went_through = zip(pulled, ack(pulled), strict=True)
-        acknowledged += [one.pk for one, is_done in went_through if is_done]
+        acknowledged += [each.pk for each, is_done in went_through if is_done]
     print(json.dumps({"given": given, "acknowledged": acknowledged}), flush=True)

@@ -50,17 +50,17 @@ def pullers(
         for _ in range(count)
     ]
     try:
-        for one in running:
-            assert one.stdout is not None
-            assert one.stdout.readline() == "ready\n"
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
         yield running
     finally:
-        for one in running:
-            one.kill()
-            one.communicate()
+        for process in running:
+            process.kill()
+            process.communicate()
 
 
 def begin(running: list[Any]) -> None:
-    for one in running:
-        one.stdin.write("go\n")
-        one.stdin.flush()
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()

@@ -192,4 +192,4 @@ def test_no_secret_of_another_transport_is_read(puller: Subscriber) -> None:
         ack([first])
         say(settling.nack, leases([second]))
         switch_transport(puller.pk, Transport.WEBHOOK)
-    assert [one for one in seen if "custom_headers" in one["sql"]] == []
+    assert [event for event in seen if "custom_headers" in event["sql"]] == []

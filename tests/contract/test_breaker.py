@@ -126,7 +126,7 @@ def test_few_events_that_fail_for_too_long_are_given_up_and_the_rest_goes_on(
     go_on()
 
     assert FailedTask.objects.count() == 4
-    assert {one.error for one in FailedTask.objects.all()} == {"ConnectionError: 500"}
+    assert {task.error for task in FailedTask.objects.all()} == {"ConnectionError: 500"}
     publish(TYPE, {"n": 5})
     deliver_due()
     assert count(DeliveryState.ACKNOWLEDGED) == 1

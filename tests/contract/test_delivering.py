@@ -235,10 +235,10 @@ def test_a_transactional_subscriber_has_one_chunk_in_flight(declare: Declare) ->
     publish_events(30)
     route_batch()
 
-    for one in subscribers_due():
-        mark_chunk(one)
+    for subscriber in subscribers_due():
+        mark_chunk(subscriber)
 
-    assert {one.name for one in subscribers_due()} == {"safe", "outside"}
+    assert {subscriber.name for subscriber in subscribers_due()} == {"safe", "outside"}
 
 
 def hang(event: Event) -> None:

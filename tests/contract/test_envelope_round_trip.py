@@ -108,7 +108,7 @@ def seen_everywhere(door: Any, answer: Any) -> list[dict[str, Any]]:
     row = EventRecord.objects.get(number=answer.json()["number"])
     patiently = '{"lease_seconds": 600}'
     pulled = door("subscribers/erp/pull/", patiently, "application/json").json()
-    (event,) = (one["event"] for one in pulled["deliveries"])
+    (event,) = (delivery["event"] for delivery in pulled["deliveries"])
     letter = Request(
         key=1, event=row.to_event(), webhook_id="msg_1", attempt=1, origin="live"
     )

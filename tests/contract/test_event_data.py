@@ -112,9 +112,11 @@ def test_every_kind_of_subscriber_gets_the_same_data(
 
     (pulled,) = take(puller)
     events = [*handler.seen, pulled.event.to_event()]
-    assert [one.data for one in events] == [data, data]
-    assert {one.datacontenttype for one in events} == {datacontenttype}
-    assert [posted(one) for one in receiver.received] == [(datacontenttype, data)]
+    assert [event.data for event in events] == [data, data]
+    assert {event.datacontenttype for event in events} == {datacontenttype}
+    assert [posted(request) for request in receiver.received] == [
+        (datacontenttype, data)
+    ]
 
 
 def test_an_event_without_data_is_told_from_one_with_null(declare: Declare) -> None:
@@ -124,10 +126,10 @@ def test_an_event_without_data_is_told_from_one_with_null(declare: Declare) -> N
 
     deliver_due()
 
-    assert [one.data for one in receiver.seen] == [None, None]
-    assert [one.has_data for one in receiver.seen] == [False, True]
-    members = [one.to_cloudevent() for one in receiver.seen]
-    assert ["data" in one for one in members] == [False, True]
+    assert [event.data for event in receiver.seen] == [None, None]
+    assert [event.has_data for event in receiver.seen] == [False, True]
+    members = [event.to_cloudevent() for event in receiver.seen]
+    assert ["data" in member for member in members] == [False, True]
 
 
 def test_bytes_without_a_type_are_binary(transactional_db: None) -> None:

@@ -167,7 +167,7 @@ def test_skipping_all_that_is_held_closes_the_breaker(down: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [one for one in DeliveryState if one != DeliveryState.PENDING]
+    "state", [each for each in DeliveryState if each != DeliveryState.PENDING]
 )
 def test_what_does_not_wait_is_not_skipped(
     declare: Declare, state: DeliveryState

@@ -40,9 +40,9 @@ def test_a_pull_leases_the_oldest_due_in_order_and_counts_the_attempt(
 
     pulled = take(puller, most=3)
 
-    assert [one.event.data["n"] for one in pulled] == [0, 1, 2]
-    assert {one.attempts for one in pulled} == {1}
-    assert [one.event.data["n"] for one in take(puller)] == [3, 4]
+    assert [delivery.event.data["n"] for delivery in pulled] == [0, 1, 2]
+    assert {delivery.attempts for delivery in pulled} == {1}
+    assert [each.event.data["n"] for each in take(puller)] == [3, 4]
     assert take(puller) == ()
 
 
@@ -77,7 +77,7 @@ def test_a_lost_lease_stops_no_other(puller: Subscriber) -> None:
 def test_leases_of_several_pulls_are_settled_in_one_go(puller: Subscriber) -> None:
     publish_and_route(3)
     pulled = [take(puller, most=1)[0] for _ in range(3)]
-    assert len({one.lease_token for one in pulled}) == 3
+    assert len({delivery.lease_token for delivery in pulled}) == 3
     assert ack(pulled) == [True, True, True]
 
 
@@ -104,7 +104,7 @@ def test_what_the_caller_may_not_touch_is_as_if_it_were_not_there(
     named = leases(take(puller))
     for answer in ANSWERS:
         foreign = answer(named, may_touch=lambda one: one.name != "erp")
-        unknown = answer([stale(Delivery(pk=999_999))], may_touch=lambda one: True)
+        unknown = answer([stale(Delivery(pk=999_999))], may_touch=lambda _: True)
         assert foreign == unknown
         assert foreign not in ([None], [(None, None)])
     assert states() == ["LEASED"]
@@ -206,11 +206,11 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
             pulled_at=F("pulled_at") - timedelta(seconds=seconds)
         )
 
-    told = settling.extend(leases(pulled, 50), may_touch=lambda one: True)
+    told = settling.extend(leases(pulled, 50), may_touch=lambda _: True)
 
     assert [refusal is None for refusal, _ in told] == [False, True, True]
     now = timezone.now()
-    left = [one.leased_until - now for one in Delivery.objects.order_by("pk")]
+    left = [delivery.leased_until - now for delivery in Delivery.objects.order_by("pk")]
     assert timedelta(seconds=20) < left[0] <= timedelta(seconds=30)
     assert timedelta(seconds=30) < left[1] <= timedelta(seconds=40)
     assert timedelta(seconds=40) < left[2] <= timedelta(seconds=50)

@@ -147,11 +147,13 @@ def what_grows(query: Callable[[], object], *, is_capped: bool) -> str:
     steps = len(before) * STEPS_EACH
     if is_sqlite:
         connection.connection.set_progress_handler(None, 0)
-    statements = [one for sql in captured for one in sql["sql"].split("; ")]
-    read = [one for one in statements if one.lstrip().startswith(READING)]
+    statements = [each for sql in captured for each in sql["sql"].split("; ")]
+    read = [
+        statement for statement in statements if statement.lstrip().startswith(READING)
+    ]
     assert read
     judge = _scan_of_sqlite if is_sqlite else _scan_of_postgresql
-    scans = [why for one in read if (why := judge(one, is_capped=is_capped))]
+    scans = [why for each in read if (why := judge(each, is_capped=is_capped))]
     if steps > MAX_STEPS and not is_capped:
         scans.append(f"{steps} steps")
     return "\n".join(scans)

@@ -112,7 +112,7 @@ def test_what_can_not_be_read_is_marked_in_the_log(transactional_db: None) -> No
     among_neighbours({}, data_encoding="base64")
     row = EventRecord.objects.get(data_encoding="base64")
 
-    shown = [one["event"] for one in call("get", "events/").json()["results"]]
+    shown = [result["event"] for result in call("get", "events/").json()["results"]]
 
     assert [event.get("unreadable") for event in shown] == [None, "TypeError", None]
     page = reverse("admin:router_eventrecord_change", args=[row.pk])
@@ -127,7 +127,7 @@ def test_a_webhook_of_it_is_json_and_its_neighbours_are_posted(
 
     deliver_due()
 
-    bodies = [json.loads(one.body.decode()) for one in receiver.received]
+    bodies = [json.loads(request.body.decode()) for request in receiver.received]
     assert len(bodies) == 3
     (sent,) = [body for body in bodies if "ext" in body]
     assert sent["ext"] == bad["ext"].replace("\ud800", "\ufffd")
@@ -184,7 +184,7 @@ def test_a_time_that_python_does_not_have_hurts_no_neighbour(
 
     assert (listed.status_code, pulled.status_code) == (200, 200)
     assert len(listed.json()["results"]) == 3
-    ids = {one["event"]["id"] for one in pulled.json()["deliveries"]}
+    ids = {delivery["event"]["id"] for delivery in pulled.json()["deliveries"]}
     assert ids >= {"before", "after"}
     assert call("get", f"events/{row.pk}/").status_code == 200
     page = reverse("admin:router_eventrecord_changelist")

@@ -38,8 +38,8 @@ SETTLE: dict[str, Callable[..., Any]] = {
 
 
 def why(answer: Callable[..., Any], *named: Lease) -> str:
-    (told,) = answer(list(named), may_touch=lambda one: True)
-    return str(told[0] if isinstance(told, tuple) else told)
+    (refusal,) = answer(list(named), may_touch=lambda _: True)
+    return str(refusal[0] if isinstance(refusal, tuple) else refusal)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -155,8 +155,8 @@ def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> N
 def test_no_token_at_all_never_fits(puller: Subscriber) -> None:
     publish_and_route()
     Delivery.objects.update(state=DeliveryState.ACKNOWLEDGED)
-    told = why(settling.ack, Lease(delivery_id=Delivery.objects.get().pk, token=None))
-    assert "another lease" in told
+    reason = why(settling.ack, Lease(delivery_id=Delivery.objects.get().pk, token=None))
+    assert "another lease" in reason
 
 
 def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
@@ -166,7 +166,7 @@ def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
     (foreign,) = leases(take(puller))
     say(settling.ack, [foreign])
     unknown = Lease(delivery_id=foreign.delivery_id + 100, token=foreign.token)
-    told = settling.ack([foreign, unknown], may_touch=lambda one: False)
+    told = settling.ack([foreign, unknown], may_touch=lambda _: False)
     assert told[0] == told[1] is not None
 
 

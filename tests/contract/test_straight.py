@@ -47,9 +47,9 @@ def happen(count: int = 1, data: object = None) -> Routed:
 
 def marks() -> set[tuple[bool, int]]:
     """Of all deliveries: whether it is marked, and how often it was sent."""
-    told = Delivery.objects.values_list("dispatched_until", "dispatch_count")
+    rows = Delivery.objects.values_list("dispatched_until", "dispatch_count")
     now = timezone.now()
-    return {(until is not None and until > now, count) for until, count in told}
+    return {(until is not None and until > now, count) for until, count in rows}
 
 
 @pytest.mark.parametrize("count", [1, CHUNK])
@@ -169,7 +169,7 @@ def test_it_is_each_subscriber_for_itself(row: Subscriber, declare: Declare) -> 
 def test_where_no_room_is_known_all_of_it_waits(row: Subscriber) -> None:
     publish(TYPE, None)
 
-    assert route_batch(has_room=lambda one: one != row).chunks == ()
+    assert route_batch(has_room=lambda subscriber: subscriber != row).chunks == ()
     assert marks() == {(False, 0)}
 
 

@@ -104,7 +104,7 @@ def test_a_receiver_that_asks_for_time_is_left_alone_until_then(
     assert timedelta(seconds=590) < wait <= timedelta(seconds=600)
     assert (asked.breaker, asked.ramp) == (BreakerState.DRAINING, 1)
     assert set(Delivery.objects.values_list("state", "failures")) == {("PENDING", 0)}
-    assert {one.result for one in Attempt.objects.all()} == {"UNCOUNTED"}
+    assert {attempt.result for attempt in Attempt.objects.all()} == {"UNCOUNTED"}
     # An event that comes meanwhile waits as well.
     publish(TYPE, {"n": 9})
     count = len(receiver.received)

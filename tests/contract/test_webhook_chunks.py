@@ -54,7 +54,7 @@ def test_of_a_mixed_chunk_each_gets_its_own_answer(
 
     assert states() == ["PENDING", "ACKNOWLEDGED", "ACKNOWLEDGED"] * 3
     failed = Delivery.objects.filter(state="PENDING")
-    assert {one.failures for one in failed} == {1}
+    assert {each.failures for each in failed} == {1}
 
 
 @pytest.mark.parametrize("count", [1, 40])

@@ -38,7 +38,7 @@ def test_an_event_that_takes_the_number_of_a_lost_one_has_an_id_of_its_own(
     deliver_due()
 
     assert after.number == lost.number
-    first, second = (one.webhook_id for one in receiver.received)
+    first, second = (request.webhook_id for request in receiver.received)
     assert first != second
 
 
@@ -53,7 +53,7 @@ def test_an_event_published_again_after_it_was_lost_keeps_its_id(
         restore_an_empty_backup()
 
     assert len(receiver.received) == 2
-    assert len({one.webhook_id for one in receiver.received}) == 1
+    assert len({request.webhook_id for request in receiver.received}) == 1
 
 
 def test_it_stays_the_same_over_attempts_and_resends(
@@ -70,7 +70,7 @@ def test_it_stays_the_same_over_attempts_and_resends(
     deliver_due()
 
     assert len(receiver.received) == 3
-    assert len({one.webhook_id for one in receiver.received}) == 1
+    assert len({request.webhook_id for request in receiver.received}) == 1
 
 
 def test_an_event_recorded_by_an_older_release_keeps_its_number(

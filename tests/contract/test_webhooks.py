@@ -76,7 +76,7 @@ def test_an_attempt_tells_what_was_sent_and_answered_and_no_secret(
     assert attempt.request["headers"]["x-key".title()] == "(hidden)"
     told = json.dumps(attempt.request)
     signature = receiver.received[0].headers["webhook-signature"]
-    assert not any(one in told for one in ("secret", "password", SECRET, signature))
+    assert not any(each in told for each in ("secret", "password", SECRET, signature))
 
 
 def test_an_answer_that_repeats_a_secret_is_kept_without_it(
@@ -137,10 +137,15 @@ def test_each_attempt_is_signed_afresh_with_the_same_id_by_every_live_secret(
     deliver_due()
 
     received = receiver.received
-    assert [accepts(one, old) for one in received] == [True, True, True, False]
-    assert [accepts(one, new) for one in received] == [False, True, True, True]
-    assert len({one.webhook_id for one in received}) == 1
-    assert [one.headers["router-attempt"] for one in received] == ["1", "2", "3", "4"]
+    assert [accepts(request, old) for request in received] == [True, True, True, False]
+    assert [accepts(request, new) for request in received] == [False, True, True, True]
+    assert len({request.webhook_id for request in received}) == 1
+    assert [request.headers["router-attempt"] for request in received] == [
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
     assert states() == ["ACKNOWLEDGED"]
 
 
@@ -180,8 +185,8 @@ def test_npm_s_verifier_agrees_with_python_s(
     secrets = (SECRET, second, stranger)
 
     cases = [
-        {"secret": secret, "body": one.body.decode(), "headers": one.headers}
-        for one in receiver.received
+        {"secret": secret, "body": request.body.decode(), "headers": request.headers}
+        for request in receiver.received
         for secret in secrets
     ]
     verdicts = json.loads(run_script(VERIFY, json.dumps(cases), modules=npm_packages))
@@ -250,8 +255,8 @@ def test_gone_disables_the_subscriber_holds_what_it_is_owed_and_is_told_once(
             "state", "attempts", "failures"
         )
     ) == {("PENDING", 1, 0)}
-    (told,) = EventRecord.objects.filter(type="router.subscriber.disabled")
-    assert told.data["reason"].startswith("Gone")
+    (event,) = EventRecord.objects.filter(type="router.subscriber.disabled")
+    assert event.data["reason"].startswith("Gone")
 
     receiver.behave = status(204)
     resume(row.pk, by="olga")
@@ -275,7 +280,7 @@ def test_one_dead_endpoint_among_many_leaves_the_others_alone(
     dead = Subscriber.objects.get(name="dead")
     assert dead.breaker == "open"
     waiting = Delivery.objects.filter(state="PENDING")
-    assert {one.subscriber_id for one in waiting} == {dead.pk}
+    assert {each.subscriber_id for each in waiting} == {dead.pk}
 
 
 def test_without_a_secret_nothing_is_posted_unsigned(

@@ -34,7 +34,7 @@ def purchase(
 ) -> Event:
     """A purchase of two mutes and one oil, unless told otherwise."""
     bought = lines or [line("mute", 2, 3450), line("oil", 1, 850)]
-    subtotal = sum(one["total_minor"] for one in bought)
+    subtotal = sum(each["total_minor"] for each in bought)
     data = {
         "order": {"id": order_id, "placed_at": placed_at, "currency": currency},
         "customer": {"id": customer_id, "name": name, "email": email},

@@ -52,5 +52,5 @@ def post_to(
         a_receiver(url, **custom_headers or {}), terms(**changes)
     )
     letters = [letter(key) for key in range(1, count + 1)]
-    answers = [one for wave in transport.send(letters) for one in wave]
+    answers = [each for wave in transport.send(letters) for each in wave]
     return sorted(answers, key=lambda answer: answer.key)

@@ -27,12 +27,12 @@ def main(subscriber_id: int) -> None:
             time.sleep(PAUSE_SECONDS)
             continue
         pull_count += 1
-        tell("given", [one.pk for one in pulled])
+        tell("given", [delivery.pk for delivery in pulled])
         if is_to_hold and pull_count == PULLS_BEFORE_HOLDING:
-            tell("holding", [one.pk for one in pulled])
+            tell("holding", [delivery.pk for delivery in pulled])
             sys.stdin.readline()
         told = zip(pulled, ack(pulled), strict=True)
-        tell("acknowledged", [one.pk for one, is_done in told if is_done])
+        tell("acknowledged", [each.pk for each, is_done in told if is_done])
 
 
 def tell(what: str, ids: list[int]) -> None:

@@ -46,11 +46,11 @@ def put_in_basket(client: Client, product: Product, quantity: object = 1) -> Any
 
 def hidden_fields(page: Any) -> dict[str, str]:
     """`key` and `seen` of the form on a checkout page."""
-    found = re.findall(
+    matches = re.findall(
         r'<input type="hidden" name="(key|seen)" value="([^"]*)">',
         page.content.decode(),
     )
-    return dict(found)
+    return dict(matches)
 
 
 def filled(page: Any, card: str = PAYS, **changes: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ def page(client: Client, address: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("debug")
 @pytest.mark.parametrize(
-    ("address", "status", "told", "way_back"),
+    ("address", "status", "message", "way_back"),
     [
         ("/admin/nothing/here/", 404, "Page not found", "/admin/"),
         ("/admin/router/nothing/", 404, "Page not found", "/admin/"),
@@ -67,13 +67,13 @@ def page(client: Client, address: str) -> tuple[int, str]:
     ],
 )
 def test_an_error_wears_the_dress_of_the_admin(
-    address: str, status: int, told: str, way_back: str
+    address: str, status: int, message: str, way_back: str
 ) -> None:
     answered, html = page(a_viewer(), address)
 
     assert answered == status
     assert FRAME in html
-    assert told in html
+    assert message in html
     assert f'href="{way_back}"' in html
 
 

@@ -35,11 +35,11 @@ def html(client: Client, address: str) -> str:
 
 
 def cell(page: str, name: str) -> str:
-    found = re.search(
+    match = re.search(
         rf'<td class="[^"]*field-{name}[^"]*"[^>]*>(.*?)</td>', page, re.S
     )
-    assert found, page
-    return found[1].strip()
+    assert match, page
+    return match[1].strip()
 
 
 def test_no_list_shows_a_time_that_has_no_zone(admin_user: User) -> None:
@@ -131,8 +131,8 @@ def test_an_order_is_found_by_what_a_person_knows_of_it(
     admin_client: Client, order: Order, term: str
 ) -> None:
     typed = order.number if term == "number" else term
-    found = admin_client.get("/admin/shop/order/", {"q": typed}).content.decode()
-    assert f"/admin/shop/order/{order.pk}/change/" in found
+    text = admin_client.get("/admin/shop/order/", {"q": typed}).content.decode()
+    assert f"/admin/shop/order/{order.pk}/change/" in text
     nothing = admin_client.get("/admin/shop/order/", {"q": f"{typed}x"})
     assert f"/order/{order.pk}/change/" not in nothing.content.decode()
 

@@ -102,7 +102,7 @@ def test_no_list_counts_a_whole_table(address: str) -> None:
         viewer.get(address)
 
     log = r'COUNT\(.*FROM "router_(eventrecord|delivery|failedtask)"'
-    counts = [one["sql"] for one in queries if re.search(log, one["sql"])]
+    counts = [query["sql"] for query in queries if re.search(log, query["sql"])]
     assert counts
     for sql in counts:
         assert "LIMIT" in sql
@@ -191,7 +191,9 @@ def test_a_list_does_not_read_the_payloads() -> None:
         viewer.get(EVENTS)
         viewer.get(DELIVERIES)
 
-    assert not [one for one in queries if '"router_eventrecord"."data"' in one["sql"]]
+    assert not [
+        query for query in queries if '"router_eventrecord"."data"' in query["sql"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def hostile(model: Any) -> Iterator[str]:
         yield from (f"{field.name}__{lookup}" for lookup in LOOKUPS)
         if field.is_relation and field.related_model:
             others = field.related_model._meta.get_fields()
-            yield from (f"{field.name}__{one.name}__startswith" for one in others)
+            yield from (f"{field.name}__{other.name}__startswith" for other in others)
 
 
 def offered(model: Any) -> Iterator[tuple[str, tuple[str, ...]]]:

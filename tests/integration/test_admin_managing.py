@@ -96,7 +96,7 @@ def test_what_a_subscriber_may_hear_is_shown_and_changed(
 
 
 @pytest.mark.parametrize(
-    ("field", "text", "told"),
+    ("field", "text", "message"),
     [
         ("name", "Not A Name", "lower-case"),
         ("url", "", "required"),
@@ -112,12 +112,12 @@ def test_what_a_subscriber_may_hear_is_shown_and_changed(
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(
-    chief: Client, field: str, text: str, told: str
+    chief: Client, field: str, text: str, message: str
 ) -> None:
     response = chief.post(ADD, {**FILLED, field: text})
 
     assert not Subscriber.objects.exists()
-    assert told in str(response.context["form"].errors[field])
+    assert message in str(response.context["form"].errors[field])
 
 
 def test_a_taken_name_is_told(chief: Client, crm: Subscriber) -> None:
@@ -153,7 +153,7 @@ def test_rotating_shows_the_new_secret_and_keeps_the_old(
 
     response = chief.post(page("rotate", crm))
 
-    live = [one.secret for one in SigningSecret.objects.live()]
+    live = [signing_secret.secret for signing_secret in SigningSecret.objects.live()]
     assert live == [secret_in(response), old]
 
 

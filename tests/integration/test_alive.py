@@ -20,11 +20,11 @@ HERE = socket.gethostname()
 
 
 def lives(process: str) -> bool:
-    told = StringIO()
+    output = StringIO()
     with suppress(SystemExit):
-        call_command("alive", process, stdout=told, stderr=StringIO())
+        call_command("alive", process, stdout=output, stderr=StringIO())
         return True
-    assert "no sign of life" in told.getvalue()
+    assert "no sign of life" in output.getvalue()
     return False
 
 

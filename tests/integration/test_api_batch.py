@@ -46,16 +46,16 @@ def test_a_batch_is_recorded_in_its_order(post: Post) -> None:
 def test_what_was_recorded_before_has_a_status_of_its_own(post: Post) -> None:
     post(an_envelope(id="a-1"))
     first = post(envelopes({}, {}), BATCH)
-    again = post(envelopes({}, {}), BATCH)
-    assert (first.status_code, again.status_code) == (202, 200)
-    assert [one["status"] for one in first.json()["results"]] == [202, 200]
-    assert [one["status"] for one in again.json()["results"]] == [200, 200]
+    response = post(envelopes({}, {}), BATCH)
+    assert (first.status_code, response.status_code) == (202, 200)
+    assert [result["status"] for result in first.json()["results"]] == [202, 200]
+    assert [result["status"] for result in response.json()["results"]] == [200, 200]
 
 
 def test_the_same_event_twice_in_a_batch_is_recorded_once(post: Post) -> None:
     response = post(envelopes({"id": "same"}, {"id": "same"}), BATCH)
     results = response.json()["results"]
-    assert [one["status"] for one in results] == [202, 200]
+    assert [result["status"] for result in results] == [202, 200]
     assert results[0]["number"] == results[1]["number"]
     assert EventRecord.objects.count() == 1
 
@@ -86,7 +86,7 @@ def test_one_wrong_event_and_nothing_is_recorded(
     post(an_envelope(id="taken", data="of another"))
     body = assert_problem(post(envelopes({}, wrong, {}), BATCH), status)
     assert pointer in [error["pointer"] for error in body["errors"]]
-    assert [one.event_id for one in EventRecord.objects.all()] == ["taken"]
+    assert [event.event_id for event in EventRecord.objects.all()] == ["taken"]
 
 
 def test_each_wrong_event_is_pointed_at(post: Post) -> None:

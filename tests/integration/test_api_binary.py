@@ -72,9 +72,9 @@ def test_both_modes_name_the_same_event(send: Send) -> None:
     structured = json.dumps(
         {name[3:]: value for name, value in HEADERS.items()} | {"data": {"parcel": 7}}
     )
-    again = send(structured, content_type="application/cloudevents+json")
-    assert (first.status_code, again.status_code) == (202, 200)
-    assert first.json()["number"] == again.json()["number"]
+    response = send(structured, content_type="application/cloudevents+json")
+    assert (first.status_code, response.status_code) == (202, 200)
+    assert first.json()["number"] == response.json()["number"]
 
 
 @pytest.mark.parametrize(

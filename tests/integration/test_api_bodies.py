@@ -142,7 +142,7 @@ def test_a_number_that_no_float_holds_is_refused_in_every_field(client: Client) 
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         ("type=a&type=b", "type stands twice; send it once"),
         ("page_size=1&page_size=2", "page_size stands twice; send it once"),
@@ -153,11 +153,11 @@ def test_a_number_that_no_float_holds_is_refused_in_every_field(client: Client) 
     ],
 )
 def test_a_query_that_has_no_one_meaning_is_refused(
-    call: Call, query: str, told: str
+    call: Call, query: str, message: str
 ) -> None:
     response = call("GET", f"events/?{query}")
 
-    assert told in assert_problem(response, 400)["detail"]
+    assert message in assert_problem(response, 400)["detail"]
 
 
 @pytest.mark.parametrize("attribute", ["type", "subject"])
@@ -169,7 +169,9 @@ def test_an_attribute_with_outer_spaces_is_found_as_it_is(
 
     response = get("events/", **{attribute: " lost "})
 
-    assert [one["event"]["id"] for one in response.json()["results"]] == ["spaces"]
+    assert [result["event"]["id"] for result in response.json()["results"]] == [
+        "spaces"
+    ]
 
 
 @pytest.mark.parametrize("encoded", ["AAAA=", "aGl=", "aGk", "a-_k"])

@@ -86,8 +86,8 @@ def logged() -> dict[str, Any]:
     answer: Any = Client().get(
         "/api/events/", headers={"Authorization": f"Bearer {text}"}
     )
-    (found,) = answer.json()["results"]
-    return dict(found["event"])
+    (result,) = answer.json()["results"]
+    return dict(result["event"])
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ A_REFERENCE = "#/components/schemas/CloudEvent"
 
 @pytest.fixture
 def schema(client: Client) -> dict[str, Any]:
-    found: dict[str, Any] = client.get("/api/schema/").json()
-    return found
+    body: dict[str, Any] = client.get("/api/schema/").json()
+    return body
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -54,7 +54,9 @@ def test_names_are_those_that_a_person_would_choose(schema: dict[str, Any]) -> N
 
 
 def test_an_event_is_one_component_wherever_it_stands(schema: dict[str, Any]) -> None:
-    own = [one for one in objects(schema) if "specversion" in one.get("properties", {})]
+    own = [
+        each for each in objects(schema) if "specversion" in each.get("properties", {})
+    ]
     components = schema["components"]["schemas"]
     calls = schema["paths"]["/api/events/"]["post"]["requestBody"]["content"]
 
@@ -78,7 +80,11 @@ def test_each_header_of_binary_mode_is_there_and_every_kind_of_data(
     schema: dict[str, Any],
 ) -> None:
     call = schema["paths"]["/api/events/"]["post"]
-    headers = {one["name"] for one in call["parameters"] if one["in"] == "header"}
+    headers = {
+        parameter["name"]
+        for parameter in call["parameters"]
+        if parameter["in"] == "header"
+    }
 
     assert headers >= {"ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject"}
     assert headers >= {"ce-time", "ce-dataschema", "ce-partitionkey", "ce-traceparent"}
@@ -104,7 +110,7 @@ def test_a_webhook_is_described_with_the_headers_that_it_has(
     receiver = Receiver(url="https://crm.example.com/", secrets=("whsec_" + "A" * 32,))
     sent = sign(letter, receiver, at=letter.event.time).headers
 
-    described = {one["name"] for one in told["parameters"]}
+    described = {parameter["name"] for parameter in told["parameters"]}
     assert described == {name for name in sent if name.startswith(("webhook-", "rout"))}
     content = told["requestBody"]["content"]
     assert [*content] == [sent["content-type"].partition(";")[0]]
@@ -116,12 +122,12 @@ def test_what_a_body_does_not_know_is_refused_by_its_description_too(
 ) -> None:
     components = schema["components"]["schemas"]
     bodies = {
-        one["$ref"].rpartition("/")[2]
+        each["$ref"].rpartition("/")[2]
         for item in schema["paths"].values()
         for call in item.values()
         for content in call.get("requestBody", {}).get("content", {}).values()
-        for one in [content.get("schema", {})]
-        if "$ref" in one
+        for each in [content.get("schema", {})]
+        if "$ref" in each
     } - {"CloudEvent", "CloudEventBatch"}
 
     assert bodies

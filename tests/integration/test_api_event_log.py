@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("empty_router")
 
 def numbers(response: Any) -> list[int]:
     assert response.status_code == 200, response.content
-    return [one["number"] for one in response.json()["results"]]
+    return [result["number"] for result in response.json()["results"]]
 
 
 def test_the_newest_come_first_in_pages(get: Get) -> None:
@@ -154,7 +154,7 @@ def test_an_event_is_shown_with_its_deliveries_and_attempts(get: Get) -> None:
     assert owed["failures"] == 1
     assert owed["due_at"]
     assert owed["acknowledged_at"]
-    attempts = [(one["number"], one["result"]) for one in owed["attempt_log"]]
+    attempts = [(each["number"], each["result"]) for each in owed["attempt_log"]]
     assert attempts == [(2, "ACKNOWLEDGED"), (1, "RETRY")]
     assert owed["attempt_log"][0]["answer"] == "ok"
 
@@ -176,7 +176,7 @@ def test_a_key_sees_only_what_it_is_bound_to(get: Get) -> None:
     assert numbers(get("events/")) == [seen.number]
     assert_problem(get(f"events/{other.number}/"), 404)
     owed = get(f"events/{seen.number}/").json()["deliveries"]
-    assert {one["subscriber"] for one in owed} == {"erp", "crm-north"}
+    assert {each["subscriber"] for each in owed} == {"erp", "crm-north"}
 
 
 def test_more_rows_take_no_more_statements(get: Get) -> None:

@@ -32,14 +32,14 @@ def a_dead(name: str = "erp") -> FailedTask:
 
 def shown(response: Any) -> list[int]:
     assert response.status_code == 200, response.content
-    return [one["id"] for one in response.json()["results"]]
+    return [result["id"] for result in response.json()["results"]]
 
 
 def test_a_failed_task_is_shown_with_its_evidence(get: Get) -> None:
     task = a_dead()
-    (found,) = get("failed-tasks/").json()["results"]
-    assert found.pop("opened_at")
-    assert found == {
+    (result,) = get("failed-tasks/").json()["results"]
+    assert result.pop("opened_at")
+    assert result == {
         "id": task.pk,
         "subscriber": "erp",
         "event": task.event_id,
@@ -90,9 +90,9 @@ def test_a_failed_task_is_settled_once(
     task = a_dead()
     response = call("POST", f"failed-tasks/{task.pk}/{act}/", {"note": "mended"})
     assert response.status_code == 200
-    told = response.json()
-    assert (told["state"], told["note"]) == (state, "mended")
-    assert told["settled_by"] == "key manager"
+    body = response.json()
+    assert (body["state"], body["note"]) == (state, "mended")
+    assert body["settled_by"] == "key manager"
     assert Delivery.objects.get().state == delivery_state
     assert str(AuditEntry.objects.get()) == (
         f"failed_task.{state} of failed task {task.pk} by key manager"
@@ -138,9 +138,9 @@ class TestResend:
         deliver_due()
         first = Delivery.objects.get()
 
-        told = call("POST", f"deliveries/{first.pk}/resend/", {})
-        assert told.status_code == 202
-        assert told.json() == {
+        response = call("POST", f"deliveries/{first.pk}/resend/", {})
+        assert response.status_code == 202
+        assert response.json() == {
             "id": Delivery.objects.latest("pk").pk,
             "event": first.event_id,
             "subscriber": "listener",
@@ -157,8 +157,8 @@ class TestResend:
 
     def test_what_is_dead_is_retried(self, call: Call) -> None:
         task = a_dead()
-        told = call("POST", f"deliveries/{task.delivery_id}/resend/", {}).json()
-        assert (told["id"], told["state"]) == (task.delivery_id, "PENDING")
+        body = call("POST", f"deliveries/{task.delivery_id}/resend/", {}).json()
+        assert (body["id"], body["state"]) == (task.delivery_id, "PENDING")
         assert Delivery.objects.count() == 1
         assert FailedTask.objects.get().state == FailedTaskState.RETRIED
 

@@ -75,6 +75,6 @@ def obey(case: Any) -> None:
     if isinstance(case.body, dict) and "url" in case.body:
         case.body["url"] = "https://erp.example.com/hooks"
     if case.path == "/api/events/" and "cloudevents" not in (case.media_type or ""):
-        for name in [one for one in case.headers if one.startswith("ce-")]:
+        for name in [header for header in case.headers if header.startswith("ce-")]:
             del case.headers[name]
         case.headers.update(BINARY_EVENT)

@@ -86,8 +86,8 @@ def test_each_entry_has_its_own_answer(call: Call) -> None:
 
     assert response.status_code == 200
     results = response.json()["results"]
-    assert [one["status"] for one in results] == [200, 409, 409, 200]
-    assert [one["id"] for one in results][0] == one["id"]
+    assert [result["status"] for result in results] == [200, 409, 409, 200]
+    assert [result["id"] for result in results][0] == one["id"]
     assert "not held" in results[1]["detail"]
     assert "detail" not in results[0]
     assert (
@@ -109,24 +109,28 @@ def test_a_nack_says_when_again(
     call: Call, of_all: dict[str, Any], of_one: dict[str, Any], waited: float
 ) -> None:
     lose_parcels()
-    (one,) = pulled(call)
+    (delivery,) = pulled(call)
 
-    body = {"deliveries": [named(one, **of_one)], "reason": "ValueError: no", **of_all}
+    body = {
+        "deliveries": [named(delivery, **of_one)],
+        "reason": "ValueError: no",
+        **of_all,
+    }
     response = call("deliveries/nack", body)
 
-    assert response.json() == {"results": [{"id": one["id"], "status": 200}]}
-    attempt = Delivery.objects.get(pk=one["id"]).attempt_log.get()
+    assert response.json() == {"results": [{"id": delivery["id"], "status": 200}]}
+    attempt = Delivery.objects.get(pk=delivery["id"]).attempt_log.get()
     assert (attempt.wait_seconds, attempt.error) == (waited, "Nacked: ValueError: no")
 
 
 def test_a_lease_is_extended_and_given_back(call: Call) -> None:
     lose_parcels()
-    (one,) = pulled(call)
-    body = {"deliveries": [named(one)], "lease_seconds": 60}
-    (told,) = call("deliveries/extend", body).json()["results"]
-    assert told["status"] == 200
-    assert told["leased_until"] > one["leased_until"]
-    body = {"deliveries": [named(one)]}
+    (delivery,) = pulled(call)
+    body = {"deliveries": [named(delivery)], "lease_seconds": 60}
+    (result,) = call("deliveries/extend", body).json()["results"]
+    assert result["status"] == 200
+    assert result["leased_until"] > delivery["leased_until"]
+    body = {"deliveries": [named(delivery)]}
     assert call("deliveries/release", body).json()["results"][0]["status"] == 200
     (again,) = pulled(call)
     assert again["attempt"] == 1
@@ -177,12 +181,12 @@ def test_a_key_settles_nothing_of_others(call: Call, verb: str) -> None:
     response = call("subscribers/crm/pull", key=other)
     (foreign,) = response.json()["deliveries"]
 
-    told = call(f"deliveries/{verb}", {"deliveries": [named(foreign)]}).json()
+    body = call(f"deliveries/{verb}", {"deliveries": [named(foreign)]}).json()
     unknown = {"id": foreign["id"] + 100, "lease_token": foreign["lease_token"]}
     never = call(f"deliveries/{verb}", {"deliveries": [unknown]}).json()
 
-    assert told["results"][0]["status"] == 409
-    assert told["results"][0]["detail"] == never["results"][0]["detail"]
+    assert body["results"][0]["status"] == 409
+    assert body["results"][0]["detail"] == never["results"][0]["detail"]
     assert Delivery.objects.get(pk=foreign["id"]).state == "LEASED"
 
 

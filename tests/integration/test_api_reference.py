@@ -43,8 +43,8 @@ print(json.dumps([(one.status_code, one.content.decode()) for one in answers]))
 
 @pytest.fixture
 def schema(client: Client) -> dict[str, Any]:
-    found: dict[str, Any] = client.get("/api/schema/").json()
-    return found
+    body: dict[str, Any] = client.get("/api/schema/").json()
+    return body
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_another_project_has_it_by_the_lines_of_the_docs(
     (tmp_path / "urls.py").write_text(urls)
     (tmp_path / "listener.py").touch()
 
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", ASK],
         cwd=tmp_path,
         env={
@@ -249,7 +249,7 @@ def test_another_project_has_it_by_the_lines_of_the_docs(
         text=True,
     )
 
-    (status, page), (schema_status, schema) = json.loads(told.stdout)
+    (status, page), (schema_status, schema) = json.loads(completed.stdout)
     assert (status, schema_status) == (200, 200)
     assert "Parcels" in page
     assert dict(ARTICLE.findall(page)).keys() == {

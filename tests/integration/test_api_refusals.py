@@ -28,7 +28,7 @@ def key(db: None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("authorization", "told"),
+    ("authorization", "message"),
     [
         ("", "needs an API key"),  # Nothing is said.
         ("Bearer", "has no key"),
@@ -40,11 +40,11 @@ def key(db: None) -> str:
 )
 @pytest.mark.parametrize("path", ["events/", "subscribers/", "failed-tasks/"])
 def test_without_a_key_a_caller_is_told_how_to_send_one(
-    client: Client, key: str, authorization: str, told: str, path: str
+    client: Client, key: str, authorization: str, message: str, path: str
 ) -> None:
     response = client.get(f"/api/{path}", headers={"Authorization": authorization})
     detail = assert_problem(response, 401)["detail"]
-    assert told in detail
+    assert message in detail
     assert "`Authorization: Bearer <API key>`" in detail
     assert response["WWW-Authenticate"].startswith("Bearer")
 
@@ -139,13 +139,13 @@ def test_what_is_wrong_in_a_body_is_told_in_plain_words(
     client: Client, key: str, method: str, path: str, body: Any, errors: Any
 ) -> None:
     problem = assert_problem(send(client, method, path, body, key=key), 422)
-    assert {one["pointer"]: one["detail"] for one in problem["errors"]} == errors
+    assert {error["pointer"]: error["detail"] for error in problem["errors"]} == errors
     assert not problem["detail"].endswith("..")
     assert ".;" not in problem["detail"]
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         ("?state=opened", "must be one of: `open`, `retried`, `discarded`"),
         ("?page_size=many", "must be a number from 1"),
@@ -154,10 +154,10 @@ def test_what_is_wrong_in_a_body_is_told_in_plain_words(
     ],
 )
 def test_a_query_is_told_what_it_may_say(
-    client: Client, key: str, query: str, told: str
+    client: Client, key: str, query: str, message: str
 ) -> None:
     problem = assert_problem(send(client, "GET", f"failed-tasks/{query}", key=key), 400)
-    assert told in problem["detail"]
+    assert message in problem["detail"]
 
 
 def test_a_time_is_told_its_form(client: Client, key: str) -> None:
@@ -239,7 +239,7 @@ def test_json_that_says_it_is_utf_8_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ('{"max": }', "line 1 column 9"),
         (b'{"max": "\xff"}', "byte 9 is 0xff"),
@@ -247,10 +247,10 @@ def test_json_that_says_it_is_utf_8_is_taken(
     ],
 )
 def test_a_body_that_is_no_json_is_told_where(
-    client: Client, key: str, body: Any, told: str
+    client: Client, key: str, body: Any, message: str
 ) -> None:
     response = send(client, "POST", "deliveries/ack/", body, key=key)
-    assert told in assert_problem(response, 400)["detail"]
+    assert message in assert_problem(response, 400)["detail"]
 
 
 def test_another_format_of_the_answer_is_told_that_there_is_json(
@@ -300,7 +300,7 @@ def test_a_key_is_told_what_it_may_do_instead(client: Client, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "told"),
+    ("method", "path", "message"),
     [
         ("GET", "subscribers/nobody/", "GET /api/subscribers/"),
         ("POST", "failed-tasks/9/retry/", "GET /api/failed-tasks/"),
@@ -309,9 +309,9 @@ def test_a_key_is_told_what_it_may_do_instead(client: Client, key: str) -> None:
     ],
 )
 def test_what_is_not_there_is_told_where_to_look(
-    client: Client, key: str, method: str, path: str, told: str
+    client: Client, key: str, method: str, path: str, message: str
 ) -> None:
-    assert told in assert_problem(send(client, method, path, key=key), 404)["detail"]
+    assert message in assert_problem(send(client, method, path, key=key), 404)["detail"]
 
 
 def test_a_subscriber_that_does_not_pull_is_told_how_it_could(

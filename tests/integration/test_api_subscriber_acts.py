@@ -47,7 +47,7 @@ def test_a_rotation_keeps_the_old_secret_for_the_overlap(call: Call) -> None:
         "POST", "subscribers/crm/rotate-secret/", {"overlap_seconds": 60}
     ).json()
 
-    live = [one.secret for one in SigningSecret.objects.live()]
+    live = [signing_secret.secret for signing_secret in SigningSecret.objects.live()]
     assert live == [rotated["secret"], old]
     assert rotated["old_expire_at"]
     assert_problem(
@@ -69,7 +69,7 @@ def test_a_second_rotation_keeps_the_promise_of_the_first(call: Call) -> None:
     last = call("POST", "subscribers/crm/rotate-secret/", {"overlap_seconds": 0}).json()
 
     live = SigningSecret.objects.live()
-    assert [one.secret for one in live] == [last["secret"], first]
+    assert [each.secret for each in live] == [last["secret"], first]
     assert last["old_expire_at"] == promised["old_expire_at"]
 
     ended = call(
@@ -77,7 +77,9 @@ def test_a_second_rotation_keeps_the_promise_of_the_first(call: Call) -> None:
         "subscribers/crm/rotate-secret/",
         {"overlap_seconds": 0, "end_old_secrets": True},
     ).json()
-    assert [one.secret for one in SigningSecret.objects.live()] == [ended["secret"]]
+    assert [
+        signing_secret.secret for signing_secret in SigningSecret.objects.live()
+    ] == [ended["secret"]]
     assert ended["old_expire_at"] is None
 
 
@@ -180,8 +182,8 @@ def test_a_delivery_is_skipped_once(call: Call) -> None:
 
     assert skipped["delivery"] == delivery.pk
     assert FailedTask.objects.get(pk=skipped["failed_task"]).reason == "SKIPPED"
-    again = assert_problem(call("POST", path), 409)
-    assert "given up already" in again["detail"]
+    problem = assert_problem(call("POST", path), 409)
+    assert "given up already" in problem["detail"]
 
 
 def test_every_change_is_in_the_audit_without_secrets(call: Call) -> None:

@@ -254,8 +254,8 @@ def test_turned_into_a_webhook_it_gets_a_secret_and_what_it_was_owed(
     leased.refresh_from_db()
     assert (leased.state, leased.lease_token) == (DeliveryState.PENDING, None)
     assert the("erp").queue == "webhooks"
-    again = call("PATCH", "subscribers/erp/", {"transport": "pull"})
-    assert "secret" not in again.json()
+    response = call("PATCH", "subscribers/erp/", {"transport": "pull"})
+    assert "secret" not in response.json()
     assert the("erp").queue == "default"
 
 
@@ -272,7 +272,7 @@ def test_deleting_cancels_what_is_owed_and_keeps_what_was_done(call: Call) -> No
 
     states = dict(Delivery.objects.values_list("pk", "state"))
     assert states[done.pk] == DeliveryState.ACKNOWLEDGED
-    assert {states[one.pk] for one in (waiting, working, dead)} == {
+    assert {states[each.pk] for each in (waiting, working, dead)} == {
         DeliveryState.CANCELLED
     }
     task.refresh_from_db()

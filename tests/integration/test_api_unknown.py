@@ -75,7 +75,7 @@ def test_a_field_that_is_not_known_is_refused_and_the_known_are_named(
 ) -> None:
     body = {**COMPLETE.get(name, {}), "surprise": 1, "a/b": 2}
     response = send(client, name, paths, body)
-    errors = {one["pointer"]: one["detail"] for one in problem_errors(response)}
+    errors = {error["pointer"]: error["detail"] for error in problem_errors(response)}
     assert set(errors) == {"/surprise", "/a~1b"}
     assert errors["/surprise"].startswith("is not known; known are: ")
     assert not AuditEntry.objects.exists()
@@ -106,7 +106,7 @@ def test_a_query_parameter_that_is_not_known_is_refused_and_the_known_are_named(
 ) -> None:
     response = send(client, name, paths, COMPLETE.get(name), "?tpye=a&format=xml")
     errors = assert_problem(response, 400)["errors"]
-    assert [one["pointer"] for one in errors] == ["/format", "/tpye"]
+    assert [error["pointer"] for error in errors] == ["/format", "/tpye"]
     for name_of_known in known_parameters(name):
         assert name_of_known in errors[0]["detail"]
     if not known_parameters(name):
@@ -118,7 +118,7 @@ def known_parameters(name: str) -> list[str]:
     method, path = OPERATIONS[name]
     document = SchemaGenerator().get_schema(request=None, public=True)
     parameters = document["paths"][path][method].get("parameters", ())
-    return [one["name"] for one in parameters if one["in"] == "query"]
+    return [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
 
 
 def problem_errors(response: Any) -> list[dict[str, str]]:

@@ -203,8 +203,8 @@ def pages() -> set[str]:
         if model._meta.app_label != "router":
             continue
         request: Any = type("Request", (), {"user": user})
-        for one in shown.get_urls():
-            page = (one.name or "").removeprefix("router_")
+        for url in shown.get_urls():
+            page = (url.name or "").removeprefix("router_")
             kind = page.partition("_")[2]
             is_addable = kind != "add" or shown.has_add_permission(request)
             if page and kind not in OF_DJANGO and is_addable:
@@ -236,7 +236,7 @@ def test_no_page_of_the_admin_escapes() -> None:
 
 
 def test_no_command_escapes() -> None:
-    names = {one.name for one in pkgutil.iter_modules(commands.__path__)}
+    names = {module.name for module in pkgutil.iter_modules(commands.__path__)}
     assert names == set(BY_COMMAND) | NO_ACTS
 
 

@@ -261,8 +261,8 @@ def test_what_is_foreign_answers_as_what_is_not_there(
     named, none = (
         _filled(name, things).split("/")[1] for things in (world["other"], missing)
     )
-    told = assert_problem(foreign, 404)["detail"]
-    assert re.sub(rf"\b{named}\b", none, told) == unknown.json()["detail"]
+    detail = assert_problem(foreign, 404)["detail"]
+    assert re.sub(rf"\b{named}\b", none, detail) == unknown.json()["detail"]
     assert unknown.status_code == 404
 
 

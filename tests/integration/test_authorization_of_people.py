@@ -212,11 +212,11 @@ def a_row(model: Any) -> Any:
         return found
     fields = model._meta.concrete_fields
     needed = [
-        one
-        for one in fields
-        if not (one.has_default() or one.null or one.blank or one.primary_key)
+        field
+        for field in fields
+        if not (field.has_default() or field.null or field.blank or field.primary_key)
     ]
-    return model._default_manager.create(**{one.name: _value(one) for one in needed})
+    return model._default_manager.create(**{each.name: _value(each) for each in needed})
 
 
 def _value(field: Any) -> Any:

@@ -14,7 +14,7 @@ def quantities(client: Client) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("quantity", "told"),
+    ("quantity", "message"),
     [
         ("0", "Choose at least 1."),
         ("-1", "Choose at least 1."),
@@ -27,12 +27,12 @@ def quantities(client: Client) -> list[int]:
     ],
 )
 def test_a_quantity_that_makes_no_sense_is_told_and_not_added(
-    client: Client, quantity: str, told: str
+    client: Client, quantity: str, message: str
 ) -> None:
     page = put_in_basket(client, a_product(), quantity)
 
     assert page.status_code == 422
-    assert told in page.content.decode()
+    assert message in page.content.decode()
     assert quantities(client) == []
 
 

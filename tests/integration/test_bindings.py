@@ -77,8 +77,8 @@ def test_a_key_that_names_no_type_makes_no_subscriber(call: Call) -> None:
     assert pointers(call("POST", "subscribers/", left), 403) == ["/events/0"]
     assert pointers(call("POST", "subscribers/", PULLER, **named), 403) == ["/events/0"]
     no_source = {**named, "types": ["*"]}
-    told = assert_problem(call("POST", "subscribers/", PULLER, **no_source), 403)
-    assert "bound to no source" in told["detail"]
+    problem = assert_problem(call("POST", "subscribers/", PULLER, **no_source), 403)
+    assert "bound to no source" in problem["detail"]
 
 
 def test_a_subscriber_hears_no_more_than_the_key_that_made_it(call: Call) -> None:
@@ -93,7 +93,7 @@ def test_a_subscriber_hears_no_more_than_the_key_that_made_it(call: Call) -> Non
     route_batch()
 
     pulled = call("POST", "subscribers/crm1/pull/").json()["deliveries"]
-    assert [one["event"]["id"] for one in pulled] == ["own"]
+    assert [delivery["event"]["id"] for delivery in pulled] == ["own"]
     assert Delivery.objects.count() == 1
 
 
@@ -138,9 +138,9 @@ def test_a_key_turns_no_wider_subscriber_to_itself(
     row = a_subscriber("crm1", transport="pull", events=["parcel.*"], **wider)
     before = Subscriber.objects.values().get()
 
-    told = assert_problem(call(method, f"subscribers/crm1/{path}", body), 403)
+    problem = assert_problem(call(method, f"subscribers/crm1/{path}", body), 403)
 
-    assert "may receive more than this API key" in told["detail"]
+    assert "may receive more than this API key" in problem["detail"]
     assert Subscriber.objects.values().get() == before
     assert call("PATCH", "subscribers/crm1/", {"title": "CRM"}).status_code == 200
     assert call("POST", "subscribers/crm1/pause/").status_code == 200
@@ -185,8 +185,8 @@ def test_a_narrower_limit_takes_back_what_is_owed_beyond(call: Call) -> None:
     edit_subscriber(row, by="user olga", allowed_sources=["/partner"])
 
     states = dict(Delivery.objects.values_list("pk", "state"))
-    assert [states[one.pk] for one in kept] == ["PENDING", "LEASED"]
-    assert [states[one.pk] for one in gone] == ["CANCELLED", "CANCELLED"]
+    assert [states[each.pk] for each in kept] == ["PENDING", "LEASED"]
+    assert [states[each.pk] for each in gone] == ["CANCELLED", "CANCELLED"]
     unbound = dict.fromkeys(PARTNER, [])
     retry = call("POST", f"failed-tasks/{dead.pk}/retry/", **unbound)
     assert (
@@ -200,7 +200,7 @@ class TestTheLog:
     def seen(self, call: Call, **bindings: Any) -> list[int]:
         response = call("GET", "events/", **bindings)
         assert response.status_code == 200, response.content
-        return [one["number"] for one in response.json()["results"]]
+        return [result["number"] for result in response.json()["results"]]
 
     def test_a_key_reads_what_it_could_publish_or_its_subscribers_receive(
         self, call: Call
@@ -225,7 +225,7 @@ class TestTheLog:
         assert self.seen(call, subscribers=["nobody"]) == []
         assert_problem(call("GET", f"events/{private.number}/"), 404)
         shown = call("GET", f"events/{heard.number}/", subscribers=["crm*"]).json()
-        assert [one["subscriber"] for one in shown["deliveries"]] == ["crm1"]
+        assert [delivery["subscriber"] for delivery in shown["deliveries"]] == ["crm1"]
 
     def test_the_routers_own_events_are_not_publishable(self, call: Call) -> None:
         """They name other subscribers."""
@@ -267,7 +267,7 @@ class TestTheLog:
 
         found = visible_events(key).order_by("number")
 
-        passing = [one for one in events if matches(expression, one.context())]
+        passing = [event for event in events if matches(expression, event.context())]
         assert list(found) == passing
 
     def test_a_filter_of_another_attribute_shows_nothing(self) -> None:

@@ -81,7 +81,7 @@ def test_one_statement_finishes_all_that_are_owed_nothing() -> None:
     with CaptureQueriesContext(connection) as captured:
         cancel_owed_to_deleted()
 
-    assert all(is_finished(one) for one in gone)
+    assert all(is_finished(each) for each in gone)
     assert len(captured) == 3
 
 

@@ -72,7 +72,7 @@ def test_an_empty_shop_says_how_to_stock_it(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stock", "told", "not_told"),
+    ("stock", "message", "not_told"),
     [
         ("two_in_stock", "Only 2 left", "In stock"),
         ("nothing_in_stock", "On back-order: ships later", "In stock"),
@@ -82,12 +82,12 @@ def test_an_empty_shop_says_how_to_stock_it(client: Client) -> None:
     ],
 )
 def test_the_product_page_tells_what_is_left(
-    client: Client, settings: Any, stock: str, told: str, not_told: str
+    client: Client, settings: Any, stock: str, message: str, not_told: str
 ) -> None:
     settings.SHOP = {**settings.SHOP, "AVAILABILITY": f"{STOCK}{stock}"}
     page = client.get(a_product().get_absolute_url()).content.decode()
 
-    assert told in page
+    assert message in page
     assert not_told not in page
     assert "€6.90" in page
 

@@ -54,9 +54,9 @@ def six_take(purchase: Event) -> None:
     """Run every handler that hears of purchases; the receipt reaches its customer."""
     mail.outbox.clear()
     hearing = {
-        one.name: one.handler
-        for one in registry.declared()
-        if "purchase.completed" in one.events
+        each.name: each.handler
+        for each in registry.declared()
+        if "purchase.completed" in each.events
     }
     assert set(hearing) == SIX
     for handler in hearing.values():

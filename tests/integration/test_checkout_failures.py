@@ -72,9 +72,9 @@ def intent_state() -> str:
 
 
 def settle() -> str:
-    told = StringIO()
-    call_command("settle_payments", stdout=told)
-    return told.getvalue()
+    output = StringIO()
+    call_command("settle_payments", stdout=output)
+    return output.getvalue()
 
 
 def let_time_pass() -> None:
@@ -326,11 +326,11 @@ def test_a_customer_who_reloads_after_a_crash_comes_to_the_same_order(
 
 def test_a_dry_run_settles_nothing(shopper: Client) -> None:
     check_out(shopper, LATE_YES)
-    told = StringIO()
+    output = StringIO()
 
-    call_command("settle_payments", "--dry-run", stdout=told)
+    call_command("settle_payments", "--dry-run", stdout=output)
 
-    assert "1 to ask about" in told.getvalue()
+    assert "1 to ask about" in output.getvalue()
     assert_nothing_sold()
 
 

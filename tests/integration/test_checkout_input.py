@@ -134,10 +134,10 @@ def test_script_in_every_field_is_text_on_every_page(shopper: Client) -> None:
     script = "<script>1</script>"
     texts = {name: script for name in TEXTS if name != "postal_code"}
 
-    again = check_out(shopper, **texts, postal_code="<b>1</b>", email=script)
+    response = check_out(shopper, **texts, postal_code="<b>1</b>", email=script)
     order = check_out(shopper, **texts, postal_code="<b>1</b>")
 
-    for page in (again, shopper.get(order["Location"])):
+    for page in (response, shopper.get(order["Location"])):
         assert script not in page.content.decode()
         assert "&lt;script&gt;" in page.content.decode()
 

@@ -47,13 +47,13 @@ def test_it_is_claimed_when_it_is_let_go(
 
     monkeypatch.setattr(claiming.time, "sleep", let_go)
 
-    claimed = [one.ids for one in claims(Subscriber.objects.get().pk, ids)]
+    claimed = [claimed.ids for claimed in claims(Subscriber.objects.get().pk, ids)]
 
     assert claimed == [ids[1:], ids[:1]]
     assert pauses == list(claiming.PAUSES_SECONDS[:1])
 
 
 def test_who_never_lets_go_costs_a_moment(ids: list[int], other: Any) -> None:
-    claimed = [one.ids for one in claims(Subscriber.objects.get().pk, ids)]
+    claimed = [claimed.ids for claimed in claims(Subscriber.objects.get().pk, ids)]
 
     assert claimed == [ids[1:]]

@@ -168,19 +168,19 @@ def test_a_router_without_time_is_told_when_patience_ends(
 ) -> None:
     line.refusals = [(429, {"Retry-After": "3600"})]
 
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as caught:
         Client(line.url, api_key).publish("ticket.sold", {}, source="/test")
 
-    assert told.value.status == 429
+    assert caught.value.status == 429
 
 
 def test_a_router_that_is_not_there_is_told_when_patience_ends(api_key: str) -> None:
     nobody = Client(f"http://127.0.0.1:{free_port()}", api_key, patience_seconds=0.3)
 
-    with pytest.raises(Unreachable, match="ConnectionRefused") as told:
+    with pytest.raises(Unreachable, match="ConnectionRefused") as caught:
         nobody.publish("ticket.sold", {}, source="/test")
 
-    assert api_key not in str(told.value)
+    assert api_key not in str(caught.value)
 
 
 def test_a_redirect_is_not_followed_with_the_key(line: Line, api_key: str) -> None:
@@ -200,9 +200,9 @@ def test_each_refusal_has_its_error(router: Client, live_server: Any) -> None:
         next(iter(stranger.consumer("erp")))
     with pytest.raises(NotFound, match="nobody"):
         next(iter(router.consumer("nobody")))
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(Invalid) as caught:
         router.publish("", {}, source="/test")
-    assert [pointer for pointer, _ in told.value.problems] == ["/type"]
+    assert [pointer for pointer, _ in caught.value.problems] == ["/type"]
     assert issubclass(Invalid, ClientError)
 
 
@@ -214,9 +214,9 @@ def test_an_address_that_can_not_be_one_is_refused_at_once(url: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "line\nbreak", "schlüssel"])
 def test_a_key_that_can_not_be_one_is_refused_and_not_quoted(key: str) -> None:
-    with pytest.raises(ValueError, match="create_api_key") as told:
+    with pytest.raises(ValueError, match="create_api_key") as caught:
         Client("http://shop.example", key)
-    assert not key or key not in str(told.value)
+    assert not key or key not in str(caught.value)
 
 
 def test_the_client_needs_the_standard_library_alone() -> None:
@@ -225,10 +225,10 @@ def test_the_client_needs_the_standard_library_alone() -> None:
         "print(*sorted(m for m in sys.modules if m.startswith('router.')))"
     )
     # -I and -S: no environment, no installed packages.
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert {name.split(".")[1] for name in told.stdout.split()} == {"client"}
+    assert {name.split(".")[1] for name in completed.stdout.split()} == {"client"}

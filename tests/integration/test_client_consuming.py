@@ -281,7 +281,7 @@ def test_a_signal_ends_the_loop_after_the_event_at_hand(
     router: Client, number: signal.Signals
 ) -> None:
     sold(1, 2)
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     consumer = router.consumer("erp")
     seats = []
     try:

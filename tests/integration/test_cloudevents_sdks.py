@@ -164,7 +164,7 @@ class TestPython:
         kind = {"content-type": "application/cloudevents-batch+json"}
         answer = send(url, key, kind, f"[{','.join(bodies)}]".encode())
         assert answer["status"] == 202
-        assert [one["id"] for one in answer["body"]["results"]] == ["a", "b"]
+        assert [result["id"] for result in answer["body"]["results"]] == ["a", "b"]
 
 
 class TestJavaScript:
@@ -210,7 +210,7 @@ class TestJavaScript:
         printed = run_script(JAVASCRIPT_BATCH, url, key, given, modules=npm_packages)
         answer = json.loads(printed)
         assert answer["status"] == 202, answer
-        assert [one["id"] for one in answer["body"]["results"]] == ["a-1", "a-2"]
+        assert [result["id"] for result in answer["body"]["results"]] == ["a-1", "a-2"]
 
 
 def send(url: str, key: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:

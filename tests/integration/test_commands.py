@@ -102,7 +102,7 @@ class TestPublish:
         assert EventRecord.objects.count() == 1
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("words", "message"),
         [
             # The data is cut off.
             (("parcel.lost", "--data", "{"), "--data is not JSON"),
@@ -124,10 +124,10 @@ class TestPublish:
         ],
     )
     def test_what_can_not_be_published_is_told(
-        self, words: tuple[str, ...], told: str
+        self, words: tuple[str, ...], message: str
     ) -> None:
         an_event(event_id="taken", source="/router")
-        with pytest.raises(CommandError, match=re.escape(told)):
+        with pytest.raises(CommandError, match=re.escape(message)):
             run("publish", *words)
         assert EventRecord.objects.count() == 1
 
@@ -143,7 +143,7 @@ class TestCreateApiKey:
         )
 
     @pytest.mark.parametrize(
-        ("name", "scopes", "told"),
+        ("name", "scopes", "message"),
         [
             ("partner", "publish,fly", "Unknown scope 'fly'"),
             ("partner", "", "Unknown scope ''"),
@@ -153,10 +153,10 @@ class TestCreateApiKey:
         ],
     )
     def test_what_can_not_be_made_is_told(
-        self, name: str, scopes: str, told: str
+        self, name: str, scopes: str, message: str
     ) -> None:
         ApiKey.make("taken", scopes=[])
-        with pytest.raises(CommandError, match=told):
+        with pytest.raises(CommandError, match=message):
             run("create_api_key", name, "--scopes", scopes)
         assert ApiKey.objects.count() == 1
 
@@ -201,7 +201,7 @@ class TestCreateApiKey:
         assert types == {"partner": ["*"], "reader": []}
 
     @pytest.mark.parametrize(
-        ("option", "told"),
+        ("option", "message"),
         [
             ("--sources=/*/b", "at the end only"),
             ("--expires-in-days=0", "from 1 to"),
@@ -209,8 +209,8 @@ class TestCreateApiKey:
             ("--calls-per-minute=0", "from 1 to"),
         ],
     )
-    def test_an_option_that_can_not_be_is_told(self, option: str, told: str) -> None:
-        with pytest.raises(CommandError, match=told):
+    def test_an_option_that_can_not_be_is_told(self, option: str, message: str) -> None:
+        with pytest.raises(CommandError, match=message):
             run("create_api_key", "partner", "--scopes=publish", option)
         assert not ApiKey.objects.exists()
 

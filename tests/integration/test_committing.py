@@ -170,7 +170,7 @@ def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
     leased = claim(pk, routed())
     assert leased is not None
     Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
-    exchanges = {one: Exchange(request={}, status=200) for one in leased.ids}
+    exchanges = {each: Exchange(request={}, status=200) for each in leased.ids}
 
     with transaction.atomic():
         with pytest.raises(LeaseLost):
@@ -233,7 +233,7 @@ def test_whoever_waits_for_the_head_reads_nothing_else(
     finally:
         other.close()
 
-    assert not [one for one in captured if "router_eventrecord" in one["sql"]]
+    assert not [query for query in captured if "router_eventrecord" in query["sql"]]
     assert route_batch().event_count == 1
     publish(TYPE, {})
     assert route_batch().event_count == 1

@@ -57,9 +57,9 @@ def delivered_in_one_chunk(count: int) -> list[str]:
     chunk = mark_chunk(row)
     assert chunk is not None
     assert len(chunk.ids) == count
-    told = statements(lambda: deliver_chunk(row.pk, chunk.ids))
+    issued = statements(lambda: deliver_chunk(row.pk, chunk.ids))
     assert not Delivery.objects.open().exists()
-    return told
+    return issued
 
 
 def dispatched_in_one_chunk(count: int) -> list[str]:
@@ -67,21 +67,21 @@ def dispatched_in_one_chunk(count: int) -> list[str]:
     happen(count)
     route_batch()
     row = Subscriber.objects.get()
-    told = statements(lambda: subscribers_due())
-    told += statements(lambda: mark_chunk(row))
+    issued = statements(lambda: subscribers_due())
+    issued += statements(lambda: mark_chunk(row))
     marked = Delivery.objects.filter(dispatched_until__isnull=False)
     assert marked.update(state="ACKNOWLEDGED", dispatched_until=None) == count
-    return told
+    return issued
 
 
 def routed_in_one_batch(count: int) -> list[str]:
     happen(count)
     # What is new goes straight out to all of them.
-    told = statements(lambda: route_batch(has_room=lambda _: True))
+    issued = statements(lambda: route_batch(has_room=lambda _: True))
     assert not Delivery.objects.filter(dispatched_until=None).exists()
     assert Delivery.objects.count() % count == 0
     Delivery.objects.all().delete()
-    return told
+    return issued
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_an_event_is_one_insert_whatever_the_number_of_subscribers(
         # The schemas of types are looked up now and then, not at each event.
         publish(TYPE, {})
         with transaction.atomic():
-            told = statements(lambda: publish(TYPE, {}))
+            issued = statements(lambda: publish(TYPE, {}))
 
-    assert told == ['INSERT INTO "router_eventrecord"']
+    assert issued == ['INSERT INTO "router_eventrecord"']
 
 
 def test_routing_costs_the_same_statements_for_many_subscribers(

@@ -92,7 +92,7 @@ def test_one_purchase_puts_one_message_per_subscriber_on_the_broker(
     settings.SLACK_WEBHOOK_URL = "http://127.0.0.1:9/unused"
     register_declared()
     event = purchase("order-1")
-    assert {one.name for one in declared()} == SIX
+    assert {each.name for each in declared()} == SIX
     publish("purchase.completed", event["data"], source="/shop", subject="order-1")
 
     turn(loop)
@@ -100,12 +100,16 @@ def test_one_purchase_puts_one_message_per_subscriber_on_the_broker(
     sent = messages(broker_url)
     assert len(sent) == 6
     assert Delivery.objects.filter(dispatched_until__isnull=False).count() == 6
-    bodies = [base64.b64decode(json.loads(one)["body"]).decode() for one in sent]
+    bodies = [
+        base64.b64decode(json.loads(message)["body"]).decode() for message in sent
+    ]
     personal = event["data"]["customer"].values()
     assert not [body for body in bodies for text in personal if text in body]
     assert sorted(len(json.loads(body)[0][1]) for body in bodies) == [1] * 6
-    assert {"router.deliver"} == {json.loads(one)["headers"]["task"] for one in sent}
-    assert {None} == {json.loads(one)["headers"]["eta"] for one in sent}
+    assert {"router.deliver"} == {
+        json.loads(message)["headers"]["task"] for message in sent
+    }
+    assert {None} == {json.loads(message)["headers"]["eta"] for message in sent}
 
 
 def test_it_keeps_its_connection_whatever_waits_in_the_queue(broker_url: str) -> None:

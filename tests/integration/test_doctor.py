@@ -156,7 +156,7 @@ def test_subscribers_that_get_their_events_are_well() -> None:
 
 @pytest.mark.usefixtures("well")
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"state": "paused", "state_reason": "new paper"}, "paused since"),
         ({"state": "disabled", "state_reason": "HTTP 410"}, "disabled since"),
@@ -167,7 +167,7 @@ def test_subscribers_that_get_their_events_are_well() -> None:
     ],
 )
 def test_a_held_subscriber_is_named_with_cause_since_when_and_how_much(
-    fields: dict[str, Any], told: str
+    fields: dict[str, Any], message: str
 ) -> None:
     since = timezone.now() - timedelta(hours=3)
     held = a_webhook("letters", state_changed_at=since, **fields)
@@ -176,7 +176,7 @@ def test_a_held_subscriber_is_named_with_cause_since_when_and_how_much(
     printed, code = examined()
 
     found = warning(printed, "subscriber letters")
-    assert f"{told} {since:%Y-%m-%d %H:%M:%S} UTC (3 h): " in found
+    assert f"{message} {since:%Y-%m-%d %H:%M:%S} UTC (3 h): " in found
     assert f"{fields['state_reason']}. 2 events held." in found
     assert f"/admin/router/subscriber/{held.pk}/change/" in found
     assert "All is well" not in printed

@@ -67,7 +67,7 @@ def test_the_lease_of_a_suspect_waits_for_the_disk(owed: Subscriber) -> None:
         assert lease(owed) is not None
 
     # The healthy ones are asked for first, and there are none.
-    healthy, *_, alone = [one["sql"] for one in captured if "SET" in one["sql"]]
+    healthy, *_, alone = [query["sql"] for query in captured if "SET" in query["sql"]]
     assert UNWAITED in healthy
     assert UNWAITED not in alone
 

@@ -38,7 +38,7 @@ def act(client: Client, action: str, *shipments: Shipment) -> str:
 def test_a_purchase_opens_a_shipment_with_its_pick_list(shipment: Shipment) -> None:
     assert shipment.state == ShipmentState.PICKING
     assert shipment.order_id == "ord_1"
-    assert [(one.quantity, one.sku) for one in shipment.lines.all()] == [
+    assert [(each.quantity, each.sku) for each in shipment.lines.all()] == [
         (2, "mute"),
         (1, "oil"),
     ]
@@ -166,10 +166,10 @@ def test_a_stale_page_can_not_bring_a_shipped_parcel_back(
     assert (shipment.state, shipment.carrier) == (ShipmentState.PACKED, "DHL")
 
     ship(shipment.pk)
-    told = admin_client.post(address, form, follow=True).content.decode()
+    text = admin_client.post(address, form, follow=True).content.decode()
     shipment.refresh_from_db()
     assert shipment.state == ShipmentState.SHIPPED
-    assert "nothing was changed" in told
+    assert "nothing was changed" in text
 
 
 def test_who_may_only_look_can_not_ship(shipment: Shipment, client: Client) -> None:

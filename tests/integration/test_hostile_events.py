@@ -69,5 +69,5 @@ def test_any_header_is_answered(client: Client, kind: str, authorization: str) -
 def test_what_is_empty_is_not_taken_for_what_was_left_out(
     post: Post, name: str, nothing: object
 ) -> None:
-    told = assert_problem(post(an_envelope(**{name: nothing})), 422)
-    assert f"/{name}" in {error["pointer"] for error in told["errors"]}
+    problem = assert_problem(post(an_envelope(**{name: nothing})), 422)
+    assert f"/{name}" in {error["pointer"] for error in problem["errors"]}

@@ -50,10 +50,10 @@ def order(client: Client) -> Order:
 
 def assert_text_only(page: Any) -> None:
     assert page.status_code == 200
-    told = page.content.decode()
-    assert ESCAPED in told
-    assert SCRIPT not in told
-    assert "<i>1</i>" not in told
+    text = page.content.decode()
+    assert ESCAPED in text
+    assert SCRIPT not in text
+    assert "<i>1</i>" not in text
 
 
 def test_script_stays_text_wherever_the_customer_looks(
@@ -65,9 +65,9 @@ def test_script_stays_text_wherever_the_customer_looks(
     html = str(receipt.alternatives[0].content)
     assert ESCAPED in html
     assert SCRIPT not in html
-    found = re.search(r"/account/orders/[^\s\"]+", str(receipt.body))
-    assert found
-    assert_text_only(client.get(found[0], follow=True))
+    match = re.search(r"/account/orders/[^\s\"]+", str(receipt.body))
+    assert match
+    assert_text_only(client.get(match[0], follow=True))
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_one_thing_is_withdrawn_before_the_pay_button(client: Client) -> None:
     answer = client.post("/checkout/", form)
 
     assert answer.status_code == 409
-    told = answer.content.decode()
-    assert "GONE-1" in told
-    assert "Your basket has changed" in told
+    text = answer.content.decode()
+    assert "GONE-1" in text
+    assert "Your basket has changed" in text
     assert_nothing_sold()
     assert client.post("/checkout/", filled(answer)).status_code == 302
 
@@ -218,7 +218,7 @@ def test_every_forged_address_is_answered(staff: Client, forged: str) -> None:
         address: staff.get(address.format(forged)).status_code for address in ADDRESSES
     }
 
-    assert not {one: status for one, status in statuses.items() if status >= 500}
+    assert not {each: status for each, status in statuses.items() if status >= 500}
 
 
 @pytest.mark.parametrize("forged", ["", "x", "\x01", "x" * 4000, "' OR 1=1", "é"])

@@ -117,9 +117,9 @@ def test_statements_do_not_grow_with_what_other_events_moved(
 
 
 def form_token(page: str) -> str:
-    found = re.search(r'name="token" value="([^"]+)"', page)
-    assert found
-    return found[1]
+    match = re.search(r'name="token" value="([^"]+)"', page)
+    assert match
+    return match[1]
 
 
 def test_staff_book_in_a_delivery_and_a_double_click_counts_once(

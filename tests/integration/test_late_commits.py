@@ -5,6 +5,7 @@ On PostgreSQL, with publishers in sessions of their own, which end when the test
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
 from router.flow import loop as looping
-from router.flow.loop import DispatcherLoop
+from router.flow.loop import DispatcherLoop, Pauses
 from router.models import EventRecord
 from router.public import publish
 from tests.integration.test_dispatcher import doorbell_to
@@ -63,14 +64,18 @@ def open_session(transactional_db: None) -> Iterator[OpenSession]:
 def loop(
     transactional_db: None, broker_url: str, settings: Any
 ) -> Iterator[DispatcherLoop]:
-    """It looks at the publishers in every turn; after the first, no look is full."""
+    """It looks at the publishers in every turn; after the first it routes, no more,
+    and no look is full."""
     settings.ROUTER = {
         **settings.ROUTER,
         "LOW_WATER_SECONDS": 1e-9,
         "FULL_LOOK_SECONDS": 3600,
+        "HEARTBEAT_SECONDS": 3600,
+        "SWEEP_SECONDS": 3600,
     }
     doorbell = doorbell_to(broker_url)
-    yield DispatcherLoop(doorbell)
+    never = Pauses(due_look=math.inf, idle_due_look=math.inf)
+    yield DispatcherLoop(doorbell, pauses=never)
     doorbell.close()
 
 

@@ -37,7 +37,7 @@ def test_a_page_of_the_log_ends_where_it_becomes_too_heavy(get: Get) -> None:
     sizes = [1, 3 * MIB, 1, MIB - 2, 5 * MIB, 5 * MIB, 1, 1]
     events = [an_event(size_bytes=size).number for size in sizes]
     pages = all_pages(get, "events/", page_size=500)
-    found = [[one["number"] for one in page] for page in pages]
+    found = [[each["number"] for each in page] for page in pages]
     assert sum(found, []) == events[::-1]
     assert [len(page) for page in found] == [2, 1, 1, 4]
 
@@ -46,7 +46,7 @@ def test_a_page_of_the_log_ends_where_it_becomes_too_heavy(get: Get) -> None:
 def test_the_cursor_is_right_wherever_a_page_ends(get: Get, page_size: int) -> None:
     events = [an_event(size_bytes=size * MIB).number for size in (2, 2, 2, 9, 1, 1, 2)]
     pages = all_pages(get, "events/", page_size=page_size, type="purchase.completed")
-    assert [one["number"] for page in pages for one in page] == events[::-1]
+    assert [each["number"] for page in pages for each in page] == events[::-1]
     assert all(pages)
 
 
@@ -57,9 +57,9 @@ def test_data_of_the_next_page_is_not_read(get: Get) -> None:
         answer = get("events/", page_size=500)
     assert len(answer.json()["results"]) == 4
     assert len(answer.content) < conf().chunk_bytes + 100_000
-    reading = [one["sql"] for one in captured if DATA in one["sql"]]
+    reading = [query["sql"] for query in captured if DATA in query["sql"]]
     assert len(reading) == 1
-    assert len(captured) == 3, [one["sql"] for one in captured]
+    assert len(captured) == 3, [query["sql"] for query in captured]
 
 
 def test_a_cursor_that_leads_back_is_none_of_a_list(get: Get) -> None:
@@ -74,7 +74,7 @@ def test_a_page_of_schemas_ends_where_it_becomes_too_heavy(get: Get) -> None:
             schema={"$id": f"urn:{number}", "description": "x" * MIB},
         )
     pages = all_pages(get, "schemas/", page_size=500)
-    assert [one["dataschema"] for page in pages for one in page] == [
+    assert [each["dataschema"] for page in pages for each in page] == [
         f"urn:{number}" for number in reversed(range(6))
     ]
     assert [len(page) for page in pages] == [3, 3]
@@ -118,4 +118,6 @@ def test_no_list_of_the_admin_reads_data(client: Client, address: str) -> None:
         answer = client.get(address.format(subscriber=subscriber.pk))
     assert answer.status_code == 200
     heavy = (DATA, '"router_eventschema"."schema"')
-    assert not [one["sql"] for one in captured if any(h in one["sql"] for h in heavy)]
+    assert not [
+        query["sql"] for query in captured if any(h in query["sql"] for h in heavy)
+    ]

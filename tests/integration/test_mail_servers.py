@@ -81,12 +81,12 @@ def test_answers_mean_later_or_never_and_quote_nobody(
     mail_server: dict[str, str], command: str, answer: str, raised: type[Exception]
 ) -> None:
     mail_server[command] = answer
-    with pytest.raises(raised) as told:
+    with pytest.raises(raised) as caught:
         mail_receipt(purchase())
 
-    assert answer[:3] in str(told.value)
-    assert "clara" not in str(told.value)
-    assert told.value.__suppress_context__
+    assert answer[:3] in str(caught.value)
+    assert "clara" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
 def test_no_mail_server_is_an_outage(settings: Any, free_port: int) -> None:

@@ -53,7 +53,7 @@ def test_a_purchase_is_recorded_once_with_its_lines() -> None:
 
     record = PurchaseRecord.objects.get()
     assert record.total_minor == 8340
-    assert [one.total_minor for one in record.lines.all()] == [6900, 850]
+    assert [each.total_minor for each in record.lines.all()] == [6900, 850]
 
 
 def test_a_dispatch_is_recorded_once() -> None:
@@ -102,16 +102,16 @@ def test_only_our_own_fulfilment_writes_to_a_customer(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "told"),
+    ("sources", "message"),
     [("/fulfilment", ["order_history.E001"]), ([1], ["order_history.E001"]),
      ([], []), (["/fulfilment", "/warehouse"], [])],
 )  # fmt: skip
 def test_parcel_sources_that_are_no_list_are_found(
-    settings: Any, sources: object, told: list[str]
+    settings: Any, sources: object, message: list[str]
 ) -> None:
     settings.ORDER_HISTORY = {"PARCEL_SOURCES": sources}
 
-    assert [problem.id for problem in check_settings()] == told
+    assert [problem.id for problem in check_settings()] == message
 
 
 def test_nobody_sees_the_purchases_of_another(client: Client) -> None:
@@ -296,7 +296,7 @@ def test_sales_by_day_are_counted_by_currency(admin_client: Client) -> None:
 def test_sales_by_product_start_with_what_brought_most(admin_client: Client) -> None:
     found = rows(admin_client, "by-product")
 
-    assert [(one["sku"], one["currency"], one["total"]) for one in found] == [
+    assert [(each["sku"], each["currency"], each["total"]) for each in found] == [
         ("mute", "EUR", "138.00"),
         ("oil", "EUR", "17.00"),
         ("mute", "USD", "69.00"),
@@ -338,7 +338,7 @@ def test_the_sales_page_has_a_chart_that_can_be_read_out(admin_client: Client) -
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         ({"from": "2026-11-30", "to": "2026-11-01"}, "lies after the last"),
         ({"from": "2020-01-01", "to": "2026-11-01"}, "more than a year"),
@@ -349,12 +349,12 @@ def test_the_sales_page_has_a_chart_that_can_be_read_out(admin_client: Client) -
     ],
 )
 def test_odd_periods_are_answered_in_words(
-    admin_client: Client, query: dict[str, str], told: str
+    admin_client: Client, query: dict[str, str], message: str
 ) -> None:
     answer = admin_client.get("/sales/", query)
 
     assert answer.status_code == 200
-    assert told in answer.content.decode()
+    assert message in answer.content.decode()
 
 
 def test_nothing_sold_says_what_will_appear(admin_client: Client) -> None:

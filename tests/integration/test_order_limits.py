@@ -174,9 +174,9 @@ def test_a_form_that_is_sent_again_leads_to_its_order_whatever_the_limit(
     bought = client.post("/checkout/", form)
     press_pay(product, HOME, ADA)
 
-    again = client.post("/checkout/", form)
+    response = client.post("/checkout/", form)
 
-    assert (again.status_code, again["Location"]) == (302, bought["Location"])
+    assert (response.status_code, response["Location"]) == (302, bought["Location"])
 
 
 def test_a_limit_of_0_is_none(limits: Any, product: Product) -> None:

@@ -60,15 +60,17 @@ def test_the_statements_grow_neither_with_subscribers_nor_with_deliveries() -> N
 def test_a_deleted_subscriber_is_not_shown() -> None:
     a_subscriber("gone", deleted_at=timezone.now())
     a_subscriber("held", state=SubscriberState.PAUSED)
-    assert [one.subscriber.name for one in overview.subscribers_overview()] == ["held"]
+    assert [each.subscriber.name for each in overview.subscribers_overview()] == [
+        "held"
+    ]
 
 
 def test_a_subscriber_whose_code_is_gone_is_marked(declared: str) -> None:
     a_subscriber(declared)
     a_subscriber("overview_renamed")
     found = {
-        one.subscriber.name: one.is_handler_missing
-        for one in overview.subscribers_overview()
+        each.subscriber.name: each.is_handler_missing
+        for each in overview.subscribers_overview()
     }
     assert found == {declared: False, "overview_renamed": True}
 

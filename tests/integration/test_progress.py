@@ -100,9 +100,9 @@ def test_a_wait_is_counted_down_by_the_database_s_clock(
 ) -> None:
     due_at = timezone.now() + timedelta(seconds=12)
     a_delivery(event, receipts, failures=2, due_at=due_at)
-    told = re.search(r"Trying again in (\d+) s", words(rendered()))
-    assert told
-    assert int(told[1]) in (11, 12)
+    match = re.search(r"Trying again in (\d+) s", words(rendered()))
+    assert match
+    assert int(match[1]) in (11, 12)
 
 
 def test_done_tells_the_time_from_the_recording_to_the_acknowledgement(

@@ -101,8 +101,8 @@ def test_what_a_killed_puller_held_is_done_by_the_others_and_all_once(
             leased_until=Clock() - timedelta(seconds=1)
         )
         sweep()
-        texts = ["".join(told), *(one.communicate(timeout=60)[0] for one in others)]
-        assert [one.returncode for one in others] == [0] * len(others)
+        texts = ["".join(told), *(other.communicate(timeout=60)[0] for other in others)]
+        assert [other.returncode for other in others] == [0] * len(others)
 
     ids = list(Delivery.objects.values_list("pk", flat=True))
     given = Counter(pk for text in texts for pk in what_was_told(text, "given"))
@@ -131,7 +131,7 @@ def at_work(subscriber: Subscriber) -> Iterator[list[Future[list[int]]]]:
                     return done
                 continue
             told = zip(pulled, ack(pulled), strict=True)
-            done += [one.pk for one, is_done in told if is_done]
+            done += [each.pk for each, is_done in told if is_done]
         return done
 
     with ThreadPoolExecutor(PULLERS) as pool:
@@ -151,7 +151,7 @@ def test_switching_while_they_pull_loses_and_doubles_nothing(
                 switch_count += 2
         finally:
             Subscriber.objects.update(transport=Transport.PULL)
-        done = [pk for one in running for pk in one.result(60)]
+        done = [pk for process in running for pk in process.result(60)]
 
     assert switch_count > 2
     assert sorted(done) == sorted(Delivery.objects.values_list("pk", flat=True))
@@ -166,7 +166,7 @@ def test_deleting_while_they_pull_cancels_exactly_what_was_not_done(
         is_done = Delivery.objects.filter(state=DeliveryState.ACKNOWLEDGED)
         wait_until(is_done.exists)
         delete_subscriber(puller, by="test")
-        done = [pk for one in running for pk in one.result(60)]
+        done = [pk for process in running for pk in process.result(60)]
     # What an acknowledgement held at that moment is the sweep's to cancel.
     patience = EVENTS
     while Delivery.objects.open().exists() and patience:
@@ -182,7 +182,7 @@ def test_deleting_while_they_pull_cancels_exactly_what_was_not_done(
 def begin_ack(deliveries: Any) -> Any:
     """The first half of an acknowledgement: the deliveries are locked."""
     (holding,) = holdings(
-        lock_held(leases(deliveries), may_touch=lambda one: True).values()
+        lock_held(leases(deliveries), may_touch=lambda _: True).values()
     )
     return holding
 

@@ -41,7 +41,7 @@ def test_both_attempts_carry_the_same_message_id() -> None:
     mail_receipt(purchase())
     mail_receipt(purchase("ord_2"))
 
-    first, again, other = (one.message()["Message-ID"] for one in mail.outbox)
+    first, again, other = (each.message()["Message-ID"] for each in mail.outbox)
     assert first == again
     assert first != other
 

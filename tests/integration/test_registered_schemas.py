@@ -173,13 +173,13 @@ def test_schemas_are_listed_as_far_as_the_key_goes(call: Call) -> None:
     register_schema(TYPE, a_schema(1), by="command")
     register_schema("parcel.found", {"$id": "urn:found"}, by="command")
     names = ["urn:found", "urn:test:parcel:1"]
-    assert [one["dataschema"] for one in call().json()["results"]] == names
+    assert [result["dataschema"] for result in call().json()["results"]] == names
     narrowed = call(type=TYPE).json()["results"]
-    assert [one["schema"] for one in narrowed] == [a_schema(1)]
+    assert [each["schema"] for each in narrowed] == [a_schema(1)]
     assert_problem(call(typ=TYPE), 400)
 
     ApiKey.objects.update(types=["parcel.found"], scopes=[Scope.SCHEMAS])
-    assert [one["dataschema"] for one in call().json()["results"]] == names[:1]
+    assert [result["dataschema"] for result in call().json()["results"]] == names[:1]
     assert_problem(call({"type": TYPE, "schema": a_schema(2)}), 403)
 
 
@@ -342,7 +342,7 @@ class TestAdmin:
         assert "by user admin" in str(AuditEntry.objects.get())
 
     @pytest.mark.parametrize(
-        ("given", "told"),
+        ("given", "message"),
         [
             ({"type": "par\x7fcel", "schema": '{"a": 1}'}, "U+007F"),
             ({"type": TYPE, "schema": '{"a": 1}'}, "/$id is required"),
@@ -354,10 +354,10 @@ class TestAdmin:
         ],
     )
     def test_what_can_not_be_is_told(
-        self, admin_client: Client, given: dict[str, str], told: str
+        self, admin_client: Client, given: dict[str, str], message: str
     ) -> None:
         register_schema(TYPE, a_schema(), by="command")
-        assert told in admin_client.post(self.ADD, given).content.decode()
+        assert message in admin_client.post(self.ADD, given).content.decode()
         assert EventSchema.objects.count() == 1
 
     def test_a_schema_is_retired_once(self, admin_client: Client) -> None:

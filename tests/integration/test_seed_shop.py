@@ -43,9 +43,9 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 def seed(catalogue: Path, *options: str) -> str:
-    told = StringIO()
-    call_command("seed_shop", "--catalogue", str(catalogue), *options, stdout=told)
-    return told.getvalue()
+    output = StringIO()
+    call_command("seed_shop", "--catalogue", str(catalogue), *options, stdout=output)
+    return output.getvalue()
 
 
 def test_an_empty_shop_gets_its_products_and_tells_their_stock(catalogue: Path) -> None:

@@ -19,10 +19,10 @@ def order(client: Client) -> Order:
 def test_staff_find_an_order_with_its_lines_and_payment(
     admin_client: Client, order: Order
 ) -> None:
-    found = admin_client.get("/admin/shop/order/", {"q": order.public_id})
+    response = admin_client.get("/admin/shop/order/", {"q": order.public_id})
     page = admin_client.get(f"/admin/shop/order/{order.pk}/change/")
 
-    assert order.number in found.content.decode()
+    assert order.number in response.content.decode()
     for told in ("Ada Horn", "CAR-301", order.payment.reference):
         assert told in page.content.decode()
 

@@ -19,7 +19,7 @@ def test_the_settings_that_ship_are_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "dotted", "told"),
+    ("name", "dotted", "message"),
     [
         ("AVAILABILITY", "no.such.module", ["shop.E001"]),
         ("AVAILABILITY", "shop.money.nothing", ["shop.E001"]),
@@ -30,11 +30,11 @@ def test_the_settings_that_ship_are_in_order() -> None:
     ],
 )
 def test_a_name_that_leads_nowhere_is_an_error(
-    settings: Any, name: str, dotted: str, told: list[str]
+    settings: Any, name: str, dotted: str, message: list[str]
 ) -> None:
     settings.SHOP = {**settings.SHOP, name: dotted}
 
-    assert ids(checks.check_names()) == told
+    assert ids(checks.check_names()) == message
 
 
 def test_a_shop_that_nobody_hears_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,21 +44,21 @@ def test_a_shop_that_nobody_hears_is_warned(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"), [(-1, ["shop.E005"]), ("60", ["shop.E005"]), (0, []), (1, [])]
+    ("limit", "message"), [(-1, ["shop.E005"]), ("60", ["shop.E005"]), (0, []), (1, [])]
 )
 @pytest.mark.parametrize("name", ["MAX_CHECKOUTS_PER_NETWORK", "MAX_ORDERS_PER_EMAIL"])
 def test_a_limit_that_is_no_number_is_an_error(
-    settings: Any, name: str, limit: object, told: list[str]
+    settings: Any, name: str, limit: object, message: list[str]
 ) -> None:
     settings.SHOP = {**settings.SHOP, name: limit}
 
-    assert ids(checks.check_limits()) == told
+    assert ids(checks.check_limits()) == message
 
 
-@pytest.mark.parametrize(("is_debug", "told"), [(True, []), (False, ["shop.W004"])])
+@pytest.mark.parametrize(("is_debug", "message"), [(True, []), (False, ["shop.W004"])])
 def test_the_sandbox_outside_debug_is_warned(
-    settings: Any, is_debug: bool, told: list[str]
+    settings: Any, is_debug: bool, message: list[str]
 ) -> None:
     settings.DEBUG = is_debug
 
-    assert ids(checks.check_sandbox()) == told
+    assert ids(checks.check_sandbox()) == message

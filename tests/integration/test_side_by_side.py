@@ -58,7 +58,7 @@ def test_only_one_of_many_workers_gets_a_delivery() -> None:
 
     claims = side_by_side(*[lambda: claim(subscriber_id, ids)] * 4)
 
-    claimed = [pk for one in claims if one for pk in one.ids]
+    claimed = [pk for claim in claims if claim for pk in claim.ids]
     assert sorted(claimed) == ids
 
 

@@ -91,14 +91,14 @@ def test_a_long_order_is_cut_short(slack: Any) -> None:
     (post,) = slack.posts
 
     assert "and 50 more" in post["text"]
-    assert all(len(one["text"]["text"]) <= 3000 for one in post["blocks"])
+    assert all(len(block["text"]["text"]) <= 3000 for block in post["blocks"])
 
 
 def test_a_product_can_not_write_markup(slack: Any) -> None:
     alert_team(purchase(lines=[line("x", 1, 1, "<!channel> *bold*")]))
     (post,) = slack.posts
 
-    assert {one["text"]["type"] for one in post["blocks"]} == {"plain_text"}
+    assert {block["text"]["type"] for block in post["blocks"]} == {"plain_text"}
     assert "<!channel>" not in post["text"]
 
 
@@ -133,7 +133,7 @@ def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happened", "told"),
+    ("happened", "message"),
     [
         ("router.breaker.opened", "Receipt mail cannot do its work"),
         ("router.subscriber.recovered", "Receipt mail is back"),
@@ -141,11 +141,11 @@ def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
     ],
 )
 def test_a_receiver_that_goes_down_or_comes_back_is_announced(
-    slack: Any, happened: str, told: str
+    slack: Any, happened: str, message: str
 ) -> None:
     data = {"subscriber": {"name": "receipts", "title": "Receipt mail"}}
     alert_team(event(happened, data, source="/router"))
-    assert told in json.dumps(slack.posts)
+    assert message in json.dumps(slack.posts)
 
 
 def test_repeated_wrong_passwords_are_announced(slack: Any) -> None:
@@ -192,29 +192,29 @@ def test_answers_mean_later_or_never_and_tell_no_secret(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     slack.code, slack.words = code, words
-    with pytest.raises(raised) as told:
+    with pytest.raises(raised) as caught:
         alert_team(purchase())
 
-    assert str(code) in str(told.value)
-    assert_no_secret(told.value, caplog)
+    assert str(code) in str(caught.value)
+    assert_no_secret(caught.value, caplog)
 
 
 def test_slack_is_asked_again_when_it_says(slack: Any) -> None:
     slack.code, slack.headers = 429, {"Retry-After": "30"}
-    with pytest.raises(RetryLater) as told:
+    with pytest.raises(RetryLater) as caught:
         alert_team(purchase())
 
-    assert told.value.after_seconds == 30
+    assert caught.value.after_seconds == 30
     assert len(slack.posts) == 1
 
 
 @pytest.mark.parametrize("header", ["soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", ""])
 def test_an_odd_wish_leaves_it_to_the_schedule(slack: Any, header: str) -> None:
     slack.code, slack.headers = 429, {"Retry-After": header}
-    with pytest.raises(RetryLater) as told:
+    with pytest.raises(RetryLater) as caught:
         alert_team(purchase())
 
-    assert told.value.after_seconds is None
+    assert caught.value.after_seconds is None
 
 
 def test_a_silent_slack_is_an_outage(
@@ -224,11 +224,11 @@ def test_a_silent_slack_is_an_outage(
     monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 0.2)
     slack.is_silent = True
     begun = time.monotonic()
-    with pytest.raises(ConnectionError) as told:
+    with pytest.raises(ConnectionError) as caught:
         alert_team(purchase())
 
     assert time.monotonic() - begun < 30
-    assert_no_secret(told.value, caplog)
+    assert_no_secret(caught.value, caplog)
 
 
 def test_no_slack_is_an_outage(
@@ -236,10 +236,10 @@ def test_no_slack_is_an_outage(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings.SLACK_WEBHOOK_URL = f"http://127.0.0.1:{free_port}/services/{SECRET}"
-    with pytest.raises(ConnectionError) as told:
+    with pytest.raises(ConnectionError) as caught:
         alert_team(purchase())
 
-    assert_no_secret(told.value, caplog)
+    assert_no_secret(caught.value, caplog)
 
 
 @pytest.mark.parametrize(
@@ -252,10 +252,10 @@ def test_an_address_that_is_none_waits_for_a_person(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings.SLACK_WEBHOOK_URL = url
-    with pytest.raises((RetryLater, ConnectionError)) as told:
+    with pytest.raises((RetryLater, ConnectionError)) as caught:
         alert_team(purchase())
 
-    assert_no_secret(told.value, caplog)
+    assert_no_secret(caught.value, caplog)
 
 
 def assert_no_secret(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:

@@ -88,7 +88,7 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
         here = f"{Path(sys.executable).parent}/"
         (tmp_path / path.name).write_text(path.read_text().replace(PROGRAMS, here))
 
-    told = subprocess.run(
+    completed = subprocess.run(
         [program, "verify", "--man=no", *map(str, tmp_path.iterdir())],
         check=False,
         capture_output=True,
@@ -96,7 +96,7 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     )
 
     # It ends with 0 whatever it complains about.
-    assert [line for line in told.stderr.splitlines() if "fanfare" in line] == []
+    assert [line for line in completed.stderr.splitlines() if "fanfare" in line] == []
 
 
 def test_the_docs_install_what_there_is() -> None:

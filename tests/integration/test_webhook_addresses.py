@@ -189,7 +189,7 @@ def test_a_name_that_leads_inside_makes_no_connection(
 
     assert is_refusal(outcome)
     # What a name leads to, inside, must not be learned from the refusal.
-    assert not any(one in outcome.evidence.error for one in ("evil", *answers))
+    assert not any(each in outcome.evidence.error for each in ("evil", *answers))
     assert connected == []
 
 

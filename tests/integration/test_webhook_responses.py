@@ -232,11 +232,11 @@ def test_a_kept_connection_that_ends_unused_is_replaced_at_once(
     with Receiver(behave=fickle(ending)) as receiver:
         answers = post_to(receiver.url, count=6, in_flight=1)
 
-    assert [type(one.outcome) for one in answers] == [Acknowledged] * 6
+    assert [type(answer.outcome) for answer in answers] == [Acknowledged] * 6
     # The first post is on a new connection, each other one meets a dead one first.
-    assert [reconnected(one.outcome) for one in answers] == [False, *[True] * 5]
+    assert [reconnected(answer.outcome) for answer in answers] == [False, *[True] * 5]
     assert receiver.connection_count == 6
-    assert {one.headers["router-attempt"] for one in receiver.received} == {"1"}
+    assert {request.headers["router-attempt"] for request in receiver.received} == {"1"}
 
 
 def test_a_kept_connection_with_tls_is_replaced_too(
@@ -250,8 +250,8 @@ def test_a_kept_connection_with_tls_is_replaced_too(
         url = receiver.url.replace("http:", "https:")
         answers = post_to(url, count=3, in_flight=1)
 
-    assert [reconnected(one.outcome) for one in answers] == [False, True, True]
-    assert [type(one.outcome) for one in answers] == [Acknowledged] * 3
+    assert [reconnected(answer.outcome) for answer in answers] == [False, True, True]
+    assert [type(answer.outcome) for answer in answers] == [Acknowledged] * 3
 
 
 def test_late_bytes_of_an_earlier_answer_are_no_answer_to_the_next_post() -> None:
@@ -263,7 +263,7 @@ def test_late_bytes_of_an_earlier_answer_are_no_answer_to_the_next_post() -> Non
     with Receiver(behave=behave) as receiver:
         answers = post_to(receiver.url, count=3, in_flight=1)
 
-    assert [type(one.outcome) for one in answers] == [Acknowledged] * 3
+    assert [type(answer.outcome) for answer in answers] == [Acknowledged] * 3
 
 
 def test_a_farewell_on_an_idle_connection_is_no_answer_to_the_next_post() -> None:
@@ -280,7 +280,7 @@ def test_a_farewell_on_an_idle_connection_is_no_answer_to_the_next_post() -> Non
     with Receiver(behave=behave) as receiver:
         answers = post_to(receiver.url, count=4, rate=4)
 
-    assert [type(one.outcome) for one in answers] == [Acknowledged] * 4
+    assert [type(answer.outcome) for answer in answers] == [Acknowledged] * 4
 
 
 def test_it_is_replaced_only_once() -> None:
@@ -355,7 +355,7 @@ def test_paced_posts_do_not_fail_where_idle_connections_are_closed() -> None:
     with Receiver(behave=behave) as receiver:
         answers = post_to(receiver.url, count=60, rate=1 / gap)
 
-    assert {type(one.outcome) for one in answers} == {Acknowledged}
+    assert {type(answer.outcome) for answer in answers} == {Acknowledged}
 
 
 #: What is registered → the request's target.

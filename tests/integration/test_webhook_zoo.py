@@ -227,7 +227,7 @@ def test_every_status_comes_back_as_it_is() -> None:
         for answer in answers
     ]
     assert told == codes
-    assert [isinstance(one.outcome, Acknowledged) for one in answers] == [
+    assert [isinstance(answer.outcome, Acknowledged) for answer in answers] == [
         code < 300 for code in codes
     ]
 

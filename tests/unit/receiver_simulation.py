@@ -153,23 +153,23 @@ class Simulation:
         self._chunk += 1
 
     def _due(self) -> list[Event]:
-        due = [one for one in self._pending if one.due_at <= self.now]
-        return sorted(due, key=lambda one: (one.due_at, one.number))
+        due = [each for each in self._pending if each.due_at <= self.now]
+        return sorted(due, key=lambda event: (event.due_at, event.number))
 
     def _next_chunk(self, size: int) -> list[Event]:
         due = self._due()
         chunk = due[:size]
-        retries = [one for one in chunk if one.past.last_failed_at]
+        retries = [each for each in chunk if each.past.last_failed_at]
         limit = (size + self.random.getrandbits(1)) // 2
         if len(chunk) < size or len(retries) <= limit:
             return chunk
-        new = [one for one in due if not one.past.last_failed_at][: size - limit]
+        new = [event for event in due if not event.past.last_failed_at][: size - limit]
         return [*new, *retries[: size - len(new)]]
 
     def _send_probe(self) -> None:
         due = self._due()
-        new = [one for one in due if not one.past.last_failed_at]
-        old = [one for one in due if one.past.last_failed_at]
+        new = [event for event in due if not event.past.last_failed_at]
+        old = [event for event in due if event.past.last_failed_at]
         old.sort(key=lambda one: (one.past.last_failed_at, one.number))
         choices = [self.random.sample(new, len(new[:1])), old[:1]]
         if not self.breaker.wants_new_event():
@@ -195,12 +195,12 @@ class Simulation:
     def _next_moment(self, until: float) -> float:
         """When something happens next: an answer, a due event, a probe."""
         moments = [post.ends_at for post in self._under_way[:1]]
-        moments += [one.arrives_at for one in self._to_come[-1:]]
+        moments += [each.arrives_at for each in self._to_come[-1:]]
         not_before = self.not_before
         if self.breaker.is_open:
             not_before = max(not_before, self.probe_at)
         if self._pending and not (self.breaker.is_open and self._is_probing()):
-            due_at = max(not_before, min(one.due_at for one in self._pending))
+            due_at = max(not_before, min(each.due_at for each in self._pending))
             moments += [due_at] if due_at > self.now else []
         return min(moments, default=until)
 
@@ -301,8 +301,8 @@ class Simulation:
         last = seconds_of(self.receiver.success_ended_at)
         if self.incident_since is None or self.incident_since > since or last > since:
             return
-        failed = [one for one in self._pending if one.past.last_failed_at]
-        others = [one for one in failed if not one.past.is_witnessed]
+        failed = [each for each in self._pending if each.past.last_failed_at]
+        others = [each for each in failed if not each.past.is_witnessed]
         end = end_of_outage(kind, failing_count=len(others))
         self.is_disabled = end is not End.GIVE_UP_FAILED
         for event in failed:
@@ -323,13 +323,15 @@ class Simulation:
 
     def of(self, *, is_good: bool, state: str) -> list[Event]:
         return [
-            one for one in self.events if one.is_good is is_good and one.state == state
+            event
+            for event in self.events
+            if event.is_good is is_good and event.state == state
         ]
 
     @property
     def last_good_at(self) -> float:
         """When the last good event was acknowledged; endless, if one was not."""
-        good = [one for one in self.events if one.is_good]
-        if any(one.state != "acknowledged" for one in good):
+        good = [event for event in self.events if event.is_good]
+        if any(each.state != "acknowledged" for each in good):
             return float("inf")
-        return max(one.done_at or 0.0 for one in good)
+        return max(each.done_at or 0.0 for each in good)

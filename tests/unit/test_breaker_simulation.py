@@ -111,7 +111,7 @@ def test_one_bad_in_nine_never_opens_the_breaker_and_each_is_given_up(
     dead = simulation.of(is_good=False, state="dead")
     assert simulation.openings == 0
     assert len(dead) == 167
-    assert {one.tries for one in dead} == {3}
+    assert {each.tries for each in dead} == {3}
     assert simulation.now < MINUTE
 
 
@@ -191,7 +191,7 @@ def test_a_receiver_that_answered_500_and_is_back_is_found_within_half_a_minute(
         simulation = Simulation(backlog([OK] * 20), outage, schedule=WEBHOOK)
         simulation.run(HOUR)
 
-        first = min(one.done_at or HOUR for one in simulation.events)
+        first = min(event.done_at or HOUR for event in simulation.events)
         assert end <= first < end + 45
 
 

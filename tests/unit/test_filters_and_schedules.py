@@ -78,7 +78,7 @@ def takes_two(event: Event, other: object) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "function", "told"),
+    ("name", "options", "function", "message"),
     [
         ("Loyalty", {}, handler, "the name must be"),
         ("loyalty", {"events": []}, handler, "`events` is empty"),
@@ -93,9 +93,9 @@ def test_a_wrong_option_is_refused_where_it_stands(
     name: str,
     options: dict[str, object],
     function: Callable[..., object],
-    told: str,
+    message: str,
 ) -> None:
-    with isolated(), pytest.raises(InvalidSubscriber, match=told):
+    with isolated(), pytest.raises(InvalidSubscriber, match=message):
         subscriber(name, **{"events": ["purchase.completed"], **options})(function)
 
 
@@ -109,4 +109,4 @@ def test_a_name_is_taken_once_but_a_module_may_load_twice() -> None:
             subscriber("loyalty", events=["purchase.completed"])(another)
         names: list[Declaration] = list(declared())
 
-    assert [one.name for one in names] == ["loyalty"]
+    assert [name.name for name in names] == ["loyalty"]

@@ -7,7 +7,7 @@ from shop.money import formatted
 
 
 @pytest.mark.parametrize(
-    ("amount_minor", "currency", "language", "told"),
+    ("amount_minor", "currency", "language", "message"),
     [
         (123456, "EUR", "en", "€1,234.56"),
         (5, "EUR", "en", "€0.05"),
@@ -22,7 +22,7 @@ from shop.money import formatted
     ],
 )
 def test_minor_units_read_as_the_reader_writes_money(
-    amount_minor: int, currency: str, language: str, told: str
+    amount_minor: int, currency: str, language: str, message: str
 ) -> None:
     with override(language):
-        assert formatted(amount_minor, currency) == told
+        assert formatted(amount_minor, currency) == message

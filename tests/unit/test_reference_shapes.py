@@ -95,7 +95,7 @@ def test_a_cycle_ends_where_it_begins_again() -> None:
 def test_choices_have_their_labels_where_these_say_more() -> None:
     (_, coat) = shape(**{"$ref": "#/c/Player"}).fields
 
-    assert [(one.value, one.meaning) for one in coat.choices] == [
+    assert [(choice.value, choice.meaning) for choice in coat.choices] == [
         ("red", ""),
         ("blue", "Navy"),
     ]

@@ -9,7 +9,7 @@ from router import display
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "message"),
     [
         (0.2, "just now"),
         (59.9, "59 s ago"),
@@ -19,18 +19,20 @@ from router import display
         (-12, "in 12 s"),
     ],
 )
-def test_a_moment_is_told_relative_to_now(seconds: float, told: str) -> None:
-    assert display.relative(seconds) == told
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(-5, "now"), (0, "now"), (12.5, "12 s")])
-def test_what_comes_next_is_never_told_as_past(seconds: float, told: str) -> None:
-    moment = timezone.now() + timedelta(seconds=seconds)
-    assert f">{told}<" in display.due(moment).replace("in ", "")
+def test_a_moment_is_told_relative_to_now(seconds: float, message: str) -> None:
+    assert display.relative(seconds) == message
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "message"), [(-5, "now"), (0, "now"), (12.5, "12 s")]
+)
+def test_what_comes_next_is_never_told_as_past(seconds: float, message: str) -> None:
+    moment = timezone.now() + timedelta(seconds=seconds)
+    assert f">{message}<" in display.due(moment).replace("in ", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
     [
         (None, "–"),
         (0.84, "0.8 s"),
@@ -40,15 +42,17 @@ def test_what_comes_next_is_never_told_as_past(seconds: float, told: str) -> Non
         (86_400 + 59, "1 d"),  # no hours between: minutes would mislead
     ],
 )
-def test_a_wait_is_told_in_its_largest_units(seconds: float | None, told: str) -> None:
-    assert display.seconds(seconds) == told
+def test_a_wait_is_told_in_its_largest_units(
+    seconds: float | None, message: str
+) -> None:
+    assert display.seconds(seconds) == message
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(None, "–"), (3.21, "3.2 ms"), (1250.4, "1,250 ms")]
+    ("value", "message"), [(None, "–"), (3.21, "3.2 ms"), (1250.4, "1,250 ms")]
 )
-def test_a_run_is_told_in_milliseconds(value: float | None, told: str) -> None:
-    assert display.milliseconds(value) == told
+def test_a_run_is_told_in_milliseconds(value: float | None, message: str) -> None:
+    assert display.milliseconds(value) == message
 
 
 def test_the_first_line_that_says_something_is_shown() -> None:
