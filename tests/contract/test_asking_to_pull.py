@@ -46,8 +46,8 @@ def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(
     pulled = take(puller, most=1)
     pause(puller.pk, reason="", by="olga")
 
-    told = pull(puller.pk, most=10, lease_seconds=30)
-    assert (told.state, told.deliveries) == ("paused", ())
+    answer = pull(puller.pk, most=10, lease_seconds=30)
+    assert (answer.state, answer.deliveries) == ("paused", ())
     assert ack(pulled) == [True]
 
     resume(puller.pk, by="olga")
@@ -79,10 +79,10 @@ def test_what_a_person_changes_between_look_and_lease_counts(
 
     with connection.execute_wrapper(change_then):
         try:
-            found = take(puller)
+            taken = take(puller)
         except NotPulling:
-            found = None
-    assert found == given
+            taken = None
+    assert taken == given
     assert states() == ["PENDING"]
 
 

@@ -287,10 +287,10 @@ def test_the_same_event_of_another_call_is_recorded_once(
 ) -> None:
     first = publish(**attributes(**ONCE))
 
-    again = publish(**attributes(**{**ONCE, **changes}))
+    second = publish(**attributes(**{**ONCE, **changes}))
 
-    assert (again.number, again.is_new) == (first.number, False)
-    assert again.event.to_cloudevent()["time"] == first.event.to_cloudevent()["time"]
+    assert (second.number, second.is_new) == (first.number, False)
+    assert second.event.to_cloudevent()["time"] == first.event.to_cloudevent()["time"]
 
 
 def test_an_event_of_an_older_release_is_recognised(db: None) -> None:

@@ -44,8 +44,8 @@ TYPED = st.one_of(
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as one:
-        yield one
+    with Receiver() as first:
+        yield first
     event_loop.close()
 
 

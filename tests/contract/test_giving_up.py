@@ -159,11 +159,11 @@ def test_acting_twice_is_refused_with_who_was_first(declare: Declare) -> None:
     pk = FailedTask.objects.get().pk
 
     failed_tasks.discard([pk], by="key pager", note="not needed")
-    again = failed_tasks.retry([pk, 999], by="user olga", note="no, retry")
+    second = failed_tasks.retry([pk, 999], by="user olga", note="no, retry")
 
-    assert again.settled == ()
-    assert [pk for pk, _ in again.refused] == [pk, 999]
-    assert "already discarded by key pager" in again.refused[0][1]
+    assert second.settled == ()
+    assert [pk for pk, _ in second.refused] == [pk, 999]
+    assert "already discarded by key pager" in second.refused[0][1]
     assert states() == ["CANCELLED"]
 
 

@@ -170,8 +170,8 @@ def test_nacks_never_open_the_breaker(puller: Subscriber) -> None:
 def test_what_was_not_begun_is_released_uncounted(puller: Subscriber) -> None:
     publish_and_route()
     assert say(settling.release, leases(take(puller))) == [True]
-    (again,) = take(puller)
-    assert (again.attempts, again.failures) == (1, 0)
+    (second,) = take(puller)
+    assert (second.attempts, second.failures) == (1, 0)
 
 
 def test_each_nack_of_a_batch_has_its_own_wait(puller: Subscriber) -> None:
@@ -206,9 +206,9 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
             pulled_at=F("pulled_at") - timedelta(seconds=seconds)
         )
 
-    told = settling.extend(leases(pulled, 50), may_touch=lambda _: True)
+    results = settling.extend(leases(pulled, 50), may_touch=lambda _: True)
 
-    assert [refusal is None for refusal, _ in told] == [False, True, True]
+    assert [refusal is None for refusal, _ in results] == [False, True, True]
     now = timezone.now()
     left = [delivery.leased_until - now for delivery in Delivery.objects.order_by("pk")]
     assert timedelta(seconds=20) < left[0] <= timedelta(seconds=30)
@@ -226,10 +226,10 @@ def test_a_lease_that_ran_out_is_lost_and_the_next_pull_has_it(
 
     assert ack(late) == [False]
     assert extend(leases(late, 5)) == [False]
-    (again,) = take(puller)
-    assert (again.attempts, again.vanished) == (2, 1)
+    (second,) = take(puller)
+    assert (second.attempts, second.vanished) == (2, 1)
     assert ack(late) == [False]
-    assert ack([again]) == [True]
+    assert ack([second]) == [True]
     results = Attempt.objects.order_by("pk").values_list("result", flat=True)
     assert list(results) == ["VANISHED", "ACKNOWLEDGED"]
 

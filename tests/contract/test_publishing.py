@@ -27,16 +27,16 @@ def publish_and_roll_back() -> None:
 
 
 def test_an_event_reaches_every_subscriber_that_wants_it(declare: Declare) -> None:
-    one, two = declare("one"), declare("two", events=["thing.*"])
+    first, two = declare("one"), declare("two", events=["thing.*"])
     other = declare("other", events=["purchase.completed"])
 
     publish_events()
 
     assert deliver_due() == 2
-    assert [len(one.seen), len(two.seen), len(other.seen)] == [1, 1, 0]
+    assert [len(first.seen), len(two.seen), len(other.seen)] == [1, 1, 0]
     assert states() == ["ACKNOWLEDGED", "ACKNOWLEDGED"]
-    assert one.seen[0].data == {"n": 0}
-    assert one.row.last_acknowledged_at is not None
+    assert first.seen[0].data == {"n": 0}
+    assert first.row.last_acknowledged_at is not None
 
 
 def test_what_is_rolled_back_nobody_hears_of(declare: Declare) -> None:
@@ -184,9 +184,9 @@ def test_publishing_is_one_statement_whatever_listens(
 def test_the_clock_is_the_database_s_and_moves(transactional_db: None) -> None:
     publish(TYPE, {})
     with transaction.atomic():
-        one, two = (
+        first, two = (
             EventRecord.objects.annotate(now=Clock()).first().now for _ in range(2)
         )
 
-    assert one <= two
+    assert first <= two
     assert abs(timezone.now() - two) < timedelta(seconds=30)

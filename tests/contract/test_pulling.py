@@ -310,13 +310,13 @@ def _empty() -> None:
 
 
 @pytest.fixture
-def one(transactional_db: None) -> None:
+def puller(transactional_db: None) -> None:
     Subscriber.objects.all().delete()
     a_puller(max_failures=2)
 
 
 @pytest.mark.timeout(900)
-def test_pulling_keeps_its_invariants(one: None) -> None:
+def test_pulling_keeps_its_invariants(puller: None) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Pulling,
         settings=settings(

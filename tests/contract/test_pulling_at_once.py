@@ -18,10 +18,10 @@ def test_no_delivery_is_leased_twice(transactional_db: None) -> None:
 
     with pullers(puller, PULLERS) as running:
         begin(running)
-        told = [json.loads(process.stdout.readline()) for process in running]
+        lines = [json.loads(process.stdout.readline()) for process in running]
 
-    given = [pk for each in told for pk in each["given"]]
+    given = [pk for each in lines for pk in each["given"]]
     assert len(given) == len(set(given)) == EVENTS
-    assert sorted(given) == sorted(pk for each in told for pk in each["acknowledged"])
+    assert sorted(given) == sorted(pk for each in lines for pk in each["acknowledged"])
     done = Delivery.objects.filter(state=DeliveryState.ACKNOWLEDGED)
     assert done.count() == EVENTS

@@ -68,10 +68,10 @@ def test_it_has_the_same_answer_while_another_lease_is_held(
     publish_and_route()
     first = leases(take(puller), 0)
     say(SETTLE[way], first)
-    (again,) = take(puller)
+    (second,) = take(puller)
 
     assert say(SETTLE[way], first) == [True]
-    assert ack([again]) == [True]
+    assert ack([second]) == [True]
 
 
 def test_a_nack_that_opened_a_failed_task_has_the_same_answer_again(
@@ -95,13 +95,13 @@ def test_a_lease_that_ended_one_way_does_not_end_another_way(
     named = leases(take(puller), 3600)
     say(SETTLE[first], named)
 
-    told = why(SETTLE[second], *named)
+    reason = why(SETTLE[second], *named)
 
     if first == second:
-        assert told == "None"
+        assert reason == "None"
     else:
-        assert f"was {first} by it" in told
-        assert ("comes again" in told) == (first != "acknowledged")
+        assert f"was {first} by it" in reason
+        assert ("comes again" in reason) == (first != "acknowledged")
 
 
 @pytest.mark.parametrize("way", [*SETTLE.values(), settling.extend])
@@ -113,10 +113,10 @@ def test_another_lease_of_what_is_acknowledged_is_told_so(
     let_leases_run_out()
     assert ack(take(puller)) == [True]
 
-    told = why(way, *late)
+    reason = why(way, *late)
 
-    assert "another lease acknowledged it" in told
-    assert "does not come again" in told
+    assert "another lease acknowledged it" in reason
+    assert "does not come again" in reason
 
 
 def test_a_lease_that_ended_is_not_extended(puller: Subscriber) -> None:
@@ -131,9 +131,9 @@ def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
     publish_and_route()
     (late,) = leases(take(puller), 5)
     let_leases_run_out()
-    told = why(settling.ack, late)
-    assert told.startswith("This lease ran out at 20")
-    assert told.endswith("The delivery comes again.")
+    reason = why(settling.ack, late)
+    assert reason.startswith("This lease ran out at 20")
+    assert reason.endswith("The delivery comes again.")
 
     (other,) = take(puller)
     assert "Another pull has the delivery now" in why(settling.ack, late)
@@ -166,8 +166,8 @@ def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
     (foreign,) = leases(take(puller))
     say(settling.ack, [foreign])
     unknown = Lease(delivery_id=foreign.delivery_id + 100, token=foreign.token)
-    told = settling.ack([foreign, unknown], may_touch=lambda _: False)
-    assert told[0] == told[1] is not None
+    refusals = settling.ack([foreign, unknown], may_touch=lambda _: False)
+    assert refusals[0] == refusals[1] is not None
 
 
 def test_statements_do_not_grow_with_the_leases_that_are_lost(

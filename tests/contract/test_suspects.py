@@ -48,8 +48,8 @@ def one_message(receiver: Receiver) -> tuple[int, ...]:
 
 
 def in_state(state: DeliveryState) -> list[int]:
-    found = Delivery.objects.filter(state=state).order_by("pk")
-    return list(found.values_list("pk", flat=True))
+    rows = Delivery.objects.filter(state=state).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
 
 
 def leave_a_mark(event: Event) -> None:

@@ -74,9 +74,9 @@ def test_an_attempt_tells_what_was_sent_and_answered_and_no_secret(
     assert (attempt.http_status, attempt.answer) == (200, "thanks��[31m �<b>")
     assert attempt.request["url"] == f"{receiver.url}?token=…"
     assert attempt.request["headers"]["x-key".title()] == "(hidden)"
-    told = json.dumps(attempt.request)
+    text = json.dumps(attempt.request)
     signature = receiver.received[0].headers["webhook-signature"]
-    assert not any(each in told for each in ("secret", "password", SECRET, signature))
+    assert not any(each in text for each in ("secret", "password", SECRET, signature))
 
 
 def test_an_answer_that_repeats_a_secret_is_kept_without_it(

@@ -9,7 +9,7 @@ from router.flow.pull.leasing import pull
 from router.models import Delivery
 from tests.contract.steps import ack
 
-#: The one that is to be killed is told so, and keeps what it pulls then.
+#: The puller that is to be killed gets this word, and keeps what it pulls then.
 HOLD = "hold"
 PULLS_BEFORE_HOLDING = 3
 PAUSE_SECONDS = 0.02
@@ -27,13 +27,13 @@ def main(subscriber_id: int) -> None:
             time.sleep(PAUSE_SECONDS)
             continue
         pull_count += 1
-        tell("given", [delivery.pk for delivery in pulled])
+        report("given", [delivery.pk for delivery in pulled])
         if is_to_hold and pull_count == PULLS_BEFORE_HOLDING:
-            tell("holding", [delivery.pk for delivery in pulled])
+            report("holding", [delivery.pk for delivery in pulled])
             sys.stdin.readline()
-        told = zip(pulled, ack(pulled), strict=True)
-        tell("acknowledged", [each.pk for each, is_done in told if is_done])
+        answers = zip(pulled, ack(pulled), strict=True)
+        report("acknowledged", [each.pk for each, is_done in answers if is_done])
 
 
-def tell(what: str, ids: list[int]) -> None:
+def report(what: str, ids: list[int]) -> None:
     print(what, *ids, flush=True)

@@ -34,7 +34,7 @@ def a_viewer(name: str = "vera") -> Client:
     return a_person(name, VIEWERS)
 
 
-def told(response: object) -> str:
+def messages_of(response: object) -> str:
     """The messages that the last page showed."""
     context = getattr(response, "context", None) or {}
     return " ".join(str(message) for message in context.get("messages", ()))

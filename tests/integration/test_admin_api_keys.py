@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from router.models import ApiKey, AuditEntry
 from router.models.api_key import digest
-from tests.integration.staff import told
+from tests.integration.staff import messages_of
 
 pytestmark = pytest.mark.django_db
 
@@ -86,8 +86,8 @@ def test_making_and_revoking_are_in_the_audit(admin_client: Client) -> None:
     revoke = reverse("admin:router_apikey_revoke", args=[ApiKey.objects.get().pk])
     admin_client.post(revoke)
 
-    told = [str(entry) for entry in AuditEntry.objects.order_by("pk")]
-    assert told == [
+    lines = [str(entry) for entry in AuditEntry.objects.order_by("pk")]
+    assert lines == [
         "api_key.created of key Warehouse by user admin",
         "api_key.revoked of key Warehouse by user admin",
     ]
@@ -109,7 +109,7 @@ def test_a_revoked_key_stays_revoked_from_the_first_time(admin_client: Client) -
     second = admin_client.post(address, follow=True)
 
     key.refresh_from_db()
-    assert "is revoked" in told(first)
-    assert "was revoked already" in told(second)
+    assert "is revoked" in messages_of(first)
+    assert "was revoked already" in messages_of(second)
     assert moment is not None
     assert key.revoked_at == moment

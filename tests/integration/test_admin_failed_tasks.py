@@ -13,7 +13,7 @@ from router.models import (
     Subscriber,
 )
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
-from tests.integration.staff import a_person, a_viewer, an_operator, told
+from tests.integration.staff import a_person, a_viewer, an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -48,7 +48,7 @@ def settle(client: Client, *tasks: FailedTask, verb: str, note: str = NOTE) -> s
     ids = ",".join(str(task.pk) for task in tasks)
     form = {"ids": ids, "verb": verb, "note": note}
     answer = client.post(SETTLE, form, follow=True)
-    return f"{told(answer)} {answer.content.decode()}"
+    return f"{messages_of(answer)} {answer.content.decode()}"
 
 
 def state_of(task: FailedTask) -> tuple[str, str]:
@@ -140,7 +140,7 @@ def test_many_are_settled_after_a_page_that_asks(mail: Subscriber) -> None:
     assert state_of(tasks[0])[0] == FailedTaskState.OPEN
     form = {name: question.context[name] for name in ("ids", "verb")}
     answer = operator.post(SETTLE, {**form, "note": NOTE}, follow=True)
-    assert "3 failed tasks will be tried again" in told(answer)
+    assert "3 failed tasks will be tried again" in messages_of(answer)
     assert {state_of(task)[0] for task in tasks} == {FailedTaskState.RETRIED}
 
 
@@ -161,7 +161,7 @@ def test_what_is_no_number_is_not_settled(mail: Subscriber) -> None:
 
     answer = an_operator().post(SETTLE, form, follow=True)
 
-    assert "1 failed task will be tried again" in told(answer)
+    assert "1 failed task will be tried again" in messages_of(answer)
 
 
 def test_viewers_see_the_evidence_and_no_button(mail: Subscriber) -> None:

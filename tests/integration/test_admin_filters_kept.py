@@ -11,7 +11,7 @@ from router.admin import failed_task
 from router.models import FailedTask
 from router.operate.api_keys import issue_key
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
-from tests.integration.staff import an_operator, told
+from tests.integration.staff import an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 ADMIN = "/admin/router"
@@ -32,7 +32,7 @@ def asked(client: Client, verb: str, *tasks: FailedTask, everything: str = "0") 
         "select_across": everything,
     }
     page = client.post(f"{ADMIN}/failedtask/?{FILTERS}", form)
-    return f"{told(page)} {page.content.decode()}"
+    return f"{messages_of(page)} {page.content.decode()}"
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])

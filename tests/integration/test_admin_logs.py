@@ -13,7 +13,7 @@ from router.admin import base
 from router.models import AttemptResult, AuditEntry, Delivery, EventRecord
 from router.public import publish
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
-from tests.integration.staff import a_viewer, an_operator, told
+from tests.integration.staff import a_viewer, an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -236,15 +236,15 @@ def test_an_operator_sends_a_delivery_again_and_says_yes_first() -> None:
     assert "Send again" in operator.get(page).content.decode()
     assert "Send again" not in viewer.get(page).content.decode()
     assert viewer.post(address, {"is_sure": "1"}).status_code == 403
-    assert "Tick that" in told(operator.post(address, follow=True))
+    assert "Tick that" in messages_of(operator.post(address, follow=True))
     assert Delivery.objects.count() == 1
 
     sent = operator.post(address, {"is_sure": "1"}, follow=True)
     owed = Delivery.objects.latest("pk")
-    assert f"Delivery {owed.pk} is on its way" in told(sent)
+    assert f"Delivery {owed.pk} is on its way" in messages_of(sent)
     assert (owed.run, owed.origin, owed.state) == (1, "replay", "PENDING")
-    again = operator.post(address, {"is_sure": "1"}, follow=True)
-    assert "that comes first" in told(again)
+    second = operator.post(address, {"is_sure": "1"}, follow=True)
+    assert "that comes first" in messages_of(second)
     assert AuditEntry.objects.get().actor == "user olga"
 
 

@@ -23,7 +23,7 @@ from router.models import (
     Transport,
 )
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
-from tests.integration.staff import a_viewer, an_operator, told
+from tests.integration.staff import a_viewer, an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -98,7 +98,7 @@ def test_pausing_asks_why_and_holds(mail: Subscriber) -> None:
 
     answer = operator.post(button(mail, "pause"), {"reason": "moves"}, follow=True)
 
-    assert "is paused" in told(answer)
+    assert "is paused" in messages_of(answer)
     assert fresh(mail).state == SubscriberState.PAUSED
     assert "moves" in answer.content.decode()
     entry = LogEntry.objects.get()
@@ -111,7 +111,7 @@ def test_pausing_twice_says_so_and_changes_nothing(mail: Subscriber) -> None:
 
     answer = operator.post(button(mail, "pause"), {"reason": "second"}, follow=True)
 
-    assert "already paused" in told(answer)
+    assert "already paused" in messages_of(answer)
     assert "first" in fresh(mail).state_reason
 
 
@@ -122,8 +122,8 @@ def test_resuming_lets_go_and_says_when_there_was_nothing(mail: Subscriber) -> N
     first = operator.post(button(mail, "resume"), follow=True)
     second = operator.post(button(mail, "resume"), follow=True)
 
-    assert "is resumed" in told(first)
-    assert "already active" in told(second)
+    assert "is resumed" in messages_of(first)
+    assert "already active" in messages_of(second)
     assert fresh(mail).state == SubscriberState.ACTIVE
 
 
@@ -132,7 +132,7 @@ def test_a_test_event_is_owed_to_this_subscriber_alone(mail: Subscriber) -> None
 
     event = EventRecord.objects.get()
     assert event.only_for == mail
-    assert f"Test event #{event.number}" in told(answer)
+    assert f"Test event #{event.number}" in messages_of(answer)
     assert answer.redirect_chain[-1][0].endswith(f"/eventrecord/{event.number}/change/")
 
 
@@ -156,17 +156,17 @@ def test_an_open_breaker_says_why_and_is_tried_and_closed(mail: Subscriber) -> N
     assert button(mail, "try_now") in page
 
     tried = operator.post(button(mail, "try_now"), {"reason": "mended"}, follow=True)
-    assert "tried now" in told(tried)
+    assert "tried now" in messages_of(tried)
     assert fresh(mail).probe_at != in_an_hour
 
     waits = operator.post(button(mail, "test"), follow=True)
-    assert "waits. Its breaker is open" in told(waits)
+    assert "waits. Its breaker is open" in messages_of(waits)
 
     closed = operator.post(button(mail, "close_breaker"), follow=True)
-    assert "The breaker is closed" in told(closed)
+    assert "The breaker is closed" in messages_of(closed)
     assert fresh(mail).breaker == BreakerState.DRAINING
-    again = operator.post(button(mail, "close_breaker"), follow=True)
-    assert "Nothing was changed" in told(again)
+    second = operator.post(button(mail, "close_breaker"), follow=True)
+    assert "Nothing was changed" in messages_of(second)
 
 
 def test_a_waiting_delivery_is_skipped_from_its_page(mail: Subscriber) -> None:
@@ -181,10 +181,10 @@ def test_a_waiting_delivery_is_skipped_from_its_page(mail: Subscriber) -> None:
 
     answer = operator.post(skips, {"reason": "a broken order"}, follow=True)
 
-    assert "is skipped" in told(answer)
+    assert "is skipped" in messages_of(answer)
     assert FailedTask.objects.get().reason == "SKIPPED"
-    again = operator.post(skips, follow=True)
-    assert "given up already" in told(again)
+    second = operator.post(skips, follow=True)
+    assert "given up already" in messages_of(second)
 
 
 def test_the_schedule_is_saved_and_empty_means_the_declared_one(

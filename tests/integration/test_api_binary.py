@@ -61,10 +61,10 @@ def test_an_event_in_headers_is_recorded(send: Send) -> None:
         "source": "/partner",
         "status": 202,
     }
-    told = record.to_event().to_cloudevent()
-    assert (told["subject"], told["partitionkey"]) == ("parcel-7", "customer-1")
-    assert (told["tenant"], told["data"]) == ("north", {"parcel": 7})
-    assert told["time"] == "2026-02-03T04:05:06Z"
+    envelope = record.to_event().to_cloudevent()
+    assert (envelope["subject"], envelope["partitionkey"]) == ("parcel-7", "customer-1")
+    assert (envelope["tenant"], envelope["data"]) == ("north", {"parcel": 7})
+    assert envelope["time"] == "2026-02-03T04:05:06Z"
 
 
 def test_both_modes_name_the_same_event(send: Send) -> None:

@@ -102,7 +102,7 @@ def test_each_header_of_binary_mode_is_there_and_every_kind_of_data(
 def test_a_webhook_is_described_with_the_headers_that_it_has(
     schema: dict[str, Any],
 ) -> None:
-    told = schema["webhooks"]["event"]["post"]
+    operation = schema["webhooks"]["event"]["post"]
     sent_event = event("parcel.lost", {"parcel": 7})
     letter = Request(
         key=1, event=sent_event, webhook_id="msg_1", attempt=1, origin="live"
@@ -110,9 +110,9 @@ def test_a_webhook_is_described_with_the_headers_that_it_has(
     receiver = Receiver(url="https://crm.example.com/", secrets=("whsec_" + "A" * 32,))
     sent = sign(letter, receiver, at=letter.event.time).headers
 
-    described = {parameter["name"] for parameter in told["parameters"]}
+    described = {parameter["name"] for parameter in operation["parameters"]}
     assert described == {name for name in sent if name.startswith(("webhook-", "rout"))}
-    content = told["requestBody"]["content"]
+    content = operation["requestBody"]["content"]
     assert [*content] == [sent["content-type"].partition(";")[0]]
     assert content["application/cloudevents+json"]["schema"]["$ref"] == A_REFERENCE
 

@@ -46,10 +46,10 @@ def test_an_event_is_recorded_and_its_number_told(post: Post) -> None:
 
 
 def test_the_same_event_again_is_the_same_event(post: Post) -> None:
-    first, again = post(an_envelope()), post(an_envelope())
+    first, second = post(an_envelope()), post(an_envelope())
     number = json.loads(first.content)["number"]
-    assert (first.status_code, again.status_code) == (202, 200)
-    assert json.loads(again.content)["number"] == number
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert json.loads(second.content)["number"] == number
     assert EventRecord.objects.count() == 1
 
 

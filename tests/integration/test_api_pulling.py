@@ -44,8 +44,8 @@ def lose_parcels(count: int = 1) -> None:
 def pulled(call: Call, **body: Any) -> list[dict[str, Any]]:
     response = call("subscribers/erp/pull", body)
     assert response.status_code == 200, response.content
-    found: list[dict[str, Any]] = response.json()["deliveries"]
-    return found
+    deliveries: list[dict[str, Any]] = response.json()["deliveries"]
+    return deliveries
 
 
 def named(delivery: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -204,6 +204,6 @@ def test_every_change_is_in_the_audit_without_secrets(call: Call) -> None:
         "subscriber.deleted",
     ]
     assert {line.actor for line in lines} == {"key manager"}
-    told = " ".join(line.detail for line in lines)
+    text = " ".join(line.detail for line in lines)
     for word in ("sesame", "abracadabra", secret["secret"]):
-        assert word not in told
+        assert word not in text

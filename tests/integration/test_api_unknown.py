@@ -32,8 +32,8 @@ def operations() -> Iterator[tuple[str, str, str]]:
     """Each operation: its id, method and path."""
     document = SchemaGenerator().get_schema(request=None, public=True)
     for path, item in document["paths"].items():
-        for method, told in item.items():
-            yield told["operationId"], method, path
+        for method, operation in item.items():
+            yield operation["operationId"], method, path
 
 
 OPERATIONS = {name: (method, path) for name, method, path in operations()}

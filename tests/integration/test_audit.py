@@ -179,9 +179,9 @@ def operations() -> Iterator[tuple[str, str]]:
     """Each operation that is no read, with its method."""
     document = SchemaGenerator().get_schema(request=None, public=True)
     for path in document["paths"].values():
-        for method, told in path.items():
+        for method, operation in path.items():
             if method != "get":
-                yield told["operationId"], method
+                yield operation["operationId"], method
 
 
 def call(client: Client, name: str, world: dict[str, Any]) -> Any:
@@ -197,7 +197,7 @@ def call(client: Client, name: str, world: dict[str, Any]) -> Any:
 
 def pages() -> set[str]:
     """Every page of the router's admin that may change something."""
-    found = set()
+    names = set()
     user = User(is_superuser=True, is_staff=True, is_active=True)
     for model, shown in admins().items():
         if model._meta.app_label != "router":
@@ -208,8 +208,8 @@ def pages() -> set[str]:
             kind = page.partition("_")[2]
             is_addable = kind != "add" or shown.has_add_permission(request)
             if page and kind not in OF_DJANGO and is_addable:
-                found.add(page)
-    return found
+                names.add(page)
+    return names
 
 
 def post(name: str, world: dict[str, Any]) -> Any:
@@ -223,7 +223,7 @@ def post(name: str, world: dict[str, Any]) -> Any:
     return client.post(reverse(f"admin:router_{name}", args=args), body)
 
 
-def told() -> list[tuple[str, str, str]]:
+def audit_lines() -> list[tuple[str, str, str]]:
     return list(AuditEntry.objects.values_list("actor", "action", "reason"))
 
 
@@ -244,21 +244,21 @@ def test_no_command_escapes() -> None:
 def test_the_api_leaves_a_line(client: Client, name: str, world: Any) -> None:
     response = call(client, name, world)
     assert response.status_code < 300, response.content
-    assert told() == [("key manager", BY_API[name].action, WHY)]
+    assert audit_lines() == [("key manager", BY_API[name].action, WHY)]
 
 
 @pytest.mark.parametrize("name", BY_ADMIN)
 def test_the_admin_leaves_a_line(name: str, world: Any) -> None:
     response = post(name, world)
     assert response.status_code < 400, response.content
-    assert told() == [("user carla", BY_ADMIN[name].action, WHY)]
+    assert audit_lines() == [("user carla", BY_ADMIN[name].action, WHY)]
 
 
 @pytest.mark.parametrize("name", BY_COMMAND)
 def test_a_command_leaves_a_line(name: str, world: Any) -> None:
     action, arguments = BY_COMMAND[name]
     call_command(name, *arguments, "--reason", WHY)
-    assert told() == [(f"command {getpass.getuser()}", action, WHY)]
+    assert audit_lines() == [(f"command {getpass.getuser()}", action, WHY)]
 
 
 def state() -> list[Any]:

@@ -265,10 +265,10 @@ class TestTheLog:
         a_subscriber("crm1", events=["purchase.*"], filter=expression)
         key, _ = ApiKey.make("k", scopes=[Scope.MANAGE], subscribers=["crm1"])
 
-        found = visible_events(key).order_by("number")
+        visible = visible_events(key).order_by("number")
 
         passing = [event for event in events if matches(expression, event.context())]
-        assert list(found) == passing
+        assert list(visible) == passing
 
     def test_a_filter_of_another_attribute_shows_nothing(self) -> None:
         an_event(extensions={"tenant": "north"})

@@ -50,8 +50,8 @@ def test_a_purchase_becomes_an_order_that_is_paid(shopper: Client) -> None:
 def test_the_order_page_tells_the_purchase(shopper: Client) -> None:
     page = shopper.get(check_out(shopper)["Location"]).content.decode()
 
-    for told in ("Cup mute", "€68.70", "4242", "Bandstand Lane 4", "Germany"):
-        assert told in page
+    for text in ("Cup mute", "€68.70", "4242", "Bandstand Lane 4", "Germany"):
+        assert text in page
 
 
 def test_the_event_tells_the_purchase_as_its_schema_says(shopper: Client) -> None:
@@ -127,11 +127,11 @@ def test_no_card_is_kept_or_shown_again(shopper: Client) -> None:
         *CheckoutIntent.objects.values()[0].values(),
         *dict(shopper.session).values(),
     ]
-    told = "".join(f"{value!r}" for value in kept if isinstance(value, str | dict))
+    text = "".join(f"{value!r}" for value in kept if isinstance(value, str | dict))
     for name, secret in secrets.items():
         assert f'name="{name}"' in answer.content.decode()
         assert f'value="{secret}"' not in answer.content.decode()
-        assert repr(secret) not in told
+        assert repr(secret) not in text
 
 
 def test_what_was_typed_is_dropped_with_the_intent_s_end(shopper: Client) -> None:
@@ -145,9 +145,9 @@ def test_the_same_form_sent_again_leads_to_the_same_order(shopper: Client) -> No
     form = filled(shopper.get("/checkout/"))
 
     first = shopper.post("/checkout/", form)
-    again = shopper.post("/checkout/", form)
+    second = shopper.post("/checkout/", form)
 
-    assert first["Location"] == again["Location"]
+    assert first["Location"] == second["Location"]
     assert Order.objects.count() == 1
     assert charges() == [("captured", 6870)]
 
@@ -156,9 +156,9 @@ def test_a_declined_form_sent_again_asks_no_bank_again(shopper: Client) -> None:
     form = filled(shopper.get("/checkout/"), DECLINED)
 
     shopper.post("/checkout/", form)
-    again = shopper.post("/checkout/", form)
+    second = shopper.post("/checkout/", form)
 
-    assert "declined the card" in again.content.decode()
+    assert "declined the card" in second.content.decode()
     assert len(charges()) == 1
 
 

@@ -76,7 +76,7 @@ def test_a_handler_that_may_outlast_its_lease_is_found(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "is_debug", "found"),
+    ("keys", "is_debug", "problem"),
     [
         ([], True, set()),
         ([], False, {"router.E006"}),
@@ -86,19 +86,19 @@ def test_a_handler_that_may_outlast_its_lease_is_found(settings: Any) -> None:
     ],
 )
 def test_secrets_without_a_key_of_their_own_are_found(
-    settings: Any, keys: list[str], is_debug: bool, found: set[str]
+    settings: Any, keys: list[str], is_debug: bool, problem: set[str]
 ) -> None:
     settings.DEBUG = is_debug
     settings.ROUTER = {"ENCRYPTION_KEYS": keys}
 
-    assert ids(check_encryption()) == found
+    assert ids(check_encryption()) == problem
 
 
 def test_the_settings_as_they_are_have_no_faults(settings: Any) -> None:
     settings.DEBUG = True
     checks = (check_settings, check_encryption, check_celery)
 
-    assert [told for check in checks for told in check()] == []
+    assert [problem for check in checks for problem in check()] == []
     assert database_complaints() == set()
 
 
@@ -179,11 +179,11 @@ def test_a_timeout_that_is_not_in_force_is_found_whatever_was_asked_for(
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL {name} = '{value}'")
 
-    (found,) = check_database(databases=["default"])
+    (problem,) = check_database(databases=["default"])
 
-    assert found.id == "router.W022"
-    assert name in found.msg
-    assert f"SET {name} = '{POSTGRESQL_TIMEOUTS[name]}'" in str(found.hint)
+    assert problem.id == "router.W022"
+    assert name in problem.msg
+    assert f"SET {name} = '{POSTGRESQL_TIMEOUTS[name]}'" in str(problem.hint)
 
 
 @pytest.mark.parametrize(
@@ -202,11 +202,11 @@ def test_a_database_that_does_not_answer_is_found_in_the_driver_s_words(
 
     monkeypatch.setattr(connection, "cursor", fail)
 
-    (found,) = check_database(databases=["default"])
+    (problem,) = check_database(databases=["default"])
 
-    assert found.id == "router.E024"
-    assert words in found.msg
-    assert hint in str(found.hint)
+    assert problem.id == "router.E024"
+    assert words in problem.msg
+    assert hint in str(problem.hint)
 
 
 def test_a_database_that_was_not_asked_for_is_not_looked_at() -> None:

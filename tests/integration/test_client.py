@@ -143,10 +143,10 @@ def test_published_over_a_line_that_is_cut_it_is_recorded_once(
 
 def test_published_twice_with_one_id_it_is_there_already(router: Client) -> None:
     first = router.publish("ticket.sold", {"seat": 1}, source="/test", id="t-1")
-    again = router.publish("ticket.sold", {"seat": 1}, source="/test", id="t-1")
+    second = router.publish("ticket.sold", {"seat": 1}, source="/test", id="t-1")
 
-    assert (first.is_new, again.is_new) == (True, False)
-    assert first.number == again.number
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.number == second.number
     with pytest.raises(Conflict):
         router.publish("ticket.sold", {"seat": 2}, source="/test", id="t-1")
 

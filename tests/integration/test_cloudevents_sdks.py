@@ -119,8 +119,8 @@ def assert_published(
     record = EventRecord.objects.get()
     assert answer["body"]["number"] == record.number
     event = record.to_event()
-    told = event.to_cloudevent()
-    assert {name: told[name] for name in attributes} == attributes
+    envelope = event.to_cloudevent()
+    assert {name: envelope[name] for name in attributes} == attributes
     assert event.data == data
     assert event.has_data is (data is not None)
 

@@ -188,11 +188,13 @@ class TestCreateApiKey:
         self, options: list[str], warning: str
     ) -> None:
         """Beside the key, which is printed alone."""
-        printed, told = StringIO(), StringIO()
-        call_command("create_api_key", "partner", *options, stdout=printed, stderr=told)
+        printed, warned = StringIO(), StringIO()
+        call_command(
+            "create_api_key", "partner", *options, stdout=printed, stderr=warned
+        )
         assert len(printed.getvalue().split()) == 1
-        assert warning in told.getvalue()
-        assert bool(warning) == bool(told.getvalue())
+        assert warning in warned.getvalue()
+        assert bool(warning) == bool(warned.getvalue())
 
     def test_a_publish_key_that_names_its_sources_has_all_their_types(self) -> None:
         run("create_api_key", "partner", "--scopes=publish", "--sources=/a")

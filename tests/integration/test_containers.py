@@ -53,9 +53,9 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_the_image_has_two_stages_and_the_second_is_not_root() -> None:
-    said = containers.instructions()
-    stages = [index for index, (name, _) in enumerate(said) if name == "FROM"]
-    users = [text for name, text in said[stages[-1] :] if name == "USER"]
+    instructions = containers.instructions()
+    stages = [index for index, (name, _) in enumerate(instructions) if name == "FROM"]
+    users = [text for name, text in instructions[stages[-1] :] if name == "USER"]
 
     assert len(stages) == 2
     assert users == ["10001:10001"]
@@ -77,8 +77,10 @@ def test_what_the_image_copies_exists_and_is_let_through() -> None:
 
 
 def test_the_image_holds_no_secret() -> None:
-    said = containers.instructions()
-    kept = " ".join(text for name, text in said if name in ("ENV", "ARG", "LABEL"))
+    instructions = containers.instructions()
+    kept = " ".join(
+        text for name, text in instructions if name in ("ENV", "ARG", "LABEL")
+    )
 
     assert not re.search("KEY|PASSWORD|SECRET|TOKEN|URL", kept)
 
@@ -120,13 +122,13 @@ def test_every_process_that_stays_has_a_check_of_its_own(
         name: service.get("healthcheck", {"test": ["alive", "web"]})
         for name, service in containers.ours(services).items()
     }
-    told = {
+    commands = {
         name: check.get("test", ["", None])[-1]
         for name, check in checks.items()
         if not check.get("disable")
     }
 
-    assert told == {
+    assert commands == {
         "web": "web",
         "dispatcher": "dispatcher",
         "worker": "worker",
@@ -227,53 +229,53 @@ def test_nothing_is_composed_without_what_is_required(name: str) -> None:
 
 
 def test_the_environment_of_the_example_passes_every_check() -> None:
-    told = manage("check", "--deploy", "--fail-level", "WARNING", **production())
+    completed = manage("check", "--deploy", "--fail-level", "WARNING", **production())
 
-    assert told.returncode == 0, told.stderr
-    assert "no issues" in told.stdout
+    assert completed.returncode == 0, completed.stderr
+    assert "no issues" in completed.stdout
 
 
 def test_a_shop_without_a_real_bank_must_say_that_it_is_a_demonstration() -> None:
     environment = production(SANDBOX_PAYMENTS="false")
-    told = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+    completed = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
 
-    assert told.returncode != 0
-    assert "shop.W004" in told.stderr
-    assert "1 issue" in told.stderr
+    assert completed.returncode != 0
+    assert "shop.W004" in completed.stderr
+    assert "1 issue" in completed.stderr
 
 
 def test_a_short_secret_key_is_named_and_a_short_former_one_too() -> None:
     environment = production(SECRET_KEY="short", SECRET_KEY_FALLBACKS="b" * 60)
-    told = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+    completed = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
 
-    assert told.returncode != 0
-    assert "security.W009" in told.stderr
-    assert "security.W025" in told.stderr
+    assert completed.returncode != 0
+    assert "security.W009" in completed.stderr
+    assert "security.W025" in completed.stderr
 
 
 def test_networks_that_webhooks_may_reach_must_be_meant() -> None:
     environment = production(WEBHOOK_ALLOWED_NETWORKS="10.1.0.0/16")
     command = ["check", "--deploy", "--fail-level", "WARNING"]
 
-    told = manage(*command, **environment)
+    completed = manage(*command, **environment)
     meant = manage(*command, **{**environment, "SILENCED_CHECKS": "router.W007"})
 
-    assert "router.W007" in told.stderr
+    assert "router.W007" in completed.stderr
     assert meant.returncode == 0, meant.stderr
 
 
 def test_without_a_key_for_its_secrets_nothing_starts() -> None:
-    told = manage("migrate", "--check", **production(ENCRYPTION_KEYS=""))
+    completed = manage("migrate", "--check", **production(ENCRYPTION_KEYS=""))
 
-    assert told.returncode != 0
-    assert "router.E006" in told.stderr
+    assert completed.returncode != 0
+    assert "router.E006" in completed.stderr
 
 
 def test_without_a_secret_key_nothing_starts() -> None:
-    told = manage("check", **production(SECRET_KEY=""))
+    completed = manage("check", **production(SECRET_KEY=""))
 
-    assert told.returncode != 0
-    assert "SECRET_KEY is not set" in told.stderr
+    assert completed.returncode != 0
+    assert "SECRET_KEY is not set" in completed.stderr
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -293,9 +295,9 @@ def test_each_required_variable_is_asked_for_by_name(
     else:
         monkeypatch.setenv(name, value)
 
-    (told,) = check_environment()
-    assert told.msg.startswith(f"{name} is not set.")
-    assert name in str(told.hint)
+    (problem,) = check_environment()
+    assert problem.msg.startswith(f"{name} is not set.")
+    assert name in str(problem.hint)
 
 
 def test_in_debug_nothing_is_required(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,9 +44,9 @@ def statements(work: Work) -> list[str]:
     """The words that each statement begins with."""
     with CaptureQueriesContext(connection) as captured:
         work()
-    told = [" ".join(query["sql"].split()[:3]) for query in captured]
+    issued = [" ".join(query["sql"].split()[:3]) for query in captured]
     # Django counts its savepoints on and on.
-    return [re.sub(r"SAVEPOINT .*", "SAVEPOINT", words) for words in told]
+    return [re.sub(r"SAVEPOINT .*", "SAVEPOINT", words) for words in issued]
 
 
 def delivered_in_one_chunk(count: int) -> list[str]:
@@ -120,10 +120,10 @@ def test_an_event_is_one_insert_whatever_the_number_of_subscribers(
 def test_routing_costs_the_same_statements_for_many_subscribers(
     transactional_db: None,
 ) -> None:
-    told = []
+    issued = []
     for count in (FEW, FEW, MANY):
         with isolated_subscribers():
             listen(count)
-            told.append(routed_in_one_batch(FEW))
+            issued.append(routed_in_one_batch(FEW))
 
-    assert told[1] == told[2]
+    assert issued[1] == issued[2]

@@ -42,8 +42,8 @@ def examined(*arguments: str) -> tuple[str, int]:
 def complaint(printed: str, title: str) -> list[str]:
     """The lines of the fault with this title, and of its hint."""
     lines = printed.splitlines()
-    found = [n for n, line in enumerate(lines) if line.startswith(f"✗ {title}:")]
-    return lines[found[0] : found[0] + 3] if found else []
+    shown = [n for n, line in enumerate(lines) if line.startswith(f"✗ {title}:")]
+    return lines[shown[0] : shown[0] + 3] if shown else []
 
 
 def test_it_ends_well_where_all_is_well(broker: redis.Redis) -> None:
@@ -175,10 +175,10 @@ def test_a_held_subscriber_is_named_with_cause_since_when_and_how_much(
 
     printed, code = examined()
 
-    found = warning(printed, "subscriber letters")
-    assert f"{message} {since:%Y-%m-%d %H:%M:%S} UTC (3 h): " in found
-    assert f"{fields['state_reason']}. 2 events held." in found
-    assert f"/admin/router/subscriber/{held.pk}/change/" in found
+    shown = warning(printed, "subscriber letters")
+    assert f"{message} {since:%Y-%m-%d %H:%M:%S} UTC (3 h): " in shown
+    assert f"{fields['state_reason']}. 2 events held." in shown
+    assert f"/admin/router/subscriber/{held.pk}/change/" in shown
     assert "All is well" not in printed
     assert code == 0
     assert examined("--strict")[1] == 1
@@ -207,19 +207,19 @@ def test_an_open_breaker_is_told_in_the_words_of_the_receiver() -> None:
 
     printed, code = examined()
 
-    found = warning(printed, "subscriber letters")
-    assert "unreachable since" in found
-    assert "(4 min): HTTP 503: out of �[2Jpaper. 3 events held. Next try in" in found
-    assert "ask Ada" not in found
+    shown = warning(printed, "subscriber letters")
+    assert "unreachable since" in shown
+    assert "(4 min): HTTP 503: out of �[2Jpaper. 3 events held. Next try in" in shown
+    assert "ask Ada" not in shown
     assert code == 0
 
 
 @pytest.mark.usefixtures("well")
 def test_a_subscriber_whose_code_is_gone_is_named() -> None:
     owed(a_subscriber("letters"))
-    found = warning(examined()[0], "subscriber letters")
-    assert found.startswith("no code here handles its events. 1 event held.")
-    assert "ROUTER['HANDLERS']" in found
+    shown = warning(examined()[0], "subscriber letters")
+    assert shown.startswith("no code here handles its events. 1 event held.")
+    assert "ROUTER['HANDLERS']" in shown
 
 
 @pytest.mark.usefixtures("well")
@@ -234,10 +234,10 @@ def test_open_failed_tasks_are_counted_by_subscriber_with_the_oldest() -> None:
 
     printed, code = examined()
 
-    found = warning(printed, "failed tasks")
-    assert found.startswith("3 open (letters 2, stock 1). The oldest opened ")
-    assert "(3 d)" in found
-    assert "/admin/router/failedtask/?state=open" in found
+    shown = warning(printed, "failed tasks")
+    assert shown.startswith("3 open (letters 2, stock 1). The oldest opened ")
+    assert "(3 d)" in shown
+    assert "/admin/router/failedtask/?state=open" in shown
     assert code == 0
 
 
@@ -248,9 +248,9 @@ def test_a_queue_with_work_that_no_worker_takes_is_a_fault() -> None:
 
     printed, code = examined()
 
-    found = " ".join(complaint(printed, "workers"))
-    assert "none takes from router.webhooks, where 2 events wait" in found
-    assert "-Q router.webhooks" in found
+    shown = " ".join(complaint(printed, "workers"))
+    assert "none takes from router.webhooks, where 2 events wait" in shown
+    assert "-Q router.webhooks" in shown
     assert printed.endswith("1 fault. Fix the faults.\n")
     assert code == 1
 
@@ -276,7 +276,7 @@ def test_a_receiver_that_asked_for_time_is_named_and_one_that_is_back_is_not() -
 
     printed, code = examined()
 
-    found = warning(printed, "subscriber asked")
-    assert "(Retry-After). 2 events held. Next try in 9 min." in found
+    shown = warning(printed, "subscriber asked")
+    assert "(Retry-After). 2 events held. Next try in 9 min." in shown
     assert "subscriber back" not in printed
     assert code == 0

@@ -25,8 +25,8 @@ UNWAITED = "set_config('synchronous_commit', 'off', TRUE)"
 def waits_for_the_disk() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
-        (told,) = cursor.fetchone()
-    return str(told)
+        (value,) = cursor.fetchone()
+    return str(value)
 
 
 @pytest.fixture

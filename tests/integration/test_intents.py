@@ -73,9 +73,9 @@ def test_a_basket_is_under_way_once() -> None:
     first = a_wish()
     intent, _ = intents.begin(first)
 
-    again, is_new = intents.begin(a_wish(basket_id=first.basket_id))
+    second, is_new = intents.begin(a_wish(basket_id=first.basket_id))
 
-    assert (again, is_new) == (intent, False)
+    assert (second, is_new) == (intent, False)
 
 
 @pytest.mark.parametrize("over", [IntentState.DECLINED, IntentState.VOIDED])

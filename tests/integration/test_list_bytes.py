@@ -37,9 +37,9 @@ def test_a_page_of_the_log_ends_where_it_becomes_too_heavy(get: Get) -> None:
     sizes = [1, 3 * MIB, 1, MIB - 2, 5 * MIB, 5 * MIB, 1, 1]
     events = [an_event(size_bytes=size).number for size in sizes]
     pages = all_pages(get, "events/", page_size=500)
-    found = [[each["number"] for each in page] for page in pages]
-    assert sum(found, []) == events[::-1]
-    assert [len(page) for page in found] == [2, 1, 1, 4]
+    numbers = [[each["number"] for each in page] for page in pages]
+    assert sum(numbers, []) == events[::-1]
+    assert [len(page) for page in numbers] == [2, 1, 1, 4]
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 500])

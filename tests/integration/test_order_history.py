@@ -294,9 +294,9 @@ def test_sales_by_day_are_counted_by_currency(admin_client: Client) -> None:
 
 @pytest.mark.usefixtures("sold")
 def test_sales_by_product_start_with_what_brought_most(admin_client: Client) -> None:
-    found = rows(admin_client, "by-product")
+    cells = rows(admin_client, "by-product")
 
-    assert [(each["sku"], each["currency"], each["total"]) for each in found] == [
+    assert [(each["sku"], each["currency"], each["total"]) for each in cells] == [
         ("mute", "EUR", "138.00"),
         ("oil", "EUR", "17.00"),
         ("mute", "USD", "69.00"),

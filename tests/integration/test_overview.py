@@ -68,11 +68,11 @@ def test_a_deleted_subscriber_is_not_shown() -> None:
 def test_a_subscriber_whose_code_is_gone_is_marked(declared: str) -> None:
     a_subscriber(declared)
     a_subscriber("overview_renamed")
-    found = {
+    missing = {
         each.subscriber.name: each.is_handler_missing
         for each in overview.subscribers_overview()
     }
-    assert found == {declared: False, "overview_renamed": True}
+    assert missing == {declared: False, "overview_renamed": True}
 
 
 def test_counts_of_the_whole_router_see_only_what_is_open() -> None:

@@ -267,12 +267,12 @@ def test_staff_see_all_with_why_it_is_held_and_when_it_goes_on(
     Subscriber.objects.filter(pk=receipts.pk).update(
         breaker=BreakerState.OPEN, probe_at=timezone.now() + timedelta(seconds=60)
     )
-    told = words(rendered(operator))
-    assert "Stock staff only Held: Paused: tea" in told
-    assert "Held: The code of this subscriber is not installed here." in told
+    text = words(rendered(operator))
+    assert "Stock staff only Held: Paused: tea" in text
+    assert "Held: The code of this subscriber is not installed here." in text
     assert re.search(
         r"Receipt by mail Held: Its receiver is unreachable. Next look .* in \d+ s",
-        told,
+        text,
     )
 
 

@@ -93,15 +93,18 @@ def test_what_a_killed_puller_held_is_done_by_the_others_and_all_once(
         victim.stdin.write(f"{patient_puller.HOLD}\n")
         victim.stdin.flush()
         begin(others)
-        told = list(until_it_holds(victim))
+        lines = list(until_it_holds(victim))
         victim.kill()
-        held = what_was_told(told[-1], "holding")
+        held = what_was_told(lines[-1], "holding")
         wait_until(lambda: Delivery.objects.open().count() == len(held))
         Delivery.objects.filter(pk__in=held).update(
             leased_until=Clock() - timedelta(seconds=1)
         )
         sweep()
-        texts = ["".join(told), *(other.communicate(timeout=60)[0] for other in others)]
+        texts = [
+            "".join(lines),
+            *(other.communicate(timeout=60)[0] for other in others),
+        ]
         assert [other.returncode for other in others] == [0] * len(others)
 
     ids = list(Delivery.objects.values_list("pk", flat=True))
@@ -130,8 +133,8 @@ def at_work(subscriber: Subscriber) -> Iterator[list[Future[list[int]]]]:
                 if Subscriber.objects.get(pk=subscriber.pk).deleted_at:
                     return done
                 continue
-            told = zip(pulled, ack(pulled), strict=True)
-            done += [each.pk for each, is_done in told if is_done]
+            answers = zip(pulled, ack(pulled), strict=True)
+            done += [each.pk for each, is_done in answers if is_done]
         return done
 
     with ThreadPoolExecutor(PULLERS) as pool:

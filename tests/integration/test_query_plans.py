@@ -113,9 +113,9 @@ def pull_and_settle(row: Subscriber) -> None:
     route_batch()
     assert len(take(row)) == 1
     let_leases_run_out()
-    (again,) = take(row)
-    assert extend(leases([again], 60)) == [True]
-    assert say(settling.nack, leases([again], 0)) == [True]
+    (second,) = take(row)
+    assert extend(leases([second], 60)) == [True]
+    assert say(settling.nack, leases([second], 0)) == [True]
     assert ack(take(row)) == [True]
 
 
@@ -192,8 +192,8 @@ def assert_uses_indexes(row: Subscriber, work: Callable[[Subscriber], object]) -
     with CaptureQueriesContext(connection) as captured:
         work(row)
 
-    told = [sql for query in captured for sql in query["sql"].split("; ")]
-    plans = [plan(sql) for sql in told if is_read(sql)]
+    issued = [sql for query in captured for sql in query["sql"].split("; ")]
+    plans = [plan(sql) for sql in issued if is_read(sql)]
     assert plans
     for found in plans:
         assert "Seq Scan on router_delivery" not in found, found

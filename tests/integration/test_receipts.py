@@ -41,8 +41,8 @@ def test_both_attempts_carry_the_same_message_id() -> None:
     mail_receipt(purchase())
     mail_receipt(purchase("ord_2"))
 
-    first, again, other = (each.message()["Message-ID"] for each in mail.outbox)
-    assert first == again
+    first, second, other = (each.message()["Message-ID"] for each in mail.outbox)
+    assert first == second
     assert first != other
 
 

@@ -9,8 +9,8 @@ pytestmark = pytest.mark.django_db
 
 
 def rights(group: str) -> set[str]:
-    found = Permission.objects.filter(group__name=group)
-    return set(found.values_list("codename", flat=True))
+    permissions = Permission.objects.filter(group__name=group)
+    return set(permissions.values_list("codename", flat=True))
 
 
 def test_viewers_look_at_everything_of_the_router() -> None:

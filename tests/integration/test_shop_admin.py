@@ -23,16 +23,16 @@ def test_staff_find_an_order_with_its_lines_and_payment(
     page = admin_client.get(f"/admin/shop/order/{order.pk}/change/")
 
     assert order.number in response.content.decode()
-    for told in ("Ada Horn", "CAR-301", order.payment.reference):
-        assert told in page.content.decode()
+    for text in ("Ada Horn", "CAR-301", order.payment.reference):
+        assert text in page.content.decode()
 
 
 def test_staff_read_amounts_as_money(admin_client: Client, order: Order) -> None:
     page = admin_client.get(f"/admin/shop/order/{order.pk}/change/").content.decode()
 
     # An oil, its shipping, and both together.
-    for told in ("€6.90", "€5.90", "€12.80"):
-        assert told in page
+    for text in ("€6.90", "€5.90", "€12.80"):
+        assert text in page
 
 
 def test_an_order_cannot_be_rewritten(admin_client: Client, order: Order) -> None:

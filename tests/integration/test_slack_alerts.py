@@ -114,10 +114,10 @@ def test_no_text_from_outside_becomes_a_link_or_a_mention(
     forged.data["order"]["number"] = text[:32]
     alert_team(forged)
     alert_team(failed(subscriber={"name": "x", "title": "<!channel> @here"}))
-    told = json.dumps(slack.posts)
+    text = json.dumps(slack.posts)
 
     for markup in ("<!", "<@", "<http", "@channel", "@here", "evil.example"):
-        assert markup not in told
+        assert markup not in text
     assert all(post["mrkdwn"] is False for post in slack.posts)
 
 

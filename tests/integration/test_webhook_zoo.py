@@ -220,13 +220,13 @@ def test_every_status_comes_back_as_it_is() -> None:
             ends_at=time.monotonic() + 300,
         )
 
-    told = [
+    statuses = [
         answer.outcome.exchange.status
         if isinstance(answer.outcome, Acknowledged)
         else answer.outcome.evidence.exchange.status
         for answer in answers
     ]
-    assert told == codes
+    assert statuses == codes
     assert [isinstance(answer.outcome, Acknowledged) for answer in answers] == [
         code < 300 for code in codes
     ]

@@ -95,12 +95,12 @@ def test_a_block_of_text_is_no_command(block: Block) -> None:
 
 
 def test_the_front_page_shows_the_subscriber_of_its_own_page() -> None:
-    shown, told = (
+    shown, documented = (
         [block.text for block in blocks_of(page) if block.language == "python"]
         for page in ("README.md", "docs/add-a-subscriber.md")
     )
 
-    assert shown == told[:2]
+    assert shown == documented[:2]
 
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")

@@ -162,5 +162,5 @@ def test_what_is_no_media_type_has_a_problem(datacontenttype: object) -> None:
 
 
 def test_bytes_are_given_out_in_base64() -> None:
-    found = members(b"\x00\xff", has_data=True)
-    assert base64.b64decode(found["data_base64"]) == b"\x00\xff"
+    problems = members(b"\x00\xff", has_data=True)
+    assert base64.b64decode(problems["data_base64"]) == b"\x00\xff"

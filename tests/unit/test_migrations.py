@@ -57,9 +57,9 @@ def faults(name: str, migration: Migration) -> list[str]:
 @pytest.mark.parametrize("app", BEFORE_RELEASES)
 def test_a_migration_leaves_older_code_at_work(app: str) -> None:
     wrong = {
-        name: found
+        name: problems
         for name, migration in migrations()
-        if name.startswith(f"{app}.") and (found := faults(name, migration))
+        if name.startswith(f"{app}.") and (problems := faults(name, migration))
     }
 
     assert wrong == {}, (

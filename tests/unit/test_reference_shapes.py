@@ -113,11 +113,11 @@ def test_a_field_of_alternatives_is_required_where_all_require_it() -> None:
 
 
 def test_limits_are_told_and_those_of_the_machine_are_not() -> None:
-    told = {"minLength": 1, "maxLength": 9, "default": ""}
+    limits = {"minLength": 1, "maxLength": 9, "default": ""}
     wide = {"minimum": -(2**63), "maximum": 2**63 - 1}
     text, number, texts = shape(
         properties={
-            "text": {"type": "string", **told},
+            "text": {"type": "string", **limits},
             "number": {"type": "integer", **wide},
             "texts": {"type": "array", "items": {"type": "string", "maxLength": 9}},
         }
