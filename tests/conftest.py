@@ -179,10 +179,10 @@ def rabbitmq_server() -> Iterator[RabbitMQ]:
 @pytest.fixture(scope="session")
 def npm_packages() -> Path:
     """The folder `node_modules` with what `tests.run` installed."""
-    found = os.environ.get("NODE_MODULES")
-    if not found:
+    folder = os.environ.get("NODE_MODULES")
+    if not folder:
         pytest.skip("needs npm: run the tests with `make test`")
-    return Path(found)
+    return Path(folder)
 
 
 StartStack = Callable[..., Stack]

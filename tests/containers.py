@@ -34,14 +34,14 @@ def instructions() -> list[tuple[str, str]]:
 
 def image_command() -> list[str]:
     """The program of a container that is told no other."""
-    *_, said = (said for name, said in instructions() if name == "CMD")
-    return list(json.loads(said))
+    *_, arguments = (said for name, said in instructions() if name == "CMD")
+    return list(json.loads(arguments))
 
 
 def image_environment() -> dict[str, str]:
     """What the image says to each of its containers."""
-    *_, said = (said for name, said in instructions() if name == "ENV")
-    return dict(pair.split("=", 1) for pair in shlex.split(said))
+    *_, arguments = (said for name, said in instructions() if name == "ENV")
+    return dict(pair.split("=", 1) for pair in shlex.split(arguments))
 
 
 def compose_text() -> str:
@@ -67,9 +67,9 @@ def compose(environment: dict[str, str]) -> dict[str, Any]:
 def _filled(node: Any, environment: dict[str, str]) -> Any:
     match node:
         case dict():
-            return {name: _filled(one, environment) for name, one in node.items()}
+            return {name: _filled(each, environment) for name, each in node.items()}
         case list():
-            return [_filled(one, environment) for one in node]
+            return [_filled(each, environment) for each in node]
         case str():
             return _interpolated(node, environment)
     return node
@@ -80,13 +80,13 @@ def _interpolated(text: str, environment: dict[str, str]) -> str:
     return text if filled == text else _interpolated(filled, environment)
 
 
-def _value(found: re.Match[str], environment: dict[str, str]) -> str:
-    value = environment.get(found["name"], "")
-    if value or found["kind"] is None:
+def _value(match: re.Match[str], environment: dict[str, str]) -> str:
+    value = environment.get(match["name"], "")
+    if value or match["kind"] is None:
         return value
-    if found["kind"] == ":?":
-        raise LookupError(found["rest"])
-    return found["rest"]
+    if match["kind"] == ":?":
+        raise LookupError(match["rest"])
+    return match["rest"]
 
 
 def filled() -> dict[str, Any]:
@@ -96,7 +96,7 @@ def filled() -> dict[str, Any]:
 
 def ours(services: dict[str, Any]) -> dict[str, Any]:
     """The services that run Fanfare's own image."""
-    return {name: one for name, one in services.items() if "build" in one}
+    return {name: each for name, each in services.items() if "build" in each}
 
 
 def programs() -> Iterator[tuple[str, list[str]]]:

@@ -32,13 +32,13 @@ class Pin:
 
 def pins(file: str) -> dict[str, Pin]:
     """Package → its pin; options of pip, as `-r`, are left out."""
-    found = {}
+    pinned = {}
     for line in lines(file):
         if not line.startswith("-"):
             written, *hashes = line.split(" --hash=")
             pin = Pin(Requirement(written), tuple(h.strip() for h in hashes))
-            found[canonicalize_name(pin.requirement.name)] = pin
-    return found
+            pinned[canonicalize_name(pin.requirement.name)] = pin
+    return pinned
 
 
 def lines(file: str) -> Iterator[str]:

@@ -46,14 +46,14 @@ def modules(*folders: str) -> Iterator[Path]:
 
 def test_imports_point_the_way_the_house_says() -> None:
     lint = "from importlinter.cli import lint_imports_command as lint; lint()"
-    told = subprocess.run(  # noqa: S603
+    completed = subprocess.run(  # noqa: S603
         [sys.executable, "-c", lint],
         cwd=BASE_DIR,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def imported_modules(path: Path) -> Iterator[str]:
@@ -84,9 +84,9 @@ def test_the_benchmarks_know_only_the_doors_of_the_product() -> None:
 
 @pytest.mark.django_db
 def test_no_migration_is_missing() -> None:
-    told = StringIO()
-    call_command("makemigrations", check=True, dry_run=True, stdout=told)
-    assert "No changes detected" in told.getvalue()
+    output = StringIO()
+    call_command("makemigrations", check=True, dry_run=True, stdout=output)
+    assert "No changes detected" in output.getvalue()
 
 
 def test_a_file_has_one_job() -> None:
@@ -138,8 +138,10 @@ def test_every_requirement_is_pinned_exactly_and_locked_with_hashes(
 @pytest.mark.parametrize("folder", PINNED)
 def test_a_lock_names_packages_alone(folder: str) -> None:
     """No registry, no other file: a machine's own pip settings say where from."""
-    told = [line for line in lines(f"{folder}.txt") if re.search(r"^-|://|@ ", line)]
-    assert told == []
+    unwanted = [
+        line for line in lines(f"{folder}.txt") if re.search(r"^-|://|@ ", line)
+    ]
+    assert unwanted == []
 
 
 def test_the_lock_satisfies_what_the_wheel_asks_for() -> None:

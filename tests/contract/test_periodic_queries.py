@@ -129,13 +129,13 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
 
 
 def test_no_periodic_query_grows_with_history(pulling: Subscriber) -> None:
-    found = {
+    unbounded = {
         name: why
         for name, query in periodic_queries(pulling).items()
         if (why := what_grows(query, is_capped=name in CAPPED))
     }
 
-    assert not found, "\n".join(f"{name}: {why}" for name, why in found.items())
+    assert not unbounded, "\n".join(f"{name}: {why}" for name, why in unbounded.items())
 
 
 def what_grows(query: Callable[[], object], *, is_capped: bool) -> str:
@@ -173,17 +173,17 @@ def _scan_of_sqlite(sql: str, *, is_capped: bool) -> str:
         lines = [str(row[-1]) for row in cursor.fetchall()]
     whole = [f"SCAN {table}" for table in TABLES]
     # Of a table in the order of its key, a LIMIT ends the scan: the steps tell.
-    found = [line for line in lines if line in whole and "LIMIT" not in sql]
-    return f"{found[0]}: {sql}" if found else ""
+    matching = [line for line in lines if line in whole and "LIMIT" not in sql]
+    return f"{matching[0]}: {sql}" if matching else ""
 
 
 def _scan_of_postgresql(sql: str, *, is_capped: bool) -> str:
     # It is executed, and a second time must find what the first one did.
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")
-        (found,) = cursor.fetchone()
+        (value,) = cursor.fetchone()
         transaction.set_rollback(True)
-    plan = (found if isinstance(found, list) else json.loads(found))[0]["Plan"]
+    plan = (value if isinstance(value, list) else json.loads(value))[0]["Plan"]
     for node in _nodes(plan):
         if node["Node Type"] == "Seq Scan" and node["Relation Name"] in TABLES:
             return f"Seq Scan on {node['Relation Name']}: {sql}"

@@ -146,5 +146,5 @@ def test_an_order_leads_to_its_event(admin_client: Client, order: Order) -> None
 
 def order_event(order: Order) -> int:
     events = apps.get_model("router", "EventRecord").objects
-    found: int = events.get(source="/shop", subject=order.public_id).pk
-    return found
+    number: int = events.get(source="/shop", subject=order.public_id).pk
+    return number

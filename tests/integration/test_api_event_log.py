@@ -29,14 +29,14 @@ def numbers(response: Any) -> list[int]:
 
 def test_the_newest_come_first_in_pages(get: Get) -> None:
     events = [an_event().number for _ in range(5)]
-    found: list[int] = []
+    listed: list[int] = []
     cursor: str | None = ""
     while cursor is not None:
         query = {"page_size": 2, **({"cursor": cursor} if cursor else {})}
         page = get("events/", **query)
-        found += numbers(page)
+        listed += numbers(page)
         cursor = page.json()["next"]
-    assert found == events[::-1]
+    assert listed == events[::-1]
 
 
 @given(st.integers(0, 10**18 - 1))
@@ -81,13 +81,13 @@ def test_an_event_is_shown_as_it_was_published(get: Get) -> None:
 
 
 def test_the_log_is_narrowed(get: Get) -> None:
-    one = an_event(type="parcel.lost", source="/a", subject="s-1").number
+    first = an_event(type="parcel.lost", source="/a", subject="s-1").number
     two = an_event(type="parcel.lost", source="/b", subject="s-1").number
     three = an_event(type="parcel.found", source="/b", subject="s-2").number
-    assert numbers(get("events/", type="parcel.lost")) == [two, one]
+    assert numbers(get("events/", type="parcel.lost")) == [two, first]
     assert numbers(get("events/", source="/b")) == [three, two]
-    assert numbers(get("events/", subject="s-1")) == [two, one]
-    assert numbers(get("events/", subject="s-1", source="/a")) == [one]
+    assert numbers(get("events/", subject="s-1")) == [two, first]
+    assert numbers(get("events/", subject="s-1", source="/a")) == [first]
     assert numbers(get("events/", type="parcel.lost", source="/b", subject="s-2")) == []
 
 

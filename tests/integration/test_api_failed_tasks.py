@@ -97,9 +97,9 @@ def test_a_failed_task_is_settled_once(
     assert str(AuditEntry.objects.get()) == (
         f"failed_task.{state} of failed task {task.pk} by key manager"
     )
-    for again in ("retry", "discard"):
+    for second_act in ("retry", "discard"):
         problem = assert_problem(
-            call("POST", f"failed-tasks/{task.pk}/{again}/", {}), 409
+            call("POST", f"failed-tasks/{task.pk}/{second_act}/", {}), 409
         )
         assert f"already {state} by key manager" in problem["detail"]
     assert Delivery.objects.get().state == delivery_state
@@ -183,11 +183,11 @@ class TestResend:
     def test_one_at_a_time_is_owed(self, call: Call, state: str) -> None:
         event, erp = an_event(), a_subscriber("erp")
         first = a_delivery(event, erp, "ACKNOWLEDGED")
-        again = a_delivery(event, erp, state, run=1)
+        rerun = a_delivery(event, erp, state, run=1)
         problem = assert_problem(
             call("POST", f"deliveries/{first.pk}/resend/", {}), 409
         )
-        assert f"Delivery {again.pk}" in problem["detail"]
+        assert f"Delivery {rerun.pk}" in problem["detail"]
         assert Delivery.objects.count() == 2
 
     def test_a_deleted_subscriber_is_owed_nothing(self, call: Call) -> None:

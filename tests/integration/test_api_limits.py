@@ -63,8 +63,8 @@ def test_one_key_does_not_spend_another(post: Post, client: Client) -> None:
 
 def test_a_call_is_found_and_counted_in_one_statement(key: str) -> None:
     with CaptureQueriesContext(connection) as captured:
-        found = count_call(digest(key))
-    assert found
+        counted = count_call(digest(key))
+    assert counted
     assert len(captured) == 1
 
 
@@ -82,8 +82,8 @@ def test_a_guess_writes_nothing(key: str) -> None:
 
 def has_a_minute_ended(row: ApiKey) -> bool:
     """The threads took no more than seconds: at most one minute ended meanwhile."""
-    found = count_call(row.digest)
-    return found is not None and found[1].reset_seconds > 40
+    counted = count_call(row.digest)
+    return counted is not None and counted[1].reset_seconds > 40
 
 
 @pytest.mark.django_db(transaction=True)

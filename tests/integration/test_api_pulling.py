@@ -76,18 +76,18 @@ def test_no_body_asks_for_the_defaults(call: Call) -> None:
 
 def test_each_entry_has_its_own_answer(call: Call) -> None:
     lose_parcels(3)
-    one, two, three = pulled(call)
+    first, two, three = pulled(call)
     stale = {**named(two), "lease_token": three["lease_token"].swapcase()[::-1]}
     unknown = {"id": 2**63 - 1, "lease_token": "never was"}
 
     response = call(
-        "deliveries/ack", {"deliveries": [named(one), stale, unknown, named(three)]}
+        "deliveries/ack", {"deliveries": [named(first), stale, unknown, named(three)]}
     )
 
     assert response.status_code == 200
     results = response.json()["results"]
     assert [result["status"] for result in results] == [200, 409, 409, 200]
-    assert [result["id"] for result in results][0] == one["id"]
+    assert [result["id"] for result in results][0] == first["id"]
     assert "not held" in results[1]["detail"]
     assert "detail" not in results[0]
     assert (

@@ -207,9 +207,9 @@ def sign_in(db: None) -> Callable[[str], Client]:
 
 def a_row(model: Any) -> Any:
     """A row of any model, with something in each field that needs it."""
-    found = model._default_manager.first()
-    if found is not None:
-        return found
+    row = model._default_manager.first()
+    if row is not None:
+        return row
     fields = model._meta.concrete_fields
     needed = [
         field
@@ -324,13 +324,13 @@ def _is_answered(client: Client, method: str, path: str) -> bool:
 def test_each_person_is_offered_the_actions_of_the_table(
     sign_in: Callable[[str], Client],
 ) -> None:
-    found: dict[str, set[str]] = {}
+    offered: dict[str, set[str]] = {}
     for role in STAFF:
         request = RequestFactory().get("/")
         request.user = User.objects.get(username=role)
         for model, model_admin in admins().items():
             for action in model_admin.get_actions(request):
                 name = f"{model._meta.label_lower.replace('.', '/')} {action}"
-                found.setdefault(name, set()).add(role)
+                offered.setdefault(name, set()).add(role)
 
-    assert found == ACTIONS
+    assert offered == ACTIONS

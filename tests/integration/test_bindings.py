@@ -214,8 +214,8 @@ class TestTheLog:
             allowed_sources=["/box-office"],
         )  # fmt: skip
         a_subscriber("erp", events=["*"])
-        for one in (row, a_subscriber("other")):
-            a_delivery(heard, one)
+        for receiver in (row, a_subscriber("other")):
+            a_delivery(heard, receiver)
         wide = {**PARTNER, "types": ["parcel.*", "ticket.*"]}
         wide["sources"] = ["/partner", "/box-office"]
 

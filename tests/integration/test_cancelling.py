@@ -45,9 +45,9 @@ def test_whatever_is_open_is_cancelled_and_the_subscriber_is_not_looked_at_again
     assert cancel_owed_to_deleted() == 0
     assert is_finished(gone)
 
-    for one in (waiting, leased, dead):
-        one.refresh_from_db()
-        assert (one.state, one.lease_token) == (DeliveryState.CANCELLED, None)
+    for delivery in (waiting, leased, dead):
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.lease_token) == (DeliveryState.CANCELLED, None)
     failed.refresh_from_db()
     assert failed.state == FailedTaskState.DISCARDED
     with CaptureQueriesContext(connection) as captured:

@@ -163,8 +163,8 @@ def test_a_declined_form_sent_again_asks_no_bank_again(shopper: Client) -> None:
 
 
 def test_a_second_tab_cannot_buy_the_same_basket(shopper: Client) -> None:
-    one, other = shopper.get("/checkout/"), shopper.get("/checkout/")
-    shopper.post("/checkout/", filled(one))
+    first, other = shopper.get("/checkout/"), shopper.get("/checkout/")
+    shopper.post("/checkout/", filled(first))
 
     answer = shopper.post("/checkout/", filled(other), follow=True)
 

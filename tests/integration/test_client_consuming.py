@@ -235,8 +235,8 @@ def test_two_consumers_share_the_work_without_doubles(router: Client) -> None:
             count += 1
             done.append(event.data["seat"])
             if len(done) == 20:
-                for one in consumers:
-                    one.stop()
+                for each in consumers:
+                    each.stop()
         return count
 
     with ThreadPoolExecutor(2) as pool:

@@ -26,8 +26,8 @@ ALONE = ("SECRET_KEY", "POSTGRES_PASSWORD", "ENCRYPTION_KEYS", *REQUIRED)
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = containers.filled()["services"]
-    return found
+    filled_services: dict[str, Any] = containers.filled()["services"]
+    return filled_services
 
 
 def production(**changes: str) -> dict[str, str]:
@@ -197,9 +197,9 @@ def test_every_variable_is_known_and_shown_in_the_example() -> None:
 
 
 def test_no_secret_has_a_default() -> None:
-    for found in containers.VARIABLE.finditer(containers.compose_text()):
-        if re.search("KEY|PASSWORD|USER|WEBHOOK", found["name"]):
-            assert found["kind"] == ":?" or not found["rest"]
+    for variable in containers.VARIABLE.finditer(containers.compose_text()):
+        if re.search("KEY|PASSWORD|USER|WEBHOOK", variable["name"]):
+            assert variable["kind"] == ":?" or not variable["rest"]
     for name, value in containers.example().items():
         assert not (value and re.search("KEY|PASSWORD|WEBHOOK", name))
 

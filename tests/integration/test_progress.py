@@ -309,5 +309,5 @@ def test_the_statements_do_not_grow_with_the_subscribers(event: EventRecord) -> 
 
 
 def test_the_events_are_found_by_their_index() -> None:
-    found = EventRecord.objects.filter(source="/shop", subject="order-1")
-    assert "event_of_subject" in found.explain() or connection.vendor != "sqlite"
+    record = EventRecord.objects.filter(source="/shop", subject="order-1")
+    assert "event_of_subject" in record.explain() or connection.vendor != "sqlite"

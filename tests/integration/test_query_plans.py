@@ -182,9 +182,9 @@ def test_whoever_has_very_much_open_is_found_by_an_index(
         )
         cursor.execute("ANALYZE router_delivery")
 
-    found = assert_uses_indexes(long_log, lambda row: look_for_idle_and_due())
-    conditions = [line for line in found.splitlines() if "Index Cond" in line]
-    assert any("due_at <= " in line for line in conditions), found
+    plans = assert_uses_indexes(long_log, lambda row: look_for_idle_and_due())
+    conditions = [line for line in plans.splitlines() if "Index Cond" in line]
+    assert any("due_at <= " in line for line in conditions), plans
 
 
 def assert_uses_indexes(row: Subscriber, work: Callable[[Subscriber], object]) -> str:
@@ -195,9 +195,9 @@ def assert_uses_indexes(row: Subscriber, work: Callable[[Subscriber], object]) -
     issued = [sql for query in captured for sql in query["sql"].split("; ")]
     plans = [plan(sql) for sql in issued if is_read(sql)]
     assert plans
-    for found in plans:
-        assert "Seq Scan on router_delivery" not in found, found
-        assert "Seq Scan on router_eventrecord" not in found, found
+    for indexed in plans:
+        assert "Seq Scan on router_delivery" not in indexed, indexed
+        assert "Seq Scan on router_eventrecord" not in indexed, indexed
     return "\n".join(plans)
 
 

@@ -8,9 +8,9 @@ from shop import checks
 from shop.signals import purchase_completed
 
 
-def ids(found: list[Any]) -> list[str]:
-    assert all(message.hint for message in found)
-    return [message.id for message in found]
+def ids(problems: list[Any]) -> list[str]:
+    assert all(message.hint for message in problems)
+    return [message.id for message in problems]
 
 
 def test_the_settings_that_ship_are_in_order() -> None:

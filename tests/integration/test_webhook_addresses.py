@@ -60,8 +60,8 @@ def nobody_listens_on() -> Iterator[None]:
 
 @pytest.fixture
 def inside() -> Iterator[Receiver]:
-    with Receiver() as one:
-        yield one
+    with Receiver() as first:
+        yield first
 
 
 @pytest.fixture

@@ -183,12 +183,12 @@ def test_a_deadline_is_of_the_whole(free_port: int) -> None:
         listener.bind(("127.0.0.1", free_port))
         listener.listen(0)
         waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(("127.0.0.1", free_port))
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", free_port))
         (answer,) = post_to(f"http://127.0.0.1:{free_port}/")
-        for one in waiting:
-            one.close()
+        for each in waiting:
+            each.close()
 
     assert verdict(answer.outcome) == SILENT
     assert isinstance(answer.outcome, Retry)

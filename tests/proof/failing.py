@@ -25,8 +25,8 @@ def open_failed_tasks(stack: Stack) -> None:
             stack, key, f"/api/subscribers/{NAME}/pull/", {"wait_seconds": 8}
         )
         leases = [
-            {"id": one["id"], "lease_token": one["lease_token"]}
-            for one in pulled["deliveries"]
+            {"id": delivery["id"], "lease_token": delivery["lease_token"]}
+            for delivery in pulled["deliveries"]
         ]
         assert leases, pulled
         _call(stack, key, "/api/deliveries/nack/", {"deliveries": leases})

@@ -99,7 +99,11 @@ class Reader:
 
     def _compare_json(self, block: Block) -> None:
         example = json.loads(block.text)
-        shown = [one for one in documents(self._said()) if isinstance(one, dict)]
+        shown = [
+            document
+            for document in documents(self._said())
+            if isinstance(document, dict)
+        ]
         assert shown, f"{block}: no JSON came.\n{self._said()}"
         assert differences(example, shown[-1]) == [], f"{block}\n{self._said()}"
 
@@ -154,11 +158,11 @@ def documents(text: str) -> Iterator[Any]:
     at = 0
     while opening := re.compile(r"[{\[]").search(text, at):
         try:
-            found, at = decoder.raw_decode(text, opening.start())
+            value, at = decoder.raw_decode(text, opening.start())
         except ValueError:
             at = opening.end()
         else:
-            yield found
+            yield value
 
 
 def differences(example: Any, real: Any, place: str = "") -> list[str]:

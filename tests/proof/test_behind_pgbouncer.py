@@ -119,11 +119,11 @@ def test_a_purchase_behind_the_pooler_reaches_all_six(
 def test_the_doctor_reads_the_timeouts_that_are_in_force(
     pooler: PgBouncer, database: str
 ) -> None:
-    told = manage("doctor", **pooled(pooler, database)).stdout
+    output = manage("doctor", **pooled(pooler, database)).stdout
 
     for name, value in POSTGRESQL_TIMEOUTS.items():
-        assert f"✓ timeouts: {name} is {value.removesuffix('s')} s" in told
-    assert "W022" not in told
+        assert f"✓ timeouts: {name} is {value.removesuffix('s')} s" in output
+    assert "W022" not in output
 
 
 def test_a_role_without_timeouts_is_found_with_the_statement_that_helps(
@@ -146,10 +146,10 @@ def test_whoever_does_not_say_that_there_is_a_pooler_is_told_what_to_set(
 ) -> None:
     environment = {"DATABASE_URL": pooler.url(database), "DATABASE_POOLER": "false"}
 
-    told = manage(command, **environment)
+    completed = manage(command, **environment)
 
-    words = " ".join((told.stdout + told.stderr).split())
-    assert told.returncode != 0
+    words = " ".join((completed.stdout + completed.stderr).split())
+    assert completed.returncode != 0
     assert "unsupported startup parameter: options" in words
     assert "DATABASE_POOLER=true" in words
     assert "Traceback" not in words

@@ -48,10 +48,10 @@ def api_key(transactional_db: None) -> Iterator[str]:
 @pytest.fixture
 def generator() -> str:
     """The folder of the generator's programs; its Python has what clients import."""
-    found = os.environ.get("CLIENT_GENERATOR")
-    if not found:
+    program = os.environ.get("CLIENT_GENERATOR")
+    if not program:
         pytest.skip("needs openapi-python-client: run the proofs with `make proof`")
-    return found
+    return program
 
 
 def block(language: str, words: str) -> str:
@@ -84,9 +84,9 @@ def test_python_publishes_pulls_and_acknowledges(
     ) as process:
         wait_until(EventRecord.objects.exists)
         route_batch()
-        told, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
 
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         "published 202",
         "pulled {'parcel': 7} north",
         "acknowledged 200",
@@ -107,9 +107,9 @@ def test_typescript_compiles_strictly_and_publishes(
         " --moduleResolution bundler client.ts",
     }.items():
         run_program(str(npm_packages / program), *arguments.split(), folder=tmp_path)
-    told = run_program(
+    output = run_program(
         "--input-type=module", "-e", USE, live_server.url, api_key, folder=tmp_path
     )
 
-    assert told.strip() == "202 msg_1 (live): parcel.lost"
+    assert output.strip() == "202 msg_1 (live): parcel.lost"
     assert EventRecord.objects.get().extensions == {"shard": "north"}

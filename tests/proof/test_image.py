@@ -116,10 +116,10 @@ def program(server: Server) -> psutil.Process:
 
 
 def test_who_runs_the_image_is_not_root_and_may_not_change_it(image: Image) -> None:
-    told = image.run("sh", "-c", "id -u; touch /app/changed /opt/fanfare/changed")
+    completed = image.run("sh", "-c", "id -u; touch /app/changed /opt/fanfare/changed")
 
-    assert told.stdout.split() == ["10001"]
-    assert told.stderr.count("Permission denied") == 2
+    assert completed.stdout.split() == ["10001"]
+    assert completed.stderr.count("Permission denied") == 2
 
 
 def test_nothing_of_the_build_stays_in_the_image(image: Image) -> None:
@@ -127,17 +127,17 @@ def test_nothing_of_the_build_stays_in_the_image(image: Image) -> None:
 
     assert not (image.root / "etc/pip.conf").exists()
     assert not (image.root / "app/var/local.env").exists()
-    assert not [one for one in named if re.search("KEY|SECRET|PASSWORD", one)]
+    assert not [each for each in named if re.search("KEY|SECRET|PASSWORD", each)]
     assert (image.root / "app/var/static/staticfiles.json").exists()
     # Who runs it may write no bytecode: it is there already.
     assert list((image.root / "app/router").glob("__pycache__/*.pyc"))
 
 
 def test_without_its_secret_key_the_image_says_what_is_missing(image: Image) -> None:
-    told = image.run("python", "manage.py", "check")
+    completed = image.run("python", "manage.py", "check")
 
-    assert told.returncode != 0
-    assert "SECRET_KEY is not set" in told.stderr
+    assert completed.returncode != 0
+    assert "SECRET_KEY is not set" in completed.stderr
 
 
 def test_the_composition_runs_from_the_image(composition: Composition) -> None:

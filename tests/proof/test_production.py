@@ -22,8 +22,10 @@ EXAMPLE = containers.DOCKER / "systemd" / "environment.example"
 
 def block(kind: str, containing: str) -> str:
     """The block of code of the docs that has these words."""
-    [found] = [text for text in texts("docs/production.md", kind) if containing in text]
-    return found
+    [recipe] = [
+        text for text in texts("docs/production.md", kind) if containing in text
+    ]
+    return recipe
 
 
 @pytest.fixture

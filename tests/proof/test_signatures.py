@@ -66,7 +66,7 @@ def language(name: str, *, package: str) -> str:
 def assert_it_tells_them_apart(command: list[str], folder: Path) -> None:
     cases = [*genuine(), *forged()]
 
-    told = subprocess.run(
+    completed = subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, "GOCACHE": str(folder / "cache"), "GOFLAGS": "-mod=mod"},
@@ -76,8 +76,8 @@ def assert_it_tells_them_apart(command: list[str], folder: Path) -> None:
         check=False,
     )
 
-    assert told.returncode == 0, told.stderr
-    verdicts = [json.loads(line) for line in told.stdout.splitlines()]
+    assert completed.returncode == 0, completed.stderr
+    verdicts = [json.loads(line) for line in completed.stdout.splitlines()]
     assert verdicts == [True] * len(genuine()) + [False] * len(forged())
 
 

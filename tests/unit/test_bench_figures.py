@@ -280,8 +280,8 @@ def test_bars_are_as_long_as_their_values() -> None:
 
 
 def test_a_logarithmic_bar_grows_by_as_much_for_each_factor() -> None:
-    one, ten, hundred = bar_lengths(svg(chart(1.0, 10.0, 100.0, is_log=True)))
-    assert hundred - ten == pytest.approx(ten - one, abs=1)
+    first, ten, hundred = bar_lengths(svg(chart(1.0, 10.0, 100.0, is_log=True)))
+    assert hundred - ten == pytest.approx(ten - first, abs=1)
 
 
 def test_nothing_and_less_than_nothing_are_still_drawn() -> None:

@@ -35,8 +35,8 @@ def shape(**schema: Any) -> Shape:
     return SHAPES.shape(schema)
 
 
-def paths(found: Shape) -> list[str]:
-    return [f"{field.prefix}{field.name}" for field in found.fields]
+def paths(result: Shape) -> list[str]:
+    return [f"{field.prefix}{field.name}" for field in result.fields]
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_choices_have_their_labels_where_these_say_more() -> None:
 
 
 def test_a_field_of_alternatives_is_required_where_all_require_it() -> None:
-    one = {"required": ["id", "name"], "properties": {"id": {}, "name": {}}}
+    first = {"required": ["id", "name"], "properties": {"id": {}, "name": {}}}
     other = {"required": ["id"], "properties": {"id": {}, "name": {}}}
 
-    found = shape(oneOf=[one, other])
+    either = shape(oneOf=[first, other])
 
-    assert paths(found) == ["id", "name"]
-    assert [field.is_required for field in found.fields] == [True, False]
+    assert paths(either) == ["id", "name"]
+    assert [field.is_required for field in either.fields] == [True, False]
 
 
 def test_limits_are_told_and_those_of_the_machine_are_not() -> None:
@@ -160,9 +160,9 @@ def test_curl_is_given_variables_of_the_shell_for_what_is_left_to_say() -> None:
 
 
 def test_a_document_of_nothing_is_read() -> None:
-    found = read({"openapi": "3.1.1", "info": {"title": "Empty", "version": "1"}})
+    reference = read({"openapi": "3.1.1", "info": {"title": "Empty", "version": "1"}})
 
-    assert (found.title, found.groups, found.problem) == ("Empty", (), None)
+    assert (reference.title, reference.groups, reference.problem) == ("Empty", (), None)
 
 
 def test_an_operation_that_says_little_is_read() -> None:

@@ -106,12 +106,12 @@ def test_the_page_of_settings_tells_what_production_requires() -> None:
 
 def checks_of_the_code() -> set[str]:
     """Id of each check: the folder's name, and what its modules of checks contain."""
-    found: set[str] = set()
+    names: set[str] = set()
     for top in ("config", "router", "shop", "subscribers"):
         for path in (BASE_DIR / top).rglob("*checks.py"):
             codes = CHECK.findall(path.read_text())
-            found |= {f"{path.parent.name}.{code}" for code in codes}
-    return found
+            names |= {f"{path.parent.name}.{code}" for code in codes}
+    return names
 
 
 def test_the_page_of_checks_names_each_of_the_code() -> None:
