@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery import Celery
+
+from router.celery_settings import DEFAULTS
 from router.flow.route.routing import route_batch
+from router.messaging.broker import Doorbell
 from router.models import Subscriber
 from router.public import publish
 from tests.contract.steps import TYPE
@@ -23,3 +27,13 @@ def routed() -> tuple[int, ...]:
     publish(TYPE, {})
     (chunk,) = route_batch(has_room=lambda _: True).chunks
     return chunk.ids
+
+
+def celery_at(url: str) -> Celery:
+    app = Celery("test", broker=url, set_as_current=False)
+    app.add_defaults(lambda: DEFAULTS)
+    return app
+
+
+def doorbell_to(url: str) -> Doorbell:
+    return Doorbell(celery_at(url))

@@ -14,12 +14,10 @@ from typing import Any
 
 import pytest
 import redis
-from celery import Celery
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from router.celery_settings import DEFAULTS
 from router.conf import QUEUES, conf
 from router.flow.loop import DispatcherLoop, Pauses
 from router.flow.route.routing import route_batch
@@ -35,6 +33,7 @@ from router.public import publish
 from router.registry import declared
 from router.testing import register_declared
 from tests.acceptance.purchases import SIX, purchase
+from tests.integration.steps import celery_at, doorbell_to
 from tests.receivers import Declare
 from tests.servers.valkey import Valkey
 from tests.servers.waiting import free_port, wait_until
@@ -45,16 +44,6 @@ DUE_LOOK = '"probe_at" <='
 UNROUTED_LOOK = '"position" IS NULL) LIMIT 1'
 NO_PAUSES = Pauses(due_look=0, idle_due_look=0, broker=0)
 NO_LOOKS = Pauses(due_look=math.inf, idle_due_look=math.inf, broker=0)
-
-
-def celery_at(url: str) -> Celery:
-    app = Celery("test", broker=url, set_as_current=False)
-    app.add_defaults(lambda: DEFAULTS)
-    return app
-
-
-def doorbell_to(url: str) -> Doorbell:
-    return Doorbell(celery_at(url))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from router.flow import loop as looping
 from router.flow.loop import DispatcherLoop, Pauses
 from router.models import EventRecord
 from router.public import publish
-from tests.integration.test_dispatcher import doorbell_to
+from tests.integration.steps import doorbell_to
 from tests.servers.postgresql import database_of_its_own
 
 TYPE = "thing.happened"
