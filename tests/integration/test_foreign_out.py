@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from router.contract import binding
 from router.contract.cloudevents import publish_arguments
 from router.flow.breaker.held import held_because
 from router.flow.publish.publishing import publish_batch
-from router.models import Attempt, Delivery, DeliveryState, FailedTask, Subscriber
+from router.models import (
+    Attempt,
+    AuditEntry,
+    Delivery,
+    DeliveryState,
+    FailedTask,
+    Subscriber,
+)
 from router.observe.last_failure import last_failure
 from router.public import publish
 from router.testing import deliver_due, isolated_subscribers, skip_waits
 from router.transports import connections
 from router.transports.webhook import event_loop
+from tests.integration.staff import told
 from tests.servers.foreign import ForeignRouter, Received
 from tests.servers.waiting import wait_until
 
@@ -209,6 +220,24 @@ def test_an_event_that_can_never_be_taken_fails_at_once_and_its_neighbours_arriv
 
     assert len(foreign.read_all(target)) == 6
     assert FailedTask.objects.get().event.event_id == "poison"
+
+
+def test_a_target_is_tried_before_it_is_saved(
+    foreign: ForeignRouter, router: None, admin_client: Client
+) -> None:
+    target, missing = foreign.make(), foreign.missing()
+    page = reverse("admin:router_subscriber_add")
+    body = {"name": "bus", "transport": foreign.kind, "events": "*", "try_target": "1"}
+
+    tried = admin_client.post(page, {**body, "target": json.dumps(target)})
+    refused = admin_client.post(page, {**body, "target": json.dumps(missing)})
+
+    assert "has confirmed a test event" in told(tried)
+    assert "did not confirm a test event" in told(refused)
+    [message] = foreign.read_all(target)
+    assert read_event(message)["type"] == "router.test"
+    assert not Subscriber.objects.exists()
+    assert set(AuditEntry.objects.values_list("action", flat=True)) == {"target.tried"}
 
 
 def test_a_secret_of_the_target_is_kept_nowhere_in_the_open(
