@@ -13,6 +13,7 @@ from router.conf import conf
 from router.models import Heartbeat, LogHead
 from router.observe.overview import (
     open_failed_count,
+    open_ingress_count,
     subscribers_overview,
     unrouted_count,
 )
@@ -51,6 +52,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "waiting": sum(row.waiting + row.working for row in rows),
         "retrying": sum(row.retrying for row in rows),
         "open_failed": open_failed_count(),
+        "open_ingress": open_ingress_count(),
         "signs": signs_of_life(),
     }
 

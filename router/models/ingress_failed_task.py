@@ -12,6 +12,11 @@ class IngressState(models.TextChoices):
     DISCARDED = "discarded"
 
 
+class IngressQuerySet(models.QuerySet["IngressFailedTask"]):
+    def open(self) -> IngressQuerySet:
+        return self.filter(state=IngressState.OPEN)
+
+
 class IngressFailedTask(models.Model):
     """A message that a bridge took and that is no valid event, kept with its bytes
     until a person settles it."""
@@ -44,6 +49,8 @@ class IngressFailedTask(models.Model):
         db_index=False,
         related_name="+",
     )
+
+    objects = IngressQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -16,6 +16,7 @@ from router.models import (
     DeliveryState,
     EventRecord,
     FailedTask,
+    IngressFailedTask,
     Subscriber,
 )
 from router.models.subscriber import is_handler_missing
@@ -67,6 +68,11 @@ def unrouted_count() -> int:
 def open_failed_count() -> int:
     """Failed tasks that need attention, at most `CAP`."""
     return FailedTask.objects.open()[:CAP].count()
+
+
+def open_ingress_count() -> int:
+    """Messages that bridges could not publish and nobody settled, at most `CAP`."""
+    return IngressFailedTask.objects.open()[:CAP].count()
 
 
 def pending_counts() -> QuerySet[Any, Any]:

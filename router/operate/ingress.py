@@ -68,7 +68,7 @@ def _data(body: bytes, datacontenttype: str) -> dict[str, Any]:
 def _settle(
     task_id: int, state: IngressState, *, by: str, note: str, **columns: Any
 ) -> None:
-    rows = IngressFailedTask.objects.filter(pk=task_id, state=IngressState.OPEN)
+    rows = IngressFailedTask.objects.open().filter(pk=task_id)
     changed = rows.update(
         state=state, settled_at=Clock(), settled_by=by, settled_note=note, **columns
     )

@@ -68,11 +68,13 @@ def test_the_dashboard_shows_each_bridge(settings: Any) -> None:
     }  # fmt: skip
     beat("bridge@here:1", Heartbeat.Kind.BRIDGE, details=details)
 
+    IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="no JSON")
     page = an_operator().get(reverse("admin:index")).content.decode()
 
     assert "1,200 in the last minute · 3 waiting at RabbitMQ" in page
     assert "last error ConnectionError: closed" in page
     assert "Start `manage.py bridge old`" in page
+    assert "1 message of a bridge needs attention" in page
 
 
 def test_an_operator_corrects_a_message_and_publishes_it() -> None:
