@@ -13,7 +13,7 @@ from django.urls import reverse
 from router.flow.heartbeats import beat
 from router.models import EventRecord, Heartbeat, IngressFailedTask
 from router.transports import kinds
-from tests.integration.staff import an_operator, told
+from tests.integration.staff import an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 FEED = {"from": "amqp", "url": "amqp://shop:sesame-7@mq.example", "queue": "orders"}
@@ -96,8 +96,8 @@ def test_an_operator_corrects_a_message_and_publishes_it() -> None:
     body = {"event": event % '"/old"', "note": "fixed"}
     done = client.post(publish, body, follow=True)
 
-    assert "It is event #" in told(done)
+    assert "It is event #" in messages_of(done)
     assert EventRecord.objects.get().source == "/old"
     again = client.post(publish, body, follow=True)
-    assert "Nothing was changed" in told(again)
+    assert "Nothing was changed" in messages_of(again)
     assert EventRecord.objects.count() == 1

@@ -28,7 +28,7 @@ from router.public import publish
 from router.testing import deliver_due, isolated_subscribers, skip_waits
 from router.transports import connections
 from router.transports.webhook import event_loop
-from tests.integration.staff import told
+from tests.integration.staff import messages_of
 from tests.servers.foreign import ForeignRouter, Received
 from tests.servers.waiting import wait_until
 
@@ -232,8 +232,8 @@ def test_a_target_is_tried_before_it_is_saved(
     tried = admin_client.post(page, {**body, "target": json.dumps(target)})
     refused = admin_client.post(page, {**body, "target": json.dumps(missing)})
 
-    assert "has confirmed a test event" in told(tried)
-    assert "did not confirm a test event" in told(refused)
+    assert "has confirmed a test event" in messages_of(tried)
+    assert "did not confirm a test event" in messages_of(refused)
     [message] = foreign.read_all(target)
     assert read_event(message)["type"] == "router.test"
     assert not Subscriber.objects.exists()
