@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from router import registry
 from router.models import ApiKey, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
+from router.transports.kinds import KINDS
 
 #: For each operation; more find more: `API_EXAMPLES=200 make test ARGS="-k fuzzed"`.
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "5"))
@@ -74,6 +75,9 @@ def obey(case: Any) -> None:
     """Keep the rules that the description tells in words alone."""
     if isinstance(case.body, dict) and "url" in case.body:
         case.body["url"] = "https://erp.example.com/hooks"
+    if isinstance(case.body, dict) and case.body.get("transport") in KINDS:
+        # Which fields a target has depends on the transport.
+        case.body["transport"] = "pull"
     if case.path == "/api/events/" and "cloudevents" not in (case.media_type or ""):
         for name in [header for header in case.headers if header.startswith("ce-")]:
             del case.headers[name]
