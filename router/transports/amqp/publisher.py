@@ -18,7 +18,7 @@ from router.contract.binding import written
 from router.contract.event import Event
 from router.contract.outcomes import Outcome
 from router.transports.amqp.binding import to_amqp
-from router.transports.amqp.connection import call, close, connect
+from router.transports.amqp.connection import CLOSING_SECONDS, call, close, connect
 from router.transports.amqp.failures import outcomes_of, retry_for
 from router.transports.amqp.target import MAX_NAME_LENGTH, AmqpTarget
 from router.transports.publisher import Unsent
@@ -71,20 +71,24 @@ class Publisher:
     async def _publish_all(
         self, messages: Sequence[Routed], deadline_seconds: float
     ) -> list[Outcome]:
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + deadline_seconds
         try:
-            async with asyncio.timeout(deadline_seconds):
+            async with asyncio.timeout_at(ends_at):
                 channel, exchange = await self._opened()
         except Exception as error:
             raise Unsent(retry_for(error, deadline_seconds)) from error
+        left = max(0.0, ends_at - clock())
         sending = [
             exchange.publish(
-                each.message, each.routing_key, mandatory=True, timeout=deadline_seconds
+                each.message, each.routing_key, mandatory=True, timeout=left
             )
             for each in messages
         ]
         results = await asyncio.gather(*sending, return_exceptions=True)
         with suppress(Exception):
-            await channel.close()
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await channel.close()
         return outcomes_of(results, deadline_seconds)
 
     async def _opened(self) -> tuple[AbstractChannel, AbstractExchange]:
