@@ -69,6 +69,11 @@ def attributes_of(event: Event) -> dict[str, Attribute]:
     return {name: whole[name] for name in whole if name not in NOT_ATTRIBUTES}
 
 
+def attribute_text(value: Attribute) -> str:
+    """The canonical text of CloudEvents' type system."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def read(message: Message) -> Any:
     """The event in CloudEvents' JSON format, unchecked; None where it is no CloudEvent.
 

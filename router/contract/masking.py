@@ -63,6 +63,8 @@ def target_secrets(target: Mapping[str, Any]) -> Iterator[str]:
     """What of the target is hidden, in each form that an answer may have it in."""
     for name, value in target.items():
         text = value if isinstance(value, str) else json.dumps(value)
+        if isinstance(value, Mapping):
+            yield from target_secrets(value)
         if not SECRET_NAME.fullmatch(name):
             yield from secrets_in(text) if "://" in text else ()
         elif len(text) >= MIN_SCRUBBED:

@@ -120,9 +120,13 @@ class BatchTransport:
 
 
 def _keys_of_failures(batch: Sequence[Ready], answers: Sequence[Answer]) -> set[str]:
+    """And of what was not sent: neither must be overtaken."""
     pairs = zip(batch, answers, strict=True)
-    failed = {each.key for each, answer in pairs if isinstance(answer.outcome, Retry)}
-    return failed - {""}
+    return {
+        each.key
+        for each, answer in pairs
+        if answer.outcome is None or isinstance(answer.outcome, Retry)
+    } - {""}
 
 
 def _not_begun(ready: Sequence[Ready]) -> list[Answer]:

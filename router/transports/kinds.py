@@ -21,6 +21,7 @@ from router.transports.amqp.target import AmqpFeed, AmqpTarget
 from router.transports.consumer import Consumer
 from router.transports.kafka.target import KafkaTarget
 from router.transports.publisher import Publisher
+from router.transports.pubsub.target import PubsubTarget
 from router.transports.sns.target import SnsTarget
 from router.transports.sqs.target import SqsTarget
 from router.transports.target import Feed, Problem, Target, problems_of
@@ -44,6 +45,12 @@ KINDS = {
     ),
     "sqs": Kind(title="Amazon SQS", extra="aws", library="boto3", target=SqsTarget),
     "sns": Kind(title="Amazon SNS", extra="aws", library="boto3", target=SnsTarget),
+    "pubsub": Kind(
+        title="Google Pub/Sub",
+        extra="gcp",
+        library="google.pubsub_v1",
+        target=PubsubTarget,
+    ),
 }
 
 #: Kind that a bridge takes from → where.
@@ -59,9 +66,17 @@ class MissingExtra(ImproperlyConfigured):
 def missing_extra(name: str) -> str | None:
     """How to install what this kind needs; None where it is here."""
     kind = KINDS[name]
-    if find_spec(kind.library) is not None:
+    if _is_installed(kind.library):
         return None
     return f"pip install 'django-fanfare[{kind.extra}]', and restart."
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:
+        # Nor is the package that it would be in.
+        return False
 
 
 def target_problems(name: str, target: object) -> list[Problem]:

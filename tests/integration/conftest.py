@@ -21,6 +21,7 @@ from tests.servers.foreign import ForeignRouter
 from tests.servers.foreign_amqp import ForeignRabbitMQ
 from tests.servers.foreign_aws import ForeignSns, ForeignSqs
 from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
+from tests.servers.foreign_pubsub import ForeignPubsub, foreign_pubsub
 from tests.servers.rabbitmq import RabbitMQ
 
 
@@ -60,6 +61,13 @@ def foreign_sns(fauxqs_server: Fauxqs) -> ForeignSns:
     return ForeignSns(fauxqs_server)
 
 
+@pytest.fixture(scope="session", name="foreign_pubsub")
+def started_pubsub() -> Iterator[ForeignPubsub]:
+    """Pub/Sub, which tests may kill and start again."""
+    with foreign_pubsub() as server:
+        yield server
+
+
 ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))
 
 
@@ -67,6 +75,7 @@ ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))
     params=[
         ON_RABBITMQ,
         "kafka",
+        "pubsub",
         pytest.param("sqs", marks=pytest.mark.xdist_group("fauxqs")),
         pytest.param("sns", marks=pytest.mark.xdist_group("fauxqs")),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.contract.binding import Attribute, Message
+from router.contract.binding import Message, attribute_text
 
 PREFIX = "ce_"
 CONTENT_TYPE = "content-type"
@@ -28,11 +28,9 @@ def to_kafka(message: Message) -> Record:
         value=message.body,
         headers=[
             (CONTENT_TYPE, message.content_type.encode()),
-            *((f"{PREFIX}{name}", _text(value).encode()) for name, value in attributes),
+            *(
+                (f"{PREFIX}{name}", attribute_text(value).encode())
+                for name, value in attributes
+            ),
         ],
     )
-
-
-def _text(value: Attribute) -> str:
-    """The canonical text of CloudEvents' type system."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
