@@ -3,8 +3,6 @@ the message."""
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from google.pubsub_v1.types import PubsubMessage
 
 from router.contract.binding import Message, Mode, attribute_text, written
@@ -16,7 +14,6 @@ CONTENT_TYPE = "content-type"
 MAX_ATTRIBUTES = 100
 MAX_NAME_BYTES = 256
 MAX_VALUE_BYTES = 1024
-MAX_KEY_BYTES = 1024
 
 
 def to_pubsub(event: Event, mode: Mode) -> PubsubMessage:
@@ -26,8 +23,10 @@ def to_pubsub(event: Event, mode: Mode) -> PubsubMessage:
     if not _fit(attributes):
         message = written(event, Mode.STRUCTURED)
         attributes = _attributes(message)
+    # A key of an event is at most 255 characters, which are fewer bytes than the 1,024
+    # that an ordering key may have.
     return PubsubMessage(
-        data=message.body, attributes=attributes, ordering_key=_ordering_key(message)
+        data=message.body, attributes=attributes, ordering_key=message.key
     )
 
 
@@ -46,8 +45,3 @@ def _fit(attributes: dict[str, str]) -> bool:
         len(name.encode()) <= MAX_NAME_BYTES and len(value.encode()) <= MAX_VALUE_BYTES
         for name, value in attributes.items()
     )
-
-
-def _ordering_key(message: Message) -> str:
-    key = message.key.encode()
-    return message.key if len(key) <= MAX_KEY_BYTES else sha256(key).hexdigest()
