@@ -76,7 +76,7 @@ def dispatched_in_one_chunk(count: int) -> list[str]:
 
 def routed_in_one_batch(count: int) -> list[str]:
     happen(count)
-    # What is new goes straight out to all of them.
+    # New events take the fast path to all of them.
     issued = statements(lambda: route_batch(has_room=lambda _: True))
     assert not Delivery.objects.filter(dispatched_until=None).exists()
     assert Delivery.objects.count() % count == 0

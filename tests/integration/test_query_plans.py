@@ -75,7 +75,7 @@ def route_and_dispatch(row: Subscriber) -> Chunk:
     return chunk
 
 
-def go_straight(row: Subscriber) -> None:
+def take_the_fast_path(row: Subscriber) -> None:
     (chunk,) = route_batch(has_room=lambda _: True).chunks
     assert claim(row.pk, chunk.ids) is not None
 
@@ -125,7 +125,7 @@ def pull_and_settle(row: Subscriber) -> None:
         look_for_work,
         pull_and_settle,
         deliver_and_settle,
-        go_straight,
+        take_the_fast_path,
         dispatch_a_webhook,
         lose_and_sweep,
         lambda row: subscribers_overview(),
@@ -146,7 +146,7 @@ def pull_and_settle(row: Subscriber) -> None:
         "look for work",
         "pull and settle",
         "route, dispatch, claim and settle",
-        "route straight and claim",
+        "route by the fast path and claim",
         "webhook",
         "sweep",
         "overview",

@@ -28,13 +28,13 @@ CORE = (
     "test_asking_to_pull",
     "test_delivering",
     "test_dispatching",
+    "test_fast_path",
     "test_giving_up",
     "test_isolation",
     "test_leasing",
     "test_protocol",
     "test_publishing",
     "test_pulling",
-    "test_straight",
 )
 RECIPE = BASE_DIR / "docs" / "production.md"
 

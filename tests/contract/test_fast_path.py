@@ -1,4 +1,4 @@
-"""What is new goes straight out to whoever has nothing else: marked as it is routed."""
+"""The fast path: a subscriber with nothing else due is sent new events as routed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def marks() -> set[tuple[bool, int]]:
 
 
 @pytest.mark.parametrize("count", [1, CHUNK])
-def test_to_whom_nothing_else_is_due_it_goes_straight_out(
+def test_a_subscriber_with_nothing_else_due_takes_the_fast_path(
     row: Subscriber, count: int
 ) -> None:
     routed = happen(count)
