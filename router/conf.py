@@ -103,7 +103,7 @@ class RouterSettings(BaseModel):
     #: Each is looked at for every event that is routed.
     max_subscribers: int = Field(1000, ge=1)
     max_subscribers_of_key: int = Field(100, ge=1)
-    #: Wrong passwords and API keys before the next try has to wait.
+    #: Wrong passwords and second factors before the next try has to wait.
     max_wrong_by_account: int = Field(5, ge=1)
     max_wrong_by_address: int = Field(20, ge=1)
     throttle_first_seconds: float = Field(30, gt=0)

@@ -1,4 +1,4 @@
-"""A guesser of passwords or API keys waits; the owner of an account does not."""
+"""A guesser of passwords waits; the owner of an account does not."""
 
 from __future__ import annotations
 
