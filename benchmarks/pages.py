@@ -51,7 +51,7 @@ HOW = """
   `in_flight_limit` is raised, with ten it is the default. *Celery threads + requests*
   reads a row, posts it and updates it, in 64 threads that keep their connections,
   `acks_late`; it signs nothing.
-* A slow contestant gets fewer deliveries, so that each works for some seconds.
+* A slow contender gets fewer deliveries, so that each works for some seconds.
 * Latency is taken at a steady pace, since bursts hide what piles up: 20 events a
   second, a quarter and a half of what each can do at most.
 
