@@ -23,7 +23,7 @@ from router.transports.kafka.target import KafkaTarget
 from router.transports.publisher import Publisher
 from router.transports.pubsub.target import PubsubTarget
 from router.transports.sns.target import SnsTarget
-from router.transports.sqs.target import SqsTarget
+from router.transports.sqs.target import SqsFeed, SqsTarget
 from router.transports.target import Feed, Problem, Target, problems_of
 
 
@@ -56,6 +56,9 @@ KINDS = {
 #: Kind that a bridge takes from → where.
 FEEDS: dict[str, type[Feed]] = {
     "amqp": AmqpFeed,
+    "sqs": SqsFeed,
+    # Its messages arrive by a queue.
+    "sns": SqsFeed,
 }
 
 

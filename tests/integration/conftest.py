@@ -69,6 +69,10 @@ def started_pubsub() -> Iterator[ForeignPubsub]:
 
 
 ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))
+ON_FAUXQS = [
+    pytest.param(kind, marks=pytest.mark.xdist_group("fauxqs"))
+    for kind in ("sqs", "sns")
+]
 
 
 @pytest.fixture(
@@ -76,8 +80,7 @@ ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))
         ON_RABBITMQ,
         "kafka",
         "pubsub",
-        pytest.param("sqs", marks=pytest.mark.xdist_group("fauxqs")),
-        pytest.param("sns", marks=pytest.mark.xdist_group("fauxqs")),
+        *ON_FAUXQS,
     ]
 )
 def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
@@ -86,7 +89,7 @@ def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
     return router
 
 
-@pytest.fixture(params=[ON_RABBITMQ])
+@pytest.fixture(params=[ON_RABBITMQ, *ON_FAUXQS])
 def bridged(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind that a bridge takes from, up and empty."""
     router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")

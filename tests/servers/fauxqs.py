@@ -17,7 +17,8 @@ from tests.servers.node import node_program
 from tests.servers.server import Server
 from tests.servers.waiting import free_port, wait_until
 
-# It listens on every address of the machine, whatever it is asked.
+# It listens on every address of the machine, whatever it is asked; and it writes NULL
+# into a column that takes none where a message is made visible again at once.
 SCRIPT = """
 import net from "node:net";
 const listen = net.Server.prototype.listen;
@@ -25,6 +26,10 @@ net.Server.prototype.listen = function (options, ...rest) {
   return listen.call(this, { ...options, host: "127.0.0.1" }, ...rest);
 };
 const [module, port, dataDir] = process.argv.slice(1);
+const { PersistenceManager } = await import(new URL("persistence.js", module));
+PersistenceManager.prototype.updateMessageReady = function (id) {
+  this.stmts.updateMessageInflight.run(null, null, 0, null, id);
+};
 const { startFauxqs } = await import(module);
 await startFauxqs({ port: Number(port), logger: false, dataDir });
 """

@@ -22,6 +22,7 @@ PREFIX = "ce-"
 class ForeignSqs:
     kind = "sqs"
     modes: tuple[str, ...] = ("structured",)
+    BODY = "MessageBody"
 
     def __init__(self, server: Fauxqs) -> None:
         self._server = server
@@ -78,6 +79,44 @@ class ForeignSqs:
             self.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
         return taken
 
+    def make_feed(self) -> dict[str, Any]:
+        return self.make_pair()[1]
+
+    def make_pair(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        target = self.make()
+        return target, self._feed(target["queue_url"])
+
+    def send(self, feed: Mapping[str, Any], messages: Sequence[Received]) -> None:
+        """Each in a group of its own: fauxqs gives one of a group at a time."""
+        for start in range(0, len(messages), 10):
+            self._send(
+                feed["queue_url"],
+                [
+                    {
+                        "Id": str(place),
+                        self.BODY: message.body.decode(),
+                        "MessageAttributes": _attributes(message),
+                        "MessageGroupId": uuid.uuid4().hex,
+                        "MessageDeduplicationId": uuid.uuid4().hex,
+                    }
+                    for place, message in enumerate(messages[start : start + 10])
+                ],
+            )
+
+    def left(self, feed: Mapping[str, Any]) -> int:
+        attributes = self.sqs.get_queue_attributes(
+            QueueUrl=feed["queue_url"], AttributeNames=["All"]
+        )["Attributes"]
+        names = ("", "NotVisible")
+        return sum(int(attributes[f"ApproximateNumberOfMessages{n}"]) for n in names)
+
+    def _send(self, url: str, entries: list[dict[str, Any]]) -> None:
+        response = self.sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        assert not response.get("Failed"), response
+
+    def _feed(self, url: str) -> dict[str, Any]:
+        return {"from": self.kind, "queue_url": url, **self._access()}
+
     def kill(self) -> None:
         self._server.server.kill()
 
@@ -98,9 +137,11 @@ class ForeignSqs:
 
 
 class ForeignSns(ForeignSqs):
-    """Topics, each with a queue that reads it raw."""
+    """Topics, each with a queue that reads it: raw what is published, and in the
+    envelope what a bridge takes."""
 
     kind = "sns"
+    BODY = "Message"
 
     def __init__(self, server: Fauxqs) -> None:
         super().__init__(server)
@@ -127,6 +168,17 @@ class ForeignSns(ForeignSqs):
         self._queues[arn] = url
         return {"topic_arn": arn, **self._access()}
 
+    def make_pair(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        target = self.make_topic(is_raw=False)
+        return target, self._feed(self._queues[target["topic_arn"]])
+
+    def _send(self, url: str, entries: list[dict[str, Any]]) -> None:
+        [arn] = [arn for arn, queue in self._queues.items() if queue == url]
+        response = self.sns.publish_batch(
+            TopicArn=arn, PublishBatchRequestEntries=entries
+        )
+        assert not response.get("Failed"), response
+
     def missing(self) -> dict[str, Any]:
         arn = f"arn:aws:sns:{REGION}:000000000000:no-such-topic"
         return {"topic_arn": arn, **self._access()}
@@ -147,6 +199,16 @@ def _client(service: str, server: Fauxqs) -> Any:
         aws_access_key_id=KEYS["access_key_id"],
         aws_secret_access_key=KEYS["secret_access_key"],
     )
+
+
+def _attributes(message: Received) -> dict[str, Any]:
+    named = {f"{PREFIX}{name}": text for name, text in message.attributes.items()}
+    return {
+        name: {"DataType": "String", "StringValue": text}
+        for name, text in {**named, "content-type": message.content_type}.items()
+        # SQS takes no empty text.
+        if text
+    }
 
 
 def _received(message: Mapping[str, Any]) -> Received:

@@ -16,6 +16,7 @@ from router.transports.aws.access import region_of
 from router.transports.aws.failures import outcome_of, outcomes_of
 from router.transports.sns.publisher import Publisher as SnsPublisher
 from router.transports.sns.target import SnsTarget
+from router.transports.sqs.binding import from_sqs
 from router.transports.sqs.publisher import Publisher as SqsPublisher
 from router.transports.sqs.target import SqsTarget
 
@@ -205,3 +206,57 @@ def test_what_is_wrong_with_a_target_is_named(
 ) -> None:
     with pytest.raises(ValidationError, match=words):
         SqsTarget.model_validate(target)
+
+
+ENVELOPE = {
+    "Type": "Notification",
+    "MessageId": "n-1",
+    "TopicArn": ARN,
+    "Message": '{"n": 1}',
+    "MessageAttributes": {
+        "content-type": {"Type": "String", "Value": "application/json"},
+        "ce-type": {"Type": "String", "Value": "order.placed"},
+        "ce-icon": {"Type": "Binary", "Value": "AAA="},
+    },
+}
+OWN = {"MessageGroupId": "k", "MessageDeduplicationId": "d-1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "system", "own_id", "name", "content_type", "text"),
+    [
+        ("hello", {}, "m-1", "events", "", "hello"),
+        ("hello", OWN, "d-1", "events", "", "hello"),
+        (
+            '{"specversion": "1.0"}',
+            {},
+            "m-1",
+            "events",
+            "application/cloudevents+json",
+            '{"specversion": "1.0"}',
+        ),
+        (json.dumps(ENVELOPE), OWN, "n-1", "events", "application/json", '{"n": 1}'),
+        # It looks like an envelope, and is none.
+        ('{"TopicArn": 1}', {}, "m-1", "events", "", '{"TopicArn": 1}'),
+    ],
+)
+def test_a_message_is_read_with_its_own_id(
+    body: str, system: Any, own_id: str, name: str, content_type: str, text: str
+) -> None:
+    message = {
+        "Body": body,
+        "MessageId": "m-1",
+        "ReceiptHandle": "r",
+        "Attributes": system,
+    }
+
+    incoming = from_sqs(message, queue="events")
+
+    assert (incoming.id, incoming.name, incoming.handle) == (own_id, name, "r")
+    assert incoming.message.content_type == content_type
+    assert incoming.message.body == text.encode()
+    assert incoming.message.key == system.get("MessageGroupId", "")
+    is_wrapped = own_id == "n-1"
+    assert incoming.message.attributes == (
+        {"type": "order.placed"} if is_wrapped else {}
+    )

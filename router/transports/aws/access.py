@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    field_validator,
+    model_validator,
+)
 from yarl import URL
 
 from router.contract.binding import Mode
@@ -80,6 +86,9 @@ def checked_queue_url(text: str) -> str:
             "ACCOUNT/NAME"
         )
     return text
+
+
+QueueUrl = Annotated[str, AfterValidator(checked_queue_url)]
 
 
 def region_of(queue_url: str) -> str:

@@ -1,12 +1,13 @@
-"""Where events go on Amazon SQS."""
+"""Where events go on Amazon SQS, and where a bridge takes them."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from router.transports.aws.access import AwsTarget, checked_queue_url
+from router.transports.aws.access import Access, AwsTarget, QueueUrl
+from router.transports.target import Feed
 
 
 class SqsTarget(AwsTarget):
@@ -14,11 +15,12 @@ class SqsTarget(AwsTarget):
 
     ADDRESS: ClassVar = ("queue_url", "endpoint_url")
 
-    queue_url: str = Field(
+    queue_url: QueueUrl = Field(
         description="`https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo`"
     )
 
-    @field_validator("queue_url")
-    @classmethod
-    def _is_queue(cls, value: str) -> str:
-        return checked_queue_url(value)
+
+class SqsFeed(Access, Feed):
+    """A queue; perhaps one that subscribes a topic of SNS."""
+
+    queue_url: QueueUrl
