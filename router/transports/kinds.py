@@ -21,7 +21,7 @@ from router.transports.amqp.target import AmqpFeed, AmqpTarget
 from router.transports.consumer import Consumer
 from router.transports.kafka.target import KafkaTarget
 from router.transports.publisher import Publisher
-from router.transports.pubsub.target import PubsubTarget
+from router.transports.pubsub.target import PubsubFeed, PubsubTarget
 from router.transports.sns.target import SnsTarget
 from router.transports.sqs.target import SqsFeed, SqsTarget
 from router.transports.target import Feed, Problem, Target, problems_of
@@ -59,6 +59,7 @@ FEEDS: dict[str, type[Feed]] = {
     "sqs": SqsFeed,
     # Its messages arrive by a queue.
     "sns": SqsFeed,
+    "pubsub": PubsubFeed,
 }
 
 

@@ -103,7 +103,8 @@ def test_a_thousand_events_of_both_modes_are_recorded_once_each(
 
     with running(bridge_from(feed)):
         wait_until(lambda: _details().get("new") == 1_000, SECONDS)
-        wait_until(lambda: _details()["waiting"] == 0, SECONDS)
+        # Not every router tells.
+        wait_until(lambda: not _details()["waiting"], SECONDS)
         details = _details()
 
     wait_until(lambda: bridged.left(feed) == 0, SECONDS)

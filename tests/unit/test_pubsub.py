@@ -11,17 +11,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.oauth2.service_account import Credentials
+from google.pubsub_v1.types import PubsubMessage
 from pydantic import ValidationError
 
-from router.contract.binding import Mode
+from router.contract.binding import Message, Mode
 from router.contract.event import Event
 from router.contract.masking import masked_target, target_secrets
 from router.contract.outcomes import FailureKind
-from router.transports.pubsub.binding import to_pubsub
+from router.transports.pubsub.binding import from_pubsub, to_pubsub
 from router.transports.pubsub.client import open_publisher
 from router.transports.pubsub.failures import is_of_content, is_of_key, retry_for
 from router.transports.pubsub.publisher import Publisher
-from router.transports.pubsub.target import PubsubTarget
+from router.transports.pubsub.target import PubsubFeed, PubsubTarget
 
 TOPIC = "projects/shop/topics/events"
 SILENT, TROUBLED = FailureKind.SILENT, FailureKind.TROUBLED
@@ -83,6 +84,16 @@ def test_what_does_not_fit_beside_the_data_is_written_structured(
 
     assert list(message.attributes) == ["content-type"]
     assert message.attributes["content-type"].startswith("application/cloudevents+json")
+
+
+@pytest.mark.parametrize("name", ["content-type", "ce-datacontenttype"])
+def test_what_others_send_beside_the_attributes_is_no_attribute(name: str) -> None:
+    attributes = {"ce-id": "e1", name: "image/png", "googclient_x": "y"}
+    sent = PubsubMessage(data=b"\xff", attributes=attributes, ordering_key="k")
+
+    assert from_pubsub(sent) == Message(
+        body=b"\xff", content_type="image/png", attributes={"id": "e1"}, key="k"
+    )
 
 
 def test_the_longest_key_is_an_ordering_key() -> None:
@@ -160,6 +171,11 @@ def test_what_is_wrong_with_a_target_is_named(
         PubsubTarget.model_validate({"topic": TOPIC, **fields})
 
     assert "sesame" not in str(caught.value)
+
+
+def test_what_is_no_subscription_is_named() -> None:
+    with pytest.raises(ValidationError, match="projects/PROJECT/subscriptions/NAME"):
+        PubsubFeed(subscription=TOPIC)
 
 
 def test_the_key_of_a_service_account_is_hidden_and_goes_to_google_alone(

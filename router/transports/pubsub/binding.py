@@ -10,6 +10,8 @@ from router.contract.event import Event
 
 PREFIX = "ce-"
 CONTENT_TYPE = "content-type"
+#: Senders may name the data's type so, too.
+DATA_TYPE = f"{PREFIX}datacontenttype"
 #: What a message may have, in bytes.
 MAX_ATTRIBUTES = 100
 MAX_NAME_BYTES = 256
@@ -27,6 +29,22 @@ def to_pubsub(event: Event, mode: Mode) -> PubsubMessage:
     # that an ordering key may have.
     return PubsubMessage(
         data=message.body, attributes=attributes, ordering_key=message.key
+    )
+
+
+def from_pubsub(message: PubsubMessage) -> Message:
+    """What came, with the attributes of an event, if it has any."""
+    beside = dict(message.attributes)
+    data_type = beside.pop(DATA_TYPE, "")
+    return Message(
+        body=message.data,
+        content_type=beside.pop(CONTENT_TYPE, data_type),
+        attributes={
+            name.removeprefix(PREFIX): value
+            for name, value in beside.items()
+            if name.startswith(PREFIX)
+        },
+        key=message.ordering_key,
     )
 
 

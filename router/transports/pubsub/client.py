@@ -6,8 +6,9 @@ from typing import Any
 
 import grpc
 from google.oauth2.service_account import Credentials
-from google.pubsub_v1 import PublisherClient
+from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from router.transports.pubsub.target import PubsubAccess
 
@@ -23,6 +24,11 @@ TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # nosec B105 - 
 def open_publisher(access: PubsubAccess) -> PublisherClient:
     """Raises `GoogleAuthError` where there are no credentials."""
     return PublisherClient(**_arguments(access, PublisherGrpcTransport))
+
+
+def open_subscriber(access: PubsubAccess) -> SubscriberClient:
+    """Raises `GoogleAuthError` where there are no credentials."""
+    return SubscriberClient(**_arguments(access, SubscriberGrpcTransport))
 
 
 def _arguments(access: PubsubAccess, transport: type[Any]) -> dict[str, Any]:

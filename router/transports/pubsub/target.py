@@ -1,4 +1,4 @@
-"""Where events go on Google Pub/Sub."""
+"""Where events go on Google Pub/Sub, and where a bridge takes them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Self
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from router.transports.target import Target
+from router.transports.target import Feed, Target
 
 NAME = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
-TOPIC = re.compile(rf"projects/[a-z0-9.:-]+/topics/{NAME}")
+PROJECT = r"projects/[a-z0-9.:-]+"
+TOPIC = re.compile(rf"{PROJECT}/topics/{NAME}")
+SUBSCRIPTION = re.compile(rf"{PROJECT}/subscriptions/{NAME}")
 # The library sends an access token there: nobody but Google may get it.
 ENDPOINT = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)*\.googleapis\.com(:\d+)?")
 EMULATOR = re.compile(r"http://([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):\d+")
@@ -80,6 +82,19 @@ class PubsubTarget(PubsubAccess, Target):
     def _is_topic(cls, value: str) -> str:
         if not TOPIC.fullmatch(value):
             raise ValueError("must be projects/PROJECT/topics/NAME")
+        return value
+
+
+class PubsubFeed(PubsubAccess, Feed):
+    """A subscription that is pulled."""
+
+    subscription: str
+
+    @field_validator("subscription")
+    @classmethod
+    def _is_subscription(cls, value: str) -> str:
+        if not SUBSCRIPTION.fullmatch(value):
+            raise ValueError("must be projects/PROJECT/subscriptions/NAME")
         return value
 
 
