@@ -15,13 +15,15 @@ class Incoming:
 
     `id` is the router's own, the same when it comes a second time; empty where there is
     none. `name` is what the router calls messages of this kind: a routing key, a topic.
-    `handle` is the consumer's own.
+    `handle` is the consumer's own. `problem` says why it is no event, where the
+    consumer knows.
     """
 
     message: Message
     id: str
     name: str
     handle: Any
+    problem: str = ""
 
 
 class Consumer(Protocol):

@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from router.contract.errors import named
 from router.transports.amqp.target import AmqpFeed, AmqpTarget
 from router.transports.consumer import Consumer
-from router.transports.kafka.target import KafkaTarget
+from router.transports.kafka.target import KafkaFeed, KafkaTarget
 from router.transports.publisher import Publisher
 from router.transports.pubsub.target import PubsubFeed, PubsubTarget
 from router.transports.sns.target import SnsTarget
@@ -56,6 +56,7 @@ KINDS = {
 #: Kind that a bridge takes from → where.
 FEEDS: dict[str, type[Feed]] = {
     "amqp": AmqpFeed,
+    "kafka": KafkaFeed,
     "sqs": SqsFeed,
     # Its messages arrive by a queue.
     "sns": SqsFeed,

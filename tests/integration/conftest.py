@@ -89,7 +89,7 @@ def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
     return router
 
 
-@pytest.fixture(params=[ON_RABBITMQ, *ON_FAUXQS, "pubsub"])
+@pytest.fixture(params=[ON_RABBITMQ, "kafka", *ON_FAUXQS, "pubsub"])
 def bridged(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind that a bridge takes from, up and empty."""
     router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")

@@ -1,20 +1,32 @@
-"""What a publisher of Kafka does with failures that its cluster answers."""
+"""What is Kafka's own: failures that its cluster answers, records of others."""
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 
+from router.contract.errors import InvalidEvent
 from router.contract.event import Event
 from router.contract.outcomes import Outcome
+from router.flow.bridge.intake import arguments_of
 from router.transports.kafka.publisher import Publisher
 from router.transports.kafka.target import KafkaTarget
+from router.transports.kinds import find_bridge, open_consumer
 from router.transports.publisher import Unsent
 from tests.servers.foreign_kafka import ForeignKafka
+from tests.servers.waiting import wait_until
 
+CLOUDEVENT = [
+    ("ce_specversion", b"1.0"),
+    ("ce_id", b"e1"),
+    ("ce_source", b"/old"),
+    ("ce_type", b"thing.happened"),
+]
 #: Of Kafka's protocol.
 PRODUCE, INIT_PRODUCER_ID = 0, 22
 
@@ -79,6 +91,44 @@ def test_a_producer_that_can_never_send_again_is_replaced(
 
     assert all(all(each) for each in sent(publisher, 7).values())
     publisher.close()
+
+
+#: Value, headers and key → the event's partition key and data, or its problem.
+RECORDS: list[tuple[Any, Any, Any, tuple[str, Any] | str]] = [
+    (b'{"n": 1}', [], b"k", ("k", {"n": 1})),
+    (b'{"n": 2}', [], b"\x00\x00\x00\x07", ("00000007", {"n": 2})),
+    (b'{"n": 3}', [("content-type", None), ("x", b"\xff")], None, ("", {"n": 3})),
+    (None, [], b"k", "tombstone"),
+    (None, [("trace", b"1")], b"k", "tombstone"),
+    (b"", CLOUDEVENT, b"k", ("", None)),
+    (None, CLOUDEVENT, b"k", ("", None)),
+]
+
+
+@pytest.mark.parametrize(("value", "headers", "key", "expected"), RECORDS)
+def test_a_record_of_others_becomes_an_event_or_has_its_problem(
+    foreign_kafka: ForeignKafka,
+    value: bytes | None,
+    headers: Any,
+    key: bytes | None,
+    expected: tuple[str, Any] | str,
+) -> None:
+    feed = foreign_kafka.make_feed()
+    bridge = find_bridge("legacy", {"legacy": {**feed, "source": "/old"}})
+    foreign_kafka.write(feed["topic"], [(value, headers, key)])
+    consumer = open_consumer(bridge)
+    taken: list[Any] = []
+    wait_until(lambda: taken.extend(consumer.receive(limit=9, wait_seconds=1)) or taken)
+    consumer.close()
+
+    if isinstance(expected, str):
+        with pytest.raises(InvalidEvent, match=expected):
+            arguments_of(taken[0], bridge.feed)
+    else:
+        event = arguments_of(taken[0], bridge.feed)
+        data = event.get("data")
+        read = (event.get("partitionkey", ""), json.loads(data) if data else None)
+        assert read == expected
 
 
 def test_nothing_is_sent_once_its_outcome_is_known(

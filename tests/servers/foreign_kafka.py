@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from tests.servers import kafka_mock
 from tests.servers.foreign import Received
@@ -52,6 +52,38 @@ class ForeignKafka:
                 for message in _read(consumer, target["topic"], partition)
             ]
 
+    def make_feed(self) -> dict[str, Any]:
+        return self.make_pair()[1]
+
+    def make_pair(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        target = self.make()
+        return target, {"from": self.kind, **target, "group": target["topic"]}
+
+    def send(self, feed: Mapping[str, Any], messages: Sequence[Received]) -> None:
+        """All into one partition, which keeps their order."""
+        records = [(message.body, _headers(message), b"any") for message in messages]
+        self.write(feed["topic"], records)
+
+    def write(self, topic: str, records: Sequence[tuple[Any, Any, Any]]) -> None:
+        """Values, headers and keys."""
+        producer = Producer({"bootstrap.servers": self.servers, "acks": "all"})
+        for value, headers, key in records:
+            producer.produce(topic, value, key, headers=headers)
+        assert producer.flush(READ_SECONDS) == 0
+
+    def left(self, feed: Mapping[str, Any]) -> int:
+        places = [
+            TopicPartition(feed["topic"], partition)
+            for partition in range(kafka_mock.PARTITIONS)
+        ]
+        with self._consumer(feed["group"]) as consumer:
+            committed = consumer.committed(places, READ_SECONDS)
+            return sum(
+                consumer.get_watermark_offsets(place, READ_SECONDS)[1]
+                - max(0, place.offset)
+                for place in committed
+            )
+
     def kill(self) -> None:
         self.tell("down")
 
@@ -83,8 +115,8 @@ class ForeignKafka:
         return target
 
     @contextmanager
-    def _consumer(self) -> Iterator[Consumer]:
-        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "test"})
+    def _consumer(self, group: str = "test") -> Iterator[Consumer]:
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group})
         try:
             yield consumer
         finally:
@@ -119,6 +151,14 @@ def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Message]:
         assert message.error() is None, message.error()
         yield message
         read = (message.offset() or 0) + 1
+
+
+def _headers(message: Received) -> list[tuple[str, str]]:
+    attributes = message.attributes.items()
+    return [
+        ("content-type", message.content_type),
+        *((f"{PREFIX}{name}", str(value)) for name, value in attributes),
+    ]
 
 
 def _received(message: Message) -> Received:

@@ -37,6 +37,7 @@ class Cluster:
         self._mock = ctypes.c_void_p(
             self._lib.rd_kafka_mock_cluster_new(handle, BROKERS)
         )
+        self._call("group_initial_rebalance_delay_ms", 0)
 
     def addresses(self) -> str:
         text: bytes = self._lib.rd_kafka_mock_cluster_bootstraps(self._mock)

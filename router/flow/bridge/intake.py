@@ -66,6 +66,10 @@ def arguments_of(incoming: Incoming, feed: Feed) -> dict[str, Any]:
     A CloudEvent has its own source and id; anything else gets the source of the
     bridge, and the id that the router gave it. Raises `InvalidEvent`.
     """
+    if incoming.problem:
+        raise InvalidEvent(
+            f"The message {incoming.problem}.", problems=[("", incoming.problem)]
+        )
     event = binding.read(incoming.message)
     if event is not None:
         return publish_arguments(event)

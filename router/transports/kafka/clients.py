@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -46,6 +48,16 @@ class Troubles:
         """Why no broker will answer; None while one may."""
         down = KafkaError(KafkaError._ALL_BROKERS_DOWN)
         return self._refusal or (self._are_all_down and (self._last or down)) or None
+
+
+@contextmanager
+def in_plain_words(seconds: float) -> Iterator[None]:
+    """Raises `ConnectionError`, with what to do, where librdkafka raises its own."""
+    try:
+        yield
+    except KafkaException as error:
+        words = retry_for(error.args[0], seconds).evidence.error
+        raise ConnectionError(words) from error
 
 
 def settings(cluster: KafkaCluster, troubles: Troubles) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where events go on Kafka."""
+"""Where events go on Kafka, and where a bridge takes them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from router.transports.target import Target
+from router.transports.target import Feed, Target
 
-TOPIC = r"[A-Za-z0-9._-]+"
+TOPIC = r"^[A-Za-z0-9._-]+$"
 MAX_TOPIC_LENGTH = 249
 #: Of librdkafka, as the topic's own where nobody changed it.
 DEFAULT_MESSAGE_BYTES = 1_000_000
@@ -85,10 +85,18 @@ class KafkaTarget(KafkaCluster, Target):
         "ssl_ca",
     )
 
-    topic: str = Field(pattern=f"^{TOPIC}$", max_length=MAX_TOPIC_LENGTH)
+    topic: str = Field(pattern=TOPIC, max_length=MAX_TOPIC_LENGTH)
     max_message_bytes: int = Field(
         DEFAULT_MESSAGE_BYTES,
         ge=1_000,
         le=100_000_000,
         description="The topic's `max.message.bytes`, or less.",
     )
+
+
+class KafkaFeed(KafkaCluster, Feed):
+    """A topic, read as a consumer group: its members share the partitions."""
+
+    topic: str = Field(pattern=TOPIC, max_length=MAX_TOPIC_LENGTH)
+    #: Kafka keeps for it how far it has read; a new one begins at the oldest record.
+    group: str = Field("fanfare", min_length=1, max_length=255)
