@@ -12,6 +12,7 @@ from django.test import Client
 from router.api.http.problems import sentence
 from router.models import ApiKey, Scope
 from router.operate.subscribers import create_subscriber
+from router.operate.targets import MANAGED
 from tests.integration.api import STRUCTURED, a_key, an_envelope, assert_problem, send
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -50,12 +51,22 @@ def test_without_a_key_a_caller_is_told_how_to_send_one(
 
 
 #: Method, path, body, status → each pointer and its words.
+TRANSPORTS = ", ".join(f"`{name}`" for name in MANAGED)
 WRONG: list[tuple[str, str, Any, dict[str, str]]] = [
     (
         "POST",
         "subscribers/",
         {"name": "new", "transport": "kafka"},
-        {"/transport": "must be one of: `webhook`, `pull`."},
+        {
+            "/target/bootstrap_servers": "is required.",
+            "/target/topic": "is required.",
+        },
+    ),
+    (
+        "POST",
+        "subscribers/",
+        {"name": "new", "transport": "pigeon"},
+        {"/transport": f"must be one of: {TRANSPORTS}."},
     ),
     (
         "POST",
