@@ -14,6 +14,7 @@ from django.core.management.commands import flush
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import override_settings
 
+from router.db import session
 from router.flow.publish import registered_schemas
 from router.models import Subscriber
 from tests.contract.steps import a_puller
@@ -96,6 +97,18 @@ def forget_connection() -> None:
     """Django makes a new one where it is asked for it next."""
     connections[DEFAULT_DB_ALIAS].close()
     del connections[DEFAULT_DB_ALIAS]
+
+
+@pytest.fixture(autouse=True)
+def no_wariness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is wary for a minute after it lost a session; the next test is not."""
+    monkeypatch.setattr(session, "WARY_SECONDS", 0.0)
+
+
+@pytest.fixture
+def wariness(monkeypatch: pytest.MonkeyPatch, no_wariness: None) -> None:
+    """What a worker has."""
+    monkeypatch.setattr(session, "WARY_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
     assert waits_for_the_disk() == "on"
 
 
-@pytest.mark.usefixtures("own_connection")
+@pytest.mark.usefixtures("own_connection", "wariness")
 def test_a_lease_waits_for_the_disk_for_a_while_after_a_session_was_lost(
     owed: Subscriber,
 ) -> None:

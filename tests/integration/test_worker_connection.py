@@ -19,7 +19,7 @@ from router.tasks import deliver
 from tests.receivers import Declare
 
 pytestmark = [
-    pytest.mark.usefixtures("own_connection"),
+    pytest.mark.usefixtures("own_connection", "wariness"),
     pytest.mark.skipif(
         connection.vendor != "postgresql", reason="SQLite has no sessions"
     ),
