@@ -1,4 +1,4 @@
-"""What the joined templates need to know of the whole site."""
+"""Context for every template: the base page of the site, and whether it is in debug."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def check_listeners(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Nobody listens to shop.signals.purchase_completed: nothing can be sold.",
+            "No receiver is connected to shop.signals.purchase_completed: nothing can "
+            "be sold.",
             hint='Name it in ROUTER["SOURCES"], or connect a receiver of your own.',
             id="shop.W003",
         )

@@ -59,8 +59,8 @@ WORDS = {
     500: Words(
         "This page failed",
         "The fault is in the site, not in what you did. The error is in its log.",
-        "Look whether your change was made, then try again. If it fails again, give an "
-        "administrator the address and the time.",
+        "Check whether your change was made, then try again. If it fails again, give "
+        "an administrator the address and the time.",
     ),
 }
 

@@ -101,7 +101,7 @@ class DiscardFailedTaskApi(View):
         responses=FailedTaskSerializer,
     )
     def post(self, request: Request, task_id: int) -> Response:
-        """Cancel its delivery: nobody is owed it any more."""
+        """Cancel its delivery: the subscriber never gets this event."""
         return _settle(request, task_id, discard)
 
 

@@ -1,4 +1,4 @@
-"""The rules of context attributes: CloudEvents 1.0.2, its type system and sections 3.
+"""The rules of context attributes: CloudEvents 1.0.2, section 3 and its type system.
 
 They hold for every attribute, wherever an event comes from.
 """

@@ -1,12 +1,12 @@
 """Statements whose plans a session of the database keeps, by psycopg's own means.
 
-To plan one takes longer than to answer it, and every delivery waits for
-that. A plan that is kept was made when a table may have been empty, and reading all of
-an empty table is quick: hence only plans by an index are allowed here.
+PostgreSQL takes longer to plan such a statement than to run it, and every delivery
+waits for that. A plan that is kept may be older than the rows: the best plan for an
+empty table reads the whole table, so that only plans by an index are allowed here.
 
-Only where the project asks for it, by `prepare_threshold` in the options of its
-database, and with that meaning: so often a statement runs before its plan is kept.
-Django's default is never, since a pooler may hand a session from one to the next.
+A project turns this on by `prepare_threshold` in the options of its database: how often
+a statement runs before its plan is kept. Django's default is off, since a pooler may
+hand one session to many processes.
 """
 
 from __future__ import annotations

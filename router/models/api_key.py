@@ -106,7 +106,7 @@ class ApiKey(models.Model):
     def may_receive(self, subscriber: Subscriber) -> bool:
         """Whether it may pull, settle and resend for this subscriber.
 
-        A key that names types or sources too may, where the subscriber can hear
+        A key that names types or sources too may, where the subscriber can receive
         nothing else.
         """
         return self.may_touch(subscriber.name) and all(
@@ -119,10 +119,10 @@ class ApiKey(models.Model):
         )
 
     def may_change(self, subscriber: Subscriber) -> bool:
-        """Whether it may change what this subscriber hears, and where that goes.
+        """Whether it may change what this subscriber receives, and where that goes.
 
-        Only where the subscriber can hear nothing beyond the key's types and sources:
-        the key could otherwise send itself the rest.
+        Only where the subscriber can receive nothing beyond the key's types and
+        sources: the key could otherwise send itself the rest.
         """
         return (
             self.may_touch(subscriber.name)

@@ -84,7 +84,7 @@ class Subscriber(models.Model):
     events = models.JSONField(default=list)
     #: A filter of the CloudEvents Subscriptions API; None means all of `events`.
     filter = models.JSONField(null=True, blank=True)
-    #: Patterns of what it may hear at most, whatever `events` and `filter` say: the
+    #: Patterns of what it may receive at most, whatever `events` and `filter` say: the
     #: bindings of the API key that created it. An empty list: nothing.
     allowed_types = models.JSONField(
         default=everything, db_default=models.Value([EVERYTHING], models.JSONField())
@@ -193,7 +193,7 @@ class Subscriber(models.Model):
             patterns = [each for each in patterns if each.startswith(OWN_TYPES)]
         return matches_any(patterns, event_type)
 
-    def may_hear(self, event: EventRecord) -> bool:
+    def may_receive(self, event: EventRecord) -> bool:
         """Whether the event lies within its limits; its own test events always do."""
         return event.only_for_id == self.pk or (
             matches_any(self.allowed_types, event.type)

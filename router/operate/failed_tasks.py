@@ -1,4 +1,4 @@
-"""What a person does with a FailedTask: retry or discard it, once, with a reason."""
+"""An operator retries or discards a failed task, once, with a reason."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def discard(
     user: AbstractBaseUser | None = None,
     note: str = "",
 ) -> Settled:
-    """Cancel these deliveries: nobody is owed them any more. `by` as in `retry`."""
+    """Cancel these deliveries for good. `by` as in `retry`."""
     verdict = _Verdict(
         state=FailedTaskState.DISCARDED,
         delivery_state=DeliveryState.CANCELLED,
@@ -137,7 +137,7 @@ def _refuse_beyond_limits(pk: int) -> None:
     """Its limits may have become narrower since the event was routed to it."""
     rows = FailedTask.objects.select_related("subscriber", "event")
     failed = rows.defer("event__data", "subscriber__custom_headers").get(pk=pk)
-    if not failed.subscriber.may_hear(failed.event):
+    if not failed.subscriber.may_receive(failed.event):
         raise NotOpen(BEYOND)
 
 

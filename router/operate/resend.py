@@ -1,4 +1,4 @@
-"""One delivery is owed once more: a dead one again, one that is done anew."""
+"""Resend an event: retry a dead delivery, or make a new one of a finished one."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def _check(delivery: Delivery) -> None:
     if delivery.subscriber.deleted_at is not None:
         raise NotResendable("Its subscriber was deleted: nobody would get it.")
     if delivery.state == DeliveryState.CANCELLED:
-        raise NotResendable("It was cancelled: nobody is owed it any more.")
-    if not delivery.subscriber.may_hear(delivery.event):
+        raise NotResendable("It was cancelled: the event is no longer owed.")
+    if not delivery.subscriber.may_receive(delivery.event):
         raise NotResendable(BEYOND)
     unsettled = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
     others = _runs(delivery).filter(state__in=unsettled).order_by("-run")

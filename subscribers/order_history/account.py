@@ -74,7 +74,8 @@ def _customer(request: HttpRequest) -> Customer | None:
 def _parcels(records: Iterable[PurchaseRecord]) -> dict[str, list[DispatchRecord]]:
     parcels_of: dict[str, list[DispatchRecord]] = defaultdict(list)
     order_ids = [record.order_id for record in records]
-    # Who heard of an order knows its id, and could write news of it to its customer.
+    # Every receiver of an order's events knows its id, and could write news of it to
+    # its customer.
     trusted = DispatchRecord.objects.filter(source__in=parcel_sources())
     for parcel in trusted.filter(order_id__in=order_ids):
         parcels_of[parcel.order_id].append(parcel)

@@ -1,4 +1,4 @@
-"""Which delivery is being worked on here: what is published inside is caused by it."""
+"""The delivery that this thread works on: it causes what is published meanwhile."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Matching:
             return self._event.only_for_id == subscriber.pk
         if not subscriber.asks_for(self._event.type):
             return False
-        if not subscriber.may_hear(self._event):
+        if not subscriber.may_receive(self._event):
             return False
         if subscriber.filter is None:
             return True
