@@ -247,7 +247,7 @@ class Protocol(RuleBasedStateMachine):
                 assert not again([failed.pk], by="command").settled
 
     def a_late_writer_hits_nothing(self, pick: int) -> None:
-        """Whoever names a token that is not in the row changes nothing."""
+        """A worker that names a token that is not in the row changes nothing."""
         before = list(Delivery.objects.order_by("pk").values())
         leased = Delivery.objects.filter(state=DeliveryState.LEASED)
         for delivery in leased.select_related("event", "subscriber")[:1]:

@@ -1,4 +1,4 @@
-"""Whoever filters a list finds it so again after what they did from there."""
+"""A list of the admin keeps its filters after an act from it."""
 
 from __future__ import annotations
 

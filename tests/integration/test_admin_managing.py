@@ -75,7 +75,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(chief: Client) -> None:
     assert "whsec_" not in shown
 
 
-def test_what_a_subscriber_may_hear_is_shown_and_changed(
+def test_what_a_subscriber_may_receive_is_shown_and_changed(
     chief: Client, crm: Subscriber
 ) -> None:
     edit = {name: FILLED[name] for name in ("transport", "url", "events")}

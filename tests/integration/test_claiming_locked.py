@@ -1,4 +1,4 @@
-"""A row that a dispatcher holds for a moment is claimed when it lets go."""
+"""A row that a dispatcher holds for a moment is claimed once it is released."""
 
 from __future__ import annotations
 

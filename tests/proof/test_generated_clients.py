@@ -67,7 +67,7 @@ def test_python_publishes_pulls_and_acknowledges(
         "PATH": os.pathsep.join((generator, os.environ["PATH"])),
         "SHOP_URL": live_server.url,
         "SHOP_KEY": api_key,
-        # The warnings of others' generators are not ours to mend.
+        # The generators' warnings are about their own code.
         "PYTHONDEVMODE": "",
     }
     command = block("sh", "openapi-python-client").replace(HOST, live_server.url)
