@@ -260,3 +260,26 @@ def test_a_message_is_read_with_its_own_id(
     assert incoming.message.attributes == (
         {"type": "order.placed"} if is_wrapped else {}
     )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"MessageAttributes": None},
+        {"MessageAttributes": ["x"]},
+        {"MessageAttributes": {"ce-id": "x", "ce-type": {"Value": 7}}},
+        {"Message": "\ud800"},
+        {"Deep": json.loads("[" * 800 + "]" * 800)},
+        {"MessageId": "\udfff"},
+        {"MessageAttributes": {"ce-\ud800": {"Value": "\ud800"}}},
+    ],
+)
+def test_no_envelope_stops_a_bridge_whoever_wrote_it(odd: dict[str, Any]) -> None:
+    body = json.dumps({**ENVELOPE, **odd})
+    message = {"Body": body, "MessageId": "m-1", "ReceiptHandle": "r"}
+
+    incoming = from_sqs(message, queue="events")
+
+    read = incoming.message
+    json.dumps([incoming.id, dict(read.attributes)], ensure_ascii=False).encode()
+    assert all(isinstance(value, str) for value in read.attributes.values())

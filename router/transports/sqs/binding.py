@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from router.contract import json_text
 from router.contract.binding import STRUCTURED_TYPE, Message
 from router.transports.consumer import Incoming
 
@@ -32,20 +33,21 @@ def from_sqs(message: Mapping[str, Any], *, queue: str) -> Incoming:
     return Incoming(message=read, id=own_id, name=name, handle=handle)
 
 
-def _message(
-    body: str, attributes: Mapping[str, Any], value: str, group: str
-) -> Message:
+def _message(body: str, attributes: Any, value: str, group: str) -> Message:
     """`value` is what an attribute calls its value; one of bytes is left out."""
+    given = attributes if isinstance(attributes, dict) else {}
     texts = {
         name: each[value]
-        for name, each in attributes.items()
-        if each.get(value) and each.get("Type") != "Binary"
+        for name, each in given.items()
+        if isinstance(each, dict)
+        and isinstance(each.get(value), str)
+        and each.get("Type") != "Binary"
     }
     content_type = texts.get(CONTENT_TYPE)
     if content_type is None:
         content_type = STRUCTURED_TYPE if "specversion" in _object(body) else ""
     return Message(
-        body=body.encode(),
+        body=body.encode(errors="replace"),
         content_type=content_type,
         attributes={
             name.removeprefix(PREFIX): text
@@ -57,7 +59,10 @@ def _message(
 
 
 def _envelope(body: str) -> dict[str, Any] | None:
-    """The body as SNS wraps it where delivery is not raw."""
+    """The body as SNS wraps it where delivery is not raw.
+
+    Who may send to the queue may write one: nothing in it is what it should be.
+    """
     parsed = _object(body) if '"TopicArn"' in body else {}
     texts = [parsed.get(name) for name in ("Message", "MessageId", "TopicArn")]
     is_one = parsed.get("Type") == "Notification"
@@ -67,7 +72,7 @@ def _envelope(body: str) -> dict[str, Any] | None:
 def _object(body: str) -> dict[str, Any]:
     """The body as a JSON object; an empty one where it is none."""
     try:
-        parsed = json.loads(body)
+        parsed = json_text.repaired(json.loads(body))
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
