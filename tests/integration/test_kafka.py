@@ -131,6 +131,22 @@ def test_a_record_of_others_becomes_an_event_or_has_its_problem(
         assert read == expected
 
 
+def test_what_waits_is_what_the_group_has_not_read(
+    foreign_kafka: ForeignKafka,
+) -> None:
+    feed = foreign_kafka.make_feed()
+    foreign_kafka.write(feed["topic"], [(b"{}", [], b"k")] * 5)
+    consumer = open_consumer(find_bridge("legacy", {"legacy": feed}))
+    taken: list[Any] = []
+    wait_until(lambda: taken.extend(consumer.receive(limit=2, wait_seconds=1)) or taken)
+
+    consumer.acknowledge(taken)
+
+    assert consumer.waiting() == 5 - len(taken)
+    assert foreign_kafka.left(feed) == 5 - len(taken)
+    consumer.close()
+
+
 def test_nothing_is_sent_once_its_outcome_is_known(
     foreign_kafka: ForeignKafka,
 ) -> None:

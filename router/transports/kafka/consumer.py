@@ -88,7 +88,9 @@ class Consumer:
         return client
 
     def _behind(self, place: TopicPartition) -> int:
-        low, high = self._joined.get_watermark_offsets(place, CALL_SECONDS)
+        """As the last answer to a fetch has it. A request of its own would come after
+        the fetch that is under way, which waits for records."""
+        low, high = self._joined.get_watermark_offsets(place, cached=True)
         return max(0, high - max(low, place.offset))
 
     def _incoming(
