@@ -47,7 +47,7 @@ def _attribute(value: Any) -> Attribute:
         case bool() | int() | str():
             return value
         case bytes() | bytearray():
-            return bytes(value).decode(errors="replace")
+            return bytes(value).decode(errors="backslashreplace")
         case datetime():
             return format_time(value, "")
     return str(value)

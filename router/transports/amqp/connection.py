@@ -11,12 +11,14 @@ import aio_pika
 from aio_pika.abc import AbstractConnection
 from aio_pika.connection import make_url
 
+from router.transports.amqp import decoding
 from router.transports.webhook.event_loop import event_loop
 
 T = TypeVar("T")
 CLOSING_SECONDS = 2.0
 # What the library logs as an error, the router tells in its own words.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+decoding.install()
 
 
 async def connect(url: str) -> AbstractConnection:
