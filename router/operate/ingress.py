@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from router.conf import conf
 from router.contract.binding import STRUCTURED_TYPE, Message, content
 from router.contract.cloudevents import publish_arguments
 from router.contract.data import is_json, members
@@ -38,8 +39,13 @@ def discard_ingress(task_id: int, *, by: str, note: str = "") -> None:
 
 
 def proposed_event(task: IngressFailedTask) -> str:
-    """What the message says of an event, as JSON for a person to correct."""
+    """What the message says of an event, as JSON for a person to correct.
+
+    Without a body that is longer than any event: a form can't send it back.
+    """
     body = bytes(task.body)
+    if len(body) > conf().max_event_bytes:
+        body = b""
     if task.content_type.startswith(STRUCTURED_TYPE):
         return body.decode(errors="replace")
     known = content(Message(body=body, content_type=task.content_type))
@@ -47,7 +53,7 @@ def proposed_event(task: IngressFailedTask) -> str:
     event = {
         "specversion": "1.0",
         "id": task.message_id,
-        "source": "",
+        "source": conf().bridges.get(task.bridge, {}).get("source", ""),
         "type": task.name,
         **task.attributes,
         **known,
@@ -60,7 +66,7 @@ def _data(body: bytes, datacontenttype: str) -> dict[str, Any]:
     if is_json(datacontenttype):
         try:
             return {"data": json.loads(body)}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"data": body.decode(errors="replace")}
     return members(body, has_data=bool(body))
 

@@ -101,3 +101,33 @@ def test_an_operator_corrects_a_message_and_publishes_it() -> None:
     again = client.post(publish, body, follow=True)
     assert "Nothing was changed" in messages_of(again)
     assert EventRecord.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, "application/json"),
+        (b"z" * 8 * 1024 * 1024, "text/plain"),
+        (b"z" * 8 * 1024 * 1024, "application/cloudevents+json"),
+    ],
+    ids=["nested", "long", "long and structured"],
+)
+def test_an_operator_can_discard_whatever_came(
+    body: bytes, content_type: str, settings: Any
+) -> None:
+    settings.ROUTER = {
+        **settings.ROUTER,
+        "BRIDGES": {"legacy": {**FEED, "source": "/old"}},
+    }
+    task = IngressFailedTask.objects.create(
+        bridge="legacy", body=body, content_type=content_type, problem="too much"
+    )
+    client = an_operator()
+    page = client.get(reverse("admin:router_ingressfailedtask_change", args=[task.pk]))
+    proposed = page.context["form"].initial["event"]
+    assert "cloudevents" in content_type or '"source": "/old"' in proposed
+
+    discard = reverse("admin:router_ingressfailedtask_discard", args=[task.pk])
+    done = client.post(discard, {"event": proposed, "note": "rubbish"}, follow=True)
+
+    assert "It is discarded" in messages_of(done)
