@@ -3,8 +3,10 @@
 # `make newest` runs the suite on the newest Django, by the Python that NEWEST names.
 # `make bench` shows the speed beside that of others; ARGS="--quick" takes minutes.
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
+# `make lint` checks style, imports and security, `make types` the types.
 # `make lock` writes every requirements.txt anew from the requirements.in beside it.
 # `make sbom` lists what the site installs, as CycloneDX; `make audit` checks it.
+# `make clean` deletes .venv and var/, the database of `make run` with it.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
 LOCKS = requirements tests/requirements benchmarks/requirements \
