@@ -17,8 +17,8 @@ from router.messaging.broker import TASK
     acks_late=True,
     reject_on_worker_lost=True,
     ignore_result=True,
-    # For one thing only: the database being away. What waits longer is found by the
-    # next sweep, so few and short.
+    # Only for a database that is away. Few and short: the dispatcher sends the
+    # deliveries again when their mark or their lease ends.
     autoretry_for=(OperationalError, InterfaceError),
     retry_backoff=1,
     retry_backoff_max=5,
