@@ -147,20 +147,22 @@ def test_what_waits_is_what_the_group_has_not_read(
     consumer.close()
 
 
-def test_nothing_is_sent_once_its_outcome_is_known(
+def test_a_batch_that_was_not_confirmed_leaves_nothing_in_the_buffer(
     foreign_kafka: ForeignKafka,
 ) -> None:
     target = foreign_kafka.make()
     publisher = Publisher(KafkaTarget(**target))
     sent(publisher, 7)
+    producer: Any = publisher._producer
     foreign_kafka.kill()
     messages = [publisher.message(each) for each in events(20)]
 
     with pytest.raises(Unsent, match="TimedOut"):
         publisher.publish(messages, deadline_seconds=1)
 
+    producer.poll(0)
+    assert len(producer) == 0
     foreign_kafka.start()
-    # Had the buffer kept the twenty, they would come before these.
     sent(publisher, 7)
     assert len(foreign_kafka.read_all(target)) == 14
     publisher.close()
