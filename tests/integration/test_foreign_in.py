@@ -31,7 +31,7 @@ from router.transports.webhook import event_loop
 from tests.servers.foreign import ForeignRouter, Received
 from tests.servers.waiting import wait_until
 
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture
