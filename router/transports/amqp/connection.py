@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aio_pika.connection import make_url
+from aiormq.exceptions import ConnectionNotAllowed, InvalidFrameError
 
 from router.transports.amqp import decoding
 from router.transports.webhook.event_loop import event_loop
@@ -26,6 +27,12 @@ async def connect(url: str) -> AbstractConnection:
     connection = aio_pika.Connection(make_url(url))
     try:
         await connection.connect()
+    except InvalidFrameError as error:
+        await connection.close()
+        # It is the library's name for RabbitMQ's closing while a host is opened.
+        raise ConnectionNotAllowed(
+            "There is no such virtual host, or the user has no right to it"
+        ) from error
     except BaseException:
         # Left to the garbage collector, it would close itself in another thread.
         await connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiormq.exceptions import (
     AuthenticationError,
@@ -32,6 +33,7 @@ REFUSALS: dict[type[BaseException], tuple[str, str]] = {
     ChannelNotFoundEntity: ("NotFound", "Create it, or correct its name."),
     PublishError: ("NoRoute", "Bind a queue to the exchange for this routing key."),
 }
+UNKNOWN = "Whether the message arrived is not known."
 
 
 def outcomes_of(results: Sequence[object], deadline_seconds: float) -> list[Outcome]:
@@ -67,8 +69,16 @@ def retry_for(error: BaseException, deadline_seconds: float) -> Retry:
     if isinstance(error, DeliveryError):
         message = "RabbitMQ did not take the message. A queue may be full."
         return Retry(Evidence("NotConfirmed", message), kind=FailureKind.TROUBLED)
-    message = f"{_words(error)}. Whether the message arrived is not known."
+    message = f"{_words(error)}. {UNKNOWN}"
     return Retry(Evidence("Disconnected", message), kind=FailureKind.SILENT)
+
+
+def unsent_for(error: BaseException, deadline_seconds: float) -> Retry:
+    """The outcome of messages for which there was no connection."""
+    outcome = retry_for(error, deadline_seconds)
+    evidence = outcome.evidence
+    words = evidence.message.replace(UNKNOWN, "Nothing was sent.")
+    return replace(outcome, evidence=replace(evidence, message=words))
 
 
 def _words(error: BaseException) -> str:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 
-from router.contract.binding import written
 from router.contract.event import Event
 from router.contract.outcomes import Outcome
 from router.transports.amqp.binding import to_amqp
 from router.transports.amqp.connection import CLOSING_SECONDS, call, close, connect
-from router.transports.amqp.failures import outcomes_of, retry_for
+from router.transports.amqp.failures import outcomes_of, unsent_for
 from router.transports.amqp.target import MAX_NAME_LENGTH, AmqpTarget
 from router.transports.publisher import Unsent
 from router.transports.target import filled
@@ -50,8 +49,9 @@ class Publisher:
                 f"the routing key would have more than {MAX_NAME_LENGTH} bytes; make "
                 "the target's `routing_key` shorter."
             )
-        message = to_amqp(written(event, self._target.mode), message_id=event.id)
-        return Routed(routing_key=routing_key, message=message)
+        return Routed(
+            routing_key=routing_key, message=to_amqp(event, self._target.mode)
+        )
 
     def take(self, messages: Sequence[Routed]) -> int:
         """No id twice: the client knows a message that is returned by its id."""
@@ -77,7 +77,7 @@ class Publisher:
             async with asyncio.timeout_at(ends_at):
                 channel, exchange = await self._opened()
         except Exception as error:
-            raise Unsent(retry_for(error, deadline_seconds)) from error
+            raise Unsent(unsent_for(error, deadline_seconds)) from error
         left = max(0.0, ends_at - clock())
         sending = [
             exchange.publish(
