@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from router.contract.binding import Mode
 from router.contract.event import Event
@@ -36,6 +36,13 @@ class Target(BaseModel):
         description="`binary`: the data is the body, the attributes are headers; "
         "`structured`: the whole event is the body, as JSON.",
     )
+
+    @field_validator("*")
+    @classmethod
+    def _is_storable(cls, value: Any) -> Any:
+        if isinstance(value, str) and "\x00" in value:
+            raise ValueError("contains the character U+0000; leave it out")
+        return value
 
 
 class Feed(BaseModel):

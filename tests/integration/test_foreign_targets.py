@@ -60,6 +60,7 @@ def call(client: Client, *scopes: str) -> Callable[..., Any]:
         ({**TARGET, "mode": "x"}, "/target/mode", "must be 'binary' or 'structured'"),
         ({**TARGET, "routing_key": "{tipe}"}, "/target/routing_key", "has {tipe}"),
         ({**TARGET, "url": SHOWN}, "/target/url", "in place of a secret"),
+        ({**TARGET, "exchange": "a\0b"}, "/target/exchange", "contains the character"),
     ],
 )
 def test_what_is_wrong_with_a_target_is_named(
