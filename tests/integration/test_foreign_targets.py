@@ -202,6 +202,8 @@ def test_the_admin_makes_and_changes_one(admin_client: Client) -> None:
     client.post(edit, {**fields, "target": json.dumps(changed)})
     row.refresh_from_db()
     assert row.whole_target == {**TARGET, "routing_key": "{type}.{subject}"}
+    detail = reverse("admin:router_subscriber_change", args=[row.pk])
+    assert "<dt>Routing key</dt>" in client.get(detail).content.decode()
     refused = client.post(edit, {**fields, "target": "[1]"}).content.decode()
     assert "one JSON object" in refused
 
