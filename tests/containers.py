@@ -76,7 +76,7 @@ def _filled(node: Any, environment: dict[str, str]) -> Any:
 
 
 def _interpolated(text: str, environment: dict[str, str]) -> str:
-    filled = VARIABLE.sub(lambda found: _value(found, environment), text)
+    filled = VARIABLE.sub(lambda match: _value(match, environment), text)
     return text if filled == text else _interpolated(filled, environment)
 
 
@@ -117,6 +117,6 @@ def simple_commands(
     if command[:2] != ["sh", "-c"]:
         return [command] if command else []
     known = environment or image_environment()
-    text = re.sub(r"\$(\w+)", lambda found: known[found[1]], command[2])
+    text = re.sub(r"\$(\w+)", lambda match: known[match[1]], command[2])
     parts = (shlex.split(part) for part in text.split("&&"))
     return [part[1:] if part[0] == "exec" else part for part in parts]

@@ -61,8 +61,8 @@ def problems_of(model: type[BaseModel], target: object) -> list[Problem]:
     try:
         model.model_validate(target)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        return [(_pointer(each["loc"]), _words(each, model)) for each in found]
+        errors = error.errors(include_url=False, include_input=False)
+        return [(_pointer(each["loc"]), _words(each, model)) for each in errors]
     return []
 
 

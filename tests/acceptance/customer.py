@@ -57,9 +57,9 @@ class Customer:
         self.look(shelf, {**self.look(shelf).hidden, "quantity": "1"})
         till = self.look("/checkout/")
         bought = self.look("/checkout/", {**till.hidden, **ADDRESS, **CARD})
-        found = ORDER.search(bought.url)
-        assert found, f"no order, but {bought.url}: {bought.text[:2000]}"
-        return found[1]
+        match = ORDER.search(bought.url)
+        assert match, f"no order, but {bought.url}: {bought.text[:2000]}"
+        return match[1]
 
     def sees_all_done(self, order: str) -> bool:
         return "All done" in self.look(f"/orders/{order}/").text

@@ -55,10 +55,10 @@ def tell() -> None:
     failed = FailedTask.objects.values_list(*pair, "error", "opened_at")
     effects = Effect.objects.values_list("subscriber", "order_id")
     events = EventRecord.objects.filter(type=TYPE)
-    told = {
+    report = {
         "events": list(events.values_list("event_id", "data__is_poison")),
         "deliveries": list(deliveries),
         "failed": list(failed),
         "effects": list(effects),
     }
-    print(json.dumps(told, default=str))
+    print(json.dumps(report, default=str))

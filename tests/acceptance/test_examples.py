@@ -175,8 +175,8 @@ def forged() -> list[tuple[str, dict[str, str], str]]:
 
 
 def snippet(language: str) -> str:
-    [found] = texts("docs/verify-signatures.md", language)
-    return found
+    [example] = texts("docs/verify-signatures.md", language)
+    return example
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_snippet_of_the_page_tells_the_genuine_from_the_forged(
 ) -> None:
     cases = [*genuine(), *forged()]
 
-    told = subprocess.run(
+    run = subprocess.run(
         [*command, snippet(language) + driver],
         input=json.dumps(cases),
         capture_output=True,
@@ -200,7 +200,7 @@ def test_a_snippet_of_the_page_tells_the_genuine_from_the_forged(
         check=True,
     )
 
-    verdicts = [json.loads(line) for line in told.stdout.splitlines()]
+    verdicts = [json.loads(line) for line in run.stdout.splitlines()]
     assert verdicts == [True] * len(genuine()) + [False] * len(forged())
 
 

@@ -34,17 +34,17 @@ TOLD = {name: error for name, (_, error) in POISONS.items()}
 class Aftermath:
     """What the database holds when nothing is open any more."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        self.everything = {event for event, _ in told["events"]}
-        (self.poison,) = {event for event, is_poison in told["events"] if is_poison}
+    def __init__(self, report: dict[str, Any]) -> None:
+        self.everything = {event for event, _ in report["events"]}
+        (self.poison,) = {event for event, is_poison in report["events"] if is_poison}
         self.acknowledged_at: dict[tuple[str, str], str] = {
             (name, event): at
-            for name, event, state, at in told["deliveries"]
+            for name, event, state, at in report["deliveries"]
             if state == "ACKNOWLEDGED"
         }
         #: Subscriber, event, error and time of each.
-        self.failed: list[tuple[str, str, str, str]] = sorted(told["failed"])
-        self.effects = Counter((name, event) for name, event in told["effects"])
+        self.failed: list[tuple[str, str, str, str]] = sorted(report["failed"])
+        self.effects = Counter((name, event) for name, event in report["effects"])
 
 
 def manage(environment: dict[str, str], *arguments: str) -> str:
@@ -89,11 +89,11 @@ def aftermath(postgresql_url: str, broker_url: str, tmp_path: Path) -> Aftermath
 
 def test_poison_costs_itself_and_no_other(aftermath: Aftermath) -> None:
     poison = aftermath.poison
-    told = [
+    report = [
         (name, event, error.partition(":")[0])
         for name, event, error, _ in aftermath.failed
     ]
-    assert told == sorted((name, poison, error) for name, error in TOLD.items())
+    assert report == sorted((name, poison, error) for name, error in TOLD.items())
 
     owed = {
         (name, event) for name in ["healthy", *TOLD] for event in aftermath.everything

@@ -12,8 +12,8 @@ NARROWEST = 360
 
 
 def violations(page: Page) -> list[str]:
-    found = Axe().run(page, options=WCAG).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+    results = Axe().run(page, options=WCAG).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in results]
 
 
 def fits(page: Page) -> bool:
@@ -25,8 +25,10 @@ def fits(page: Page) -> bool:
 
 def assert_accessible(page: Page) -> None:
     """No violation, wide and narrow, light and dark; and it fits a small phone."""
-    found = {f"{width} px, {theme}": seen(page, width, theme) for width, theme in LOOKS}
-    wrong = {look: told for look, told in found.items() if told}
+    all_of = {
+        f"{width} px, {theme}": seen(page, width, theme) for width, theme in LOOKS
+    }
+    wrong = {look: problems for look, problems in all_of.items() if problems}
     assert not wrong, wrong
     resize(page, NARROWEST)
     assert fits(page), f"It scrolls sideways at {NARROWEST} px"
@@ -36,8 +38,8 @@ def assert_accessible_as_it_is(page: Page) -> None:
     """No violation, wide and narrow, in the colours it was loaded in."""
     for width in (WIDE, NARROW):
         resize(page, width)
-        found = violations(page)
-        assert not found, f"{width} px: {found}"
+        problems = violations(page)
+        assert not problems, f"{width} px: {problems}"
     assert fits(page), f"It scrolls sideways at {NARROW} px"
 
 

@@ -29,8 +29,8 @@ SUBSCRIBERS = 7
 def purchase(site: Stack, **details: str) -> dict[str, str]:
     """Buy, wait until all have acknowledged it, and return the keys of its rows."""
     code = f"from tests.browser.purchases import buy; buy(**{details!r})"
-    found: dict[str, str] = json.loads(site.manage("shell", "-v0", "-c", code))
-    return found
+    values: dict[str, str] = json.loads(site.manage("shell", "-v0", "-c", code))
+    return values
 
 
 def buy(*, product_name: str = "", **details: str) -> None:
@@ -74,7 +74,7 @@ def is_delivered(order: Order) -> bool:
 
 def keys(order: Order) -> dict[str, str]:
     profile = CustomerProfile.objects.get(customer_id=order.customer_id)
-    found = {
+    rows = {
         "order": order.pk,
         "public_id": order.public_id,
         "event": event_of(order).pk,
@@ -83,7 +83,7 @@ def keys(order: Order) -> dict[str, str]:
         "profile": profile.pk,
         "history": history_link("/shop", order.customer_id),
     }
-    return {name: str(key) for name, key in found.items()}
+    return {name: str(key) for name, key in rows.items()}
 
 
 def show_every_state(public_id: str) -> None:

@@ -43,8 +43,8 @@ STATES = ["waiting", "working", "retrying", "done", "attention", "cancelled"]
 @pytest.fixture(scope="module")
 def shelves(site: Stack) -> dict[str, str]:
     """A product that is sold out, one no longer sold, and a link from long ago."""
-    found: dict[str, str] = json.loads(site.manage("shell", "-v0", "-c", SHELVES))
-    return found
+    addresses: dict[str, str] = json.loads(site.manage("shell", "-v0", "-c", SHELVES))
+    return addresses
 
 
 @pytest.mark.parametrize(

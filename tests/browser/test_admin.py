@@ -321,9 +321,11 @@ def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(
     expect(page.get_by_role("button", name="Skip this event")).to_have_count(0)
 
     page.goto(f"{site.url}/admin/router/auditentry/")
-    told = [row.inner_text() for row in page.locator("#result_list tbody tr").all()[:3]]
+    texts = [
+        row.inner_text() for row in page.locator("#result_list tbody tr").all()[:3]
+    ]
     for row, words in zip(
-        told,
+        texts,
         [
             ("delivery.skipped", f"delivery {waiting}", "a broken order"),
             (

@@ -118,7 +118,7 @@ def test_what_failed_is_told_and_an_operator_mends_it(
     expect(page.locator(".progress__item--done")).to_have_count(3)
     letter = page.locator(".progress__item", has_text="A letter of thanks")
     expect(letter).to_have_class(re.compile("--attention"))
-    wait_until(lambda: "Thank-you letter needs attention" in told(alerts))
+    wait_until(lambda: "Thank-you letter needs attention" in messages_in(alerts))
 
     mended.touch()
     sign_in(page, site, "operator")
@@ -139,5 +139,5 @@ def test_what_failed_is_told_and_an_operator_mends_it(
     expect(page.locator(".progress__item--done")).to_have_count(ALL)
 
 
-def told(folder: Path) -> str:
-    return "".join(found.read_text() for found in folder.glob("*.txt"))
+def messages_in(folder: Path) -> str:
+    return "".join(file.read_text() for file in folder.glob("*.txt"))

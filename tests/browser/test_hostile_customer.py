@@ -100,6 +100,6 @@ def test_what_a_hostile_customer_typed_is_given_back_in_the_form(
 
 
 def assert_told(page: Page, texts: tuple[str, ...], where: str) -> None:
-    told = page.evaluate("document.body.textContent")
-    assert [text for text in texts if text not in told] == [], where
+    shown = page.evaluate("document.body.textContent")
+    assert [text for text in texts if text not in shown] == [], where
     assert page.evaluate("window.hurt") is None, where

@@ -158,7 +158,7 @@ def test_data_that_is_not_what_its_type_says_is_refused(
 ) -> None:
     with pytest.raises(InvalidEvent) as caught:
         publish(TYPE, **given_)
-    assert [found for found, _ in caught.value.problems] == [pointer]
+    assert [place for place, _ in caught.value.problems] == [pointer]
 
 
 def test_the_same_id_with_another_type_of_data_is_a_conflict(

@@ -111,7 +111,7 @@ def test_an_event_that_breaks_the_rules_is_refused_with_a_pointer(
     with pytest.raises(InvalidEvent) as caught:
         publish(given.pop("type"), given.pop("data"), **given)
 
-    assert pointer in [found for found, _ in caught.value.problems]
+    assert pointer in [place for place, _ in caught.value.problems]
     assert not EventRecord.objects.exists()
 
 

@@ -55,12 +55,12 @@ class _Passing(BaseHTTPRequestHandler):
         }
         request = Request(f"{self.server.router_url}{self.path}", body, headers)
         with urlopen(request, timeout=30) as answer:
-            said = answer.read()
+            body = answer.read()
             if self.server.cuts_after:
                 self.server.cuts_after -= 1
                 self._cut()
             else:
-                self._answer(answer.status, {}, said)
+                self._answer(answer.status, {}, body)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -273,7 +273,7 @@ def test_each_person_opens_what_the_table_says(
     a_failed_task(a_delivery(an_event(), crm, "DEAD"))
     rows = {model._meta.label_lower: a_row(model) for model in admins()}
     rows |= {"router.delivery": waiting, "pace": a_subscriber("mail")}
-    expected, found = {}, {}
+    expected, actual = {}, {}
     for address, allowed in table().items():
         if section != max((s for s in SECTIONS if _is_in(address, s)), key=len):
             continue
@@ -281,13 +281,13 @@ def test_each_person_opens_what_the_table_says(
             if who is None:
                 continue
             expected[method, address] = set(who)
-            found[method, address] = {
+            actual[method, address] = {
                 role
                 for role in EVERYBODY
                 if _is_answered(sign_in(role), method, _path(address, rows))
             }
 
-    assert found == expected
+    assert actual == expected
 
 
 def _is_in(address: str, section: str) -> bool:
@@ -305,7 +305,7 @@ def _path(address: str, rows: dict[str, Any]) -> str:
     pk = row.pk if row else 1
     query = QUERIES.get(address, "").format(pk=pk)
     path = re.sub(
-        r"<(?:\w+:)?(\w+)>", lambda found: str(named.get(found[1], pk)), address
+        r"<(?:\w+:)?(\w+)>", lambda match: str(named.get(match[1], pk)), address
     )
     return f"/{path}{query}"
 

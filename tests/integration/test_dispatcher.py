@@ -67,7 +67,7 @@ def routing_loop(transactional_db: None, doorbell: Doorbell) -> DispatcherLoop:
 
 def messages(url: str) -> list[str]:
     with redis.Redis.from_url(url) as client:
-        return [found.decode() for found in client.lrange(QUEUE, 0, -1)]
+        return [message.decode() for message in client.lrange(QUEUE, 0, -1)]
 
 
 def turn(loop: DispatcherLoop, times: int = 5) -> None:

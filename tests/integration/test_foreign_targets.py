@@ -69,8 +69,8 @@ def test_what_is_wrong_with_a_target_is_named(
     with pytest.raises(InvalidSubscriber) as caught:
         published_to(target)
 
-    [(found, problem)] = caught.value.problems
-    assert found == pointer
+    [(place, problem)] = caught.value.problems
+    assert place == pointer
     assert words in problem
     assert "sesame" not in str(caught.value)
 
@@ -99,8 +99,8 @@ def test_what_is_wrong_with_a_topic_of_kafka_is_named(
     with pytest.raises(InvalidSubscriber) as caught:
         published_to({**TOPIC, **fields}, transport="kafka")
 
-    [(found, problem)] = caught.value.problems
-    assert found == f"/target{pointer}"
+    [(place, problem)] = caught.value.problems
+    assert place == f"/target{pointer}"
     assert words in problem
     assert "sesame" not in str(caught.value)
 

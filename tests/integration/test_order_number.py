@@ -116,11 +116,11 @@ def test_every_search_finds_the_number_however_it_is_typed(
 
     def count(term: str) -> int:
         page = admin_client.get(f"/admin/{path}/", {"q": term})
-        found: int = page.context["cl"].queryset.count()
-        return found
+        count: int = page.context["cl"].queryset.count()
+        return count
 
     counts = {term: count(term) for term in [*as_typed, number.replace("-", "")]}
-    assert [term for term, found in counts.items() if not found] == []
+    assert [term for term, count in counts.items() if not count] == []
     assert count("ZZZZ-ZZZZ") == 0
 
 
@@ -131,9 +131,9 @@ def test_an_order_is_found_by_the_address_as_its_owner_writes_it(
     check_out(client, email="ada@bücher.example")
     Order.objects.get(email="ada@xn--bcher-kva.example")
 
-    found = admin_client.get("/admin/shop/order/", {"q": "ada@bücher.example"})
+    answer = admin_client.get("/admin/shop/order/", {"q": "ada@bücher.example"})
 
-    assert found.context["cl"].queryset.count() == 1
+    assert answer.context["cl"].queryset.count() == 1
 
 
 @pytest.mark.parametrize(

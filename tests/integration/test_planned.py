@@ -70,9 +70,9 @@ def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Declare) -> None
     deliver(row)
 
     assert not Delivery.objects.open().exists()
-    found = asked(KEPT)
-    assert found
-    assert all(custom == 0 for _, _, custom in found), found
+    plans = asked(KEPT)
+    assert plans
+    assert all(custom == 0 for _, _, custom in plans), plans
 
 
 @pytest.mark.parametrize("analysed", ["empty", "one row", "never"])
@@ -191,8 +191,8 @@ def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Declare) -
     ids = routed()
     deliver_chunk(row.pk, ids)
 
-    found = Delivery.objects.get(pk=ids[0])
-    assert (found.state, found.failures) == (DeliveryState.PENDING, 0)
+    delivery = Delivery.objects.get(pk=ids[0])
+    assert (delivery.state, delivery.failures) == (DeliveryState.PENDING, 0)
     Delivery.objects.update(due_at="2000-01-01T00:00:00Z", dispatched_until=None)
     (chunk,) = mark_chunks(subscribers_due())
     deliver_chunk(row.pk, chunk.ids)
@@ -236,10 +236,10 @@ def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Declare) -> 
     connection.connection.prepare_threshold = 2
     row = declare().row
 
-    found = []
+    counts = []
     for _ in range(3):
         deliver_chunk(row.pk, routed())
-        found.append(len(asked(KEPT)))
+        counts.append(len(asked(KEPT)))
 
-    assert found[:2] == [0, 0]
-    assert found[2] > 5
+    assert counts[:2] == [0, 0]
+    assert counts[2] > 5

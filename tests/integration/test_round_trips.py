@@ -40,14 +40,14 @@ def messages(work: Callable[[], object]) -> int:
     """How many the driver sends, by its own trace."""
     connection.ensure_connection()
     session = connection.connection.pgconn
-    with tempfile.TemporaryFile("w+") as told:
-        session.trace(told.fileno())
+    with tempfile.TemporaryFile("w+") as trace:
+        session.trace(trace.fileno())
         try:
             work()
         finally:
             session.untrace()
-        told.seek(0)
-        lines = [line.rstrip().split("\t") for line in told]
+        trace.seek(0)
+        lines = [line.rstrip().split("\t") for line in trace]
     # A pipeline ends with a Sync, for which alone the driver waits.
     return sum(line[1:2] == ["F"] and line[3] in ("Query", "Sync") for line in lines)
 

@@ -34,7 +34,7 @@ def command(path: Path) -> list[str]:
     service = unit(path)["Service"]
     text = service["ExecStart"].replace("%%", "%").removeprefix(PROGRAMS)
     own = dict(pair.split("=", 1) for pair in service.get("Environment", "").split())
-    return shlex.split(re.sub(r"\$\{(\w+)\}", lambda found: own[found[1]], text))
+    return shlex.split(re.sub(r"\$\{(\w+)\}", lambda match: own[match[1]], text))
 
 
 def composed(service: dict[str, Any]) -> list[str]:

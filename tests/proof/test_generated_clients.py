@@ -55,8 +55,8 @@ def generator() -> str:
 
 
 def block(language: str, words: str) -> str:
-    (found,) = [text for text in texts(PAGE, language) if words in text]
-    return found
+    (example,) = [text for text in texts(PAGE, language) if words in text]
+    return example
 
 
 def test_python_publishes_pulls_and_acknowledges(

@@ -15,13 +15,13 @@ ON_MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 def chromium() -> str:
     """The browser's program. Raises `Unavailable`."""
-    found = _find()
-    if found is None:
+    program = _find()
+    if program is None:
         install("chromium")
-        found = _find()
-    if found is None:
+        program = _find()
+    if program is None:
         raise Unavailable("there is no chromium on the PATH (set CHROMIUM to its path)")
-    return found
+    return program
 
 
 def _find() -> str | None:

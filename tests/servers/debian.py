@@ -16,10 +16,10 @@ def program(name: str, *, package: str) -> str:
     """
     if shutil.which(name) is None:
         install(package)
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         raise Unavailable(f"{name} is not here; install its Debian package, {package}")
-    return found
+    return program
 
 
 def install(package: str) -> None:

@@ -47,8 +47,8 @@ def _mirror(release: str) -> str:
         *("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"),
         "Identifier: Packages",
     )
-    found = (line.split() for line in listed.splitlines())
-    return next(uri for uri, name, part in found if (name, part) == (release, "main"))
+    targets = (line.split() for line in listed.splitlines())
+    return next(uri for uri, name, part in targets if (name, part) == (release, "main"))
 
 
 def _run(*argv: str) -> str:

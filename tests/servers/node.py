@@ -103,19 +103,19 @@ def _locked(path: Path) -> Iterator[None]:
 def node_program() -> str:
     """The path of Node.js. Raises `Unavailable`."""
     wheel = _wheel()
-    found = str(wheel / "bin" / "node") if wheel else shutil.which("node")
-    if found is None:
+    program = str(wheel / "bin" / "node") if wheel else shutil.which("node")
+    if program is None:
         raise Unavailable(f"neither the wheel {WHEEL} nor node is here")
-    return found
+    return program
 
 
 def _npm() -> str:
     wheel = _wheel()
     script = "lib/node_modules/npm/bin/npm-cli.js"
-    found = str(wheel / script) if wheel else shutil.which("npm")
-    if found is None:
+    program = str(wheel / script) if wheel else shutil.which("npm")
+    if program is None:
         raise Unavailable(f"neither the wheel {WHEEL} nor npm is here")
-    return found
+    return program
 
 
 def _wheel() -> Path | None:

@@ -77,10 +77,10 @@ def pgbouncer_program() -> str:
     """
     if _find() is None:
         install("pgbouncer")
-    found = _find()
-    if found is None:
+    program = _find()
+    if program is None:
         raise Unavailable("pgbouncer is not here; install its Debian package")
-    return found
+    return program
 
 
 def _find() -> str | None:

@@ -65,10 +65,10 @@ def nginx_program() -> str:
     path = os.pathsep.join([os.environ.get("PATH", ""), SYSTEM_PROGRAMS])
     if shutil.which("nginx", path=path) is None:
         install("nginx-light")
-    found = shutil.which("nginx", path=path)
-    if found is None:
+    program = shutil.which("nginx", path=path)
+    if program is None:
         raise Unavailable("nginx is not here; install its Debian package, nginx-light")
-    return found
+    return program
 
 
 @contextmanager

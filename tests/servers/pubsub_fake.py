@@ -94,9 +94,9 @@ class Fake:
 
     def pull(self, request: Any, context: Any) -> Any:
         query = "SELECT seconds FROM subscription WHERE name = ?"
-        if not (found := self._all(query, request.subscription)):
+        if not (rows := self._all(query, request.subscription)):
             raise Refused(grpc.StatusCode.NOT_FOUND)
-        [[seconds]] = found
+        [[seconds]] = rows
         while True:
             taken = self._lease(request.subscription, request.max_messages, seconds)
             if taken or context.time_remaining() < SPARE_SECONDS:

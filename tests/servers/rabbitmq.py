@@ -105,10 +105,10 @@ def rabbitmq_program() -> str:
     """
     if _find() is None:
         install("rabbitmq-server")
-    found = _find()
-    if found is None:
+    program = _find()
+    if program is None:
         raise Unavailable("rabbitmq-server is not here; install its Debian package")
-    return found
+    return program
 
 
 def _find() -> str | None:

@@ -105,10 +105,10 @@ class Stack:
         self, name: str, number: signal.Signals = signal.SIGKILL
     ) -> psutil.Process:
         """Send a signal to one program's main process alone."""
-        found = self.find(name)
-        assert found is not None, f"{name} does not run"
-        found.send_signal(number)
-        return found
+        process = self.find(name)
+        assert process is not None, f"{name} does not run"
+        process.send_signal(number)
+        return process
 
     def everything(self) -> list[psutil.Process]:
         """The supervisor and all that it started, directly or not."""

