@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.servers.foreign_amqp import ForeignRabbitMQ
 from tests.servers.foreign_aws import ForeignSns, ForeignSqs
 from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
 from tests.servers.foreign_pubsub import ForeignPubsub, foreign_pubsub
-from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 
 
 @pytest.fixture
@@ -33,9 +34,18 @@ def empty_router(db: None) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def foreign_rabbitmq_server() -> Iterator[RabbitMQ]:
+    """Not the broker of other tests: a node that was killed may lose their queues."""
+    if "RABBITMQ" not in os.environ:
+        pytest.skip("needs RabbitMQ: run the tests with `make test`")
+    with rabbitmq() as server:
+        yield server
+
+
 @pytest.fixture
-def foreign_amqp(rabbitmq_server: RabbitMQ) -> ForeignRabbitMQ:
-    return ForeignRabbitMQ(rabbitmq_server)
+def foreign_amqp(foreign_rabbitmq_server: RabbitMQ) -> ForeignRabbitMQ:
+    return ForeignRabbitMQ(foreign_rabbitmq_server)
 
 
 @pytest.fixture(name="foreign_kafka")
@@ -68,7 +78,7 @@ def started_pubsub() -> Iterator[ForeignPubsub]:
         yield server
 
 
-ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("rabbitmq"))
+ON_RABBITMQ = pytest.param("amqp", marks=pytest.mark.xdist_group("foreign rabbitmq"))
 ON_FAUXQS = [
     pytest.param(kind, marks=pytest.mark.xdist_group("fauxqs"))
     for kind in ("sqs", "sns")
