@@ -18,7 +18,7 @@ CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.keepalive_time_ms", 30_000),
 )
-TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # nosec B105 - an address
+TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # nosec B105  # an address
 
 
 def open_publisher(access: PubsubAccess) -> PublisherClient:
