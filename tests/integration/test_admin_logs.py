@@ -128,6 +128,8 @@ def test_more_rows_cost_no_more_statements(address: str) -> None:
             viewer.get(address)
         return len(queries)
 
+    # A process that has shown no page yet looks up its content types first.
+    statements()
     before = statements()
     for _ in range(9):
         a_failed_task(a_delivery(an_event(), mail, "DEAD"))
@@ -144,7 +146,9 @@ def test_an_event_page_costs_the_same_for_many_deliveries() -> None:
             viewer.get(f"{EVENTS}{event.pk}/change/")
         return len(queries)
 
-    assert statements(1) == statements(2) == statements(3)
+    # A process that has shown no page yet looks up its content types first.
+    statements(1)
+    assert statements(2) == statements(3) == statements(4)
 
 
 def test_events_are_found_by_number_id_or_subject_exactly() -> None:
