@@ -10,9 +10,14 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from router.conf import conf
+from router.contract.binding import Message
+from router.flow.bridge.intake import take_in
 from router.flow.heartbeats import beat
 from router.models import EventRecord, Heartbeat, IngressFailedTask
 from router.transports import kinds
+from router.transports.consumer import Incoming
+from router.transports.kinds import find_bridge
 from tests.integration.staff import an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -75,6 +80,25 @@ def test_the_dashboard_shows_each_bridge(settings: Any) -> None:
     assert "last error ConnectionError: closed" in page
     assert "Start `manage.py bridge old`" in page
     assert "1 message of a bridge needs attention" in page
+    assert "Not connected" in page
+
+
+def test_each_message_that_is_no_event_is_kept_with_all_its_bytes() -> None:
+    """They are acknowledged then: what is not kept is lost."""
+    body = b"z" * (conf().max_batch_bytes + 1)
+    feed = find_bridge("legacy", {"legacy": FEED}).feed
+
+    def take(*ids: str) -> int:
+        message = Message(body=body, content_type="text/plain")
+        taken = [Incoming(message=message, id=id, name="", handle=None) for id in ids]
+        return take_in("legacy", feed, taken).failed
+
+    assert take("", "", "m1") == 3
+    assert take("m1") == 1
+
+    kept = IngressFailedTask.objects.order_by("pk")
+    assert [task.message_id for task in kept] == ["", "", "m1"]
+    assert {bytes(task.body) for task in kept} == {body}
 
 
 def test_an_operator_corrects_a_message_and_publishes_it() -> None:

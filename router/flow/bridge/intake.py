@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from router.conf import conf
 from router.contract import binding
 from router.contract.cloudevents import publish_arguments
 from router.contract.errors import BatchRefused, InvalidEvent, RouterError
@@ -111,7 +111,7 @@ def _publish(
 
 
 def _keep(bridge: str, failed: Sequence[tuple[Incoming, RouterError]]) -> None:
-    """Keep each with its bytes; one that came before is there already."""
+    """Keep each with its bytes; one whose id came before is there already."""
     IngressFailedTask.objects.bulk_create(
         [_failed_task(bridge, each, error) for each, error in failed],
         ignore_conflicts=True,
@@ -121,7 +121,10 @@ def _keep(bridge: str, failed: Sequence[tuple[Incoming, RouterError]]) -> None:
 def _failed_task(bridge: str, each: Incoming, error: RouterError) -> IngressFailedTask:
     message = each.message
     attributes = json.dumps(dict(message.attributes), sort_keys=True)
-    whole = f"{each.id}\n{message.content_type}\n{attributes}\n".encode() + message.body
+    # Without an id nothing tells one that comes again from another that is alike: it is
+    # rather kept twice than lost.
+    id = each.id or uuid.uuid4().hex
+    whole = f"{id}\n{message.content_type}\n{attributes}\n".encode() + message.body
     return IngressFailedTask(
         bridge=bridge,
         digest=hashlib.sha256(whole).hexdigest(),
@@ -129,7 +132,7 @@ def _failed_task(bridge: str, each: Incoming, error: RouterError) -> IngressFail
         name=_storable(each.name)[:255],
         content_type=_storable(message.content_type)[:255],
         attributes=json.loads(attributes.replace("\\u0000", "\\ufffd")),
-        body=message.body[: conf().max_batch_bytes],
+        body=message.body,
         problem=_storable(str(error))[:2000],
     )
 

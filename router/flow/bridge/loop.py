@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 WAIT_SECONDS = 0.5
 RETRY_FIRST_SECONDS = 0.5
-RETRY_MAXIMUM_SECONDS = 5.0
+MAX_RETRY_SECONDS = 5.0
 #: Over which the rate is measured.
 RATE_SECONDS = 60.0
 MAX_ERROR_LENGTH = 300
@@ -44,6 +44,7 @@ class BridgeLoop:
         self._taken: deque[tuple[float, int]] = deque()
         self._totals = dict.fromkeys(asdict(Taken()), 0)
         self._last_error = ""
+        self._problem = ""
         self._wait_seconds = RETRY_FIRST_SECONDS
 
     def run(self, stop: Flag) -> None:
@@ -54,7 +55,7 @@ class BridgeLoop:
             except Exception as error:  # noqa: BLE001 - it goes on when it can
                 self._note(error)
                 stop.wait(self._wait_seconds)
-                self._wait_seconds = min(self._wait_seconds * 2, RETRY_MAXIMUM_SECONDS)
+                self._wait_seconds = min(self._wait_seconds * 2, MAX_RETRY_SECONDS)
         with suppress(DatabaseError, InterfaceError):
             remove_heartbeat(self._name)
 
@@ -69,7 +70,7 @@ class BridgeLoop:
                     taken = take_in(self._bridge.name, self._bridge.feed, incoming)
                     consumer.acknowledge(incoming)
                     self._count(taken)
-                self._wait_seconds = RETRY_FIRST_SECONDS
+                self._wait_seconds, self._problem = RETRY_FIRST_SECONDS, ""
                 self._beat(consumer)
         finally:
             consumer.close()
@@ -82,8 +83,12 @@ class BridgeLoop:
 
     def _note(self, error: Exception) -> None:
         words = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
-        self._last_error = f"{timezone.now():%F %T} UTC: {words[:MAX_ERROR_LENGTH]}"
-        logger.warning("Bridge %s: %s", self._bridge.name, words[:MAX_ERROR_LENGTH])
+        words = words[:MAX_ERROR_LENGTH]
+        self._last_error = f"{timezone.now():%F %T} UTC: {words}"
+        # An outage says the same every few seconds.
+        if words != self._problem:
+            logger.warning("Bridge %s: %s", self._bridge.name, words)
+        self._problem = words
         if isinstance(error, DatabaseError | InterfaceError):
             reset_connection(error)
         self._beat_at = 0.0
