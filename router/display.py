@@ -51,6 +51,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "missing": ("attention", "code_off", "Handler missing"),
     "alive": ("ok", "check_circle", "Alive"),
     "silent": ("attention", "error", "Silent"),
+    "disconnected": ("attention", "cloud_off", "Not connected"),
     "unknown": ("quiet", "help", "Unknown"),
     "usable": ("ok", "key", "Usable"),
     "expired": ("quiet", "timer_off", "Expired"),

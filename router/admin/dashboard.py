@@ -85,13 +85,14 @@ def _sign(
 
 
 def _bridge_sign(name: str, alive: list[Heartbeat]) -> Sign:
-    """What the process of this bridge wrote last: connection, rate, lag, last error."""
+    """What the processes of this bridge wrote: connection, rate, lag, last error."""
     beats = [beat for beat in alive if beat.details.get("bridge") == name]
     if not beats:
         text = f"None runs. Start `manage.py bridge {name}`."
         return Sign(name=f"Bridge {name}", state="silent", text=text)
     newest = beats[0]
     details = newest.details
+    is_connected = all(beat.details["is_connected"] for beat in beats)
     parts = [
         f"{sum(beat.details['per_minute'] for beat in beats):,} in the last minute"
     ]
@@ -101,7 +102,7 @@ def _bridge_sign(name: str, alive: list[Heartbeat]) -> Sign:
         parts.append(f"last error {details['last_error']}")
     return Sign(
         name=f"Bridge {name}",
-        state="alive" if details["is_connected"] else "silent",
+        state="alive" if is_connected else "disconnected",
         text=" · ".join(parts),
         beat_at=newest.beat_at,
     )
