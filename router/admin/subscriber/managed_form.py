@@ -50,10 +50,11 @@ class ManagedForm(forms.Form):
     target = JSONField(
         required=False,
         widget=_lines(5, autocomplete="off"),
-        help_text='Of RabbitMQ, as JSON: {"url": "amqps://user:password@host", '
-        '"exchange": "events"}; of Kafka: {"bootstrap_servers": "host:9092", '
-        '"topic": "events"}; of Amazon SQS: {"queue_url": "https://…"}. What is shown '
-        "as … stays while it is not changed.",
+        help_text='As JSON. RabbitMQ: {"url": "amqps://user:password@host", '
+        '"exchange": "events"}. Kafka: {"bootstrap_servers": "host:9092", "topic": '
+        '"events"}. Amazon SQS: {"queue_url": "https://…"}, SNS: {"topic_arn": '
+        '"arn:…"}. Google Pub/Sub: {"topic": "projects/…/topics/…"}. A value that is '
+        "shown as … stays while it is not changed.",
     )
     events = forms.CharField(
         label="Event types",
@@ -88,12 +89,12 @@ class ManagedForm(forms.Form):
         help_text="Sent with every webhook. One a line: Name: value.",
     )
     rate_per_second = forms.FloatField(
-        label="Rate", required=False, help_text="Webhooks a second. Empty: no limit."
+        label="Rate", required=False, help_text="Events a second. Empty: no limit."
     )
     in_flight_limit = forms.IntegerField(
         label="In flight",
         required=False,
-        help_text="Webhooks under way. Empty: default.",
+        help_text="Requests under way. Empty: default.",
     )
     waits_seconds = forms.CharField(
         label="Retry waits",
