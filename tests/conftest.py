@@ -180,13 +180,17 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield url
 
 
-@pytest.fixture(scope="session")
-def rabbitmq_server() -> Iterator[RabbitMQ]:
-    """A private RabbitMQ that tests may kill, stop and start again."""
+def private_rabbitmq() -> Iterator[RabbitMQ]:
     if not os.environ.get("RABBITMQ"):
         pytest.skip("needs RabbitMQ: run the tests with `make test`")
     with rabbitmq() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    """A private RabbitMQ that tests may kill, stop and start again."""
+    yield from private_rabbitmq()
 
 
 @pytest.fixture(scope="session")

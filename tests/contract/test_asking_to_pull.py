@@ -52,7 +52,7 @@ def test_a_held_subscriber_is_given_nothing_and_its_leases_still_count(
 
     resume(puller.pk, by="olga")
     assert ack(take(puller)) == [True]
-    # Nothing to recover from: nobody is told that it did.
+    # Nothing to recover from: no notice says that it did.
     assert not EventRecord.objects.filter(type__startswith="router.").exists()
 
 

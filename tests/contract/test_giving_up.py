@@ -126,7 +126,7 @@ def test_a_retried_failed_task_is_delivered_and_kept_as_retried(
 
     listener.behave = lambda event: None
     settled = failed_tasks.retry(
-        [failed.pk], by="user olga", user=operator(), note="mended"
+        [failed.pk], by="user olga", user=operator(), note="fixed"
     )
     deliver_due()
 

@@ -98,7 +98,7 @@ def test_a_try_now_ends_the_wait_that_a_receiver_asked_for(declare: Declare) -> 
 def test_a_closed_breaker_lets_go_what_it_held(down: Receiver) -> None:
     down.behave = accept
 
-    close_breaker(down.row.pk, by="user olga", reason="mended")
+    close_breaker(down.row.pk, by="user olga", reason="fixed")
 
     assert down.row.breaker == BreakerState.DRAINING
     skip_waits()
@@ -106,7 +106,7 @@ def test_a_closed_breaker_lets_go_what_it_held(down: Receiver) -> None:
     assert not Delivery.objects.open().exists()
     assert down.row.breaker == BreakerState.CLOSED
     assert noted() == [
-        ("subscriber.breaker_closed", "subscriber down", "user olga", "mended")
+        ("subscriber.breaker_closed", "subscriber down", "user olga", "fixed")
     ]
 
 

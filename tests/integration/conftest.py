@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from router import registry
 from router.client import Client as RouterClient
 from router.models import ApiKey, Heartbeat, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
+from tests.conftest import private_rabbitmq
 from tests.integration.api import STRUCTURED, Call, Get, Post, a_key, send
 from tests.integration.lines import Line, line_to
 from tests.integration.shopping import a_product, put_in_basket
@@ -23,7 +23,7 @@ from tests.servers.foreign_amqp import ForeignRabbitMQ
 from tests.servers.foreign_aws import ForeignSns, ForeignSqs
 from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
 from tests.servers.foreign_pubsub import ForeignPubsub, foreign_pubsub
-from tests.servers.rabbitmq import RabbitMQ, rabbitmq
+from tests.servers.rabbitmq import RabbitMQ
 
 
 @pytest.fixture
@@ -37,10 +37,7 @@ def empty_router(db: None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def foreign_rabbitmq_server() -> Iterator[RabbitMQ]:
     """Not the broker of other tests: a node that was killed may lose their queues."""
-    if "RABBITMQ" not in os.environ:
-        pytest.skip("needs RabbitMQ: run the tests with `make test`")
-    with rabbitmq() as server:
-        yield server
+    yield from private_rabbitmq()
 
 
 @pytest.fixture

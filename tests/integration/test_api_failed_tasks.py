@@ -88,10 +88,10 @@ def test_a_failed_task_is_settled_once(
     call: Call, act: str, state: str, delivery_state: str
 ) -> None:
     task = a_dead()
-    response = call("POST", f"failed-tasks/{task.pk}/{act}/", {"note": "mended"})
+    response = call("POST", f"failed-tasks/{task.pk}/{act}/", {"note": "fixed"})
     assert response.status_code == 200
     body = response.json()
-    assert (body["state"], body["note"]) == (state, "mended")
+    assert (body["state"], body["note"]) == (state, "fixed")
     assert body["settled_by"] == "key manager"
     assert Delivery.objects.get().state == delivery_state
     assert str(AuditEntry.objects.get()) == (
@@ -121,7 +121,7 @@ def test_what_is_not_there_is_not_found(call: Call, path: str) -> None:
 
 def test_a_note_that_can_not_be_kept_is_refused(call: Call) -> None:
     task = a_dead()
-    for note in ("x" * 1001, "\x00", ["mended"]):
+    for note in ("x" * 1001, "\x00", ["fixed"]):
         problem = call("POST", f"failed-tasks/{task.pk}/retry/", {"note": note})
         assert_problem(problem, 422)
     assert FailedTask.objects.get().state == FailedTaskState.OPEN

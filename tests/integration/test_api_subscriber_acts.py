@@ -161,7 +161,7 @@ def test_an_open_breaker_is_tried_and_closed_by_hand(call: Call) -> None:
     in_an_hour = timezone.now() + timedelta(hours=1)
     Subscriber.objects.update(breaker=BreakerState.OPEN, probe_at=in_an_hour)
     assert (
-        call("POST", "subscribers/crm/try-now/", {"reason": "mended"}).json()["name"]
+        call("POST", "subscribers/crm/try-now/", {"reason": "fixed"}).json()["name"]
         == "crm"
     )
     row = Subscriber.objects.get()

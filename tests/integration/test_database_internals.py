@@ -80,7 +80,7 @@ def test_canary_begin(session: Any) -> None:
     changed(Statement("SET default_transaction_isolation = 'serializable'", ()))
     with transaction.atomic():
         rows_of_first([ONE])
-        # Django is not told that the driver begins no transaction any more.
+        # Django does not know that the driver begins no transaction any more.
         assert session.autocommit
         assert session.info.transaction_status.name == "INTRANS"
         # Whatever is usual here, each statement sees what committed before it.

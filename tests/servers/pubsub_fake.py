@@ -39,7 +39,7 @@ WHERE subscription = :subscription AND leased_until < :now AND NOT EXISTS (
 ) ORDER BY number LIMIT :count
 """
 LOOK_SECONDS = 0.02
-#: Before a client's patience ends, it is told that there is nothing.
+#: An empty answer goes out before the client's time limit ends.
 SPARE_SECONDS = 0.1
 
 
