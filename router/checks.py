@@ -51,7 +51,7 @@ def _check_bridges(conf: RouterSettings) -> Iterator[CheckMessage]:
                 hint="docs/routers.md has the fields of each kind.",
                 id="router.E030",
             )
-        kind = bridge.get("from")
+        kind = str(bridge.get("from"))
         hint = missing_extra(kind) if kind in KINDS else None
         if hint is not None:
             yield Warning(

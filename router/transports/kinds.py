@@ -104,7 +104,7 @@ class Bridge:
 
 def bridge_problems(settings: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with a bridge of the settings: JSON pointers and problems."""
-    kind = settings.get("from")
+    kind = str(settings.get("from"))
     if kind not in FEEDS:
         return [("/from", f"must be one of: {', '.join(FEEDS)}")]
     return problems_of(FEEDS[kind], _feed_of(settings))

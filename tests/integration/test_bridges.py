@@ -29,6 +29,7 @@ FEED = {"from": "amqp", "url": "amqp://shop:sesame-7@mq.example", "queue": "orde
     [
         ({}, "from of legacy must be one of: amqp"),
         ({**FEED, "from": "fax"}, "from of legacy must be one of: amqp"),
+        ({**FEED, "from": ["amqp"]}, "from of legacy must be one of: amqp"),
         ({**FEED, "queue": ""}, "queue of legacy"),
         ({**FEED, "url": "http://mq.example"}, "url of legacy must be amqp://"),
         ({**FEED, "exchange": "x"}, "exchange of legacy is unknown; there are: source"),
