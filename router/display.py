@@ -179,11 +179,6 @@ def first_line(text: str) -> str:
     return next((line for line in text.splitlines() if line.strip()), "")
 
 
-def label(name: str) -> str:
-    """The name of a field, as people read it."""
-    return name.replace("_", " ").capitalize()
-
-
 def pretty(value: Any) -> str:
     """JSON that a person can read; the template escapes it."""
     return json.dumps(repaired(value), indent=2, ensure_ascii=False)

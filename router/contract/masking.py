@@ -59,20 +59,25 @@ def masked_target(target: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _field(name, value) for name, value in target.items()}
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether the field of a target with this name is hidden as a whole."""
+    return SECRET_NAME.fullmatch(name) is not None
+
+
 def target_secrets(target: Mapping[str, Any]) -> Iterator[str]:
     """What of the target is hidden, in each form that an answer may have it in."""
     for name, value in target.items():
         text = value if isinstance(value, str) else json.dumps(value)
         if isinstance(value, Mapping):
             yield from target_secrets(value)
-        if not SECRET_NAME.fullmatch(name):
+        if not is_secret_name(name):
             yield from secrets_in(text) if "://" in text else ()
         elif len(text) >= MIN_SCRUBBED:
             yield text
 
 
 def _field(name: str, value: Any) -> Any:
-    if SECRET_NAME.fullmatch(name):
+    if is_secret_name(name):
         return HIDDEN if value else value
     return masked(value) if isinstance(value, str) and "://" in value else value
 

@@ -26,6 +26,10 @@ from router.transports.kinds import KINDS, target_problems
 #: The transports of subscribers that people manage.
 MANAGED = (Transport.WEBHOOK, Transport.PULL, *map(Transport, KINDS))
 TRY_SECONDS = 10.0
+NOT_KEPT = (
+    f"has {HIDDEN} in place of a secret: write it out; a secret is kept only while the "
+    "address stays"
+)
 Problem = tuple[str, str]
 
 
@@ -55,7 +59,7 @@ def problems_of_target(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     hidden = [name for name, value in target.items() if _is_hidden(value)]
     if hidden:
         for name in hidden:
-            yield f"/target/{name}", f"has {HIDDEN} in place of a secret: write it out"
+            yield f"/target/{name}", NOT_KEPT
     else:
         for pointer, problem in target_problems(transport, target):
             yield f"/target{pointer}", problem

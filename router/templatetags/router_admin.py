@@ -24,7 +24,6 @@ register.filter(display.milliseconds)
 register.filter(display.seconds)
 register.filter(display.first_line)
 register.filter(display.pretty)
-register.filter(display.label)
 
 
 @register.simple_tag(takes_context=True)

@@ -89,6 +89,16 @@ def target_problems(name: str, target: object) -> list[Problem]:
     return problems_of(KINDS[name].target, target)
 
 
+def titled(name: str, target: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The fields of a target by their titles; none where `name` is no kind."""
+    if name not in KINDS:
+        return []
+    titles = {
+        each: info.title for each, info in KINDS[name].target.model_fields.items()
+    }
+    return [(titles.get(each) or each, value) for each, value in target.items()]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bridge:
     """One of `ROUTER["BRIDGES"]`."""

@@ -10,7 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
 
 from router.contract.binding import Mode
 from router.contract.event import Event
@@ -22,8 +29,26 @@ IN_TEMPLATES = ("type", "source", "id", "subject", "partitionkey")
 Problem = tuple[str, str]
 
 
+#: Of a field with lines of text, which the admin gives more room.
+PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
+MAX_PORT = 65_535
+PORT_PROBLEM = f"has a port that can't be: it is from 1 to {MAX_PORT}"
+
+
+class FieldProblem(ValueError):
+    """What is wrong with several fields together, at the field to change."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(problem)
+        self.name = name
+
+
 class Target(BaseModel):
-    """The fields that every kind has."""
+    """The fields that every kind has.
+
+    Each has a `title` and a `description`, of which the admin makes its form. Which are
+    secret, their names say: see `is_secret_name`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -33,6 +58,7 @@ class Target(BaseModel):
 
     mode: Mode = Field(
         Mode.BINARY,
+        title="Mode",
         description="`binary`: the data is the body, the attributes are headers; "
         "`structured`: the whole event is the body, as JSON.",
     )
@@ -62,8 +88,12 @@ def problems_of(model: type[BaseModel], target: object) -> list[Problem]:
         model.model_validate(target)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        return [(_pointer(each["loc"]), _words(each, model)) for each in errors]
+        return [(_pointer(each), _words(each, model)) for each in errors]
     return []
+
+
+def is_port(text: str) -> bool:
+    return 1 <= int(text) <= MAX_PORT
 
 
 def template_problem(template: str) -> str | None:
@@ -78,8 +108,11 @@ def filled(template: str, event: Event) -> str:
     return PLACE.sub(lambda place: str(getattr(event, place[1])), template)
 
 
-def _pointer(place: tuple[int | str, ...]) -> str:
-    return "".join(f"/{step}" for step in place)
+def _pointer(error: Mapping[str, Any]) -> str:
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, FieldProblem):
+        return f"/{cause.name}"
+    return "".join(f"/{step}" for step in error["loc"])
 
 
 def _words(error: Mapping[str, Any], model: type[BaseModel]) -> str:
@@ -88,6 +121,8 @@ def _words(error: Mapping[str, Any], model: type[BaseModel]) -> str:
             return "is required"
         case "extra_forbidden":
             return f"is unknown; there are: {', '.join(model.model_fields)}"
+        case "dict_type":
+            return "must be a JSON object"
         case "value_error":
             return str(error["ctx"]["error"])
     words: str = error["msg"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -229,8 +228,12 @@ def test_a_target_is_tried_before_it_is_saved(
     page = reverse("admin:router_subscriber_add")
     body = {"name": "bus", "transport": foreign.kind, "events": "*", "try_target": "1"}
 
-    tried = admin_client.post(page, {**body, "target": json.dumps(target)})
-    refused = admin_client.post(page, {**body, "target": json.dumps(missing)})
+    tried, refused = (
+        admin_client.post(
+            page, {**body, **{f"{foreign.kind}-{name}": each[name] for name in each}}
+        )
+        for each in (target, missing)
+    )
 
     assert "has confirmed a test event" in messages_of(tried)
     assert "did not confirm a test event" in messages_of(refused)

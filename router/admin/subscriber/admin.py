@@ -53,6 +53,7 @@ from router.operate.subscribers import (
 )
 from router.operate.targets import try_target, with_kept_secrets
 from router.operate.test_event import send_test_event
+from router.transports.kinds import titled
 
 if TYPE_CHECKING:
     BaseChangeList = ChangeList
@@ -63,10 +64,8 @@ MAX_FAILURES = 5
 FORM = "router/admin/subscriber_form.html"
 SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's name
 DELETE = "router/admin/subscriber_delete.html"
-#: What an error report must not show.
 #: The button that tries the target of a form, in place of saving it.
 TRY = "try_target"
-SECRET_FIELDS = ("url", "target", "headers")
 
 
 class OverviewList(BaseChangeList):
@@ -172,6 +171,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
             "subscriber": row,
             "overview": overview,
             "schedule": schedule_of(row),
+            "target": titled(row.transport, row.target),
             "is_managed": row.transport != Transport.HANDLER,
             "may_manage": self.may_manage(request, row),
             "may_remove": self.has_add_permission(request)
@@ -277,7 +277,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         return self.shown(request, created, f"{created.subscriber} is added.")
 
     @sensitive_variables()
-    @method_decorator(sensitive_post_parameters(*SECRET_FIELDS))
+    @method_decorator(sensitive_post_parameters())
     def edit_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         _refuse_handler(row)
         form = ManagedForm(request.POST or None, subscriber=row)

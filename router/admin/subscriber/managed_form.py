@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.forms import BoundField
+from django.forms.utils import ErrorList
 from django.http import QueryDict
 
 from router.admin.acting import reason_field
+from router.admin.subscriber.target_form import TargetForm
 from router.contract.filters import EVERYTHING
-from router.models import Subscriber
+from router.models import Subscriber, Transport
 from router.operate.targets import MANAGED
+from router.transports.kinds import KINDS
 from router.transports.webhook.headers import doubled_names
 
 TRANSPORTS = [(each.value, each.label) for each in MANAGED]
 NO_HEADERS = "-"
+FIRST = ("name", "title", "transport")
+OF_WEBHOOKS = ("url", "headers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The fields that one transport has alone, and what is wrong with all of them."""
+
+    transport: str
+    title: str
+    fields: list[BoundField]
+    problems: ErrorList | str = ""
 
 
 def _lines(rows: int, **attrs: object) -> forms.Textarea:
@@ -32,6 +49,9 @@ class JSONField(forms.JSONField):
 class ManagedForm(forms.Form):
     """What a person enters; `wanted` has the fields of `create_subscriber`."""
 
+    #: The transports whose target can be tried.
+    foreign = " ".join(KINDS)
+
     name = forms.CharField(
         max_length=63,
         help_text="Lower-case letters, digits, _ and -. It can't be changed later.",
@@ -42,19 +62,15 @@ class ManagedForm(forms.Form):
     transport = forms.ChoiceField(
         choices=TRANSPORTS,
         help_text="Webhook: the router posts to its address. Pull: it asks by API. "
-        "Else the router publishes to its target.",
+        "Else the router publishes to a router that you run already.",
     )
     url = forms.CharField(
         label="Address", max_length=2000, required=False, help_text="https://…"
     )
-    target = JSONField(
+    headers = forms.CharField(
         required=False,
-        widget=_lines(5, autocomplete="off"),
-        help_text='As JSON. RabbitMQ: {"url": "amqps://user:password@host", '
-        '"exchange": "events"}. Kafka: {"bootstrap_servers": "host:9092", "topic": '
-        '"events"}. Amazon SQS: {"queue_url": "https://…"}, SNS: {"topic_arn": '
-        '"arn:…"}. Google Pub/Sub: {"topic": "projects/…/topics/…"}. A value that is '
-        "shown as … stays while it is not changed.",
+        widget=_lines(3, autocomplete="off"),
+        help_text="Sent with every webhook. One a line: Name: value.",
     )
     events = forms.CharField(
         label="Event types",
@@ -83,11 +99,6 @@ class ManagedForm(forms.Form):
         widget=_lines(2),
         help_text="One source or pattern a line: /partner, /shop/*. * for no limit.",
     )
-    headers = forms.CharField(
-        required=False,
-        widget=_lines(3, autocomplete="off"),
-        help_text="Sent with every webhook. One a line: Name: value.",
-    )
     rate_per_second = forms.FloatField(
         label="Rate", required=False, help_text="Events a second. Empty: no limit."
     )
@@ -115,6 +126,10 @@ class ManagedForm(forms.Form):
         initial = _texts_of(subscriber) if subscriber else {}
         super().__init__(data, initial=initial)
         self._subscriber = subscriber
+        self._targets = {
+            kind: TargetForm(kind, data, before=_target_of(subscriber, kind))
+            for kind in KINDS
+        }
         if subscriber:
             del self.fields["name"]
             if subscriber.custom_headers:
@@ -124,14 +139,47 @@ class ManagedForm(forms.Form):
                     f"them all; a single {NO_HEADERS} removes them."
                 )
 
+    def first(self) -> Iterator[BoundField]:
+        """The fields before those of the chosen transport."""
+        return (self[name] for name in FIRST if name in self.fields)
+
+    def groups(self) -> Iterator[Group]:
+        """The fields of each transport that has some of its own."""
+        yield Group(
+            transport=Transport.WEBHOOK,
+            title=Transport.WEBHOOK.label,
+            fields=[self[name] for name in OF_WEBHOOKS],
+        )
+        for kind, form in self._targets.items():
+            yield Group(
+                transport=kind,
+                title=form.title,
+                fields=list(form),
+                problems=form.non_field_errors(),
+            )
+
+    def rest(self) -> Iterator[BoundField]:
+        """The fields that every transport has."""
+        return (field for field in self if field.name not in (*FIRST, *OF_WEBHOOKS))
+
+    @property
+    def changed_data(self) -> list[str]:
+        target = self._chosen_target()
+        has_new_target = target is not None and target.has_changed()
+        return [*super().changed_data, *(["target"] if has_new_target else [])]
+
+    def is_valid(self) -> bool:
+        is_valid = super().is_valid()
+        target = self._chosen_target()
+        return (target is None or target.is_valid()) and is_valid
+
+    def _chosen_target(self) -> TargetForm | None:
+        """None where the transport is not a foreign router, or nothing was sent."""
+        values = self.cleaned_data if self.is_bound else {}
+        return self._targets.get(values.get("transport", ""))
+
     def clean_events(self) -> list[str]:
         return _patterns(self.cleaned_data["events"])
-
-    def clean_target(self) -> dict[str, Any]:
-        target = self.cleaned_data["target"] or {}
-        if not isinstance(target, dict):
-            raise forms.ValidationError("Write one JSON object: {…}.")
-        return target
 
     def clean_allowed_types(self) -> list[str]:
         return self._limit("allowed_types")
@@ -173,15 +221,21 @@ class ManagedForm(forms.Form):
         values = dict(self.cleaned_data)
         values.pop("name", None)
         headers = values.pop("headers")
+        target = self._chosen_target()
+        values["target"] = target.target() if target else {}
         return values if headers is None else {**values, "custom_headers": headers}
 
     def refuse(self, problems: Iterable[tuple[str, str]]) -> None:
         """Show each problem at the field that its JSON pointer names."""
+        target = self._chosen_target()
         for pointer, problem in problems:
-            field = pointer.split("/")[1]
-            self.add_error(
-                field if field in self.fields else None, f"{pointer[1:]} {problem}."
-            )
+            field, _, rest = pointer[1:].partition("/")
+            if field == "target" and target:
+                target.refuse(rest.partition("/")[0], problem)
+            else:
+                self.add_error(
+                    field if field in self.fields else None, f"{pointer[1:]} {problem}."
+                )
 
 
 def _patterns(text: str) -> list[str]:
@@ -194,7 +248,6 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
         "title": subscriber.title,
         "transport": subscriber.transport,
         "url": subscriber.address,
-        "target": subscriber.target,
         "events": "\n".join(subscriber.events),
         "filter": subscriber.filter,
         "allowed_types": "\n".join(subscriber.allowed_types),
@@ -204,3 +257,11 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
         "waits_seconds": ", ".join(str(wait) for wait in waits) if waits else "",
         "max_failures": subscriber.max_failures,
     }
+
+
+def _target_of(subscriber: Subscriber | None, kind: str) -> Mapping[str, Any]:
+    """The target as it is shown, where it is of this kind."""
+    if subscriber is None or subscriber.transport != kind:
+        return {}
+    target: Mapping[str, Any] = subscriber.target
+    return target

@@ -65,8 +65,8 @@ MEANING = {
     "ordering": "Whether events with the same key keep their order.",
     "headers": "Sent with every webhook; kept encrypted, shown by name only.",
     "header_names": "Which headers are sent beside the router's own.",
-    "rate_per_second": "Webhooks that may start each second; null: no limit.",
-    "in_flight_limit": "Webhooks that may be under way at once; null: the router's"
+    "rate_per_second": "Deliveries that may start each second; null: no limit.",
+    "in_flight_limit": "Deliveries that may be under way at once; null: the router's"
     " setting.",
     "waits_seconds": "The waits between attempts; the last one repeats; null: the"
     " router's schedule.",

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from pydantic import Field, field_validator
 from yarl import URL
 
-from router.transports.target import Feed, Target, template_problem
+from router.transports.target import (
+    PORT_PROBLEM,
+    Feed,
+    Target,
+    is_port,
+    template_problem,
+)
 
 MAX_NAME_LENGTH = 255
+#: Scheme; user, password, host and port; the rest.
+PARTS = re.compile(r"([^:/?#]*://)?([^/?#]*)(.*)", re.DOTALL)
+PORT = re.compile(r":(\d+)$")
+UNESCAPED = (
+    "has an `@` after a `/`, `?` or `#`: in a user or password write these as %2F, %3F "
+    "and %23; elsewhere write the `@` as %40"
+)
 
 
 class AmqpTarget(Target):
@@ -18,17 +32,20 @@ class AmqpTarget(Target):
     ADDRESS: ClassVar = ("url",)
 
     url: str = Field(
+        title="Address",
         description="`amqps://user:password@host:5671/vhost`; the virtual host `/` is "
-        "`%2F`."
+        "`%2F`, and so is a `/` in a password.",
     )
     exchange: str = Field(
         "",
+        title="Exchange",
         max_length=MAX_NAME_LENGTH,
         description="It has to be there. Empty: the default exchange, whose routing "
         "keys are names of queues.",
     )
     routing_key: str = Field(
         "{type}",
+        title="Routing key",
         max_length=MAX_NAME_LENGTH,
         description="May have `{type}`, `{source}`, `{id}`, `{subject}` and "
         "`{partitionkey}` of the event.",
@@ -65,6 +82,12 @@ class AmqpFeed(Feed):
 
 def checked_url(text: str) -> str:
     """The address of a RabbitMQ. Raises `ValueError`, in words without the password."""
+    _, authority, rest = PARTS.fullmatch(text).groups()  # type: ignore[union-attr]  # it matches everything
+    if "@" in rest and "@" not in authority:
+        raise ValueError(UNESCAPED)
+    port = PORT.search(authority)
+    if port and not is_port(port[1]):
+        raise ValueError(PORT_PROBLEM)
     try:
         url = URL(text)
         is_whole = url.scheme in ("amqp", "amqps") and bool(url.host)

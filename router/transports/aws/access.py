@@ -15,7 +15,7 @@ from pydantic import (
 from yarl import URL
 
 from router.contract.binding import Mode
-from router.transports.target import Target
+from router.transports.target import FieldProblem, Target
 
 #: The region within the address of a queue.
 QUEUE_REGION = re.compile(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.com")
@@ -27,17 +27,27 @@ class Access(BaseModel):
     region: str = Field(
         "",
         max_length=64,
-        description="As `eu-west-1`. Empty: that of the address, else as boto3 finds "
-        "it.",
+        title="Region",
+        description="As `eu-west-1`. Left out: that of the address, else as boto3 "
+        "finds it.",
     )
     endpoint_url: str = Field(
-        "", description="Of what is not Amazon's own, as a private endpoint."
+        "",
+        title="Endpoint URL",
+        description="Of what is not Amazon's own, as a private endpoint.",
     )
     profile: str = Field(
-        "", description="A profile of the files of AWS on this machine."
+        "",
+        title="Profile",
+        description="A profile of the files of AWS on the worker's machine. Without a "
+        "profile and keys boto3 finds its own: variables, files, a role.",
     )
-    access_key_id: str = ""
-    secret_access_key: str = ""
+    access_key_id: str = Field(
+        "", title="Access key id", description="Of an IAM user, in place of a profile."
+    )
+    secret_access_key: str = Field(
+        "", title="Secret access key", description="Of the access key."
+    )
 
     @field_validator("endpoint_url")
     @classmethod
@@ -48,12 +58,13 @@ class Access(BaseModel):
 
     @model_validator(mode="after")
     def _has_one_kind_of_credentials(self) -> Self:
-        if bool(self.access_key_id) != bool(self.secret_access_key):
-            raise ValueError(
-                "has one of `access_key_id` and `secret_access_key`: give both or none"
-            )
-        if self.profile and self.access_key_id:
-            raise ValueError("has a `profile` and keys: give one of them")
+        pair = ("access_key_id", "secret_access_key")
+        given = [name for name in pair if getattr(self, name)]
+        if len(given) == 1:
+            [missing] = set(pair) - set(given)
+            raise FieldProblem(missing, f"is required beside `{given[0]}`")
+        if self.profile and given:
+            raise FieldProblem("profile", "must be left out, or else the keys")
         return self
 
 
@@ -62,6 +73,7 @@ class AwsTarget(Access, Target):
 
     mode: Literal[Mode.STRUCTURED] = Field(
         Mode.STRUCTURED,
+        title="Mode",
         description="Always `structured`: the whole event is the body, as JSON.",
     )
 

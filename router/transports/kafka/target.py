@@ -7,7 +7,14 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from router.transports.target import Feed, Target
+from router.transports.target import (
+    PEM,
+    PORT_PROBLEM,
+    Feed,
+    FieldProblem,
+    Target,
+    is_port,
+)
 
 TOPIC = r"^[A-Za-z0-9._-]+$"
 MAX_TOPIC_LENGTH = 249
@@ -22,42 +29,80 @@ class KafkaCluster(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    bootstrap_servers: str = Field(description="`host:port`, several with commas.")
+    bootstrap_servers: str = Field(
+        title="Bootstrap servers", description="`host:port`, several with commas."
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = (
-        "PLAINTEXT"
+        Field(
+            "PLAINTEXT",
+            title="Security protocol",
+            description="With `SSL` the connection is encrypted, with `SASL` the "
+            "router proves who it is.",
+        )
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str = ""
-    sasl_password: str = ""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, title="SASL mechanism", description="For the protocols with `SASL`."
+    )
+    sasl_username: str = Field(
+        "", title="SASL user name", description="For the protocols with `SASL`."
+    )
+    sasl_password: str = Field(
+        "", title="SASL password", description="For the protocols with `SASL`."
+    )
     ssl_ca: str = Field(
-        "", description="In PEM; left out: those that the system trusts."
+        "",
+        title="TLS authorities",
+        description="In PEM; left out: those that the system trusts.",
+        json_schema_extra=PEM,
     )
-    ssl_certificate: str = Field("", description="Of the client, in PEM.")
-    ssl_private_key: str = Field("", description="Of the certificate, in PEM.")
+    ssl_certificate: str = Field(
+        "",
+        title="TLS certificate",
+        description="Of the client, in PEM.",
+        json_schema_extra=PEM,
+    )
+    ssl_private_key: str = Field(
+        "",
+        title="TLS private key",
+        description="Of the certificate, in PEM.",
+        json_schema_extra=PEM,
+    )
 
     @field_validator("bootstrap_servers")
     @classmethod
     def _are_servers(cls, value: str) -> str:
-        if not all(map(SERVER.fullmatch, value.split(","))):
+        servers = value.split(",")
+        if not all(map(SERVER.fullmatch, servers)):
             raise ValueError("must be host:port, several with commas and no spaces")
+        if not all(is_port(server.rpartition(":")[2]) for server in servers):
+            raise ValueError(PORT_PROBLEM)
         return value
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        sasl = (self.sasl_mechanism, self.sasl_username, self.sasl_password)
-        if self.security_protocol.startswith("SASL_") and not all(sasl):
-            raise ValueError(
-                "needs `sasl_mechanism`, `sasl_username` and `sasl_password` for "
-                f"{self.security_protocol}"
-            )
-        if any(sasl) and not self.security_protocol.startswith("SASL_"):
-            raise ValueError("has fields of SASL: set `security_protocol` to SASL_SSL")
+        self._check_sasl()
         tls = (self.ssl_ca, self.ssl_certificate, self.ssl_private_key)
         if any(tls) and not self.security_protocol.endswith("SSL"):
-            raise ValueError("has fields of TLS: set `security_protocol` to SSL")
-        if bool(self.ssl_certificate) is not bool(self.ssl_private_key):
-            raise ValueError("needs `ssl_certificate` and `ssl_private_key` together")
+            raise FieldProblem(
+                "security_protocol", "must be SSL or SASL_SSL for the fields of TLS"
+            )
+        pair = ("ssl_certificate", "ssl_private_key")
+        given = [name for name in pair if getattr(self, name)]
+        if len(given) == 1:
+            [missing] = set(pair) - set(given)
+            raise FieldProblem(missing, f"is required beside `{given[0]}`")
         return self
+
+    def _check_sasl(self) -> None:
+        names = ("sasl_mechanism", "sasl_username", "sasl_password")
+        missing = [name for name in names if not getattr(self, name)]
+        if not self.security_protocol.startswith("SASL_"):
+            if len(missing) < len(names):
+                problem = "must be SASL_SSL or SASL_PLAINTEXT for the fields of SASL"
+                raise FieldProblem("security_protocol", problem)
+        elif missing:
+            problem = f"is required for {self.security_protocol}"
+            raise FieldProblem(missing[0], problem)
 
     def client_settings(self) -> dict[str, str]:
         """The settings of librdkafka that are not left out."""
@@ -85,12 +130,18 @@ class KafkaTarget(KafkaCluster, Target):
         "ssl_ca",
     )
 
-    topic: str = Field(pattern=TOPIC, max_length=MAX_TOPIC_LENGTH)
+    topic: str = Field(
+        title="Topic",
+        description="A topic that is not there is made, where the brokers do that.",
+        pattern=TOPIC,
+        max_length=MAX_TOPIC_LENGTH,
+    )
     max_message_bytes: int = Field(
         DEFAULT_MESSAGE_BYTES,
         ge=1_000,
         le=100_000_000,
-        description="The topic's `max.message.bytes`, or less.",
+        title="Largest message",
+        description="In bytes: the topic's `max.message.bytes`, or less.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from router.transports.target import Feed, Target
+from router.transports.target import Feed, FieldProblem, Target
 
 NAME = r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 PROJECT = r"projects/[a-z0-9.:-]+"
@@ -25,11 +25,15 @@ class PubsubAccess(BaseModel):
 
     endpoint: str = Field(
         "",
+        title="Endpoint",
         description="Of a region, as `https://europe-west1-pubsub.googleapis.com`; or "
         "`http://host:port` of an emulator, without TLS and credentials.",
     )
     credentials: dict[str, Any] = Field(
-        {}, description="The JSON key of a service account."
+        {},
+        title="Credentials",
+        description="The JSON key of a service account. Left out: what Google's "
+        "library finds on the machine.",
     )
 
     @property
@@ -66,7 +70,7 @@ class PubsubAccess(BaseModel):
     @model_validator(mode="after")
     def _keeps_credentials_from_emulators(self) -> Self:
         if self.is_emulator and self.credentials:
-            raise ValueError("has `credentials` for an emulator, which needs none")
+            raise FieldProblem("credentials", "must be left out for an emulator")
         return self
 
 
@@ -75,7 +79,10 @@ class PubsubTarget(PubsubAccess, Target):
 
     ADDRESS: ClassVar = ("endpoint",)
 
-    topic: str = Field(description="`projects/PROJECT/topics/NAME`")
+    topic: str = Field(
+        title="Topic",
+        description="`projects/PROJECT/topics/NAME`. It has to be there.",
+    )
 
     @field_validator("topic")
     @classmethod

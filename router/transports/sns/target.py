@@ -18,7 +18,8 @@ class SnsTarget(AwsTarget):
     ADDRESS: ClassVar = ("topic_arn", "endpoint_url")
 
     topic_arn: str = Field(
-        description="`arn:aws:sns:eu-west-1:123456789012:events.fifo`"
+        title="Topic ARN",
+        description="`arn:aws:sns:eu-west-1:123456789012:events.fifo`",
     )
 
     @field_validator("topic_arn")

@@ -16,7 +16,8 @@ class SqsTarget(AwsTarget):
     ADDRESS: ClassVar = ("queue_url", "endpoint_url")
 
     queue_url: QueueUrl = Field(
-        description="`https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo`"
+        title="Queue URL",
+        description="`https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo`",
     )
 
 
