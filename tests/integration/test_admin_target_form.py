@@ -143,6 +143,7 @@ def test_what_is_wrong_with_the_form_stands_at_its_field(
     for act in ({"name": "bus"}, {"name": "bus", "try_target": "1"}):
         response = post({**entered(kind, **fields), **act})
         assert words in problems_at(response, f"{kind}-{field}")
+        assert "Nothing was saved or sent" in response.content.decode()
     assert not Subscriber.objects.exists()
 
 

@@ -173,6 +173,12 @@ class ManagedForm(forms.Form):
         target = self._chosen_target()
         return (target is None or target.is_valid()) and is_valid
 
+    @property
+    def has_problems(self) -> bool:
+        """Whether some field says what is wrong with it."""
+        target = self._chosen_target()
+        return bool(self.errors or (target and target.errors))
+
     def _chosen_target(self) -> TargetForm | None:
         """None where the transport is not a foreign router, or nothing was sent."""
         values = self.cleaned_data if self.is_bound else {}

@@ -33,7 +33,9 @@ class TargetForm(forms.Form):
         self._model = KINDS[kind].target
         self.title = KINDS[kind].title
         self._kept = {name for name in before if is_secret_name(name) and before[name]}
-        for name, info in self._model.model_fields.items():
+        fields = self._model.model_fields
+        for name in sorted(fields, key=lambda name: not fields[name].is_required()):
+            info = fields[name]
             if len(_choices(info)) == 1:
                 continue
             self.fields[name] = _field(name, info)
@@ -73,10 +75,11 @@ class TargetForm(forms.Form):
 
 
 def _field(name: str, info: FieldInfo) -> forms.Field:
+    needed = "Required. " if info.is_required() else ""
     options: dict[str, Any] = {
         "label": info.title,
         "required": False,
-        "help_text": inline(info.description or ""),
+        "help_text": inline(f"{needed}{info.description or ''}"),
         "initial": None if info.is_required() else info.default,
     }
     if choices := _choices(info):
