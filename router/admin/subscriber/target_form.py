@@ -11,7 +11,6 @@ from django.http import QueryDict
 from pydantic.fields import FieldInfo
 
 from router.contract.masking import HIDDEN, is_secret_name
-from router.templatetags.router_reference import inline
 from router.transports.kinds import KINDS
 
 KEPT = "Kept as it is"
@@ -79,7 +78,7 @@ def _field(name: str, info: FieldInfo) -> forms.Field:
     options: dict[str, Any] = {
         "label": info.title,
         "required": False,
-        "help_text": inline(f"{needed}{info.description or ''}"),
+        "help_text": f"{needed}{info.description or ''}",
         "initial": None if info.is_required() else info.default,
     }
     if choices := _choices(info):
