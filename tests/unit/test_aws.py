@@ -192,11 +192,11 @@ def test_the_region_is_that_of_the_queue() -> None:
     [
         ({"queue_url": "events.fifo"}, "must be https://"),
         ({"queue_url": "https://sqs.eu-west-1.amazonaws.com/"}, "whole URL"),
-        ({"queue_url": URL, "access_key_id": "A"}, "give both or none"),
+        ({"queue_url": URL, "access_key_id": "A"}, "is required beside"),
         (
             {"queue_url": URL, "profile": "p", "access_key_id": "A",
              "secret_access_key": "s"},
-            "give one of them",
+            "must be left out",
         ),
         ({"queue_url": URL, "mode": "binary"}, "structured"),
     ],
