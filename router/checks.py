@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from router.flow.publish.json_schema import CompiledSchema
 from router.flow.publish.own_events import is_own_source
 from router.flow.publish.schema_cost import MAX_WEIGHT, weight
 from router.flow.publish.schemas import load
+from router.messaging.kinds import broker_problems
 from router.registry import declared
 from router.transports.kinds import KINDS, bridge_problems, missing_extra
 
@@ -229,7 +231,20 @@ def check_celery(**_: Any) -> list[CheckMessage]:
                     id=f"router.{identity}",
                 )
             )
-    return [*messages, *_check_queues(), *_check_queue_types(), *_check_reuse()]
+    return [
+        *messages,
+        *_check_broker(),
+        *_check_queues(),
+        *_check_queue_types(),
+        *_check_reuse(),
+    ]
+
+
+def _check_broker() -> Iterator[CheckMessage]:
+    conf = current_app.conf
+    addresses = [conf.broker_read_url, conf.broker_write_url]
+    for problem, hint in dict(chain(*map(broker_problems, addresses))).items():
+        yield Error(problem, hint=hint, id="router.E032")
 
 
 def _check_queues() -> Iterator[CheckMessage]:

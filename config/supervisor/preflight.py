@@ -30,6 +30,7 @@ from config.supervisor.output import print_line
 from config.supervisor.processes import Program, valkey
 from config.supervisor.readiness import valkey_answers
 from router.db.reachability import first_line, remedy, why
+from router.messaging.kinds import broker_problems
 
 BROKER_TIMEOUT_SECONDS = 3
 
@@ -133,7 +134,12 @@ def broker(url: str, var_dir: Path) -> Program | None:
 
 
 def check_broker(url: str) -> None:
-    """The given broker answers, or `CannotStart`; its password is never shown."""
+    """The given broker is one that works, and answers, or `CannotStart`.
+
+    Its password is never shown.
+    """
+    for problem, hint in broker_problems(url):
+        raise CannotStart(f"{problem} {hint}")
     with Connection(url, connect_timeout=BROKER_TIMEOUT_SECONDS) as connection:
         try:
             connection.ensure_connection(

@@ -99,6 +99,14 @@ def test_an_unreachable_broker_is_refused_in_one_line(
     assert "geheim" not in line
 
 
+@pytest.mark.parametrize("url", ["sqs://ada:geheim@", "gcpubsub://shop", "htp://host"])
+def test_a_broker_that_would_lose_work_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(preflight.CannotStart, match="can't be") as refused:
+        preflight.check_broker(url)
+    assert "RabbitMQ (amqp://" in str(refused.value)
+    assert "geheim" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

@@ -145,6 +145,50 @@ def test_on_rabbitmq_a_classic_queue_is_found(
     assert ids(check_celery()) == ({"router.E018"} if is_rabbitmq else set())
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("redis://127.0.0.1/0", None),
+        ("rediss://user:geheim@host:6379/0", None),
+        ("redis+socket:///run/valkey.sock", None),
+        ("sentinel://one:26379;sentinel://two:26379", None),
+        ("amqp://127.0.0.1//", None),
+        (["amqps://one//", "amqps://two//"], None),
+        # What Celery takes for RabbitMQ.
+        ("localhost", None),
+        ("sqs://AKIAUSER:geheim@", "bridges"),
+        ("SQS://AKIAUSER:geheim@", "bridges"),
+        ("gcpubsub://projects/shop", "bridges"),
+        ("confluentkafka://host:9092", "bridges"),
+        ("memory://", "RabbitMQ"),
+        ("filesystem://", "RabbitMQ"),
+        ("sqlalchemy+postgresql://user:geheim@host/shop", "RabbitMQ"),
+        ("zookeeper://host:2181/", "RabbitMQ"),
+        ("redis://host/0;sqs://AKIAUSER:geheim@", "bridges"),
+        (["amqp://one//", "kafka://user:geheim@host:9092"], "bridges"),
+    ],
+)
+def test_a_broker_that_would_lose_or_stall_work_is_found(
+    monkeypatch: pytest.MonkeyPatch, address: Any, words: str | None
+) -> None:
+    monkeypatch.setattr(current_app.conf, "broker_url", address)
+
+    problems = check_celery()
+
+    assert ids(problems) == ({"router.E032"} if words else set())
+    for problem in problems:
+        assert words in str(problem.hint)
+        assert "geheim" not in f"{problem.msg} {problem.hint}"
+
+
+def test_a_broker_that_workers_alone_have_is_looked_at_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(current_app.conf, "broker_read_url", "sqs://")
+
+    assert ids(check_celery()) == {"router.E032"}
+
+
 def test_reconnecting_for_every_task_is_found(settings: Any) -> None:
     settings.CELERY_DB_REUSE_MAX = None
 

@@ -80,6 +80,16 @@ def test_a_broker_that_is_away_is_wrong(
     assert code == 1
 
 
+def test_a_broker_that_would_lose_work_is_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(current_app.conf, "broker_url", "sqs://AKIAUSER:swordfish@")
+    printed, code = examined()
+    assert "sqs://" in " ".join(complaint(printed, "settings"))
+    assert "swordfish" not in printed
+    assert code == 1
+
+
 @pytest.mark.parametrize("kind", ["dispatcher", "workers"])
 def test_a_process_without_a_sign_of_life_is_wrong(
     broker: redis.Redis, kind: str

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from router.db.reachability import first_line
 from router.management.doctor.finding import Finding, Level, judged
 from router.messaging.broker import QUICK
+from router.messaging.kinds import broker_problems
 
 TITLE = "broker"
 POLICY = "noeviction"
@@ -21,6 +22,9 @@ POLICY = "noeviction"
 
 def examine_broker() -> Iterator[Finding]:
     app = current_app
+    if any(broker_problems(app.conf.broker_write_url)):
+        # A system check has its finding.
+        return
     options = {**(app.conf.broker_transport_options or {}), **QUICK}
     with app.connection_for_write(transport_options=options) as connection:
         kind = str(connection.transport_cls)
