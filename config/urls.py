@@ -9,6 +9,8 @@ from config.admin_site.lists import tidy_lists
 from config.sign_in import second_factor_pages
 from config.sign_in.passwords import change_password
 
+# Not where the apps are made ready: a worker has no pages.
+admin.autodiscover()
 tidy_lists()
 
 urlpatterns: list[URLPattern | URLResolver] = [

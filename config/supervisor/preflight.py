@@ -23,12 +23,13 @@ from django.db.utils import Error
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from config.env import BASE_DIR, embedded_broker_socket, valkey_binary
+from config.env import BASE_DIR, embedded_broker_socket
 from config.second_terminal import database_place
 from config.sign_in.demo_login import create_demo_logins
 from config.supervisor.output import print_line
 from config.supervisor.processes import Program, valkey
 from config.supervisor.readiness import valkey_answers
+from config.supervisor.valkey_binary import valkey_binary
 from router.db.reachability import first_line, remedy, why
 from router.messaging.kinds import broker_problems
 

@@ -119,7 +119,8 @@ def valkey(binary: str, socket: Path) -> Program:
 
 
 def _manage(*arguments: str) -> list[str]:
-    return [sys.executable, "manage.py", *arguments]
+    # `up` has run the system checks.
+    return [sys.executable, "manage.py", *arguments, "--skip-checks"]
 
 
 def _web(address: str, port: int) -> Program:
@@ -155,6 +156,8 @@ def _worker(name: str, queue: str, pool: str) -> Program:
             # Else macOS kills the pool's children, which are forks.
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
             "PYTHONWARNINGS": ",".join(filter(None, warnings)),
+            # `up` has run them.
+            "CELERY_SKIP_CHECKS": "yes",
         },
         noise=["Warm shutdown"],
     )

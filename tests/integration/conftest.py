@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.test import Client
 from django.utils import timezone
 
@@ -24,6 +25,9 @@ from tests.servers.foreign_aws import ForeignSns, ForeignSqs
 from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
 from tests.servers.foreign_pubsub import ForeignPubsub, foreign_pubsub
 from tests.servers.rabbitmq import RabbitMQ
+
+# Tests are made of its tables, before the first address is read.
+admin.autodiscover()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import redis
 
-from config.env import valkey_binary
+from config.supervisor.valkey_binary import valkey_binary
 from tests.servers.server import Server
 from tests.servers.unavailable import Unavailable
 from tests.servers.waiting import free_port, wait_until
