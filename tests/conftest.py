@@ -13,6 +13,8 @@ from django.core.management import call_command
 from django.core.management.commands import flush
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import override_settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from router.db import session
 from router.flow.publish import registered_schemas
@@ -27,6 +29,12 @@ from tests.servers.stack import Stack
 from tests.servers.valkey import Valkey, valkey
 
 CONTRACT = Path(__file__).parent / "contract"
+
+# A busy machine is no reason for a red test.
+hypothesis_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(
