@@ -9,9 +9,11 @@
 # `make clean` deletes .venv and var/, the database of `make run` with it.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
-LOCKS = requirements tests/requirements benchmarks/requirements \
+LOCKS = requirements requirements-routers tests/requirements benchmarks/requirements \
 	tests/newest tests/servers/client_generator tests/servers/caddy
 NEWEST ?= python3.13
+# requirements-routers.txt has the libraries of Kafka, RabbitMQ, AWS and Google too.
+REQUIREMENTS ?= requirements.txt
 SBOM ?= var/sbom.cdx.json
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))
@@ -65,7 +67,7 @@ lock: tools
 
 sbom: tools
 	@mkdir -p "$(dir $(SBOM))"
-	@.venv/bin/python -m cyclonedx_py requirements requirements.txt \
+	@.venv/bin/python -m cyclonedx_py requirements $(REQUIREMENTS) \
 		--pyproject pyproject.toml --output-reproducible --of JSON -o "$(SBOM)"
 	@echo "$(SBOM)"
 
@@ -77,7 +79,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 runtime:
-	@$(call install,requirements.txt)
+	@$(call install,$(REQUIREMENTS))
 
 tools:
 	@$(call install,tests/requirements.txt)

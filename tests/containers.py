@@ -22,6 +22,8 @@ SECRETS = {
     "VALKEY_PASSWORD": "swordfish",
     "ENCRYPTION_KEYS": "c3dvcmRmaXNoc3dvcmRmaXNoc3dvcmRmaXNoMTIzNDU=",
 }
+#: The bridge that the service serves.
+BRIDGE = "legacy-shop"
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -90,8 +92,8 @@ def _value(match: re.Match[str], environment: dict[str, str]) -> str:
 
 
 def filled() -> dict[str, Any]:
-    """The compose file in the environment of the example, secrets filled in."""
-    return compose({**example(), **SECRETS})
+    """The compose file in the environment of the example, with secrets and a bridge."""
+    return compose({**example(), **SECRETS, "BRIDGE": BRIDGE})
 
 
 def ours(services: dict[str, Any]) -> dict[str, Any]:

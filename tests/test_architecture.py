@@ -29,6 +29,7 @@ MAX_BODY_LINES = 30
 #: A `.in` pins what is imported; `make lock` adds the rest, and hashes, in a `.txt`.
 PINNED = [
     "requirements",
+    "requirements-routers",
     "tests/requirements",
     "tests/servers/client_generator",
     "tests/servers/caddy",
@@ -145,7 +146,7 @@ def test_a_lock_names_packages_alone(folder: str) -> None:
 
 
 def test_the_lock_satisfies_what_the_wheel_asks_for() -> None:
-    """This site's own for what it uses, the tests' for the foreign routers too."""
+    """This site's own for what it uses, another for the foreign routers too."""
     project = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     foreign = [
@@ -156,9 +157,9 @@ def test_the_lock_satisfies_what_the_wheel_asks_for() -> None:
     own = [*project["dependencies"], *chain.from_iterable(extras.values())]
     unsatisfied = [
         asked
-        for lock, wanted in (("", own), ("tests/", foreign))
+        for lock, wanted in (("requirements", own), ("requirements-routers", foreign))
         for asked in wanted
-        if not satisfies(pins(f"{lock}requirements.txt"), Requirement(asked))
+        if not satisfies(pins(f"{lock}.txt"), Requirement(asked))
     ]
 
     assert unsatisfied == []
@@ -173,11 +174,12 @@ def satisfies(locked: dict[str, Pin], asked: Requirement) -> bool:
     )
 
 
-def test_tests_run_with_the_versions_that_the_site_installs() -> None:
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-routers.txt"])
+def test_tests_run_with_the_versions_that_the_site_installs(lock: str) -> None:
     tested = pins("tests/requirements.txt")
     others = {
         name: pin.version
-        for name, pin in pins("requirements.txt").items()
+        for name, pin in pins(lock).items()
         if name not in tested or tested[name].version != pin.version
     }
     assert others == {}

@@ -64,9 +64,10 @@ def test_the_image_has_two_stages_and_the_second_is_not_root() -> None:
 def test_what_the_image_copies_exists_and_is_let_through() -> None:
     ignored = (containers.DOCKER / "Dockerfile.dockerignore").read_text().split("\n")
     copied = [
-        text.split()[0]
+        path
         for name, text in containers.instructions()
         if name == "COPY" and not text.startswith("--from")
+        for path in text.split()[:-1]
     ]
 
     assert "*" in ignored
@@ -134,7 +135,30 @@ def test_every_process_that_stays_has_a_check_of_its_own(
         "worker": "worker",
         "worker-slow": "worker",
         "worker-webhooks": "worker",
+        "bridge": "bridge",
     }
+
+
+def test_only_a_bridge_has_to_be_asked_for(services: dict[str, Any]) -> None:
+    profiles = {
+        name: service["profiles"]
+        for name, service in containers.ours(services).items()
+        if "profiles" in service
+    }
+
+    assert profiles == {"bridge": ["bridge"]}
+
+
+def test_the_image_has_the_libraries_of_foreign_routers_when_asked(
+    services: dict[str, Any],
+) -> None:
+    asked = {**containers.example(), **containers.SECRETS}
+    asked["REQUIREMENTS"] = "requirements-routers.txt"
+    built = containers.compose(asked)["services"]["bridge"]["build"]["args"]
+
+    assert services["bridge"]["build"]["args"] == {"REQUIREMENTS": "requirements.txt"}
+    assert built == {"REQUIREMENTS": "requirements-routers.txt"}
+    assert ("ARG", "REQUIREMENTS=requirements.txt") in containers.instructions()
 
 
 # ── The composition ──────────────────────────────────────────────────────────

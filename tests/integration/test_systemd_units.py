@@ -19,7 +19,10 @@ from tests import containers
 
 UNITS = containers.DOCKER / "systemd"
 PROGRAMS = "/srv/fanfare/.venv/bin/"
-NAMES = {path.stem.removeprefix("fanfare-"): path for path in UNITS.glob("*.service")}
+NAMES = {
+    path.stem.removeprefix("fanfare-").rstrip("@"): path
+    for path in UNITS.glob("*.service")
+}
 
 
 def unit(path: Path) -> configparser.ConfigParser:
@@ -32,7 +35,8 @@ def unit(path: Path) -> configparser.ConfigParser:
 def command(path: Path) -> list[str]:
     """What the unit runs, with its specifiers and variables filled in."""
     service = unit(path)["Service"]
-    text = service["ExecStart"].replace("%%", "%").removeprefix(PROGRAMS)
+    filled = service["ExecStart"].replace("%%", "%").replace("%i", containers.BRIDGE)
+    text = filled.removeprefix(PROGRAMS)
     own = dict(pair.split("=", 1) for pair in service.get("Environment", "").split())
     return shlex.split(re.sub(r"\$\{(\w+)\}", lambda match: own[match[1]], text))
 
@@ -50,7 +54,11 @@ def test_each_staying_service_of_the_composition_has_a_unit() -> None:
     wanted = unit(UNITS / "fanfare.target")["Unit"]["Wants"].split()
 
     assert set(NAMES) == staying
-    assert set(wanted) == {path.name for path in NAMES.values()}
+    # A template is started by the name of its bridge.
+    assert set(wanted) | {"fanfare-bridge@.service"} == {
+        path.name for path in NAMES.values()
+    }
+    assert unit(NAMES["bridge"])["Install"]["WantedBy"] == "fanfare.target"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -101,7 +109,7 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
 
 def test_the_docs_install_what_there_is() -> None:
     text = (BASE_DIR / "docs" / "production.md").read_text()
-    named = set(re.findall(r"fanfare-[\w-]+(?=\.service)", text))
+    named = set(re.findall(r"fanfare-[\w-]+(?=@?\.service)", text))
 
     assert "docker/systemd/" in text
     assert named <= {f"fanfare-{name}" for name in NAMES}

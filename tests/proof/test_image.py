@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from tests import containers
 from tests.acceptance.purchases import purchase
 from tests.servers.buildah import Image, built_image
+from tests.servers.foreign import Received
+from tests.servers.foreign_kafka import ForeignKafka, foreign_kafka
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.server import Server
 from tests.servers.waiting import free_port, wait_until
@@ -32,9 +35,11 @@ from router.models import Delivery
 done = Delivery.objects.filter(state="ACKNOWLEDGED", event__subject="RS3X-M2QZ")
 print(*done.values_list("subscriber__name", flat=True))
 """
+TAKEN_IN = """
+from router.models import EventRecord
+print(EventRecord.objects.filter(source="/kafka").exists())
+"""
 STYLESHEET = re.compile(r'href="(/static/[^"]+\.css)"')
-#: Services that run until they are asked to stop.
-STAYING = ("web", "dispatcher", "worker", "worker-slow", "worker-webhooks", "payments")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +77,9 @@ class Composition:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def passes(self, *command: str) -> bool:
+        return self.image.run(*command, **self.environment).returncode == 0
+
     def start(self, name: str, stack: ExitStack) -> Server:
         server = self.image.start(name, self.command(name), self.environment)
         stack.callback(server.kill)
@@ -96,13 +104,31 @@ class Composition:
 
 
 @pytest.fixture
+def kafka() -> Iterator[ForeignKafka]:
+    """What the bridge takes from."""
+    with foreign_kafka() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def feed(kafka: ForeignKafka) -> dict[str, Any]:
+    """The setting of the bridge."""
+    return kafka.make_feed()
+
+
+@pytest.fixture
 def composition(
-    image: Image, pooler: PgBouncer, database: str, broker_url: str
+    image: Image,
+    pooler: PgBouncer,
+    database: str,
+    broker_url: str,
+    feed: dict[str, Any],
 ) -> Composition:
     servers = {
         "DATABASE_URL": pooler.url(database),
         "DATABASE_POOLER": "true",
         "BROKER_URL": broker_url,
+        "ROUTER": json.dumps({"bridges": {containers.BRIDGE: feed}}),
     }
     return Composition(image, servers)
 
@@ -140,17 +166,21 @@ def test_without_its_secret_key_the_image_says_what_is_missing(image: Image) -> 
     assert "SECRET_KEY is not set" in completed.stderr
 
 
-def test_the_composition_runs_from_the_image(composition: Composition) -> None:
+def test_the_composition_runs_from_the_image(
+    composition: Composition, kafka: ForeignKafka, feed: dict[str, Any]
+) -> None:
     prepared = composition.run(*composition.command("prepare"))
     assert "Applying router" in prepared
 
     with ExitStack() as stack:
-        started = {name: composition.start(name, stack) for name in STAYING}
+        staying = set(composition.services) - {"prepare"}
+        started = {name: composition.start(name, stack) for name in sorted(staying)}
         wait_until(lambda: not composition.what_is_missing(), STARTED_SECONDS)
 
         every_health_check_passes(composition)
         pages_have_their_style(composition)
         a_purchase_is_delivered(composition)
+        a_record_of_kafka_is_taken_in(composition, kafka, feed)
         every_program_ends_when_it_is_asked_to(started)
 
 
@@ -158,7 +188,7 @@ def every_health_check_passes(composition: Composition) -> None:
     for service in composition.services.values():
         check = service.get("healthcheck", {}).get("test", [])
         if check:
-            composition.run(*check[1:])
+            wait_until(lambda check=check: composition.passes(*check[1:]))
     composition.run("python", "manage.py", "alive", "web")
 
 
@@ -180,6 +210,18 @@ def a_purchase_is_delivered(composition: Composition) -> None:
     )
     ask = ("python", "manage.py", "shell", "-v0", "-c", ACKNOWLEDGED)
     wait_until(lambda: set(composition.run(*ask).split()) >= REACHED)
+
+
+def a_record_of_kafka_is_taken_in(
+    composition: Composition, kafka: ForeignKafka, feed: dict[str, Any]
+) -> None:
+    event = {**purchase("RECORD"), "source": "/kafka"}
+    message = Received(
+        body=json.dumps(event).encode(), content_type="application/cloudevents+json"
+    )
+    kafka.send(feed, [message])
+    ask = ("python", "manage.py", "shell", "-v0", "-c", TAKEN_IN)
+    wait_until(lambda: "True" in composition.run(*ask))
 
 
 def every_program_ends_when_it_is_asked_to(started: dict[str, Server]) -> None:

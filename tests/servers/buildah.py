@@ -71,6 +71,7 @@ class Image:
         secret.write_text(settings)
         self._buildah(
             *("bud", ISOLATION, "--build-arg=BASE=localhost/base"),
+            "--build-arg=REQUIREMENTS=requirements-routers.txt",
             *(f"--volume={path}:{path}:ro" for path in paths),
             f"--secret=id=pip,src={secret}",
             *("--file=docker/Dockerfile", "--tag=fanfare", "."),
