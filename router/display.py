@@ -104,20 +104,20 @@ def ago(moment: datetime | None, never: str = NOTHING) -> SafeString:
     if moment is None:
         return format_html('<span class="fan-muted">{}</span>', never)
     precise = timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S.%f %Z")
-    return _time(moment, _since(moment), title=precise)
+    return _time(moment, since(moment), title=precise)
 
 
 def at(moment: datetime | None, never: str = NOTHING) -> SafeString:
     """For the page of one row: the exact time, the relative one on hover."""
     if moment is None:
         return format_html('<span class="fan-muted">{}</span>', never)
-    return _time(moment, exact(moment), title=_since(moment))
+    return _time(moment, exact(moment), title=since(moment))
 
 
 def due(moment: datetime) -> SafeString:
     """For a future time: relative to now; a time that has passed is `now`."""
     is_late = moment <= timezone.now()
-    return _time(moment, "now" if is_late else _since(moment), title=exact(moment))
+    return _time(moment, "now" if is_late else since(moment), title=exact(moment))
 
 
 def _time(moment: datetime, text: str, *, title: str) -> SafeString:
@@ -126,7 +126,8 @@ def _time(moment: datetime, text: str, *, title: str) -> SafeString:
     )
 
 
-def _since(moment: datetime) -> str:
+def since(moment: datetime) -> str:
+    """A time relative to now: `12 s ago`."""
     return relative((timezone.now() - moment).total_seconds())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from router.conf import conf
+from router.display import since
 from router.models import Heartbeat, LogHead
 from router.observe.overview import (
     open_failed_count,
@@ -66,7 +68,7 @@ def signs_of_life() -> list[Sign]:
         _sign("Dispatcher", Heartbeat.Kind.DISPATCHER, beats, alive),
         _sign("Workers", Heartbeat.Kind.WORKER, beats, alive),
         _broker_sign(alive),
-        *(_bridge_sign(name, alive) for name in conf().bridges),
+        *(_bridge_sign(name, beats, alive) for name in conf().bridges),
     ]
 
 
@@ -84,28 +86,33 @@ def _sign(
     )
 
 
-def _bridge_sign(name: str, alive: list[Heartbeat]) -> Sign:
+def _bridge_sign(name: str, beats: list[Heartbeat], alive: list[Heartbeat]) -> Sign:
     """What the processes of this bridge wrote: connection, rate, lag, last error."""
-    beats = [beat for beat in alive if beat.details.get("bridge") == name]
-    if not beats:
+    own = [beat for beat in beats if beat.details.get("bridge") == name]
+    living = [beat for beat in own if beat in alive]
+    beat_at = own[0].beat_at if own else None
+    if not living:
         text = f"None runs. Start `manage.py bridge {name}`."
-        return Sign(name=f"Bridge {name}", state="silent", text=text)
-    newest = beats[0]
-    details = newest.details
-    is_connected = all(beat.details["is_connected"] for beat in beats)
-    parts = [
-        f"{sum(beat.details['per_minute'] for beat in beats):,} in the last minute"
-    ]
-    if details["waiting"] is not None:
-        parts.append(f"{details['waiting']:,} waiting at {details['from']}")
-    if details["last_error"]:
-        parts.append(f"last error {details['last_error']}")
+        return Sign(name=f"Bridge {name}", state="silent", text=text, beat_at=beat_at)
+    is_connected = all(beat.details["is_connected"] for beat in living)
     return Sign(
         name=f"Bridge {name}",
         state="alive" if is_connected else "disconnected",
-        text=" · ".join(parts),
-        beat_at=newest.beat_at,
+        text=" · ".join(_bridge_facts(living)),
+        beat_at=beat_at,
     )
+
+
+def _bridge_facts(living: list[Heartbeat]) -> Iterator[str]:
+    yield f"{sum(beat.details['per_minute'] for beat in living):,} in the last minute"
+    details = living[0].details
+    if details["waiting"] is not None:
+        yield f"{details['waiting']:,} waiting at {details['from']}"
+    failed = [beat.details for beat in living if beat.details.get("failed_at")]
+    if failed:
+        last = max(failed, key=lambda details: str(details["failed_at"]))
+        failed_at = datetime.fromisoformat(last["failed_at"])
+        yield f"last error {since(failed_at)}: {last['last_error']}"
 
 
 def _broker_sign(alive: list[Heartbeat]) -> Sign:
@@ -117,4 +124,4 @@ def _broker_sign(alive: list[Heartbeat]) -> Sign:
         text = "Reachable from the dispatcher"
         return Sign(name="Broker", state="alive", text=text, beat_at=seen[0].beat_at)
     text = "Not reachable: deliveries wait in the database."
-    return Sign(name="Broker", state="silent", text=text, beat_at=seen[0].beat_at)
+    return Sign(name="Broker", state="disconnected", text=text, beat_at=seen[0].beat_at)

@@ -100,7 +100,7 @@ def test_a_broker_that_the_dispatcher_cannot_reach_is_told() -> None:
         is_broker_reachable=False,
     )
 
-    assert signs(a_viewer())["Broker"] == "silent"
+    assert signs(a_viewer())["Broker"] == "disconnected"
 
 
 def test_staff_without_a_role_see_no_numbers() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -9,14 +12,16 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from router.conf import conf
 from router.contract.binding import Message
+from router.flow.bridge import loop
 from router.flow.bridge.intake import take_in
 from router.flow.heartbeats import beat
 from router.models import EventRecord, Heartbeat, IngressFailedTask
 from router.transports import kinds
-from router.transports.consumer import Incoming
+from router.transports.consumer import Consumer, Incoming
 from router.transports.kinds import find_bridge
 from tests.integration.staff import an_operator, messages_of
 
@@ -71,6 +76,7 @@ def test_the_dashboard_shows_each_bridge(settings: Any) -> None:
     details = {
         "bridge": "legacy", "from": "RabbitMQ", "is_connected": False,
         "per_minute": 1200, "waiting": 3, "last_error": "ConnectionError: closed",
+        "failed_at": (timezone.now() - timedelta(minutes=3)).isoformat(),
     }  # fmt: skip
     beat("bridge@here:1", Heartbeat.Kind.BRIDGE, details=details)
 
@@ -78,10 +84,53 @@ def test_the_dashboard_shows_each_bridge(settings: Any) -> None:
     page = an_operator().get(reverse("admin:index")).content.decode()
 
     assert "1,200 in the last minute · 3 waiting at RabbitMQ" in page
-    assert "last error ConnectionError: closed" in page
+    assert "last error 3 min ago: ConnectionError: closed" in page
     assert "Start `manage.py bridge old`" in page
     assert "1 message of a bridge needs attention" in page
     assert "Not connected" in page
+
+
+class Unsteady(Consumer):
+    """Nothing comes, and each of the first connections fails in other words."""
+
+    def __init__(self, stop: Event, failures: list[str]) -> None:
+        self._stop, self._failures = stop, failures
+
+    def receive(self, *, limit: int, wait_seconds: float) -> Sequence[Incoming]:
+        if self._failures:
+            raise ConnectionError(self._failures.pop(0))
+        self._stop.set()
+        return []
+
+    def waiting(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_an_outage_is_one_warning_and_its_error_is_gone_with_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "HEARTBEAT_SECONDS": 0.01}
+    stop = Event()
+    failures = ["refused after 3 ms", "refused after 5 ms", "refused after 7 ms"]
+    monkeypatch.setattr(loop, "open_consumer", lambda _: Unsteady(stop, failures))
+    monkeypatch.setattr(loop, "RETRY_FIRST_SECONDS", 0.01)
+    written: list[Any] = []
+    monkeypatch.setattr(
+        loop, "beat", lambda *_, details: written.append(details["last_error"])
+    )
+
+    with caplog.at_level("INFO", logger="router.flow.bridge"):
+        loop.BridgeLoop(find_bridge("legacy", {"legacy": FEED})).run(stop)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "Bridge legacy: ConnectionError: refused after 3 ms",
+        "Bridge legacy takes messages again",
+    ]
+    assert "refused after 7 ms" in str(written)
+    assert written[-1] == ""
 
 
 def test_each_message_that_is_no_event_is_kept_with_all_its_bytes() -> None:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from threading import Event as Flag
 
 from django.db import DatabaseError, InterfaceError
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 WAIT_SECONDS = 0.5
 RETRY_FIRST_SECONDS = 0.5
-MAX_RETRY_SECONDS = 5.0
+MAX_RETRY_SECONDS = 15.0
 #: Over which the rate is measured.
 RATE_SECONDS = 60.0
 MAX_ERROR_LENGTH = 300
@@ -43,8 +44,9 @@ class BridgeLoop:
         self._beat_at = 0.0
         self._taken: deque[tuple[float, int]] = deque()
         self._totals = dict.fromkeys(asdict(Taken()), 0)
+        #: Of the outage that lasts; empty while all goes well.
         self._last_error = ""
-        self._problem = ""
+        self._failed_at: datetime | None = None
         self._wait_seconds = RETRY_FIRST_SECONDS
 
     def run(self, stop: Flag) -> None:
@@ -54,8 +56,7 @@ class BridgeLoop:
                 self._serve(stop)
             except Exception as error:  # noqa: BLE001 - it goes on when it can
                 self._note(error)
-                stop.wait(self._wait_seconds)
-                self._wait_seconds = min(self._wait_seconds * 2, MAX_RETRY_SECONDS)
+                self._wait(stop)
         with suppress(DatabaseError, InterfaceError):
             remove_heartbeat(self._name)
 
@@ -70,7 +71,7 @@ class BridgeLoop:
                     taken = take_in(self._bridge.name, self._bridge.feed, incoming)
                     consumer.acknowledge(incoming)
                     self._count(taken)
-                self._wait_seconds, self._problem = RETRY_FIRST_SECONDS, ""
+                self._recover()
                 self._beat(consumer)
         finally:
             consumer.close()
@@ -83,17 +84,30 @@ class BridgeLoop:
 
     def _note(self, error: Exception) -> None:
         words = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
-        words = words[:MAX_ERROR_LENGTH]
-        self._last_error = f"{timezone.now():%F %T} UTC: {words}"
-        # An outage says the same every few seconds.
-        if words != self._problem:
+        if not self._last_error:
             logger.warning("Bridge %s: %s", self._bridge.name, words)
-        self._problem = words
+        self._last_error = words[:MAX_ERROR_LENGTH]
+        self._failed_at = timezone.now()
         if isinstance(error, DatabaseError | InterfaceError):
             reset_connection(error)
+
+    def _recover(self) -> None:
+        """Once an outage is over."""
+        self._wait_seconds = RETRY_FIRST_SECONDS
+        if self._last_error:
+            logger.info("Bridge %s takes messages again", self._bridge.name)
+            self._last_error, self._failed_at = "", None
+            self._beat_at = 0.0
+
+    def _wait(self, stop: Flag) -> None:
+        """Before the next try, with heartbeats: the process lives."""
+        ends_at = time.monotonic() + self._wait_seconds
+        self._wait_seconds = min(self._wait_seconds * 2, MAX_RETRY_SECONDS)
         self._beat_at = 0.0
-        with suppress(DatabaseError, InterfaceError):
-            self._beat(None)
+        while not stop.is_set() and (left := ends_at - time.monotonic()) > 0:
+            with suppress(DatabaseError, InterfaceError):
+                self._beat(None)
+            stop.wait(min(left, conf().heartbeat_seconds))
 
     def _beat(self, consumer: Consumer | None) -> None:
         """Write the heartbeat, when it is due, with what staff see of the bridge."""
@@ -107,6 +121,7 @@ class BridgeLoop:
             "per_minute": self._per_minute(),
             "waiting": consumer.waiting() if consumer else None,
             "last_error": self._last_error,
+            "failed_at": self._failed_at and self._failed_at.isoformat(),
             **self._totals,
         }
         beat(self._name, Heartbeat.Kind.BRIDGE, details=details)

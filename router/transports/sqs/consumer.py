@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +20,12 @@ from router.transports.sqs.target import SqsFeed
 
 #: Of messages in a request.
 MAX_ENTRIES = 10
-CALL_SECONDS = 20.0
+CALL_SECONDS = 32.0
+#: A request waits as long for messages as SQS lets it: each is paid for. It is less
+#: than boto3 waits for an answer.
+POLL_SECONDS = 20
+#: Between two counts of what waits, while nothing does.
+COUNT_SECONDS = 20.0
 #: How many wait: those that nobody took, and those that are taken and not deleted.
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
@@ -33,14 +40,30 @@ class Consumer:
         )
         #: Taken and not deleted yet.
         self._handles: set[str] = set()
+        #: The request that waits for messages.
+        self._poll: Future[list[Incoming]] | None = None
+        self._is_answered = False
+        self._waiting: int | None = None
+        self._counted_at = -COUNT_SECONDS
 
     def receive(self, *, limit: int, wait_seconds: float) -> Sequence[Incoming]:
-        """Ten a request: it asks again while each is full."""
-        taken = self._receive(limit, math.ceil(wait_seconds))
+        """Ten a request: it asks again while each is full.
+
+        A request that waits goes on between two calls of this, so that whoever stops
+        the bridge does not wait for it. The first answers at once: whether the queue
+        is there.
+        """
+        if not self._is_answered:
+            taken = self._receive(limit, 0)
+            self._is_answered = True
+        else:
+            taken = self._polled(limit, wait_seconds)
         incoming = list(taken)
         while taken and len(taken) % MAX_ENTRIES == 0 and len(incoming) < limit:
             taken = self._receive(limit - len(incoming), 0)
             incoming += taken
+        if incoming:
+            self._counted_at = -COUNT_SECONDS
         return incoming
 
     def acknowledge(self, incoming: Sequence[Incoming]) -> None:
@@ -51,6 +74,36 @@ class Consumer:
 
     def waiting(self) -> int | None:
         """None without the right to `sqs:GetQueueAttributes`."""
+        if self._waiting or time.monotonic() - self._counted_at >= COUNT_SECONDS:
+            self._waiting = self._count()
+            self._counted_at = time.monotonic()
+        return self._waiting
+
+    def close(self) -> None:
+        """Let others have at once what was not recorded.
+
+        A request that waits ends later, in its own thread, and gives back then.
+        """
+        self._give_back()
+        if self._poll is None:
+            self._client.close()
+        else:
+            self._poll.add_done_callback(self._end)
+
+    def _end(self, poll: Future[list[Incoming]]) -> None:
+        self._give_back()
+        self._client.close()
+
+    def _give_back(self) -> None:
+        with suppress(*CALL_ERRORS):
+            for entries in _requests(sorted(self._handles)):
+                self._client.change_message_visibility_batch(
+                    QueueUrl=self._url,
+                    Entries=[{**each, "VisibilityTimeout": 0} for each in entries],
+                )
+        self._handles.clear()
+
+    def _count(self) -> int | None:
         try:
             response = self._client.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=COUNTS
@@ -59,15 +112,28 @@ class Consumer:
             return None
         return sum(int(response["Attributes"][name]) for name in COUNTS)
 
-    def close(self) -> None:
-        """Let others have at once what was not recorded."""
-        with suppress(*CALL_ERRORS):
-            for entries in _requests(sorted(self._handles)):
-                self._client.change_message_visibility_batch(
-                    QueueUrl=self._url,
-                    Entries=[{**each, "VisibilityTimeout": 0} for each in entries],
-                )
-        self._client.close()
+    def _polled(self, limit: int, wait_seconds: float) -> list[Incoming]:
+        """What the request that waits has brought; nothing while it waits."""
+        poll = self._poll or self._begin_poll(limit)
+        done, _ = wait([poll], wait_seconds)
+        if not done:
+            return []
+        self._poll = None
+        return poll.result()
+
+    def _begin_poll(self, limit: int) -> Future[list[Incoming]]:
+        poll: Future[list[Incoming]] = Future()
+
+        def ask() -> None:
+            try:
+                poll.set_result(self._receive(limit, POLL_SECONDS))
+            except Exception as error:  # noqa: BLE001 - it is raised where it is read
+                poll.set_exception(error)
+
+        self._poll = poll
+        # A daemon: the end of the process does not wait for it.
+        threading.Thread(target=ask, daemon=True).start()
+        return poll
 
     def _receive(self, limit: int, wait_seconds: int) -> list[Incoming]:
         response = self._client.receive_message(
