@@ -8,6 +8,10 @@ from typing import Any, Protocol
 
 from router.contract.binding import Message
 
+#: A call of the other router ends within it. The bridge gives no sign of life
+#: meanwhile: it is less than `STALE_AFTER_SECONDS`.
+CALL_SECONDS = 12.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Incoming:

@@ -42,6 +42,7 @@ class BridgeLoop:
         self._secrets = tuple(target_secrets(bridge.feed.model_dump()))
         self._name = heartbeat_name(Heartbeat.Kind.BRIDGE)
         self._beat_at = 0.0
+        self._waiting: int | None = None
         self._taken: deque[tuple[float, int]] = deque()
         self._totals = dict.fromkeys(asdict(Taken()), 0)
         #: Of the outage that lasts; empty while all goes well.
@@ -52,29 +53,31 @@ class BridgeLoop:
     def run(self, stop: Flag) -> None:
         """Until `stop` is set; what fails is tried again after a wait that doubles."""
         while not stop.is_set():
+            consumer: Consumer | None = None
             try:
-                self._serve(stop)
+                consumer = open_consumer(self._bridge)
+                self._serve(consumer, stop)
             except Exception as error:  # noqa: BLE001 - it goes on when it can
                 self._note(error)
-                self._wait(stop)
+            finally:
+                # What was taken and not acknowledged comes again.
+                if consumer is not None:
+                    consumer.close()
+            self._wait(stop)
         with suppress(DatabaseError, InterfaceError):
             remove_heartbeat(self._name)
 
-    def _serve(self, stop: Flag) -> None:
-        """By one connection, while all goes well. What was taken and not acknowledged
-        when it ends, comes again."""
-        consumer = open_consumer(self._bridge)
-        try:
-            while not stop.is_set():
-                incoming = consumer.receive(limit=BATCH, wait_seconds=WAIT_SECONDS)
-                if incoming:
-                    taken = take_in(self._bridge.name, self._bridge.feed, incoming)
-                    consumer.acknowledge(incoming)
-                    self._count(taken)
-                self._recover()
-                self._beat(consumer)
-        finally:
-            consumer.close()
+    def _serve(self, consumer: Consumer, stop: Flag) -> None:
+        """By one connection, while all goes well."""
+        while not stop.is_set():
+            incoming = consumer.receive(limit=BATCH, wait_seconds=WAIT_SECONDS)
+            if incoming:
+                taken = take_in(self._bridge.name, self._bridge.feed, incoming)
+                consumer.acknowledge(incoming)
+                self._count(taken)
+            self._recover()
+            if self._beat(is_connected=True):
+                self._waiting = consumer.waiting()
 
     def _count(self, taken: Taken) -> None:
         counts = asdict(taken)
@@ -90,6 +93,9 @@ class BridgeLoop:
         self._failed_at = timezone.now()
         if isinstance(error, DatabaseError | InterfaceError):
             reset_connection(error)
+        self._beat_at = 0.0
+        with suppress(DatabaseError, InterfaceError):
+            self._beat(is_connected=False)
 
     def _recover(self) -> None:
         """Once an outage is over."""
@@ -103,28 +109,32 @@ class BridgeLoop:
         """Before the next try, with heartbeats: the process lives."""
         ends_at = time.monotonic() + self._wait_seconds
         self._wait_seconds = min(self._wait_seconds * 2, MAX_RETRY_SECONDS)
-        self._beat_at = 0.0
         while not stop.is_set() and (left := ends_at - time.monotonic()) > 0:
             with suppress(DatabaseError, InterfaceError):
-                self._beat(None)
+                self._beat(is_connected=False)
             stop.wait(min(left, conf().heartbeat_seconds))
 
-    def _beat(self, consumer: Consumer | None) -> None:
-        """Write the heartbeat, when it is due, with what staff see of the bridge."""
+    def _beat(self, *, is_connected: bool) -> bool:
+        """Write the heartbeat with what staff see of the bridge, when it is due.
+
+        It asks the other router nothing: one that does not answer would make the bridge
+        look dead. Returns whether it was due.
+        """
         if time.monotonic() - self._beat_at < conf().heartbeat_seconds:
-            return
+            return False
         self._beat_at = time.monotonic()
         details = {
             "bridge": self._bridge.name,
             "from": self._bridge.title,
-            "is_connected": consumer is not None,
+            "is_connected": is_connected,
             "per_minute": self._per_minute(),
-            "waiting": consumer.waiting() if consumer else None,
+            "waiting": self._waiting if is_connected else None,
             "last_error": self._last_error,
             "failed_at": self._failed_at and self._failed_at.isoformat(),
             **self._totals,
         }
         beat(self._name, Heartbeat.Kind.BRIDGE, details=details)
+        return True
 
     def _per_minute(self) -> int:
         begin = time.monotonic() - RATE_SECONDS

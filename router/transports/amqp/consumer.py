@@ -12,11 +12,10 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from router.transports.amqp.binding import from_amqp
 from router.transports.amqp.connection import call, close, connect
 from router.transports.amqp.target import AmqpFeed
-from router.transports.consumer import Incoming
+from router.transports.consumer import CALL_SECONDS, Incoming
 
 #: Messages that RabbitMQ sends ahead.
 PREFETCH = 200
-CALL_SECONDS = 20.0
 
 
 class Consumer:

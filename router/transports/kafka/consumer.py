@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 import confluent_kafka
 from confluent_kafka import KafkaError, TopicPartition
 
-from router.transports.consumer import Incoming
+from router.transports.consumer import CALL_SECONDS, Incoming
 from router.transports.kafka.binding import from_kafka
 from router.transports.kafka.clients import Troubles, in_plain_words, no_way, settings
 from router.transports.kafka.failures import retry_for
 from router.transports.kafka.target import KafkaFeed
 
-CALL_SECONDS = 10.0
 #: After which the other members get the partitions of one that is gone.
 SESSION_SECONDS = 10.0
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from google.api_core.exceptions import DeadlineExceeded
 from google.pubsub_v1.types import ReceivedMessage
 
-from router.transports.consumer import Incoming
+from router.transports.consumer import CALL_SECONDS, Incoming
 from router.transports.pubsub.binding import from_pubsub
 from router.transports.pubsub.client import open_subscriber
 from router.transports.pubsub.target import PubsubFeed
@@ -15,7 +15,6 @@ from router.transports.pubsub.target import PubsubFeed
 #: An answer that comes too late is lost: its messages come again when their time to be
 #: acknowledged is over. So none is waited for more briefly.
 MIN_PULL_SECONDS = 2.0
-CALL_SECONDS = 20.0
 
 
 class Consumer:

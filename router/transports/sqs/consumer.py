@@ -14,16 +14,16 @@ from botocore.exceptions import ClientError
 from router.transports.aws.access import region_of
 from router.transports.aws.client import open_client
 from router.transports.aws.failures import CALL_ERRORS
-from router.transports.consumer import Incoming
+from router.transports.consumer import CALL_SECONDS, Incoming
 from router.transports.sqs.binding import from_sqs
 from router.transports.sqs.target import SqsFeed
 
 #: Of messages in a request.
 MAX_ENTRIES = 10
-CALL_SECONDS = 32.0
-#: A request waits as long for messages as SQS lets it: each is paid for. It is less
-#: than boto3 waits for an answer.
+#: A request waits as long for messages as SQS lets it: each is paid for.
 POLL_SECONDS = 20
+#: It is cut off when it lasts longer than three quarters of this.
+POLL_DEADLINE_SECONDS = 32.0
 #: Between two counts of what waits, while nothing does.
 COUNT_SECONDS = 20.0
 #: How many wait: those that nobody took, and those that are taken and not deleted.
@@ -35,8 +35,11 @@ class Consumer:
 
     def __init__(self, feed: SqsFeed) -> None:
         self._url = feed.queue_url
-        self._client = open_client(
-            "sqs", feed, region=region_of(self._url), deadline_seconds=CALL_SECONDS
+        self._client, self._poller = (
+            open_client(
+                "sqs", feed, region=region_of(self._url), deadline_seconds=seconds
+            )
+            for seconds in (CALL_SECONDS, POLL_DEADLINE_SECONDS)
         )
         #: Taken and not deleted yet.
         self._handles: set[str] = set()
@@ -54,13 +57,13 @@ class Consumer:
         is there.
         """
         if not self._is_answered:
-            taken = self._receive(limit, 0)
+            taken = self._receive(self._client, limit)
             self._is_answered = True
         else:
             taken = self._polled(limit, wait_seconds)
         incoming = list(taken)
         while taken and len(taken) % MAX_ENTRIES == 0 and len(incoming) < limit:
-            taken = self._receive(limit - len(incoming), 0)
+            taken = self._receive(self._client, limit - len(incoming))
             incoming += taken
         if incoming:
             self._counted_at = -COUNT_SECONDS
@@ -84,15 +87,16 @@ class Consumer:
 
         A request that waits ends later, in its own thread, and gives back then.
         """
-        self._give_back()
         if self._poll is None:
-            self._client.close()
+            self._end()
         else:
-            self._poll.add_done_callback(self._end)
+            self._give_back()
+            self._poll.add_done_callback(lambda _: self._end())
 
-    def _end(self, poll: Future[list[Incoming]]) -> None:
+    def _end(self) -> None:
         self._give_back()
         self._client.close()
+        self._poller.close()
 
     def _give_back(self) -> None:
         with suppress(*CALL_ERRORS):
@@ -126,7 +130,7 @@ class Consumer:
 
         def ask() -> None:
             try:
-                poll.set_result(self._receive(limit, POLL_SECONDS))
+                poll.set_result(self._receive(self._poller, limit, POLL_SECONDS))
             except Exception as error:  # noqa: BLE001 - it is raised where it is read
                 poll.set_exception(error)
 
@@ -135,8 +139,10 @@ class Consumer:
         threading.Thread(target=ask, daemon=True).start()
         return poll
 
-    def _receive(self, limit: int, wait_seconds: int) -> list[Incoming]:
-        response = self._client.receive_message(
+    def _receive(
+        self, client: Any, limit: int, wait_seconds: int = 0
+    ) -> list[Incoming]:
+        response = client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=min(limit, MAX_ENTRIES),
             WaitTimeSeconds=wait_seconds,
