@@ -31,6 +31,8 @@ POSTGRESQL_TIMEOUTS = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "75s",
 }
+#: More than a century; a time so long ago can be computed with.
+MAX_DAYS = 36_500
 
 
 class RouterSettings(BaseModel):
@@ -64,6 +66,8 @@ class RouterSettings(BaseModel):
     low_water_seconds: float = Field(1, gt=0)
     full_look_seconds: float = Field(10, gt=0)
     heartbeat_seconds: float = Field(2, gt=0)
+    #: None keeps all.
+    keep_events_days: int | None = Field(None, ge=1, le=MAX_DAYS)
     stale_after_seconds: float = Field(15, gt=0)
 
     queue_limit: int = Field(5, ge=1, le=100)

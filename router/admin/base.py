@@ -29,6 +29,7 @@ from django.views.decorators.debug import (
 
 from router.admin.cells import tidy
 from router.admin.filters import limit_lookups
+from router.observe.pruned import hint_of_missing
 
 if TYPE_CHECKING:
     RowsPaginator = Paginator[Any]
@@ -78,6 +79,8 @@ class ReadOnlyAdmin(BaseAdmin):
     detail_template: str
     #: What an empty list says: what will appear here, and how to make it appear.
     empty_list_hint = ""
+    #: Whether rows go with their events when these are old.
+    is_pruned = False
 
     actions: Any = None
     ordering = ("-pk",)
@@ -140,7 +143,8 @@ class ReadOnlyAdmin(BaseAdmin):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         row = self.get_object(request, object_id)
         if row is None:
-            raise Http404(f"No {self.opts.verbose_name} {object_id}.")
+            hint = hint_of_missing() if self.is_pruned else ""
+            raise Http404(f"No {self.opts.verbose_name} {object_id}. {hint}".strip())
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         return self.page(

@@ -34,6 +34,7 @@ def newest_attempts(delivery: Delivery) -> dict[str, Any]:
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
+    is_pruned = True
     detail_template = "router/admin/delivery.html"
     empty_list_hint = (
         "When an event is routed, one delivery for each subscriber of its "

@@ -19,6 +19,7 @@ MAX_DELIVERIES = 200
 
 @admin.register(EventRecord)
 class EventAdmin(ReadOnlyAdmin):
+    is_pruned = True
     detail_template = "router/admin/event.html"
     empty_list_hint = (
         "Each published event appears here: buy something in the store, run "

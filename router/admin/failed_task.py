@@ -52,6 +52,7 @@ class NoteForm(forms.Form):
 @admin.register(FailedTask)
 class FailedTaskAdmin(ReadOnlyAdmin):
     actions: Any = ("retry_selected", "discard_selected")
+    is_pruned = True
     detail_template = "router/admin/failed_task.html"
     empty_list_hint = (
         "When a subscriber rejects an event, or fails until its retry schedule is "

@@ -1,4 +1,4 @@
-"""The dispatcher's loop: routes, dispatches, sweeps and writes its heartbeat.
+"""The dispatcher's loop: routes, dispatches, sweeps, prunes, writes its heartbeat.
 
 Run one or more; any may die at any time. It holds the only clock of the router, and
 outlives whatever the database or the broker do.
@@ -25,6 +25,7 @@ from router.flow.heartbeats import (
     heartbeat_name,
     remove_heartbeat,
 )
+from router.flow.prune import Retention
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
@@ -75,6 +76,7 @@ class DispatcherLoop:
         self._is_more_due = False
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
+        self._retention = Retention()
         self._broker = Every(pauses.broker)
         self._is_broker_reachable: bool | None = None
 
@@ -126,6 +128,7 @@ class DispatcherLoop:
         if self._sweep.is_due():
             sweep()
             cancel_owed_to_deleted()
+        self._retention.turn()
         if self._beat.is_due():
             self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))
             self._beat_heart()

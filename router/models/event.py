@@ -152,9 +152,15 @@ class EventRecord(models.Model):
 
 class LogHead(models.Model):
     """The log's single head row: code that gives positions, or decides what is routed
-    to whom, holds its lock."""
+    to whom, holds its lock.
+
+    What the log lacks at or below `pruned_to` was pruned; above it nothing was. Beside
+    the highest position that was pruned stands the highest number, 0 for none.
+    """
 
     position = models.BigIntegerField(default=0)
+    pruned_to = models.BigIntegerField(default=0, db_default=0)
+    pruned_number = models.BigIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"position {self.position}"

@@ -60,7 +60,7 @@ class FailedTask(models.Model):
     settled_note = models.TextField(blank=True)
     #: The earlier death of the same delivery, when a retry died again.
     previous = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="later"
+        "self", null=True, blank=True, on_delete=models.DO_NOTHING, related_name="later"
     )
 
     objects = FailedTaskQuerySet.as_manager()

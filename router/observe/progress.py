@@ -23,6 +23,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.observe.pruned import pruned_to
 
 #: Nobody reads a page of more; a subject has one or two.
 EVENT_LIMIT = 20
@@ -73,6 +74,8 @@ class Progress:
     steps: tuple[Step, ...]
     event_count: int
     unrouted_count: int
+    #: There are no events, and old ones were pruned.
+    is_pruned: bool
 
     def for_customers(self) -> Progress:
         """The steps that concern customers alone."""
@@ -97,7 +100,7 @@ class Progress:
 
 def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Progress:
     """The progress of the events with this source and subject: two statements, and a
-    third `with_errors`."""
+    third `with_errors`; for a subject without events two as well."""
     events = EventRecord.objects.filter(source=source, subject=subject)
     positions = dict(
         events.order_by("number").values_list("number", "position")[:EVENT_LIMIT]
@@ -110,6 +113,7 @@ def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Prog
         ),
         event_count=len(positions),
         unrouted_count=sum(position is None for position in positions.values()),
+        is_pruned=not positions and pruned_to() is not None,
     )
 
 

@@ -40,7 +40,11 @@ def resend(
     rows = Delivery.objects.select_related("subscriber", "event").defer(
         "event__data", "subscriber__custom_headers"
     )
-    delivery = rows.get(pk=delivery_id)
+    # Pruning passes over an event whose row is held, and this waits for one that goes.
+    held = rows.select_for_update(no_key=True, of=("event",))
+    delivery = held.filter(pk=delivery_id).first()
+    if delivery is None:
+        raise NotResendable("Its event was pruned: it is not in the log any more.")
     _check(delivery)
     if delivery.state == DeliveryState.DEAD:
         return _revived(delivery, by, user, reason)

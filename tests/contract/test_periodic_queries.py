@@ -20,6 +20,7 @@ from router.admin.dashboard import signs_of_life
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.dispatch.due import subscribers_due
 from router.flow.heartbeats import alive, beat, delete_stale
+from router.flow.prune import Walk
 from router.flow.pull.leasing import pull
 from router.flow.route.batch import has_unrouted
 from router.flow.route.head import HEAD
@@ -121,6 +122,8 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
         "dispatcher: heartbeat": lambda: beat("one", Heartbeat.Kind.DISPATCHER),
         "dispatcher: workers": alive,
         "dispatcher: stale heartbeats": delete_stale,
+        "dispatcher: prune, nothing is old": lambda: Walk(30_000).step(),
+        "dispatcher: prune": lambda: Walk(1).step(),
         "dispatcher: route": lambda: publish("thing.happened", {}) and route_batch(),
         "puller: look": lambda: pull(pulling.pk, most=10, lease_seconds=30),
         "web: API key": lambda: count_call("digest"),

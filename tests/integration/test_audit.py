@@ -144,6 +144,7 @@ BY_COMMAND = {
     "create_api_key": ("api_key.created", ["new", "--scopes", "publish"]),
     "revoke_api_key": ("api_key.revoked", ["old"]),
     "rotate_encryption_key": ("encryption_key.rotated", []),
+    "prune": ("log.pruned", ["--days", "30"]),
 }
 #: They change no setting: they read, run, or publish events.
 NO_ACTS = {"bridge", "dispatch", "doctor", "publish", "status", "tail"}

@@ -26,6 +26,7 @@ from router.api.view import View
 from router.db.patterns import within
 from router.models import ApiKey, Attempt, Delivery, EventRecord
 from router.observe.log_values import values_of_log
+from router.observe.pruned import hint_of_missing, pruned_to
 
 
 class EventQuerySerializer(QuerySerializer):
@@ -62,7 +63,25 @@ MAX_ATTEMPTS_IN_ALL = 2000
 
 
 class LogPages(CursorPages):
+    """`pruned_to` tells a client where the log has gaps, also behind a cursor that it
+    has had for long."""
+
     weight = F("size_bytes")
+
+    def get_paginated_response(self, data: Any) -> Response:
+        response = super().get_paginated_response(data)
+        response.data["pruned_to"] = pruned_to()
+        return response
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        page = super().get_paginated_response_schema(schema)
+        page["required"].append("pruned_to")
+        page["properties"]["pruned_to"] = {
+            "type": ["integer", "null"],
+            "description": "Events up to this position were pruned, but for those that "
+            "are owed or have an open failed task; null: none was.",
+        }
+        return page
 
 
 class EventLogApi(View, ListAPIView[EventRecord]):
@@ -95,10 +114,12 @@ class EventApi(View):
         key = key_of(request)
         event: Any = visible_events(key).filter(number=number).first()
         if event is None:
-            raise NotFound(
-                f"There is no event #{number} that this API key may see. GET "
-                "/api/events/ lists the numbers."
-            )
+            parts = [
+                f"There is no event #{number} that this API key may see.",
+                hint_of_missing(number),
+                "GET /api/events/ lists the numbers.",
+            ]
+            raise NotFound(" ".join(filter(None, parts)))
         event.shown_deliveries = _with_attempts(list(_deliveries(event, key)))
         return Response(EventWithDeliveriesSerializer(event).data)
 

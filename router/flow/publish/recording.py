@@ -74,7 +74,7 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
             "Publish a reference to the large part instead."
         )
     digest = _digest(event, packed)
-    number = _insert(
+    values = (
         *(getattr(event, name) for name in ("id", "source", "type", "subject")),
         str(connection.ops.adapt_datetimefield_value(event.time)),
         event.time_text,
@@ -89,9 +89,11 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
         depth,
         only_for,
     )
-    if number is not None:
-        return Published(number=number, event=event, is_new=True)
-    return _existing(event, digest)
+    while (number := _insert(*values)) is None:
+        if existing := _existing(event):
+            return _same(event, existing, digest)
+        # It was pruned between the two statements.
+    return Published(number=number, event=event, is_new=True)
 
 
 def _insert(*values: Any) -> int | None:
@@ -107,10 +109,13 @@ def _insert(*values: Any) -> int | None:
     return int(row[0]) if row else None
 
 
-def _existing(event: Event, digest: str) -> Published:
-    record = EventRecord.objects.defer("data").get(
-        source=event.source, event_id=event.id
-    )
+def _existing(event: Event) -> EventRecord | None:
+    rows = EventRecord.objects.defer("data")
+    return rows.filter(source=event.source, event_id=event.id).first()
+
+
+def _same(event: Event, record: EventRecord, digest: str) -> Published:
+    """What is recorded, if it is the same event. Raises `EventConflict` if not."""
     changed = _changed(event, record)
     if not hmac.compare_digest(record.digest, digest) and not changed:
         changed = ["data"]

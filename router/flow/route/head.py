@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.db.models import BigIntegerField
+from django.db.models.functions import Greatest
 
+from router.db.async_commit import AsyncCommit
 from router.db.statements import Param, Select, Update
 from router.models import Clock, LogHead
 
@@ -14,6 +16,19 @@ def lock_head() -> LogHead:
     """Lock the head for the rest of the transaction, waiting for it."""
     head, _ = LogHead.objects.select_for_update().get_or_create(pk=HEAD)
     return head
+
+
+def mark_pruned(*, to: int, number: int) -> None:
+    """Say that events up to this position, and this number, may be missing from now on.
+
+    A transaction of its own, before they are deleted: code that holds the lock sees
+    either the mark or the events. A crash of the database that forgets the mark forgets
+    what was deleted later as well.
+    """
+    LogHead.objects.filter(AsyncCommit(), pk=HEAD).update(
+        pruned_to=Greatest("pruned_to", to),
+        pruned_number=Greatest("pruned_number", number),
+    )
 
 
 #: The head's position and the time by the database; no row while another holds it.

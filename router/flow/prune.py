@@ -1,0 +1,216 @@
+"""Step 8, prune: delete from the log what is old and owed to nobody.
+
+An event goes as a whole, with its deliveries, their attempts and its failed tasks. It
+stays as a whole while one of its deliveries is open or dead, or a failed task is open.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from router.conf import conf
+from router.db.async_commit import AsyncCommit
+from router.flow.route.head import mark_pruned
+from router.models import (
+    Attempt,
+    Clock,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    FailedTask,
+)
+
+logger = logging.getLogger(__name__)
+
+SETTLED = (DeliveryState.ACKNOWLEDGED, DeliveryState.CANCELLED)
+#: Events that the first step looks at, and any.
+FIRST_EVENTS, MAX_EVENTS = 10, 1000
+#: An event may have a thousand rows, or a large one: each step looks at as many events
+#: as should take so long, by what the step before took.
+STEP_SECONDS = 0.1
+#: A dispatcher routes nothing meanwhile: its steps are short, and far between.
+DISPATCHER_STEP_SECONDS = 0.01
+REST_FACTOR = 20
+#: Between two walks of a dispatcher.
+WALK_SECONDS = 600.0
+
+
+@dataclass(kw_only=True)
+class Pruned:
+    """What was deleted, or would be in a dry run, and what was left."""
+
+    #: Of `events`, `deliveries`, `attempts` and `failed tasks`.
+    rows: Counter[str] = field(default_factory=Counter)
+    #: When the first and the last of these events were recorded.
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    #: Events that are old enough, and stay.
+    held_count: int = 0
+    #: Primary key of a subscriber → how many of them it holds.
+    held_by: Counter[int] = field(default_factory=Counter)
+
+    def add(self, rows: Mapping[str, int], recorded_at: Collection[datetime]) -> None:
+        self.rows.update(rows)
+        times = [*recorded_at, *filter(None, (self.first_at, self.last_at))]
+        self.first_at = min(times, default=None)
+        self.last_at = max(times, default=None)
+
+    def add_held(self, held: Mapping[int, Collection[int]]) -> None:
+        self.held_count += len(held)
+        for subscribers in held.values():
+            self.held_by.update(subscribers)
+
+
+class Walk:
+    """Goes once through the events of more than `days` days, in the order of their
+    positions.
+
+    It may end or be killed after any statement, and beside any other walk: the next one
+    finds what is left.
+    """
+
+    def __init__(
+        self, days: int, *, seconds: float = STEP_SECONDS, is_dry_run: bool = False
+    ) -> None:
+        self._seconds = seconds
+        self._is_dry_run = is_dry_run
+        self._size = FIRST_EVENTS
+        self.pruned = Pruned()
+        now, first = _first()
+        #: What was recorded before may go.
+        self.before = now - timedelta(days=days)
+        #: Everything up to `position` was looked at.
+        self.position, self.end = first - 1, _last(self.before)
+
+    def step(self) -> bool:
+        """Look at the next events; returns whether there were any."""
+        if self.position >= self.end:
+            return False
+        began_at = time.monotonic()
+        rows = _next(self.position, self.end, self._size)
+        self.position = rows[-1][1] if rows else self.end
+        self._prune([row for row in rows if row[2] < self.before])
+        spent = max(time.monotonic() - began_at, self._seconds / MAX_EVENTS)
+        size = int(self._size * min(2, self._seconds / spent))
+        self._size = min(MAX_EVENTS, max(1, size))
+        return True
+
+    def _prune(self, rows: Sequence[Any]) -> None:
+        """`rows` have the number, position and time of each event."""
+        held = _held([number for number, *_ in rows])
+        self.pruned.add_held(held)
+        free = [row for row in rows if row[0] not in held]
+        if not free:
+            return
+        numbers = {number for number, *_ in free}
+        if self._is_dry_run:
+            counted = {name: each.count() for name, each in _rows_of(numbers).items()}
+        else:
+            mark_pruned(to=free[-1][1], number=max(numbers))
+            numbers, counted = _delete(numbers)
+        self.pruned.add(counted, [at for number, _, at in free if number in numbers])
+
+
+class Retention:
+    """What a dispatcher prunes beside its work, by `ROUTER["KEEP_EVENTS_DAYS"]`."""
+
+    def __init__(self) -> None:
+        self._walk: Walk | None = None
+        self._next_at = 0.0
+
+    def turn(self) -> None:
+        """Take a step if it is time for one.
+
+        A failure of the database ends the walk, and never the turn of the dispatcher.
+        """
+        days = conf().keep_events_days
+        began_at = time.monotonic()
+        if days is None or began_at < self._next_at:
+            return
+        try:
+            is_more = self._step(days)
+        except DatabaseError as error:
+            logger.warning("Old events were not pruned: %s", type(error).__name__)
+            self._walk, is_more = None, False
+        ended_at = time.monotonic()
+        rest = REST_FACTOR * (ended_at - began_at) if is_more else WALK_SECONDS
+        self._next_at = ended_at + rest
+
+    def _step(self, days: int) -> bool:
+        self._walk = self._walk or Walk(days, seconds=DISPATCHER_STEP_SECONDS)
+        if self._walk.step():
+            return True
+        if count := self._walk.pruned.rows["events"]:
+            logger.info("Pruned %d events of more than %d days", count, days)
+        self._walk = None
+        return False
+
+
+def _first() -> tuple[datetime, int]:
+    """The time by the database, and the first position."""
+    routed = EventRecord.objects.filter(position__isnull=False).order_by("position")
+    rows: list[Any] = list(routed.values_list(Clock(), "position")[:1])
+    return rows[0] if rows else (timezone.now(), 1)
+
+
+def _last(before: datetime) -> int:
+    """The position of the last event that was recorded before."""
+    routed = EventRecord.objects.filter(position__isnull=False, recorded_at__lt=before)
+    rows = routed.order_by("-recorded_at").values_list("position", flat=True)
+    return rows.first() or 0
+
+
+def _next(after: int, to: int, limit: int) -> list[Any]:
+    """Number, position and time of the next events."""
+    events = EventRecord.objects.filter(position__gt=after, position__lte=to)
+    rows = events.order_by("position")[:limit]
+    return list(rows.values_list("number", "position", "recorded_at"))
+
+
+def _held(numbers: Collection[int]) -> dict[int, set[int]]:
+    """Number of an event that must stay → the subscribers for which it must."""
+    unsettled = Delivery.objects.exclude(state__in=SETTLED)
+    held: defaultdict[int, set[int]] = defaultdict(set)
+    for rows in (unsettled, FailedTask.objects.open()):
+        of_events = rows.filter(event__number__in_array=numbers)
+        for number, holder in of_events.values_list("event_id", "subscriber_id"):
+            held[number].add(holder)
+    return held
+
+
+@transaction.atomic
+def _delete(numbers: Collection[int]) -> tuple[set[int], dict[str, int]]:
+    """Delete those that may go still, and return them.
+
+    Code that makes an old event owed again holds the event's row: what holds one now is
+    passed over, what held one before is seen by the later look.
+    """
+    events = EventRecord.objects.filter(AsyncCommit(), pk__in_array=numbers)
+    locked = events.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    free = set(locked)
+    free -= _held(free).keys()
+    rows_of = _rows_of(free)
+    return free, {name: rows.delete()[0] for name, rows in rows_of.items()}
+
+
+def _rows_of(numbers: Collection[int]) -> dict[str, QuerySet[Any]]:
+    """All rows of these events, those that refer to others first."""
+    deliveries = Delivery.objects.filter(event__number__in_array=numbers)
+    # In an array: then no plan reads the whole table of attempts.
+    ids = list(deliveries.values_list("pk", flat=True))
+    return {
+        "attempts": Attempt.objects.filter(delivery__id__in_array=ids),
+        "failed tasks": FailedTask.objects.filter(event__number__in_array=numbers),
+        "deliveries": Delivery.objects.filter(pk__in_array=ids),
+        "events": EventRecord.objects.filter(pk__in_array=numbers),
+    }

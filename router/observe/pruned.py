@@ -1,0 +1,18 @@
+"""What was deleted from the log, so that nobody takes it for what never was."""
+
+from __future__ import annotations
+
+from router.models import LogHead
+
+HINT = "It may have been pruned: what is old and settled is deleted."
+
+
+def pruned_to() -> int | None:
+    """Up to this position the log has gaps: there it has only what was held."""
+    return LogHead.objects.values_list("pruned_to", flat=True).first() or None
+
+
+def hint_of_missing(number: int | None = None) -> str:
+    """`HINT` where it may be so; nothing for an event whose number is too high."""
+    pruned = LogHead.objects.filter(pruned_number__gte=max(1, number or 1))
+    return HINT if pruned.exists() else ""
