@@ -19,7 +19,7 @@ from minicheck import Protocol, check_liveness, check_safety
 Step = tuple[str, Any]
 #: Stands for `Model.goal` in `Model.planted`.
 GOAL = "goal"
-MAX_STATES = 60_000
+MAX_STATES = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models import claiming, held_keys, set_aside, settling, suspects, window
+from tests.models import (
+    backfill,
+    claiming,
+    held_keys,
+    low_water,
+    periods,
+    prune,
+    reading,
+    set_aside,
+    settling,
+    suspects,
+    wake_ups,
+    window,
+)
 from tests.models.model import Model, counterexample, search
 
 MODELS = {
+    "low-water mark": low_water.MODEL,
+    "wake-ups": wake_ups.MODEL,
     "claiming": claiming.MODEL,
     "settling": settling.MODEL,
     "set aside": set_aside.MODEL,
     "suspects": suspects.MODEL,
     "window": window.MODEL,
+    "periods": periods.MODEL,
+    "backfill": backfill.MODEL,
+    "prune": prune.MODEL,
+    "reading": reading.MODEL,
     "held keys, a dead row holds": held_keys.HOLD,
     "held keys, a dead row is skipped": held_keys.SKIP,
 }
