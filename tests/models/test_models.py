@@ -6,6 +6,7 @@ import pytest
 
 from tests.models import (
     backfill,
+    breaker,
     claiming,
     held_keys,
     low_water,
@@ -32,6 +33,7 @@ MODELS = {
     "backfill": backfill.MODEL,
     "prune": prune.MODEL,
     "reading": reading.MODEL,
+    "breaker": breaker.MODEL,
     "held keys, a dead row holds": held_keys.HOLD,
     "held keys, a dead row is skipped": held_keys.SKIP,
 }
