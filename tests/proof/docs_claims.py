@@ -19,12 +19,12 @@ FOLLOWED = [
 #: Claim → the test that runs these blocks.
 RUN_ELSEWHERE: dict[Claim, str] = {
     ("README.md", "sh", "make run"): "tests/acceptance/test_make_run.py",
-    ("README.md", "python", ""): "tests/acceptance/test_other_parties.py",
+    ("README.md", "python", ""): "tests/proof/test_other_parties.py",
     ("docs/add-a-subscriber.md", "python", ""): (
-        "tests/acceptance/test_other_parties.py"
+        "tests/proof/test_other_parties.py"
     ),
     ("docs/add-a-subscriber.md", "sh", "test_loyalty"): (
-        "tests/acceptance/test_other_parties.py"
+        "tests/proof/test_other_parties.py"
     ),
     ("docs/generate-a-client.md", "sh", ""): "tests/proof/test_generated_clients.py",
     ("docs/generate-a-client.md", "python", ""): (

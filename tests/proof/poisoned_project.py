@@ -12,7 +12,7 @@ from django.db import transaction
 
 from router.models import Delivery, EventRecord, FailedTask
 from router.public import Event, publish, subscriber
-from tests.acceptance.poisons import POISONS, Poison
+from tests.proof.poisons import POISONS, Poison
 from tests.chaos.project.effects import insert
 from tests.chaos.project.models import Effect
 

@@ -14,13 +14,13 @@ import psycopg
 import pytest
 
 from config.env import BASE_DIR
-from tests.acceptance.poisons import POISONS
+from tests.proof.poisons import POISONS
 from tests.chaos import fleet
 from tests.chaos.cells import CELLS, QUICK, TIMES
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.waiting import wait_until
 
-PROJECT = "tests.acceptance.poisoned_project"
+PROJECT = "tests.proof.poisoned_project"
 #: Fewer losses than in production, so that giving up takes seconds.
 ROUTER = json.dumps({**TIMES, "max_lost_leases": 2, "handlers": [PROJECT]})
 SECONDS = 400
