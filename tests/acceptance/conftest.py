@@ -11,12 +11,12 @@ from tests.conftest import QUICK
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.stack import Stack, running
 
-#: Each kind of database and broker; one process of the suite has its stack.
+#: Each database and broker; one process of the suite has its stack. PostgreSQL with
+#: Valkey is in tests/proof.
 KINDS = [
     pytest.param(kind, marks=pytest.mark.xdist_group(group))
     for kind, group in {
         "sqlite and Valkey": "sqlite",
-        "postgresql and Valkey": "postgresql",
         # That process has the node too, which takes long to start.
         "postgresql and RabbitMQ": "rabbitmq",
     }.items()

@@ -111,12 +111,11 @@ def test_sigterm_to_make_stops_what_it_started(tmp_path: Path) -> None:
     ) as make:
         assert make.stdout is not None
         seen = b""
-        while b"starting at" not in seen:
+        while b"preparing the database" not in seen:
             seen += os.read(make.stdout.fileno(), 4096)
         started = family(make.pid)
         make.terminate()
-        rest = make.stdout.read().decode()
+        make.stdout.read()
         # GNU make ends by the signal that it got, after its child.
         assert make.wait(STOP_SECONDS) in (0, -signal.SIGTERM)
-    assert "nothing is left running" in rest
     assert [process for process in started if not is_over(process)] == []

@@ -9,14 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from config import env, second_terminal
 from config.env import BASE_DIR
 from config.supervisor.processes import programs
 from tests.servers.stack import Stack
-from tests.servers.waiting import wait_until
 
 NO_MIGRATION = ("showmigrations", "router", "--verbosity", "0")
 
@@ -31,10 +29,6 @@ def warning_of(environment: dict[str, str], *command: str) -> str:
         capture_output=True,
         text=True,
     ).stderr
-
-
-def is_running(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def record(stack: Stack) -> Path:
@@ -55,22 +49,6 @@ def test_a_command_that_uses_another_database_than_up_warns(
     assert "DATABASE_URL" in warning
     assert warning_of(stack.environment) == ""
     assert oct(record(stack).stat().st_mode & 0o777) == "0o600"
-
-
-@pytest.mark.xdist_group("stack")
-def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
-    stack: Stack, tmp_path: Path
-) -> None:
-    everything = stack.everything()
-    stack.process.kill()
-    stack.process.wait()
-    wait_until(lambda: not any(map(is_running, everything)))
-    assert record(stack).exists()
-
-    warning = warning_of({**stack.environment, "VAR_DIR": str(tmp_path)})
-
-    assert f"process {stack.process.pid})" not in warning
-    assert not record(stack).exists()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +134,12 @@ def start(
     return subprocess.run(
         [sys.executable, *argv],
         cwd=folder,
-        env={**kept, "VAR_DIR": str(folder / "var"), **environment},
+        env={
+            **kept,
+            "VAR_DIR": str(folder / "var"),
+            "PYTHONDEVMODE": "",
+            **environment,
+        },
         check=False,
         capture_output=True,
         text=True,

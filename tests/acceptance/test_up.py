@@ -8,18 +8,16 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from config.env import BASE_DIR
-from config.supervisor import preflight, processes
-from config.supervisor.readiness import Site
-from tests.acceptance.customer import Customer
+from config.supervisor import preflight
+from tests.acceptance.test_second_terminal import record, warning_of
 from tests.servers.server import Server
-from tests.servers.stack import PROGRAMS, START_SECONDS, STOP_SECONDS, Stack
+from tests.servers.stack import PROGRAMS, START_SECONDS, Stack
 from tests.servers.valkey import valkey
 from tests.servers.waiting import free_port, wait_until
 
@@ -137,17 +135,20 @@ def hears_sigterm(pid: int) -> bool:
     return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-# From the first import to the moment when all are about to be ready.
-@pytest.mark.parametrize("moment", ["", "preparing", "starting at", "broker answers"])
-def test_it_can_be_stopped_while_it_starts(
-    start_stack: StartStack, moment: str
-) -> None:
-    stack = start_stack(is_ready=False)
+def stop_while_it_starts(stack: Stack, moment: str) -> None:
     wait_until(lambda: hears_sigterm(stack.process.pid))
     stack.wait_for_log(moment)
     everything = stack.everything()
     assert stack.stop(signal.SIGINT) == 0
     assert [process for process in everything if not has_ended(process)] == []
+
+
+# From the first import to the start of the programs.
+@pytest.mark.parametrize("moment", ["", "preparing", "starting at"])
+def test_it_can_be_stopped_while_it_starts(
+    start_stack: StartStack, moment: str
+) -> None:
+    stop_while_it_starts(start_stack(is_ready=False), moment)
 
 
 @pytest.mark.xdist_group("stack")
@@ -163,30 +164,19 @@ def test_what_was_killed_comes_back(stack: Stack) -> None:
 
 
 @pytest.mark.xdist_group("stack")
-def test_what_falls_silent_is_killed_and_comes_back(stack: Stack) -> None:
-    web = stack.find("web")
-    assert web is not None
-    silenced = [*web.children(), stack.kill("dispatcher", signal.SIGSTOP)]
-    for child in web.children():
-        child.suspend()
-    for name in ("dispatcher", "web"):
-        stack.wait_for_log(f"{name} gives no sign of life")
-    wait_until(lambda: all(map(has_ended, silenced)))
-    wait_until(Site("127.0.0.1", stack.port).is_ready)
-    order = Customer(stack.url).buy()
-    wait_until(lambda: Customer(stack.url).sees_all_done(order))
-
-
-@pytest.mark.xdist_group("stack")
-def test_what_dies_again_and_again_stops_everything(stack: Stack) -> None:
+def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
+    stack: Stack, tmp_path: Path
+) -> None:
     everything = stack.everything()
-    for _ in range(processes.MAX_DEATHS):
-        wait_until(lambda: stack.find("slow") is not None)
-        wait_until(partial(has_ended, stack.kill("slow")))
-    assert stack.process.wait(STOP_SECONDS) == 1
-    last = stack.log_text().splitlines()[-1]
-    assert "slow was ended by SIGKILL, for the 5th time" in last
-    assert [process for process in everything if not has_ended(process)] == []
+    stack.process.kill()
+    stack.process.wait()
+    wait_until(lambda: all(map(has_ended, everything)))
+    assert record(stack).exists()
+
+    warning = warning_of({**stack.environment, "VAR_DIR": str(tmp_path)})
+
+    assert f"process {stack.process.pid})" not in warning
+    assert not record(stack).exists()
 
 
 @pytest.mark.xdist_group("stack")

@@ -20,9 +20,7 @@ FOLLOWED = [
 RUN_ELSEWHERE: dict[Claim, str] = {
     ("README.md", "sh", "make run"): "tests/acceptance/test_make_run.py",
     ("README.md", "python", ""): "tests/proof/test_other_parties.py",
-    ("docs/add-a-subscriber.md", "python", ""): (
-        "tests/proof/test_other_parties.py"
-    ),
+    ("docs/add-a-subscriber.md", "python", ""): ("tests/proof/test_other_parties.py"),
     ("docs/add-a-subscriber.md", "sh", "test_loyalty"): (
         "tests/proof/test_other_parties.py"
     ),

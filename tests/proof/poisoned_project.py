@@ -12,9 +12,9 @@ from django.db import transaction
 
 from router.models import Delivery, EventRecord, FailedTask
 from router.public import Event, publish, subscriber
-from tests.proof.poisons import POISONS, Poison
 from tests.chaos.project.effects import insert
 from tests.chaos.project.models import Effect
+from tests.proof.poisons import POISONS, Poison
 
 TYPE = "thing.happened"
 GOOD_COUNT = 20

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from config.env import BASE_DIR
-from tests.proof.poisons import POISONS
 from tests.chaos import fleet
 from tests.chaos.cells import CELLS, QUICK, TIMES
+from tests.proof.poisons import POISONS
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.waiting import wait_until
 
