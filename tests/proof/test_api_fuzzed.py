@@ -18,7 +18,7 @@ from router.models import ApiKey, Scope, Subscriber
 from router.operate.subscribers import create_subscriber
 from router.transports.kinds import KINDS
 
-#: For each operation; more find more: `API_EXAMPLES=200 make test ARGS="-k fuzzed"`.
+#: For each operation; more find more: `API_EXAMPLES=200 make proof ARGS="-k fuzzed"`.
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "5"))
 #: A JSON Schema can't say what a JSON Schema is that refers to nothing outside.
 NOT_SAID = {"register_schema": [positive_data_acceptance]}
