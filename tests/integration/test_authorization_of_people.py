@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import models, transaction
 from django.template import Origin
@@ -253,7 +254,8 @@ class EmptyPages(Loader):
 
 
 @pytest.fixture
-def empty_pages(settings: Any) -> None:
+def empty_pages(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin.site, "each_context", lambda request: {})
     (engine,) = settings.TEMPLATES
     options = {**engine["OPTIONS"], "loaders": [f"{__name__}.EmptyPages"]}
     settings.TEMPLATES = [{**engine, "APP_DIRS": False, "OPTIONS": options}]
