@@ -1,7 +1,7 @@
 """`make test` and `make proof`: private servers on free ports, then the tests.
 
-`make test` runs the suite in two passes, on both databases. `make proof` runs what is
-long by nature, in `tests/proof`, once.
+`make test` runs the suite on PostgreSQL and, beside it, the contract tests on SQLite.
+`make proof` runs what is long by nature, in `tests/proof`, once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
 
 from router.encryption import make_key
 from tests.servers.buildah import buildah_program
@@ -30,7 +31,7 @@ PROOF = "tests/proof"
 CONTRACT = "tests/contract"
 NO_TESTS = 5
 #: Half of the time is spent waiting for real processes. `-n0` turns it off again.
-SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
+SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
@@ -141,44 +142,46 @@ def _proof(
         "DATABASE_URL": environment.get("TEST_POSTGRESQL_URL", ""),
         "TEST_NOTICES": "\n".join(notices),
     }
-    return _pytest([PROOF, *arguments], {**environment, **given})
+    return _pytest([*SIDE_BY_SIDE, PROOF, *arguments], {**environment, **given}).wait()
 
 
 def _two_passes(
     arguments: list[str], environment: dict[str, str], notices: list[str]
 ) -> int:
     arguments = [f"--ignore={PROOF}", *arguments]
-    print("The contract tests on SQLite", flush=True)
-    first = _pytest(
-        # To collect all tests takes longer than half of those which then run.
-        arguments if any(map(_is_path, arguments)) else [CONTRACT, *arguments],
-        {**environment, "TEST_PASS": "contract"},
-    )
-    if first not in (0, NO_TESTS):
-        notices = [*notices, "The pass on SQLite failed: see above."]
     postgresql_url = environment.get("TEST_POSTGRESQL_URL", "")
     print(f"All tests on {'PostgreSQL' if postgresql_url else 'SQLite'}", flush=True)
-    second = _pytest(
-        arguments,
-        {
-            **environment,
+    with TemporaryFile() as output:
+        on_sqlite = _pytest(
+            # To collect all tests takes longer than half of those which then run.
+            arguments if any(map(_is_path, arguments)) else [CONTRACT, *arguments],
+            {**environment, "TEST_PASS": "contract"},
+            output,
+        )
+        given = {
             "DATABASE_URL": postgresql_url,
             "TEST_NOTICES": "\n".join(notices),
-        },
-    )
-    return _together(first, second)
+        }
+        whole = _pytest([*SIDE_BY_SIDE, *arguments], {**environment, **given}).wait()
+        contract = on_sqlite.wait()
+        output.seek(0)
+        print("The contract tests on SQLite", output.read().decode(), sep="\n")
+    return _together(whole, contract)
 
 
 def _is_path(argument: str) -> bool:
     return Path(argument.partition("::")[0]).exists()
 
 
-def _pytest(arguments: list[str], environment: dict[str, str]) -> int:
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments],
+def _pytest(
+    arguments: list[str], environment: dict[str, str], output: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "pytest", *arguments],
         env=environment,
-        check=False,
-    ).returncode
+        stdout=output,
+        stderr=output and subprocess.STDOUT,
+    )
 
 
 def _together(first: int, second: int) -> int:
