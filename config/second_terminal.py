@@ -24,7 +24,7 @@ from config.env import BASE_DIR, local_choices
 #: lock on it for as long.
 FOLDER = BASE_DIR / "var" / "running"
 #: They stay, or start what stays: what outlives `up` has an environment of its own.
-SERVICES = {"up", "runserver", "testserver", "dispatch", "settle_payments"}
+SERVICES = {"up", "runserver", "testserver", "dispatch", "bridge", "settle_payments"}
 #: They use nothing that `up` uses, or give a warning of their own.
 UNCONCERNED = {"up", "help", "version", "--version", "--help", "-h", "test"}
 

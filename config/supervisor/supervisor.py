@@ -139,13 +139,14 @@ class Supervisor:
         time.sleep(LOOK_SECONDS)
 
     def _stop_all(self) -> None:
-        print_line("up", "stopping: web, payments, dispatcher, workers, broker")
+        by_role = sorted(self._processes, key=_role)
+        names = ", ".join(process.program.name for process in by_role)
+        print_line("up", f"stopping: {names}")
         if not self._site.lives():
             # Nothing is in flight, and granian ignores signals while it starts.
             for process in self._processes:
                 if process.program.role is Role.WEB:
                     process.end()
-        by_role = sorted(self._processes, key=_role)
         for _, processes in groupby(by_role, key=_role):
             self._stop_together(list(processes))
         self._reaper.close()
