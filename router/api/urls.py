@@ -24,6 +24,7 @@ from router.api.subscribers.views import (
     TestApi,
     TryNowApi,
 )
+from router.api.targets import TestTargetApi
 
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),
@@ -37,6 +38,7 @@ urlpatterns = [
     path("subscribers/<slug:name>/try-now/", TryNowApi.as_view()),
     path("subscribers/<slug:name>/close-breaker/", CloseBreakerApi.as_view()),
     path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
+    path("targets/test/", TestTargetApi.as_view(), name="api-test-target"),
     path(
         "deliveries/<int:delivery_id>/resend/", ResendApi.as_view(), name="api-resend"
     ),

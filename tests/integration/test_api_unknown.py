@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("empty_router")
 AN_ENTRY = {"id": 1, "lease_token": "x"}
 #: Where a field is required: the body that has it all.
 COMPLETE: dict[str, dict[str, Any]] = {
+    "test_target": {"transport": "amqp", "target": {}},
     "create_subscriber": {"name": "new", "transport": "pull"},
     "register_schema": {"type": "parcel.lost", "schema": {}},
     **dict.fromkeys(("ack", "nack", "release", "extend"), {"deliveries": [AN_ENTRY]}),

@@ -76,6 +76,11 @@ BY_API = {
     "pause_subscriber": Act("subscriber.paused", "subscribers/crm/pause/"),
     "resume_subscriber": Act("subscriber.resumed", "subscribers/held/resume/"),
     "test_subscriber": Act("subscriber.tested", "subscribers/crm/test/"),
+    "test_target": Act(
+        "target.tried",
+        "targets/test/",
+        {"transport": "amqp", "target": {"url": "amqp://127.0.0.1:1"}},
+    ),
     "rotate_secret": Act("subscriber.secret_rotated", "subscribers/crm/rotate-secret/"),
     "retry_failed_task": Act(
         "failed_task.retried", "failed-tasks/{task}/retry/", reason="note"
@@ -191,7 +196,7 @@ def call(client: Client, name: str, world: dict[str, Any]) -> Any:
     body, query = {**act.body, act.reason: WHY}, ""
     if method == "delete":
         body, query = {}, f"?reason={WHY}"
-    _, key = ApiKey.make("manager", scopes=[Scope.MANAGE])
+    _, key = ApiKey.make("manager", scopes=[Scope.MANAGE, Scope.TARGETS])
     path = f"{act.path.format(**world)}{query}"
     return send(client, method.upper(), path, body, key=key)
 

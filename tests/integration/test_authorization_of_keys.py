@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("empty_router")
 PUBLISH, CONSUME, MANAGE = {"publish"}, {"consume"}, {"manage"}
 #: `manage` includes `schemas` while the key is bound to nothing.
 SCHEMAS = {"schemas", "manage"}
-SCOPES = ("publish", "consume", "manage", "schemas")
+SCOPES = ("publish", "consume", "manage", "schemas", "targets")
 BOUND = {"types": ["own.*"], "sources": ["/own"], "subscribers": ["own-*"]}
 KEPT = (Subscriber, Delivery, FailedTask, EventRecord, EventSchema, AuditEntry)
 TOKEN = str(uuid.UUID(int=7))
@@ -57,11 +57,15 @@ class Call:
     status: int = 200
     #: Of what the key is not bound to: None where the call names nothing.
     foreign: int | None = 404
+    #: Scopes that it needs beside one of `scopes`.
+    beside: tuple[str, ...] = ()
 
 
 NAMED = {"deliveries": [{"id": "{leased}", "lease_token": TOKEN}]}
 HOOK = {"name": "{who}-new", "transport": "pull", "events": ["{who}.*"]}
 SCHEMA = {"type": "{who}.new", "schema": {"$id": "urn:{who}:new"}}
+#: Nobody listens there.
+NOWHERE = {"url": "amqp://127.0.0.1:1"}
 ENVELOPE = an_envelope(id="new", source="/{who}", type="{who}.thing")
 #: Method and path of each call → who may make it.
 CALLS = {
@@ -79,6 +83,11 @@ CALLS = {
     "POST subscribers/{who}-hook/test/": Call(MANAGE, status=202),
     "POST subscribers/{who}-hook/try-now/": Call(MANAGE),
     "POST subscribers/{who}-hook/close-breaker/": Call(MANAGE),
+    "POST targets/test/": Call(
+        MANAGE,
+        {"transport": "amqp", "target": NOWHERE, "subscriber": "{who}-hook"},
+        beside=("targets",),
+    ),
     "POST subscribers/{who}-pull/pull/": Call(CONSUME),
     "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
     "POST deliveries/{waiting}/skip/": Call(MANAGE),
@@ -223,10 +232,13 @@ def test_a_call_needs_a_key_with_its_scope(
         assert_problem(make(client, name, world["own"], key), 401)
     for scope in set(SCOPES) - CALLS[name].scopes:
         assert_problem(make(client, name, world["own"], a_key([scope])), 403)
+    for scope in CALLS[name].scopes if CALLS[name].beside else ():
+        assert_problem(make(client, name, world["own"], a_key([scope])), 403)
     assert state() == before
     for scope in CALLS[name].scopes:
         with rolled_back():
-            done = make(client, name, world["other"], a_key([scope]))
+            key = a_key([scope, *CALLS[name].beside])
+            done = make(client, name, world["other"], key)
             assert status_of(done) == CALLS[name].status, done.content
 
 

@@ -15,11 +15,13 @@ from router.contract.cloudevents import publish_arguments
 from router.flow.breaker.held import held_because
 from router.flow.publish.publishing import publish_batch
 from router.models import (
+    ApiKey,
     Attempt,
     AuditEntry,
     Delivery,
     DeliveryState,
     FailedTask,
+    Scope,
     Subscriber,
 )
 from router.observe.last_failure import last_failure
@@ -27,6 +29,7 @@ from router.public import publish
 from router.testing import deliver_due, isolated_subscribers, skip_waits
 from router.transports import connections
 from router.transports.webhook import event_loop
+from tests.integration.api import send
 from tests.integration.staff import messages_of
 from tests.servers.foreign import ForeignRouter, Received
 from tests.servers.waiting import wait_until
@@ -227,6 +230,7 @@ def test_a_target_is_tried_before_it_is_saved(
     target, missing = foreign.make(), foreign.missing()
     page = reverse("admin:router_subscriber_add")
     body = {"name": "bus", "transport": foreign.kind, "events": "*", "try_target": "1"}
+    _, key = ApiKey.make("k", scopes=[Scope.MANAGE, Scope.TARGETS])
 
     tried, refused = (
         admin_client.post(
@@ -234,11 +238,19 @@ def test_a_target_is_tried_before_it_is_saved(
         )
         for each in (target, missing)
     )
+    called, denied = (
+        send(Client(), "POST", "targets/test/", asked, key=key).json()
+        for asked in (
+            {"transport": foreign.kind, "target": each} for each in (target, missing)
+        )
+    )
 
     assert "has confirmed a test event" in messages_of(tried)
     assert "did not confirm a test event" in messages_of(refused)
-    [message] = foreign.read_all(target)
-    assert read_event(message)["type"] == "router.test"
+    assert called == {"is_confirmed": True, "error": None}
+    assert denied["error"].startswith("NotFound: ")
+    received = list(map(read_event, foreign.read_all(target)))
+    assert [event["type"] for event in received] == ["router.test", "router.test"]
     assert not Subscriber.objects.exists()
     assert set(AuditEntry.objects.values_list("action", flat=True)) == {"target.tried"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from django.core.checks import run_checks
@@ -39,7 +40,7 @@ def call(client: Client, *scopes: str) -> Callable[..., Any]:
     def send(method: str, path: str, body: Any) -> Any:
         return client.generic(
             method,
-            f"/api/subscribers/{path}",
+            urljoin("/api/subscribers/", path),
             json.dumps(body),
             content_type="application/json",
             headers={"Authorization": f"Bearer {text}"},
@@ -175,6 +176,22 @@ def test_only_a_key_with_the_scope_names_a_foreign_router(client: Client) -> Non
     ):
         assert "targets" in assert_problem(refused, 403)["detail"]
     assert manager("PATCH", "bus/", {"title": "The bus"}).status_code == 200
+
+
+def test_a_target_is_tried_by_a_call_with_the_secrets_that_a_subscriber_keeps(
+    client: Client,
+) -> None:
+    published_to({"url": "amqp://shop:sesame-7@127.0.0.1:1"})
+    shown = {"transport": "amqp", "target": {"url": "amqp://…@127.0.0.1:1"}}
+    manager = call(client, Scope.MANAGE, Scope.TARGETS)
+
+    tried = manager("POST", "../targets/test/", {**shown, "subscriber": "bus"})
+    alone = manager("POST", "../targets/test/", shown)
+
+    assert tried.json()["is_confirmed"] is False
+    assert tried.json()["error"].startswith("Disconnected: ")
+    assert "sesame" not in tried.content.decode()
+    assert assert_problem(alone, 422)["errors"][0]["pointer"] == "/target/url"
 
 
 def test_a_key_with_the_scope_sees_no_secret_either(client: Client) -> None:

@@ -75,7 +75,10 @@ def obey(case: Any) -> None:
     """Keep the rules that the description tells in words alone."""
     if isinstance(case.body, dict) and "url" in case.body:
         case.body["url"] = "https://erp.example.com/hooks"
-    if isinstance(case.body, dict) and case.body.get("transport") in KINDS:
+    if case.path == "/api/targets/test/":
+        # Nothing is sent to another machine.
+        case.body = {"transport": "amqp", "target": {"url": "amqp://127.0.0.1:1"}}
+    elif isinstance(case.body, dict) and case.body.get("transport") in KINDS:
         # Which fields a target has depends on the transport.
         case.body["transport"] = "pull"
     if case.path == "/api/events/" and "cloudevents" not in (case.media_type or ""):
