@@ -68,10 +68,9 @@ def search(model: Model) -> Result:
     )
 
 
-def counterexample(model: Model, without: str) -> str | None:
-    """The shortest way to break what `without`, the rule taken away, protects."""
+def counterexample(model: Model, name: str, *, without: str = "") -> str | None:
+    """The shortest way to break the invariant, or `GOAL`, without a rule."""
     protocol = _protocol(model, without)
-    name = model.planted[without]
     if name == GOAL:
         verdict = check_liveness(protocol)
     else:

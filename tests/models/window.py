@@ -3,7 +3,8 @@
 A log of four events; each is good, or never acknowledged: its row waits for a retry for
 ever. A fill makes rows of the events above the cursor, under the cursor's lock, while
 fewer than `WINDOW` rows *may go now* and fewer than `LIMIT` are open. A row that waits
-for a retry, is held behind another, or is leased, is open but may not go now.
+for a retry, is held behind another, or is leased, is open but may not go now. One row
+is given up, and an operator may retry it: it is open again.
 
 Routing makes the row itself where the cursor is at the head and the window has room. It
 never waits for a cursor: one that it cannot lock is simply behind, and a later fill
@@ -21,7 +22,8 @@ from tests.models.model import GOAL, Model, Step
 EVENTS = 4
 WINDOW = 1
 LIMIT = 3
-ABSENT, DUE, LEASED, WAITING, DONE = "absent", "due", "leased", "waiting", "done"
+ABSENT, DUE, LEASED, WAITING = "absent", "due", "leased", "waiting"
+DONE, DEAD = "done", "dead"
 OPEN = (DUE, LEASED, WAITING)
 
 
@@ -34,6 +36,7 @@ class State(NamedTuple):
     fills: tuple[tuple[int, int], ...] = ()
     is_frozen: bool = False
     moved_back: bool = False
+    has_given_up: bool = False
 
 
 def actions(state: State, without: str) -> Iterator[Step]:
@@ -48,6 +51,11 @@ def actions(state: State, without: str) -> Iterator[Step]:
             yield f"{place + 1} ends {end}", _set(state, place, end)
         if row == WAITING:
             yield f"{place + 1} is due again", _set(state, place, DUE)
+            if not state.has_given_up:
+                given_up = _set(state, place, DEAD)._replace(has_given_up=True)
+                yield f"{place + 1} is given up", given_up
+        if row == DEAD and _may_retry(state, without):
+            yield f"an operator retries {place + 1}", _set(state, place, DUE)
 
 
 def _route(state: State, without: str) -> Iterator[Step]:
@@ -80,9 +88,20 @@ def _fill(state: State, without: str) -> Iterator[Step]:
         yield f"the fill up to {to} commits", filled
 
 
+def _may_retry(state: State, without: str) -> bool:
+    """A retry is a new open row: it locks the cursor, and keeps within the limit."""
+    is_locked = bool(state.fills) and without != "a retry takes the cursor's lock"
+    fits = _open_count(state) < LIMIT or without == "a retry keeps within the limit"
+    return fits and not is_locked
+
+
+def _open_count(state: State) -> int:
+    return sum(row in OPEN for row in state.rows)
+
+
 def _room(state: State, without: str) -> int:
     """How many rows may be made."""
-    open_rows = sum(row in OPEN for row in state.rows)
+    open_rows = _open_count(state)
     ready = state.rows.count(DUE)
     if without == "rows that may go now":
         ready = open_rows
@@ -117,12 +136,12 @@ def never_backwards(state: State) -> bool:
 
 
 def rows_are_few(state: State) -> bool:
-    return sum(row in OPEN for row in state.rows) <= LIMIT
+    return _open_count(state) <= LIMIT
 
 
 def all_served(state: State) -> bool:
     """Every good event is done, but behind a frozen filler and beyond the limit."""
-    is_stopped = state.is_frozen or sum(row in OPEN for row in state.rows) == LIMIT
+    is_stopped = state.is_frozen or _open_count(state) == LIMIT
     good = zip(state.log, state.rows, strict=True) if len(state.log) == EVENTS else ()
     is_routed = len(state.log) == EVENTS
     return is_routed and (
@@ -145,6 +164,8 @@ MODEL = Model(
         "routing passes over": GOAL,
         "rows that may go now": GOAL,
         "limit": "rows are few",
+        "a retry keeps within the limit": "rows are few",
+        "a retry takes the cursor's lock": "rows are few",
     },
-    min_states=1500,
+    min_states=3_000,
 )
