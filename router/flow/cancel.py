@@ -9,6 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from router.db.patterns import within
 from router.db.statements import Select
+from router.flow import order
 from router.models import (
     Clock,
     Delivery,
@@ -53,7 +54,12 @@ def cancel_beyond_limits(subscriber: Subscriber) -> int:
     open_rows = Delivery.objects.filter(subscriber=subscriber).open()
     beyond = open_rows.filter(event__only_for=None).exclude(allowed).order_by("pk")
     locked = beyond.select_for_update(of=("self",))
-    return _cancel(list(locked.values_list("pk", flat=True)))
+    ids = list(locked.values_list("pk", flat=True))
+    cancelled = _cancel(ids)
+    if subscriber.is_ordered:
+        order.lock_subscriber(subscriber.pk)
+        order.release_next(ids)
+    return cancelled
 
 
 def _unfinished() -> QuerySet[Subscriber]:

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
+from router.flow import order
 from router.flow.publish.own_events import is_own_type
 from router.flow.publish.publishing import publish_notice
 from router.models import (
@@ -17,6 +18,7 @@ from router.models import (
     Delivery,
     DeliveryQuerySet,
     FailedTask,
+    OnDead,
     Reason,
 )
 
@@ -46,6 +48,8 @@ def give_up(
         is_manual=False,
         **columns,
     )
+    if delivery.ordering_key:
+        _pass_or_hold(delivery, reason)
     failed = FailedTask.objects.create(
         delivery=delivery,
         event_id=delivery.event_id,
@@ -59,6 +63,15 @@ def give_up(
     )
     _notice(failed, delivery, evidence.kind, is_first=is_first)
     return failed
+
+
+def _pass_or_hold(delivery: Delivery, reason: Reason) -> None:
+    """A dead delivery holds its key, or leaves the order; one that an operator skipped
+    always leaves it."""
+    holds = delivery.subscriber.on_dead == OnDead.HOLD and reason != Reason.SKIPPED
+    if not holds:
+        Delivery.objects.filter(pk=delivery.pk).update(ordering_key="")
+        order.release_key(delivery.subscriber_id, delivery.ordering_key)
 
 
 def give_up_unanswered(deliveries: DeliveryQuerySet) -> None:

@@ -40,6 +40,7 @@ class Leased:
     attempts: int
     is_manual: bool
     origin: str
+    ordering_key: str
     event_number: int
     causation_depth: int
     is_webhook_id_derived: bool | None
@@ -48,10 +49,8 @@ class Leased:
     @classmethod
     def of(cls, row: Sequence[Any]) -> Leased:
         """From the values of `OWN` and `OF_EVENT`."""
-        pk, attempts, is_manual, origin, number, depth, is_derived, *attributes = row
-        return cls(
-            pk, attempts, is_manual, origin, number, depth, is_derived, attributes
-        )
+        *own, attributes = *row[: len(OWN)], row[len(OWN) :]
+        return cls(*own, attributes)
 
     def to_event(self) -> Event:
         return event_of(self.attributes)
@@ -59,8 +58,8 @@ class Leased:
 
 #: What is read of a delivery, then of its event.
 OWN = (
-    "pk", "attempts", "is_manual", "origin", "event_id", "event__causation_depth",
-    "event__is_webhook_id_derived",
+    "pk", "attempts", "is_manual", "origin", "ordering_key", "event_id",
+    "event__causation_depth", "event__is_webhook_id_derived",
 )  # fmt: skip
 
 

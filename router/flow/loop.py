@@ -25,6 +25,7 @@ from router.flow.heartbeats import (
     heartbeat_name,
     remove_heartbeat,
 )
+from router.flow.order import release_stuck
 from router.flow.prune import Retention
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
@@ -128,6 +129,7 @@ class DispatcherLoop:
         if self._sweep.is_due():
             sweep()
             cancel_owed_to_deleted()
+            release_stuck()
         self._retention.turn()
         if self._beat.is_due():
             self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))

@@ -14,6 +14,7 @@ from django.db.models import F
 from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.db.statements import Select
+from router.flow import order
 from router.flow.dead_letter import give_up
 from router.models import (
     Attempt,
@@ -52,7 +53,7 @@ def sweep(*, subscriber_id: int | None = None) -> int:
         for delivery in expired:
             delivery.vanished += 1
         lost = [row for row in expired if row.vanished > conf().max_lost_leases]
-        _give_back([row.pk for row in expired if row not in lost])
+        _give_back([row for row in expired if row not in lost])
         for delivery in lost:
             _dead_letter(delivery)
     logger.warning("%d deliveries came back: their workers vanished", len(expired))
@@ -66,9 +67,14 @@ def _note(expired: Sequence[Delivery]) -> None:
     )
 
 
-def _give_back(ids: Sequence[int]) -> None:
-    rows = Delivery.objects.filter(pk__in_array=ids)
+def _give_back(deliveries: Sequence[Delivery]) -> None:
+    rows = Delivery.objects.filter(pk__in_array=[row.pk for row in deliveries])
     rows.reschedule(Clock(), vanished=F("vanished") + 1)
+    ordered = [row for row in deliveries if row.ordering_key]
+    for subscriber_id in sorted({row.subscriber_id for row in ordered}):
+        order.lock_subscriber(subscriber_id)
+    if ordered:
+        order.hold_again([row.pk for row in ordered])
 
 
 def _dead_letter(delivery: Delivery) -> None:

@@ -73,6 +73,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def leased(self) -> DeliveryQuerySet:
         return self.filter(state=DeliveryState.LEASED)
 
+    def in_line(self) -> DeliveryQuerySet:
+        """Those that take part in the order of a key and are not over: open, or dead
+        where a dead one holds its key."""
+        # As the partial index has it, for SQLite, which proves little.
+        is_not_over = Q(state="PENDING") | Q(state="LEASED") | Q(state="DEAD")
+        return self.filter(is_not_over, ordering_key__gt="")
+
+    def held(self) -> DeliveryQuerySet:
+        """Behind another of the same key."""
+        return self.filter(state=DeliveryState.PENDING, due_at__isnull=True)
+
     def in_flight(self) -> DeliveryQuerySet:
         """Leased, or on its way to a worker."""
         return self._or_leased(self.on_its_way())
@@ -134,11 +145,13 @@ class Delivery(models.Model):
     )
     run = models.PositiveIntegerField(default=0)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.LIVE)
+    #: The event's `partitionkey`, where this delivery takes part in its order.
     ordering_key = models.CharField(max_length=255, blank=True)
     state = models.CharField(
         max_length=12, choices=DeliveryState, default=DeliveryState.PENDING
     )
-    due_at = models.DateTimeField()
+    #: NULL: held, behind another of its key.
+    due_at = models.DateTimeField(null=True)
     dispatched_until = models.DateTimeField(null=True)
     dispatch_count = models.PositiveSmallIntegerField(default=0)
     lease_token = models.UUIDField(null=True)
@@ -192,7 +205,19 @@ class Delivery(models.Model):
                 name="delivery_failing",
                 condition=Q(state="PENDING", last_failed_at__isnull=False),
             ),
+            # Of a key first what moves or is dead, then what is held, by age.
+            models.Index(
+                fields=["subscriber", "ordering_key", "due_at", "id"],
+                name="delivery_in_line",
+                condition=Q(ordering_key__gt="")
+                & (Q(state="PENDING") | Q(state="LEASED") | Q(state="DEAD")),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for another of its key."""
+        return self.state == DeliveryState.PENDING and self.due_at is None

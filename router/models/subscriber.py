@@ -46,6 +46,20 @@ class Transport(models.TextChoices):
     AMQP = "amqp", "RabbitMQ"
 
 
+class Ordering(models.TextChoices):
+    """Whether events with the same `partitionkey` reach the subscriber in order."""
+
+    NONE = "none", "In any order"
+    KEY = "key", "In the order of their key"
+
+
+class OnDead(models.TextChoices):
+    """What an event that was given up means for the later ones of its key."""
+
+    HOLD = "hold", "Hold the later events of its key"
+    SKIP = "skip", "Go on with the next event of its key"
+
+
 #: Routers that people already run, to which the router publishes.
 FOREIGN = (
     Transport.KAFKA,
@@ -110,6 +124,16 @@ class Subscriber(models.Model):
     paced_until = models.DateTimeField(null=True, editable=False)
     #: Deliveries that may be under way at once; None: the router's setting.
     in_flight_limit = models.PositiveIntegerField(null=True, blank=True)
+    ordering = models.CharField(
+        max_length=4,
+        choices=Ordering,
+        default=Ordering.NONE,
+        db_default=Ordering.NONE.value,
+    )
+    #: Of an ordered subscriber.
+    on_dead = models.CharField(
+        max_length=4, choices=OnDead, default=OnDead.HOLD, db_default=OnDead.HOLD.value
+    )
     state = models.CharField(
         max_length=16, choices=SubscriberState, default=SubscriberState.ACTIVE
     )
@@ -184,6 +208,10 @@ class Subscriber(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.name
+
+    @property
+    def is_ordered(self) -> bool:
+        return self.ordering == Ordering.KEY
 
     def asks_for(self, event_type: str) -> bool:
         """Whether its patterns match; the router's own events leave for a foreign

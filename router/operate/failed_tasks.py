@@ -10,13 +10,15 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from router.contract.errors import NotOpen
-from router.flow import audit
+from router.flow import audit, order
+from router.flow.route.head import lock_head
 from router.models import (
     Clock,
     Delivery,
     DeliveryState,
     FailedTask,
     FailedTaskState,
+    Ordering,
 )
 
 NEVER_FAILED: dict[str, Any] = {
@@ -109,6 +111,9 @@ def _settle_all(ids: Iterable[int], verdict: _Verdict) -> Settled:
 
 @transaction.atomic
 def _settle(pk: int, verdict: _Verdict) -> None:
+    if FailedTask.objects.filter(pk=pk, subscriber__ordering=Ordering.KEY).exists():
+        # Routing decides meanwhile nothing about the keys. First, as resending does.
+        lock_head()
     changed = (
         FailedTask.objects.open()
         .filter(pk=pk)
@@ -149,6 +154,7 @@ def _move(delivery_id: int, state: DeliveryState) -> None:
         moved = dead.cancel(**NEVER_FAILED)
     if moved != 1:
         raise NotOpen("Its delivery is not dead any more. Nothing was changed.")
+    order.rejoin(delivery_id)
 
 
 def _why_not_open(pk: int) -> str:

@@ -43,7 +43,8 @@ def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
         raise DoesNotApply("Nothing is held: what is due goes out as it is.")
     is_open = row.breaker == BreakerState.OPEN
     waiting = Delivery.objects.filter(subscriber=row, state=DeliveryState.PENDING)
-    first = waiting.order_by("due_at", "id").values_list("pk", flat=True).first()
+    in_turn = waiting.filter(due_at__isnull=False).order_by("due_at", "id")
+    first = in_turn.values_list("pk", flat=True).first()
     if first is None:
         raise DoesNotApply("Nothing waits for it: the next event is tried at once.")
     Delivery.objects.filter(pk=first, due_at__gt=Clock()).update(due_at=Clock())

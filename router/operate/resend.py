@@ -31,7 +31,8 @@ def resend(
     """Owe the event to the subscriber again, due now; returns what is owed.
 
     DEAD: its failed task is retried. ACKNOWLEDGED: a new delivery of the next run, with
-    the origin `replay`; the subscriber gets an event that it has had. Raises
+    the origin `replay` and of no order; the subscriber gets an event that it has had.
+    Raises
     `NotResendable` with the reason, also while another delivery of the event to the
     subscriber is open or dead.
     """
@@ -100,7 +101,6 @@ def _new_run(delivery: Delivery) -> Delivery:
         subscriber=delivery.subscriber,
         run=last + 1,
         origin=Origin.REPLAY,
-        ordering_key=delivery.ordering_key,
         is_manual=True,
         due_at=Clock(),
         created_at=Clock(),

@@ -34,8 +34,17 @@ from router.db.patterns import within
 from router.flow import audit
 from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
 from router.flow.route.head import lock_head
-from router.models import Clock, LogHead, SigningSecret, Subscriber, Transport
+from router.models import (
+    Clock,
+    LogHead,
+    OnDead,
+    Ordering,
+    SigningSecret,
+    Subscriber,
+    Transport,
+)
 from router.operate.secrets import new_secret
+from router.operate.switch_ordering import switch_ordering
 from router.operate.switch_transport import QUEUE_OF, switch_transport
 from router.operate.targets import MANAGED, problems_of_target, with_kept_secrets
 from router.registry import find
@@ -69,6 +78,7 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
         *_header_problems(wanted["custom_headers"]),
         *_limit_problems(wanted),
         *_retry_problems(wanted),
+        *_ordering_problems(wanted),
     ]
 
 
@@ -155,6 +165,12 @@ def _retry_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         yield "/waits_seconds", str(error)
 
 
+def _ordering_problems(wanted: Mapping[str, Any]) -> Iterator[Problem]:
+    for field, choices in (("ordering", Ordering), ("on_dead", OnDead)):
+        if wanted[field] not in choices.values:
+            yield f"/{field}", f"must be one of: {', '.join(choices.values)}"
+
+
 #: The fields that people may set, and their defaults.
 DEFAULTS: dict[str, Any] = {
     "title": "",
@@ -170,6 +186,8 @@ DEFAULTS: dict[str, Any] = {
     "in_flight_limit": None,
     "waits_seconds": None,
     "max_failures": None,
+    "ordering": Ordering.NONE,
+    "on_dead": OnDead.HOLD,
 }
 #: Field → the attribute with its whole value, where the column has a part.
 COLUMN_OF = {"url": "address", "target": "whole_target"}
@@ -241,6 +259,8 @@ def edit_subscriber(
     if fields["transport"] != row.transport:
         switch_transport(row.pk, Transport(fields["transport"]))
         row.refresh_from_db()
+    if fields["ordering"] != row.ordering:
+        switch_ordering(row.pk, Ordering(fields["ordering"]))
     _write(row, changes)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:

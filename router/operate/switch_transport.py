@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from router.conf import WEBHOOKS
+from router.flow import order
 from router.flow.breaker import breaker
 from router.models import (
     REMOTE,
@@ -44,5 +45,10 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
         )
         # What was leased in between is not locked yet. A worker that settles it now
         # waits for the subscriber's row: waiting for the worker would be a deadlock.
-        free = under_way.select_for_update(skip_locked=True).values("pk")
-        return Delivery.objects.filter(pk__in=free).reschedule(Clock(), vanished=0)
+        free = under_way.select_for_update(skip_locked=True)
+        ids = list(free.values_list("pk", flat=True))
+        rows = Delivery.objects.filter(pk__in_array=ids)
+        count = rows.reschedule(Clock(), vanished=0)
+        if subscriber.is_ordered:
+            order.hold_again(ids)
+        return count

@@ -40,12 +40,18 @@ class Answer:
 class Terms:
     """How requests are sent: `in_flight` of them at once, `rate` beginning a second
     (None: no limit), each within `deadline_seconds`, none that could outlast `ends_at`
-    of the monotonic clock."""
+    of the monotonic clock.
+
+    `is_ordered`: a receiver gets the events of one `partitionkey` one after the other;
+    `dead_holds`: none that follows one that it refused for ever.
+    """
 
     in_flight: int
     rate: float | None
     deadline_seconds: float
     ends_at: float
+    is_ordered: bool = False
+    dead_holds: bool = False
     _is_over: bool = field(default=False, init=False)
 
     def begin_no_more(self) -> None:

@@ -42,7 +42,8 @@ class BatchTransport:
         """Send all requests; a wave for each batch, and one for what no message fits.
 
         When a batch fails as a whole, the rest is given back. When an event fails, the
-        later ones of its key are: they must not overtake it.
+        later ones of its key are: they must not overtake it. Where the order is
+        promised, no batch has two events of a key: the first may fail alone.
         """
         try:
             publisher = connections.publisher(self._kind, self._target)
@@ -50,23 +51,23 @@ class BatchTransport:
             evidence = self._scrubbed(evidence_of(error))
             # No event is to blame, and none is given up for it.
             outcome = Retry(evidence, kind=FailureKind.TROUBLED)
-            yield _given_back(requests, outcome)
+            yield self._given_back(requests, outcome)
             return
         ready, refused = self._written(publisher, requests)
         yield refused
         passed_over: list[Ready] = []
         while ready and self._terms.may_begin():
-            count = publisher.take([each.message for each in ready])
-            batch, ready = ready[:count], ready[count:]
+            batch, ready = self._next_batch(publisher, ready)
             try:
                 answers = self._sent(publisher, batch)
             except Unsent as error:
                 connections.drop(publisher)
                 unsent = [each.request for each in (*batch, *ready)]
-                yield [*_given_back(unsent, error.outcome), *_not_begun(passed_over)]
+                given_back = self._given_back(unsent, error.outcome)
+                yield [*given_back, *_not_begun(passed_over)]
                 return
             yield answers
-            failed = _keys_of_failures(batch, answers)
+            failed = self._keys_of_failures(batch, answers)
             passed_over += [each for each in ready if each.key in failed]
             ready = [each for each in ready if each.key not in failed]
         yield _not_begun([*ready, *passed_over])
@@ -77,14 +78,29 @@ class BatchTransport:
         """The requests with their messages; those that have none are refused."""
         ready: list[Ready] = []
         refused: list[Answer] = []
+        held: set[str] = set()
         for request in requests:
+            key = request.event.partitionkey
+            if key in held:
+                refused.append(Answer(key=request.key, outcome=None))
+                continue
             try:
                 message = publisher.message(request.event)
                 ready.append(Ready(request=request, message=message))
             except ValueError as error:
                 outcome = Dead(self._scrubbed(evidence_of(error)))
                 refused.append(Answer(key=request.key, outcome=outcome))
+                held |= {key} - {""} if self._terms.dead_holds else set()
         return ready, refused
+
+    def _next_batch(
+        self, publisher: Publisher[Any], ready: Sequence[Ready]
+    ) -> tuple[list[Ready], list[Ready]]:
+        """What the next call sends, and what is left."""
+        may_go = _first_of_each_key(ready) if self._terms.is_ordered else ready
+        batch = [*may_go[: publisher.take([each.message for each in may_go])]]
+        sent = {each.request.key for each in batch}
+        return batch, [each for each in ready if each.request.key not in sent]
 
     def _sent(self, publisher: Publisher[Any], batch: Sequence[Ready]) -> list[Answer]:
         """Raises `Unsent`, whatever goes wrong with the batch as a whole."""
@@ -105,6 +121,37 @@ class BatchTransport:
             for each, outcome in zip(batch, outcomes, strict=True)
         ]
 
+    def _keys_of_failures(
+        self, batch: Sequence[Ready], answers: Sequence[Answer]
+    ) -> set[str]:
+        """And of what was not sent: neither must be overtaken."""
+        stopping = (Retry, Dead) if self._terms.dead_holds else (Retry,)
+        pairs = zip(batch, answers, strict=True)
+        return {
+            each.key
+            for each, answer in pairs
+            if answer.outcome is None or isinstance(answer.outcome, stopping)
+        } - {""}
+
+    def _given_back(self, requests: Sequence[Request], outcome: Retry) -> list[Answer]:
+        """As many failures as open a breaker; the other requests were not begun.
+
+        Of those of a key the first fails, where the order is promised: the others wait
+        for it.
+        """
+        left = conf().breaker_threshold
+        failed: set[str] = set()
+        answers: list[Answer] = []
+        for request in requests:
+            key = request.event.partitionkey if self._terms.is_ordered else ""
+            is_failed = left > 0 and key not in failed
+            left -= is_failed
+            failed |= {key} - {""}
+            answers.append(
+                Answer(key=request.key, outcome=outcome if is_failed else None)
+            )
+        return answers
+
     def _safe(self, outcome: Outcome | None) -> Any:
         """The outcome without the target's secrets, which a library may have quoted."""
         if not isinstance(outcome, Retry | Dead):
@@ -119,24 +166,16 @@ class BatchTransport:
         )
 
 
-def _keys_of_failures(batch: Sequence[Ready], answers: Sequence[Answer]) -> set[str]:
-    """And of what was not sent: neither must be overtaken."""
-    pairs = zip(batch, answers, strict=True)
-    return {
-        each.key
-        for each, answer in pairs
-        if answer.outcome is None or isinstance(answer.outcome, Retry)
-    } - {""}
+def _first_of_each_key(ready: Sequence[Ready]) -> list[Ready]:
+    """And all that have none."""
+    seen: set[str] = set()
+    first: list[Ready] = []
+    for each in ready:
+        if each.key not in seen:
+            first.append(each)
+            seen |= {each.key} - {""}
+    return first
 
 
 def _not_begun(ready: Sequence[Ready]) -> list[Answer]:
     return [Answer(key=each.request.key, outcome=None) for each in ready]
-
-
-def _given_back(requests: Sequence[Request], outcome: Retry) -> list[Answer]:
-    """As many failures as open a breaker; the other requests were not begun."""
-    threshold = conf().breaker_threshold
-    return [
-        Answer(key=request.key, outcome=outcome if place < threshold else None)
-        for place, request in enumerate(requests)
-    ]

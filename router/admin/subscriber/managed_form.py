@@ -14,7 +14,7 @@ from django.http import QueryDict
 from router.admin.acting import reason_field
 from router.admin.subscriber.target_form import TargetForm
 from router.contract.filters import EVERYTHING
-from router.models import Subscriber, Transport
+from router.models import OnDead, Ordering, Subscriber, Transport
 from router.operate.targets import MANAGED
 from router.transports.kinds import KINDS
 from router.transports.webhook.headers import doubled_names
@@ -116,6 +116,20 @@ class ManagedForm(forms.Form):
         label="Gives up after",
         required=False,
         help_text="Failures. Empty: one more than there are waits.",
+    )
+
+    ordering = forms.ChoiceField(
+        required=False,
+        choices=Ordering.choices,
+        help_text="By key: events with the same partitionkey go one after the other, "
+        "in the order of the log.",
+    )
+    on_dead = forms.ChoiceField(
+        label="After a failed task",
+        required=False,
+        choices=OnDead.choices,
+        help_text="Of an ordered subscriber. To hold keeps the order exact: the key "
+        "goes on when the failed task is retried or discarded.",
     )
 
     reason = reason_field()
@@ -226,6 +240,10 @@ class ManagedForm(forms.Form):
         """The fields of `DEFAULTS` that the form has, and the reason."""
         values = dict(self.cleaned_data)
         values.pop("name", None)
+        for name in ("ordering", "on_dead"):
+            # A form that does not name it changes nothing.
+            if not values[name]:
+                del values[name]
         headers = values.pop("headers")
         target = self._chosen_target()
         values["target"] = target.target() if target else {}
@@ -262,6 +280,8 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
         "in_flight_limit": subscriber.in_flight_limit,
         "waits_seconds": ", ".join(str(wait) for wait in waits) if waits else "",
         "max_failures": subscriber.max_failures,
+        "ordering": subscriber.ordering,
+        "on_dead": subscriber.on_dead,
     }
 
 

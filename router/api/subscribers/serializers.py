@@ -19,6 +19,8 @@ from router.flow.retry_waits import schedule_of
 from router.models import (
     BREAKER_LABELS,
     BreakerState,
+    OnDead,
+    Ordering,
     Subscriber,
     SubscriberState,
     Transport,
@@ -62,7 +64,11 @@ MEANING = {
     " `parcel.*`, `*` for all. Left out at creation: the key's own types.",
     "allowed_sources": "Sources that it may receive at most: `/partner`, `/shop/*`, `*`"
     " for all. Left out at creation: the key's own sources.",
-    "ordering": "Whether events with the same key keep their order.",
+    "ordering": "`key`: events with the same `partitionkey` arrive in the order of the"
+    " log, one after the other; `none`: in any order.",
+    "on_dead": "Of an ordered subscriber, what follows when an event is given up:"
+    " `hold` holds the later events of its key until the failed task is retried or"
+    " discarded; `skip` goes on with the next one.",
     "headers": "Sent with every webhook; kept encrypted, shown by name only.",
     "header_names": "Which headers are sent beside the router's own.",
     "rate_per_second": "Deliveries that may start each second; null: no limit.",
@@ -102,10 +108,6 @@ CHOICES = [(each.value, each.label) for each in MANAGED]
 FIELD_OF = {"headers": "custom_headers"}
 
 BREAKERS = [(state.value, label) for state, label in BREAKER_LABELS.items()]
-
-
-class Ordering(TextChoices):
-    NONE = "none"
 
 
 class Start(TextChoices):
@@ -194,6 +196,8 @@ class SubscriberUpdate(Meaning, ReasonBody):
     max_failures = fields.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=100
     )
+    ordering = fields.EnumField(Ordering, required=False)
+    on_dead = fields.EnumField(OnDead, required=False)
 
     def wanted(self) -> dict[str, Any]:
         """The fields of the model that the body names, and the reason."""
@@ -217,9 +221,6 @@ class SubscriberCreate(SubscriberUpdate):
     )
     transport = fields.EnumField(
         Transport, component="ManagedTransport", choices=CHOICES
-    )
-    ordering = fields.EnumField(
-        Ordering, default="none", help_text="Only `none` is offered yet."
     )
 
     def get_fields(self) -> dict[str, Any]:
@@ -273,7 +274,8 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
     filter = FilterField(allow_null=True)
     allowed_types = serializers.ListField(child=serializers.CharField())
     allowed_sources = serializers.ListField(child=serializers.CharField())
-    ordering = serializers.SerializerMethodField()
+    ordering = fields.EnumField(Ordering)
+    on_dead = fields.EnumField(OnDead)
     header_names = serializers.SerializerMethodField()
     transport = fields.EnumField(Transport)
     breaker = fields.EnumField(BreakerState, choices=BREAKERS)
@@ -297,6 +299,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "allowed_types",
             "allowed_sources",
             "ordering",
+            "on_dead",
             "header_names",
             "rate_per_second",
             "in_flight_limit",
@@ -311,10 +314,6 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "last_failed_at",
             "created_at",
         ]
-
-    @extend_schema_field(fields.EnumField(Ordering))
-    def get_ordering(self, row: Subscriber) -> str:
-        return Ordering.NONE
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_header_names(self, row: Subscriber) -> list[str]:

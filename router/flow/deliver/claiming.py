@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, F, Q
 
 from router.conf import conf
@@ -21,9 +23,11 @@ from router.db.async_commit import AsyncCommit
 from router.db.pipeline import read_changed
 from router.db.session import is_wary
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Select, Update
+from router.flow import order
 from router.flow.breaker.probes import lets_through
 from router.flow.lease import OF_EVENT, OWN, Claim, Leased
 from router.models import (
+    FOREIGN,
     Clock,
     Delivery,
     DeliveryQuerySet,
@@ -40,6 +44,7 @@ PAUSES_SECONDS = (0.005, 0.02, 0.05)
 OF_SUBSCRIBER = (
     "name", "title", "transport", "state", "url", "target", "rate_per_second",
     "in_flight_limit", "breaker", "breaker_epoch", "ramp", "incident_since",
+    "ordering", "on_dead",
 )  # fmt: skip
 
 
@@ -57,6 +62,7 @@ def claims(subscriber_id: int, ids: Sequence[int]) -> Iterator[Claim[Leased]]:
     for pause in (*PAUSES_SECONDS, None):
         shared = _claim(subscriber_id, sorted(left), _shared_lease())
         if shared is not None:
+            shared = _with_followers(shared, left)
             left.difference_update(shared.ids)
             yield shared
         if pause is None or not _is_locked_elsewhere(subscriber_id, left):
@@ -92,6 +98,26 @@ def _claim(
     # later switch ends the lease, or waits for what was leased meanwhile.
     [subscriber] = _SUBSCRIBER.as_models(rows_beside)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
+
+
+def _with_followers(claimed: Claim[Leased], ids: Collection[int]) -> Claim[Leased]:
+    """The claim with the deliveries that were held behind those of it.
+
+    A chunk of a foreign router may hold successive events of a key: the transport keeps
+    their order. Others get one event of a key at a time.
+    """
+    named = set(ids).difference(claimed.ids)
+    subscriber = claimed.subscriber
+    if not (named and subscriber.is_ordered and subscriber.transport in FOREIGN):
+        return claimed
+    with transaction.atomic():
+        joining = order.followers_that_may_go(claimed.ids, sorted(named))
+        rows = Delivery.objects.filter(pk__in_array=joining)
+        rows.update(**_leased(claimed.token), due_at=F("created_at"))
+        left = Delivery.objects.held().filter(pk__in_array=named.difference(joining))
+        left.update(dispatched_until=None, dispatch_count=0)
+    together = _READ.rows(ids=[*claimed.ids, *joining], token=claimed.token)
+    return replace(claimed, deliveries=tuple(map(Leased.of, together)))
 
 
 def _shared_lease() -> Update:
@@ -140,9 +166,14 @@ def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("pk")
     )
-    return Delivery.objects.filter(pk__in=claimable.values("pk")), {
+    return Delivery.objects.filter(pk__in=claimable.values("pk")), _leased(TOKEN)
+
+
+def _leased(token: Any) -> dict[str, Any]:
+    """The columns of a delivery that begins its attempt under this lease."""
+    return {
         "state": DeliveryState.LEASED,
-        "lease_token": TOKEN,
+        "lease_token": token,
         "leased_until": Clock() + timedelta(seconds=conf().lease_seconds),
         "attempts": F("attempts") + 1,
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F
 
 from router.conf import conf
+from router.flow import order
 from router.flow.lease import Claim
 from router.models import Clock
 
@@ -21,7 +24,11 @@ def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> Non
     `more` are further columns to write.
     """
     due_at = Clock() + timedelta(seconds=wait_seconds)
-    claim.held().reschedule(due_at, attempts=F("attempts") - 1, **more)
+    with transaction.atomic() if claim.subscriber.is_ordered else nullcontext():
+        claim.held().reschedule(due_at, attempts=F("attempts") - 1, **more)
+        if claim.subscriber.is_ordered:
+            order.lock_subscriber(claim.subscriber.pk)
+            order.hold_again(claim.ids)
 
 
 def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:

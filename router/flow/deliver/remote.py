@@ -26,7 +26,7 @@ from router.flow.deliver.releasing import release
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.limits import in_flight_limit
 from router.flow.lease import Claim, Leased
-from router.models import FOREIGN, SigningSecret, Subscriber
+from router.models import FOREIGN, OnDead, SigningSecret, Subscriber
 from router.transports.base import Answer, Request, Terms, TransportProtocol
 from router.transports.batches import BatchTransport
 from router.transports.evidence import evidence_of
@@ -65,6 +65,8 @@ def _terms(subscriber: Subscriber, lease_ends_at: float) -> Terms:
         rate=subscriber.rate_per_second,
         deadline_seconds=conf().webhook_deadline_seconds,
         ends_at=lease_ends_at,
+        is_ordered=subscriber.is_ordered,
+        dead_holds=subscriber.is_ordered and subscriber.on_dead == OnDead.HOLD,
     )
 
 
@@ -83,12 +85,17 @@ def _transport(subscriber: Subscriber, terms: Terms) -> TransportProtocol:
 
 
 def _requests(settling: Settling) -> Iterable[Request]:
+    unreadable: set[str] = set()
     for delivery in settling.claim.deliveries:
+        outcome: Retry | None = None
         try:
-            yield _request(delivery)
+            if delivery.ordering_key not in unreadable:
+                yield _request(delivery)
+                continue
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
             outcome = Retry(evidence_of(error))
-            settling.settle([Answer(key=delivery.pk, outcome=outcome)])
+            unreadable |= {delivery.ordering_key} - {""}
+        settling.settle([Answer(key=delivery.pk, outcome=outcome)])
 
 
 def _request(delivery: Leased) -> Request:

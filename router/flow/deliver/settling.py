@@ -31,6 +31,7 @@ from router.contract.failures import Verdict
 from router.contract.outcomes import Dead, Exchange, Retry
 from router.db.pipeline import NotAll, update_expecting
 from router.db.statements import IDS, SUBSCRIBER, TOKENS, Param, Statement, Update
+from router.flow import order
 from router.flow.breaker import breaker
 from router.flow.breaker.long_outage import end_if_too_long
 from router.flow.dead_letter import give_up
@@ -88,10 +89,13 @@ def acknowledge(
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
             _success(claim, run_ms),
             before=_released(guard),
-            may_commit=may_commit and not (is_troubled or has_responses),
+            may_commit=may_commit
+            and not (is_troubled or has_responses or claim.subscriber.is_ordered),
         )
     except NotAll as error:
         raise LeaseLost from error
+    if claim.subscriber.is_ordered:
+        order.release_next(claim.ids)
     if is_troubled:
         breaker.note_success(claim)
 
@@ -230,6 +234,8 @@ def _put_back(deliveries: Sequence[Any], columns: Mapping[str, Any]) -> None:
     by_row = {name: _by_row(deliveries, name) for name in FAILURE_COLUMNS}
     rows = Delivery.objects.filter(pk__in_array=[row.pk for row in deliveries])
     rows.reschedule(**by_row, vanished=0, is_manual=False, **columns)
+    if behind := [row.pk for row in deliveries if row.ordering_key]:
+        order.hold_again(behind)
 
 
 def _by_row(deliveries: Sequence[Any], name: str) -> Any:

@@ -31,6 +31,7 @@ from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
 from router.flow.heartbeats import alive, served_queues
+from router.flow.order import with_followers
 from router.messaging.broker import BrokerTrouble, Doorbell, Message
 from router.models import (
     BreakerState,
@@ -186,7 +187,8 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
         _first_due(size).bound(subscriber_id=subscriber.pk) for subscriber, size in free
     ]
     for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
-        ids = within_bytes(with_new_events(subscriber.pk, due, size))
+        chosen = with_new_events(subscriber.pk, due, size)
+        ids = within_bytes(with_followers(subscriber, chosen, size))
         limits.note_start(subscriber, len(ids))
         yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 

@@ -35,6 +35,7 @@ OF_SUBSCRIBER = (
     "mean_run_ms",
     "queue",
     "fixed_queue",
+    "ordering",
 )
 
 

@@ -33,6 +33,7 @@ from router.flow.route.fast_path import (
     marked_until,
 )
 from router.flow.route.head import MOVE, TRY_LOCK
+from router.flow.route.in_line import Row, first_of_their_keys
 from router.flow.route.matching import Broken, Matching
 from router.models import Delivery, EventRecord, Reason, Subscriber
 
@@ -168,13 +169,18 @@ def _insertions(
 ) -> Iterator[Statement]:
     """The statements that insert all that is owed; the last one returns the id and the
     subscriber of each delivery that takes the fast path."""
-    waiting: list[tuple[int, int, str]] = []
-    marked: list[tuple[int, int, str]] = []
+    waiting: list[Row] = []
+    marked: list[Row] = []
+    in_line: list[Row] = []
     for event, subscriber in owed:
-        rows = marked if subscriber.pk in fast_path else waiting
-        rows.append((event.number, subscriber.pk, event.partitionkey))
-    if waiting:
-        yield _WAITING.of(waiting, now=now)
+        key = event.partitionkey if subscriber.is_ordered else ""
+        rows = marked if subscriber.pk in fast_path else in_line if key else waiting
+        rows.append((event.number, subscriber.pk, key))
+    first, held = first_of_their_keys(in_line)
+    if waiting or first:
+        yield _WAITING.of([*waiting, *first], now=now)
+    if held:
+        yield _HELD.of(held, now=now)
     if marked:
         yield _MARKED.of(marked, now=now, until=marked_until(now))
 
@@ -188,6 +194,7 @@ def _give_up_on_unfiltered(broken: Broken) -> None:
 
 
 _WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})
+_HELD = Insert(Delivery, KINDS, lambda: {"created_at": NOW})
 _MARKED = Insert(
     Delivery,
     KINDS,

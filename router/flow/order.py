@@ -1,0 +1,235 @@
+"""Order: an ordered subscriber gets the events of one key one after the other.
+
+Of the deliveries of a key one moves, and those behind it are held: PENDING, without
+`due_at`, so that no look for what is due ever sees them. The code that closes a
+delivery releases the next of its key in the same transaction. Before that it has
+locked the subscriber's row: two that close at the same time would each see the other's
+delivery as still open. Routing alone must not wait for that lock. What it holds behind
+a delivery that is closed in the same moment, the sweep releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+from django.db import transaction
+from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from router.db.statements import IDS, SUBSCRIBER, Param, Select, Update, changed
+from router.models import (
+    FOREIGN,
+    Clock,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    Ordering,
+    Subscriber,
+)
+
+AFTER = Param("after", BigIntegerField())
+
+#: So many held deliveries the sweep looks at in one step, and releases in one.
+BATCH = 2000
+#: Subscriber → the last held delivery that this process has looked at.
+_looked_up_to: dict[int, int] = {}
+
+
+def lock_subscriber(subscriber_id: int) -> None:
+    """Lock the row, for the rest of the transaction; after those of deliveries."""
+    rows = Subscriber.objects.select_for_update(no_key=True).filter(pk=subscriber_id)
+    list(rows.values_list("pk"))
+
+
+def release_next(ids: Iterable[int]) -> int:
+    """Release the first held delivery of each key of these, where none of it moves or
+    is dead; returns how many were released.
+
+    The caller has locked the subscriber.
+    """
+    return changed(_RELEASE.bound(ids=ids))
+
+
+def release_key(subscriber_id: int, key: str) -> None:
+    """`release_next` for one key."""
+    held = Delivery.objects.in_line().held()
+    of_key = held.filter(subscriber=subscriber_id, ordering_key=key)
+    release_next(of_key.order_by("due_at", "pk").values_list("pk", flat=True)[:1])
+
+
+def hold_again(ids: Sequence[int]) -> None:
+    """Hold those of these deliveries, all given back, that stand behind another.
+
+    The caller has locked the subscriber.
+    """
+    earlier = _of_same_key().filter(due_at__isnull=False, pk__lt=OuterRef("pk"))
+    rows = Delivery.objects.in_line().filter(pk__in_array=ids)
+    # Older releases gave a key to those of every subscriber.
+    rows = rows.filter(state=DeliveryState.PENDING, subscriber__ordering=Ordering.KEY)
+    behind = rows.alias(earlier=_first(earlier)).filter(earlier__isnull=False)
+    Delivery.objects.filter(pk__in=list(behind.values_list("pk", flat=True))).update(
+        due_at=None
+    )
+
+
+def rejoin(delivery_id: int) -> None:
+    """Give a delivery that was dead its place in the order, or let its key go on where
+    it is over now.
+
+    In the transaction that changed it, which holds the head's lock.
+    """
+    rows = Delivery.objects.select_related("event", "subscriber").only(
+        "state", "run", "event__partitionkey", "subscriber__ordering"
+    )
+    row = rows.get(pk=delivery_id)
+    if row.run or not row.subscriber.is_ordered:
+        return
+    lock_subscriber(row.subscriber_id)
+    key = row.event.partitionkey
+    if key and row.state == DeliveryState.PENDING:
+        columns: dict[str, Any] = {"ordering_key": key, "due_at": None}
+        Delivery.objects.filter(pk=delivery_id).update(**columns)
+    release_next([delivery_id])
+
+
+def release_all(subscriber_id: int) -> int:
+    """Take the next of a subscriber's deliveries out of any order; the sweep does the
+    rest. Returns how many they were."""
+    rows = Delivery.objects.in_line().filter(subscriber=subscriber_id)
+    batch = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    with transaction.atomic():
+        return Delivery.objects.filter(pk__in_array=list(batch[:BATCH])).update(
+            ordering_key="", due_at=Coalesce(F("due_at"), Clock())
+        )
+
+
+def release_stuck() -> int:
+    """Release what is held in vain, in steps; returns how many deliveries.
+
+    A delivery is, when routing held it behind one that was closed in that moment, or
+    when its subscriber is not ordered any more.
+    """
+    return sum(
+        _release_stuck_of(pk) if ordering == Ordering.KEY else release_all(pk)
+        for pk, ordering in _LOOK.rows()
+    )
+
+
+def _release_stuck_of(subscriber_id: int) -> int:
+    held = Delivery.objects.held().filter(
+        subscriber=subscriber_id, pk__gt=_looked_up_to.get(subscriber_id, 0)
+    )
+    ids = list(held.order_by("due_at", "pk").values_list("pk", flat=True)[:BATCH])
+    _looked_up_to[subscriber_id] = ids[-1] if len(ids) == BATCH else 0
+    with transaction.atomic():
+        rows = Subscriber.objects.select_for_update(skip_locked=True, no_key=True)
+        is_free = rows.filter(pk=subscriber_id).values_list("pk").first()
+        return release_next(ids) if is_free else 0
+
+
+def with_followers(
+    subscriber: Subscriber, due: Sequence[Any], size: int
+) -> Sequence[Any]:
+    """The chunk `due` with what is held behind its deliveries, the oldest `size` of
+    both; rows begin with id, size in bytes and the time of the last failure.
+
+    For a foreign router, which may get successive events of a key in one chunk. What
+    has failed, or made its worker vanish, brings none: they would travel in vain.
+    """
+    heads = [pk for pk, _, last_failed_at in due if last_failed_at is None]
+    if not (heads and subscriber.is_ordered and subscriber.transport in FOREIGN):
+        return due
+    values = {"subscriber_id": subscriber.pk, "ids": heads, "after": min(heads)}
+    behind = _followers(size).rows(**values)
+    return sorted([*due, *behind], key=itemgetter(0))[:size]
+
+
+def followers_that_may_go(ids: Sequence[int], named: Sequence[int]) -> list[int]:
+    """Which of the held deliveries `named` stand directly behind these, locked.
+
+    The caller has leased `ids`.
+    """
+    heads = Delivery.objects.filter(pk__in_array=ids, ordering_key__gt="")
+    subscriber_ids, keys = heads.values("subscriber"), heads.values("ordering_key")
+    moving = _of_same_key().filter(due_at__isnull=False)
+    others = moving.exclude(pk__in_array=ids)
+    held = Delivery.objects.in_line().held().alias(other=_first(others))
+    behind = held.filter(
+        subscriber__in=subscriber_ids,
+        ordering_key__in=keys,
+        pk__lte=max(named),
+        other__isnull=True,
+    )
+    rows = behind.select_for_update(of=("self",)).order_by("pk")
+    stopped: set[str] = set()
+    chosen: list[int] = []
+    for pk, key, vanished in rows.values_list("pk", "ordering_key", "vanished"):
+        if key in stopped:
+            continue
+        if pk in named and not vanished:
+            chosen.append(pk)
+        else:
+            stopped.add(key)
+    return chosen
+
+
+def _of_same_key() -> DeliveryQuerySet:
+    """Of the outer query's delivery."""
+    return Delivery.objects.in_line().filter(
+        subscriber=OuterRef("subscriber"), ordering_key=OuterRef("ordering_key")
+    )
+
+
+def _first(rows: DeliveryQuerySet) -> Subquery:
+    # In their order, and one of them: a join might read all that is held.
+    return Subquery(rows.order_by("due_at", "pk").values("pk")[:1])
+
+
+def _released() -> tuple[DeliveryQuerySet, dict[str, Any]]:
+    moving = _of_same_key().filter(due_at__isnull=False)
+    closed = Delivery.objects.filter(pk__in_array=IDS, ordering_key__gt="")
+    free = closed.alias(moving=_first(moving)).filter(moving__isnull=True)
+    first = free.values(first=_first(_of_same_key().held())).distinct()
+    # An operator may have it: the sweep looks again.
+    locked = Delivery.objects.held().filter(pk__in=first)
+    rows = locked.select_for_update(skip_locked=True, of=("self",)).values("pk")
+    return Delivery.objects.held().filter(pk__in=rows), {
+        # Its age is its turn: a key with many events keeps its place.
+        "due_at": F("created_at"),
+        "dispatched_until": None,
+        "dispatch_count": 0,
+    }
+
+
+def _with_held() -> QuerySet[Subscriber, Any]:
+    held = Delivery.objects.held().filter(subscriber=OuterRef("pk"))
+    known = Subscriber.objects.known().alias(held=_first(held))
+    return known.filter(held__isnull=False).values_list("pk", "ordering")
+
+
+@cache
+def _followers(limit: int) -> Select:
+    """A statement a size, of which there are at most as many as `chunk_limit`."""
+    return Select(lambda: _first_followers()[:limit])
+
+
+def _first_followers() -> DeliveryQuerySet:
+    heads = Delivery.objects.filter(
+        pk__in_array=IDS, ordering_key__gt="", last_failed_at__isnull=True, vanished=0
+    )
+    held = Delivery.objects.held().filter(subscriber=SUBSCRIBER, pk__gt=AFTER)
+    seen = held.order_by("due_at", "pk").values("pk")[:BATCH]
+    rows = Delivery.objects.filter(pk__in=seen)
+    return (
+        rows.filter(ordering_key__in=heads.values("ordering_key"))
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("pk")
+        .values_list("pk", "event__size_bytes", "last_failed_at")
+    )
+
+
+_RELEASE = Update(_released)
+_LOOK = Select(_with_held)
