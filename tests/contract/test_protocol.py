@@ -56,6 +56,7 @@ from router.operate import failed_tasks
 from router.operate.declared import pause, resume
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
+from tests.contract.keyed_router import subscribe
 
 KINDS = ("thing", "other", "unheard")
 WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
@@ -71,8 +72,14 @@ WORLD = (
     + ["a_late_writer_hits_nothing"]
 )
 PICK = st.integers(0, 59)
-NAMES = ("alpha", "beta", "gamma")
-WANTED = {"alpha": {"thing"}, "beta": {"thing"}, "gamma": {"thing", "other"}}
+#: The last one is ordered, and publishes to a foreign router.
+NAMES = ("alpha", "beta", "gamma", "ordered")
+WANTED = {
+    "alpha": {"thing"},
+    "beta": {"thing"},
+    "gamma": {"thing", "other"},
+    "ordered": {"thing"},
+}
 #: More of them look deeper, and differently each time.
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "0"))
 OUTCOMES: list[Retry | Dead] = [
@@ -96,7 +103,9 @@ class Now:
                 "lease_token",
                 "leased_until",
                 "vanished",
-            )
+                "ordering_key",
+                "due_at",
+            ).order_by("pk")
         )
         self.opened = sorted(
             FailedTask.objects.open().values_list("delivery_id", flat=True)
@@ -142,7 +151,8 @@ class Protocol(RuleBasedStateMachine):
         getattr(self, act)(pick)
 
     def happen(self, kind: str) -> None:
-        self.kinds[publish(f"{kind}.happened", {}).number] = kind
+        key = f"key-{len(self.kinds) % 3}"
+        self.kinds[publish(f"{kind}.happened", {}, partitionkey=key).number] = kind
 
     def publish(self, pick: int) -> None:
         for _ in range(1 + pick % 4):
@@ -154,7 +164,8 @@ class Protocol(RuleBasedStateMachine):
             self.rolled_back.add(publish("thing.happened", {}).event.id)
             transaction.set_rollback(True)
         record = EventRecord.objects.get(number=min(self.kinds))
-        assert not publish(record.type, record.data, id=record.event_id).is_new
+        named = {"id": record.event_id, "partitionkey": record.partitionkey}
+        assert not publish(record.type, record.data, **named).is_new
 
     def route(self, pick: int) -> None:
         self.messages += route_batch(has_room=lambda _: bool(pick % 2)).chunks
@@ -227,10 +238,12 @@ class Protocol(RuleBasedStateMachine):
 
     def time_passes(self, pick: int) -> None:
         pending = Delivery.objects.filter(state=DeliveryState.PENDING)
-        pending.update(due_at=F("created_at"), dispatched_until=None)
+        pending.update(dispatched_until=None)
+        pending.filter(due_at__isnull=False).update(due_at=F("created_at"))
         Subscriber.objects.filter(probe_at__isnull=False).update(
             probe_at=F("created_at")
         )
+        Subscriber.objects.update(not_before=None)
 
     def hold_or_let_go(self, pick: int) -> None:
         one = Subscriber.objects.get(name=NAMES[pick % len(NAMES)])
@@ -273,6 +286,7 @@ class Protocol(RuleBasedStateMachine):
         self.every_state_has_what_belongs_to_it(now)
         self.a_suspect_shares_its_lease_with_nobody(now)
         self.a_breaker_that_is_not_closed_looks_again(now)
+        self.a_key_is_with_one_worker_and_goes_on_in_its_order(now)
 
     def every_recorded_event_is_owed_exactly_once(self, now: Now) -> None:
         # The router's own events are nobody's here.
@@ -324,6 +338,21 @@ class Protocol(RuleBasedStateMachine):
                 assert one.probe_at is not None
                 assert one.incident_since is not None
 
+    def a_key_is_with_one_worker_and_goes_on_in_its_order(self, now: Now) -> None:
+        by_key: dict[str, list[Delivery]] = {}
+        for one in now.deliveries:
+            by_key.setdefault(one.ordering_key, []).append(one)
+        by_key.pop("", None)
+        for line in by_key.values():
+            tokens = {one.lease_token for one in line if one.lease_token}
+            assert len(tokens) <= 1
+            settled = {DeliveryState.ACKNOWLEDGED, DeliveryState.CANCELLED}
+            left = [one for one in line if one.state not in settled]
+            # Nothing overtakes, and of what is left the first one moves or is dead.
+            assert left == line[len(line) - len(left) :]
+            assert [one.is_held for one in left] == sorted(one.is_held for one in left)
+            assert not (left and left[0].is_held)
+
     def teardown(self) -> None:
         """Whatever happened: once all is well again, everything arrives."""
         for one in Subscriber.objects.exclude(state=SubscriberState.ACTIVE):
@@ -331,6 +360,9 @@ class Protocol(RuleBasedStateMachine):
         for _ in range(200):
             self.leases_run_out(0)
             self.time_passes(0)
+            # A dead event holds its key.
+            dead = FailedTask.objects.open().filter(subscriber__name="ordered")
+            failed_tasks.discard(dead.values_list("pk", flat=True), by="command")
             while route_batch().event_count:
                 pass
             due = subscribers_due()
@@ -355,10 +387,11 @@ def _empty() -> None:
 @pytest.fixture
 def three(transactional_db: None) -> Iterator[None]:
     with isolated_subscribers():
-        for name in NAMES:
+        for name in NAMES[:-1]:
             kinds = [f"{kind}.happened" for kind in sorted(WANTED[name])]
             subscriber(name, events=kinds, max_failures=2)(lambda event: None)
         register_declared()
+        subscribe("ordered", max_failures=2)
         yield
 
 

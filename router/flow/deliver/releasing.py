@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from django.db.models import F
 from router.conf import conf
 from router.flow import order
 from router.flow.lease import Claim
-from router.models import Clock
+from router.models import Clock, DeliveryQuerySet
 
 MAX_UNCOUNTED_WAIT_SECONDS = 2.0
 
@@ -24,11 +23,7 @@ def release(claim: Claim[Any], *, wait_seconds: float = 0.0, **more: Any) -> Non
     `more` are further columns to write.
     """
     due_at = Clock() + timedelta(seconds=wait_seconds)
-    with transaction.atomic() if claim.subscriber.is_ordered else nullcontext():
-        claim.held().reschedule(due_at, attempts=F("attempts") - 1, **more)
-        if claim.subscriber.is_ordered:
-            order.lock_subscriber(claim.subscriber.pk)
-            order.hold_again(claim.ids)
+    _give_back(claim, claim.held(), due_at, attempts=F("attempts") - 1, **more)
 
 
 def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:
@@ -43,4 +38,17 @@ def release_after_error(claim: Claim[Any], *, is_session_lost: bool) -> None:
         held = held.filter(vanished__lt=conf().max_lost_leases)
         vanished = F("vanished") + 1
     wait = random.uniform(0.1, MAX_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
-    held.reschedule(Clock() + timedelta(seconds=wait), vanished=vanished)
+    due_at = Clock() + timedelta(seconds=wait)
+    _give_back(claim, held, due_at, vanished=vanished)
+
+
+def _give_back(
+    claim: Claim[Any], held: DeliveryQuerySet, due_at: Any, **columns: Any
+) -> None:
+    if not claim.subscriber.is_ordered:
+        held.reschedule(due_at, **columns)
+        return
+    with transaction.atomic():
+        held.reschedule(due_at, **columns)
+        order.lock_subscriber(claim.subscriber.pk)
+        order.hold_again(claim.ids)
