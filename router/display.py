@@ -46,6 +46,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "breaker-draining": ("working", "waterfall_chart", "Catching up"),
     "pulls": ("ok", "download", "Pulls"),
     "retrying": ("retry", "replay", "Retrying"),
+    "held": ("quiet", "pause_circle", "Held"),
     "routed": ("ok", "alt_route", "Routed"),
     "unrouted": ("working", "schedule", "Unrouted"),
     "missing": ("attention", "code_off", "Handler missing"),
@@ -87,7 +88,10 @@ def subscriber_badge(subscriber: Subscriber, *, is_missing: bool) -> SafeString:
 
 
 def delivery_badge(delivery: Delivery) -> SafeString:
-    """A delivery's state; one that waits for its next try says so."""
+    """A delivery's state; one that waits for its next try, or for another of its key,
+    says so."""
+    if delivery.is_held:
+        return badge("held")
     is_retrying = delivery.state == DeliveryState.PENDING and delivery.failures > 0
     return badge("retrying" if is_retrying else delivery.state)
 

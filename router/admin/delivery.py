@@ -19,6 +19,7 @@ from router.admin.filters import (
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
 from router.models import Delivery, DeliveryState
+from router.observe.key_order import blocker_of
 from router.operate.interventions import skip
 from router.operate.resend import resend
 
@@ -79,6 +80,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def detail_context(self, request: HttpRequest, row: Delivery) -> dict[str, Any]:
         return {
             "delivery": row,
+            "blocker": blocker_of(row),
             **newest_attempts(row),
             "reason_form": ReasonForm(),
             "may_resend": self.may_resend(request, row),

@@ -11,6 +11,7 @@ from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import TypeFilter, UnroutedFilter, event_numbers
 from router.display import ago, badge
 from router.models import EventRecord
+from router.observe.key_order import with_blockers
 
 #: An event has one delivery for each subscriber and run; the page says when it
 #: shows not all of them.
@@ -49,7 +50,8 @@ class EventAdmin(ReadOnlyAdmin):
         return ago(event.recorded_at)
 
     def detail_context(self, request: HttpRequest, row: EventRecord) -> dict[str, Any]:
-        deliveries = row.deliveries.select_related("subscriber").order_by("pk")
+        deliveries = with_blockers(row.deliveries.select_related("subscriber"))
+        deliveries = deliveries.order_by("pk")
         deliveries = deliveries.prefetch_related("failed_tasks")
         return {
             "deliveries": deliveries[:MAX_DELIVERIES],

@@ -49,8 +49,10 @@ class Leased:
     @classmethod
     def of(cls, row: Sequence[Any]) -> Leased:
         """From the values of `OWN` and `OF_EVENT`."""
-        *own, attributes = *row[: len(OWN)], row[len(OWN) :]
-        return cls(*own, attributes)
+        pk, attempts, is_manual, origin, key, number, depth, is_derived, *rest = row
+        return cls(
+            pk, attempts, is_manual, origin, key, number, depth, is_derived, rest
+        )
 
     def to_event(self) -> Event:
         return event_of(self.attributes)

@@ -216,7 +216,7 @@ def _followers(limit: int) -> Select:
     return Select(lambda: _first_followers()[:limit])
 
 
-def _first_followers() -> DeliveryQuerySet:
+def _first_followers() -> QuerySet[Delivery, Any]:
     heads = Delivery.objects.filter(
         pk__in_array=IDS, ordering_key__gt="", last_failed_at__isnull=True, vanished=0
     )

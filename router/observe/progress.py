@@ -181,6 +181,8 @@ def _state(delivery: Delivery) -> StepState:
 def _pending_state(delivery: Delivery) -> StepState:
     if _hold_reason(delivery.subscriber):
         return StepState.HELD
+    if delivery.is_held:
+        return StepState.WAITING
     # What was not tried has not failed, however its neighbours fare.
     is_tried = delivery.attempts or delivery.failures or delivery.vanished
     return StepState.RETRYING if is_tried else StepState.WAITING

@@ -47,8 +47,8 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
         # waits for the subscriber's row: waiting for the worker would be a deadlock.
         free = under_way.select_for_update(skip_locked=True)
         ids = list(free.values_list("pk", flat=True))
-        rows = Delivery.objects.filter(pk__in_array=ids)
-        count = rows.reschedule(Clock(), vanished=0)
+        under_way = Delivery.objects.filter(pk__in_array=ids)
+        count = under_way.reschedule(Clock(), vanished=0)
         if subscriber.is_ordered:
             order.hold_again(ids)
         return count

@@ -97,8 +97,9 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         ({"waits_seconds": []}, "/waits_seconds"),
         ({"waits_seconds": [5, -1]}, "/waits_seconds/1"),
         ({"max_failures": 0}, "/max_failures"),
+        ({"ordering": "subject"}, "/ordering"),
+        ({"on_dead": "stop"}, "/on_dead"),
         # Named by the contract of the API, and not offered yet.
-        ({"ordering": "key"}, "/ordering"),
         ({"from": "beginning"}, "/from"),
         ({"title": "a" * 100 + " " * 21}, "/title"),
         # A misspelt field is told, not passed over.

@@ -25,6 +25,7 @@ from router.api.http.query_params import QuerySerializer
 from router.api.view import View
 from router.db.patterns import within
 from router.models import ApiKey, Attempt, Delivery, EventRecord
+from router.observe.key_order import with_blockers
 from router.observe.log_values import values_of_log
 from router.observe.pruned import hint_of_missing, pruned_to
 
@@ -127,7 +128,7 @@ class EventApi(View):
 def _deliveries(event: EventRecord, key: ApiKey) -> QuerySet[Delivery]:
     own = within("subscriber__name", key.patterns("subscribers"))
     rows = Delivery.objects.filter(own, event=event).select_related("subscriber")
-    return rows.order_by("-pk")[:MAX_DELIVERIES]
+    return with_blockers(rows).order_by("-pk")[:MAX_DELIVERIES]
 
 
 def _with_attempts(deliveries: list[Delivery]) -> list[Delivery]:

@@ -166,7 +166,13 @@ class DeliverySerializer(serializers.Serializer[Any]):
     origin = fields.EnumField(Origin)
     attempts = serializers.IntegerField()
     failures = serializers.IntegerField()
-    due_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it may go; null while it is held."
+    )
+    waits_for = serializers.IntegerField(
+        allow_null=True,
+        help_text="Number of the event of the same key that it is held behind.",
+    )
     acknowledged_at = serializers.DateTimeField(allow_null=True)
     attempt_log = AttemptSerializer(many=True, source="newest_attempts")
 
