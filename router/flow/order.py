@@ -22,7 +22,6 @@ from django.db.models.functions import Coalesce
 from router.db.statements import IDS, SUBSCRIBER, Param, Select, Update, changed
 from router.models import (
     FOREIGN,
-    Clock,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
@@ -102,7 +101,7 @@ def release_all(subscriber_id: int) -> int:
     batch = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
     with transaction.atomic():
         return Delivery.objects.filter(pk__in_array=list(batch[:BATCH])).update(
-            ordering_key="", due_at=Coalesce(F("due_at"), Clock())
+            ordering_key="", due_at=Coalesce("due_at", "created_at")
         )
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from router.flow.deliver.claiming import claims
 from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
+from router.flow.order import release_stuck
 from router.flow.route.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
+from tests.contract.keyed_router import subscribe
 
 TYPE = "thing.happened"
-FEW, MANY = 1, 100
+FEW, TEN, MANY = 1, 10, 100
 #: So often a cost is paid until it is what it stays.
 LEARNING = 3
 #: As it is known after some work: a chunk may then be as large as the limit.
@@ -115,6 +120,38 @@ def test_an_event_is_one_insert_whatever_the_number_of_subscribers(
             issued = statements(lambda: publish(TYPE, {}))
 
     assert issued == ['INSERT INTO "router_eventrecord"']
+
+
+def in_order(count: int) -> list[str]:
+    """The statements of the whole way of so many events of three keys, in one chunk."""
+    with transaction.atomic():
+        for n in range(count):
+            publish(TYPE, {"n": n}, partitionkey=f"key-{n % 3}")
+    taken: list[Any] = []
+
+    def go() -> None:
+        route_batch()
+        (row,) = subscribers_due()
+        chunk = mark_chunk(row)
+        assert chunk is not None
+        taken.extend(claims(row.pk, chunk.ids))
+        with transaction.atomic():
+            acknowledge(taken[0], run_ms={})
+        assert release_stuck() == 0
+
+    issued = statements(go)
+    assert [len(claimed.deliveries) for claimed in taken] == [count]
+    return issued
+
+
+def test_the_statements_of_an_order_do_not_grow(transactional_db: None) -> None:
+    with isolated_subscribers():
+        subscribe()
+        for _ in range(LEARNING):
+            in_order(TEN), in_order(MANY)
+        few, many = in_order(TEN), in_order(MANY)
+
+    assert many == few
 
 
 def test_routing_costs_the_same_statements_for_many_subscribers(

@@ -13,6 +13,9 @@ from django.urls import reverse
 from router.contract import binding
 from router.contract.cloudevents import publish_arguments
 from router.flow.breaker.held import held_because
+from router.flow.deliver.delivering import deliver_chunk
+from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
 from router.flow.publish.publishing import publish_batch
 from router.models import (
     ApiKey,
@@ -26,7 +29,7 @@ from router.models import (
 )
 from router.observe.last_failure import last_failure
 from router.public import publish
-from router.testing import deliver_due, isolated_subscribers, skip_waits
+from router.testing import deliver_due, isolated_subscribers, route, skip_waits
 from router.transports import connections
 from router.transports.webhook import event_loop
 from tests.integration.api import send
@@ -36,6 +39,8 @@ from tests.servers.waiting import wait_until
 
 TYPE = "thing.happened"
 DEADLINE_SECONDS = 2
+#: Several chunks.
+COUNT = 300
 
 
 @pytest.fixture
@@ -187,6 +192,55 @@ def test_a_frozen_target_costs_one_deadline_and_loses_nothing(
     drain()
 
     assert set(ids(foreign.read_all(target))) == {f"e{n}" for n in range(20)}
+
+
+def deliver_one_chunk() -> int:
+    """Returns how many events travelled."""
+    (row,) = subscribers_due()
+    chunk = mark_chunk(row)
+    assert chunk is not None
+    deliver_chunk(row.pk, chunk.ids)
+    return len(chunk.ids)
+
+
+def test_the_order_of_a_key_outlives_a_target_that_is_killed_and_frozen(
+    foreign: ForeignRouter, router: None
+) -> None:
+    target = foreign.make()
+    subscribe(foreign, target, ordering="key")
+    happen(COUNT)
+    route()
+
+    # Chunks of several events of each key.
+    assert deliver_one_chunk() == 100
+    foreign.kill()
+    try:
+        deliver_due()
+    finally:
+        foreign.start()
+    wait_until(lambda: acknowledged_after_a_chunk() > 100, 60)
+    foreign.freeze()
+    try:
+        deliver_due()
+    finally:
+        foreign.thaw()
+    drain()
+
+    # What was sent again after a lost answer comes twice, in its place.
+    in_order = {
+        key: list(dict.fromkeys(ids))
+        for key, ids in ids_by_key(foreign.read_all(target)).items()
+    }
+    assert in_order == {
+        f"k{key}": [f"e{n}" for n in range(key, COUNT, 7)] for key in range(7)
+    }
+    assert not FailedTask.objects.exists()
+
+
+def acknowledged_after_a_chunk() -> int:
+    skip_waits()
+    deliver_one_chunk()
+    return states()[DeliveryState.ACKNOWLEDGED]
 
 
 @pytest.mark.parametrize("wrong", ["missing", "denied"])

@@ -12,11 +12,12 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from router.flow.deliver.claiming import claim
+from router.flow.deliver.claiming import claim, claims
 from router.flow.deliver.settling import acknowledge
 from router.flow.dispatch.chunk import Chunk
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
+from router.flow.order import release_stuck
 from router.flow.pull import settling
 from router.flow.route.batch import has_unrouted
 from router.flow.route.fast_path import IDLE
@@ -119,6 +120,27 @@ def pull_and_settle(row: Subscriber) -> None:
     assert ack(take(row)) == [True]
 
 
+def deliver_in_order(row: Subscriber) -> None:
+    """Three events of one key: two that travel together, and one that is lost."""
+    Subscriber.objects.update(transport="amqp", ordering="key", in_flight_limit=2)
+    for _ in range(3):
+        publish("thing.happened", {}, partitionkey="key")
+    assert route_batch().delivery_count == 4
+    for count in (2, 2):
+        (bus,) = subscribers_due()
+        chunk = mark_chunk(bus)
+        assert chunk is not None
+        (claimed,) = claims(row.pk, chunk.ids)
+        assert len(claimed.deliveries) == count
+        if count > 1 and not Delivery.objects.held().exists():
+            let_leases_run_out()
+            assert sweep() == count
+            return
+        with transaction.atomic():
+            acknowledge(claimed, run_ms={})
+        assert release_stuck() == 0
+
+
 @pytest.mark.parametrize(
     "work",
     [
@@ -127,6 +149,7 @@ def pull_and_settle(row: Subscriber) -> None:
         deliver_and_settle,
         take_the_fast_path,
         dispatch_a_webhook,
+        deliver_in_order,
         lose_and_sweep,
         lambda row: subscribers_overview(),
         lambda row: read_log(),
@@ -148,6 +171,7 @@ def pull_and_settle(row: Subscriber) -> None:
         "route, dispatch, claim and settle",
         "route by the fast path and claim",
         "webhook",
+        "order",
         "sweep",
         "overview",
         "log",
@@ -185,6 +209,36 @@ def test_whoever_has_very_much_open_is_found_by_an_index(
     plans = assert_uses_indexes(long_log, lambda row: look_for_idle_and_due())
     conditions = [line for line in plans.splitlines() if "Index Cond" in line]
     assert any("due_at <= " in line for line in conditions), plans
+
+
+def test_a_key_with_very_many_held_events_costs_what_a_short_one_does(
+    long_log: Subscriber,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE router_delivery SET acknowledged_at = NULL, state = 'PENDING', "
+            "ordering_key = 'hot', due_at = CASE WHEN id = (SELECT min(id) FROM "
+            "router_delivery) THEN now() END"
+        )
+        cursor.execute("ANALYZE router_delivery")
+
+    plans = assert_uses_indexes(long_log, deliver_hot)
+
+    assert "delivery_in_line" in plans
+
+
+def deliver_hot(row: Subscriber) -> None:
+    Subscriber.objects.update(transport="amqp", ordering="key", in_flight_limit=100)
+    publish("thing.happened", {}, partitionkey="hot")
+    route_batch()
+    (bus,) = subscribers_due()
+    chunk = mark_chunk(bus)
+    assert chunk is not None
+    (claimed,) = claims(row.pk, chunk.ids)
+    assert len(claimed.deliveries) == 100
+    with transaction.atomic():
+        acknowledge(claimed, run_ms={})
+    assert release_stuck() == 0
 
 
 def assert_uses_indexes(row: Subscriber, work: Callable[[Subscriber], object]) -> str:
