@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 
 from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
@@ -68,9 +69,12 @@ def give_up(
 def _pass_or_hold(delivery: Delivery, reason: Reason) -> None:
     """A dead delivery holds its key, or leaves the order; one that an operator skipped
     always leaves it."""
-    holds = delivery.subscriber.on_dead == OnDead.HOLD and reason != Reason.SKIPPED
-    if not holds:
-        Delivery.objects.filter(pk=delivery.pk).update(ordering_key="")
+    row = Delivery.objects.filter(pk=delivery.pk)
+    if delivery.subscriber.on_dead == OnDead.HOLD and reason != Reason.SKIPPED:
+        # It may die while it is held: what has no time holds nothing.
+        row.update(due_at=Coalesce("due_at", "created_at"))
+    else:
+        row.update(ordering_key="")
         order.release_key(delivery.subscriber_id, delivery.ordering_key)
 
 

@@ -146,19 +146,20 @@ def with_followers(
     return sorted([*due, *behind], key=itemgetter(0))[:size]
 
 
-def followers_that_may_go(ids: Sequence[int], named: Sequence[int]) -> list[int]:
-    """Which of the held deliveries `named` stand directly behind these, locked.
-
-    The caller has leased `ids`.
+def followers_that_may_go(
+    leased: DeliveryQuerySet, subscriber_id: int, named: Sequence[int]
+) -> list[int]:
+    """Which of the held deliveries `named` stand directly behind those that are
+    `leased`: both are locked, since a lease may just have been taken back.
     """
-    heads = Delivery.objects.filter(pk__in_array=ids, ordering_key__gt="")
-    subscriber_ids, keys = heads.values("subscriber"), heads.values("ordering_key")
+    heads = leased.filter(ordering_key__gt="").select_for_update(of=("self",))
+    keys = dict(heads.values_list("pk", "ordering_key"))
     moving = _of_same_key().filter(due_at__isnull=False)
-    others = moving.exclude(pk__in_array=ids)
+    others = moving.exclude(pk__in_array=list(keys))
     held = Delivery.objects.in_line().held().alias(other=_first(others))
     behind = held.filter(
-        subscriber__in=subscriber_ids,
-        ordering_key__in=keys,
+        subscriber=subscriber_id,
+        ordering_key__in=set(keys.values()),
         pk__lte=max(named),
         other__isnull=True,
     )

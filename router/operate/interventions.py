@@ -110,6 +110,7 @@ def _evidence(delivery: Delivery) -> Evidence:
 
 def _close_if_idle(subscriber_id: int) -> None:
     """Nothing is left to probe with: the next event must not wait for a probe."""
-    if not Delivery.objects.filter(subscriber=subscriber_id).open().exists():
+    open_rows = Delivery.objects.filter(subscriber=subscriber_id).open()
+    if not open_rows.filter(due_at__isnull=False).exists():
         rows = Subscriber.objects.filter(pk=subscriber_id, breaker=BreakerState.OPEN)
         rows.update(**breaker.DRAINING)

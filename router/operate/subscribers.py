@@ -44,7 +44,7 @@ from router.models import (
     Transport,
 )
 from router.operate.secrets import new_secret
-from router.operate.switch_ordering import switch_ordering
+from router.operate.switch_ordering import pass_the_dead, switch_ordering
 from router.operate.switch_transport import QUEUE_OF, switch_transport
 from router.operate.targets import MANAGED, problems_of_target, with_kept_secrets
 from router.registry import find
@@ -261,6 +261,8 @@ def edit_subscriber(
         row.refresh_from_db()
     if fields["ordering"] != row.ordering:
         switch_ordering(row.pk, Ordering(fields["ordering"]))
+    if fields["on_dead"] == OnDead.SKIP:
+        pass_the_dead(row.pk)
     _write(row, changes)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:

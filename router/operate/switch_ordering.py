@@ -33,4 +33,10 @@ def switch_ordering(subscriber_id: int, ordering: Ordering) -> None:
         )
     events = EventRecord.objects.filter(pk=OuterRef("event"))
     rows.open().update(ordering_key=Subquery(events.values("partitionkey")))
-    rows.filter(state=DeliveryState.DEAD, ordering_key__gt="").update(ordering_key="")
+    pass_the_dead(subscriber_id)
+
+
+def pass_the_dead(subscriber_id: int) -> None:
+    """Let what is dead hold nothing; the sweep releases what it held."""
+    dead = Delivery.objects.filter(subscriber=subscriber_id, state=DeliveryState.DEAD)
+    dead.filter(ordering_key__gt="").update(ordering_key="")

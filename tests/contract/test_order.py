@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from router.contract.outcomes import Evidence, Retry
+from router.flow import order
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge, settle_failure
@@ -176,6 +177,60 @@ def test_a_key_goes_on_after_a_dead_event_where_that_is_chosen(
     rounds(3)
     assert sorted(bus.taken["a"]) == [1, 2, 3, 4, 5, 6]
     assert bus.taken["a"].index(5) < bus.taken["a"].index(6)
+
+
+def test_what_is_dead_holds_its_key_no_more_once_that_is_chosen(
+    bus: KeyedRouter,
+) -> None:
+    row = subscribe()
+    bus.refused = {1}
+    happen("a", "a")
+    rounds(1)
+    assert open_by_key() == {"a": ["dead", "held"]}
+
+    edit_subscriber(row, by="olga", on_dead="skip")
+    assert release_stuck() == 1
+    deliver_due()
+
+    assert bus.taken == {"a": [2]}
+
+
+def test_an_event_that_dies_while_it_is_held_holds_its_key(bus: KeyedRouter) -> None:
+    row = subscribe()
+    happen("a")
+    # What no filter says: routing gives such an event up, and it has its place.
+    Subscriber.objects.update(filter={"unheard": "of"})
+    happen("a", first=2)
+    Subscriber.objects.update(filter=None)
+    happen("a", first=3)
+    assert open_by_key() == {"a": ["pending", "dead", "held"]}
+
+    deliver_due()
+    assert release_stuck() == 0
+
+    assert bus.taken == {"a": [1]}
+    assert row.is_ordered
+    assert open_by_key() == {"a": ["dead", "held"]}
+
+
+def test_what_lost_its_lease_takes_nothing_along(
+    bus: KeyedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = subscribe()
+    happen("a", "a", "b")
+    ids = mark(row)
+    look = order.followers_that_may_go
+
+    def look_too_late(*args: Any) -> list[int]:
+        let_leases_run_out()
+        sweep()
+        return look(*args)
+
+    monkeypatch.setattr(order, "followers_that_may_go", look_too_late)
+
+    assert [len(claimed.deliveries) for claimed in claims(row.pk, ids)] != [3]
+    monkeypatch.undo()
+    assert open_by_key()["a"][1] == "held"
 
 
 def test_a_key_with_very_many_events_travels_in_chunks(bus: KeyedRouter) -> None:

@@ -111,7 +111,9 @@ def _with_followers(claimed: Claim[Leased], ids: Collection[int]) -> Claim[Lease
     if not (named and subscriber.is_ordered and subscriber.transport in FOREIGN):
         return claimed
     with transaction.atomic():
-        joining = order.followers_that_may_go(claimed.ids, sorted(named))
+        joining = order.followers_that_may_go(
+            claimed.held(), subscriber.pk, sorted(named)
+        )
         rows = Delivery.objects.filter(pk__in_array=joining)
         rows.update(**_leased(claimed.token), due_at=F("created_at"))
         left = Delivery.objects.held().filter(pk__in_array=named.difference(joining))
