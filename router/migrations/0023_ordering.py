@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("router", "0021_bridges"),
+        ("router", "0022_retention"),
     ]
 
     operations = [
