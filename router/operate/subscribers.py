@@ -256,13 +256,7 @@ def edit_subscriber(
         )
     fields = before | changes
     _check({"name": row.name, **fields})
-    if fields["transport"] != row.transport:
-        switch_transport(row.pk, Transport(fields["transport"]))
-        row.refresh_from_db()
-    if fields["ordering"] != row.ordering:
-        switch_ordering(row.pk, Ordering(fields["ordering"]))
-    if fields["on_dead"] == OnDead.SKIP:
-        pass_the_dead(row.pk)
+    _switch(row, fields)
     _write(row, changes)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
@@ -274,6 +268,17 @@ def edit_subscriber(
             detail=", ".join(changed),
         )
     return Managed(subscriber=row, secret=_secret_if_needed(row))
+
+
+def _switch(row: Subscriber, fields: Mapping[str, Any]) -> None:
+    """Change what is owed already, where a field says more than its column."""
+    if fields["transport"] != row.transport:
+        switch_transport(row.pk, Transport(fields["transport"]))
+        row.refresh_from_db()
+    if fields["ordering"] != row.ordering:
+        switch_ordering(row.pk, Ordering(fields["ordering"]))
+    if fields["on_dead"] != row.on_dead == OnDead.HOLD:
+        pass_the_dead(row.pk)
 
 
 def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:

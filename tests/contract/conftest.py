@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from router.testing import isolated_subscribers
+from router.transports import connections
 from router.transports.webhook import event_loop
+from tests.contract.keyed_router import KeyedRouter
 from tests.contract.steps import Subscribe, webhook_subscriber
 from tests.servers import receiving
 
@@ -36,3 +38,15 @@ def probes_by_hand(settings: Any) -> None:
     """Only `skip_waits` makes a probe due, however slow the machine is."""
     waits = {"PROBE_FIRST_SECONDS": 3600, "PROBE_MAXIMUM_SECONDS": 360_000}
     settings.ROUTER = {**settings.ROUTER, **waits}
+
+
+@pytest.fixture
+def bus(
+    transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[KeyedRouter]:
+    """The router that every foreign subscriber of the test publishes to."""
+    settings.ROUTER = {"WEBHOOK_DEADLINE_SECONDS": 20}
+    router = KeyedRouter()
+    monkeypatch.setattr(connections, "publisher", lambda kind, target: router)
+    with isolated_subscribers():
+        yield router

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,84 +17,26 @@ from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.order import release_stuck
-from router.flow.pull import settling
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
-from router.models import Delivery, DeliveryState, FailedTask, Subscriber, Transport
+from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.operate import failed_tasks
-from router.operate.declared import pause, resume
-from router.operate.interventions import close_breaker, skip
-from router.operate.resend import resend
 from router.operate.subscribers import edit_subscriber
-from router.operate.switch_transport import switch_transport
-from router.public import publish
-from router.testing import deliver_due, isolated_subscribers, route, skip_waits
-from router.transports import connections
+from router.testing import deliver_due
 from tests.contract.keyed_router import KeyedRouter, subscribe
+from tests.contract.keys import (
+    acknowledge_all,
+    happen,
+    lease,
+    open_by_key,
+    rounds,
+)
 from tests.contract.steps import (
-    TYPE,
-    ack,
-    leases,
     let_leases_run_out,
     mark,
-    say,
-    take,
 )
 
 HOT, CHUNK = 1_000, 100
-
-
-@pytest.fixture
-def bus(
-    transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[KeyedRouter]:
-    """The router that every foreign subscriber of the test publishes to."""
-    settings.ROUTER = {"WEBHOOK_DEADLINE_SECONDS": 20}
-    router = KeyedRouter()
-    monkeypatch.setattr(connections, "publisher", lambda kind, target: router)
-    with isolated_subscribers():
-        yield router
-
-
-def happen(*keys: str, first: int = 1) -> None:
-    """One event for each key, numbered from `first`."""
-    with transaction.atomic():
-        for number, key in enumerate(keys, first):
-            publish(TYPE, {"n": number}, partitionkey=key)
-    route()
-
-
-def rounds(count: int = 30) -> None:
-    """All waits end, and what is due is delivered."""
-    for _ in range(count):
-        skip_waits()
-        deliver_due()
-        sweep()
-
-
-def open_by_key() -> dict[str, list[str]]:
-    """`held`, or the state, of each open or dead delivery of a key, by age."""
-    rows = Delivery.objects.in_line().order_by("pk")
-    by_key: dict[str, list[str]] = {}
-    for row in rows:
-        state = "held" if row.is_held else row.state.lower()
-        by_key.setdefault(row.ordering_key, []).append(state)
-    return by_key
-
-
-def delivery_of(number: int) -> Delivery:
-    return Delivery.objects.get(event__data__n=number, run=0)
-
-
-def lease(row: Subscriber) -> Any:
-    """The claim of a worker that takes the next chunk."""
-    (claimed,) = claims(row.pk, mark(row))
-    return claimed
-
-
-def acknowledge_all(claimed: Any) -> None:
-    with transaction.atomic():
-        acknowledge(claimed, run_ms={})
 
 
 def test_what_came_before_in_and_after_an_outage_arrives_in_the_order_of_its_key(
@@ -264,112 +206,6 @@ def test_what_was_not_acknowledged_of_a_chunk_is_held_behind_the_first_of_it(
     settle_failure(claimed.only(first), Retry(Evidence("Late")), run_ms=1)
     rounds()
     assert bus.taken == {"a": [1, 2, 3], "b": [4]}
-
-
-def switch_to_pull_and_back(row: Subscriber) -> None:
-    """With a chunk under way, and while the puller has some."""
-    lease(row)
-    switch_transport(row.pk, Transport.PULL)
-    held = take(row)
-    assert len(held) == 2
-    assert all(say(settling.nack, leases(held[:1], 0)))
-    switch_transport(row.pk, Transport.AMQP)
-
-
-def pause_and_resume(row: Subscriber) -> None:
-    pause(row.pk, reason="", by="olga")
-    deliver_due()
-    resume(row.pk, by="olga")
-
-
-def open_and_close_the_breaker(row: Subscriber) -> None:
-    Subscriber.objects.update(breaker="open")
-    close_breaker(row.pk, by="olga")
-
-
-def skip_the_first(row: Subscriber) -> None:
-    skip(delivery_of(1).pk, by="olga")
-
-
-def skip_one_that_is_held(row: Subscriber) -> None:
-    skip(delivery_of(3).pk, by="olga")
-
-
-def narrow_the_limits(row: Subscriber) -> None:
-    edit_subscriber(row, by="olga", allowed_types=[f"{TYPE}*"])
-
-
-def turn_the_order_off_and_on(row: Subscriber) -> None:
-    edit_subscriber(row, by="olga", ordering="none")
-    assert not Delivery.objects.held().exists()
-    edit_subscriber(row, by="olga", ordering="key")
-
-
-@pytest.mark.parametrize(
-    ("act", "taken"),
-    [
-        (switch_to_pull_and_back, [1, 3, 5]),
-        (pause_and_resume, [1, 3, 5]),
-        (open_and_close_the_breaker, [1, 3, 5]),
-        (skip_the_first, [3, 5]),
-        (skip_one_that_is_held, [1, 5]),
-        (narrow_the_limits, [1, 3, 5]),
-        (turn_the_order_off_and_on, [1, 3, 5]),
-    ],
-)
-def test_an_act_of_an_operator_keeps_the_order(
-    bus: KeyedRouter, act: Callable[[Subscriber], None], taken: list[int]
-) -> None:
-    row = subscribe()
-    happen("a", "b", "a", "b", "a")
-
-    act(row)
-    happen("a", first=6)
-    rounds(4)
-
-    assert bus.taken == {"a": [*taken, 6], "b": [2, 4]}
-    assert not Delivery.objects.open().exists()
-    assert not bus.overlapping
-
-
-def test_what_is_owed_no_more_holds_nothing(bus: KeyedRouter) -> None:
-    row = subscribe(events=["*"])
-    bus.failing = {1}
-    publish("other.happened", {"n": 1}, partitionkey="a")
-    happen("a", first=2)
-    deliver_due()
-
-    edit_subscriber(row, by="olga", events=[TYPE], allowed_types=[TYPE])
-    rounds(1)
-
-    assert bus.taken == {"a": [2]}
-
-
-def test_what_is_resent_waits_for_nothing(bus: KeyedRouter) -> None:
-    subscribe()
-    bus.failing = {2}
-    happen("a", "a", "a")
-    deliver_due()
-
-    resend(delivery_of(1).pk, by="olga")
-    deliver_due()
-
-    assert bus.taken == {"a": [1, 1]}
-    assert open_by_key() == {"a": ["pending", "held"]}
-
-
-def test_a_puller_gets_one_event_of_a_key_at_a_time(bus: KeyedRouter) -> None:
-    row = subscribe(transport="pull")
-    happen("a", "a", "b", "a")
-
-    numbers = []
-    while held := take(row):
-        assert len({each.ordering_key for each in held}) == len(held)
-        assert take(row) == ()
-        numbers += [each.event.data["n"] for each in held]
-        assert all(ack(held))
-
-    assert numbers == [1, 3, 2, 4]
 
 
 def test_what_is_routed_while_the_one_before_it_is_closed_is_released_by_the_sweep(

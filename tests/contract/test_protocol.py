@@ -57,6 +57,7 @@ from router.operate.declared import pause, resume
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 from tests.contract.keyed_router import subscribe
+from tests.contract.keys import assert_keys_go_in_order
 
 KINDS = ("thing", "other", "unheard")
 WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
@@ -286,7 +287,7 @@ class Protocol(RuleBasedStateMachine):
         self.every_state_has_what_belongs_to_it(now)
         self.a_suspect_shares_its_lease_with_nobody(now)
         self.a_breaker_that_is_not_closed_looks_again(now)
-        self.a_key_is_with_one_worker_and_goes_on_in_its_order(now)
+        assert_keys_go_in_order(now.deliveries)
 
     def every_recorded_event_is_owed_exactly_once(self, now: Now) -> None:
         # The router's own events are nobody's here.
@@ -337,21 +338,6 @@ class Protocol(RuleBasedStateMachine):
             if one.breaker == BreakerState.OPEN:
                 assert one.probe_at is not None
                 assert one.incident_since is not None
-
-    def a_key_is_with_one_worker_and_goes_on_in_its_order(self, now: Now) -> None:
-        by_key: dict[str, list[Delivery]] = {}
-        for one in now.deliveries:
-            by_key.setdefault(one.ordering_key, []).append(one)
-        by_key.pop("", None)
-        for line in by_key.values():
-            tokens = {one.lease_token for one in line if one.lease_token}
-            assert len(tokens) <= 1
-            settled = {DeliveryState.ACKNOWLEDGED, DeliveryState.CANCELLED}
-            left = [one for one in line if one.state not in settled]
-            # Nothing overtakes, and of what is left the first one moves or is dead.
-            assert left == line[len(line) - len(left) :]
-            assert [one.is_held for one in left] == sorted(one.is_held for one in left)
-            assert not (left and left[0].is_held)
 
     def teardown(self) -> None:
         """Whatever happened: once all is well again, everything arrives."""
