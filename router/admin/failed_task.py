@@ -37,7 +37,7 @@ MAX_ERROR_LENGTH = 90
 
 
 class NoteForm(forms.Form):
-    """Why an operator settles failed tasks; kept with them."""
+    """Why an operator settles failed tasks, of either kind; kept with them."""
 
     note = forms.CharField(
         label="Reason",
@@ -157,15 +157,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
     def ask(
         self, request: HttpRequest, verb: str, tasks: QuerySet[Any]
     ) -> HttpResponse:
-        """The page that asks for the reason; warns when one act can't take all."""
-        ids = chosen_ids(tasks)
-        if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
-            messages.warning(
-                request,
-                f"{count:,} failed tasks are chosen, and one act settles at most "
-                f"{MAX_AT_ONCE:,}: repeat it for the rest.",
-            )
-        return self.confirm(request, verb, ids, NoteForm())
+        return self.confirm(request, verb, chosen_ids(request, tasks), NoteForm())
 
     def confirm(
         self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
@@ -187,8 +179,16 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         return self.page(request, "router/admin/settle.html", None, context)
 
 
-def chosen_ids(tasks: QuerySet[FailedTask]) -> list[int]:
-    return list(tasks.values_list("pk", flat=True)[:MAX_AT_ONCE])
+def chosen_ids(request: HttpRequest, tasks: QuerySet[Any]) -> list[int]:
+    """Those that one act takes; warns when there are more."""
+    ids = list(tasks.values_list("pk", flat=True)[:MAX_AT_ONCE])
+    if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
+        messages.warning(
+            request,
+            f"{count:,} failed tasks are chosen, and one act settles at most "
+            f"{MAX_AT_ONCE:,}: repeat it for the rest.",
+        )
+    return ids
 
 
 def posted_ids(text: str) -> list[int]:

@@ -6,18 +6,32 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import actor
 from router.admin.base import ReadOnlyAdmin
+from router.admin.failed_task import (
+    MAX_LISTED,
+    NoteForm,
+    chosen_ids,
+    notify,
+    posted_ids,
+)
 from router.contract.errors import NotOpen, RouterError
 from router.contract.json_text import parse
 from router.display import ago, badge, first_line
 from router.models import IngressFailedTask, IngressState
-from router.operate.ingress import discard_ingress, proposed_event, publish_ingress
+from router.operate.ingress import (
+    discard_ingress,
+    discard_ingress_tasks,
+    proposed_event,
+    publish_ingress,
+)
 
 TEMPLATE = "router/admin/ingress_failed_task.html"
 
@@ -47,6 +61,7 @@ class IngressForm(forms.Form):
 
 @admin.register(IngressFailedTask)
 class IngressFailedTaskAdmin(ReadOnlyAdmin):
+    actions: Any = ("discard_selected",)
     detail_template = TEMPLATE
     empty_list_hint = (
         "What a bridge takes from a foreign router and can't publish appears here, "
@@ -72,13 +87,30 @@ class IngressFailedTaskAdmin(ReadOnlyAdmin):
     def opened(self, task: IngressFailedTask) -> SafeString:
         return ago(task.opened_at)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method == "POST" and not self.has_remediate_permission(request):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    @admin.action(description="Discard…", permissions=["remediate"])
+    def discard_selected(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse:
+        return self.confirm(request, chosen_ids(request, queryset), NoteForm())
+
     def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.discard_all_view))
         views = {
             "publish": require_POST(self.publish_view),
             "discard": require_POST(self.discard_view),
         }
         own = self.row_urls(self.has_remediate_permission, **views)
-        return [*own, *super().get_urls()]
+        discard_all = path(
+            "discard/", view, name="router_ingressfailedtask_discard_all"
+        )
+        return [discard_all, *own, *super().get_urls()]
 
     def detail_context(
         self, request: HttpRequest, row: IngressFailedTask
@@ -125,6 +157,32 @@ class IngressFailedTaskAdmin(ReadOnlyAdmin):
         else:
             messages.success(request, "It is discarded; its bytes stay here.")
         return self.redirect_to(request, "change", row.pk)
+
+    def discard_all_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_remediate_permission(request):
+            raise PermissionDenied
+        ids, form = posted_ids(request.POST.get("ids", "")), NoteForm(request.POST)
+        if not form.is_valid():
+            return self.confirm(request, ids, form)
+        note = form.cleaned_data["note"]
+        settled = discard_ingress_tasks(ids, by=actor(request), note=note)
+        notify(request, "discard", settled)
+        return self.redirect_to(request, "changelist")
+
+    def confirm(
+        self, request: HttpRequest, ids: list[int], form: NoteForm
+    ) -> HttpResponse:
+        """The page that asks for the reason."""
+        tasks = IngressFailedTask.objects.filter(pk__in=ids).defer("body")
+        context = {
+            "title": "Discard ingress failed tasks",
+            "ids": ",".join(map(str, ids)),
+            "count": len(ids),
+            "tasks": tasks.order_by("-pk")[:MAX_LISTED],
+            "more": max(0, len(ids) - MAX_LISTED),
+            "note_form": form,
+        }
+        return self.page(request, "router/admin/ingress_discard.html", None, context)
 
     def rerender(
         self, request: HttpRequest, row: IngressFailedTask, form: IngressForm

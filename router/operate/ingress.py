@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from router.flow import audit
 from router.flow.publish.publishing import publish
 from router.flow.publish.recording import Published
 from router.models import Clock, IngressFailedTask, IngressState
+from router.operate.failed_tasks import Settled
 
 
 @transaction.atomic
@@ -36,6 +38,20 @@ def publish_ingress(task_id: int, event: Any, *, by: str, note: str = "") -> Pub
 def discard_ingress(task_id: int, *, by: str, note: str = "") -> None:
     """Nobody gets the message; its bytes stay. Raises `NotOpen`."""
     _settle(task_id, IngressState.DISCARDED, by=by, note=note)
+
+
+def discard_ingress_tasks(task_ids: Iterable[int], *, by: str, note: str) -> Settled:
+    """Discard each of these that is open."""
+    settled: list[int] = []
+    refused: list[tuple[int, str]] = []
+    for task_id in task_ids:
+        try:
+            discard_ingress(task_id, by=by, note=note)
+        except NotOpen as error:
+            refused.append((task_id, str(error)))
+        else:
+            settled.append(task_id)
+    return Settled(settled=tuple(settled), refused=tuple(refused))
 
 
 def proposed_event(task: IngressFailedTask) -> str:

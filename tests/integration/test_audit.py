@@ -128,6 +128,9 @@ BY_ADMIN = {
     "ingressfailedtask_discard": Act(
         "ingress_failed_task.discarded", "{ingress}", reason="note"
     ),
+    "ingressfailedtask_discard_all": Act(
+        "ingress_failed_task.discarded", "", {"ids": "{ingress}"}, reason="note"
+    ),
     "failedtask_settle": Act(
         "failed_task.retried", "", {"verb": "retry", "ids": "{task}"}, reason="note"
     ),

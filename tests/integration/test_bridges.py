@@ -217,3 +217,35 @@ def test_an_operator_can_discard_whatever_came(
     done = client.post(discard, {"event": proposed, "note": "rubbish"}, follow=True)
 
     assert "It is discarded" in messages_of(done)
+
+
+def test_an_operator_discards_many_messages_at_once() -> None:
+    tasks = [
+        IngressFailedTask.objects.create(
+            bridge="legacy", digest=str(n), body=b"{", problem=f"no JSON {n}"
+        )
+        for n in range(3)
+    ]
+    client, chosen = an_operator(), [task.pk for task in tasks[:2]]
+    listed = reverse("admin:router_ingressfailedtask_changelist")
+
+    asked = client.post(
+        listed, {"action": "discard_selected", "_selected_action": chosen}
+    )
+    page = asked.content.decode()
+    discard = reverse("admin:router_ingressfailedtask_discard_all")
+    ids = {"ids": ",".join(map(str, chosen))}
+    without = client.post(discard, ids).content.decode()
+    done = client.post(discard, {**ids, "note": "noise"}, follow=True)
+    again = client.post(discard, {**ids, "note": "noise"}, follow=True)
+
+    assert "Discard 2 messages?" in page
+    assert "no JSON 1" in page
+    assert "Say why" in without
+    assert "2 failed tasks discarded" in messages_of(done)
+    assert "Nothing was changed" in messages_of(again)
+    left = IngressFailedTask.objects.exclude(state="discarded").get()
+    assert (left, left.state) == (tasks[2], "open")
+    assert {task.settled_note for task in IngressFailedTask.objects.all()} == {
+        "", "noise",
+    }  # fmt: skip
