@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import urljoin
 
@@ -15,6 +18,7 @@ from django.test import Client
 from router.contract.errors import InvalidSubscriber
 from router.models import ApiKey, AuditEntry, Scope, Subscriber
 from router.operate.subscribers import create_subscriber, edit_subscriber
+from router.operate.targets import try_target
 from router.testing import deliver_due
 from router.transports import kinds
 from tests.integration.api import assert_problem
@@ -192,6 +196,42 @@ def test_a_target_is_tried_by_a_call_with_the_secrets_that_a_subscriber_keeps(
     assert tried.json()["error"].startswith("Disconnected: ")
     assert "sesame" not in tried.content.decode()
     assert assert_problem(alone, 422)["errors"][0]["pointer"] == "/target/url"
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[int]:
+    """A port that answers the first bytes so, and closes."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1_000)
+            self.request.sendall(reply)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "reply", "error", "remedy"),
+    [
+        # As RabbitMQ refuses what is not AMQP.
+        ("amqps", b"AMQP\x00\x00\x09\x01", "NotTls: This port does not", "amqp://"),
+        # A fatal alert of TLS.
+        ("amqp", b"\x15\x03\x03\x00\x02\x02\x46", "Disconnected: ", "amqps://"),
+    ],
+)
+def test_tls_to_the_wrong_port_is_told_with_what_to_write(
+    scheme: str, reply: bytes, error: str, remedy: str
+) -> None:
+    with answering(reply) as port:
+        url = f"{scheme}://shop:sesame-7@127.0.0.1:{port}"
+        problem = try_target("amqp", {"url": url}, by="test")
+
+    assert problem is not None
+    assert problem.startswith(error)
+    assert remedy in problem
 
 
 def test_a_key_with_the_scope_sees_no_secret_either(client: Client) -> None:

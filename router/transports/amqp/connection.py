@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -10,7 +12,11 @@ from typing import Any, TypeVar
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aio_pika.connection import make_url
-from aiormq.exceptions import ConnectionNotAllowed, InvalidFrameError
+from aiormq.exceptions import (
+    AMQPConnectionError,
+    ConnectionNotAllowed,
+    InvalidFrameError,
+)
 
 from router.transports.amqp import decoding
 from router.transports.webhook.event_loop import event_loop
@@ -20,6 +26,10 @@ CLOSING_SECONDS = 2.0
 # What the library logs as an error, the router tells in its own words.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 decoding.install()
+
+
+class NotTls(ConnectionError):
+    """The port of an `amqps://` address does not speak TLS."""
 
 
 async def connect(url: str) -> AbstractConnection:
@@ -33,11 +43,35 @@ async def connect(url: str) -> AbstractConnection:
         raise ConnectionNotAllowed(
             "There is no such virtual host, or the user has no right to it"
         ) from error
+    except AMQPConnectionError as error:
+        await connection.close()
+        explained = _explained(error, url)
+        if explained is None:
+            raise
+        raise explained from error
     except BaseException:
         # Left to the garbage collector, it would close itself in another thread.
         await connection.close()
         raise
     return connection
+
+
+def _explained(error: AMQPConnectionError, url: str) -> ConnectionError | None:
+    """What may be wrong with the address, where the error does not say so."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        return NotTls("This port does not speak TLS")
+    is_plain = make_url(url).scheme == "amqp"
+    if is_plain and type(error) is AMQPConnectionError and _is_closed(cause):
+        return AMQPConnectionError(
+            "RabbitMQ closed the connection at once. If this port is one for TLS, "
+            "write amqps://"
+        )
+    return None
+
+
+def _is_closed(cause: BaseException | None) -> bool:
+    return isinstance(cause, asyncio.IncompleteReadError | ConnectionResetError)
 
 
 def call(work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:

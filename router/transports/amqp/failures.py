@@ -22,12 +22,14 @@ from router.contract.outcomes import (
     Outcome,
     Retry,
 )
+from router.transports.amqp.connection import NotTls
 from router.transports.publisher import Unsent
 
 #: What somebody has to change → its name, and how.
 REFUSALS: dict[type[BaseException], tuple[str, str]] = {
     ProbableAuthenticationError: ("AccessRefused", "Correct the user or the password."),
     AuthenticationError: ("AccessRefused", "Correct the user or the password."),
+    NotTls: ("NotTls", "Write amqp://, or the port for TLS: 5671 as a rule."),
     ConnectionNotAllowed: ("AccessRefused", "Correct the virtual host."),
     ChannelAccessRefused: ("AccessRefused", "Give the user the right to it."),
     ChannelNotFoundEntity: ("NotFound", "Create it, or correct its name."),
