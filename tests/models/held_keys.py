@@ -2,14 +2,16 @@
 
 Three events of one key of one ordered subscriber. A row that may not go yet is *held*:
 it has no due time. At most one row of the key is *free*: due or leased. Every
-transaction that changes a row of the key ends in the same question, `next_free`: which
+transaction that closes or revives a row ends in the same question, `next_free`: which
 held row is free now? It locks the subscriber first, reads in a later statement, and
-commits; two transactions may be under way at once.
+commits.
 
-Routing never waits for that lock: a frozen holder must not stop the log's head. Where
-it does not get the lock, the new row is held, unread; the sweep frees such rows.
+Routing never waits for that lock: a frozen holder must not stop the log's head. It
+holds the new row if any of the key is not over. What it holds behind a row that closes
+in that moment, the sweep frees. A retry takes the head's lock as well, so that routing
+does not decide meanwhile.
 
-`router/` has no order yet: this is the model of `ordering = "key"` on rows.
+`router/flow/order.py` and `router/flow/route/in_line.py` do this for rows.
 """
 
 from __future__ import annotations
@@ -44,10 +46,10 @@ class Transaction(NamedTuple):
 
 class State(NamedTuple):
     rows: Rows = (UNROUTED,) * EVENTS
-    #: In the order in which they began: the first one has the lock.
+    #: In the order in which they began: of those that lock, the first one goes on.
     under_way: tuple[Transaction, ...] = ()
-    #: Rows that routing held without a look.
-    unread: frozenset[int] = frozenset()
+    #: Rows that routing held behind one that closed in that moment.
+    missed: frozenset[int] = frozenset()
     #: Dead rows that an operator revived: later ones have passed them already.
     revived: frozenset[int] = frozenset()
     acts_left: int = OPERATOR_ACTS
@@ -70,8 +72,8 @@ def actions(state: State, without: str, *, on_dead: str) -> Iterator[Step]:
     for place, transaction in enumerate(state.under_way):
         if transaction.frees is None:
             yield _look(state, place, without, on_dead)
-        elif place == 0 or without == "lock":
-            yield _commit(state, place)
+        elif _has_lock(state, place) or without == "lock":
+            yield _commit(state, place, on_dead)
     for number, row in enumerate(state.rows):
         if _is_locked(state, number):
             continue
@@ -84,12 +86,8 @@ def actions(state: State, without: str, *, on_dead: str) -> Iterator[Step]:
 
 def _beginnings(state: State, without: str, on_dead: str) -> Iterator[Step]:
     if UNROUTED in state.rows:
-        number = state.rows.index(UNROUTED)
-        if state.under_way and without != "lock" and not _is_locked(state, number):
-            noted = state._replace(unread=state.unread | {number})
-            new = DUE if without == "held where not read" else HELD
-            yield f"route {number} unread", _settled(noted, (number, UNROUTED, new))
-        yield from _begin(state, "route", (number, UNROUTED, HELD), without, on_dead)
+        own = (state.rows.index(UNROUTED), UNROUTED, HELD)
+        yield from _begin(state, "route", own, without, on_dead)
     for number, row in enumerate(state.rows):
         if row == LEASED:
             for end in (ACKNOWLEDGED, DEAD):
@@ -107,18 +105,39 @@ def _beginnings(state: State, without: str, on_dead: str) -> Iterator[Step]:
 def _begin(
     state: State, name: str, own: Write | None, without: str, on_dead: str
 ) -> Iterator[Step]:
-    """A transaction begins where the lock is free, or is not taken."""
-    waits = state.under_way and without not in ("lock", "look after the lock")
+    """A transaction begins where the locks that it takes are free."""
     is_locked = own is not None and _is_locked(state, own[0])
-    if waits or is_locked or len(state.under_way) == TRANSACTIONS:
+    if (
+        is_locked
+        or len(state.under_way) == TRANSACTIONS
+        or _waits(state, name, without)
+    ):
         return
     under_way = (*state.under_way, Transaction(name, own))
     acts = state.acts_left - (name in ("cancel", "revive"))
     begun = state._replace(under_way=under_way, acts_left=acts)
-    if without == "look after the lock":
+    if without == "look after the lock" and name != "route":
         # One statement locks and reads: it reads what was there before its wait.
         _, begun = _look(begun, len(under_way) - 1, without, on_dead)
     yield f"begin to {name} {own[0] if own else ''}", begun
+
+
+def _waits(state: State, name: str, without: str) -> bool:
+    """Routing and retries take the head's lock, all but routing the subscriber's."""
+    names = {each.name for each in state.under_way}
+    takes_head = (
+        {"route", "revive"} if without != "a retry locks the head" else {"route"}
+    )
+    waits_for_head = name in takes_head and bool(names & takes_head)
+    is_free = without in ("lock", "look after the lock") or name == "route"
+    return waits_for_head or (not is_free and bool(names - {"route"}))
+
+
+def _has_lock(state: State, place: int) -> bool:
+    """Whether no transaction before this one has the subscriber's lock."""
+    is_routing = state.under_way[place].name == "route"
+    before = {each.name for each in state.under_way[:place]}
+    return is_routing or before <= {"route"}
 
 
 def _is_locked(state: State, number: int) -> bool:
@@ -129,11 +148,22 @@ def _is_locked(state: State, number: int) -> bool:
 def _look(state: State, place: int, without: str, on_dead: str) -> Step:
     transaction = state.under_way[place]
     rows = _written(state.rows, transaction.own)
-    frees = _frees(rows, transaction, without, on_dead)
+    if transaction.name == "route":
+        number = state.rows.index(UNROUTED)
+        is_free = not _in_line(state.rows, on_dead) or without == "routing looks"
+        frees = [number] if is_free else []
+    else:
+        frees = _frees(rows, transaction, without, on_dead)
     looked = transaction._replace(frees=tuple((free, HELD, DUE) for free in frees))
     under_way = list(state.under_way)
     under_way[place] = looked
     return f"{transaction.name} looks", state._replace(under_way=tuple(under_way))
+
+
+def _in_line(rows: Rows, on_dead: str) -> bool:
+    """Whether a row of the key is not over."""
+    blocking = (HELD, *FREE, DEAD) if on_dead == "hold" else (HELD, *FREE)
+    return any(row in blocking for row in rows)
 
 
 def _frees(
@@ -144,7 +174,7 @@ def _frees(
         return []
     if without == "release at a cancel" and name == "cancel":
         return []
-    if without == "other blockers" and own is not None and name != "route":
+    if without == "other blockers" and own is not None:
         # It frees the row behind its own, whatever else holds that one.
         return [number for number in range(own[0], EVENTS) if rows[number] == HELD][:1]
     if without == "one free row" and name == "revive" and own is not None:
@@ -155,7 +185,7 @@ def _frees(
     return [] if free is None else [free]
 
 
-def _commit(state: State, place: int) -> Step:
+def _commit(state: State, place: int, on_dead: str) -> Step:
     transaction = state.under_way[place]
     under_way = state.under_way[:place] + state.under_way[place + 1 :]
     ended = state._replace(under_way=under_way)
@@ -163,9 +193,19 @@ def _commit(state: State, place: int) -> Step:
     # Selected SKIP LOCKED: waiting for a row whose holder waits for this lock is a
     # deadlock.
     frees = tuple(each for each in frees or () if not _is_locked(ended, each[0]))
+    if name == "route" and own is not None and _is_missed(ended, own, frees, on_dead):
+        ended = ended._replace(missed=state.missed | {own[0]})
     if name == "revive" and own is not None:
         ended = ended._replace(revived=state.revived | {own[0]})
     return f"{name} commits", _settled(ended, own, *frees)
+
+
+def _is_missed(
+    state: State, own: Write, frees: tuple[Write, ...], on_dead: str
+) -> bool:
+    """Whether a close comes too early to see the new row, or has come."""
+    is_closed = next_free(_written(state.rows, own, *frees), on_dead) == own[0]
+    return is_closed or any(each.frees is not None for each in state.under_way)
 
 
 def _written(rows: Rows, *writes: Write | None) -> Rows:
@@ -182,7 +222,7 @@ def _settled(state: State, *writes: Write | None) -> State:
     rows = _written(state.rows, *writes)
     held = {number for number, row in enumerate(rows) if row == HELD}
     return state._replace(
-        rows=rows, unread=state.unread & held, revived=state.revived & held
+        rows=rows, missed=state.missed & held, revived=state.revived & held
     )
 
 
@@ -202,11 +242,11 @@ def in_order(state: State, *, on_dead: str) -> bool:
 
 
 def held_for_a_reason(state: State, *, on_dead: str) -> bool:
-    """Once nothing is under way, only rows that were held unread wait for the sweep."""
+    """Once nothing is under way, only rows that a close missed wait for the sweep."""
     if state.under_way:
         return True
     free = next_free(state.rows, on_dead)
-    return free is None or free in state.unread
+    return free is None or free in state.missed
 
 
 def all_gone(state: State, *, on_dead: str) -> bool:
@@ -230,7 +270,7 @@ def model(on_dead: str, min_states: int, planted: dict[str, str]) -> Model:
             "look after the lock": "held for a reason",
             "release at the close": "held for a reason",
             "release at a cancel": "held for a reason",
-            "held where not read": "one at a time",
+            "routing looks": "one at a time",
             "sweep": GOAL,
             **planted,
         },
@@ -238,7 +278,13 @@ def model(on_dead: str, min_states: int, planted: dict[str, str]) -> Model:
     )
 
 
-HOLD = model("hold", 1_000, {"other blockers": "in order"})
+HOLD = model("hold", 2_000, {"other blockers": "in order"})
 SKIP = model(
-    "skip", 2_000, {"other blockers": "one at a time", "one free row": "one at a time"}
+    "skip",
+    3_000,
+    {
+        "other blockers": "one at a time",
+        "one free row": "one at a time",
+        "a retry locks the head": "one at a time",
+    },
 )

@@ -9,6 +9,9 @@ the worker notices only when it settles.
 
 Whatever is given back, only the first row of the key is due; the rest is held again. A
 receiver may get an event twice, but never for the first time before the one before it.
+
+`router/flow/order.py` and `router/flow/deliver/claiming.py` do this for foreign
+routers.
 """
 
 from __future__ import annotations
