@@ -38,9 +38,10 @@ FIRST_EVENTS, MAX_EVENTS = 10, 1000
 #: An event may have a thousand rows, or a large one: each step looks at as many events
 #: as should take so long, by what the step before took.
 STEP_SECONDS = 0.1
-#: A dispatcher routes nothing meanwhile: its steps are short, and far between.
-DISPATCHER_STEP_SECONDS = 0.01
-REST_FACTOR = 20
+#: A dispatcher routes nothing meanwhile: its steps are short, and each is followed by a
+#: rest that is so many times as long.
+DISPATCHER_STEP_SECONDS = 0.02
+REST_FACTOR = 9
 #: Between two walks of a dispatcher.
 WALK_SECONDS = 600.0
 
@@ -89,17 +90,19 @@ class Walk:
         now, first = _first()
         #: What was recorded before may go.
         self.before = now - timedelta(days=days)
-        #: Everything up to `position` was looked at.
+        #: Everything up to `position` was looked at; what is old ends near `end`.
         self.position, self.end = first - 1, _last(self.before)
 
     def step(self) -> bool:
-        """Look at the next events; returns whether there were any."""
-        if self.position >= self.end:
-            return False
+        """Look at the next events; returns whether there may be more that are old."""
         began_at = time.monotonic()
-        rows = _next(self.position, self.end, self._size)
-        self.position = rows[-1][1] if rows else self.end
-        self._prune([row for row in rows if row[2] < self.before])
+        rows = _next(self.position, self._size)
+        old = [row for row in rows if row[2] < self.before]
+        # Several may be as old as the last one, and stand behind it.
+        if not (old or (rows and self.position < self.end)):
+            return False
+        self.position = rows[-1][1]
+        self._prune(old)
         spent = max(time.monotonic() - began_at, self._seconds / MAX_EVENTS)
         size = int(self._size * min(2, self._seconds / spent))
         self._size = min(MAX_EVENTS, max(1, size))
@@ -164,15 +167,15 @@ def _first() -> tuple[datetime, int]:
 
 
 def _last(before: datetime) -> int:
-    """The position of the last event that was recorded before."""
+    """The position of the last event that was recorded before, or of one as old."""
     routed = EventRecord.objects.filter(position__isnull=False, recorded_at__lt=before)
     rows = routed.order_by("-recorded_at").values_list("position", flat=True)
     return rows.first() or 0
 
 
-def _next(after: int, to: int, limit: int) -> list[Any]:
+def _next(after: int, limit: int) -> list[Any]:
     """Number, position and time of the next events."""
-    events = EventRecord.objects.filter(position__gt=after, position__lte=to)
+    events = EventRecord.objects.filter(position__gt=after)
     rows = events.order_by("position")[:limit]
     return list(rows.values_list("number", "position", "recorded_at"))
 

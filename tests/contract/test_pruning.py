@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
+from django.db.models import Q
 from django.utils import timezone
 
 from router.contract.errors import NotResendable
@@ -142,6 +143,28 @@ def test_what_is_missing_lies_at_or_below_the_mark() -> None:
     walk()
     assert numbers() == {third.number}
     assert head() == (second.position, second.number), "it never falls"
+
+
+def test_events_of_the_same_moment_go_together() -> None:
+    """The database may name any of them as the last old one."""
+    middle = settled(60)[30].number
+    at = timezone.now() - timedelta(days=DAYS + 1)
+    # PostgreSQL finds the row first that was written last.
+    for part in (Q(number__gt=middle), Q(number__lte=middle)):
+        EventRecord.objects.filter(part).update(recorded_at=at)
+
+    assert walk().pruned.rows["events"] == 60
+
+
+def test_young_events_among_the_old_ones_end_no_walk() -> None:
+    """A clock was wrong for a while."""
+    events = settled(60)
+    young = {event.number for event in events[:30]}
+    age(-1000, number__in=young)
+
+    walk()
+
+    assert numbers() == young
 
 
 def test_a_walk_says_what_it_deleted_and_who_holds_what_is_left() -> None:

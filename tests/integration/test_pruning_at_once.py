@@ -29,7 +29,7 @@ from tests.contract.steps import TYPE
 from tests.receivers import Declare
 from tests.servers.waiting import wait_until
 
-DAYS, HISTORY, SECONDS = 30, 20_000, 60
+DAYS, HISTORY, SECONDS = 30, 10_000, 60
 #: Texts of the walk's statements; one that none has.
 LOCK, DELETE = "FOR UPDATE SKIP LOCKED", 'DELETE FROM "router_eventrecord"'
 NEVER = "NEVER"

@@ -67,7 +67,8 @@ class Command(BaseCommand):
         with Progress(console=console(self.stderr), transient=True) as progress:
             task = progress.add_task("Pruning", total=max(0, walk.end - first))
             while walk.step():
-                progress.update(task, completed=walk.position - first)
+                done = min(walk.position, walk.end) - first
+                progress.update(task, completed=done)
 
 
 @transaction.atomic
