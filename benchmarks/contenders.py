@@ -30,6 +30,10 @@ class Setup:
     receiver: str = ""
     #: The `in_flight_limit` of an endpoint; None is the router's default.
     in_flight: int | None = None
+    #: JSON: transport and target of a subscriber at a foreign router.
+    target: str = ""
+    #: JSON: settings of the router; "" is its defaults.
+    router: str = ""
     #: The queues of these workers, and a worker beside them for each of the others.
     queues: str = ""
     other_queues: tuple[str, ...] = ()
@@ -47,6 +51,8 @@ class Setup:
             "BENCH_ENDPOINTS": str(self.endpoints),
             "BENCH_IN_FLIGHT": str(self.in_flight or ""),
             "BENCH_RECEIVER": self.receiver,
+            "BENCH_TARGET": self.target,
+            **({"ROUTER": self.router} if self.router else {}),
             "BENCH_IS_TIMED": "1" if self.is_timed else "",
             "BENCH_PREFETCH": str(self.prefetch),
             "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8" if self.receiver else "",

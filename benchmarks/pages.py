@@ -51,6 +51,10 @@ HOW = """
   `in_flight_limit` is raised, with ten it is the default. *Celery threads + requests*
   reads a row, posts it and updates it, in 64 threads that keep their connections,
   `acks_late`; it signs nothing.
+* Foreign routers: one worker process publishes a backlog with a hundred keys, and one
+  process of a bridge takes as many in; each from the first confirmation, or recorded
+  event, to the last. Only RabbitMQ is the real server: with the others the figure is
+  about this side, and an emulator may be what limits it.
 * A slow contender gets fewer deliveries, so that each works for some seconds.
 * Latency is taken at a steady pace, since bursts hide what piles up: 20 events a
   second, a quarter and a half of what each can do at most.
@@ -89,6 +93,7 @@ INTRODUCTIONS = {
     "throughput": "Deliveries a second ÷ those of others on the same machine.",
     "publish_added_ms": "One INSERT, whatever the number of subscribers.",
     "webhooks": "As many events to one receiver, which answers after 50 ms.",
+    "foreign": "One process each; most of the servers are emulators.",
     "sizing": (
         "Handlers that do nothing: add what yours do. The disk is what the log, the "
         "deliveries and their attempts take, indexes and dead rows included."

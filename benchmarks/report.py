@@ -36,6 +36,14 @@ WEBHOOKS = {
     "ten_endpoints": ("Fanfare, ten endpoints", "per_s_ten_endpoints"),
     "threads_requests": (TITLES["threads_requests"], "threads_requests_per_s"),
 }
+#: Kind of a foreign router → the server that was used.
+FOREIGN = {
+    "amqp": "RabbitMQ, a quorum queue on one node",
+    "kafka": "Kafka, librdkafka's cluster for tests",
+    "pubsub": "Pub/Sub, a fake",
+    "sqs": "SQS FIFO, fauxqs",
+    "sns": "SNS FIFO, fauxqs",
+}
 
 
 def save(path: Path, taken: Taken) -> None:
@@ -184,6 +192,15 @@ def _webhooks(taken: Taken) -> tuple[str, list[str], Rows]:
     return title, headings, rows
 
 
+def _foreign(taken: Taken) -> tuple[str, list[str], Rows]:
+    rows = [
+        [FOREIGN[each["name"]], number(each["out_per_s"]), number(each["in_per_s"])]
+        for each in taken["foreign"]
+    ]
+    title = "Events a second to and from a router of others, confirmed"
+    return title, ["", "out", "in"], rows
+
+
 def _sizing(taken: Taken) -> tuple[str, list[str], Rows]:
     figure: Taken = taken["sizing"]
     rows = [
@@ -225,6 +242,7 @@ TABLES = {
     "scaling": _scaling,
     "isolation": _isolation,
     "webhooks": _webhooks,
+    "foreign": _foreign,
     "sizing": _sizing,
     "idle": _idle,
 }

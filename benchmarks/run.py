@@ -64,17 +64,21 @@ class Run:
         for number, setup in enumerate(setups):
             name = f"worker{number}"
             self._add("worker", worker_argv(self.contender, setup, name, python), name)
-        self._wait(lambda: len(results.ready_times(self.folder)) == len(setups))
+        self.wait(lambda: len(results.ready_times(self.folder)) == len(setups))
         if self.contender.dispatcher:
-            for number in range(self.setup.dispatchers):
-                argv = [sys.executable, *self.contender.dispatcher]
-                self._add("dispatcher", argv, f"dispatcher{number}")
+            self.start_dispatchers()
         return max(results.ready_times(self.folder))
+
+    def start_dispatchers(self) -> None:
+        """Start what runs beside the workers."""
+        for number in range(self.setup.dispatchers):
+            argv = [sys.executable, *self.contender.dispatcher]
+            self._add("dispatcher", argv, f"dispatcher{number}")
 
     def wait_for_dispatcher(self) -> None:
         """Wait until a dispatcher works, where the contender has one."""
         if self._progress and self.contender.dispatcher:
-            self._wait(self._progress.has_dispatcher)
+            self.wait(self._progress.has_dispatcher)
 
     def play(self, name: str, **options: Any) -> list[dict[str, Any]]:
         """Let publishers play a `Scenario` to its end; returns the result of each."""
@@ -85,11 +89,11 @@ class Run:
         publishers = [
             self._publisher(scenario, number) for number in range(scenario.publishers)
         ]
-        self._wait(
+        self.wait(
             lambda: len(list(self.folder.glob("waiting-*"))) == scenario.waiting_count
         )
         (self.folder / "go").touch()
-        self._wait(
+        self.wait(
             lambda: all(publisher.has_succeeded() for publisher in publishers),
             PUBLISH_SECONDS,
         )
@@ -176,9 +180,11 @@ class Run:
         self._processes.append(Process(kind, argv, self._environment, log))
         return self._processes[-1]
 
-    def _wait(
+    def wait(
         self, condition: Callable[[], bool], seconds: float = READY_SECONDS
     ) -> None:
+        """Wait until it holds, or a process of the run has ended."""
+
         def holds() -> bool:
             for process in self._processes:
                 if process.kind == PUBLISHER:

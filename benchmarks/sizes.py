@@ -36,6 +36,8 @@ class Sizes:
     paced_seconds: float
     #: Webhooks that wait when the worker starts, as many for every contender.
     webhooks: int = 20_000
+    #: Events to and from a foreign router.
+    foreign: int = 5000
     #: Tried for bare Celery, which gets the best.
     prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
@@ -68,6 +70,7 @@ QUICK = Sizes(
     client_seconds=3,
     paced_seconds=5,
     webhooks=5000,
+    foreign=2000,
     subscribers=(5,),
 )
 #: Every figure, up to the longest table, in an hour and a half.
@@ -88,6 +91,7 @@ TINY = Sizes(
     client_seconds=0.5,
     paced_seconds=1.5,
     webhooks=100,
+    foreign=300,
     prefetches=(4,),
     subscribers=(5,),
     growth=(1000,),

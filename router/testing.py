@@ -1,7 +1,7 @@
 """For users' test suites: deliver what is due, here and now.
 
 No broker, no worker, no dispatcher: the same code as theirs, called in turn. Tests with
-real processes ask `is_settled` and `acknowledged` how far these have come.
+real processes ask `is_settled`, `acknowledged` and `recorded` how far these are.
 
     def test_a_purchase_gives_points(db):
         publish("purchase.completed", data, source="/test")
@@ -42,6 +42,7 @@ from router.registry import isolated
 
 __all__ = [
     "Acknowledged",
+    "Recorded",
     "acknowledged",
     "add_history",
     "create_subscriber",
@@ -50,6 +51,7 @@ __all__ = [
     "has_dispatcher",
     "is_settled",
     "isolated_subscribers",
+    "recorded",
     "register_declared",
     "route",
     "skip_waits",
@@ -130,6 +132,24 @@ def acknowledged(*, since: datetime | None = None) -> Acknowledged:
         rows = rows.filter(acknowledged_at__gt=since)
     at = "acknowledged_at"
     return Acknowledged(*rows.aggregate(Count("pk"), Min(at), Max(at)).values())
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """How many events are in the log; without any there are no times."""
+
+    count: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+def recorded(*, since: datetime | None = None) -> Recorded:
+    """The events that were recorded after `since`, by the database's clock."""
+    rows = EventRecord.objects.all()
+    if since is not None:
+        rows = rows.filter(recorded_at__gt=since)
+    at = "recorded_at"
+    return Recorded(*rows.aggregate(Count("pk"), Min(at), Max(at)).values())
 
 
 def has_dispatcher() -> bool:

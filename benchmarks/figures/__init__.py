@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.bench import Bench
+from benchmarks.figures.foreign import foreign
 from benchmarks.figures.growth import growth
 from benchmarks.figures.idle import idle
 from benchmarks.figures.isolation import isolation
@@ -37,6 +38,7 @@ FIGURES: dict[str, Figure] = {
     "scaling": scaling,
     "isolation": isolation,
     "webhooks": webhooks,
+    "foreign": foreign,
     "sizing": sizing,
     "idle": idle,
 }

@@ -12,11 +12,13 @@ from router.models import Delivery, EventRecord, Heartbeat
 from router.public import publish
 from router.testing import (
     Acknowledged,
+    Recorded,
     acknowledged,
     add_history,
     deliver_due,
     has_dispatcher,
     is_settled,
+    recorded,
     route,
 )
 from tests.receivers import Declare
@@ -45,6 +47,18 @@ def test_acknowledged_deliveries_are_counted_from_a_moment_on(declare: Declare) 
     assert done.count == 2
     assert None is not done.first_at <= done.last_at
     assert acknowledged(since=done.last_at) == Acknowledged(0, None, None)
+
+
+def test_recorded_events_are_counted_from_a_moment_on(declare: Declare) -> None:
+    assert recorded() == Recorded(0, None, None)
+    publish("thing.happened", {})
+    publish("thing.happened", {})
+
+    log = recorded(since=timezone.now() - timedelta(hours=1))
+
+    assert log.count == 2
+    assert None is not log.first_at <= log.last_at
+    assert recorded(since=log.last_at) == Recorded(0, None, None)
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -20,6 +20,8 @@ from config.env import BASE_DIR
 SECONDS = 110
 COMMAND = [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1"]
 COMMAND += ["--sizes", "tiny", "--without-peers"]
+#: Each of the five, out and in, starts processes of its own.
+FOREIGN_SECONDS = 300
 RATIOS = {
     "ratio_to_bare_celery",
     "ratio_to_naive",
@@ -32,9 +34,9 @@ NAMES = {"fanfare", "naive", "bare_celery"}
 
 
 @contextmanager
-def bench(var_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def bench(var_dir: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        COMMAND,
+        [*COMMAND, *options],
         cwd=BASE_DIR,
         env={**os.environ, "VAR_DIR": str(var_dir), "PYTHONDEVMODE": ""},
         stdout=subprocess.PIPE,
@@ -71,6 +73,18 @@ def test_the_quick_figures_are_taken_and_written(tmp_path: Path) -> None:
     assert set(figures["cpu_s_per_10k"]) == set(figures["rss_mib"]) == NAMES
     assert {"machine", "versions", "taken_on", "rounds"} <= set(figures)
     assert "÷ naive" in output
+
+
+def test_each_foreign_router_has_a_figure_out_and_in(tmp_path: Path) -> None:
+    with bench(tmp_path, "--only", "foreign") as running:
+        output, _ = running.communicate(timeout=FOREIGN_SECONDS)
+    assert running.returncode == 0, output
+    figures: dict[str, Any] = json.loads((tmp_path / "bench/latest.json").read_text())
+    taken = {entry["name"]: entry for entry in figures["foreign"]}
+    assert set(taken) >= {"amqp", "kafka", "pubsub"}
+    for entry in taken.values():
+        assert entry["out_per_s"] > 0, entry
+        assert entry["in_per_s"] > 0, entry
 
 
 def test_nothing_is_left_when_it_is_interrupted(

@@ -69,8 +69,12 @@ class ForeignRabbitMQ:
 
     def send(self, feed: Mapping[str, Any], messages: Sequence[Received]) -> None:
         with self._channel() as channel:
+            confirmed = _Confirmed(channel)
             for message in messages:
                 channel.basic_publish(_sent(message), routing_key=feed["queue"])
+            # Else a node that is busy may lose what it had not written.
+            while confirmed.count < len(messages):
+                channel.connection.drain_events(timeout=30)
 
     def left(self, feed: Mapping[str, Any]) -> int:
         with self._channel() as channel:
@@ -105,6 +109,26 @@ class _Channel:
 
     def __exit__(self, *error: object) -> None:
         self._connection.close()
+
+
+class _Confirmed:
+    """Counts what the node confirmed, in its order."""
+
+    def __init__(self, channel: Any) -> None:
+        self.count = 0
+        self._alone: set[int] = set()
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._note)
+
+    def _note(self, tag: int, is_multiple: bool) -> None:
+        """Single confirms come in any order; one of many covers all before it."""
+        if is_multiple:
+            self.count = max(self.count, tag)
+        else:
+            self._alone.add(tag)
+        while self.count + 1 in self._alone:
+            self.count += 1
+            self._alone.remove(self.count)
 
 
 def _sent(message: Received) -> Any:

@@ -274,6 +274,15 @@ def test_a_dispatcher_without_work_is_shown_in_percent_of_a_core() -> None:
     assert row == ["100,000 events, 500 deleted subscribers", "3.85 %", "–"]
 
 
+def test_a_foreign_router_has_a_line_with_both_ways() -> None:
+    figure = {"name": "amqp", "out_per_s": 895.2, "in_per_s": None}
+
+    ((_, headings, (row,)),) = tables({"foreign": [figure]}).values()
+
+    assert headings == ["", "out", "in"]
+    assert row == ["RabbitMQ, a quorum queue on one node", "895", "–"]
+
+
 def test_bars_are_as_long_as_their_values() -> None:
     longer, shorter = bar_lengths(svg(chart(100.0, 25.0)))
     assert longer == pytest.approx(4 * shorter, abs=4)
