@@ -1,11 +1,14 @@
-"""Prune: old events go, and nobody who asks for them is left with a silent gap.
+"""Prune: old events go, none that is owed goes, and nobody meets a silent gap.
 
 A log of three events and one live cursor. Prune writes `pruned_to` under the head's
-lock, below every cursor, and then deletes the events up to there one by one, but for
-those with an open row. An operator begins one run over the past, and resends one event:
-both read `pruned_to` under the same lock, and say what is gone.
+lock, below every cursor, and then deletes the events up to there one by one: it locks
+an event, passing over one that is locked, looks in a later statement whether it is
+owed, and deletes it. An operator resends one event, once, and holds the event's row for
+that. An operator begins one run over the past: it reads `pruned_to` under the head's
+lock, and says what is gone.
 
-`router/` deletes nothing yet.
+`router/flow/prune.py`, `router/flow/route/head.py` and `router/operate/resend.py` do
+this, but for cursors and runs, which the router does not have yet.
 """
 
 from __future__ import annotations
@@ -18,78 +21,106 @@ from tests.models.model import Model, Step
 EVENTS = 3
 
 
+class Deletion(NamedTuple):
+    event: int
+    is_locked: bool
+    #: What its look found; None before.
+    is_owed: bool | None = None
+
+
 class State(NamedTuple):
     events: frozenset[int] = frozenset(range(1, EVENTS + 1))
     live: int = 0
     pruned_to: int = 0
     #: Up to where events are being deleted.
     deletes_to: int = 0
+    deletion: Deletion | None = None
     #: The run's position; it reads every event above it.
     run: int | None = None
+    #: What a transaction with the head's lock has read, and will write.
+    prunes_to: int | None = None
+    run_begins_at: int | None = None
+    #: The event that a resend is about to make a row of, or has made one of.
+    resending: int | None = None
     resent: int | None = None
     is_row_open: bool = False
-    #: Transactions that have read, and will write: name and what they read.
-    under_way: tuple[tuple[str, int], ...] = ()
-    #: What a cursor wanted to read, and was not there.
+    #: What a cursor wanted to read was not there.
     is_gap: bool = False
 
 
 def actions(state: State, without: str) -> Iterator[Step]:
-    yield from _begin(state, without)
-    for name, read in state.under_way:
-        others = tuple(each for each in state.under_way if each != (name, read))
-        ended = state._replace(under_way=others)
-        yield f"the {name} commits", _commit(ended, name, read, without)
-    if state.pruned_to < state.deletes_to:
-        yield "pruned_to follows", state._replace(pruned_to=state.deletes_to)
-    for event in sorted(state.events):
-        is_kept = state.is_row_open and event == state.resent
-        if event <= state.deletes_to and (
-            not is_kept or without == "rows keep their event"
-        ):
-            yield f"delete {event}", state._replace(events=state.events - {event})
+    yield from _mark(state, without)
+    yield from _delete(state, without)
+    yield from _begin_run(state, without)
+    yield from _resend(state, without)
     if state.live < EVENTS:
-        yield (
-            "the live cursor moves",
-            _read_next(state, state.live)._replace(live=state.live + 1),
-        )
+        moved = _read_next(state, state.live)._replace(live=state.live + 1)
+        yield "the live cursor moves", moved
     if state.run is not None and state.run < EVENTS:
         yield "the run moves", _read_next(state, state.run)._replace(run=state.run + 1)
-    if state.is_row_open:
-        yield "the resent event is done", state._replace(is_row_open=False)
 
 
-def _begin(state: State, without: str) -> Iterator[Step]:
-    """Begin a transaction with the head's lock, and read under it."""
-    names = {name for name, _ in state.under_way}
-    is_free = not state.under_way
+def _mark(state: State, without: str) -> Iterator[Step]:
     cursors = [state.live] + ([] if state.run is None else [state.run])
-    lowest = EVENTS if without == "below every cursor" else min(cursors)
-    if is_free and lowest > state.deletes_to:
-        yield "prune begins", _reads(state, "prune", lowest)
-    may_begin = is_free or without == "a run takes the head's lock"
-    if may_begin and state.run is None and "run" not in names:
-        yield "a run begins", _reads(state, "run", state.pruned_to)
-    may_begin = is_free or without == "a resend takes the head's lock"
-    if may_begin and state.resent is None and "resend" not in names:
+    to = EVENTS if without == "below every cursor" else min(cursors)
+    if state.prunes_to is not None:
+        marked = state._replace(prunes_to=None, deletes_to=state.prunes_to)
+        if without != "pruned_to before the deletion":
+            marked = marked._replace(pruned_to=state.prunes_to)
+        yield f"prune marks up to {state.prunes_to}", marked
+    elif state.run_begins_at is None and to > state.deletes_to:
+        yield "prune takes the head's lock", state._replace(prunes_to=to)
+    if state.pruned_to < state.deletes_to:
+        yield "pruned_to follows", state._replace(pruned_to=state.deletes_to)
+
+
+def _delete(state: State, without: str) -> Iterator[Step]:
+    is_owed = {state.resent} if state.is_row_open else set()
+    held = state.resending if without != "a resend holds the event" else None
+    deletion = state.deletion
+    if deletion is None:
         for event in sorted(state.events):
-            if state.pruned_to < event <= state.live:
-                yield f"a resend of {event} begins", _reads(state, "resend", event)
+            if event <= state.deletes_to and event != held:
+                begun = Deletion(event, is_locked=True)
+                if without == "look after the lock":
+                    begun = Deletion(event, is_locked=False, is_owed=event in is_owed)
+                yield f"prune begins with {event}", state._replace(deletion=begun)
+    elif deletion.is_owed is None:
+        looked = deletion._replace(is_owed=deletion.event in is_owed)
+        yield "prune looks whether it is owed", state._replace(deletion=looked)
+    elif deletion.is_owed and without != "what is owed stays":
+        yield f"{deletion.event} stays", state._replace(deletion=None)
+    elif deletion.is_locked or deletion.event != held:
+        events = state.events - {deletion.event}
+        deleted = state._replace(events=events, deletion=None)
+        yield f"{deletion.event} is deleted", deleted
 
 
-def _reads(state: State, name: str, read: int) -> State:
-    return state._replace(under_way=(*state.under_way, (name, read)))
+def _begin_run(state: State, without: str) -> Iterator[Step]:
+    is_free = state.prunes_to is None or without == "a run takes the head's lock"
+    if state.run_begins_at is not None:
+        begun = state._replace(run=state.run_begins_at, run_begins_at=None)
+        yield "the run begins", begun
+    elif is_free and state.run is None:
+        read = state._replace(run_begins_at=state.pruned_to)
+        yield "a run reads what is gone", read
 
 
-def _commit(state: State, name: str, read: int, without: str) -> State:
-    if name == "run":
-        return state._replace(run=read)
-    if name == "resend":
-        return state._replace(resent=read, is_row_open=True)
-    pruned_to = read
-    if without == "pruned_to before the deletion":
-        pruned_to = state.pruned_to
-    return state._replace(pruned_to=pruned_to, deletes_to=read)
+def _resend(state: State, without: str) -> Iterator[Step]:
+    locked: set[int] = set()
+    if state.deletion and state.deletion.is_locked:
+        locked = {state.deletion.event}
+    if without == "a resend holds the event":
+        locked = set()
+    if state.resending is not None:
+        made = state._replace(resending=None, resent=state.resending, is_row_open=True)
+        yield f"{state.resending} is owed again", made
+    elif state.resent is None:
+        for event in sorted(state.events - locked):
+            if event <= state.live:
+                yield f"a resend of {event} begins", state._replace(resending=event)
+    if state.is_row_open:
+        yield "the resent event is acknowledged", state._replace(is_row_open=False)
 
 
 def _read_next(state: State, position: int) -> State:
@@ -101,12 +132,8 @@ def no_silent_gap(state: State) -> bool:
     return not state.is_gap
 
 
-def an_open_row_has_its_event(state: State) -> bool:
+def what_is_owed_is_there(state: State) -> bool:
     return not state.is_row_open or state.resent in state.events
-
-
-def all_pruned(state: State) -> bool:
-    return not state.events
 
 
 MODEL = Model(
@@ -114,15 +141,16 @@ MODEL = Model(
     actions=actions,
     invariants={
         "no silent gap": no_silent_gap,
-        "an open row has its event": an_open_row_has_its_event,
+        "what is owed is there": what_is_owed_is_there,
     },
-    goal=all_pruned,
+    goal=lambda state: not state.events,
     planted={
         "a run takes the head's lock": "no silent gap",
         "below every cursor": "no silent gap",
         "pruned_to before the deletion": "no silent gap",
-        "a resend takes the head's lock": "an open row has its event",
-        "rows keep their event": "an open row has its event",
+        "a resend holds the event": "what is owed is there",
+        "look after the lock": "what is owed is there",
+        "what is owed stays": "what is owed is there",
     },
-    min_states=500,
+    min_states=2_000,
 )
