@@ -28,6 +28,8 @@ PAGES = [
     "router/subscriber/{managed}/change/",
     "router/subscriber/{managed}/edit/",
     "router/subscriber/{managed}/remove/",
+    "router/subscriber/{bus}/change/",
+    "router/subscriber/{bus}/edit/",
     "router/eventrecord/",
     "router/eventrecord/{event}/change/",
     "router/eventrecord/?q=nothing-like-this",
@@ -36,6 +38,8 @@ PAGES = [
     "router/delivery/{done}/change/",
     "router/failedtask/",
     "router/failedtask/{failed_task}/change/",
+    "router/ingressfailedtask/",
+    "router/ingressfailedtask/{ingress}/change/",
     "router/apikey/",
     "router/apikey/add/",
     "router/apikey/{key}/change/",
@@ -92,11 +96,17 @@ delivery.attempt_log.create(number=1, result="DEAD", error="ValueError: no paper
     http_status=503, answer="busy" * 100, request={"url": "https://a/" + "b" * 300})
 managed = create_subscriber("outside", by="command", transport="webhook",
     url="https://outside.example.com/", events=["never.happens"]).subscriber
+bus = create_subscriber("bus", by="command", transport="sqs", events=["never.happens"],
+    target={"queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/a",
+        "access_key_id": "AKIA", "secret_access_key": "sesame-7"}).subscriber
+ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{",
+    problem="no " + "JSON_" * 40)
 task = a_failed_task(delivery, traceback="Traceback", error="no " + "warehouse_" * 40)
 schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
-print(json.dumps({"managed": managed.pk, "subscriber": subscriber.pk, "event": event.pk,
+print(json.dumps({"bus": bus.pk, "ingress": ingress.pk,
+    "managed": managed.pk, "subscriber": subscriber.pk, "event": event.pk,
     "delivery": delivery.pk, "done": done.pk, "failed_task": task.pk,
     "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
     "user": User.objects.first().pk, "group": Group.objects.first().pk,
@@ -210,6 +220,24 @@ def test_without_script_a_page_is_read_and_says_what_it_needs(
     expect(page.locator(".fan-noscript")).to_be_visible()
     expect(page.locator("h1")).to_be_visible()
     expect(page.locator("main")).to_be_visible()
+
+
+def test_without_script_a_form_shows_the_fields_of_the_chosen_transport(
+    without_script: Page, site: Stack
+) -> None:
+    page = without_script
+    page.goto(f"{site.url}/admin/router/subscriber/add/")
+
+    for transport, titles in {
+        "webhook": ["Webhook"],
+        "kafka": ["Kafka"],
+        "pubsub": ["Google Pub/Sub"],
+        "pull": [],
+    }.items():
+        page.locator("[name=transport]").select_option(transport)
+        expect(page.locator("fieldset legend").filter(visible=True)).to_have_text(
+            titles
+        )
 
 
 @pytest.mark.parametrize("path", ["nothing/here/", "router/delivery/99999999/change/"])
