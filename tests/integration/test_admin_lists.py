@@ -116,9 +116,9 @@ def test_empty_fields_have_the_same_mark(admin_client: Client) -> None:
 
 def test_forms_are_ordered_as_a_person_fills_them(admin_client: Client) -> None:
     assert list(ManagedForm().fields) == [
-        "name", "title", "transport", "url", "target", "events", "filter",
-        "allowed_types", "allowed_sources", "headers", "rate_per_second",
-        "in_flight_limit", "waits_seconds", "max_failures", "reason",
+        "name", "title", "transport", "url", "headers", "events", "filter",
+        "allowed_types", "allowed_sources", "rate_per_second", "in_flight_limit",
+        "waits_seconds", "max_failures", "ordering", "on_dead", "reason",
     ]  # fmt: skip
     assert list(ApiKeyForm().fields)[:2] == ["name", "scopes"]
     page = html(admin_client, "router/apikey/add/")

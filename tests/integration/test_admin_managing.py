@@ -75,6 +75,36 @@ def test_a_webhook_is_added_and_its_secret_shown_once(chief: Client) -> None:
     assert "whsec_" not in shown
 
 
+def test_the_order_is_chosen_shown_and_kept(chief: Client, crm: Subscriber) -> None:
+    edit = {name: FILLED[name] for name in ("transport", "url", "events")}
+
+    chief.post(page("edit", crm), {**edit, "ordering": "key", "on_dead": "skip"})
+    chief.post(page("edit", crm), edit)
+
+    crm.refresh_from_db()
+    assert (crm.ordering, crm.on_dead) == ("key", "skip")
+    shown = chief.get(page("change", crm)).content.decode()
+    assert "by key; a key goes on after a failed task" in shown
+
+
+def test_a_held_delivery_says_what_it_waits_for(chief: Client, crm: Subscriber) -> None:
+    Subscriber.objects.update(ordering="key")
+    in_line = {"subscriber": crm, "ordering_key": "customer-7"}
+    first = a_delivery(an_event(), state="DEAD", **in_line)
+    held = a_delivery(an_event(), due_at=None, **in_line)
+
+    own = chief.get(reverse("admin:router_delivery_change", args=[held.pk]))
+    event = chief.get(reverse("admin:router_eventrecord_change", args=[held.event_id]))
+    listed = chief.get(reverse("admin:router_delivery_changelist"))
+
+    assert f"event {first.event}</a> of the same key, which the router gave up" in (
+        own.content.decode()
+    )
+    assert "customer-7" in own.content.decode()
+    assert f"event #{first.event_id}</a>" in event.content.decode()
+    assert "</span>Held</span>" in listed.content.decode()
+
+
 def test_what_a_subscriber_may_receive_is_shown_and_changed(
     chief: Client, crm: Subscriber
 ) -> None:

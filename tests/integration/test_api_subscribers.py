@@ -17,6 +17,7 @@ from router.models import (
     SigningSecret,
     Subscriber,
 )
+from router.operate import switch_ordering
 from router.public import publish
 from tests.integration.api import ERP, HOOK, Call, assert_problem, pointers, the
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -111,6 +112,33 @@ def test_what_is_wrong_is_told_by_its_pointer(
 ) -> None:
     assert pointer in pointers(call("POST", "subscribers/", {**ERP, **wrong}))
     assert not Subscriber.objects.exists()
+
+
+def test_the_order_is_set_and_a_held_delivery_says_what_it_waits_for(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = call("POST", "subscribers/", {**ERP, "ordering": "key"}).json()
+    assert (made["ordering"], made["on_dead"]) == ("key", "hold")
+    numbers = [
+        publish("ticket.sold", {}, source="/test", partitionkey="k").number
+        for _ in range(2)
+    ]
+    route_batch()
+
+    first, second = (
+        call("GET", f"events/{number}/").json()["deliveries"][0] for number in numbers
+    )
+    assert (first["waits_for"], second["waits_for"]) == (None, numbers[0])
+    assert first["due_at"]
+    assert second["due_at"] is None
+
+    changed = call("PATCH", "subscribers/erp/", {"ordering": "none"}).json()
+    assert changed["ordering"] == "none"
+    assert not Delivery.objects.held().exists()
+    monkeypatch.setattr(switch_ordering, "MAX_OPEN", 1)
+    refused = call("PATCH", "subscribers/erp/", {"ordering": "key"})
+    assert pointers(refused) == ["/ordering"]
+    assert Subscriber.objects.get().ordering == "none"
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ def a_minute_ahead() -> dict[str, Any]:
     [
         # Routed, nobody has begun.
         ("PENDING", {}, "waiting", "Waiting its turn"),
+        # Behind another event of its key, which its worker gave back as well.
+        ("PENDING", {"due_at": None, "attempts": 1}, "waiting", "Waiting its turn"),
         # Due later for no fault of its own.
         ("PENDING", a_minute_ahead(), "waiting", "Waiting its turn"),
         # A worker holds the lease.
