@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ TIMES: dict[str, Any] = {
     "webhook_waits_seconds": [1] * 9,
 }
 #: Receivers are on this machine.
-ROUTER = json.dumps({**TIMES, "webhook_allowed_networks": ["127.0.0.0/8"]})
+ROUTER = {**TIMES, "webhook_allowed_networks": ["127.0.0.0/8"]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ class History:
     #: The orders that are in the database at the end.
     recorded: AbstractSet[str]
     effects: Mapping[Pair, int]
-    #: Work that is still to be done.
+    #: Work that is still to be done; `THE_ORDER`: it waits outside the database.
     open: AbstractSet[Pair] = frozenset()
     failed_tasks: Mapping[Pair, int] = field(default_factory=dict)
 
@@ -80,13 +80,15 @@ def check(history: History, rules: Rules) -> Verdict:
     missing = [pair for pair in wanted if not done[pair]]
     more = [pair for pair, count in done.items() if count > 1]
     unknown = _orders(history, Outcome.UNKNOWN)
+    unrecorded = _unrecorded(history)
+    waiting = [pair for pair in owed if pair in history.open and not done[pair]]
     return Verdict(
-        lost=[*_unrecorded(history), *_lost(missing, history)],
+        lost=_lost([*unrecorded, *missing], history),
         doubled=[pair for pair in more if pair[1] not in rules.at_least_once],
         repeated=[pair for pair in more if pair[1] in rules.at_least_once],
         ghost=[*_unwanted(history), *_ghosts(done, frozenset(wanted))],
         recovered=[pair for pair in wanted if pair[0] in unknown and done[pair]],
-        stuck=[pair for pair in owed if pair in history.open and not done[pair]],
+        stuck=[*(pair for pair in unrecorded if pair in history.open), *waiting],
         failed_tasks=sum(history.failed_tasks.values()),
         failed_tasks_expected=len(owed) - len(wanted),
         given_up=[pair for pair in wanted if pair in history.failed_tasks],

@@ -16,6 +16,7 @@ import psycopg
 
 from tests.chaos.cells import TIMES
 from tests.chaos.fleet import Fleet
+from tests.chaos.foreign import Foreign
 from tests.chaos.program import Program
 from tests.servers.on_demand import Startable, flush
 
@@ -33,6 +34,8 @@ class Scene:
 
     fleet: Fleet
     broker: Startable
+    #: None: plain Celery has none.
+    foreign: Foreign | None
     #: None is SQLite.
     postgresql: Startable | None
     database_url: str
@@ -121,6 +124,26 @@ def broker_freeze(scene: Scene) -> None:
     scene.broker.server.send_all(signal.SIGSTOP)
     time.sleep(OUTAGE_SECONDS * 2)
     scene.broker.server.send_all(signal.SIGCONT)
+
+
+def foreign_kill(scene: Scene) -> None:
+    router = _foreign(scene).router
+    router.kill()
+    time.sleep(OUTAGE_SECONDS)
+    router.start()
+
+
+def foreign_freeze(scene: Scene) -> None:
+    router = _foreign(scene).router
+    router.freeze()
+    time.sleep(OUTAGE_SECONDS * 2)
+    router.thaw()
+
+
+def _foreign(scene: Scene) -> Foreign:
+    if scene.foreign is None:
+        raise NotInjected("this cell has no foreign router")
+    return scene.foreign
 
 
 def database_sessions(scene: Scene) -> None:

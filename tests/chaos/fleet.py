@@ -1,4 +1,4 @@
-"""All processes of one cell: publishers, dispatchers, workers, pullers, receivers."""
+"""All processes of one cell: publishers, dispatchers, workers, bridges, and more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.cells import Cell
+from tests.chaos.foreign import BRIDGE
 from tests.chaos.program import Program
 from tests.servers.granian import granian_argv
 from tests.servers.waiting import free_port
@@ -31,6 +32,8 @@ class Fleet:
         self._end = threading.Event()
         self._programs: list[Program] = []
         self.publishers: list[Program] = []
+        #: Of another shop, which is not broken.
+        self._sellers: list[Program] = []
         self.dispatchers: list[Program] = []
         self.workers = [
             self._add(name, _worker(cell, name)) for name in _names("worker")
@@ -50,6 +53,9 @@ class Fleet:
         self.pullers = [
             self._add(name, _manage("chaos_pull")) for name in _names("puller")
         ]
+        self.bridges = [
+            self._add(name, _manage("bridge", BRIDGE)) for name in _names("bridge")
+        ]
         self._add("receiver1", _manage("chaos_receive"))
 
     def open_shop(self) -> None:
@@ -57,9 +63,11 @@ class Fleet:
             self._add(name, _manage("chaos_publish", name))
             for name in _names("publisher")
         ]
+        if not self.cell.is_naive:
+            self._sellers = [self._add("seller1", _manage("chaos_send"))]
 
     def close_shop(self) -> None:
-        for program in self.publishers:
+        for program in (*self.publishers, *self._sellers):
             program.stop()
 
     def stop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,17 @@ class Effect:
 
 
 def read_checkouts(folder: Path) -> list[Checkout]:
+    return _read(folder.glob("checkouts-*.jsonl"))
+
+
+def read_sent(folder: Path) -> list[Checkout]:
+    """The orders of another shop; ok is one whose message its router confirmed."""
+    return _read([folder / "sent.jsonl"])
+
+
+def _read(paths: Iterable[Path]) -> list[Checkout]:
     checkouts: dict[str, Checkout] = {}
-    for path in sorted(folder.glob("checkouts-*.jsonl")):
+    for path in sorted(paths):
         for line in _lines(path):
             checkouts[line["order"]] = _checkout(line, checkouts.get(line["order"]))
     return list(checkouts.values())

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tests.chaos.checker import History, Outcome, Pair, Rules, Verdict, check
+from tests.chaos.checker import (
+    THE_ORDER,
+    History,
+    Outcome,
+    Pair,
+    Rules,
+    Verdict,
+    check,
+)
 from tests.chaos.figures import (
     changed_ids,
     latencies,
@@ -19,10 +27,12 @@ from tests.chaos.history import (
     effects_of,
     read_checkouts,
     read_outside,
+    read_sent,
 )
 from tests.chaos.running import Run, own_windows
 from tests.chaos.subscribers import (
     AT_LEAST_ONCE,
+    BUS,
     IN_PROCESS,
     MIXED,
     PICKY,
@@ -62,11 +72,15 @@ def _verdict(run: Run, checkouts: list[Checkout], effects: list[Effect]) -> Verd
             name == MIXED and is_poison(order)
         )
 
+    orders = [*checkouts, *read_sent(run.folder)]
+    arrived = [(order, BUS) for order in run.collected.get(BUS, ())]
+    waiting = [(order, THE_ORDER) for order in run.collected.get("not_taken", ())]
+    done = [(effect.order, effect.subscriber) for effect in effects]
     history = History(
-        outcomes={checkout.order: checkout.outcome for checkout in checkouts},
+        outcomes={order.order: order.outcome for order in orders},
         recorded=frozenset(run.collected["orders"]),
-        effects=Counter((effect.order, effect.subscriber) for effect in effects),
-        open=_pairs(run.collected["open"]),
+        effects=Counter([*done, *arrived]),
+        open=_pairs(run.collected["open"]) | frozenset(waiting),
         failed_tasks=Counter(map(tuple, run.collected["failed"])),
     )
     rules = Rules(
@@ -98,6 +112,8 @@ def _counts(
         "deliveries": run.collected["deliveries"],
         "faults": sum(each.did_happen for each in run.injected),
         "effects": len(effects),
+        "arrived": len(run.collected.get(BUS, ())),
+        "sent": sum(order.outcome is Outcome.OK for order in read_sent(run.folder)),
     }
 
 

@@ -17,6 +17,8 @@ class Hits(StrEnum):
     WORKER = "worker"
     WEB = "web"
     PULLER = "puller"
+    BRIDGE = "bridge"
+    FOREIGN_ROUTER = "foreign router"
     BROKER = "broker"
     DATABASE = "database"
     ALL = "all"
@@ -35,9 +37,22 @@ class Fault:
 
 
 #: Kinds of processes; a `Fleet` has a list of each, named by the plural.
-PROCESSES = (Hits.PUBLISHER, Hits.DISPATCHER, Hits.WORKER, Hits.WEB, Hits.PULLER)
+PROCESSES = (
+    Hits.PUBLISHER,
+    Hits.DISPATCHER,
+    Hits.WORKER,
+    Hits.WEB,
+    Hits.PULLER,
+    Hits.BRIDGE,
+)
 #: What plain Celery does not have.
-ROUTERS_ALONE = (Hits.DISPATCHER, Hits.WEB, Hits.PULLER)
+ROUTERS_ALONE = (
+    Hits.DISPATCHER,
+    Hits.WEB,
+    Hits.PULLER,
+    Hits.BRIDGE,
+    Hits.FOREIGN_ROUTER,
+)
 
 
 def _failpoint(name: str, hits: Hits) -> Fault:
@@ -59,7 +74,7 @@ ALL: tuple[Fault, ...] = (
             f"freeze {hits}",
             hits,
             faults.freeze(f"{hits}s"),
-            is_quick=hits is Hits.WORKER,
+            is_quick=hits in (Hits.WORKER, Hits.BRIDGE),
         )
         for hits in PROCESSES
     ),
@@ -70,6 +85,8 @@ ALL: tuple[Fault, ...] = (
         needs_children=True,
         is_quick=False,
     ),
+    Fault("kill foreign router", Hits.FOREIGN_ROUTER, faults.foreign_kill),
+    Fault("freeze foreign router", Hits.FOREIGN_ROUTER, faults.foreign_freeze),
     Fault("kill broker", Hits.BROKER, faults.broker_kill),
     Fault("flush broker", Hits.BROKER, faults.broker_flush),
     Fault("freeze broker", Hits.BROKER, faults.broker_freeze),

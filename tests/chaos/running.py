@@ -22,6 +22,7 @@ from tests.chaos import fleet
 from tests.chaos.cells import ROUTER, Cell
 from tests.chaos.faults import NotInjected, Scene
 from tests.chaos.figures import Window
+from tests.chaos.foreign import Foreign
 from tests.chaos.leftovers import left_in
 from tests.chaos.plan import Fault, Hits, plan
 from tests.servers.on_demand import Servers, Startable
@@ -71,9 +72,10 @@ def run(cell: Cell, servers: Servers, choice: Choice) -> Run:
     began_at = time.monotonic()
     folder = _fresh(choice.folder / ("naive" if cell.is_naive else "") / cell.name)
     broker = servers.broker(cell.broker)
+    foreign = None if cell.is_naive else Foreign(servers.foreign_rabbitmq())
     with _database(cell, servers) as url:
         environment = fleet.environment_of(
-            cell, folder, DATABASE_URL=url, BROKER_URL=broker.url, ROUTER=ROUTER
+            cell, folder, DATABASE_URL=url, BROKER_URL=broker.url, **_settings(foreign)
         )
         _manage(environment, "migrate", "--run-syncdb", "--verbosity=0")
         if not cell.is_naive:
@@ -82,6 +84,7 @@ def run(cell: Cell, servers: Servers, choice: Choice) -> Run:
             scene = Scene(
                 fleet=processes,
                 broker=broker,
+                foreign=foreign,
                 postgresql=servers.postgresql() if url else None,
                 database_url=url,
                 folder=folder,
@@ -89,6 +92,10 @@ def run(cell: Cell, servers: Servers, choice: Choice) -> Run:
             )
             injected = _break(scene, choice)
             collected = _collect(cell, environment, broker, choice)
+    if foreign is not None:
+        # The bridges have ended, and what they took without acknowledgement is back.
+        collected |= foreign.collected()
+    (folder / "collected.json").write_text(json.dumps(collected))
     return Run(cell, folder, injected, collected, time.monotonic() - began_at)
 
 
@@ -149,8 +156,14 @@ def _collect(
     collected: dict[str, Any] = json.loads(output)
     if cell.is_naive:
         collected["open"] = [list(pair) for pair in left_in(broker.url)]
-    (Path(environment["CHAOS_DIR"]) / "collected.json").write_text(output)
     return collected
+
+
+def _settings(foreign: Foreign | None) -> dict[str, str]:
+    if foreign is None:
+        return {"ROUTER": json.dumps(ROUTER)}
+    router = {**ROUTER, "bridges": foreign.bridges}
+    return {"ROUTER": json.dumps(router), "CHAOS_BUS": json.dumps(foreign.target)}
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:

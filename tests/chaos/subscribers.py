@@ -16,12 +16,16 @@ HOOK = "hook"
 MIXED = "mixed"
 #: Programs that pull over HTTP: at least once.
 PULLER = "puller"
+#: An exchange of RabbitMQ: at least once, under the same id.
+BUS = "bus"
 #: What plain Celery can do as well, and what only the router does.
 IN_PROCESS = (LEDGER, PICKY, POST)
-SUBSCRIBERS = (*IN_PROCESS, HOOK, MIXED, PULLER)
-AT_LEAST_ONCE = frozenset({POST, HOOK, MIXED, PULLER})
-#: The source of every event.
+SUBSCRIBERS = (*IN_PROCESS, HOOK, MIXED, PULLER, BUS)
+AT_LEAST_ONCE = frozenset({POST, HOOK, MIXED, PULLER, BUS})
+#: The source of the events of checkouts, and of those that a bridge takes in.
 SOURCE = "/chaos"
+OTHER_SHOP = "/other-shop"
+SOURCES = (SOURCE, OTHER_SHOP)
 #: `MIXED` refuses one order in so many.
 POISON_EVERY = 9
 

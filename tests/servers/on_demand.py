@@ -14,7 +14,7 @@ from tests.servers.postgresql import (
     database_of_its_own,
     private_postgresql,
 )
-from tests.servers.rabbitmq import rabbitmq
+from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 from tests.servers.server import Server
 from tests.servers.valkey import valkey
 
@@ -44,6 +44,7 @@ class Servers(ExitStack):
         self._is_durable = is_durable
         self._brokers: dict[str, Startable] = {}
         self._postgresql: PostgreSQL | None = None
+        self._foreign: RabbitMQ | None = None
 
     def broker(self, name: str) -> Startable:
         """The broker of this name, without messages. Raises `Unavailable`."""
@@ -57,6 +58,12 @@ class Servers(ExitStack):
             server = private_postgresql(is_durable=self._is_durable)
             self._postgresql = self.enter_context(server)
         return self._postgresql
+
+    def foreign_rabbitmq(self) -> RabbitMQ:
+        """A node that is no broker. Raises `Unavailable`."""
+        if self._foreign is None:
+            self._foreign = self.enter_context(rabbitmq())
+        return self._foreign
 
     @contextmanager
     def database(self, *, template: str = "template1") -> Iterator[str]:

@@ -110,6 +110,20 @@ def test_what_is_open_at_the_end_is_stuck_and_not_lost() -> None:
     assert not verdict.is_clean
 
 
+def test_an_order_that_waits_outside_the_database_is_stuck_and_not_lost() -> None:
+    history = replace(
+        CLEAN,
+        outcomes={**CLEAN.outcomes, "sent": Outcome.OK},
+        open={("sent", THE_ORDER)},
+    )
+    verdict = check(history, RULES)
+    assert verdict.stuck == [("sent", THE_ORDER)]
+    assert not any(
+        order == "sent" and name == THE_ORDER for order, name in verdict.lost
+    )
+    assert not verdict.is_clean
+
+
 def test_a_failed_task_that_is_open_still_is_stuck() -> None:
     history = replace(CLEAN, failed_tasks={}, open={("cursed", "ledger")})
     verdict = check(history, RULES)

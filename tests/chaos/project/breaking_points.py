@@ -17,7 +17,7 @@ from tests.chaos.project.failpoints import reached
 #: Module, function after whose return the process may die, name of the failpoint.
 AFTER: list[tuple[Any, str, str]] = [
     (loop, "route_batch", "dispatcher-after-routing"),
-    (dispatcher, "mark_chunk", "dispatcher-after-mark"),
+    (dispatcher, "mark_chunks", "dispatcher-after-mark"),
     (claiming, "claim", "worker-after-claim"),
     (delivering, "acknowledge", "worker-before-commit"),
     (tasks, "deliver_chunk", "worker-after-commit"),

@@ -7,13 +7,32 @@ from typing import Any
 from django.conf import settings
 
 from router.models import Delivery, EventRecord, FailedTask
+from tests.chaos.checker import Outcome
+from tests.chaos.history import read_sent
 from tests.chaos.project.models import Effect, Order
-from tests.chaos.subscribers import SOURCE, SUBSCRIBERS
+from tests.chaos.subscribers import OTHER_SHOP, SOURCES, SUBSCRIBERS
 
 
 def is_router_open() -> bool:
     unrouted = EventRecord.objects.filter(position__isnull=True)
-    return unrouted.exists() or Delivery.objects.open().exists()
+    return (
+        unrouted.exists() or Delivery.objects.open().exists() or bool(_not_taken_in())
+    )
+
+
+def _not_taken_in() -> set[str]:
+    """The orders of the other shop that were confirmed, and are not recorded."""
+    sent = {
+        order.order
+        for order in read_sent(settings.CHAOS_DIR)
+        if order.outcome is Outcome.OK
+    }
+    return sent.difference(_taken_in())
+
+
+def _taken_in() -> list[str]:
+    events = EventRecord.objects.filter(source=OTHER_SHOP)
+    return list(events.values_list("event_id", flat=True))
 
 
 def is_naive_open() -> bool:
@@ -29,11 +48,14 @@ def is_naive_open() -> bool:
 def everything() -> dict[str, Any]:
     effects = Effect.objects.values_list("order_id", "subscriber", "done_at")
     return {
-        "orders": [str(pk) for pk in Order.objects.values_list("pk", flat=True)],
+        "orders": [
+            *(str(pk) for pk in Order.objects.values_list("pk", flat=True)),
+            *_taken_in(),
+        ],
         "effects": [[str(order), name, at] for order, name, at in effects],
-        "events": EventRecord.objects.filter(source=SOURCE).count(),
+        "events": EventRecord.objects.filter(source__in=SOURCES).count(),
         "positions": _positions(),
-        "deliveries": Delivery.objects.filter(event__source=SOURCE).count(),
+        "deliveries": Delivery.objects.filter(event__source__in=SOURCES).count(),
         "open": [*_unrouted(), *_open()],
         "failed": _failed(),
     }
@@ -45,7 +67,7 @@ def _positions() -> list[int]:
 
 
 def _unrouted() -> list[list[str]]:
-    ids = EventRecord.objects.filter(position__isnull=True, source=SOURCE)
+    ids = EventRecord.objects.filter(position__isnull=True, source__in=SOURCES)
     return [
         [event_id, name]
         for event_id in ids.values_list("event_id", flat=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from pathlib import Path
 
@@ -46,6 +47,8 @@ SILENCED_SYSTEM_CHECKS = ["router.W007"]
 #: Where the logs of the cell and its failpoints are.
 CHAOS_DIR = Path(os.environ["CHAOS_DIR"])
 CHAOS_RECEIVER_PORT = int(os.environ["CHAOS_RECEIVER_PORT"])
+#: The target of the subscriber that is published to a foreign router.
+CHAOS_BUS = json.loads(os.environ.get("CHAOS_BUS", "{}"))
 CHAOS_WEB_PORT = int(os.environ["CHAOS_WEB_PORT"])
 IS_NAIVE = os.environ.get("CHAOS_NAIVE") == "1"
 

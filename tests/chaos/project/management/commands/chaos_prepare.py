@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from router.models import ApiKey, Scope
 from router.operate.subscribers import create_subscriber
 from tests.chaos.project.handler import TYPE
-from tests.chaos.subscribers import HOOK, MIXED, PULLER
+from tests.chaos.subscribers import BUS, HOOK, MIXED, PULLER
 
 
 class Command(BaseCommand):
@@ -29,5 +29,12 @@ class Command(BaseCommand):
             max_failures=6,
         )
         create_subscriber(PULLER, by="command", transport="pull", events=[TYPE])
+        create_subscriber(
+            BUS,
+            by="command",
+            transport="amqp",
+            target=settings.CHAOS_BUS,
+            events=[TYPE],
+        )
         _, text = ApiKey.make("pullers", scopes=[Scope.CONSUME])
         (settings.CHAOS_DIR / "key").write_text(text)
