@@ -35,9 +35,6 @@ logger = logging.getLogger(__name__)
 SETTLED = (DeliveryState.ACKNOWLEDGED, DeliveryState.CANCELLED)
 #: Events that the first step looks at, and any.
 FIRST_EVENTS, MAX_EVENTS = 10, 1000
-#: An event may have a thousand rows, or a large one: each step looks at as many events
-#: as should take so long, by what the step before took.
-STEP_SECONDS = 0.1
 #: A dispatcher routes nothing meanwhile: its steps are short, and each is followed by a
 #: rest that is so many times as long.
 DISPATCHER_STEP_SECONDS = 0.02
@@ -81,8 +78,10 @@ class Walk:
     """
 
     def __init__(
-        self, days: int, *, seconds: float = STEP_SECONDS, is_dry_run: bool = False
+        self, days: int, *, seconds: float = 0.1, is_dry_run: bool = False
     ) -> None:
+        """An event may have a thousand rows, or a large one: each step looks at as many
+        events as should take these seconds, by what the step before took."""
         self._seconds = seconds
         self._is_dry_run = is_dry_run
         self._size = FIRST_EVENTS

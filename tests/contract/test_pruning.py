@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from router.contract.errors import NotResendable
 from router.flow import prune
+from router.flow.loop import DispatcherLoop
 from router.flow.prune import Retention, Walk
 from router.models import (
     Attempt,
@@ -25,6 +26,7 @@ from router.models import (
 from router.operate.resend import resend
 from router.public import publish
 from router.testing import deliver_due, register_declared, route
+from tests.contract.letterbox import Letterbox
 from tests.contract.steps import TYPE, statements
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.receivers import Declare
@@ -293,6 +295,15 @@ def test_a_dispatcher_prunes_in_steps_with_rests_between(
     age(number__in=[event.number for event in [an_event()]])
     retention.turn()
     assert len(numbers()) == 1, "the next walk waits"
+
+
+def test_a_turn_of_the_dispatcher_prunes(settings: Any) -> None:
+    settled()
+    settings.ROUTER = {**settings.ROUTER, "KEEP_EVENTS_DAYS": DAYS}
+
+    DispatcherLoop(Letterbox()).tick()  # type: ignore[arg-type]  # all that it uses
+
+    assert numbers() == set()
 
 
 def test_a_database_that_fails_a_step_does_not_fail_the_dispatcher(

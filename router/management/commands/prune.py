@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
+from time import sleep
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -17,6 +18,9 @@ from router.models import Subscriber
 #: Subscribers that a summary names.
 MAX_HOLDERS = 10
 WHEN = "%Y-%m-%d %H:%M UTC"
+#: SQLite has one writer at a time, which keeps nobody's turn: publishers need a rest.
+STEP_SECONDS = {"postgresql": 0.1, "sqlite": 0.05}
+REST_SECONDS = {"postgresql": 0.0, "sqlite": 0.05}
 #: What the database makes of the space.
 SPACE = {
     "postgresql": "PostgreSQL uses their space again after its next autovacuum; the "
@@ -52,7 +56,9 @@ class Command(BaseCommand):
                 "ROUTER['KEEP_EVENTS_DAYS']."
             )
         is_dry_run = options["dry_run"]
-        walk = Walk(days, is_dry_run=is_dry_run)
+        walk = Walk(
+            days, seconds=STEP_SECONDS[connection.vendor], is_dry_run=is_dry_run
+        )
         if not is_dry_run:
             _note(walk, options)
         try:
@@ -69,6 +75,7 @@ class Command(BaseCommand):
             while walk.step():
                 done = min(walk.position, walk.end) - first
                 progress.update(task, completed=done)
+                sleep(REST_SECONDS[connection.vendor])
 
 
 @transaction.atomic
