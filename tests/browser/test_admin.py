@@ -267,13 +267,13 @@ def test_the_first_key_press_skips_to_the_content(
 #: What sticks out of its card, and which cards lie on each other.
 OVERLAPS = """() => {
   const cards = [...document.querySelectorAll(".fan-card")];
-  const box = one => one.getBoundingClientRect();
+  const box = element => element.getBoundingClientRect();
   const out = [...document.querySelectorAll(".fan-card > *, .fan-table *")].filter(
-    one => box(one).right > box(one.closest(".fan-card")).right + 1);
+    element => box(element).right > box(element.closest(".fan-card")).right + 1);
   const meet = (a, b) => box(a).left < box(b).right && box(b).left < box(a).right
     && box(a).top < box(b).bottom && box(b).top < box(a).bottom;
   const pairs = cards.filter((a, n) => cards.slice(n + 1).some(b => meet(a, b)));
-  return [...out, ...pairs].map(one => one.outerHTML.slice(0, 120));
+  return [...out, ...pairs].map(element => element.outerHTML.slice(0, 120));
 }"""
 
 

@@ -15,7 +15,9 @@ from tests.servers.stack import Stack
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true })"
+OPEN_ALL = (
+    "document.querySelectorAll('details').forEach(element => { element.open = true })"
+)
 
 
 def show(page: Page, site: Stack) -> None:

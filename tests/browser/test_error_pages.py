@@ -95,8 +95,10 @@ def test_an_error_in_production_is_told_in_the_stores_own_voice(
     missing: list[str] = []
     page.on(
         "response",
-        lambda one: (
-            missing.append(one.url) if "/static/" in one.url and not one.ok else None
+        lambda response: (
+            missing.append(response.url)
+            if "/static/" in response.url and not response.ok
+            else None
         ),
     )
     answer = page.goto(production + path)

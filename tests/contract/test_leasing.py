@@ -103,7 +103,7 @@ def test_what_the_caller_may_not_touch_is_as_if_it_were_not_there(
     publish_and_route()
     named = leases(take(puller))
     for answer in ANSWERS:
-        foreign = answer(named, may_touch=lambda one: one.name != "erp")
+        foreign = answer(named, may_touch=lambda subscriber: subscriber.name != "erp")
         unknown = answer([stale(Delivery(pk=999_999))], may_touch=lambda _: True)
         assert foreign == unknown
         assert foreign not in ([None], [(None, None)])
@@ -201,8 +201,8 @@ def test_no_delivery_is_held_for_longer_than_the_settings_say(
     settings.ROUTER = {**settings.ROUTER, "PULL_TOTAL_MAXIMUM_SECONDS": 100}
     publish_and_route(3)
     spent, old, _ = pulled = take(puller)
-    for one, seconds in ((spent, 100), (old, 60)):
-        Delivery.objects.filter(pk=one.pk).update(
+    for delivery, seconds in ((spent, 100), (old, 60)):
+        Delivery.objects.filter(pk=delivery.pk).update(
             pulled_at=F("pulled_at") - timedelta(seconds=seconds)
         )
 

@@ -112,7 +112,7 @@ class Now:
             FailedTask.objects.open().values_list("delivery_id", flat=True)
         )
         self.subscribers = list(Subscriber.objects.all())
-        self.names = {one.pk: one.name for one in self.subscribers}
+        self.names = {row.pk: row.name for row in self.subscribers}
         self.positions = {
             event.number: event.position
             for event in self.events
@@ -172,7 +172,7 @@ class Protocol(RuleBasedStateMachine):
         self.messages += route_batch(has_room=lambda _: bool(pick % 2)).chunks
 
     def dispatch(self, pick: int) -> None:
-        chunks = [mark_chunk(one) for one in subscribers_due()]
+        chunks = [mark_chunk(row) for row in subscribers_due()]
         self.messages += [chunk for chunk in chunks if chunk is not None]
 
     def lose_a_message(self, pick: int) -> None:
@@ -247,18 +247,18 @@ class Protocol(RuleBasedStateMachine):
         Subscriber.objects.update(not_before=None)
 
     def hold_or_let_go(self, pick: int) -> None:
-        one = Subscriber.objects.get(name=NAMES[pick % len(NAMES)])
-        if one.state == SubscriberState.ACTIVE:
-            pause(one.pk, reason="", by="olga")
+        row = Subscriber.objects.get(name=NAMES[pick % len(NAMES)])
+        if row.state == SubscriberState.ACTIVE:
+            pause(row.pk, reason="", by="olga")
         else:
-            resume(one.pk, by="olga")
+            resume(row.pk, by="olga")
 
     def a_person_mends(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
             settle = failed_tasks.retry if pick % 2 else failed_tasks.discard
             assert settle([failed.pk], by="user olga", user=self.olga).settled
-            for again in (failed_tasks.retry, failed_tasks.discard):
-                assert not again([failed.pk], by="command").settled
+            for repeat in (failed_tasks.retry, failed_tasks.discard):
+                assert not repeat([failed.pk], by="command").settled
 
     def a_late_writer_hits_nothing(self, pick: int) -> None:
         """A worker that names a token that is not in the row changes nothing."""
@@ -292,9 +292,9 @@ class Protocol(RuleBasedStateMachine):
     def every_recorded_event_is_owed_exactly_once(self, now: Now) -> None:
         # The router's own events are nobody's here.
         owed = Counter(
-            (one.event_id, now.names[one.subscriber_id])
-            for one in now.deliveries
-            if one.event_id in self.kinds
+            (row.event_id, now.names[row.subscriber_id])
+            for row in now.deliveries
+            if row.event_id in self.kinds
         )
         assert owed == Counter(
             (number, name)
@@ -316,33 +316,33 @@ class Protocol(RuleBasedStateMachine):
         self, now: Now
     ) -> None:
         assert self.effects == Counter(
-            one.pk for one in now.deliveries if one.state == DeliveryState.ACKNOWLEDGED
+            row.pk for row in now.deliveries if row.state == DeliveryState.ACKNOWLEDGED
         )
 
     def every_state_has_what_belongs_to_it(self, now: Now) -> None:
-        dead = [one.pk for one in now.deliveries if one.state == DeliveryState.DEAD]
+        dead = [row.pk for row in now.deliveries if row.state == DeliveryState.DEAD]
         assert now.opened == sorted(dead)
-        for one in now.deliveries:
-            is_leased = one.state == DeliveryState.LEASED
-            assert is_leased == (one.lease_token is not None)
-            assert is_leased == (one.leased_until is not None)
+        for row in now.deliveries:
+            is_leased = row.state == DeliveryState.LEASED
+            assert is_leased == (row.lease_token is not None)
+            assert is_leased == (row.leased_until is not None)
 
     def a_suspect_shares_its_lease_with_nobody(self, now: Now) -> None:
-        leased = [one for one in now.deliveries if one.state == DeliveryState.LEASED]
-        by_token = Counter(one.lease_token for one in leased)
-        suspects = [one for one in leased if one.vanished > 0]
-        assert {by_token[one.lease_token] for one in suspects} <= {1}
+        leased = [row for row in now.deliveries if row.state == DeliveryState.LEASED]
+        by_token = Counter(row.lease_token for row in leased)
+        suspects = [row for row in leased if row.vanished > 0]
+        assert {by_token[row.lease_token] for row in suspects} <= {1}
 
     def a_breaker_that_is_not_closed_looks_again(self, now: Now) -> None:
-        for one in now.subscribers:
-            if one.breaker == BreakerState.OPEN:
-                assert one.probe_at is not None
-                assert one.incident_since is not None
+        for row in now.subscribers:
+            if row.breaker == BreakerState.OPEN:
+                assert row.probe_at is not None
+                assert row.incident_since is not None
 
     def teardown(self) -> None:
         """Whatever happened: once all is well again, everything arrives."""
-        for one in Subscriber.objects.exclude(state=SubscriberState.ACTIVE):
-            resume(one.pk, by="olga")
+        for row in Subscriber.objects.exclude(state=SubscriberState.ACTIVE):
+            resume(row.pk, by="olga")
         for _ in range(200):
             self.leases_run_out(0)
             self.time_passes(0)
@@ -354,10 +354,10 @@ class Protocol(RuleBasedStateMachine):
             due = subscribers_due()
             if not due:
                 break
-            for one in due:
-                chunk = mark_chunk(one)
+            for row in due:
+                chunk = mark_chunk(row)
                 if chunk is not None:
-                    for claimed in claims(one.pk, chunk.ids):
+                    for claimed in claims(row.pk, chunk.ids):
                         self.carry_out(claimed)
         assert not Delivery.objects.open().exists()
         self.everything_holds()

@@ -115,19 +115,21 @@ class Pulling(RuleBasedStateMachine):
         pulled = pull(self.puller.pk, most=1 + pick % 5, lease_seconds=LONG_SECONDS)
         assert pulled.state == self.puller.state
         assert pulled.state == SubscriberState.ACTIVE or not pulled.deliveries
-        assert before.isdisjoint(one.pk for one in pulled.deliveries)
-        if any(one.vanished for one in pulled.deliveries):
+        assert before.isdisjoint(delivery.pk for delivery in pulled.deliveries)
+        if any(delivery.vanished for delivery in pulled.deliveries):
             assert len(pulled.deliveries) == 1
-        for one in pulled.deliveries:
-            assert one.lease_token is not None
-            self.live[one.pk] = one.lease_token
-            lease = Lease(delivery_id=one.pk, token=one.lease_token, seconds=60)
+        for delivery in pulled.deliveries:
+            assert delivery.lease_token is not None
+            self.live[delivery.pk] = delivery.lease_token
+            lease = Lease(
+                delivery_id=delivery.pk, token=delivery.lease_token, seconds=60
+            )
             self.given[pick % 2].append(lease)
 
     def some_of(self, pick: int) -> list[Lease]:
         """What a puller has, or had; and, at times, what it guesses."""
         given = self.given[pick % 2]
-        some = [one for n, one in enumerate(reversed(given)) if (pick >> n) % 2]
+        some = [lease for n, lease in enumerate(reversed(given)) if (pick >> n) % 2]
         if pick % 3 == 0 and given:
             some.append(Lease(delivery_id=given[-1].delivery_id, token=uuid.uuid4()))
         return some
@@ -135,17 +137,17 @@ class Pulling(RuleBasedStateMachine):
     def expected(self, some: list[Lease], way: str = "") -> list[bool]:
         """A lease that holds, or that the same call ended before."""
         return [
-            self.live.get(one.delivery_id) == one.token
-            or self.ended.get(one.delivery_id) == (one.token, way)
-            for one in some
+            self.live.get(lease.delivery_id) == lease.token
+            or self.ended.get(lease.delivery_id) == (lease.token, way)
+            for lease in some
         ]
 
     def settled(self, some: list[Lease], way: str) -> list[int]:
         """Those of them that hold, which the caller settles."""
         held = {
-            one.delivery_id: (one.token, way)
-            for one in some
-            if self.live.get(one.delivery_id) == one.token
+            lease.delivery_id: (lease.token, way)
+            for lease in some
+            if self.live.get(lease.delivery_id) == lease.token
         }
         for pk in held:
             del self.live[pk]

@@ -37,7 +37,7 @@ from django.test import Client
 from django.test.utils import setup_test_environment
 setup_test_environment()
 answers = [Client().get(f"/api/{name}/") for name in ("docs", "schema")]
-print(json.dumps([(one.status_code, one.content.decode()) for one in answers]))
+print(json.dumps([(answer.status_code, answer.content.decode()) for answer in answers]))
 """
 
 

@@ -291,8 +291,8 @@ def test_a_signal_ends_the_loop_after_the_event_at_hand(
             signal.raise_signal(number)
         after = signal.getsignal(signal.SIGINT)
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for handled, handler in before.items():
+            signal.signal(handled, handler)
 
     assert seats == [1]
     assert states() == [DeliveryState.ACKNOWLEDGED, DeliveryState.PENDING]

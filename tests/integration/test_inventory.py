@@ -36,8 +36,8 @@ def test_what_comes_in_is_there_and_what_is_sold_is_gone() -> None:
 
 
 def test_an_event_that_comes_twice_is_counted_once() -> None:
-    for one in (received(), received(), purchase(), purchase()):
-        keep_stock(one)
+    for delivered in (received(), received(), purchase(), purchase()):
+        keep_stock(delivered)
 
     assert (on_hand("mute"), on_hand("oil")) == (8, 9)
     assert StockMovement.objects.count() == 4

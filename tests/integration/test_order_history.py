@@ -82,8 +82,8 @@ def test_a_shipped_purchase_says_when_whatever_came_first(
     client: Client, is_parcel_first: bool
 ) -> None:
     events = [purchase(), dispatched()]
-    for one in reversed(events) if is_parcel_first else events:
-        keep_history(one)
+    for delivered in reversed(events) if is_parcel_first else events:
+        keep_history(delivered)
     page = opened(client)
 
     assert "Shipped on Nov. 21, 2026" in page

@@ -100,7 +100,7 @@ def test_a_plan_that_is_older_than_the_rows_reads_by_index(
             assert "Index Cond: (id = ANY" in plan, plan
         # It begins with the event, and finds what is a subscriber's by reading all.
         assert "delivery_once" not in plan, plan
-    due = [one for one in plans if "due_at <= " in one]
+    due = [plan for plan in plans if "due_at <= " in plan]
     assert any("Index Cond" in line and "due_at <= " in line for line in lines(due))
 
 
@@ -153,7 +153,7 @@ def test_how_the_router_plans_is_nobody_elses_affair(declare: Declare) -> None:
         seen.append(settings_of_session())
 
     assert len(seen) == 12
-    assert all(one == UNTOUCHED for one in seen), seen
+    assert all(session == UNTOUCHED for session in seen), seen
 
 
 @pytest.mark.parametrize("is_routed", [False, True])

@@ -76,8 +76,8 @@ def what_was_told(text: str, what: str) -> list[int]:
     return [int(pk) for kind, *ids in lines if kind == what for pk in ids]
 
 
-def until_it_holds(one: Any) -> Iterator[str]:
-    for line in one.stdout:
+def until_it_holds(process: Any) -> Iterator[str]:
+    for line in process.stdout:
         yield line
         if line.startswith("holding"):
             return

@@ -28,7 +28,7 @@ def test_a_value_in_the_text_is_the_value(db: None, value: Any) -> None:
     sql, left = with_literals(
         "SELECT %s, %s, '100 %%'",
         [value, LEFT],
-        left=lambda one: one is LEFT,
+        left=lambda parameter: parameter is LEFT,
         connection=connection,
     )
 

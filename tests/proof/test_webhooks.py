@@ -71,7 +71,7 @@ def test_a_killed_worker_loses_no_webhook_and_a_stopped_one_doubles_none(
         wait_until(lambda: receiver.received)
         stack.kill("webhooks")
         assert_all_acknowledged(stack, 12)
-        assert len({one.webhook_id for one in receiver.received}) == 12
+        assert len({request.webhook_id for request in receiver.received}) == 12
 
         before = len(receiver.received)
         run(stack, PUBLISH, count=12)
@@ -81,7 +81,7 @@ def test_a_killed_worker_loses_no_webhook_and_a_stopped_one_doubles_none(
         stack.wait_ready()
         assert_all_acknowledged(stack, 24)
         since = receiver.received[before:]
-        assert set(Counter(one.webhook_id for one in since).values()) == {1}
-        for one in receiver.received:
-            Webhook(SECRET).verify(one.body, one.headers)
+        assert set(Counter(request.webhook_id for request in since).values()) == {1}
+        for request in receiver.received:
+            Webhook(SECRET).verify(request.body, request.headers)
         assert stack.stop() == 0

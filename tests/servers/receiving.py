@@ -126,7 +126,7 @@ def read_request(connection: socket.socket) -> Received:
         data += _some(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")
-    pairs = (one.partition(":") for one in rest)
+    pairs = (header.partition(":") for header in rest)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     while len(body) < int(headers.get("content-length", 0)):
         body += _some(connection)

@@ -117,7 +117,7 @@ class Simulation:
         self.is_disabled = False
         self._chunk = 0
         self._under_way: list[Post] = []
-        self._to_come = sorted(self.events, key=lambda one: -one.arrives_at)
+        self._to_come = sorted(self.events, key=lambda event: -event.arrives_at)
         #: Arrived, and neither under way nor settled.
         self._pending: list[Event] = []
 
@@ -170,7 +170,7 @@ class Simulation:
         due = self._due()
         new = [event for event in due if not event.past.last_failed_at]
         old = [event for event in due if event.past.last_failed_at]
-        old.sort(key=lambda one: (one.past.last_failed_at, one.number))
+        old.sort(key=lambda event: (event.past.last_failed_at, event.number))
         choices = [self.random.sample(new, len(new[:1])), old[:1]]
         if not self.breaker.wants_new_event():
             choices.reverse()
