@@ -20,7 +20,7 @@ from router.api.auth.keys import (
 )
 from router.api.auth.permissions import MayManage
 from router.api.bodies import ReasonBody, checked
-from router.api.subscribers.serializers import TargetField
+from router.api.subscribers.serializers import TARGET_FIELDS, TargetField
 from router.api.view import View
 from router.models import FOREIGN, Transport
 from router.operate.targets import try_target, with_kept_secrets
@@ -34,7 +34,7 @@ class TargetTestBody(ReasonBody):
     transport = fields.EnumField(
         Transport, component="ForeignTransport", choices=CHOICES
     )
-    target = TargetField(help_text="As that of a subscriber.")
+    target = TargetField(help_text=f"Its fields: {TARGET_FIELDS}.")
     subscriber = fields.CharField(
         required=False,
         max_length=63,

@@ -99,6 +99,14 @@ def titled(name: str, target: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(titles.get(each) or each, value) for each, value in target.items()]
 
 
+def fields_in_words(name: str) -> str:
+    """The fields of this kind's target, for a description: needed ones first."""
+    fields = KINDS[name].target.model_fields
+    needed = [f"`{each}` (required)" for each in fields if fields[each].is_required()]
+    others = [f"`{each}`" for each in fields if not fields[each].is_required()]
+    return ", ".join([*needed, *others])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bridge:
     """One of `ROUTER["BRIDGES"]`."""

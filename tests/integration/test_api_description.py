@@ -15,6 +15,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from router.models import ApiKey, Scope
 from router.transports.base import Request
+from router.transports.kinds import KINDS
 from router.transports.webhook.request import Receiver, sign
 from tests.integration.events import event
 
@@ -51,6 +52,16 @@ def test_names_are_those_that_a_person_would_choose(schema: dict[str, Any]) -> N
         "SubscriberCreate",
         "SubscriberUpdate",
     } <= names
+
+
+@pytest.mark.parametrize("name", ["SubscriberCreate", "TargetTestRequest"])
+def test_each_field_of_each_target_is_named(schema: dict[str, Any], name: str) -> None:
+    described = schema["components"]["schemas"][name]["properties"]["target"]
+
+    for kind in KINDS.values():
+        for each, info in kind.target.model_fields.items():
+            needed = " (required)" if info.is_required() else ""
+            assert f"`{each}`{needed}" in described["description"]
 
 
 def test_an_event_is_one_component_wherever_it_stands(schema: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from router.operate.subscribers import (
     NAME_RULE,
 )
 from router.operate.targets import MANAGED
+from router.transports.kinds import KINDS, fields_in_words
 from router.transports.webhook import headers
 from router.transports.webhook.headers import MAX_HEADERS, MAX_VALUE_LENGTH
 from router.transports.webhook.urls import MAX_URL_LENGTH
@@ -47,15 +48,16 @@ HEADER_VALUE = whole(headers.VALUE.pattern)
 #: What else a URL must be, JSON Schema can't say.
 URL = r"^(https?://[^\s\\@/?#]+([/?][^\s\\#]*)?)?$"
 
+TARGET_FIELDS = "; ".join(f"of `{kind}` {fields_in_words(kind)}" for kind in KINDS)
 MEANING = {
     "name": "Lower-case letters, digits, `_` and `-`; it stays.",
     "title": "What customers and staff read; left out, the name.",
     "transport": "How it gets its events.",
     "url": "Where webhooks are posted to: https, and no private network. An answer has"
     " `…` in place of the values of its query, and of what looks like a token.",
-    "target": "Where a foreign router takes the events; its fields depend on the"
-    " transport: docs/routers.md. An answer has `…` in place of what is secret; sent"
-    " back so, it stays. Naming one needs a key with the scope `targets`.",
+    "target": "Where a foreign router takes the events; docs/routers.md has its fields."
+    " An answer has `…` in place of what is secret; sent back so, it stays. Naming one"
+    f" needs a key with the scope `targets`. Its fields: {TARGET_FIELDS}.",
     "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`; a type that"
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
