@@ -11,6 +11,10 @@ from router.api.failed_tasks import (
     RetryFailedTaskApi,
 )
 from router.api.http.not_found import NowhereApi
+from router.api.ingress_failed_tasks import (
+    DiscardIngressFailedTaskApi,
+    IngressFailedTasksApi,
+)
 from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference.page import DescriptionApi, api_reference
 from router.api.schemas import SchemaApi, SchemasApi
@@ -46,6 +50,11 @@ urlpatterns = [
     path("failed-tasks/", FailedTasksApi.as_view(), name="api-failed-tasks"),
     path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
     path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),
+    path("ingress-failed-tasks/", IngressFailedTasksApi.as_view()),
+    path(
+        "ingress-failed-tasks/<int:task_id>/discard/",
+        DiscardIngressFailedTaskApi.as_view(),
+    ),
     path("deliveries/ack/", AckApi.as_view(), name="api-ack"),
     path("deliveries/nack/", NackApi.as_view(), name="api-nack"),
     path("deliveries/release/", ReleaseApi.as_view(), name="api-release"),

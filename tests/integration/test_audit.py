@@ -88,6 +88,11 @@ BY_API = {
     "discard_failed_task": Act(
         "failed_task.discarded", "failed-tasks/{task}/discard/", reason="note"
     ),
+    "discard_ingress_failed_task": Act(
+        "ingress_failed_task.discarded",
+        "ingress-failed-tasks/{ingress}/discard/",
+        reason="note",
+    ),
     "resend_delivery": Act("delivery.resent", "deliveries/{done}/resend/"),
     "try_subscriber_now": Act("subscriber.tried_now", "subscribers/down/try-now/"),
     "close_breaker": Act(

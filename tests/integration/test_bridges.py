@@ -23,6 +23,7 @@ from router.models import EventRecord, Heartbeat, IngressFailedTask
 from router.transports import kinds
 from router.transports.consumer import CALL_SECONDS, Incoming
 from router.transports.kinds import find_bridge
+from tests.integration.api import a_key, assert_problem, send
 from tests.integration.staff import an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -249,3 +250,23 @@ def test_an_operator_discards_many_messages_at_once() -> None:
     assert {task.settled_note for task in IngressFailedTask.objects.all()} == {
         "", "noise",
     }  # fmt: skip
+
+
+def test_a_program_lists_messages_and_discards_one_once(client: Client) -> None:
+    for n, name in enumerate(("legacy", "legacy", "old")):
+        IngressFailedTask.objects.create(bridge=name, digest=str(n), body=b"{")
+    key = a_key()
+    [first, second] = send(
+        client, "GET", "ingress-failed-tasks/?bridge=legacy", key=key
+    ).json()["results"]
+    discard = f"ingress-failed-tasks/{first['id']}/discard/"
+
+    done = send(client, "POST", discard, {"note": "noise"}, key=key).json()
+    again = send(client, "POST", discard, {"note": "noise"}, key=key)
+    left = send(
+        client, "GET", "ingress-failed-tasks/?bridge=legacy&state=open", key=key
+    ).json()["results"]
+
+    assert (done["state"], done["note"]) == ("discarded", "noise")
+    assert "Nothing was changed" in assert_problem(again, 409)["detail"]
+    assert left == [second]
