@@ -127,17 +127,19 @@ def test_a_thousand_events_arrive_once_each_in_the_order_of_their_key(
 ) -> None:
     if mode not in foreign.modes:
         return
+    # A second mode differs in how an event is written, not in how it is sent.
+    count = 1_000 if mode == foreign.modes[0] else 100
     target = {**foreign.make(), "mode": mode}
     subscribe(foreign, target)
-    happen(1_000)
+    happen(count)
 
-    assert deliver_due() == 1_000
+    assert deliver_due() == count
 
-    assert states() == {DeliveryState.ACKNOWLEDGED: 1_000}
+    assert states() == {DeliveryState.ACKNOWLEDGED: count}
     received = foreign.read_all(target)
-    assert len(received) == 1_000
+    assert len(received) == count
     assert ids_by_key(received) == {
-        f"k{key}": [f"e{n}" for n in range(key, 1_000, 7)] for key in range(7)
+        f"k{key}": [f"e{n}" for n in range(key, count, 7)] for key in range(7)
     }
     [message] = [each for each in received if read_event(each)["id"] == "e7"]
     event = read_event(message)
