@@ -30,8 +30,10 @@ from tests.servers.valkey import valkey
 PROOF = "tests/proof"
 CONTRACT = "tests/contract"
 NO_TESTS = 5
-#: Half of the time is spent waiting for real processes. `-n0` turns it off again.
+#: Much of the time is spent waiting for real processes. `-n0` turns it off again.
 SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadgroup")
+#: One fewer: some of them measure.
+PROOF_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
@@ -142,7 +144,8 @@ def _proof(
         "DATABASE_URL": environment.get("TEST_POSTGRESQL_URL", ""),
         "TEST_NOTICES": "\n".join(notices),
     }
-    return _pytest([*SIDE_BY_SIDE, PROOF, *arguments], {**environment, **given}).wait()
+    arguments = [*PROOF_SIDE_BY_SIDE, PROOF, *arguments]
+    return _pytest(arguments, {**environment, **given}).wait()
 
 
 def _two_passes(
