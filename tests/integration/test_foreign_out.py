@@ -123,10 +123,12 @@ def drain() -> None:
 
 @pytest.mark.parametrize("mode", ["binary", "structured"])
 def test_a_thousand_events_arrive_once_each_in_the_order_of_their_key(
-    foreign: ForeignRouter, router: None, mode: str
+    foreign: ForeignRouter, router: None, settings: Any, mode: str
 ) -> None:
     if mode not in foreign.modes:
         return
+    # On a busy machine a whole batch takes longer; nothing is late here.
+    settings.ROUTER = {"WEBHOOK_DEADLINE_SECONDS": 60}
     # A second mode differs in how an event is written, not in how it is sent.
     count = 1_000 if mode == foreign.modes[0] else 100
     target = {**foreign.make(), "mode": mode}
