@@ -57,9 +57,12 @@ ROUTER["HANDLERS"] = ["grumpy"]
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole site, with a seventh subscriber that can be made to fail."""
+    """The whole site, with a seventh subscriber that can be made to fail.
+
+    Stopped after the last of these tests: it works while nobody looks, too.
+    """
     folder = tmp_path_factory.mktemp("site")
     (folder / "grumpy.py").write_text(GRUMPY)
     (folder / "site_settings.py").write_text(SETTINGS)
@@ -74,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bought(site: Stack) -> dict[str, str]:
     """The keys of one purchase, acknowledged by everybody."""
     return purchase(site)
