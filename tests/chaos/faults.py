@@ -127,9 +127,11 @@ def broker_freeze(scene: Scene) -> None:
 
 
 def foreign_kill(scene: Scene) -> None:
+    """What is sent to it while it is frozen dies with it: nothing confirmed that."""
     router = _foreign(scene).router
-    router.kill()
+    router.freeze()
     time.sleep(OUTAGE_SECONDS)
+    router.kill()
     router.start()
 
 

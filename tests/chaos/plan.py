@@ -67,6 +67,8 @@ ALL: tuple[Fault, ...] = (
     _failpoint("worker-before-commit", Hits.WORKER),
     _failpoint("worker-after-commit", Hits.WORKER),
     _failpoint("worker-before-ack", Hits.WORKER),
+    _failpoint("bridge-before-commit", Hits.BRIDGE),
+    _failpoint("bridge-before-ack", Hits.BRIDGE),
     *(Fault(f"kill {hits}", hits, faults.kill(f"{hits}s")) for hits in PROCESSES),
     Fault("kill worker child", Hits.WORKER, faults.kill_child, needs_children=True),
     *(

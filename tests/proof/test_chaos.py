@@ -33,7 +33,7 @@ KEYS = {
     "checkout_max_ms",
 }
 MIN_EVENTS = 100
-MIN_FAULTS = 17
+MIN_FAULTS = 19
 #: Events that another shop sent in.
 MIN_SENT = 30
 #: Checkouts go on while the broker is dead or frozen: far below its 3 s.

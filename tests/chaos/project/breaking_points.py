@@ -10,6 +10,8 @@ from celery.signals import task_postrun
 
 from router import tasks
 from router.flow import loop
+from router.flow.bridge import intake
+from router.flow.bridge import loop as bridge_loop
 from router.flow.deliver import claiming, delivering
 from router.flow.dispatch import dispatcher
 from tests.chaos.project.failpoints import reached
@@ -21,6 +23,8 @@ AFTER: list[tuple[Any, str, str]] = [
     (claiming, "claim", "worker-after-claim"),
     (delivering, "acknowledge", "worker-before-commit"),
     (tasks, "deliver_chunk", "worker-after-commit"),
+    (intake, "arguments_of", "bridge-before-commit"),
+    (bridge_loop, "take_in", "bridge-before-ack"),
 ]
 
 

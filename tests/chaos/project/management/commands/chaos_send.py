@@ -16,8 +16,8 @@ from tests.chaos.project.effects import write_line
 from tests.chaos.project.handler import TYPE
 from tests.chaos.subscribers import OTHER_SHOP, is_poison
 
-PER_SECOND = 3
-TIMEOUT_SECONDS = 5
+PER_SECOND = 5
+TIMEOUT_SECONDS = 2
 PAUSE_AFTER_ERROR_SECONDS = 0.5
 
 
