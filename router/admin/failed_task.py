@@ -180,7 +180,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
 
 
 def chosen_ids(request: HttpRequest, tasks: QuerySet[Any]) -> list[int]:
-    """Those that one act takes; warns when there are more."""
+    """The ids that one act takes; warns the operator when there are more."""
     ids = list(tasks.values_list("pk", flat=True)[:MAX_AT_ONCE])
     if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
         messages.warning(

@@ -33,7 +33,7 @@ from router.models import (
 logger = logging.getLogger(__name__)
 
 SETTLED = (DeliveryState.ACKNOWLEDGED, DeliveryState.CANCELLED)
-#: Events that the first step looks at, and any.
+#: Events that the first step looks at, and the most that a step looks at.
 FIRST_EVENTS, MAX_EVENTS = 10, 1000
 #: A dispatcher routes nothing meanwhile: its steps are short, and each is followed by a
 #: rest that is so many times as long.
@@ -87,7 +87,7 @@ class Walk:
         self._size = FIRST_EVENTS
         self.pruned = Pruned()
         now, first = _first()
-        #: What was recorded before may go.
+        #: What was recorded before this time may go.
         self.before = now - timedelta(days=days)
         #: Everything up to `position` was looked at; what is old ends near `end`.
         self.position, self.end = first - 1, _last(self.before)

@@ -1,4 +1,4 @@
-"""Which brokers carry the router's messages, and why others of kombu's do not."""
+"""Which brokers carry the router's messages, and why kombu's other ones do not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREIGN_HINT = (
     f"{HINT} Subscribers and bridges send events there and take them from there: "
     "docs/routers.md."
 )
-#: The same of others; of those that are not here nothing is known.
+#: The same of others; nothing is known of a scheme that is not here.
 OTHERS = {
     "memory": "its messages stay inside one process, and no worker gets them",
     "filesystem": "it deletes a message before the work, and a crash loses it",
@@ -42,8 +42,8 @@ def broker_problems(addresses: object) -> Iterator[tuple[str, str]]:
         scheme, separator, _ = address.strip().partition("://")
         if not separator or scheme in SUPPORTED:
             continue
-        if trouble := FOREIGN_ROUTERS.get(scheme.lower()):
-            yield f"The broker can't be {scheme}://: {trouble}.", FOREIGN_HINT
+        if problem := FOREIGN_ROUTERS.get(scheme.lower()):
+            yield f"The broker can't be {scheme}://: {problem}.", FOREIGN_HINT
         else:
-            trouble = OTHERS.get(scheme, UNKNOWN)
-            yield f"The broker can't be {scheme}://: {trouble}.", HINT
+            problem = OTHERS.get(scheme, UNKNOWN)
+            yield f"The broker can't be {scheme}://: {problem}.", HINT

@@ -1,4 +1,4 @@
-"""What was deleted from the log, so that nobody takes it for what never was."""
+"""How far the log is pruned: a deleted event differs from one that never existed."""
 
 from __future__ import annotations
 

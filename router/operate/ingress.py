@@ -41,7 +41,7 @@ def discard_ingress(task_id: int, *, by: str, note: str = "") -> None:
 
 
 def discard_ingress_tasks(task_ids: Iterable[int], *, by: str, note: str) -> Settled:
-    """Discard each of these that is open."""
+    """Discard each of these that is open; returns which, and why others were not."""
     settled: list[int] = []
     refused: list[tuple[int, str]] = []
     for task_id in task_ids:

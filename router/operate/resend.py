@@ -32,9 +32,8 @@ def resend(
 
     DEAD: its failed task is retried. ACKNOWLEDGED: a new delivery of the next run, with
     the origin `replay` and of no order; the subscriber gets an event that it has had.
-    Raises
-    `NotResendable` with the reason, also while another delivery of the event to the
-    subscriber is open or dead.
+    Raises `NotResendable` with the reason, also while another delivery of the event to
+    the subscriber is open or dead.
     """
     # Every writer that makes deliveries holds the head; it also stops a second resend.
     lock_head()

@@ -124,7 +124,7 @@ class BatchTransport:
     def _keys_of_failures(
         self, batch: Sequence[Ready], answers: Sequence[Answer]
     ) -> set[str]:
-        """And of what was not sent: neither must be overtaken."""
+        """The keys of what failed or was not sent: neither must be overtaken."""
         stopping = (Retry, Dead) if self._terms.dead_holds else (Retry,)
         pairs = zip(batch, answers, strict=True)
         return {

@@ -43,6 +43,15 @@ class FieldProblem(ValueError):
         self.name = name
 
 
+def check_pair(model: BaseModel, *pair: str) -> bool:
+    """Whether both fields are given. Raises `FieldProblem` where only one is."""
+    given = [name for name in pair if getattr(model, name)]
+    if len(given) == 1:
+        [missing] = set(pair) - set(given)
+        raise FieldProblem(missing, f"is required beside `{given[0]}`")
+    return bool(given)
+
+
 class Target(BaseModel):
     """The fields that every kind has.
 

@@ -98,7 +98,7 @@ class BridgeLoop:
             self._beat(is_connected=False)
 
     def _recover(self) -> None:
-        """Once an outage is over."""
+        """Forget an outage that is over, and log its end."""
         self._wait_seconds = RETRY_FIRST_SECONDS
         if self._last_error:
             logger.info("Bridge %s takes messages again", self._bridge.name)
@@ -106,7 +106,7 @@ class BridgeLoop:
             self._beat_at = 0.0
 
     def _wait(self, stop: Flag) -> None:
-        """Before the next try, with heartbeats: the process lives."""
+        """Wait before the next try, with heartbeats: the process lives."""
         ends_at = time.monotonic() + self._wait_seconds
         self._wait_seconds = min(self._wait_seconds * 2, MAX_RETRY_SECONDS)
         while not stop.is_set() and (left := ends_at - time.monotonic()) > 0:

@@ -21,7 +21,7 @@ WHEN = "%Y-%m-%d %H:%M UTC"
 #: SQLite has one writer at a time, which keeps nobody's turn: publishers need a rest.
 STEP_SECONDS = {"postgresql": 0.1, "sqlite": 0.05}
 REST_SECONDS = {"postgresql": 0.0, "sqlite": 0.05}
-#: What the database makes of the space.
+#: What the database does with the space of deleted rows.
 SPACE = {
     "postgresql": "PostgreSQL uses their space again after its next autovacuum; the "
     "files stay as large as they are.",
@@ -80,7 +80,7 @@ class Command(BaseCommand):
 
 @transaction.atomic
 def _note(walk: Walk, options: dict[str, Any]) -> None:
-    # At the beginning: a run that is killed has deleted something, too.
+    # At the beginning: a run that is killed has deleted events, too.
     detail = f"events recorded before {walk.before:{WHEN}}"
     audit.note("log.pruned", "the log", detail=detail, **operator(options))
 

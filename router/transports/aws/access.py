@@ -15,7 +15,7 @@ from pydantic import (
 from yarl import URL
 
 from router.contract.binding import Mode
-from router.transports.target import FieldProblem, Target
+from router.transports.target import FieldProblem, Target, check_pair
 
 #: The region within the address of a queue.
 QUEUE_REGION = re.compile(r"https?://sqs\.([a-z0-9-]+)\.amazonaws\.com")
@@ -58,12 +58,8 @@ class Access(BaseModel):
 
     @model_validator(mode="after")
     def _has_one_kind_of_credentials(self) -> Self:
-        pair = ("access_key_id", "secret_access_key")
-        given = [name for name in pair if getattr(self, name)]
-        if len(given) == 1:
-            [missing] = set(pair) - set(given)
-            raise FieldProblem(missing, f"is required beside `{given[0]}`")
-        if self.profile and given:
+        has_keys = check_pair(self, "access_key_id", "secret_access_key")
+        if self.profile and has_keys:
             raise FieldProblem("profile", "must be left out, or else the keys")
         return self
 

@@ -13,6 +13,7 @@ from router.transports.target import (
     Feed,
     FieldProblem,
     Target,
+    check_pair,
     is_port,
 )
 
@@ -86,11 +87,7 @@ class KafkaCluster(BaseModel):
             raise FieldProblem(
                 "security_protocol", "must be SSL or SASL_SSL for the fields of TLS"
             )
-        pair = ("ssl_certificate", "ssl_private_key")
-        given = [name for name in pair if getattr(self, name)]
-        if len(given) == 1:
-            [missing] = set(pair) - set(given)
-            raise FieldProblem(missing, f"is required beside `{given[0]}`")
+        check_pair(self, "ssl_certificate", "ssl_private_key")
         return self
 
     def _check_sasl(self) -> None:
