@@ -95,8 +95,8 @@ def test_the_form_has_the_fields_of_each_kind_and_shows_no_secret(
     for shown in (page, admin_client.get(detail).content.decode()):
         assert "sesame" not in shown
     # What the page shows and the browser sends back changes nothing.
-    again = {name: str(value) for name, value in row.target.items() if value != "…"}
-    post(entered(kind, **again), row)
+    unchanged = {name: str(value) for name, value in row.target.items() if value != "…"}
+    post(entered(kind, **unchanged), row)
     row.refresh_from_db()
     assert row.whole_target == fields
 

@@ -185,8 +185,8 @@ def test_an_operator_corrects_a_message_and_publishes_it() -> None:
 
     assert "It is event #" in messages_of(done)
     assert EventRecord.objects.get().source == "/old"
-    again = client.post(publish, body, follow=True)
-    assert "Nothing was changed" in messages_of(again)
+    repeated = client.post(publish, body, follow=True)
+    assert "Nothing was changed" in messages_of(repeated)
     assert EventRecord.objects.count() == 1
 
 
@@ -238,13 +238,13 @@ def test_an_operator_discards_many_messages_at_once() -> None:
     ids = {"ids": ",".join(map(str, chosen))}
     without = client.post(discard, ids).content.decode()
     done = client.post(discard, {**ids, "note": "noise"}, follow=True)
-    again = client.post(discard, {**ids, "note": "noise"}, follow=True)
+    repeated = client.post(discard, {**ids, "note": "noise"}, follow=True)
 
     assert "Discard 2 messages?" in page
     assert "no JSON 1" in page
     assert "Say why" in without
     assert "2 failed tasks discarded" in messages_of(done)
-    assert "Nothing was changed" in messages_of(again)
+    assert "Nothing was changed" in messages_of(repeated)
     left = IngressFailedTask.objects.exclude(state="discarded").get()
     assert (left, left.state) == (tasks[2], "open")
     assert {task.settled_note for task in IngressFailedTask.objects.all()} == {

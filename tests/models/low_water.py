@@ -112,15 +112,15 @@ def _publishing(state: State, without: str) -> set[str]:
 
 
 def _route(state: State, mark: Mark) -> Step:
-    found = [
+    unrouted = [
         number
         for number in sorted(_committed(state))
         if number > (mark.look_after or 0) and number not in state.routed
     ]
     low = _low_water(mark)
-    low.note_routed(found[-1] if found else None)
-    routed = (*state.routed, *found)
-    return f"routes {found}", state._replace(routed=routed, mark=_known(low))
+    low.note_routed(unrouted[-1] if unrouted else None)
+    routed = (*state.routed, *unrouted)
+    return f"routes {unrouted}", state._replace(routed=routed, mark=_known(low))
 
 
 def _low_water(mark: Mark) -> LowWater:

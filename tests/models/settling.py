@@ -106,11 +106,11 @@ def _settle(state: State, number: int, worker: Worker, without: str) -> Iterator
     settlement = Settlement(worker.token, worker.position, worker.to)
     settled = _applied(state, settlement)
     goes_on = Worker("goes on", worker.token)
-    again = worker._replace(at="works")
+    retrying = worker._replace(at="works")
     yield f"worker {number} settles", _put(settled, number, goes_on)
-    yield f"worker {number}'s COMMIT fails", _put(state, number, again)
+    yield f"worker {number}'s COMMIT fails", _put(state, number, retrying)
     hangs = state._replace(hanging=settlement)
-    yield f"worker {number}'s COMMIT hangs", _put(hangs, number, again)
+    yield f"worker {number}'s COMMIT hangs", _put(hangs, number, retrying)
 
 
 def _decide_hanging(state: State) -> Iterator[Step]:
