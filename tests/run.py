@@ -169,6 +169,8 @@ def _two_passes(
         contract = on_sqlite.wait()
         output.seek(0)
         print("The contract tests on SQLite", output.read().decode(), sep="\n")
+    if whole not in (0, NO_TESTS):
+        print("The pass over all tests failed: see above.", file=sys.stderr)
     return _together(whole, contract)
 
 
