@@ -21,6 +21,7 @@ from router.models import (
     FailedTask,
     OnDead,
     Reason,
+    Subscriber,
 )
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,9 @@ def _pass_or_hold(delivery: Delivery, reason: Reason) -> None:
     """A dead delivery holds its key, or leaves the order; one that an operator skipped
     always leaves it."""
     row = Delivery.objects.filter(pk=delivery.pk)
-    if delivery.subscriber.on_dead == OnDead.HOLD and reason != Reason.SKIPPED:
+    # Read once it is locked: an operator may have changed it since the claim.
+    subscriber = Subscriber.objects.only("on_dead").get(pk=delivery.subscriber_id)
+    if subscriber.on_dead == OnDead.HOLD and reason != Reason.SKIPPED:
         # It may die while it is held: what has no time holds nothing.
         row.update(due_at=Coalesce("due_at", "created_at"))
     else:

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from router.db.statements import IDS, SUBSCRIBER, Param, Select, Update, changed
@@ -54,8 +54,7 @@ def release_next(ids: Iterable[int]) -> int:
 
 def release_key(subscriber_id: int, key: str) -> None:
     """`release_next` for one key."""
-    held = Delivery.objects.in_line().held()
-    of_key = held.filter(subscriber=subscriber_id, ordering_key=key)
+    of_key = _held().filter(subscriber=subscriber_id, ordering_key=key)
     release_next(of_key.order_by("due_at", "pk").values_list("pk", flat=True)[:1])
 
 
@@ -122,11 +121,12 @@ def _release_stuck_of(subscriber_id: int) -> int:
         subscriber=subscriber_id, pk__gt=_looked_up_to.get(subscriber_id, 0)
     )
     ids = list(held.order_by("due_at", "pk").values_list("pk", flat=True)[:BATCH])
-    _looked_up_to[subscriber_id] = ids[-1] if len(ids) == BATCH else 0
     with transaction.atomic():
         rows = Subscriber.objects.select_for_update(skip_locked=True, no_key=True)
-        is_free = rows.filter(pk=subscriber_id).values_list("pk").first()
-        return release_next(ids) if is_free else 0
+        if not rows.filter(pk=subscriber_id).values_list("pk").first():
+            return 0
+        _looked_up_to[subscriber_id] = ids[-1] if len(ids) == BATCH else 0
+        return release_next(ids)
 
 
 def with_followers(
@@ -156,11 +156,13 @@ def followers_that_may_go(
     keys = dict(heads.values_list("pk", "ordering_key"))
     moving = _of_same_key().filter(due_at__isnull=False)
     others = moving.exclude(pk__in_array=list(keys))
-    held = Delivery.objects.in_line().held().alias(other=_first(others))
+    held = _held().alias(other=_first(others))
+    # Not up to a head that went elsewhere: all that is held may be before it.
+    last = Delivery.objects.held().filter(pk__in_array=named).order_by("-pk")
     behind = held.filter(
         subscriber=subscriber_id,
         ordering_key__in=set(keys.values()),
-        pk__lte=max(named),
+        pk__lte=Subquery(last.values("pk")[:1]),
         other__isnull=True,
     )
     rows = behind.select_for_update(of=("self",)).order_by("pk")
@@ -178,9 +180,18 @@ def followers_that_may_go(
 
 def _of_same_key() -> DeliveryQuerySet:
     """Of the outer query's delivery."""
-    return Delivery.objects.in_line().filter(
-        subscriber=OuterRef("subscriber"), ordering_key=OuterRef("ordering_key")
-    )
+    return Delivery.objects.in_line().filter(_is_of_same_key())
+
+
+def _is_of_same_key() -> Q:
+    return Q(subscriber=OuterRef("subscriber"), ordering_key=OuterRef("ordering_key"))
+
+
+def _held() -> DeliveryQuerySet:
+    """Those that are held, by the index of the keys: in that of what is pending, all
+    that is held of other keys may stand before."""
+    held = Delivery.objects.in_line().filter(due_at__isnull=True)
+    return held.filter(state__no_index=DeliveryState.PENDING)
 
 
 def _first(rows: DeliveryQuerySet) -> Subquery:
@@ -189,13 +200,19 @@ def _first(rows: DeliveryQuerySet) -> Subquery:
 
 
 def _released() -> tuple[DeliveryQuerySet, dict[str, Any]]:
-    moving = _of_same_key().filter(due_at__isnull=False)
     closed = Delivery.objects.filter(pk__in_array=IDS, ordering_key__gt="")
-    free = closed.alias(moving=_first(moving)).filter(moving__isnull=True)
-    first = free.values(first=_first(_of_same_key().held())).distinct()
+    held = _held().filter(_is_of_same_key())
+    first = closed.values(first=_first(held)).distinct()
+    # One that was retried stands before those that died after it.
+    dead_after = Q(state=DeliveryState.DEAD, pk__gt=OuterRef("pk"))
+    moving = _of_same_key().filter(~dead_after, due_at__isnull=False)
+    free = Delivery.objects.held().filter(pk__in=first).alias(moving=_first(moving))
     # An operator may have it: the sweep looks again.
-    locked = Delivery.objects.held().filter(pk__in=first)
-    rows = locked.select_for_update(skip_locked=True, of=("self",)).values("pk")
+    rows = (
+        free.filter(moving__isnull=True)
+        .select_for_update(skip_locked=True, of=("self",))
+        .values("pk")
+    )
     return Delivery.objects.held().filter(pk__in=rows), {
         # Its age is its turn: a key with many events keeps its place.
         "due_at": F("created_at"),

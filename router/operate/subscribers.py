@@ -258,6 +258,9 @@ def edit_subscriber(
     _check({"name": row.name, **fields})
     _switch(row, fields)
     _write(row, changes)
+    if fields["on_dead"] != before["on_dead"] == OnDead.HOLD:
+        # After the subscriber's row, which who gives up one more has locked.
+        pass_the_dead(row.pk)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
         audit.note(
@@ -277,8 +280,6 @@ def _switch(row: Subscriber, fields: Mapping[str, Any]) -> None:
         row.refresh_from_db()
     if fields["ordering"] != row.ordering:
         switch_ordering(row.pk, Ordering(fields["ordering"]))
-    if fields["on_dead"] != row.on_dead == OnDead.HOLD:
-        pass_the_dead(row.pk)
 
 
 def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:

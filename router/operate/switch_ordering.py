@@ -31,6 +31,8 @@ def switch_ordering(subscriber_id: int, ordering: Ordering) -> None:
         raise InvalidSubscriber(
             f"The ordering {problem}.", problems=[("/ordering", problem)]
         )
+    # In their order, as a worker that settles a chunk takes them.
+    list(rows.open().select_for_update().order_by("pk").values_list("pk"))
     events = EventRecord.objects.filter(pk=OuterRef("event"))
     rows.open().update(ordering_key=Subquery(events.values("partitionkey")))
     pass_the_dead(subscriber_id)

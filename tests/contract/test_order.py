@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from router.contract.outcomes import Evidence, Retry
+from router.contract.outcomes import Dead, Evidence, Retry
 from router.flow import order
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.delivering import deliver_chunk
@@ -35,6 +35,7 @@ from tests.contract.steps import (
     let_leases_run_out,
     mark,
 )
+from tests.servers.waiting import wait_until
 
 HOT, CHUNK = 1_000, 100
 
@@ -229,6 +230,63 @@ def test_what_is_routed_while_the_one_before_it_is_closed_is_released_by_the_swe
     deliver_due()
     assert bus.taken == {"a": [3]}
     assert release_stuck() == 0
+
+
+def test_the_sweep_looks_once_more_at_what_another_had_locked(
+    bus: KeyedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "postgresql":
+        return
+    monkeypatch.setattr(order, "BATCH", 1)
+    monkeypatch.setattr(order, "_looked_up_to", {})
+    row = subscribe()
+    happen("a", "a", "b", "b")
+    Delivery.objects.filter(event__data__n=1).cancel()
+
+    with transaction.atomic():
+        order.lock_subscriber(row.pk)
+        elsewhere(release_stuck)
+
+    assert release_stuck() == 1
+    assert open_by_key() == {"a": ["pending"], "b": ["pending", "held"]}
+
+
+def test_what_dies_while_an_operator_lets_the_dead_pass_holds_nothing(
+    bus: KeyedRouter,
+) -> None:
+    if connection.vendor != "postgresql":
+        return
+    row = subscribe()
+    happen("a")
+    claimed = lease(row)
+    happen("a", first=2)
+
+    def let_the_dead_pass() -> None:
+        try:
+            edit_subscriber(row, by="olga", on_dead="skip")
+        finally:
+            connection.close()
+
+    operator = threading.Thread(target=let_the_dead_pass)
+    with transaction.atomic():
+        settle_failure(claimed, Dead(Evidence("Never")), run_ms=1)
+        operator.start()
+        wait_until(is_waited_for, 20)
+    operator.join(20)
+    assert release_stuck() == 1
+    rounds()
+
+    assert bus.taken == {"a": [2]}
+
+
+def is_waited_for() -> bool:
+    """Whether another transaction waits for the end of this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_locks WHERE NOT granted "
+            "AND transactionid = pg_current_xact_id()::xid"
+        )
+        return cursor.fetchone() is not None
 
 
 def elsewhere(work: Callable[[], object]) -> None:

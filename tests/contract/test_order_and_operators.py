@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from router.flow.pull import settling
-from router.models import Delivery, Subscriber, Transport
+from router.models import Delivery, FailedTask, Subscriber, Transport
+from router.operate import failed_tasks
 from router.operate.declared import pause, resume
 from router.operate.interventions import close_breaker, skip
 from router.operate.resend import resend
@@ -124,3 +125,25 @@ def test_a_puller_gets_one_event_of_a_key_at_a_time(bus: KeyedRouter) -> None:
         assert all(ack(held))
 
     assert numbers == [1, 3, 2, 4]
+
+
+def test_a_retried_event_does_not_wait_for_one_that_died_after_it(
+    bus: KeyedRouter,
+) -> None:
+    subscribe()
+    bus.refused = {1}
+    happen("a")
+    # What no filter says: routing gives such an event up.
+    Subscriber.objects.update(filter={"unheard": "of"})
+    happen("a", first=2)
+    Subscriber.objects.update(filter=None)
+    happen("a", first=3)
+    rounds(1)
+    assert open_by_key() == {"a": ["dead", "dead", "held"]}
+    bus.refused = ()
+
+    failed_tasks.retry([FailedTask.objects.get(event__data__n=1).pk], by="olga")
+    rounds(2)
+
+    assert bus.taken == {"a": [1]}
+    assert open_by_key() == {"a": ["dead", "held"]}

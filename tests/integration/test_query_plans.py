@@ -17,7 +17,7 @@ from router.flow.deliver.settling import acknowledge
 from router.flow.dispatch.chunk import Chunk
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
-from router.flow.order import release_stuck
+from router.flow.order import release_next, release_stuck
 from router.flow.pull import settling
 from router.flow.route.batch import has_unrouted
 from router.flow.route.fast_path import IDLE
@@ -225,6 +225,24 @@ def test_a_key_with_very_many_held_events_costs_what_a_short_one_does(
     plans = assert_uses_indexes(long_log, deliver_hot)
 
     assert "delivery_in_line" in plans
+
+
+def test_a_key_without_more_events_is_closed_beside_one_with_very_many(
+    long_log: Subscriber,
+) -> None:
+    with connection.cursor() as cursor:
+        # All that the planner knows is the one key.
+        cursor.execute(
+            "UPDATE router_delivery SET acknowledged_at = NULL, state = 'PENDING', "
+            "ordering_key = 'hot', due_at = CASE WHEN id = (SELECT min(id) FROM "
+            "router_delivery) THEN now() END"
+        )
+        cursor.execute("ANALYZE router_delivery")
+
+    plans = assert_uses_indexes(long_log, lambda row: release_next([1]))
+
+    assert "delivery_in_line" in plans
+    assert "delivery_pending" not in plans
 
 
 def deliver_hot(row: Subscriber) -> None:
