@@ -243,6 +243,9 @@ def check_celery(**_: Any) -> list[CheckMessage]:
 def _check_broker() -> Iterator[CheckMessage]:
     conf = current_app.conf
     addresses = [conf.broker_read_url, conf.broker_write_url]
+    if conf.broker_transport:
+        # Celery's old setting: it goes before the scheme of the address.
+        addresses.append(f"{conf.broker_transport}://")
     for problem, hint in dict(chain(*map(broker_problems, addresses))).items():
         yield Error(problem, hint=hint, id="router.E032")
 

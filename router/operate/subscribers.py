@@ -258,9 +258,6 @@ def edit_subscriber(
     _check({"name": row.name, **fields})
     _switch(row, fields)
     _write(row, changes)
-    if fields["on_dead"] != before["on_dead"] == OnDead.HOLD:
-        # After the subscriber's row, which who gives up one more has locked.
-        pass_the_dead(row.pk)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
         audit.note(
@@ -283,12 +280,16 @@ def _switch(row: Subscriber, fields: Mapping[str, Any]) -> None:
 
 
 def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:
+    did_dead_hold = row.on_dead == OnDead.HOLD
     for name, value in changes.items():
         setattr(row, COLUMN_OF.get(name, name), value)
     if changes.keys() & {"allowed_types", "allowed_sources"}:
         cancel_beyond_limits(row)
     sealed = {SEALED_IN[name] for name in changes if name in SEALED_IN}
     row.save(update_fields={*changes, *sealed})
+    if did_dead_hold and row.on_dead != OnDead.HOLD:
+        # Once the row is locked: what dies now waits for it, and reads it then.
+        pass_the_dead(row.pk)
 
 
 def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> None:

@@ -181,10 +181,13 @@ def test_a_broker_that_would_lose_or_stall_work_is_found(
         assert "geheim" not in f"{problem.msg} {problem.hint}"
 
 
-def test_a_broker_that_workers_alone_have_is_looked_at_too(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("setting", "value"), [("broker_read_url", "sqs://"), ("broker_transport", "sqs")]
+)
+def test_a_broker_that_another_setting_names_is_looked_at_too(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
-    monkeypatch.setattr(current_app.conf, "broker_read_url", "sqs://")
+    monkeypatch.setattr(current_app.conf, setting, value)
 
     assert ids(check_celery()) == {"router.E032"}
 
