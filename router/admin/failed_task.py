@@ -49,8 +49,36 @@ class NoteForm(forms.Form):
     )
 
 
+class RemediationAdmin(ReadOnlyAdmin):
+    """Failed tasks, of either kind, of which an operator settles one or many."""
+
+    def has_remediate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.remediate_failedtask")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method == "POST" and not self.has_remediate_permission(request):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    def confirmation(
+        self,
+        request: HttpRequest,
+        template: str,
+        act: str,
+        ids: list[int],
+        **context: Any,
+    ) -> HttpResponse:
+        """The page that names what `act` settles, and asks for the reason."""
+        more = max(0, len(ids) - MAX_LISTED)
+        listed = ",".join(map(str, ids))
+        context = {"title": act, "ids": listed, "more": more, **context}
+        return self.page(request, template, None, context)
+
+
 @admin.register(FailedTask)
-class FailedTaskAdmin(ReadOnlyAdmin):
+class FailedTaskAdmin(RemediationAdmin):
     actions: Any = ("retry_selected", "discard_selected")
     is_pruned = True
     detail_template = "router/admin/failed_task.html"
@@ -99,13 +127,6 @@ class FailedTaskAdmin(ReadOnlyAdmin):
     def opened(self, task: FailedTask) -> SafeString:
         return ago(task.opened_at)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        if request.method == "POST" and not self.has_remediate_permission(request):
-            raise PermissionDenied
-        return super().changelist_view(request, extra_context)
-
     def detail_context(self, request: HttpRequest, row: FailedTask) -> dict[str, Any]:
         return {
             "task": row,
@@ -115,9 +136,6 @@ class FailedTaskAdmin(ReadOnlyAdmin):
             and self.has_remediate_permission(request),
             "note_form": NoteForm(),
         }
-
-    def has_remediate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
 
     @admin.action(description="Retry…", permissions=["remediate"])
     def retry_selected(
@@ -163,20 +181,20 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, verb: str, ids: list[int], form: NoteForm
     ) -> HttpResponse:
         tasks = FailedTask.objects.filter(pk__in=ids).defer("event__data")
-        context = {
-            "title": "Retry failed tasks"
-            if verb == "retry"
-            else "Discard failed tasks",
-            "verb": verb,
-            "ids": ",".join(map(str, ids)),
-            "count": len(ids),
-            "tasks": tasks.select_related("event", "subscriber").order_by("-pk")[
-                :MAX_LISTED
-            ],
-            "more": max(0, len(ids) - MAX_LISTED),
-            "note_form": form,
-        }
-        return self.page(request, "router/admin/settle.html", None, context)
+        tasks = tasks.select_related("event", "subscriber").order_by("-pk")
+        return self.confirmation(
+            request,
+            "router/admin/settle.html",
+            f"{verb.capitalize()} {counted(len(ids))}",
+            ids,
+            verb=verb,
+            tasks=tasks[:MAX_LISTED],
+            note_form=form,
+        )
+
+
+def counted(count: int) -> str:
+    return f"{count:,} failed {'task' if count == 1 else 'tasks'}"
 
 
 def chosen_ids(request: HttpRequest, tasks: QuerySet[Any]) -> list[int]:
@@ -200,8 +218,7 @@ def posted_ids(text: str) -> list[int]:
 def notify(request: HttpRequest, verb: str, settled: Settled) -> None:
     done, refused = len(settled.settled), settled.refused
     if done:
-        noun = "failed task" if done == 1 else "failed tasks"
-        messages.success(request, f"{done:,} {noun} {DONE[verb]}.")
+        messages.success(request, f"{counted(done)} {DONE[verb]}.")
     for task_id, why in refused[:MAX_LISTED]:
         messages.warning(request, f"Failed task {task_id}: {why}")
     if len(refused) > MAX_LISTED:

@@ -14,10 +14,10 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import actor
-from router.admin.base import ReadOnlyAdmin
 from router.admin.failed_task import (
     MAX_LISTED,
     NoteForm,
+    RemediationAdmin,
     chosen_ids,
     notify,
     posted_ids,
@@ -60,7 +60,7 @@ class IngressForm(forms.Form):
 
 
 @admin.register(IngressFailedTask)
-class IngressFailedTaskAdmin(ReadOnlyAdmin):
+class IngressFailedTaskAdmin(RemediationAdmin):
     actions: Any = ("discard_selected",)
     detail_template = TEMPLATE
     empty_list_hint = (
@@ -71,9 +71,6 @@ class IngressFailedTaskAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("body")
-
-    def has_remediate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
 
     @admin.display(description="State")
     def state_badge(self, task: IngressFailedTask) -> SafeString:
@@ -86,13 +83,6 @@ class IngressFailedTaskAdmin(ReadOnlyAdmin):
     @admin.display(description="Opened")
     def opened(self, task: IngressFailedTask) -> SafeString:
         return ago(task.opened_at)
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        if request.method == "POST" and not self.has_remediate_permission(request):
-            raise PermissionDenied
-        return super().changelist_view(request, extra_context)
 
     @admin.action(description="Discard…", permissions=["remediate"])
     def discard_selected(
@@ -174,15 +164,14 @@ class IngressFailedTaskAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """The page that asks for the reason."""
         tasks = IngressFailedTask.objects.filter(pk__in=ids).defer("body")
-        context = {
-            "title": "Discard ingress failed tasks",
-            "ids": ",".join(map(str, ids)),
-            "count": len(ids),
-            "tasks": tasks.order_by("-pk")[:MAX_LISTED],
-            "more": max(0, len(ids) - MAX_LISTED),
-            "note_form": form,
-        }
-        return self.page(request, "router/admin/ingress_discard.html", None, context)
+        return self.confirmation(
+            request,
+            "router/admin/ingress_discard.html",
+            f"Discard {len(ids):,} {'message' if len(ids) == 1 else 'messages'}",
+            ids,
+            tasks=tasks.order_by("-pk")[:MAX_LISTED],
+            note_form=form,
+        )
 
     def rerender(
         self, request: HttpRequest, row: IngressFailedTask, form: IngressForm
