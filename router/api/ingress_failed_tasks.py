@@ -90,7 +90,7 @@ class DiscardIngressFailedTaskApi(View):
 
 
 def reached(request: Request) -> QuerySet[IngressFailedTask]:
-    """All of them for a key that is bound to nothing: of which source and type a
-    message is, nothing tells."""
+    """All of them for a key that is bound to nothing, else none: a message has no
+    source and type to compare with those of the key."""
     rows = IngressFailedTask.objects.all()
     return rows.none() if key_of(request).is_bound else rows
