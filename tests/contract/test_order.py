@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -31,10 +32,8 @@ from tests.contract.keys import (
     open_by_key,
     rounds,
 )
-from tests.contract.steps import (
-    let_leases_run_out,
-    mark,
-)
+from tests.contract.steps import Subscribe, let_leases_run_out, mark
+from tests.servers.receiving import Received, Receiver, status
 from tests.servers.waiting import wait_until
 
 HOT, CHUNK = 1_000, 100
@@ -334,6 +333,32 @@ def test_a_key_is_never_with_two_workers(bus: KeyedRouter) -> None:
     assert not bus.overlapping
     assert {key: sorted(each) for key, each in bus.taken.items()} == bus.taken
     assert sum(map(len, bus.taken.values())) == 500
+
+
+def test_webhooks_of_a_key_are_posted_one_after_the_other(
+    subscribe: Subscribe, receiver: Receiver
+) -> None:
+    failing = [2]
+    posted: list[int] = []
+
+    def behave(connection: Any, received: Received) -> None:
+        number = json.loads(received.body)["data"]["n"]
+        code = 503 if number in failing else 204
+        posted.extend([number] if code == 204 else [])
+        status(code)(connection, received)
+
+    receiver.behave = behave
+    subscribe(receiver.url, ordering="key")
+    happen("a", "a", "b", "a", "b")
+    deliver_due()
+    assert sorted(posted) == [1, 3, 5]
+    failing.clear()
+
+    rounds(3)
+
+    assert [n for n in posted if n in (1, 2, 4)] == [1, 2, 4]
+    assert [n for n in posted if n in (3, 5)] == [3, 5]
+    assert not open_by_key()
 
 
 def test_an_event_without_a_key_waits_for_none(bus: KeyedRouter) -> None:
