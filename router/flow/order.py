@@ -11,7 +11,6 @@ a delivery that is closed in the same moment, the sweep releases.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -33,6 +32,8 @@ AFTER = Param("after", BigIntegerField())
 
 #: So many held deliveries the sweep looks at in one step, and releases in one.
 BATCH = 2000
+#: Among so many held deliveries those are looked for that join a chunk.
+WINDOW = 1000
 #: Subscriber → the last held delivery that this process has looked at.
 _looked_up_to: dict[int, int] = {}
 
@@ -136,14 +137,18 @@ def with_followers(
     both; rows begin with id, size in bytes and the time of the last failure.
 
     For a foreign router, which may get successive events of a key in one chunk. What
-    has failed, or made its worker vanish, brings none: they would travel in vain.
+    has failed, or made its worker vanish, brings none: they would travel in vain. Among
+    many that are held for other keys not all are seen.
     """
     heads = [pk for pk, _, last_failed_at in due if last_failed_at is None]
     if not (heads and subscriber.is_ordered and subscriber.transport in FOREIGN):
         return due
-    values = {"subscriber_id": subscriber.pk, "ids": heads, "after": min(heads)}
-    behind = _followers(size).rows(**values)
-    return sorted([*due, *behind], key=itemgetter(0))[:size]
+    keys = {key for (key,) in _KEYS.rows(ids=heads)}
+    oldest = _OLDEST_HELD.rows(subscriber_id=subscriber.pk, after=min(heads))
+    behind = [pk for pk, key in oldest if key in keys][:size]
+    if not behind:
+        return due
+    return sorted([*due, *_FOLLOWERS.rows(ids=behind)], key=itemgetter(0))[:size]
 
 
 def followers_that_may_go(
@@ -227,26 +232,27 @@ def _with_held() -> QuerySet[Subscriber, Any]:
     return known.filter(held__isnull=False).values_list("pk", "ordering")
 
 
-@cache
-def _followers(limit: int) -> Select:
-    """A statement a size, of which there are at most as many as `chunk_limit`."""
-    return Select(lambda: _first_followers()[:limit])
-
-
-def _first_followers() -> QuerySet[Delivery, Any]:
-    heads = Delivery.objects.filter(
-        pk__in_array=IDS, ordering_key__gt="", last_failed_at__isnull=True, vanished=0
-    )
+def _oldest_held() -> QuerySet[Delivery, Any]:
     held = Delivery.objects.held().filter(subscriber=SUBSCRIBER, pk__gt=AFTER)
-    seen = held.order_by("due_at", "pk").values("pk")[:BATCH]
-    rows = Delivery.objects.filter(pk__in=seen)
-    return (
-        rows.filter(ordering_key__in=heads.values("ordering_key"))
-        .select_for_update(skip_locked=True, of=("self",))
-        .order_by("pk")
-        .values_list("pk", "event__size_bytes", "last_failed_at")
-    )
+    return held.order_by("due_at", "pk").values_list("pk", "ordering_key")[:WINDOW]
 
 
+def _heads() -> QuerySet[Delivery, Any]:
+    never_failed = {"last_failed_at__isnull": True, "vanished": 0}
+    heads = Delivery.objects.filter(pk__in_array=IDS, **never_failed)
+    return heads.filter(ordering_key__gt="").values_list("ordering_key")
+
+
+def _locked() -> QuerySet[Delivery, Any]:
+    held = {"state__no_index": DeliveryState.PENDING, "due_at__isnull": True}
+    rows = Delivery.objects.filter(pk__in_array=IDS, **held)
+    locked = rows.select_for_update(skip_locked=True, of=("self",))
+    return locked.values_list("pk", "event__size_bytes", "last_failed_at")
+
+
+# By their keys in one statement, the planner might read the whole table.
+_KEYS = Select(_heads)
+_OLDEST_HELD = Select(_oldest_held)
+_FOLLOWERS = Select(_locked)
 _RELEASE = Update(_released)
 _LOOK = Select(_with_held)

@@ -211,14 +211,16 @@ def test_whoever_has_very_much_open_is_found_by_an_index(
     assert any("due_at <= " in line for line in conditions), plans
 
 
-def test_a_key_with_very_many_held_events_costs_what_a_short_one_does(
-    long_log: Subscriber,
+@pytest.mark.parametrize("key_count", [1, 50, 50_000])
+def test_very_many_held_events_cost_what_few_do(
+    long_log: Subscriber, key_count: int
 ) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE router_delivery SET acknowledged_at = NULL, state = 'PENDING', "
-            "ordering_key = 'hot', due_at = CASE WHEN id = (SELECT min(id) FROM "
-            "router_delivery) THEN now() END"
+            "ordering_key = 'key-' || id %% %s, due_at = CASE WHEN id < %s + (SELECT "
+            "min(id) FROM router_delivery) THEN now() END",
+            [key_count, key_count],
         )
         cursor.execute("ANALYZE router_delivery")
 
@@ -247,7 +249,7 @@ def test_a_key_without_more_events_is_closed_beside_one_with_very_many(
 
 def deliver_hot(row: Subscriber) -> None:
     Subscriber.objects.update(transport="amqp", ordering="key", in_flight_limit=100)
-    publish("thing.happened", {}, partitionkey="hot")
+    publish("thing.happened", {}, partitionkey="key-7")
     route_batch()
     (bus,) = subscribers_due()
     chunk = mark_chunk(bus)
