@@ -69,7 +69,7 @@ WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
 WORLD = (
     ["time_passes", "time_passes", "leases_run_out", "lose_a_message"]
     + ["a_worker_vanishes", "a_worker_vanishes"]
-    + ["publish_in_vain", "hold_or_let_go", "a_person_mends"]
+    + ["publish_in_vain", "pause_or_resume", "an_operator_settles"]
     + ["a_late_writer_hits_nothing"]
 )
 PICK = st.integers(0, 59)
@@ -246,14 +246,14 @@ class Protocol(RuleBasedStateMachine):
         )
         Subscriber.objects.update(not_before=None)
 
-    def hold_or_let_go(self, pick: int) -> None:
+    def pause_or_resume(self, pick: int) -> None:
         row = Subscriber.objects.get(name=NAMES[pick % len(NAMES)])
         if row.state == SubscriberState.ACTIVE:
             pause(row.pk, reason="", by="olga")
         else:
             resume(row.pk, by="olga")
 
-    def a_person_mends(self, pick: int) -> None:
+    def an_operator_settles(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
             settle = failed_tasks.retry if pick % 2 else failed_tasks.discard
             assert settle([failed.pk], by="user olga", user=self.olga).settled

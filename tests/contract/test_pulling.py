@@ -56,10 +56,10 @@ from tests.contract.steps import TYPE, a_puller, extend, let_leases_run_out, say
 
 PULLERS = ["pull", "pull", "ack", "ack", "nack", "extend", "release"]
 WORLD = ["publish", "some_leases_run_out", "sweep", "time_passes"] + [
-    "hold_or_let_go",
+    "pause_or_resume",
     "switch",
     "a_worker_works",
-    "a_person_mends",
+    "an_operator_settles",
 ]
 PICK = st.integers(0, 59)
 #: More of them look deeper, and differently each time.
@@ -188,7 +188,7 @@ class Pulling(RuleBasedStateMachine):
         pending = Delivery.objects.filter(state=DeliveryState.PENDING)
         pending.update(due_at=F("created_at"))
 
-    def hold_or_let_go(self, pick: int) -> None:
+    def pause_or_resume(self, pick: int) -> None:
         if self.row().state == SubscriberState.ACTIVE:
             pause(self.puller.pk, reason="", by="olga")
         else:
@@ -229,7 +229,7 @@ class Pulling(RuleBasedStateMachine):
         for pk in claimed.ids:
             self.live.pop(pk, None)
 
-    def a_person_mends(self, pick: int) -> None:
+    def an_operator_settles(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
             failed_tasks.retry([failed.pk], by="user olga", user=self.olga, note="")
 
