@@ -50,7 +50,8 @@ def release_next(ids: Iterable[int]) -> int:
 
     The caller has locked the subscriber.
     """
-    return changed(_RELEASE.bound(ids=ids))
+    first = [pk for (pk,) in _FIRST_HELD.rows(ids=ids) if pk is not None]
+    return changed(_RELEASE.bound(ids=first)) if first else 0
 
 
 def release_key(subscriber_id: int, key: str) -> None:
@@ -204,21 +205,28 @@ def _first(rows: DeliveryQuerySet) -> Subquery:
     return Subquery(rows.order_by("due_at", "pk").values("pk")[:1])
 
 
-def _released() -> tuple[DeliveryQuerySet, dict[str, Any]]:
+def _first_held() -> QuerySet[Delivery, Any]:
     closed = Delivery.objects.filter(pk__in_array=IDS, ordering_key__gt="")
-    held = _held().filter(_is_of_same_key())
-    first = closed.values(first=_first(held)).distinct()
+    first = _first(_held().filter(_is_of_same_key()))
+    return closed.values_list(first).distinct()
+
+
+def _released() -> tuple[DeliveryQuerySet, dict[str, Any]]:
     # One that was retried stands before those that died after it.
     dead_after = Q(state=DeliveryState.DEAD, pk__gt=OuterRef("pk"))
     moving = _of_same_key().filter(~dead_after, due_at__isnull=False)
-    free = Delivery.objects.held().filter(pk__in=first).alias(moving=_first(moving))
+    # By their ids alone: before the table is analysed, the planner would ask of all
+    # that is held whether one of its key moves.
+    free = Delivery.objects.filter(
+        pk__in_array=IDS, state__no_index=DeliveryState.PENDING, due_at__isnull=True
+    ).alias(moving=_first(moving))
     # An operator may have it: the sweep looks again.
     rows = (
         free.filter(moving__isnull=True)
         .select_for_update(skip_locked=True, of=("self",))
         .values("pk")
     )
-    return Delivery.objects.held().filter(pk__in=rows), {
+    return Delivery.objects.filter(pk__in=rows), {
         # Its age is its turn: a key with many events keeps its place.
         "due_at": F("created_at"),
         "dispatched_until": None,
@@ -254,5 +262,6 @@ def _locked() -> QuerySet[Delivery, Any]:
 _KEYS = Select(_heads)
 _OLDEST_HELD = Select(_oldest_held)
 _FOLLOWERS = Select(_locked)
+_FIRST_HELD = Select(_first_held)
 _RELEASE = Update(_released)
 _LOOK = Select(_with_held)
