@@ -25,8 +25,7 @@ def show(page: Page, site: Stack) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("API reference")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
 def test_it_is_accessible(
     browser: Browser, site: Stack, width: int, theme: str
 ) -> None:

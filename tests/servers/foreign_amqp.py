@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +14,6 @@ from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.waiting import wait_until
 
 PREFIX = "cloudEvents_"
-#: Until a node that is killed finds a new queue again: it is slow to note it.
-WRITTEN_SECONDS = 3.0
 
 
 class ForeignRabbitMQ:
@@ -25,11 +22,10 @@ class ForeignRabbitMQ:
 
     def __init__(self, node: RabbitMQ) -> None:
         self._node = node
-        self._made_at = 0.0
+        self._newest_queue = ""
 
     def make(self) -> dict[str, Any]:
-        self._made_at = time.monotonic()
-        name = f"test-{uuid.uuid4().hex[:12]}"
+        name = self._newest_queue = f"test-{uuid.uuid4().hex[:12]}"
         with self._channel() as channel:
             channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
             channel.queue_declare(
@@ -82,8 +78,7 @@ class ForeignRabbitMQ:
             return int(declared.message_count)
 
     def kill(self) -> None:
-        wait_until(lambda: time.monotonic() - self._made_at > WRITTEN_SECONDS, 10)
-        wait_until(self._node.knows_its_queues, 10)
+        wait_until(lambda: self._node.knows_queue(self._newest_queue), 30)
         self._node.kill()
 
     def start(self) -> None:

@@ -52,14 +52,15 @@ class RabbitMQ:
             return True
         return False
 
-    def knows_its_queues(self) -> bool:
-        """Whether a node that is killed now finds its quorum queues again.
+    def knows_queue(self, name: str) -> bool:
+        """Whether a node that is killed now finds this quorum queue again.
 
         RabbitMQ 3.10 writes their names down half a second late, and can't restart a
         queue whose name it has forgotten.
         """
         [names] = self._folder.glob("state/*/quorum/*/names.dets")
-        return time.time() - names.stat().st_mtime > 1
+        is_old = time.time() - names.stat().st_mtime > 1
+        return is_old and f"_{name}".encode() in names.read_bytes()
 
     def kill(self) -> None:
         self.server.kill()
