@@ -31,8 +31,8 @@ PROOF = "tests/proof"
 CONTRACT = "tests/contract"
 NO_TESTS = 5
 #: Much of the time is spent waiting for real processes. `-n0` turns it off again.
-SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadgroup")
-#: One fewer: some of them measure.
+SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadgroup")
+#: Fewer: some of them measure.
 PROOF_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
