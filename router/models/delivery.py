@@ -84,6 +84,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Behind another of the same key."""
         return self.filter(state=DeliveryState.PENDING, due_at__isnull=True)
 
+    def next_end(self) -> models.QuerySet[Delivery, Any]:
+        """When the first of these leases ends: no more than the index of leases has, so
+        that no plan takes another, which has all that a subscriber ever had."""
+        return self.order_by("leased_until").values("leased_until")[:1]
+
     def in_flight(self) -> DeliveryQuerySet:
         """Leased, or on its way to a worker."""
         return self._or_leased(self.on_its_way())

@@ -5,7 +5,7 @@ Dispatchers ask it many times a second.
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from router.db.pipeline import rows_of_planned
 from router.db.statements import Select
@@ -29,7 +29,7 @@ def _statement() -> QuerySet[Subscriber]:
     """Without pull subscribers: a puller comes by itself."""
     deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
     due = deliveries.due().unmarked().order_by("due_at", "id")
-    is_idle = Q(next_on_its_way__isnull=True) & ~Exists(deliveries.leased())
+    is_idle = Q(next_on_its_way__isnull=True, next_leased__isnull=True)
     # Not known yet whether it hangs: it gets one worker, not all of them. Of one
     # that is down there is one probe anyway.
     is_known = Q(mean_run_ms__isnull=False) | IS_REMOTE | ~lets_all_through()

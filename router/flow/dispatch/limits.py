@@ -49,12 +49,13 @@ def in_flight_limit(subscriber: Subscriber) -> int:
 def with_flight(
     subscribers: QuerySet[Subscriber], deliveries: DeliveryQuerySet
 ) -> QuerySet[Subscriber]:
-    """With what each has under way, for `is_within_limits`; `deliveries` are those of
-    the outer query's subscriber."""
+    """With what each has under way, for `is_within_limits`, and the next of it;
+    `deliveries` are those of the outer query's subscriber."""
     on_its_way = deliveries.on_its_way().order_by("dispatched_until").values("pk")
     leased = deliveries.leased().order_by().values("subscriber")
     return subscribers.alias(
         next_on_its_way=Subquery(on_its_way[:1]),
+        next_leased=Subquery(deliveries.leased().next_end()),
         leased_count=_total(leased, Count("pk")),
         chunk_count=_total(leased, Count("lease_token", distinct=True)),
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models import OuterRef, QuerySet, Subquery, Value
 
 from router.conf import conf
 from router.db.statements import Select
@@ -87,12 +87,13 @@ def _idle() -> QuerySet[Subscriber, Any]:
         state=DeliveryState.PENDING, due_at__lte=Clock() + Value(SOON)
     )
     next_due = soon.order_by("due_at", "id").values("pk")[:1]
+    next_leased = deliveries.leased().next_end()
     return (
         Subscriber.objects.known()
-        .alias(next_due=Subquery(next_due))
+        .alias(next_due=Subquery(next_due), next_leased=Subquery(next_leased))
         .filter(lets_all_through(), IS_HANDLER, is_unlimited(), ramp__isnull=True)
         .filter(may_be_tried(), state=SubscriberState.ACTIVE)
-        .filter(~Exists(deliveries.leased()), next_due__isnull=True)
+        .filter(next_due__isnull=True, next_leased__isnull=True)
         .values_list("pk")
     )
 
