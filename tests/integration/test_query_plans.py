@@ -29,7 +29,7 @@ from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 from tests.contract.steps import ack, extend, leases, let_leases_run_out, say, take
 
-SETTLED = 100_000
+SETTLED = 20_000
 FILL_LOG = """
     INSERT INTO router_eventrecord (
         position, event_id, source, type, subject, time, dataschema, partitionkey,
@@ -211,7 +211,7 @@ def test_whoever_has_very_much_open_is_found_by_an_index(
     assert any("due_at <= " in line for line in conditions), plans
 
 
-@pytest.mark.parametrize("key_count", [1, 50, 50_000])
+@pytest.mark.parametrize("key_count", [1, 50, 10_000])
 def test_very_many_held_events_cost_what_few_do(
     long_log: Subscriber, key_count: int
 ) -> None:
