@@ -85,7 +85,8 @@ tools:
 	@$(call install,tests/requirements.txt)
 
 # $(1): the lock to install. Makes .venv where there is none that works; asks pip only
-# when the lock differs from what it last saw.
+# when the lock differs from what it last saw. Most of what it installs is never imported:
+# Python compiles the rest when it is.
 define install
 	set -e; \
 	if ! .venv/bin/python -c 'import pip; $(RECENT)' 2>/dev/null; then \
@@ -107,7 +108,7 @@ define install
 	if ! cmp -s $(1) .venv/installed-$(notdir $(1:%/requirements.txt=%)); then \
 		echo "Installing $(1) (the first time takes a minute) ..."; \
 		.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-			--require-hashes -r $(1); \
+			--no-compile --require-hashes -r $(1); \
 		cp $(1) .venv/installed-$(notdir $(1:%/requirements.txt=%)); \
 	fi
 endef
