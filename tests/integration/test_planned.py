@@ -80,6 +80,8 @@ def test_a_plan_that_is_older_than_the_rows_reads_by_index(
     declare: Declare, analysed: str
 ) -> None:
     row = declare().row
+    # The dead entries of other tests make an index dearer than one that fits less.
+    asked_nothing("REINDEX TABLE router_delivery")
     if analysed == "empty":
         asked_nothing("VACUUM ANALYZE")
     deliver(row)
