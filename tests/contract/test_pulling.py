@@ -281,7 +281,7 @@ class Pulling(RuleBasedStateMachine):
         resume(self.puller.pk, by="olga")
         while failed := list(FailedTask.objects.open()):
             failed_tasks.retry(
-                [one.pk for one in failed], by="user olga", user=self.olga, note=""
+                [each.pk for each in failed], by="user olga", user=self.olga, note=""
             )
         let_leases_run_out()
         self.live.clear()
