@@ -107,10 +107,10 @@ def release_all(subscriber_id: int) -> int:
 
 
 def release_stuck() -> int:
-    """Release what is held in vain, in steps; returns how many deliveries.
+    """Release deliveries that are held behind nothing, in steps; returns how many.
 
-    A delivery is, when routing held it behind one that was closed in that moment, or
-    when its subscriber is not ordered any more.
+    Routing may hold a delivery behind one that is closed in that moment; and those of a
+    subscriber that is not ordered any more wait for nothing.
     """
     return sum(
         _release_stuck_of(pk) if ordering == Ordering.KEY else release_all(pk)
@@ -138,7 +138,7 @@ def with_followers(
     both; rows begin with id, size in bytes and the time of the last failure.
 
     For a foreign router, which may get successive events of a key in one chunk. What
-    has failed, or made its worker vanish, brings none: they would travel in vain. Among
+    has failed, or made its worker vanish, brings none: it travels alone. Among
     many that are held for other keys not all are seen.
     """
     heads = [pk for pk, _, last_failed_at in due if last_failed_at is None]

@@ -60,7 +60,7 @@ def numbers() -> set[int]:
 
 
 def settled(count: int = 1) -> list[EventRecord]:
-    """Old events, of which nothing is owed."""
+    """Old events that are owed to nobody."""
     subscriber = a_subscriber("settled")
     events = [an_event() for _ in range(count)]
     for event in events:

@@ -1,4 +1,4 @@
-"""What people and clients are told of events that are gone, and of the command."""
+"""What pages, the API and the command say of events that were pruned."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _delete(state: State, row: int, read: Read) -> State:
 
 
 def covered_once(state: State) -> bool:
-    """A row tells what became of its event; without one, an Acknowledgement does."""
+    """An event's row says what became of it, or else an Acknowledgement does."""
     return all(
         sum(each.covers(event) for each in state.acknowledgements) == 1
         for event in range(1, EVENTS + 1)

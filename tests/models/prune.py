@@ -87,7 +87,7 @@ def _delete(state: State, without: str) -> Iterator[Step]:
                 yield f"prune begins with {event}", state._replace(deletion=begun)
     elif deletion.is_owed is None:
         looked = deletion._replace(is_owed=deletion.event in is_owed)
-        yield "prune looks whether it is owed", state._replace(deletion=looked)
+        yield "prune asks whether the event is owed", state._replace(deletion=looked)
     elif deletion.is_owed and without != "what is owed stays":
         yield f"{deletion.event} stays", state._replace(deletion=None)
     elif deletion.is_locked or deletion.event != held:

@@ -52,9 +52,9 @@ class Consumer:
     def receive(self, *, limit: int, wait_seconds: float) -> Sequence[Incoming]:
         """Ten a request: it asks again while each is full.
 
-        A request that waits goes on between two calls of this, so that whoever stops
-        the bridge does not wait for it. The first answers at once: whether the queue
-        is there.
+        A long poll goes on in a thread between two calls, so that a bridge that is
+        stopped need not wait for its end. The first call answers at once: it shows
+        whether the queue is there.
         """
         if not self._is_answered:
             taken = self._receive(self._client, limit)
