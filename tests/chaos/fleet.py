@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from config.env import BASE_DIR
 from tests.chaos.cells import Cell
 from tests.chaos.foreign import BRIDGE
 from tests.chaos.program import Program
@@ -47,24 +49,24 @@ class Fleet:
         """What plain Celery lacks; the web process serves the pullers."""
         web_port = int(self._environment["CHAOS_WEB_PORT"])
         self.dispatchers = [
-            self._add(name, _manage("dispatch")) for name in _names("dispatcher")
+            self._add(name, _argv("dispatch")) for name in _names("dispatcher")
         ]
         self.webs = [self._add("web1", granian_argv(web_port))]
         self.pullers = [
-            self._add(name, _manage("chaos_pull")) for name in _names("puller")
+            self._add(name, _argv("chaos_pull")) for name in _names("puller")
         ]
         self.bridges = [
-            self._add(name, _manage("bridge", BRIDGE)) for name in _names("bridge")
+            self._add(name, _argv("bridge", BRIDGE)) for name in _names("bridge")
         ]
-        self._add("receiver1", _manage("chaos_receive"))
+        self._add("receiver1", _argv("chaos_receive"))
 
     def open_shop(self) -> None:
         self.publishers = [
-            self._add(name, _manage("chaos_publish", name))
+            self._add(name, _argv("chaos_publish", name))
             for name in _names("publisher")
         ]
         if not self.cell.is_naive:
-            self._sellers = [self._add("seller1", _manage("chaos_send"))]
+            self._sellers = [self._add("seller1", _argv("chaos_send"))]
 
     def close_shop(self) -> None:
         for program in (*self.publishers, *self._sellers):
@@ -102,7 +104,7 @@ def _names(kind: str) -> list[str]:
     return [f"{kind}{number}" for number in range(1, COUNT + 1)]
 
 
-def _manage(*arguments: str) -> list[str]:
+def _argv(*arguments: str) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
 
@@ -131,3 +133,15 @@ def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
         "CHAOS_WEB_PORT": str(free_port()),
         **urls,
     }
+
+
+def manage(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run a command of the site to its end; returns what it printed."""
+    return subprocess.run(
+        _argv(*arguments),
+        cwd=BASE_DIR,
+        env={**os.environ, **environment},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout

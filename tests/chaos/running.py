@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +14,6 @@ from typing import Any
 
 import psutil
 
-from config.env import BASE_DIR
 from tests.chaos import fleet
 from tests.chaos.cells import ROUTER, Cell
 from tests.chaos.faults import NotInjected, Scene
@@ -77,9 +73,9 @@ def run(cell: Cell, servers: Servers, choice: Choice) -> Run:
         environment = fleet.environment_of(
             cell, folder, DATABASE_URL=url, BROKER_URL=broker.url, **_settings(foreign)
         )
-        _manage(environment, "migrate", "--run-syncdb", "--verbosity=0")
+        fleet.manage(environment, "migrate", "--run-syncdb", "--verbosity=0")
         if not cell.is_naive:
-            _manage(environment, "chaos_prepare")
+            fleet.manage(environment, "chaos_prepare")
         with fleet.running(cell, folder, environment) as processes:
             scene = Scene(
                 fleet=processes,
@@ -152,7 +148,7 @@ def _collect(
 ) -> dict[str, Any]:
     naive, router = WAITS[choice.is_quick]
     wait = naive if cell.is_naive else router
-    output = _manage(environment, "chaos_collect", f"--wait={wait}")
+    output = fleet.manage(environment, "chaos_collect", f"--wait={wait}")
     collected: dict[str, Any] = json.loads(output)
     if cell.is_naive:
         collected["open"] = [list(pair) for pair in left_in(broker.url)]
@@ -164,14 +160,3 @@ def _settings(foreign: Foreign | None) -> dict[str, str]:
         return {"ROUTER": json.dumps(ROUTER)}
     router = {**ROUTER, "bridges": foreign.bridges}
     return {"ROUTER": json.dumps(router), "CHAOS_BUS": json.dumps(foreign.target)}
-
-
-def _manage(environment: Mapping[str, str], *arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=BASE_DIR,
-        env={**os.environ, **environment},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout

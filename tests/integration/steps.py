@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
+from django.db import connection
 
 from router.celery_settings import DEFAULTS
 from router.flow.route.routing import route_batch
@@ -37,3 +38,15 @@ def celery_at(url: str) -> Celery:
 
 def doorbell_to(url: str) -> Doorbell:
     return Doorbell(celery_at(url))
+
+
+def lock_waits() -> int:
+    """How many of this database's connections wait for another's lock."""
+    with connection.cursor() as cursor:
+        # In one transaction, every later look has the answer of the first.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return int(cursor.fetchone()[0])

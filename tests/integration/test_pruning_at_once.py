@@ -26,6 +26,7 @@ from router.public import Published, publish
 from router.testing import add_history, deliver_due
 from tests.contract.puller_processes import own_database_url
 from tests.contract.steps import TYPE
+from tests.integration.steps import lock_waits
 from tests.receivers import Declare
 from tests.servers.waiting import wait_until
 
@@ -132,24 +133,13 @@ def test_what_is_being_deleted_can_not_be_sent_again(
 
     def let_it_wait() -> None:
         sending.append(in_a_thread.submit(send_again))
-        wait_until(lambda: is_anyone_waiting() or sending[0].done())
+        wait_until(lambda: lock_waits() or sending[0].done())
 
     sending: list[Future[None]] = []
     assert walk_with(let_it_wait, before=DELETE) == 1
     sending[0].result(SECONDS)
 
     assert not Delivery.objects.exists()
-
-
-def is_anyone_waiting() -> bool:
-    with connection.cursor() as cursor:
-        # A transaction sees the activity of its first look.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def test_the_same_event_published_meanwhile_is_a_new_one(
@@ -159,7 +149,7 @@ def test_the_same_event_published_meanwhile_is_a_new_one(
 
     def let_it_wait() -> None:
         publishing.append(in_a_thread.submit(publish, TYPE, {}, id=event_id))
-        wait_until(lambda: is_anyone_waiting() or publishing[0].done())
+        wait_until(lambda: lock_waits() or publishing[0].done())
 
     publishing: list[Future[Published]] = []
     walk_with(let_it_wait, after=DELETE)

@@ -35,6 +35,7 @@ from router.operate.subscribers import delete_subscriber, edit_subscriber
 from tests.contract.puller_processes import begin, pullers
 from tests.contract.steps import ack, leases, publish_and_route, states, take
 from tests.integration import patient_puller
+from tests.integration.steps import lock_waits
 from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("postgresql_url")
@@ -53,18 +54,6 @@ def elsewhere(work: Callable[[], Any]) -> Callable[[], Any]:
             connection.close()
 
     return run
-
-
-def lock_waits() -> int:
-    """How many of this database's connections wait for another's lock."""
-    with connection.cursor() as cursor:
-        # Within a transaction every look else shows what the first one did.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def switched(subscriber: Subscriber, transport: Transport) -> None:

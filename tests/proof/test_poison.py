@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.env import BASE_DIR
 from tests.chaos import fleet
 from tests.chaos.cells import CELLS, QUICK, TIMES
 from tests.proof.poisons import POISONS
@@ -47,20 +43,9 @@ class Aftermath:
         self.effects = Counter((name, event) for name, event in report["effects"])
 
 
-def manage(environment: dict[str, str], *arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=BASE_DIR,
-        env={**os.environ, **environment},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
-
-
 def in_project(environment: dict[str, str], call: str) -> str:
     code = f"from {PROJECT} import {call}; {call}()"
-    return manage(environment, "shell", "--no-imports", "-c", code)
+    return fleet.manage(environment, "shell", "--no-imports", "-c", code)
 
 
 def wait_for_the_end(url: str) -> None:
@@ -76,7 +61,7 @@ def aftermath(postgresql_url: str, broker_url: str, tmp_path: Path) -> Aftermath
         environment = fleet.environment_of(
             cell, tmp_path, DATABASE_URL=url, BROKER_URL=broker_url, ROUTER=ROUTER
         )
-        manage(environment, "migrate", "--run-syncdb", "--verbosity=0")
+        fleet.manage(environment, "migrate", "--run-syncdb", "--verbosity=0")
         in_project(environment, "happen")
         with fleet.running(cell, tmp_path, environment):
             try:
