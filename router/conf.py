@@ -70,6 +70,10 @@ class RouterSettings(BaseModel):
     keep_events_days: int | None = Field(None, ge=1, le=MAX_DAYS)
     stale_after_seconds: float = Field(15, gt=0)
 
+    #: Whether handlers whose effects are in the same database are served by cursor.
+    stream: bool = True
+    #: Between two assumptions that every cursor may have something above it.
+    stream_look_seconds: float = Field(60, gt=0)
     queue_limit: int = Field(5, ge=1, le=100)
     route_limit: int = Field(5000, ge=1)
     chunk_limit: int = Field(200, ge=1, le=1000)

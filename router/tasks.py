@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError
 
 from router.db.session import look_at_session
 from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.stream import serve
 from router.messaging.broker import TASK
 
 
@@ -26,6 +27,13 @@ from router.messaging.broker import TASK
     max_retries=3,
 )
 def deliver(subscriber_id: int, ids: Sequence[int]) -> None:
-    """Deliver these deliveries of one subscriber."""
+    """Deliver these deliveries of one subscriber; without ids, serve its cursor.
+
+    A worker of an older release, which knows no cursor, finds nothing to deliver: the
+    subscriber is rung for again once its mark has passed.
+    """
     look_at_session()
-    deliver_chunk(subscriber_id, ids)
+    if ids:
+        deliver_chunk(subscriber_id, ids)
+    else:
+        serve(subscriber_id)

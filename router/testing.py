@@ -18,10 +18,14 @@ from typing import Any
 
 from django.core.management.color import no_style
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Min, Model
+from django.db.models import Count, Exists, F, Max, Min, Model, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from router.db.patterns import within
+from router.flow.cursor.turn import may_be_rung
 from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.heartbeats import alive
@@ -29,16 +33,22 @@ from router.flow.publish.publishing import publish
 from router.flow.route.batch import has_unrouted
 from router.flow.route.routing import route_batch
 from router.models import (
+    LIVE,
+    Acknowledgement,
+    Attempt,
+    Cursor,
     Delivery,
     DeliveryState,
     EventRecord,
     Heartbeat,
     LogHead,
+    Period,
     Subscriber,
+    Turn,
 )
 from router.operate.declared import register_declared
 from router.operate.subscribers import create_subscriber, delete_subscriber
-from router.registry import isolated
+from router.registry import find, isolated
 
 __all__ = [
     "Acknowledged",
@@ -68,7 +78,8 @@ def isolated_subscribers() -> Iterator[None]:
     Call `register_declared()` after the declarations.
     """
     with isolated():
-        Subscriber.objects.all().delete()
+        for model in (Turn, Cursor, Period, Subscriber):
+            model._default_manager.all().delete()
         yield
 
 
@@ -87,14 +98,44 @@ def deliver_due() -> int:
     attempts = 0
     while True:
         route()
-        due = subscribers_due()
-        if not due:
+        due, rung = subscribers_due(), _above_cursors()
+        if not (due or rung):
             return attempts
+        for pk in rung:
+            attempts += _served(pk)
         for subscriber in due:
             chunk = mark_chunk(subscriber)
             if chunk is not None:
                 deliver_chunk(subscriber.pk, chunk.ids)
                 attempts += len(chunk.ids)
+
+
+def _above_cursors() -> list[int]:
+    """The streamed subscribers that may be served."""
+    behind = Cursor.objects.filter(
+        subscriber=OuterRef("pk"),
+        run=LIVE,
+        position__lt=LogHead.objects.values("position"),
+    )
+    free = may_be_rung().filter(Exists(behind))
+    names = dict(free.values_list("pk", "subscriber__name"))
+    return [pk for pk, name in names.items() if find(name)]
+
+
+def _served(subscriber_id: int) -> int:
+    """Serve its cursor; returns how many events were acknowledged or set aside."""
+    before = _attempts_of(subscriber_id)
+    serve(subscriber_id)
+    return _attempts_of(subscriber_id) - before
+
+
+def _attempts_of(subscriber_id: int) -> int:
+    rows = Acknowledgement.objects.filter(cursor__subscriber=subscriber_id)
+    acknowledged: int = rows.aggregate(total=Sum("count"))["total"] or 0
+    return (
+        acknowledged
+        + Attempt.objects.filter(delivery__subscriber=subscriber_id).count()
+    )
 
 
 def skip_waits() -> int:
@@ -113,7 +154,18 @@ def skip_waits() -> int:
 
 def is_settled() -> bool:
     """Whether every event is routed, and every delivery done, given up or cancelled."""
-    return not (has_unrouted() or Delivery.objects.open().exists())
+    if has_unrouted() or Delivery.objects.open().exists():
+        return False
+    streamed = Subscriber.objects.known().filter(is_streamed=True)
+    return not any(map(_is_behind, streamed))
+
+
+def _is_behind(subscriber: Subscriber) -> bool:
+    """Whether an event that it asks for lies above its cursor."""
+    cursor = Cursor.objects.get(subscriber=subscriber, run=LIVE)
+    above = EventRecord.objects.filter(position__gt=cursor.position)
+    wanted = within("type", subscriber.events) & Q(only_for=None)
+    return above.filter(wanted | Q(only_for=subscriber)).exists()
 
 
 @dataclass(frozen=True)
@@ -126,12 +178,22 @@ class Acknowledged:
 
 
 def acknowledged(*, since: datetime | None = None) -> Acknowledged:
-    """The deliveries that were acknowledged after `since`, by the database's clock."""
+    """What was acknowledged after `since`, by the database's clock."""
+    at = "acknowledged_at"
     rows = Delivery.objects.filter(state=DeliveryState.ACKNOWLEDGED)
+    chunks = Acknowledgement.objects.all()
     if since is not None:
         rows = rows.filter(acknowledged_at__gt=since)
-    at = "acknowledged_at"
-    return Acknowledged(*rows.aggregate(Count("pk"), Min(at), Max(at)).values())
+        chunks = chunks.filter(acknowledged_at__gt=since)
+    ends = Min(at), Max(at)
+    singly = rows.aggregate(Count("pk"), *ends).values()
+    together = chunks.aggregate(Coalesce(Sum("count"), 0), *ends).values()
+    counts, first, last = zip(singly, together, strict=True)
+    return Acknowledged(
+        sum(counts),
+        min(filter(None, first), default=None),
+        max(filter(None, last), default=None),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,19 @@ from router.contract.filters import EVERYTHING
 
 NO_ROW = Q(pk__in=[])
 ALL_ROWS = ~NO_ROW
+#: SQL for a column and the JSON list of patterns that a query selects, of which one
+#: fits. The list is read once, and not for each row.
+WANTED = r"""{column} LIKE ANY (ARRAY(
+    SELECT CASE WHEN pattern LIKE '%%*' THEN LEFT(escaped, -1) || '%%' ELSE escaped END
+    FROM jsonb_array_elements_text({patterns}) AS pattern,
+        regexp_replace(pattern, '([\\%%_])', '\\\1', 'g') AS escaped))"""
+#: The same where there is no LIKE that knows capitals.
+WANTED_BY_JSON = """EXISTS (
+    SELECT 1 FROM json_each({patterns}) AS pattern
+    WHERE CASE WHEN pattern.value LIKE '%%*'
+        THEN SUBSTR({column}, 1, LENGTH(pattern.value) - 1)
+            = SUBSTR(pattern.value, 1, LENGTH(pattern.value) - 1)
+        ELSE {column} = pattern.value END)"""
 
 
 def within(column: str, patterns: Collection[str]) -> Q:

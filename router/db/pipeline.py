@@ -26,10 +26,16 @@ COMMIT = Statement("COMMIT", ())
 
 
 def read_changed(
-    change: Update, read: Select, beside: Select, **values: Any
+    change: Update,
+    read: Select,
+    beside: Select,
+    *,
+    before: Statement | None = None,
+    **values: Any,
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     """Update, then read the rows that were changed, and `beside`; committed together.
 
+    `before` is a statement that goes before them, in the same transaction.
     Returns the rows of both queries, those of `beside` as the database gives them.
     `read` is of the same table as `change`, and names, for databases without such
     statements, what tells the changed rows from others.
@@ -37,6 +43,7 @@ def read_changed(
     update, query, other = (each.bound(**values) for each in (change, read, beside))
     if connection.vendor != "postgresql":
         with transaction.atomic():
+            rows_of_all([before] if before else [])
             rows = fetched(query) if changed(update) else ()
             return read.converted(rows), fetched(other)
     # Within it the name is the table's, and in the query that follows it is this: the
@@ -45,7 +52,8 @@ def read_changed(
     table = change.table
     sql = f'WITH "{table}" AS ({update.sql} RETURNING "{table}".*) {query.sql}'
     both = Statement(sql, [*update.parameters, *query.parameters])
-    rows, rows_beside = rows_of_planned([both, other])
+    first = [before] if before else []
+    *_, rows, rows_beside = rows_of_planned([*first, both, other])
     return read.converted(rows), rows_beside
 
 
@@ -178,12 +186,13 @@ class NotAll(Exception):
 
 def update_expecting(
     count: int,
-    first: Statement,
+    first: Statement | Sequence[Statement],
     *others: Statement,
     before: Sequence[Statement] = (),
     may_commit: bool = False,
 ) -> None:
-    """Statements that write to tables of their own, the first to `count` rows.
+    """Statements that write to tables of their own, the first to `count` rows; several
+    first ones write to so many together, where each may write to one at most.
 
     In the caller's transaction. `before` are statements that run before them. With
     `may_commit` they are the last ones of an outermost transaction: it is committed
@@ -191,29 +200,35 @@ def update_expecting(
     is an error of the database, whose log may contain all values. Raises `NotAll`, and
     then nothing was committed: the caller rolls it back.
     """
+    fences = [first] if isinstance(first, Statement) else first
     if connection.vendor == "postgresql" and may_commit:
-        _commit_exactly(count, _combined(CHECKED, first, others), before)
+        _commit_exactly(count, _combined(CHECKED, fences, others), before)
         return
     if connection.vendor == "postgresql":
-        counted = _combined("count(*)", first, others)
+        counted = _combined("count(*)", fences, others)
         *_, [(rows,)] = rows_of_first([*before, counted])
     else:
         rows_of_all(before)
-        rows = changed(first)
+        rows = sum(changed(fence) for fence in fences)
         rows_of_all(others)
     if rows != count:
         raise NotAll
 
 
-def _combined(result: str, first: Statement, others: Sequence[Statement]) -> Statement:
-    """All of them in one statement, which returns `result` over the first's rows."""
-    beside = "".join(
-        f", beside{number} AS ({other.sql})" for number, other in enumerate(others)
-    )
-    sql = f"WITH first AS ({first.sql} RETURNING 1){beside} SELECT {result} FROM first"  # nosec B608  # statements of our own
-    return Statement(
-        sql, [value for each in (first, *others) for value in each.parameters]
-    )
+def _combined(
+    result: str, fences: Sequence[Statement], others: Sequence[Statement]
+) -> Statement:
+    """All of them in one statement, which returns `result` over the fences' rows."""
+    names = [f"fence{number}" for number in range(len(fences))]
+    parts = [
+        f"{name} AS ({fence.sql} RETURNING 1)"
+        for name, fence in zip(names, fences, strict=True)
+    ]
+    parts += [f"beside{number} AS ({each.sql})" for number, each in enumerate(others)]
+    rows = " UNION ALL ".join(f"SELECT 1 FROM {name}" for name in names)  # nosec B608
+    sql = f"WITH {', '.join(parts)} SELECT {result} FROM ({rows}) AS fenced"  # nosec B608  # statements of our own
+    values = [value for each in (*fences, *others) for value in each.parameters]
+    return Statement(sql, values)
 
 
 def _commit_exactly(

@@ -28,6 +28,12 @@ class Started(Protocol):
     def is_manual(self) -> Any: ...
 
 
+class Done(Protocol):
+    """What was acknowledged: a delivery, or an event of the log."""
+
+    def to_event(self) -> Event: ...
+
+
 DeliveryT = TypeVar("DeliveryT", bound=Started)
 
 

@@ -19,6 +19,7 @@ from router.contract.pacing import Every
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
+from router.flow.dispatch.ring import Wanted
 from router.flow.heartbeats import (
     beat,
     delete_stale,
@@ -30,7 +31,7 @@ from router.flow.prune import Retention
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
-from router.flow.sweep import sweep
+from router.flow.sweep import sweep, sweep_turns
 from router.messaging.broker import BrokerTrouble, Doorbell
 from router.models import Heartbeat
 
@@ -97,6 +98,7 @@ class DispatcherLoop:
                 )
                 connection.close()
                 self.low_water = LowWater()
+                self._dispatcher.wanted = Wanted()
             stop.wait(pause)
         self._end()
 
@@ -128,6 +130,7 @@ class DispatcherLoop:
             self._is_more_due = self._hand_over(self._turn)
         if self._sweep.is_due():
             sweep()
+            sweep_turns()
             cancel_owed_to_deleted()
             release_stuck()
         self._retention.turn()
@@ -150,6 +153,9 @@ class DispatcherLoop:
             return NOTHING
         routed = route_batch(after=after, has_room=self._dispatcher.has_room)
         self.low_water.note_routed(routed.last_number)
+        self._dispatcher.wanted.note_routed(
+            routed.after, routed.position, routed.wanted
+        )
         self._busy_until = time.monotonic() + BUSY_SECONDS
         return routed
 

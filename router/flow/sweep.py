@@ -16,6 +16,7 @@ from router.contract.outcomes import Evidence
 from router.db.statements import Select
 from router.flow import order
 from router.flow.dead_letter import give_up
+from router.flow.deliver.set_aside import end_lease
 from router.models import (
     Attempt,
     AttemptResult,
@@ -23,6 +24,7 @@ from router.models import (
     Delivery,
     Reason,
     Subscriber,
+    Turn,
 )
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,19 @@ def sweep(*, subscriber_id: int | None = None) -> int:
     return len(expired)
 
 
+def sweep_turns() -> int:
+    """End the leases of the stream that ran out; returns how many there were."""
+    if not _LOOK_AT_TURNS.rows():
+        return 0
+    with transaction.atomic():
+        expired = list(Turn.objects.expired().select_for_update(skip_locked=True))
+        for row in expired:
+            end_lease(row)
+    if expired:
+        logger.warning("%d chunks came back: their workers vanished", len(expired))
+    return len(expired)
+
+
 def _note(expired: Sequence[Delivery]) -> None:
     evidence = Evidence("The lease ran out", "the worker died, hung or was cut off.")
     Attempt.objects.bulk_create(
@@ -88,4 +103,5 @@ def _dead_letter(delivery: Delivery) -> None:
 
 
 #: Whether any ran out: mostly none did, and the question takes no lock.
+_LOOK_AT_TURNS = Select(lambda: Turn.objects.expired().values_list("pk")[:1])
 _LOOK = Select(lambda: Delivery.objects.expired().order_by().values_list("pk")[:1])

@@ -56,7 +56,8 @@ class BrokerSilent(BrokerTrouble):
 
 @dataclass(frozen=True)
 class Message:
-    """Deliveries of one subscriber, by their ids: no payload."""
+    """Deliveries of one subscriber, by their ids: no payload. Without ids it says that
+    the subscriber's cursor is to be served."""
 
     #: The class of work.
     queue: str
@@ -121,7 +122,7 @@ class Doorbell:
             TASK,
             args=(message.subscriber_id, list(message.ids)),
             # For people who watch Celery: else it is made of all the ids.
-            argsrepr=f"({message.subscriber_id}, {len(message.ids)} deliveries)",
+            argsrepr=f"({message.subscriber_id}, {_words(message)})",
             kwargsrepr="{}",
             queue=QUEUES[message.queue],
             # Straight to the queue: asking Redis whom an exchange serves doubles the
@@ -164,6 +165,10 @@ class Doorbell:
             is_silent = isinstance(met, RedisTimeoutError | TimeoutError)
             kind = BrokerSilent if is_silent else BrokerUnreachable
             raise kind(type(met).__name__) from error
+
+
+def _words(message: Message) -> str:
+    return f"{len(message.ids)} deliveries" if message.ids else "the next of the log"
 
 
 def _is_amqp(connection: Connection) -> bool:

@@ -6,6 +6,7 @@ from router.models.attempt import Attempt, AttemptResult, Trigger
 from router.models.audit_entry import AuditEntry
 from router.models.clock import Clock
 from router.models.credential_throttle import CredentialThrottle
+from router.models.cursor import LIVE, Acknowledgement, Cursor, Period, Turn
 from router.models.delivery import (
     ACKNOWLEDGED,
     Delivery,
@@ -37,7 +38,9 @@ __all__ = [
     "BREAKER_LABELS",
     "EVENT_COLUMNS",
     "FOREIGN",
+    "LIVE",
     "REMOTE",
+    "Acknowledgement",
     "ApiKey",
     "Attempt",
     "AttemptResult",
@@ -45,6 +48,7 @@ __all__ = [
     "BreakerState",
     "Clock",
     "CredentialThrottle",
+    "Cursor",
     "Delivery",
     "DeliveryQuerySet",
     "DeliveryState",
@@ -59,6 +63,7 @@ __all__ = [
     "OnDead",
     "Ordering",
     "Origin",
+    "Period",
     "Settlement",
     "settled_by",
     "Reason",
@@ -68,5 +73,6 @@ __all__ = [
     "SubscriberState",
     "Transport",
     "Trigger",
+    "Turn",
     "event_of",
 ]

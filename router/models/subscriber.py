@@ -146,6 +146,8 @@ class Subscriber(models.Model):
     fixed_queue = models.CharField(max_length=16, blank=True, db_default="")
     is_transactional = models.BooleanField(default=True)
     is_safe_concurrently = models.BooleanField(default=False)
+    #: It reads the log by its cursor, and has a delivery only of what was set aside.
+    is_streamed = models.BooleanField(default=False, db_default=False, editable=False)
     retry_first_seconds = models.PositiveIntegerField(null=True, blank=True)
     retry_maximum_seconds = models.PositiveIntegerField(null=True, blank=True)
     max_failures = models.PositiveSmallIntegerField(null=True, blank=True)

@@ -12,9 +12,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from router.conf import conf
 from router.flow import audit
 from router.flow.breaker import breaker
 from router.flow.route.head import lock_head
+from router.flow.route.periods import begin_period
+from router.flow.route.streaming import start_streaming, stop_streaming
 from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
 from router.registry import Declaration, declared
 
@@ -98,7 +101,22 @@ def _register(declaration: Declaration, head: LogHead) -> None:
         Subscriber.objects.filter(pk=subscriber.pk).update(
             **_declared_fields(declaration)
         )
+        subscriber.refresh_from_db(from_queryset=Subscriber.objects.known())
+    _serve_as_declared(subscriber, head)
     _hold_until_set_up(subscriber, declaration)
+
+
+def _serve_as_declared(subscriber: Subscriber, head: LogHead) -> None:
+    begin_period(subscriber, head)
+    is_to_stream = (
+        conf().stream
+        and subscriber.is_transactional
+        and not (subscriber.is_safe_concurrently or subscriber.is_ordered)
+    )
+    if is_to_stream and not subscriber.is_streamed:
+        start_streaming(subscriber, head)
+    elif subscriber.is_streamed and not is_to_stream:
+        stop_streaming(subscriber, head)
 
 
 def _declared_fields(declaration: Declaration) -> dict[str, object]:

@@ -34,6 +34,7 @@ from router.db.patterns import within
 from router.flow import audit
 from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
 from router.flow.route.head import lock_head
+from router.flow.route.periods import begin_period
 from router.models import (
     Clock,
     LogHead,
@@ -227,6 +228,7 @@ def create_subscriber(
         raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
     _refuse_too_many(bound_to)
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
+    begin_period(subscriber, head)
     audit.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
 
@@ -245,7 +247,7 @@ def edit_subscriber(
     _check_plain_name(changes)
     # The head's lock is enough: these fields change under it alone. The row's own would
     # be taken before those of the deliveries, and a worker that settles takes it after.
-    lock_head()
+    head = lock_head()
     row = Subscriber.objects.get(pk=subscriber.pk)
     if row.transport == Transport.HANDLER:
         raise NotManaged
@@ -258,6 +260,7 @@ def edit_subscriber(
     _check({"name": row.name, **fields})
     _switch(row, fields)
     _write(row, changes)
+    begin_period(row, head)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
         audit.note(

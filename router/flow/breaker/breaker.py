@@ -20,7 +20,7 @@ from router.contract.outcomes import Dead, FailureKind, Retry
 from router.flow import audit
 from router.flow.breaker import notices
 from router.flow.breaker.probes import jittered, probe_pause
-from router.flow.lease import Claim
+from router.flow.lease import Claim, Done
 from router.flow.retry_waits import asked_wait_seconds, schedule_of
 from router.models import (
     REMOTE,
@@ -119,16 +119,14 @@ def verdict_on(
     return judge(outcome, past, receiver, now=delivery.now, schedule=schedule)
 
 
-def note_success(claim: Claim[Any]) -> None:
+def note_success(before: Subscriber, first: Done, *, has_more: bool) -> None:
     """Close the breaker, or steepen the ramp, in the transaction that acknowledges.
 
-    Nothing to do where `is_troubled` says no.
+    Nothing to do where `is_troubled` says no. `before` is the subscriber as it was
+    claimed, `first` the first of what it acknowledged; `has_more`: more is due.
     """
-    before = claim.subscriber
     breaker = Breaker(state=BreakerState(before.breaker), ramp=before.ramp)
-    after = breaker.after_success(
-        chunk_limit=conf().chunk_limit, has_more=_has_more(claim)
-    )
+    after = breaker.after_success(chunk_limit=conf().chunk_limit, has_more=has_more)
     is_over = after.state is BreakerState.CLOSED
     changed = Subscriber.objects.filter(
         pk=before.pk, breaker_epoch=before.breaker_epoch
@@ -138,7 +136,7 @@ def note_success(claim: Claim[Any]) -> None:
         incident_since=None if is_over else before.incident_since,
     )
     if changed and is_over and before.incident_since:
-        notices.notify_recovered(claim)
+        notices.notify_recovered(before, first.to_event().type)
 
 
 def is_troubled(subscriber: Subscriber) -> bool:
@@ -249,6 +247,7 @@ def _wait_as_asked(subscriber: Subscriber, delivery: Any, outcome: Retry) -> Non
     Subscriber.objects.filter(pk=subscriber.pk).update(**changes)
 
 
-def _has_more(claim: Claim[Any]) -> bool:
+def has_more(claim: Claim[Any]) -> bool:
+    """Whether more deliveries than those of the claim are due."""
     owed = Delivery.objects.filter(subscriber=claim.subscriber).due()
     return owed.exclude(pk__in_array=claim.ids).exists()

@@ -8,7 +8,6 @@ from typing import Any
 from django.db import transaction
 
 from router.contract.errors import RouterError
-from router.flow.lease import Claim, Leased
 from router.flow.publish.own_events import is_own_type
 from router.flow.publish.publishing import publish_notice
 from router.models import Delivery, Subscriber
@@ -30,9 +29,9 @@ def notify_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> 
     _publish(DISABLED, subscriber, delivery.event.type, reason=reason)
 
 
-def notify_recovered(claim: Claim[Leased]) -> None:
-    logger.info("%s is back", claim.subscriber.name)
-    _publish(RECOVERED, claim.subscriber, claim.deliveries[0].to_event().type)
+def notify_recovered(subscriber: Subscriber, cause: str) -> None:
+    logger.info("%s is back", subscriber.name)
+    _publish(RECOVERED, subscriber, cause)
 
 
 def _publish(type_: str, subscriber: Subscriber, cause: str, **more: str) -> None:

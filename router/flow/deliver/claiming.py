@@ -25,6 +25,7 @@ from router.db.session import is_wary
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Select, Update
 from router.flow import order
 from router.flow.breaker.probes import lets_through
+from router.flow.cursor import turn
 from router.flow.lease import OF_EVENT, OWN, Claim, Leased
 from router.models import (
     FOREIGN,
@@ -35,6 +36,7 @@ from router.models import (
     Subscriber,
     SubscriberState,
     Transport,
+    Turn,
 )
 
 #: Before each further try. A dispatcher that looks at what another one just marked
@@ -44,7 +46,7 @@ PAUSES_SECONDS = (0.005, 0.02, 0.05)
 OF_SUBSCRIBER = (
     "name", "title", "transport", "state", "url", "target", "rate_per_second",
     "in_flight_limit", "breaker", "breaker_epoch", "ramp", "incident_since",
-    "ordering", "on_dead",
+    "ordering", "on_dead", "is_streamed",
 )  # fmt: skip
 
 
@@ -89,15 +91,33 @@ def _claim(
 ) -> Claim[Leased] | None:
     token = uuid.uuid4()
     rows, rows_beside = read_changed(
-        lease, _READ, _SUBSCRIBER, ids=ids, subscriber_id=subscriber_id, token=token
+        lease,
+        _READ,
+        _SUBSCRIBER,
+        before=turn.take_for_deliveries(subscriber_id, token),
+        ids=ids,
+        subscriber_id=subscriber_id,
+        token=token,
     )
     if not rows:
+        _leave_turn(subscriber_id, token, ids)
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
     # Read after the lease: switched before, it is carried out the new way; a
     # later switch ends the lease, or waits for what was leased meanwhile.
     [subscriber] = _SUBSCRIBER.as_models(rows_beside)
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
+
+
+def _leave_turn(subscriber_id: int, token: uuid.UUID, ids: Sequence[int]) -> None:
+    """Nothing was claimed of a streamed subscriber: it may be served in the stream, and
+    these are due again at once where that is what they wait for."""
+    if not Turn.objects.filter(pk=subscriber_id).exists():
+        return
+    turn.give_back(subscriber_id, token)
+    busy = Turn.objects.filter(pk=subscriber_id, token__isnull=False)
+    waiting = Delivery.objects.filter(pk__in_array=ids, state=DeliveryState.PENDING)
+    waiting.filter(Exists(busy)).update(dispatched_until=None)
 
 
 def _with_followers(claimed: Claim[Leased], ids: Collection[int]) -> Claim[Leased]:
@@ -164,7 +184,7 @@ def _claimable() -> DeliveryQuerySet:
 def _lease(*conditions: Any) -> tuple[DeliveryQuerySet, dict[str, Any]]:
     claimable = (
         _claimable()
-        .filter(*conditions)
+        .filter(turn.is_ours_or_none(), *conditions)
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("pk")
     )

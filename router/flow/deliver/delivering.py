@@ -18,55 +18,38 @@ from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
-from router.contract.outcomes import Acknowledged, Dead, Retry
+from router.contract.outcomes import Retry
 from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
+from router.flow.cursor import turn
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.releasing import release, release_after_error
 from router.flow.deliver.remote import send_chunk
+from router.flow.deliver.running import (
+    PARKED_SECONDS,
+    NotAcknowledged,
+    Runner,
+    runner_of,
+)
 from router.flow.deliver.settling import (
     acknowledge,
     note_run_time,
     settle_failure,
 )
 from router.flow.lease import Claim, Leased
-from router.flow.publish import causation
 from router.models import REMOTE, Transport
-from router.registry import find
-from router.transports.base import Request, TransportProtocol
 from router.transports.evidence import evidence_of
-from router.transports.handler import HandlerTransport
 
 logger = logging.getLogger(__name__)
-
-#: Until code that knows the handler may be here.
-PARKED_SECONDS = 60.0
-
-
-class NotAcknowledged(Exception):
-    """Rolls the shared transaction back: this delivery was not done."""
-
-    def __init__(self, delivery: Leased, outcome: Retry | Dead, run_ms: float):
-        super().__init__()
-        self.delivery = delivery
-        self.outcome = outcome
-        self.run_ms = run_ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A claim and all that is needed to carry it out."""
+    """A claim and what carries it out."""
 
     claim: Claim[Leased]
-    transport: TransportProtocol
-    limit_seconds: float
-    #: Of the message, by the monotonic clock of this process; no lease ends earlier.
-    ends_at: float
-
-    def has_time(self) -> bool:
-        """Whether a run that takes its whole time limit ends in time."""
-        return time.monotonic() + self.limit_seconds < self.ends_at
+    runner: Runner
 
     def only(self, delivery: Leased) -> Work:
         return replace(self, claim=self.claim.only(delivery))
@@ -79,7 +62,12 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
     """
     ends_at = time.monotonic() + conf().lease_seconds
     for claimed in claims(subscriber_id, ids):
-        if not _carry_out(claimed, ends_at=ends_at):
+        try:
+            has_time = _carry_out(claimed, ends_at=ends_at)
+        finally:
+            if claimed.subscriber.is_streamed:
+                turn.give_back(subscriber_id, claimed.token)
+        if not has_time:
             return
 
 
@@ -92,28 +80,22 @@ def _carry_out(claimed: Claim[Leased], *, ends_at: float) -> bool:
     if claimed.subscriber.transport in REMOTE:
         send_chunk(claimed, lease_ends_at=ends_at)
         return time.monotonic() + conf().webhook_deadline_seconds < ends_at
-    declaration = find(claimed.subscriber.name)
-    if declaration is None:
+    runner = runner_of(claimed.subscriber.name, ends_at=ends_at)
+    if runner is None:
         logger.error("No handler named %s is installed here", claimed.subscriber.name)
         release(claimed, wait_seconds=PARKED_SECONDS)
         return False
-    limit = declaration.time_limit_seconds or conf().time_limit_seconds
-    work = Work(
-        claim=claimed,
-        transport=HandlerTransport(declaration, limit_seconds=limit),
-        limit_seconds=limit,
-        ends_at=ends_at,
-    )
-    if declaration.is_transactional:
+    work = Work(claim=claimed, runner=runner)
+    if runner.declaration.is_transactional:
         _deliver_transactional(work)
     else:
         _deliver_singly(work, work.claim.deliveries, run_one=_run_outside)
-    return work.has_time()
+    return runner.has_time()
 
 
 def _deliver_transactional(work: Work) -> None:
     deliveries: Sequence[Leased] = work.claim.deliveries
-    if len(deliveries) > 1 and work.has_time():
+    if len(deliveries) > 1 and work.runner.has_time():
         started_at = time.monotonic()
         try:
             _run_in_transaction(work)
@@ -121,8 +103,8 @@ def _deliver_transactional(work: Work) -> None:
             _shrink_next_chunk(work, started_at)
             if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
                 # A second run would cost its neighbours another whole time limit.
-                _settle(work.only(failed.delivery), failed)
-                deliveries = [row for row in deliveries if row != failed.delivery]
+                _settle(work.only(failed.owed), failed)
+                deliveries = [row for row in deliveries if row != failed.owed]
         except Exception as error:  # noqa: BLE001 - single runs will show the culprit
             reset_connection(error)
             _shrink_next_chunk(work, started_at)
@@ -143,7 +125,7 @@ def _deliver_singly(
 ) -> None:
     is_left_alone = False
     for index, delivery in enumerate(deliveries):
-        if is_left_alone or not work.has_time():
+        if is_left_alone or not work.runner.has_time():
             release(work.claim.only(*deliveries[index:]))
             return
         single = work.only(delivery)
@@ -184,38 +166,17 @@ def _run_while_there_is_time(
     """Run one after the other; returns what ran, and what had no time left."""
     deliveries = work.claim.deliveries
     for index, delivery in enumerate(deliveries):
-        if index and not work.has_time():
+        if index and not work.runner.has_time():
             return deliveries[:index], deliveries[index:]
-        run_ms[delivery.pk] = _run(work, delivery)
+        run_ms[delivery.pk] = work.runner.run(delivery)
     return deliveries, ()
 
 
 def _run_outside(work: Work) -> None:
     """The handler outside any transaction, then its acknowledgement."""
-    run_ms = {row.pk: _run(work, row) for row in work.claim.deliveries}
+    run_ms = {row.pk: work.runner.run(row) for row in work.claim.deliveries}
     with own_transaction() as may_commit:
         acknowledge(work.claim, run_ms=run_ms, may_commit=may_commit)
-
-
-def _run(work: Work, delivery: Leased) -> float:
-    """Call the transport; returns the run time in ms. Raises `NotAcknowledged`."""
-    event = delivery.to_event()
-    cause = causation.Cause(
-        source=event.source,
-        event_id=event.id,
-        subscriber=work.claim.subscriber.name,
-        traceparent=event.traceparent,
-        depth=delivery.causation_depth,
-    )
-    request = Request(key=delivery.pk, event=event)
-    with causation.caused_by(cause):
-        [[answer]] = work.transport.send([request])
-    match answer.outcome:
-        case Retry() | Dead() as outcome:
-            raise NotAcknowledged(delivery, outcome, answer.run_ms)
-        case Acknowledged():
-            return answer.run_ms
-    raise LeaseLost
 
 
 def _settle(work: Work, failed: NotAcknowledged) -> bool:

@@ -87,8 +87,8 @@ def acknowledge(
             len(claim.deliveries),
             statement.bound(ids=claim.ids, tokens=claim.tokens),
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
-            _success(claim, run_ms),
-            before=_released(guard),
+            success_note(claim.subscriber.pk, list(run_ms.values())),
+            before=released(guard),
             may_commit=may_commit
             and not (is_troubled or has_responses or claim.subscriber.is_ordered),
         )
@@ -97,21 +97,23 @@ def acknowledge(
     if claim.subscriber.is_ordered:
         order.release_next(claim.ids)
     if is_troubled:
-        breaker.note_success(claim)
+        first, has_more = claim.deliveries[0], breaker.has_more(claim)
+        breaker.note_success(claim.subscriber, first, has_more=has_more)
 
 
-def _released(guard: str | None) -> Sequence[Statement]:
+def released(guard: str | None) -> Sequence[Statement]:
+    """What releases the guard's savepoint, where there is one."""
     if guard is None:
         return ()
     return [Statement(connection.ops.savepoint_commit_sql(guard), ())]
 
 
-def _success(claim: Claim[Any], run_ms: Mapping[int, float]) -> Statement:
-    mean_ms = sum(run_ms.values()) / max(1, len(run_ms))
+def success_note(subscriber_id: int, run_ms: Sequence[float]) -> Statement:
+    """The statement that notes a success at the subscriber, by these run times."""
     return _NOTE_SUCCESS.bound(
-        subscriber_id=claim.subscriber.pk,
-        mean_ms=mean_ms,
-        run=timedelta(milliseconds=min(run_ms.values(), default=0.0)),
+        subscriber_id=subscriber_id,
+        mean_ms=sum(run_ms) / max(1, len(run_ms)),
+        run=timedelta(milliseconds=min(run_ms, default=0.0)),
     )
 
 

@@ -22,12 +22,18 @@ MAX_DOUBLINGS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Deliveries of one subscriber that travel in one message."""
+    """Deliveries of one subscriber that travel in one message; none of them: the next
+    events above its cursor."""
 
     subscriber: Subscriber
     ids: tuple[int, ...]
     #: As large as it may be: more is likely to wait.
     is_full: bool
+
+
+def ring(subscriber: Subscriber) -> Chunk:
+    """What says that a subscriber's cursor is to be served."""
+    return Chunk(subscriber=subscriber, ids=(), is_full=False)
 
 
 def chunk_size(subscriber: Subscriber) -> int:

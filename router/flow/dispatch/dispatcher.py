@@ -25,11 +25,13 @@ from router.db.pipeline import (
 )
 from router.db.statements import IDS, SUBSCRIBER, Select, Update
 from router.flow.breaker.probes import choose_probe
+from router.flow.cursor import turn
 from router.flow.dispatch import limits
 from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
+from router.flow.dispatch.ring import Wanted, mark_rung
 from router.flow.heartbeats import alive, served_queues
 from router.flow.order import with_followers
 from router.messaging.broker import BrokerTrouble, Doorbell, Message
@@ -59,6 +61,9 @@ class Dispatcher:
         #: broker is in trouble.
         self._waiting: dict[str, int] = {}
         self._sent_at = -math.inf
+        self.wanted = Wanted()
+        #: Of streamed subscribers: whose last message was for deliveries.
+        self._had_deliveries: set[int] = set()
 
     def has_just_sent(self) -> bool:
         """Whether it sent something within the last second."""
@@ -88,15 +93,34 @@ class Dispatcher:
 
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
-        due = defaultdict(list)
-        for subscriber in subscribers_due():
-            due[queue_of(subscriber, self._served)].append(subscriber)
+        due: dict[str, list[tuple[Subscriber, bool]]] = defaultdict(list)
+        for subscriber, is_rung in self._due():
+            due[queue_of(subscriber, self._served)].append((subscriber, is_rung))
         admitted = [self._admitted(queue, due[queue]) for queue in QUEUES if due[queue]]
-        chunks = mark_chunks(list(chain(*admitted)))
-        self.send(chunks)
+        all_admitted = list(chain(*admitted))
+        chunks = mark_chunks([each for each, is_rung in all_admitted if not is_rung])
+        rung = mark_rung([each for each, is_rung in all_admitted if is_rung])
+        self.send([*chunks, *rung])
         return any(chunk.is_full for chunk in chunks)
 
-    def _admitted(self, queue: str, due: list[Subscriber]) -> list[Subscriber]:
+    def _due(self) -> list[tuple[Subscriber, bool]]:
+        """Who may get a message now, and whether it is for the cursor.
+
+        A streamed subscriber with both gets them in turn: it has one lease for both.
+        """
+        rows = subscribers_due()
+        rung = self.wanted.due()
+        both = {row.pk for row in rows} & {row.pk for row in rung}
+        in_stream = both & self._had_deliveries
+        self._had_deliveries = both - in_stream
+        return [
+            *((row, False) for row in rows if row.pk not in in_stream),
+            *((row, True) for row in rung if row.pk not in both - in_stream),
+        ]
+
+    def _admitted(
+        self, queue: str, due: list[tuple[Subscriber, bool]]
+    ) -> list[tuple[Subscriber, bool]]:
         """The subscribers whose queue has room for another message."""
         if not self._is_full(queue):
             return due
@@ -158,6 +182,7 @@ def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
     Of a receiver that is down it is the next probe alone.
     """
     with own_transaction() as owns_transaction:
+        turn.mark_for_deliveries([each.pk for each in subscribers if each.is_streamed])
         chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
         if chunks:
             mark = _MARK.bound(ids=[pk for chunk in chunks for pk in chunk.ids])
@@ -195,6 +220,9 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
 
 def unmark(chunk: Chunk) -> None:
     """Remove the marks of a message that was surely not sent."""
+    if not chunk.ids:
+        turn.unmark(chunk.subscriber.pk)
+        return
     # None is left of what another dispatcher sent, and a worker settled, meanwhile.
     marked = Delivery.objects.filter(pk__in_array=chunk.ids, dispatch_count__gt=0)
     marked.filter(lease_token__isnull=True).update(

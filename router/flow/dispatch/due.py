@@ -5,13 +5,20 @@ Dispatchers ask it many times a second.
 
 from __future__ import annotations
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.db.pipeline import rows_of_planned
 from router.db.statements import Select
 from router.flow.breaker.probes import is_probe_due, lets_all_through, may_be_tried
 from router.flow.dispatch import limits
-from router.models import REMOTE, Delivery, Subscriber, SubscriberState, Transport
+from router.models import (
+    REMOTE,
+    Delivery,
+    Subscriber,
+    SubscriberState,
+    Transport,
+    Turn,
+)
 from router.models.subscriber import is_handler_missing
 
 IS_REMOTE = Q(transport__in=REMOTE)
@@ -29,6 +36,8 @@ def _statement() -> QuerySet[Subscriber]:
     """Without pull subscribers: a puller comes by itself."""
     deliveries = Delivery.objects.filter(subscriber=OuterRef("pk"))
     due = deliveries.due().unmarked().order_by("due_at", "id")
+    # One lease for its cursor and its deliveries.
+    free = Turn.objects.free().unmarked().filter(pk=OuterRef("pk"))
     is_idle = Q(next_on_its_way__isnull=True, next_leased__isnull=True)
     # Not known yet whether it hangs: it gets one worker, not all of them. Of one
     # that is down there is one probe anyway.
@@ -41,6 +50,7 @@ def _statement() -> QuerySet[Subscriber]:
         .filter(state=SubscriberState.ACTIVE)
         .filter(may_be_tried(), lets_all_through() | is_probe_due())
         .filter(next_due__isnull=False)
+        .filter(Q(is_streamed=False) | Exists(free))
         .filter((IS_CONCURRENT & is_known & Q(ramp__isnull=True)) | is_idle)
         .filter(IS_HANDLER | IS_REMOTE)
         .filter(limits.is_within_limits())

@@ -36,6 +36,8 @@ OF_SUBSCRIBER = (
     "queue",
     "fixed_queue",
     "ordering",
+    "is_streamed",
+    "state",
 )
 
 
@@ -49,6 +51,16 @@ class Batch:
     idle: Collection[int]
     events: Sequence[EventRecord]
     is_full: bool
+
+    @property
+    def streamed(self) -> list[Subscriber]:
+        """Those that read the log by their cursors."""
+        return [each for each in self.subscribers if each.is_streamed]
+
+    @property
+    def by_row(self) -> list[Subscriber]:
+        """Those that get a delivery of each event."""
+        return [each for each in self.subscribers if not each.is_streamed]
 
 
 NO_BATCH = Batch(head=(), subscribers=(), idle=(), events=(), is_full=False)

@@ -8,7 +8,7 @@ chunks grow with the work; so does all whose queue is full, as far as is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Value
 from router.conf import conf
 from router.db.statements import Select
 from router.flow.breaker.probes import lets_all_through, may_be_tried
-from router.flow.dispatch.chunk import Chunk, chunk_size, mark_seconds
+from router.flow.dispatch.chunk import Chunk, chunk_size, mark_seconds, ring
 from router.flow.dispatch.due import IS_HANDLER
 from router.flow.dispatch.limits import is_unlimited
 from router.models import (
@@ -52,6 +52,25 @@ def choose_fast_path(
         subscriber for subscriber, each in sizes.items() if _fits(subscriber, each)
     }
     return {subscriber.pk for subscriber in fitting if has_room(subscriber)}
+
+
+def choose_rung(
+    streamed: Iterable[Subscriber], wanted: Container[int], has_room: HasRoom
+) -> set[int]:
+    """The primary keys of streamed subscribers to ring for now, where they are free."""
+    return {
+        each.pk
+        for each in streamed
+        if each.pk in wanted and not is_handler_missing(each) and has_room(each)
+    }
+
+
+def turns_of(
+    rows: Iterable[tuple[int]], subscribers: Sequence[Subscriber]
+) -> tuple[Chunk, ...]:
+    """What rings for those of these subscribers that were marked."""
+    marked = {pk for (pk,) in rows}
+    return tuple(ring(each) for each in subscribers if each.pk in marked)
 
 
 def marked_until(now: datetime) -> datetime:
@@ -92,7 +111,7 @@ def _idle() -> QuerySet[Subscriber, Any]:
         Subscriber.objects.known()
         .alias(next_due=Subquery(next_due), next_leased=Subquery(next_leased))
         .filter(lets_all_through(), IS_HANDLER, is_unlimited(), ramp__isnull=True)
-        .filter(may_be_tried(), state=SubscriberState.ACTIVE)
+        .filter(may_be_tried(), state=SubscriberState.ACTIVE, is_streamed=False)
         .filter(next_due__isnull=True, next_leased__isnull=True)
         .values_list("pk")
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection
 from django.db.models import DateTimeField
+from django.utils import timezone
 
 from router.conf import conf
 from router.contract.outcomes import Evidence
@@ -22,6 +22,7 @@ from router.db.bulk_insert import Insert
 from router.db.pipeline import commits, own_transaction, rows_of_planned
 from router.db.plan_cache import PlanForgotten
 from router.db.statements import Param, Statement
+from router.flow.cursor import turn
 from router.flow.dead_letter import give_up
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
@@ -29,8 +30,10 @@ from router.flow.route.fast_path import (
     HasRoom,
     Owed,
     choose_fast_path,
+    choose_rung,
     chunks_of,
     marked_until,
+    turns_of,
 )
 from router.flow.route.head import MOVE, TRY_LOCK
 from router.flow.route.in_line import Row, first_of_their_keys
@@ -56,6 +59,11 @@ class Routed:
     is_full: bool
     #: What is marked already, and now to be sent.
     chunks: tuple[Chunk, ...] = ()
+    #: The positions that were given: those after `after`, up to `position`.
+    after: int = 0
+    position: int = 0
+    #: Primary key of a streamed subscriber → the last position that it may want.
+    wanted: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def has_rest(self) -> bool:
@@ -93,49 +101,95 @@ def route_batch(*, after: int = 0, has_room: HasRoom = no_room) -> Routed:
             logger.warning("A batch could not be routed; trying %d at most", limit)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be written of a batch."""
+
+    batch: Batch
+    #: The last position that was given before, and the time by the database.
+    position: int
+    now: datetime
+    owed: Sequence[Owed]
+    #: Of subscribers: whose deliveries take the fast path, and who is rung for at once.
+    fast_path: Collection[int]
+    rung: Collection[int]
+    wanted: Mapping[int, int]
+    broken: Broken
+
+
 def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
     with own_transaction() as owns_transaction:
         batch = next_batch(after, delivery_limit, owns_transaction=owns_transaction)
         if not (batch.head and batch.events):
             return NOTHING
-        broken: Broken = {}
-        owed = list(_owed(batch.events, batch.subscribers, broken))
-        fast_path = choose_fast_path(owed, batch.idle, has_room)
-        if broken:
-            fast_path, owns_transaction = set(), False
-        marked = _write(batch, owed, fast_path, owns_transaction=owns_transaction)
-        if broken:
-            _give_up_on_unfiltered(broken)
+        plan = _plan(batch, has_room)
+        chunks = _write(plan, owns_transaction=owns_transaction and not plan.broken)
+        if plan.broken:
+            give_up_on_unfiltered(plan.broken)
     return Routed(
         event_count=len(batch.events),
-        delivery_count=len(owed),
+        delivery_count=len(plan.owed),
         last_number=batch.events[-1].number,
         is_full=batch.is_full,
-        chunks=chunks_of(marked, batch.subscribers),
+        chunks=chunks,
+        after=plan.position,
+        position=plan.position + len(batch.events),
+        wanted=plan.wanted,
     )
 
 
-def _write(
-    batch: Batch,
-    owed: Sequence[Owed],
-    fast_path: Collection[int],
-    *,
-    owns_transaction: bool = False,
-) -> Sequence[Any]:
-    """Write all of a batch; returns the id and the subscriber of each delivery that
-    takes the fast path."""
+def _plan(batch: Batch, has_room: HasRoom) -> Plan:
+    broken: Broken = {}
     [(position, now)] = TRY_LOCK.converted(batch.head)
+    owed = list(_owed(batch.events, batch.by_row, broken))
+    wanted = _wanted(batch, position)
+    return Plan(
+        batch=batch,
+        position=position,
+        now=now,
+        owed=owed,
+        fast_path=() if broken else choose_fast_path(owed, batch.idle, has_room),
+        rung=choose_rung(batch.streamed, wanted, has_room),
+        wanted=wanted,
+        broken=broken,
+    )
+
+
+def _wanted(batch: Batch, position: int) -> dict[int, int]:
+    """Primary key of a streamed subscriber → the last of these events that it may want,
+    by its position; whatever their filters say."""
+    wanted: dict[int, int] = {}
+    of_type: dict[str, list[int]] = {}
+    for place, event in enumerate(batch.events, position + 1):
+        if event.only_for_id is not None:
+            wanted[event.only_for_id] = place
+            continue
+        if event.type not in of_type:
+            of_type[event.type] = [
+                each.pk for each in batch.streamed if each.asks_for(event.type)
+            ]
+        wanted.update(dict.fromkeys(of_type[event.type], place))
+    return {each.pk: wanted[each.pk] for each in batch.streamed if each.pk in wanted}
+
+
+def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
+    """Write all of a batch; returns what is marked, and now to be sent."""
+    events = plan.batch.events
     statements = [
-        _positions(position, batch.events),
-        MOVE.bound(position=position + len(batch.events)),
-        *_insertions(owed, fast_path, now),
+        *([turn.mark(plan.rung)] if plan.rung else []),
+        _positions(plan.position, events),
+        MOVE.bound(position=plan.position + len(events)),
+        *_insertions(plan.owed, plan.fast_path, plan.now),
     ]
     results = rows_of_planned(
         statements,
         after=commits(owns_transaction),
         owns_transaction=owns_transaction,
     )
-    return results[-1]
+    deliveries = results[-1] if plan.fast_path else ()
+    turns = results[0] if plan.rung else ()
+    known = plan.batch.subscribers
+    return (*turns_of(turns, known), *chunks_of(deliveries, known))
 
 
 def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
@@ -185,7 +239,15 @@ def _insertions(
         yield _MARKED.of(marked, now=now, until=marked_until(now))
 
 
-def _give_up_on_unfiltered(broken: Broken) -> None:
+def waiting_unless_there(rows: Iterable[tuple[int, int]]) -> Statement:
+    """The statement that inserts deliveries, due now, of these events' numbers and
+    subscribers, except those that are there."""
+    given = _WAITING.of([(*row, "") for row in rows], now=timezone.now())
+    # SQLite takes ON for that of a join, without a condition before it.
+    return Statement(f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING", given.parameters)
+
+
+def give_up_on_unfiltered(broken: Broken) -> None:
     """A filter that raised decides nothing: an operator must decide."""
     for (number, subscriber_id), error in broken.items():
         delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)

@@ -1,0 +1,295 @@
+"""Step 4, claim in the stream: take the lease, read the next events above the cursor.
+
+The lease is taken in one statement and the log is read in a later one: in the same one
+a second claimer would read the log as it was before the first one settled, and get a
+chunk that is done. At or below the head's position the log of that moment is final:
+positions are given after the commit, under the head's lock.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from router.conf import conf
+from router.contract.event import Event
+from router.db.patterns import WANTED, WANTED_BY_JSON
+from router.db.pipeline import rows_of_planned
+from router.db.session import is_wary
+from router.db.statements import SUBSCRIBER, Select, Statement, changed, fetched
+from router.flow.cursor.turn import FREE, TAKE, TAKE_WARILY
+from router.models import (
+    EVENT_COLUMNS,
+    LIVE,
+    Cursor,
+    Delivery,
+    EventRecord,
+    LogHead,
+    Period,
+    Subscriber,
+    Turn,
+    event_of,
+)
+
+#: A claim looks at so many events of the log at most, whatever their types.
+SPAN = 10_000
+#: What every chunk needs of its subscriber.
+OF_SUBSCRIBER = (
+    "name", "title", "transport", "state", "rate_per_second", "breaker",
+    "breaker_epoch", "ramp", "incident_since", "is_streamed",
+)  # fmt: skip
+#: What is read of an event, after its position.
+OF_EVENT = ("number", "causation_depth", *EVENT_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What a worker needs of an event of the log; a model takes several times as long
+    to make."""
+
+    position: int
+    number: int
+    causation_depth: int
+    attributes: Sequence[Any]
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Streamed:
+        """From the position and the values of `OF_EVENT`."""
+        position, number, depth, *attributes = row
+        return cls(position, number, depth, attributes)
+
+    def to_event(self) -> Event:
+        return event_of(self.attributes)
+
+    def context(self) -> Mapping[str, Any]:
+        """The context attributes that filters look at."""
+        values = dict(zip(EVENT_COLUMNS, self.attributes, strict=True))
+        return EventRecord(**values).context()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """The next events of a cursor, under its subscriber's lease.
+
+    `events` are those in (`position`, `until`] that may be wanted: their types are, and
+    `filter` is to be asked. All of them settled, the cursor goes on at `until`.
+    """
+
+    subscriber: Subscriber
+    token: uuid.UUID
+    cursor_id: int
+    position: int
+    until: int
+    head: int
+    filter: Mapping[str, Any] | None
+    events: tuple[Streamed, ...]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the log goes on behind it."""
+        return self.until < self.head
+
+    def only(self, events: Sequence[Streamed], *, position: int, until: int) -> Chunk:
+        """The same lease for these of its events, from `position` to `until`."""
+        return replace(self, events=tuple(events), position=position, until=until)
+
+
+def next_chunk(subscriber_id: int) -> Chunk | None:
+    """Lease the next events of the live cursor; None where there is nothing to serve
+    now: another has the lease, it is held, or has not one event more.
+
+    Committed before any handler runs. Where the events that it looked at are all of
+    other types, the cursor has moved past them, and the chunk has no events.
+    """
+    token = uuid.uuid4()
+    [subscriber], rows = _read(subscriber_id, token) or ([None], ())
+    if subscriber is None or not rows:
+        return None
+    (cursor_id, position, until, head, count, size, filter_), *_ = (
+        row[:_HERE] for row in rows
+    )
+    events = tuple(Streamed.of(row) for row in _events_of(rows) if row[0] is not None)
+    is_all = len(events) == count < size
+    return Chunk(
+        subscriber=subscriber,
+        token=token,
+        cursor_id=cursor_id,
+        position=position,
+        until=until if is_all or not events else events[-1].position,
+        head=head,
+        filter=json.loads(filter_) if filter_ else None,
+        events=events,
+    )
+
+
+def _read(subscriber_id: int, token: uuid.UUID) -> tuple[Sequence[Any], Any] | None:
+    """The subscriber, and the rows of `_SQL`; None where the lease is another's."""
+    is_alone = is_wary()
+    take = (TAKE_WARILY if is_alone else TAKE).bound(
+        subscriber_id=subscriber_id, token=token
+    )
+    limit = 1 if is_alone else conf().chunk_limit
+    read = _statement(subscriber_id, token, limit)
+    subscriber = _SUBSCRIBER.bound(subscriber_id=subscriber_id)
+    if connection.vendor == "postgresql":
+        _, rows, known = rows_of_planned([take, read, subscriber])
+        return (_SUBSCRIBER.as_models(known), rows) if rows else None
+    with transaction.atomic():
+        if not changed(take):
+            return None
+        rows = fetched(read)
+        _note_lease(subscriber_id, rows)
+        return _SUBSCRIBER.as_models(fetched(subscriber)), rows
+
+
+def _note_lease(subscriber_id: int, rows: Sequence[Any]) -> None:
+    """What PostgreSQL does in the statement that reads."""
+    turn = Turn.objects.filter(pk=subscriber_id)
+    cursor = Cursor.objects.filter(subscriber=subscriber_id, run=LIVE)
+    positions = [row[_HERE] for row in rows if row[_HERE] is not None]
+    if positions:
+        turn.update(leased_count=len(positions))
+        cursor.update(leased_to=positions[-1])
+    else:
+        turn.update(**FREE)
+        cursor.update(leased_to=None, position=rows[0][2] if rows else F("position"))
+
+
+def _events_of(rows: Sequence[Any]) -> Sequence[Any]:
+    """Position and values of `OF_EVENT`, as the ORM gives them."""
+    return _EVENTS.converted(row[_HERE:] for row in rows)
+
+
+def _statement(subscriber_id: int, token: uuid.UUID, limit: int) -> Statement:
+    limits = conf().chunk_bytes, conf().chunk_seconds, conf().chunk_limit
+    sql, names = _sql(connection.vendor, *limits)
+    field: Any = Turn._meta.get_field("token")
+    values = {
+        "subscriber": subscriber_id,
+        "token": field.get_db_prep_value(token, connection),
+        "limit": limit,
+    }
+    return Statement(sql, [values[name] for name in names])
+
+
+@cache
+def _sql(
+    vendor: str, chunk_bytes: int, chunk_seconds: float, chunk_limit: int
+) -> tuple[str, Sequence[str]]:
+    """The text for a cursor, and the names of its parameters in their order."""
+    is_postgresql = vendor == "postgresql"
+    text = (_SQL + (_LEASED if is_postgresql else "") + _SELECTED).format(
+        turn=Turn._meta.db_table,
+        cursor=Cursor._meta.db_table,
+        subscriber=Subscriber._meta.db_table,
+        head=LogHead._meta.db_table,
+        period=Period._meta.db_table,
+        event=EventRecord._meta.db_table,
+        delivery=Delivery._meta.db_table,
+        least="LEAST" if is_postgresql else "MIN",
+        most="GREATEST" if is_postgresql else "MAX",
+        wanted=(WANTED if is_postgresql else WANTED_BY_JSON).format(
+            column="event.type", patterns="(SELECT events FROM here)"
+        ),
+        columns=", ".join(f'event."{name}"' for name in _columns()),
+        picked=", ".join(f'picked."{name}"' for name in ("position", *_columns())),
+        span=SPAN,
+        live=LIVE,
+        bytes=chunk_bytes,
+        chunk_ms=chunk_seconds * 1000,
+        rate_seconds=chunk_seconds,
+        everything=chunk_limit,
+    )
+    names = re.findall(r":(subscriber|token|limit)\b", text)
+    return re.sub(r":(subscriber|token|limit)\b", "%s", text), names
+
+
+def _columns() -> Sequence[str]:
+    fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
+    return [field.column for field in fields]
+
+
+#: Columns of `here` in a row of the answer, before those of an event.
+_HERE = 7
+# The position reaches the log's index as a value, from a query that is answered first:
+# for a join of cursor and log the planner would read the log. Positions have no gaps,
+# so that a range of them bounds the look, whatever the types.
+_SQL = """
+WITH here AS MATERIALIZED (
+    SELECT cursor.id, cursor.position,
+        {least}(cursor.position + {span}, head.position, COALESCE((
+            SELECT MIN(period.after) FROM "{period}" AS period
+            WHERE period.subscriber_id = cursor.subscriber_id
+                AND period.after > cursor.position), head.position)) AS until,
+        head.position AS head,
+        (SELECT period.events FROM "{period}" AS period
+            WHERE period.subscriber_id = cursor.subscriber_id
+                AND period.after <= cursor.position
+            ORDER BY period.after DESC LIMIT 1) AS events,
+        (SELECT CAST(period.filter AS text) FROM "{period}" AS period
+            WHERE period.subscriber_id = cursor.subscriber_id
+                AND period.after <= cursor.position
+            ORDER BY period.after DESC LIMIT 1) AS filter,
+        CASE WHEN cursor.position < cursor.alone_to OR subscriber.mean_run_ms IS NULL
+            THEN 1
+            ELSE {least}(CAST(:limit AS integer),
+                COALESCE(subscriber.ramp, {everything}),
+                COALESCE(subscriber.in_flight_limit, {everything}),
+                {most}(1, CAST(COALESCE(subscriber.rate_per_second * {rate_seconds},
+                    {everything}) AS integer)),
+                {most}(1, CAST({least}({everything},
+                    {chunk_ms} / {most}(subscriber.mean_run_ms, 0.01)) AS integer)))
+        END AS size
+    FROM "{turn}" AS turn
+    JOIN "{cursor}" AS cursor
+        ON cursor.subscriber_id = turn.subscriber_id AND cursor.run = {live}
+    JOIN "{subscriber}" AS subscriber ON subscriber.id = turn.subscriber_id
+    CROSS JOIN "{head}" AS head
+    WHERE turn.subscriber_id = :subscriber AND turn.token = :token
+), found AS MATERIALIZED (
+    SELECT event.position, event.size_bytes, {columns}
+    FROM "{event}" AS event
+    WHERE event.position > (SELECT position FROM here)
+        AND event.position <= (SELECT until FROM here)
+        AND (event.only_for_id = :subscriber
+            OR (event.only_for_id IS NULL AND {wanted}))
+        AND NOT EXISTS (
+            SELECT 1 FROM "{delivery}" AS delivery
+            WHERE delivery.event_id = event.number
+                AND delivery.subscriber_id = :subscriber AND delivery.run = {live})
+    ORDER BY event.position
+    LIMIT (SELECT size FROM here)
+), picked AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT found.*, SUM(size_bytes) OVER (ORDER BY position) - size_bytes AS before
+        FROM found) AS found
+    WHERE before < {bytes}
+)"""  # nosec B608  # names of our own
+_LEASED = """, counted AS (
+    UPDATE "{turn}" AS turn SET leased_count = (SELECT COUNT(*) FROM picked),
+        token = CASE WHEN EXISTS (SELECT 1 FROM picked) THEN turn.token END,
+        leased_until = CASE WHEN EXISTS (SELECT 1 FROM picked)
+            THEN turn.leased_until END
+    WHERE turn.subscriber_id = :subscriber AND turn.token = :token
+), moved AS (
+    UPDATE "{cursor}" AS cursor SET leased_to = (SELECT MAX(position) FROM picked),
+        position = CASE WHEN EXISTS (SELECT 1 FROM picked) THEN cursor.position
+            ELSE {most}(cursor.position, here.until) END
+    FROM here WHERE cursor.id = here.id
+)"""  # nosec B608  # names of our own
+_SELECTED = """
+SELECT here.id, here.position, here.until, here.head,
+    (SELECT COUNT(*) FROM found), here.size, here.filter, {picked}
+FROM here LEFT JOIN picked ON TRUE ORDER BY picked.position"""  # nosec B608
+_EVENTS = Select(lambda: EventRecord.objects.values_list("position", *_columns()))
+_SUBSCRIBER = Select(
+    lambda: Subscriber.objects.only(*OF_SUBSCRIBER).filter(pk=SUBSCRIBER).order_by()
+)

@@ -1,0 +1,152 @@
+"""The lease of a streamed subscriber: who may take it, give it back, ring for it.
+
+Whoever holds it proves that by its token: every write after the claim begins with an
+update of the Turn's row by its token.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    F,
+    OuterRef,
+    QuerySet,
+    Value,
+    When,
+)
+
+from router.conf import conf
+from router.db.async_commit import AsyncCommit
+from router.db.statements import IDS, SUBSCRIBER, TOKEN, Statement, Update, changed
+from router.flow.breaker.probes import lets_all_through, may_be_tried
+from router.models import (
+    Clock,
+    Delivery,
+    Subscriber,
+    SubscriberState,
+    Turn,
+)
+from router.models.cursor import TurnQuerySet
+
+MAX_DOUBLINGS = 3
+#: Nobody has the lease.
+FREE: dict[str, Any] = {"token": None, "leased_until": None, "leased_count": 0}
+UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
+
+
+def give_back(
+    subscriber_id: int, token: uuid.UUID, *, pause_seconds: float = 0.0
+) -> None:
+    """End the lease, if it is still held; nobody is served before the pause is over."""
+    pause = Clock() + timedelta(seconds=pause_seconds) if pause_seconds else None
+    held = Turn.objects.filter(pk=subscriber_id, token=token)
+    held.update(**FREE, marked_until=pause)
+
+
+def unmark(subscriber_id: int) -> None:
+    """Ring for it again: the message for it was surely not sent."""
+    marked = Turn.objects.free().filter(pk=subscriber_id, mark_count__gt=0)
+    marked.update(marked_until=None, mark_count=F("mark_count") - 1)
+
+
+def mark(ids: Iterable[int]) -> Statement:
+    """The statement that marks those of these that may be rung for now, and returns
+    their ids.
+
+    In the transaction of the caller, who sends a message to each once it is committed.
+    """
+    marked = _MARK.bound(ids=list(ids))
+    return Statement(f'{marked.sql} RETURNING "subscriber_id"', marked.parameters)
+
+
+def mark_for_deliveries(ids: Sequence[int]) -> None:
+    """Mark these, for deliveries that are on their way to them."""
+    if ids:
+        changed(_MARK.bound(ids=ids))
+
+
+def take_for_deliveries(subscriber_id: int, token: uuid.UUID) -> Statement:
+    """The statement that takes the lease for deliveries, where there is a Turn."""
+    return _TAKE_FOR_DELIVERIES.bound(subscriber_id=subscriber_id, token=token)
+
+
+def is_ours_or_none() -> Any:
+    """Deliveries of a subscriber whose lease is ours, or that has no Turn."""
+    # NULL is excluded by no token: what is not ours is found, free or not.
+    return ~Exists(Turn.objects.filter(subscriber=SUBSCRIBER).exclude(token=TOKEN))
+
+
+def may_be_rung() -> TurnQuerySet:
+    """Turns that are free, unmarked, and of an active subscriber that is well."""
+    return Turn.objects.free().unmarked().filter(Exists(_served(OuterRef("pk"))))
+
+
+def _served(subscriber_id: Any) -> QuerySet[Subscriber]:
+    """The subscriber, if its cursor may be served."""
+    return Subscriber.objects.filter(
+        lets_all_through(),
+        may_be_tried(),
+        pk=subscriber_id,
+        state=SubscriberState.ACTIVE,
+        deleted_at__isnull=True,
+    )
+
+
+def _mark_end() -> Case:
+    return Case(
+        *(
+            When(mark_count=count, then=_after(conf().mark_seconds * 2.0**count))
+            for count in range(MAX_DOUBLINGS)
+        ),
+        default=_after(conf().lease_seconds),
+        output_field=DateTimeField(),
+    )
+
+
+def _after(seconds: float) -> Any:
+    return Clock() + Value(timedelta(seconds=min(seconds, conf().lease_seconds)))
+
+
+def _marked() -> tuple[QuerySet[Turn], dict[str, Any]]:
+    # What a worker writes at this moment is passed over: routing must not wait for it.
+    rows = may_be_rung().filter(subscriber__id__in_array=IDS)
+    free = rows.select_for_update(skip_locked=True, of=("self",)).values("pk")
+    return Turn.objects.filter(pk__in=free), {
+        "marked_until": _mark_end(),
+        "mark_count": F("mark_count") + 1,
+    }
+
+
+def _leased() -> dict[str, Any]:
+    until = Clock() + timedelta(seconds=conf().lease_seconds)
+    return {"token": TOKEN, "leased_until": until, **UNMARKED}
+
+
+def _taken(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
+    leased = Delivery.objects.leased().filter(subscriber=SUBSCRIBER)
+    rows = Turn.objects.free().filter(*conditions, pk=SUBSCRIBER)
+    return rows.filter(Exists(_served(SUBSCRIBER)), ~Exists(leased)), _leased()
+
+
+def _taken_for_deliveries() -> tuple[QuerySet[Turn], dict[str, Any]]:
+    return Turn.objects.free().filter(pk=SUBSCRIBER), _leased()
+
+
+_MARK = Update(_marked)
+TAKE = Update(lambda: _taken(AsyncCommit()))
+# On the disk before the work: what makes the database crash is known by its lease.
+TAKE_WARILY = Update(_taken)
+_TAKE_FOR_DELIVERIES = Update(_taken_for_deliveries)
+#: Fences what follows in the transaction, and keeps the lease.
+HOLD = Update(
+    lambda: (Turn.objects.filter(pk=SUBSCRIBER, token=TOKEN), {"mark_count": 0})
+)
+#: The same, and ends the lease.
+END = Update(lambda: (Turn.objects.filter(pk=SUBSCRIBER, token=TOKEN), FREE))

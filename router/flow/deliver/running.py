@@ -1,0 +1,82 @@
+"""Runs a handler for one event; an answer that is not yes is raised."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from router.conf import conf
+from router.contract.errors import LeaseLost
+from router.contract.event import Event
+from router.contract.outcomes import Acknowledged, Dead, Retry
+from router.flow.publish import causation
+from router.registry import Declaration, find
+from router.transports.base import Request
+from router.transports.handler import HandlerTransport
+
+#: Until code that knows the handler may be here.
+PARKED_SECONDS = 60.0
+
+
+class Owed(Protocol):
+    """A delivery, or an event of the log, that is to be run."""
+
+    @property
+    def causation_depth(self) -> int: ...
+    def to_event(self) -> Event: ...
+
+
+class NotAcknowledged(Exception):
+    """Rolls the shared transaction back: this one was not done."""
+
+    def __init__(self, owed: Any, outcome: Retry | Dead, run_ms: float):
+        super().__init__()
+        self.owed = owed
+        self.outcome = outcome
+        self.run_ms = run_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Runs the handler of one subscriber under one lease."""
+
+    declaration: Declaration
+    #: Of the message, by the monotonic clock of this process; no lease ends earlier.
+    ends_at: float
+
+    @property
+    def limit_seconds(self) -> float:
+        return self.declaration.time_limit_seconds or conf().time_limit_seconds
+
+    def has_time(self) -> bool:
+        """Whether a run that takes its whole time limit ends in time."""
+        return time.monotonic() + self.limit_seconds < self.ends_at
+
+    def run(self, owed: Owed) -> float:
+        """Call the handler; returns the run time in ms. Raises `NotAcknowledged`."""
+        event = owed.to_event()
+        cause = causation.Cause(
+            source=event.source,
+            event_id=event.id,
+            subscriber=self.declaration.name,
+            traceparent=event.traceparent,
+            depth=owed.causation_depth,
+        )
+        transport = HandlerTransport(self.declaration, limit_seconds=self.limit_seconds)
+        with causation.caused_by(cause):
+            [[answer]] = transport.send([Request(key=0, event=event)])
+        match answer.outcome:
+            case Retry() | Dead() as outcome:
+                raise NotAcknowledged(owed, outcome, answer.run_ms)
+            case Acknowledged():
+                return answer.run_ms
+        raise LeaseLost
+
+
+def runner_of(name: str, *, ends_at: float) -> Runner | None:
+    """The runner of the handler with this name; None where none is installed here."""
+    declaration = find(name)
+    if declaration is None:
+        return None
+    return Runner(declaration=declaration, ends_at=ends_at)

@@ -1,0 +1,152 @@
+"""An event that can't be settled in its turn gets a delivery; the cursor goes on."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+
+from router.conf import conf
+from router.contract.errors import LeaseLost
+from router.contract.outcomes import Dead, Evidence, Retry
+from router.db.statements import changed
+from router.flow.cursor import turn
+from router.flow.cursor.reading import Chunk
+from router.flow.deliver.releasing import MAX_UNCOUNTED_WAIT_SECONDS
+from router.flow.deliver.settling import settle_failure
+from router.flow.deliver.stream_settling import fences
+from router.flow.lease import Claim
+from router.models import (
+    LIVE,
+    Attempt,
+    AttemptResult,
+    Clock,
+    Cursor,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Turn,
+)
+
+#: Passing errors in a row, from one position, before each event goes alone; and of one
+#: that is alone, before it is set aside.
+MAX_TROUBLES = 3
+
+
+def set_aside(chunk: Chunk, outcome: Retry | Dead, *, run_ms: float) -> bool:
+    """Give the chunk's one event a delivery that has failed like this, and move the
+    cursor past it: all in one transaction.
+
+    Returns whether the receiver is to be left alone now. Raises `LeaseLost`.
+    """
+    with transaction.atomic():
+        _move(chunk)
+        [event] = chunk.events
+        row = Delivery.objects.create(
+            event_id=event.number,
+            subscriber=chunk.subscriber,
+            state=DeliveryState.LEASED,
+            lease_token=chunk.token,
+            leased_until=Clock() + timedelta(seconds=conf().lease_seconds),
+            attempts=1,
+            due_at=Clock(),
+            created_at=Clock(),
+        )
+        claim = Claim(subscriber=chunk.subscriber, token=chunk.token, deliveries=(row,))
+        return settle_failure(claim, outcome, run_ms=run_ms)
+
+
+def note_trouble(chunk: Chunk, *, is_session_lost: bool) -> None:
+    """End the lease after a passing error of the database: nothing counts as failed.
+
+    The events come again soon, each alone after three such errors in a row; the one
+    that then ends so three times more is set aside, due again, or it would stop the
+    stream for ever. With what a session was lost may have made the database crash: that
+    is as if the worker had vanished.
+    """
+    pause = timedelta(
+        seconds=random.uniform(0.1, MAX_UNCOUNTED_WAIT_SECONDS)  # nosec B311  # jitter
+    )
+    with transaction.atomic():
+        row = Turn.objects.select_for_update().filter(
+            pk=chunk.subscriber.pk, token=chunk.token
+        ).first()  # fmt: skip
+        if row is None:
+            return
+        if is_session_lost:
+            end_lease(row)
+        else:
+            _count_trouble(row)
+        Turn.objects.filter(pk=row.pk).update(marked_until=Clock() + pause)
+
+
+def _count_trouble(row: Turn) -> None:
+    cursor = _cursor_of(row)
+    troubles = cursor.troubles + 1
+    if troubles >= 2 * MAX_TROUBLES and row.leased_count == 1:
+        _set_aside_unanswered(row, cursor, vanished=0)
+    else:
+        alone_to = cursor.alone_to
+        if troubles >= MAX_TROUBLES:
+            alone_to = max(alone_to, _leased_to(cursor))
+        _of(row).update(troubles=troubles, alone_to=alone_to)
+    _free(row)
+
+
+def end_lease(row: Turn) -> None:
+    """End a lease whose worker vanished, in the transaction that locked the Turn.
+
+    From now on each event that was under it goes alone. The one that was alone already
+    is a suspect: it gets a delivery, and the cursor goes on.
+    """
+    cursor = _cursor_of(row)
+    is_open = row.leased_count > 0 and cursor.position < _leased_to(cursor)
+    if is_open and row.leased_count == 1:
+        _set_aside_unanswered(row, cursor, vanished=1)
+    elif is_open:
+        _of(row).update(alone_to=max(cursor.alone_to, _leased_to(cursor)))
+    _free(row)
+
+
+def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
+    """The event at `leased_to`, which nothing is known of but that it was begun."""
+    event = EventRecord.objects.filter(position=cursor.leased_to).only("pk").get()
+    delivery = Delivery.objects.create(
+        event=event,
+        subscriber_id=row.pk,
+        attempts=1,
+        vanished=vanished,
+        due_at=Clock(),
+        created_at=Clock(),
+    )
+    if vanished:
+        evidence = Evidence(
+            "The lease ran out", "the worker died, hung or was cut off."
+        )
+        Attempt.of(delivery, AttemptResult.VANISHED, evidence).save(force_insert=True)
+    _of(row).update(position=cursor.leased_to, troubles=0)
+
+
+def _move(chunk: Chunk) -> None:
+    """Raises `LeaseLost`."""
+    if sum(map(changed, fences(chunk, is_last=False))) != 2:
+        raise LeaseLost
+
+
+def _free(row: Turn) -> None:
+    Turn.objects.filter(pk=row.pk).update(**turn.FREE)
+
+
+def _cursor_of(row: Turn) -> Cursor:
+    cursor: Cursor = _of(row).get()
+    return cursor
+
+
+def _of(row: Turn) -> Any:
+    return Cursor.objects.filter(subscriber=row.pk, run=LIVE)
+
+
+def _leased_to(cursor: Cursor) -> int:
+    return cursor.position if cursor.leased_to is None else cursor.leased_to

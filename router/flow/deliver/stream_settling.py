@@ -1,0 +1,106 @@
+"""Step 6 in the stream: the cursor moves, in the transaction of the effects.
+
+The Turn proves the lease by its token. The cursor proves that nobody moved it: where a
+COMMIT seemed lost and was applied, the token alone would let the same chunk settle
+again. One row each, or everything rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import BigIntegerField
+
+from router.contract.errors import LeaseLost
+from router.db.bulk_insert import Insert
+from router.db.pipeline import NotAll, update_expecting
+from router.db.statements import SUBSCRIBER, Param, Statement, Update
+from router.flow.breaker import breaker
+from router.flow.cursor import turn
+from router.flow.cursor.reading import Chunk
+from router.flow.deliver.settling import released, success_note
+from router.flow.heartbeats import heartbeat_name
+from router.models import LIVE, Acknowledgement, Clock, Cursor, Heartbeat
+
+EXPECTED = Param("expected", BigIntegerField())
+UNTIL = Param("until", BigIntegerField())
+#: What differs between the rows of `_LOG` → its type.
+KINDS = {
+    "cursor_id": "bigint",
+    "first": "bigint",
+    "last": "bigint",
+    "count": "integer",
+    "run_ms": "double precision",
+    "worker": "text",
+}
+
+
+def acknowledge_chunk(
+    chunk: Chunk,
+    *,
+    run_ms: Sequence[float],
+    is_last: bool,
+    guard: str | None = None,
+    may_commit: bool = False,
+) -> None:
+    """Acknowledge the events of the chunk and move its cursor to its end, in the
+    caller's transaction.
+
+    `run_ms` has the run time of each that its filter let through; `is_last` ends the
+    lease. `guard` and `may_commit` are those of `acknowledge`. Raises `LeaseLost`.
+    """
+    is_troubled = breaker.is_troubled(chunk.subscriber)
+    log = [_acknowledgement(chunk, run_ms)] if run_ms else []
+    beside = [success_note(chunk.subscriber.pk, run_ms)] if run_ms else []
+    try:
+        update_expecting(
+            2,
+            fences(chunk, is_last=is_last),
+            *log,
+            *beside,
+            before=released(guard),
+            may_commit=may_commit and not is_troubled,
+        )
+    except NotAll as error:
+        raise LeaseLost from error
+    if is_troubled and run_ms:
+        first = chunk.events[0]
+        breaker.note_success(chunk.subscriber, first, has_more=chunk.has_more)
+
+
+def fences(chunk: Chunk, *, is_last: bool) -> list[Statement]:
+    """The statements that write to the Turn and to the cursor, a row each while the
+    lease is ours and the cursor where it was."""
+    held = turn.END if is_last else turn.HOLD
+    subscriber_id = chunk.subscriber.pk
+    return [
+        held.bound(subscriber_id=subscriber_id, token=chunk.token),
+        _MOVE.bound(
+            subscriber_id=subscriber_id, expected=chunk.position, until=chunk.until
+        ),
+    ]
+
+
+def _acknowledgement(chunk: Chunk, run_ms: Sequence[float]) -> Statement:
+    return _LOG.of(
+        [
+            (
+                chunk.cursor_id,
+                chunk.position + 1,
+                chunk.until,
+                len(run_ms),
+                sum(run_ms) / len(run_ms),
+                heartbeat_name(Heartbeat.Kind.WORKER),
+            )
+        ]
+    )
+
+
+def _moved() -> tuple[Any, dict[str, Any]]:
+    rows = Cursor.objects.filter(subscriber=SUBSCRIBER, run=LIVE, position=EXPECTED)
+    return rows, {"position": UNTIL, "troubles": 0}
+
+
+_MOVE = Update(_moved)
+_LOG = Insert(Acknowledgement, KINDS, lambda: {"acknowledged_at": Clock()})

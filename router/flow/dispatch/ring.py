@@ -1,0 +1,125 @@
+"""Step 3, ring: the streamed subscribers whose cursors have a wanted event above them.
+
+A dispatcher remembers what it routed, and asks once for what others routed. What it
+remembers may be too much, never too little: from time to time it takes for granted that
+every cursor has something above it, and a claim that finds nothing moves the cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from router.conf import conf
+from router.contract.pacing import Every
+from router.db.pipeline import own_transaction
+from router.db.statements import IDS, Select, fetched
+from router.flow.cursor import turn
+from router.flow.cursor.reading import SPAN
+from router.flow.dispatch.chunk import Chunk, ring
+from router.models import LIVE, Cursor, EventRecord, LogHead, Period, Subscriber
+from router.models.subscriber import is_handler_missing
+
+#: What is read of a subscriber, to choose its queue.
+OF_SUBSCRIBER = ("pk", "name", "transport", "queue", "fixed_queue", "mean_run_ms")
+
+
+class Wanted:
+    """What one dispatcher knows of the events above the cursors."""
+
+    def __init__(self) -> None:
+        #: Primary key of a subscriber → the last position that it may want.
+        self._positions: dict[int, int] = {}
+        #: The head's position when it last knew all; None: it knows nothing.
+        self._known_to: int | None = None
+        self._assumption = Every(conf().stream_look_seconds)
+
+    def note_routed(self, after: int, position: int, wanted: Mapping[int, int]) -> None:
+        """This dispatcher routed the events after one position, up to another."""
+        self._positions.update(wanted)
+        if self._known_to == after:
+            self._known_to = position
+
+    def due(self) -> list[Subscriber]:
+        """The subscribers that may be rung for now: what lies above their cursors is
+        wanted, as far as is known, they are free, and no message for them is on its
+        way."""
+        self._catch_up()
+        if not self._positions:
+            return []
+        known = {}
+        for *values, position, is_free in _LOOK.rows(ids=list(self._positions)):
+            fields = dict(zip(OF_SUBSCRIBER, values, strict=True))
+            known[fields["pk"]] = Subscriber(**fields), position, is_free
+        for pk in self._positions.keys() - known.keys():
+            del self._positions[pk]
+        return list(self._of(known))
+
+    def _of(self, known: dict[int, Any]) -> Iterator[Subscriber]:
+        """Those of them that are free; what was served is forgotten."""
+        for pk, (subscriber, position, is_free) in known.items():
+            if position >= self._positions[pk]:
+                del self._positions[pk]
+            elif is_free and not is_handler_missing(subscriber):
+                yield subscriber
+
+    def _catch_up(self) -> None:
+        """Learn of what others routed."""
+        [(head,)] = _HEAD.rows() or [(0,)]
+        known_to = self._known_to
+        if known_to is None or head < known_to or self._assumption.is_due():
+            self._assume(head, _STREAMED.rows())
+        elif head > known_to:
+            self._assume(head, _may_want(known_to, head))
+        self._known_to = head
+
+    def _assume(self, head: int, ids: Iterable[Any]) -> None:
+        self._positions.update({pk: head for (pk,) in ids})
+
+
+def mark_rung(subscribers: Sequence[Subscriber]) -> list[Chunk]:
+    """Mark those of these that are still free; returns what to send."""
+    if not subscribers:
+        return []
+    with own_transaction():
+        marked = {pk for (pk,) in fetched(turn.mark(each.pk for each in subscribers))}
+    return [ring(each) for each in subscribers if each.pk in marked]
+
+
+def _may_want(after: int, head: int) -> list[tuple[int]]:
+    """The streamed subscribers that may want an event between these positions."""
+    is_changed = Period.objects.filter(after__gt=after).exists()
+    if head - after > SPAN or is_changed:
+        # What they asked for then may be other than what they ask for now.
+        return list(_STREAMED.rows())
+    events = EventRecord.objects.filter(position__gt=after, position__lte=head)
+    types = set(events.filter(only_for=None).values_list("type", flat=True).distinct())
+    alone = set(events.exclude(only_for=None).values_list("only_for", flat=True))
+    streamed = Subscriber.objects.known().filter(is_streamed=True)
+    return [
+        (each.pk,)
+        for each in streamed.only("pk", "transport", "events")
+        if each.pk in alone or any(map(each.asks_for, types))
+    ]
+
+
+def _look() -> QuerySet[Subscriber, Any]:
+    cursor = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE)
+    return (
+        Subscriber.objects.known()
+        .filter(pk__in_array=IDS, is_streamed=True)
+        .values_list(
+            *OF_SUBSCRIBER,
+            Subquery(cursor.values("position")[:1]),
+            Exists(turn.may_be_rung().filter(pk=OuterRef("pk"))),
+        )
+    )
+
+
+_LOOK = Select(_look)
+_HEAD = Select(lambda: LogHead.objects.values_list("position"))
+_STREAMED = Select(
+    lambda: Subscriber.objects.known().filter(is_streamed=True).values_list("pk")
+)
