@@ -14,16 +14,15 @@ from datetime import datetime
 
 from django.db import DatabaseError, OperationalError, connection
 from django.db.models import DateTimeField
-from django.utils import timezone
 
 from router.conf import conf
-from router.contract.outcomes import Evidence
 from router.db.bulk_insert import Insert
 from router.db.pipeline import commits, own_transaction, rows_of_planned
 from router.db.plan_cache import PlanForgotten
 from router.db.statements import Param, Statement
 from router.flow.cursor import turn
-from router.flow.dead_letter import give_up
+from router.flow.cursor.filling import give_up_on_unfiltered
+from router.flow.cursor.matching import Broken, Matching
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
 from router.flow.route.fast_path import (
@@ -37,8 +36,7 @@ from router.flow.route.fast_path import (
 )
 from router.flow.route.head import MOVE, TRY_LOCK
 from router.flow.route.in_line import Row, first_of_their_keys
-from router.flow.route.matching import Broken, Matching
-from router.models import Delivery, EventRecord, Reason, Subscriber
+from router.models import Delivery, EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -237,22 +235,6 @@ def _insertions(
         yield _HELD.of(held, now=now)
     if marked:
         yield _MARKED.of(marked, now=now, until=marked_until(now))
-
-
-def waiting_unless_there(rows: Iterable[tuple[int, int]]) -> Statement:
-    """The statement that inserts deliveries, due now, of these events' numbers and
-    subscribers, except those that are there."""
-    given = _WAITING.of([(*row, "") for row in rows], now=timezone.now())
-    # SQLite takes ON for that of a join, without a condition before it.
-    return Statement(f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING", given.parameters)
-
-
-def give_up_on_unfiltered(broken: Broken) -> None:
-    """A filter that raised decides nothing: an operator must decide."""
-    for (number, subscriber_id), error in broken.items():
-        delivery = Delivery.objects.get(event=number, subscriber=subscriber_id)
-        evidence = Evidence("FilterFailed", type(error).__name__)
-        give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
 
 
 _WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})

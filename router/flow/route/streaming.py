@@ -6,7 +6,7 @@ in one of the two ways.
 
 from __future__ import annotations
 
-from router.flow.route.filling import fill
+from router.flow.cursor.filling import fill
 from router.models import LIVE, Cursor, LogHead, Subscriber, Turn
 
 #: Deliveries that are made in one step.

@@ -1,0 +1,109 @@
+"""Gives the next events above a cursor deliveries, and moves the cursor past them."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from django.db.models import Q, QuerySet
+
+from router.contract.outcomes import Evidence
+from router.db.bulk_insert import Insert
+from router.db.patterns import within
+from router.db.statements import Statement, changed
+from router.flow.cursor.matching import Broken, Matching
+from router.flow.dead_letter import give_up
+from router.models import (
+    LIVE,
+    Clock,
+    Cursor,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Period,
+    Reason,
+    Subscriber,
+)
+
+#: Positions that one step looks at, and events that it reads where few are to be found.
+STEP = 5000
+MIN_READ = 100
+
+
+class Asking:
+    """A subscriber as it asked at a position."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._subscriber = copy(subscriber)
+        periods = Period.objects.filter(subscriber=subscriber).order_by("-after")
+        self._periods = list(periods)
+
+    def at(self, position: int) -> Subscriber:
+        period = next(each for each in self._periods if each.after < position)
+        self._subscriber.events = period.events
+        self._subscriber.filter = period.filter
+        return self._subscriber
+
+    def ever(self) -> Q:
+        """Events that it may have asked for at some time."""
+        patterns = {each for period in self._periods for each in period.events}
+        is_asked_for = within("type", patterns) & Q(only_for=None)
+        return is_asked_for | Q(only_for=self._subscriber)
+
+
+def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
+    """Give the next events up to position `to` deliveries, at most `limit` of them;
+    returns how many got one. The look ends after `STEP` positions.
+
+    In the caller's transaction, which keeps others from the cursor. An event that has a
+    delivery already keeps it.
+    """
+    asking = Asking(subscriber)
+    until = min(to, cursor.position + STEP)
+    size = min(STEP, max(MIN_READ, 2 * limit))
+    events = list(_events(cursor.position, until).filter(asking.ever())[:size])
+    if len(events) == size:
+        until = events[-1].position or 0
+    broken: Broken = {}
+    owed: list[EventRecord] = []
+    for event in events:
+        if len(owed) == limit:
+            until = (event.position or 0) - 1
+            break
+        if Matching(event, broken).is_owed(asking.at(event.position or 0)):
+            owed.append(event)
+    if owed:
+        changed(_unless_there([(each.number, subscriber.pk) for each in owed]))
+    give_up_on_unfiltered(broken)
+    cursor.position = until
+    Cursor.objects.filter(pk=cursor.pk).update(position=until)
+    return len(owed)
+
+
+def give_up_on_unfiltered(broken: Broken) -> None:
+    """A filter that raised decides nothing: an operator must decide."""
+    for (number, subscriber_id), error in broken.items():
+        untried = Delivery.objects.filter(state=DeliveryState.PENDING, attempts=0)
+        of_event = {"event": number, "subscriber": subscriber_id, "run": LIVE}
+        evidence = Evidence("FilterFailed", type(error).__name__)
+        for delivery in untried.filter(**of_event):
+            give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
+
+
+def _events(after: int, until: int) -> QuerySet[EventRecord]:
+    events = EventRecord.objects.filter(position__gt=after, position__lte=until)
+    return events.order_by("position").defer("data")
+
+
+def _unless_there(rows: list[tuple[int, int]]) -> Statement:
+    """The statement that inserts deliveries of these events' numbers and subscribers,
+    except those that are there."""
+    given = _WAITING.of(rows)
+    # SQLite takes ON for that of a join, without a condition before it.
+    return Statement(f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING", given.parameters)
+
+
+_WAITING = Insert(
+    Delivery,
+    {"event_id": "bigint", "subscriber_id": "bigint"},
+    lambda: {"due_at": Clock(), "created_at": Clock()},
+)
