@@ -74,6 +74,10 @@ class RouterSettings(BaseModel):
     stream: bool = True
     #: Between two assumptions that every cursor may have something above it.
     stream_look_seconds: float = Field(60, gt=0)
+    #: Deliveries that may go now, of a subscriber that is served row by row; and all of
+    #: a subscriber that are open.
+    window: int = Field(1000, ge=1)
+    max_open: int = Field(10_000, ge=1)
     queue_limit: int = Field(5, ge=1, le=100)
     route_limit: int = Field(5000, ge=1)
     chunk_limit: int = Field(200, ge=1, le=1000)

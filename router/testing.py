@@ -32,6 +32,7 @@ from router.flow.heartbeats import alive
 from router.flow.publish.publishing import publish
 from router.flow.route.batch import has_unrouted
 from router.flow.route.routing import route_batch
+from router.flow.route.window import fill_windows
 from router.models import (
     LIVE,
     Acknowledgement,
@@ -87,6 +88,7 @@ def route() -> None:
     """Give every event its position, and to the subscribers that want it."""
     while has_unrouted():
         route_batch()
+    fill_windows()
 
 
 def deliver_due() -> int:

@@ -31,6 +31,7 @@ from router.flow.prune import Retention
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
+from router.flow.route.window import Windows
 from router.flow.sweep import sweep, sweep_turns
 from router.messaging.broker import BrokerTrouble, Doorbell
 from router.models import Heartbeat
@@ -70,6 +71,7 @@ class DispatcherLoop:
         self._dispatcher = Dispatcher(self._doorbell)
         self._name = heartbeat_name(Heartbeat.Kind.DISPATCHER)
         self.low_water = LowWater()
+        self._windows = Windows()
         self._due_look = Every(pauses.due_look)
         self._idle_due_look = Every(pauses.idle_due_look)
         self._stale_look = Every(STALE_LOOK_SECONDS)
@@ -133,6 +135,7 @@ class DispatcherLoop:
             sweep_turns()
             cancel_owed_to_deleted()
             release_stuck()
+        self._windows.turn()
         self._retention.turn()
         if self._beat.is_due():
             self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))
@@ -151,7 +154,10 @@ class DispatcherLoop:
         if not self._is_any_unrouted(after):
             self.low_water.note_routed()
             return NOTHING
-        routed = route_batch(after=after, has_room=self._dispatcher.has_room)
+        routed = route_batch(
+            after=after, has_room=self._dispatcher.has_room, fits=self._windows.fits
+        )
+        self._windows.note_made(routed.made)
         self.low_water.note_routed(routed.last_number)
         self._dispatcher.wanted.note_routed(
             routed.after, routed.position, routed.wanted

@@ -55,6 +55,15 @@ class Turn(models.Model):
         return f"turn of subscriber {self.subscriber_id}"
 
 
+class CursorQuerySet(models.QuerySet["Cursor"]):
+    def in_use(self) -> CursorQuerySet:
+        """Of subscribers that read the log by them: in the stream, or behind the head.
+        Those of others stay where they were."""
+        is_known = Q(subscriber__deleted_at__isnull=True)
+        is_read = Q(subscriber__is_streamed=True) | Q(is_behind=True)
+        return self.filter(is_known & is_read)
+
+
 class Cursor(models.Model):
     """A subscriber's place in the log: in (start, position] everything is settled or
     set aside, as a Delivery of this run."""
@@ -68,6 +77,9 @@ class Cursor(models.Model):
         related_name="cursors",
     )
     run = models.PositiveIntegerField(default=LIVE)
+    #: Its subscriber gets no deliveries from routing: the next events above it get them
+    #: when there is room.
+    is_behind = models.BooleanField(default=False, db_default=False)
     start = models.BigIntegerField()
     position = models.BigIntegerField()
     #: The last event under the lease.
@@ -76,6 +88,8 @@ class Cursor(models.Model):
     alone_to = models.BigIntegerField(default=BEFORE_EVERYTHING)
     #: Chunks in a row, from this position, that a passing error of the database ended.
     troubles = models.PositiveSmallIntegerField(default=0)
+
+    objects = CursorQuerySet.as_manager()
 
     class Meta:
         constraints = [

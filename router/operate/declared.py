@@ -17,7 +17,11 @@ from router.flow import audit
 from router.flow.breaker import breaker
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
-from router.flow.route.streaming import start_streaming, stop_streaming
+from router.flow.route.streaming import (
+    place_cursor,
+    start_streaming,
+    stop_streaming,
+)
 from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
 from router.registry import Declaration, declared
 
@@ -107,6 +111,7 @@ def _register(declaration: Declaration, head: LogHead) -> None:
 
 
 def _serve_as_declared(subscriber: Subscriber, head: LogHead) -> None:
+    place_cursor(subscriber, head)
     begin_period(subscriber, head)
     is_to_stream = (
         conf().stream
@@ -116,7 +121,7 @@ def _serve_as_declared(subscriber: Subscriber, head: LogHead) -> None:
     if is_to_stream and not subscriber.is_streamed:
         start_streaming(subscriber, head)
     elif subscriber.is_streamed and not is_to_stream:
-        stop_streaming(subscriber, head)
+        stop_streaming(subscriber)
 
 
 def _declared_fields(declaration: Declaration) -> dict[str, object]:

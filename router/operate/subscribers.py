@@ -35,8 +35,10 @@ from router.flow import audit
 from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
+from router.flow.route.streaming import place_cursor
 from router.models import (
     Clock,
+    Cursor,
     LogHead,
     OnDead,
     Ordering,
@@ -228,6 +230,7 @@ def create_subscriber(
         raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
     _refuse_too_many(bound_to)
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
+    place_cursor(subscriber, head)
     begin_period(subscriber, head)
     audit.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
@@ -275,6 +278,9 @@ def edit_subscriber(
 
 def _switch(row: Subscriber, fields: Mapping[str, Any]) -> None:
     """Change what is owed already, where a field says more than its column."""
+    # Whoever fills the window reads the subscriber under this lock.
+    cursors = Cursor.objects.select_for_update().filter(subscriber=row)
+    list(cursors.values_list("pk"))
     if fields["transport"] != row.transport:
         switch_transport(row.pk, Transport(fields["transport"]))
         row.refresh_from_db()

@@ -11,7 +11,7 @@ holds the new row if any of the key is not over. What it holds behind a row that
 in that moment, the sweep frees. A retry takes the head's lock as well, so that routing
 does not decide meanwhile.
 
-`router/flow/order.py` and `router/flow/route/in_line.py` do this for rows.
+`router/flow/order.py` and `router/flow/cursor/in_line.py` do this for rows.
 """
 
 from __future__ import annotations

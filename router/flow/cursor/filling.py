@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from copy import copy
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -10,6 +12,7 @@ from router.contract.outcomes import Evidence
 from router.db.bulk_insert import Insert
 from router.db.patterns import within
 from router.db.statements import Statement, changed
+from router.flow.cursor.in_line import Row, first_of_their_keys
 from router.flow.cursor.matching import Broken, Matching
 from router.flow.dead_letter import give_up
 from router.models import (
@@ -27,6 +30,8 @@ from router.models import (
 #: Positions that one step looks at, and events that it reads where few are to be found.
 STEP = 5000
 MIN_READ = 100
+#: What differs between the deliveries → its type.
+KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 
 
 class Asking:
@@ -38,14 +43,17 @@ class Asking:
         self._periods = list(periods)
 
     def at(self, position: int) -> Subscriber:
-        period = next(each for each in self._periods if each.after < position)
-        self._subscriber.events = period.events
-        self._subscriber.filter = period.filter
+        periods = (each for each in self._periods if each.after < position)
+        # A release that knew no periods may have made the subscriber.
+        if period := next(periods, None):
+            self._subscriber.events = period.events
+            self._subscriber.filter = period.filter
         return self._subscriber
 
     def ever(self) -> Q:
         """Events that it may have asked for at some time."""
-        patterns = {each for period in self._periods for each in period.events}
+        asked: Sequence[Any] = self._periods or [self._subscriber]
+        patterns = {each for period in asked for each in period.events}
         is_asked_for = within("type", patterns) & Q(only_for=None)
         return is_asked_for | Q(only_for=self._subscriber)
 
@@ -71,8 +79,8 @@ def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
             break
         if Matching(event, broken).is_owed(asking.at(event.position or 0)):
             owed.append(event)
-    if owed:
-        changed(_unless_there([(each.number, subscriber.pk) for each in owed]))
+    for insertion in _insertions(owed, subscriber):
+        changed(insertion)
     give_up_on_unfiltered(broken)
     cursor.position = until
     Cursor.objects.filter(pk=cursor.pk).update(position=until)
@@ -94,16 +102,23 @@ def _events(after: int, until: int) -> QuerySet[EventRecord]:
     return events.order_by("position").defer("data")
 
 
-def _unless_there(rows: list[tuple[int, int]]) -> Statement:
-    """The statement that inserts deliveries of these events' numbers and subscribers,
-    except those that are there."""
-    given = _WAITING.of(rows)
-    # SQLite takes ON for that of a join, without a condition before it.
-    return Statement(f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING", given.parameters)
+def _insertions(
+    owed: Sequence[EventRecord], subscriber: Subscriber
+) -> Iterator[Statement]:
+    """The statements that insert deliveries of these, except those that are there."""
+    free: list[Row] = []
+    in_line: list[Row] = []
+    for event in owed:
+        key = event.partitionkey if subscriber.is_ordered else ""
+        (in_line if key else free).append((event.number, subscriber.pk, key))
+    first, held = first_of_their_keys(in_line)
+    for insert, rows in ((_WAITING, [*free, *first]), (_HELD, held)):
+        if rows:
+            given = insert.of(rows)
+            # SQLite takes ON for that of a join, without a condition before it.
+            sql = f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING"
+            yield Statement(sql, given.parameters)
 
 
-_WAITING = Insert(
-    Delivery,
-    {"event_id": "bigint", "subscriber_id": "bigint"},
-    lambda: {"due_at": Clock(), "created_at": Clock()},
-)
+_WAITING = Insert(Delivery, KINDS, lambda: {"due_at": Clock(), "created_at": Clock()})
+_HELD = Insert(Delivery, KINDS, lambda: {"created_at": Clock()})

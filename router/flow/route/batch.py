@@ -11,6 +11,7 @@ from django.db.models import BigIntegerField, QuerySet
 
 from router.db.pipeline import rows_of_first, rows_of_planned
 from router.db.statements import Param, Select
+from router.flow.route.behind import BEHIND
 from router.flow.route.fast_path import IDLE
 from router.flow.route.head import TRY_LOCK
 from router.models import EventRecord, Subscriber
@@ -49,6 +50,8 @@ class Batch:
     subscribers: Sequence[Subscriber]
     #: Of subscribers: who has nothing due or under way.
     idle: Collection[int]
+    #: Of subscribers: who gets no deliveries from routing.
+    behind: Collection[int]
     events: Sequence[EventRecord]
     is_full: bool
 
@@ -60,10 +63,14 @@ class Batch:
     @property
     def by_row(self) -> list[Subscriber]:
         """Those that get a delivery of each event."""
-        return [each for each in self.subscribers if not each.is_streamed]
+        return [
+            each
+            for each in self.subscribers
+            if not (each.is_streamed or each.pk in self.behind)
+        ]
 
 
-NO_BATCH = Batch(head=(), subscribers=(), idle=(), events=(), is_full=False)
+NO_BATCH = Batch(head=(), subscribers=(), idle=(), behind=(), events=(), is_full=False)
 
 
 def has_unrouted(*, after: int = 0) -> bool:
@@ -83,7 +90,7 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
         return NO_BATCH
     guess = max(1, delivery_limit // max(1, _known_count))
     statements = [
-        *(query.bound() for query in (TRY_LOCK, _SUBSCRIBERS, IDLE)),
+        *(query.bound() for query in (TRY_LOCK, _SUBSCRIBERS, IDLE, BEHIND)),
         _first_unrouted(guess).bound(after=after),
     ]
     head, *rows = rows_of_planned(statements, owns_transaction=owns_transaction)
@@ -97,13 +104,14 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
 
 def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
     """The batch of these rows; of the events no more than the subscribers allow."""
-    first, (known, idle, unrouted) = _first_unrouted(guess), rows
+    first, (known, idle, behind, unrouted) = _first_unrouted(guess), rows
     subscribers = _SUBSCRIBERS.as_models(known)
     limit = max(1, delivery_limit // max(1, len(subscribers)))
     return Batch(
         head=head,
         subscribers=subscribers,
         idle={pk for (pk,) in idle},
+        behind={pk for (pk,) in behind},
         events=first.as_models(unrouted)[:limit],
         is_full=len(unrouted) >= min(limit, guess),
     )

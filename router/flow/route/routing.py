@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,9 +23,11 @@ from router.db.plan_cache import PlanForgotten
 from router.db.statements import Param, Statement
 from router.flow.cursor import turn
 from router.flow.cursor.filling import give_up_on_unfiltered
+from router.flow.cursor.in_line import Row, first_of_their_keys
 from router.flow.cursor.matching import Broken, Matching
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
+from router.flow.route.behind import fall_behind
 from router.flow.route.fast_path import (
     HasRoom,
     Owed,
@@ -35,11 +38,12 @@ from router.flow.route.fast_path import (
     turns_of,
 )
 from router.flow.route.head import MOVE, TRY_LOCK
-from router.flow.route.in_line import Row, first_of_their_keys
 from router.models import Delivery, EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)
 
+#: A subscriber's primary key and a number of deliveries → whether these fit.
+Fits = Callable[[int, int], bool]
 #: What differs between the deliveries of a batch → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 NOW = Param("now", DateTimeField())
@@ -62,6 +66,8 @@ class Routed:
     position: int = 0
     #: Primary key of a streamed subscriber → the last position that it may want.
     wanted: Mapping[int, int] = field(default_factory=dict)
+    #: Primary key of a subscriber → the deliveries that were made for it.
+    made: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def has_rest(self) -> bool:
@@ -77,17 +83,26 @@ def no_room(_: Subscriber) -> bool:
     return False
 
 
-def route_batch(*, after: int = 0, has_room: HasRoom = no_room) -> Routed:
+def no_limit(_subscriber_id: int, _count: int) -> bool:
+    """A subscriber gets a delivery of each event that it wants."""
+    return True
+
+
+def route_batch(
+    *, after: int = 0, has_room: HasRoom = no_room, fits: Fits = no_limit
+) -> Routed:
     """Route the next events above the number `after`, halving the batch on failure.
 
     An event whose deliveries can't be written must not stop those before it. What takes
     the fast path, where `has_room` says so, is marked, and the caller must send it.
+    `fits` says whether so many deliveries more fit into a subscriber's window: one that
+    has no room falls behind.
     Raises the failure when even a single event can't be routed.
     """
     limit = conf().route_limit
     while True:
         try:
-            return _route(after, limit, has_room)
+            return _route(after, limit, has_room, fits)
         except OperationalError:
             raise
         except PlanForgotten:
@@ -111,16 +126,18 @@ class Plan:
     #: Of subscribers: whose deliveries take the fast path, and who is rung for at once.
     fast_path: Collection[int]
     rung: Collection[int]
+    #: Of subscribers: who has no room for its deliveries, and falls behind.
+    full: Collection[int]
     wanted: Mapping[int, int]
     broken: Broken
 
 
-def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
+def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Routed:
     with own_transaction() as owns_transaction:
         batch = next_batch(after, delivery_limit, owns_transaction=owns_transaction)
         if not (batch.head and batch.events):
             return NOTHING
-        plan = _plan(batch, has_room)
+        plan = _plan(batch, has_room, fits)
         chunks = _write(plan, owns_transaction=owns_transaction and not plan.broken)
         if plan.broken:
             give_up_on_unfiltered(plan.broken)
@@ -133,13 +150,18 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom) -> Routed:
         after=plan.position,
         position=plan.position + len(batch.events),
         wanted=plan.wanted,
+        made=Counter(subscriber.pk for _, subscriber in plan.owed),
     )
 
 
-def _plan(batch: Batch, has_room: HasRoom) -> Plan:
+def _plan(batch: Batch, has_room: HasRoom, fits: Fits) -> Plan:
     broken: Broken = {}
     [(position, now)] = TRY_LOCK.converted(batch.head)
     owed = list(_owed(batch.events, batch.by_row, broken))
+    counts = Counter(subscriber.pk for _, subscriber in owed)
+    full = {pk for pk, count in counts.items() if not fits(pk, count)}
+    owed = [each for each in owed if each[1].pk not in full]
+    broken = {key: error for key, error in broken.items() if key[1] not in full}
     wanted = _wanted(batch, position)
     return Plan(
         batch=batch,
@@ -149,6 +171,7 @@ def _plan(batch: Batch, has_room: HasRoom) -> Plan:
         fast_path=() if broken else choose_fast_path(owed, batch.idle, has_room),
         rung=choose_rung(batch.streamed, wanted, has_room),
         wanted=wanted,
+        full=full,
         broken=broken,
     )
 
@@ -177,6 +200,7 @@ def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
         *([turn.mark(plan.rung)] if plan.rung else []),
         _positions(plan.position, events),
         MOVE.bound(position=plan.position + len(events)),
+        *([fall_behind(plan.full, plan.position)] if plan.full else []),
         *_insertions(plan.owed, plan.fast_path, plan.now),
     ]
     results = rows_of_planned(

@@ -1,0 +1,167 @@
+"""The window: how many deliveries a subscriber that is served row by row may have.
+
+It counts those that may go now. What waits for a retry, or stands behind another of its
+key, must not keep healthy events out; all together are limited by `max_open`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+
+from router.conf import conf
+from router.contract.pacing import Every
+from router.db.statements import Select
+from router.flow.cursor.filling import STEP, fill
+from router.flow.publish.publishing import publish_notice
+from router.flow.route.head import HEAD
+from router.models import (
+    LIVE,
+    Cursor,
+    Delivery,
+    DeliveryQuerySet,
+    DeliveryState,
+    LogHead,
+    Subscriber,
+)
+
+logger = logging.getLogger(__name__)
+
+#: Between two looks at how full the windows are, and between two fillings.
+COUNT_SECONDS, FILL_SECONDS = 1.0, 0.05
+#: A window with so much of it taken is full, and one is filled again below that.
+CROWDED = 0.5
+#: Below so much of `max_open` a subscriber that reached it may have more.
+AGAIN = 0.9
+FULL = "router.subscriber.full"
+
+
+class Windows:
+    """Whose window has room, as far as one dispatcher knows."""
+
+    def __init__(self) -> None:
+        #: Primary key of a subscriber → deliveries made since the last look.
+        self._made: Counter[int] = Counter()
+        self._crowded: set[int] = set()
+        self._look = Every(COUNT_SECONDS)
+        self._filling = Every(FILL_SECONDS)
+
+    def fits(self, subscriber_id: int, count: int) -> bool:
+        """Whether so many deliveries more fit into the window."""
+        is_crowded = subscriber_id in self._crowded
+        return not is_crowded and self._made[subscriber_id] + count <= conf().window
+
+    def note_made(self, made: Mapping[int, int]) -> None:
+        self._made.update(made)
+
+    def turn(self) -> None:
+        """Look at the windows, and fill those that have room, if it is time for it."""
+        if self._look.is_due():
+            self._made.clear()
+            self._crowded = {pk for (pk,) in _CROWDED.rows()}
+        if self._filling.is_due():
+            fill_windows()
+
+
+def fill_windows() -> int:
+    """Give the next events of subscribers that are behind deliveries, as far as there
+    is room; returns how many."""
+    return sum(_fill_window(pk) for (pk,) in _WITH_ROOM.rows())
+
+
+@transaction.atomic
+def _fill_window(subscriber_id: int) -> int:
+    behind = Cursor.objects.filter(subscriber=subscriber_id, run=LIVE, is_behind=True)
+    cursor = behind.select_for_update(skip_locked=True).first()
+    if cursor is None:
+        return 0
+    # Read once the cursor is locked: an edit of it waits for that lock.
+    subscriber = Subscriber.objects.known().get(pk=subscriber_id)
+    ready, unsettled = _counts(subscriber_id)
+    room = min(conf().window - ready, conf().max_open - unsettled)
+    made = _fill(cursor, subscriber, room) if room > 0 else 0
+    if unsettled + made >= conf().max_open:
+        _notice(cursor, subscriber)
+    return made
+
+
+def _fill(cursor: Cursor, subscriber: Subscriber, room: int) -> int:
+    made = fill(cursor, subscriber, to=_position(LogHead.objects), limit=room)
+    # Not waited for: routing locks the head, and then cursors.
+    head = _position(LogHead.objects.select_for_update(skip_locked=True))
+    if made == room or head is None or head - cursor.position > STEP:
+        return made
+    made += fill(cursor, subscriber, to=head, limit=room - made)
+    if cursor.position == head:
+        Cursor.objects.filter(pk=cursor.pk).update(is_behind=False)
+    return made
+
+
+def _position(heads: Any) -> Any:
+    return heads.filter(pk=HEAD).values_list("position", flat=True).first()
+
+
+def _counts(subscriber_id: int) -> tuple[int, int]:
+    """Deliveries that may go now, and open ones, each up to its limit."""
+    rows = Delivery.objects.filter(subscriber=subscriber_id)
+    ready = rows.due()[: conf().window].count()
+    return ready, rows.open()[: conf().max_open].count()
+
+
+def _notice(cursor: Cursor, subscriber: Subscriber) -> None:
+    """Say once that nothing more becomes a delivery, and what there is most of."""
+    logger.warning("%s has %d open deliveries", subscriber.name, conf().max_open)
+    held = Delivery.objects.filter(subscriber=subscriber).held()
+    keys = held.values("ordering_key").annotate(count=Count("pk")).order_by("-count")
+    most = keys.first()
+    publish_notice(
+        FULL,
+        {
+            "subscriber": {"name": subscriber.name, "title": subscriber.title},
+            "open_count": conf().max_open,
+            "held_behind_one_key": most["count"] if most else 0,
+        },
+        id=f"subscriber-full-{subscriber.pk}-{cursor.position}",
+        subject=subscriber.name,
+    )
+
+
+def _nth(rows: DeliveryQuerySet, place: float) -> Subquery:
+    """One of these rows, if there are more than so many."""
+    return Subquery(rows.values("pk")[int(place) : int(place) + 1])
+
+
+def _crowded() -> QuerySet[Subscriber, Any]:
+    known = Subscriber.objects.known().filter(is_streamed=False)
+    return known.alias(nth=_ready_beyond(conf().window * CROWDED)).filter(
+        nth__isnull=False
+    ).values_list("pk")  # fmt: skip
+
+
+def _ready_beyond(place: float) -> Subquery:
+    rows = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    return _nth(rows.due().order_by("due_at", "id"), place)
+
+
+def _with_room() -> QuerySet[Subscriber, Any]:
+    cursors = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE, is_behind=True)
+    rows = Delivery.objects.filter(
+        subscriber=OuterRef("pk"), state=DeliveryState.PENDING
+    )
+    return (
+        Subscriber.objects.known()
+        .filter(Exists(cursors))
+        .alias(ready=_ready_beyond(conf().window * CROWDED))
+        .alias(open=_nth(rows.order_by("due_at", "id"), conf().max_open * AGAIN))
+        .filter(ready__isnull=True, open__isnull=True)
+        .values_list("pk")
+    )
+
+
+_CROWDED = Select(_crowded)
+_WITH_ROOM = Select(_with_room)
