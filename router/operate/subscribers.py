@@ -16,6 +16,7 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from router.conf import conf
+from router.contract.dialects import filter_problems
 from router.contract.errors import (
     InvalidSubscriber,
     NameTaken,
@@ -24,7 +25,6 @@ from router.contract.errors import (
 )
 from router.contract.filters import (
     EVERYTHING,
-    filter_problems,
     is_covered,
     pattern_problem,
     prefix_problem,

@@ -61,7 +61,8 @@ MEANING = {
     "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`; a type that"
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
-    " `prefix`, `suffix` over attributes, combined by `all`, `any`, `not`.",
+    " `prefix`, `suffix` over attributes and values in the data, combined by `all`,"
+    " `any`, `not`; `sql` for an expression of CloudEvents SQL.",
     "allowed_types": "Types that it may receive at most, whatever `events` says:"
     " `parcel.*`, `*` for all. Left out at creation: the key's own types.",
     "allowed_sources": "Sources that it may receive at most: `/partner`, `/shop/*`, `*`"

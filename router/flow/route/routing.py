@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,7 +34,7 @@ from router.flow.route.fast_path import (
 )
 from router.flow.route.head import MOVE, TRY_LOCK
 from router.flow.route.in_line import Row, first_of_their_keys
-from router.flow.route.matching import Broken, Matching
+from router.flow.route.matching import Broken, Filters, Matching
 from router.models import Delivery, EventRecord, Reason, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -155,10 +155,11 @@ def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
 
 
 def _owed(
-    events: Iterable[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
+    events: Sequence[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
 ) -> Iterator[Owed]:
-    for event in events:
-        matching = Matching(event, broken)
+    filters = Filters(subscribers)
+    for event in filters.with_data(events):
+        matching = Matching(event, filters, broken)
         for subscriber in subscribers:
             if matching.is_owed(subscriber):
                 yield event, subscriber
