@@ -63,6 +63,8 @@ class Environment(BaseSettings):
     #: In production: yes, this shop is a demonstration, and sells for nothing.
     sandbox_payments: bool = False
     webhook_allowed_networks: Annotated[str, NoDecode] = ""
+    #: Opens /metrics to a client that sends it.
+    metrics_token: str = ""
     #: Fernet keys, the newest first.
     encryption_keys: Annotated[str, NoDecode] = ""
     #: Ids of system checks whose warnings are meant, and not to be repeated.

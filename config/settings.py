@@ -194,6 +194,7 @@ ROUTER: dict[str, Any] = {
     "SUBJECT_SEARCH": "config.order_search.subjects",
     "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),
     "WEBHOOK_ALLOWED_NETWORKS": comma_separated(ENV.webhook_allowed_networks),
+    "METRICS_TOKEN": ENV.metrics_token,
     **{name.upper(): value for name, value in ENV.router.items()},
 }
 

@@ -24,6 +24,9 @@ from router.messaging.kinds import broker_problems
 from router.registry import declared
 from router.transports.kinds import KINDS, bridge_problems, missing_extra
 
+#: Of the token that opens `/metrics`.
+MIN_TOKEN_LENGTH = 32
+
 
 @register("router")
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -42,7 +45,20 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_sources(conf),
         *_check_schemas(schemas),
         *_check_bridges(conf),
+        *_check_metrics_token(conf),
     ]
+
+
+def _check_metrics_token(conf: RouterSettings) -> Iterator[CheckMessage]:
+    token = conf.metrics_token
+    is_sendable = token.isascii() and token.isprintable() and " " not in token
+    if token and not (is_sendable and len(token) >= MIN_TOKEN_LENGTH):
+        yield Error(
+            "ROUTER['METRICS_TOKEN'] can be guessed, or no header can carry it.",
+            hint=f"Take {MIN_TOKEN_LENGTH} or more letters and digits, without blanks: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            id="router.E033",
+        )
 
 
 def _check_bridges(conf: RouterSettings) -> Iterator[CheckMessage]:

@@ -151,6 +151,11 @@ class Rollups:
             return _count_next(head, decided)
 
 
+def bound_label(bound: float) -> str:
+    """The label of the bucket with this upper bound."""
+    return f"{bound:g}"
+
+
 def prune_rollups() -> None:
     """Delete the minutes and hours that no screen shows; what was ever stays."""
     now = timezone.now()
@@ -232,7 +237,7 @@ def _bucket(field: str, bounds: Sequence[Any]) -> Case:
     return Case(
         When(**{f"{field}__isnull": True}, then=None),
         *(
-            When(**{f"{field}__lte": bound}, then=Value(f"{shown:g}"))
+            When(**{f"{field}__lte": bound}, then=Value(bound_label(shown)))
             for bound, shown in zip(bounds, BOUNDS, strict=True)
         ),
         default=Value(ABOVE),

@@ -52,6 +52,9 @@ def database_complaints() -> set[str]:
         ({"WEBHOOK_DEADLINE_SECONDS": 60}, "router.E005"),
         ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.0/8"]}, "router.W007"),
         ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.1/8"]}, "router.E001"),
+        ({"METRICS_TOKEN": "guess me"}, "router.E033"),
+        ({"METRICS_TOKEN": f"{'with blanks ' * 3}x"}, "router.E033"),
+        ({"METRICS_TOKEN": "é" * 32}, "router.E033"),
         # No event could be published from there.
         ({"OWN_SOURCE": "my router"}, "router.E026"),
         ({"OWN_SOURCE": ""}, "router.E026"),
