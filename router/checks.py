@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from router.conf import QUEUES, RouterSettings, read
 from router.contract.attributes import source_problem
+from router.contract.dialects import filter_problems
 from router.encryption import is_key
 from router.flow.publish.json_schema import CompiledSchema
 from router.flow.publish.own_events import is_own_source
@@ -46,6 +47,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_schemas(schemas),
         *_check_bridges(conf),
         *_check_metrics_token(conf),
+        *_check_filters(),
     ]
 
 
@@ -59,6 +61,19 @@ def _check_metrics_token(conf: RouterSettings) -> Iterator[CheckMessage]:
             "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
             id="router.E033",
         )
+
+
+def _check_filters() -> Iterator[CheckMessage]:
+    for declaration in declared():
+        expression = declaration.filter
+        problems = [] if expression is None else filter_problems(expression)
+        for pointer, problem in problems:
+            yield Error(
+                f"@subscriber({declaration.name!r}): its filter {problem}"
+                f"{f' (at {pointer})' if pointer else ''}.",
+                hint="Correct it or leave it out; docs/filters.md has what it may be.",
+                id="router.E034",
+            )
 
 
 def _check_bridges(conf: RouterSettings) -> Iterator[CheckMessage]:

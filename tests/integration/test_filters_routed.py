@@ -11,7 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from router.flow.route import matching
 from router.flow.route.routing import route_batch
 from router.models import Delivery, FailedTask
-from router.public import publish
+from router.public import Event, publish, subscriber
+from router.registry import isolated
+from router.testing import deliver_due, isolated_subscribers, register_declared
 from tests.integration.rows import a_subscriber
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -115,3 +117,22 @@ def test_sql_chooses_by_attributes_and_an_error_of_it_is_no_failure(
 
     assert owed() == ([("near", "AT")] if is_owed else [])
     assert not FailedTask.objects.exists()
+
+
+def test_a_handler_has_the_filter_that_its_code_declares() -> None:
+    heard: list[Event] = []
+    with isolated_subscribers():
+        subscriber("near", events=["ticket.*"], filter=BY_SQL)(heard.append)
+        register_declared()
+        sell("AT", subject="vip-7")
+        sell("DE", subject="order-7")
+        deliver_due()
+        assert [event.subject for event in heard] == ["vip-7"]
+
+        # The next release has no filter any more.
+        with isolated():
+            subscriber("near", events=["ticket.*"])(heard.append)
+            register_declared()
+            sell("FR")
+            deliver_due()
+    assert len(heard) == 2
