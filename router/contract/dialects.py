@@ -47,6 +47,7 @@ class Filter:
 
     _test: Test
     reads_data: bool
+    _programs: tuple[Program, ...] = ()
 
     def passes(self, attributes: Attributes, data: Any = None) -> bool:
         """Whether an event with these context attributes and data passes.
@@ -54,6 +55,11 @@ class Filter:
         What the event lacks passes no comparison, and no SQL that needs it.
         """
         return self._test(attributes, data)
+
+    def sql_error(self, attributes: Attributes) -> str | None:
+        """What goes wrong for this event in the SQL of the filter; its first error."""
+        results = (program.evaluate(attributes) for program in self._programs)
+        return next((str(result.error) for result in results if result.error), None)
 
 
 def compiled(expression: Any) -> Filter:
@@ -66,9 +72,11 @@ def compiled(expression: Any) -> Filter:
 
 @lru_cache(maxsize=MAX_KEPT)
 def _compiled(text: str) -> Filter:
-    reads: set[str] = set()
-    test = _test(json.loads(text), reads)
-    return Filter(test, reads_data=any(map(is_data_path, reads)))
+    names: set[str] = set()
+    programs: list[Program] = []
+    test = _test(json.loads(text), names, programs)
+    reads_data = any(map(is_data_path, names))
+    return Filter(test, reads_data=reads_data, _programs=tuple(programs))
 
 
 def is_data_path(name: str) -> bool:
@@ -76,18 +84,22 @@ def is_data_path(name: str) -> bool:
     return "." in name
 
 
-def _test(expression: Mapping[str, Any], reads: set[str]) -> Test:
-    """What decides on an event; the names that it compares are added to `reads`."""
+def _test(
+    expression: Mapping[str, Any], names: set[str], programs: list[Program]
+) -> Test:
+    """What decides on an event; adds the names that it compares, and its SQL."""
     ((dialect, operand),) = expression.items()
     if dialect in LISTS:
-        return _combined(LISTS[dialect], [_test(inner, reads) for inner in operand])
+        tests = [_test(inner, names, programs) for inner in operand]
+        return _combined(LISTS[dialect], tests)
     if dialect == "not":
-        negated = _test(operand, reads)
+        negated = _test(operand, names, programs)
         return lambda attributes, data: not negated(attributes, data)
     if dialect == "sql":
         program = Program(operand)
+        programs.append(program)
         return lambda attributes, data: program.passes(attributes)
-    reads.update(operand)
+    names.update(operand)
     compare = COMPARISONS[dialect]
     tests = [_compared(compare, name, text) for name, text in operand.items()]
     return tests[0] if len(tests) == 1 else _combined(all, tests)

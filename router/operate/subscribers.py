@@ -70,15 +70,22 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
         *_name_problems(wanted["name"]),
         *_way_problems(wanted),
         *problems_of_target(wanted),
+        *selection_problems(wanted),
+        *_header_problems(wanted["custom_headers"]),
+        *_limit_problems(wanted),
+        *_retry_problems(wanted),
+        *_ordering_problems(wanted),
+    ]
+
+
+def selection_problems(wanted: Mapping[str, Any]) -> list[Problem]:
+    """The same, of the fields that decide which events a subscriber gets."""
+    return [
         *_pattern_problems(wanted["events"]),
         *_allowed_problems(wanted, "allowed_types"),
         *_allowed_problems(wanted, "allowed_sources"),
         *_beyond_problems(wanted["events"], wanted["allowed_types"]),
         *_filter_problems(wanted["filter"]),
-        *_header_problems(wanted["custom_headers"]),
-        *_limit_problems(wanted),
-        *_retry_problems(wanted),
-        *_ordering_problems(wanted),
     ]
 
 
