@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 from pydantic import Field, IPvAnyAddress, ValidationError, field_validator
@@ -41,6 +41,7 @@ class Environment(BaseSettings):
     allowed_hosts: Annotated[str, NoDecode] = ""
     csrf_trusted_origins: Annotated[str, NoDecode] = ""
     site_url: str = ""
+    log_format: Literal["text", "json"] = "text"
     port: int = Field(8000, ge=1, le=65535)
     #: Requests that one web process works on at once. Half of them may keep long
     #: polls: ROUTER["PULL_WAITS_AT_ONCE"].

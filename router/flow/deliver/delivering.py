@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
+from router.contract.log_ids import log_ids
 from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
@@ -79,7 +80,9 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
     """
     ends_at = time.monotonic() + conf().lease_seconds
     for claimed in claims(subscriber_id, ids):
-        if not _carry_out(claimed, ends_at=ends_at):
+        with log_ids(subscriber=claimed.subscriber.name):
+            has_time = _carry_out(claimed, ends_at=ends_at)
+        if not has_time:
             return
 
 
@@ -152,7 +155,11 @@ def _deliver_singly(
         except NotAcknowledged as failed:
             is_left_alone = _settle(single, failed)
         except LeaseLost:
-            logger.warning("Delivery %s: the lease was lost", delivery.pk)
+            logger.warning(
+                "Delivery %s: the lease was lost",
+                delivery.pk,
+                extra={"event": delivery.event_number, "delivery": delivery.pk},
+            )
         except Exception as error:  # noqa: BLE001 - settled as this delivery's failure
             is_left_alone = _settle_trouble(single, error)
 
@@ -208,7 +215,8 @@ def _run(work: Work, delivery: Leased) -> float:
         depth=delivery.causation_depth,
     )
     request = Request(key=delivery.pk, event=event)
-    with causation.caused_by(cause):
+    ids = {"event": delivery.event_number, "delivery": delivery.pk}
+    with causation.caused_by(cause), log_ids(**ids):
         [[answer]] = work.transport.send([request])
     match answer.outcome:
         case Retry() | Dead() as outcome:
