@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 from pydantic import Field, IPvAnyAddress, ValidationError, field_validator
@@ -41,6 +41,7 @@ class Environment(BaseSettings):
     allowed_hosts: Annotated[str, NoDecode] = ""
     csrf_trusted_origins: Annotated[str, NoDecode] = ""
     site_url: str = ""
+    log_format: Literal["text", "json"] = "text"
     port: int = Field(8000, ge=1, le=65535)
     #: Requests that one web process works on at once. Half of them may keep long
     #: polls: ROUTER["PULL_WAITS_AT_ONCE"].
@@ -63,6 +64,8 @@ class Environment(BaseSettings):
     #: In production: yes, this shop is a demonstration, and sells for nothing.
     sandbox_payments: bool = False
     webhook_allowed_networks: Annotated[str, NoDecode] = ""
+    #: Opens /metrics to a client that sends it.
+    metrics_token: str = ""
     #: Fernet keys, the newest first.
     encryption_keys: Annotated[str, NoDecode] = ""
     #: Ids of system checks whose warnings are meant, and not to be repeated.

@@ -62,6 +62,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before all others: their log lines carry its id.
+    "config.web.request_id.RequestIdMiddleware",
     # Before all that counts or logs by the client's address.
     "config.web.client_address.ClientAddressMiddleware",
     "config.web.body_limits.BodyLimitMiddleware",
@@ -194,6 +196,7 @@ ROUTER: dict[str, Any] = {
     "SUBJECT_SEARCH": "config.order_search.subjects",
     "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),
     "WEBHOOK_ALLOWED_NETWORKS": comma_separated(ENV.webhook_allowed_networks),
+    "METRICS_TOKEN": ENV.metrics_token,
     **{name.upper(): value for name, value in ENV.router.items()},
 }
 
@@ -296,12 +299,15 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {
+        "text": {
             "()": "config.log_format.SecretAddressFormatter",
             "format": "%(levelname)s %(name)s: %(message)s",
-        }
+        },
+        "json": {"()": "config.log_format.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": ENV.log_format}
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Its own handler would print a second time what the root prints.

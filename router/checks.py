@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from router.conf import QUEUES, RouterSettings, read
 from router.contract.attributes import source_problem
+from router.contract.dialects import filter_problems
 from router.encryption import is_key
 from router.flow.publish.json_schema import CompiledSchema
 from router.flow.publish.own_events import is_own_source
@@ -23,6 +24,9 @@ from router.flow.publish.schemas import load
 from router.messaging.kinds import broker_problems
 from router.registry import declared
 from router.transports.kinds import KINDS, bridge_problems, missing_extra
+
+#: Of the token that opens `/metrics`.
+MIN_TOKEN_LENGTH = 32
 
 
 @register("router")
@@ -42,7 +46,34 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_sources(conf),
         *_check_schemas(schemas),
         *_check_bridges(conf),
+        *_check_metrics_token(conf),
+        *_check_filters(),
     ]
+
+
+def _check_metrics_token(conf: RouterSettings) -> Iterator[CheckMessage]:
+    token = conf.metrics_token
+    is_sendable = token.isascii() and token.isprintable() and " " not in token
+    if token and not (is_sendable and len(token) >= MIN_TOKEN_LENGTH):
+        yield Error(
+            "ROUTER['METRICS_TOKEN'] can be guessed, or no header can carry it.",
+            hint=f"Take {MIN_TOKEN_LENGTH} or more letters and digits, without blanks: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            id="router.E033",
+        )
+
+
+def _check_filters() -> Iterator[CheckMessage]:
+    for declaration in declared():
+        expression = declaration.filter
+        problems = [] if expression is None else filter_problems(expression)
+        for pointer, problem in problems:
+            yield Error(
+                f"@subscriber({declaration.name!r}): its filter {problem}"
+                f"{f' (at {pointer})' if pointer else ''}.",
+                hint="Correct it or leave it out; docs/filters.md has what it may be.",
+                id="router.E034",
+            )
 
 
 def _check_bridges(conf: RouterSettings) -> Iterator[CheckMessage]:

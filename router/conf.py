@@ -95,6 +95,8 @@ class RouterSettings(BaseModel):
     probe_maximum_seconds: float = Field(120, gt=0)
     max_lost_leases: int = Field(5, ge=1)
 
+    #: What a client must send to read `/metrics`; empty: nobody may, outside debug.
+    metrics_token: str = ""
     #: Newest first; see `router.encryption`.
     encryption_keys: tuple[str, ...] = ()
     webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.functional import Promise
 
@@ -36,6 +37,7 @@ class Declaration:
     retry_maximum_seconds: int | None
     max_failures: int | None
     missing: Callable[[], str | None] | None
+    filter: Mapping[str, Any] | None = None
 
 
 _declared: dict[str, Declaration] = {}
@@ -55,6 +57,7 @@ def subscriber(
     retry_maximum_seconds: int | None = None,
     max_failures: int | None = None,
     missing: Callable[[], str | None] | None = None,
+    filter: Mapping[str, Any] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the subscriber `name`.
 
@@ -65,7 +68,9 @@ def subscriber(
     and its deliveries run one chunk at a time unless `is_safe_concurrently`. Handlers
     with effects elsewhere say `is_transactional=False` and must be idempotent by
     `(event.source, event.id)`. `missing` returns a hint while the subscriber lacks
-    something it needs; it is then held, nothing is lost.
+    something it needs; it is then held, nothing is lost. `filter` is one of the
+    CloudEvents Subscriptions API; the system check router.E034 names what is wrong
+    with it, and `register_declared` refuses it.
 
     Raises `InvalidSubscriber` when an option is wrong or the name is taken.
     """
@@ -85,6 +90,7 @@ def subscriber(
             retry_maximum_seconds=retry_maximum_seconds,
             max_failures=max_failures,
             missing=missing,
+            filter=filter,
         )
         _validate(declaration)
         _declared[name] = declaration

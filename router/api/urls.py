@@ -18,6 +18,7 @@ from router.api.ingress_failed_tasks import (
 from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference.page import DescriptionApi, api_reference
 from router.api.schemas import SchemaApi, SchemasApi
+from router.api.subscribers.preview import PreviewFilterApi
 from router.api.subscribers.views import (
     CloseBreakerApi,
     PauseApi,
@@ -41,6 +42,7 @@ urlpatterns = [
     path("subscribers/<slug:name>/test/", TestApi.as_view()),
     path("subscribers/<slug:name>/try-now/", TryNowApi.as_view()),
     path("subscribers/<slug:name>/close-breaker/", CloseBreakerApi.as_view()),
+    path("subscribers/<slug:name>/preview-filter/", PreviewFilterApi.as_view()),
     path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
     path("targets/test/", TestTargetApi.as_view(), name="api-test-target"),
     path(

@@ -115,6 +115,11 @@ def _notice(
         delivery.event_id,
         delivery.subscriber.name,
         failed.reason,
+        extra={
+            "subscriber": delivery.subscriber.name,
+            "event": delivery.event_id,
+            "delivery": delivery.pk,
+        },
     )
     # Failing to deliver a notice must not make another notice, and so on for ever.
     if is_own_type(delivery.event.type):

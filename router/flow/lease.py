@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -62,6 +62,11 @@ class Leased:
 
     def to_event(self) -> Event:
         return event_of(self.attributes)
+
+    @property
+    def log_ids(self) -> Mapping[str, int]:
+        """What log lines about it carry."""
+        return {"event": self.event_number, "delivery": self.pk}
 
 
 #: What is read of a delivery, then of its event.

@@ -1,4 +1,4 @@
-"""The dispatcher's loop: routes, dispatches, sweeps, prunes, writes its heartbeat.
+"""The dispatcher's loop: routes, dispatches, sweeps, prunes, counts, and beats.
 
 Run one or more; any may die at any time. It holds the only clock of the router, and
 outlives whatever the database or the broker do.
@@ -28,6 +28,7 @@ from router.flow.heartbeats import (
 )
 from router.flow.order import release_stuck
 from router.flow.prune import Retention
+from router.flow.rollup import Rollups
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
@@ -81,6 +82,7 @@ class DispatcherLoop:
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
         self._retention = Retention()
+        self._rollups = Rollups()
         self._broker = Every(pauses.broker)
         self._is_broker_reachable: bool | None = None
 
@@ -101,6 +103,7 @@ class DispatcherLoop:
                 connection.close()
                 self.low_water = LowWater()
                 self._dispatcher.wanted = Wanted()
+                self._rollups = Rollups()
             stop.wait(pause)
         self._end()
 
@@ -137,6 +140,7 @@ class DispatcherLoop:
             release_stuck()
         self._windows.turn()
         self._retention.turn()
+        self._rollups.turn()
         if self._beat.is_due():
             self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))
             self._beat_heart()

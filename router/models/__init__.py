@@ -21,6 +21,7 @@ from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
 from router.models.ingress_failed_task import IngressFailedTask, IngressState
+from router.models.rollup import Measure, Rollup, RollupMark, Span
 from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BREAKER_LABELS,
@@ -60,6 +61,7 @@ __all__ = [
     "IngressFailedTask",
     "IngressState",
     "LogHead",
+    "Measure",
     "OnDead",
     "Ordering",
     "Origin",
@@ -67,8 +69,11 @@ __all__ = [
     "Settlement",
     "settled_by",
     "Reason",
+    "Rollup",
+    "RollupMark",
     "Scope",
     "SigningSecret",
+    "Span",
     "Subscriber",
     "SubscriberState",
     "Transport",

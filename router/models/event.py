@@ -128,6 +128,11 @@ class EventRecord(models.Model):
             **self.extensions,
         }
 
+    def json_data(self) -> Any:
+        """The data as a value of JSON; None where there is none, or it is bytes."""
+        data, has_data = unpack(self.data, self.data_encoding)
+        return data if has_data and not isinstance(data, bytes) else None
+
     def to_event(self) -> Event:
         """The envelope that subscribers see."""
         return event_of([getattr(self, column) for column in EVENT_COLUMNS])

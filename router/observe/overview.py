@@ -11,6 +11,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from router.models import (
     Attempt,
     AttemptResult,
+    BreakerState,
     Clock,
     Delivery,
     DeliveryState,
@@ -18,11 +19,24 @@ from router.models import (
     FailedTask,
     IngressFailedTask,
     Subscriber,
+    SubscriberState,
 )
 from router.models.subscriber import is_handler_missing
 
 #: Counts of what may be without end stop here: "10000" means "that many or more".
 CAP = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What a subscriber is owed, by what happens to it next."""
+
+    #: Leased, or due.
+    moving: int
+    #: Its next attempt has a time.
+    waiting: int
+    #: Stopped by breaker, pause, missing code, or another event of its key.
+    held: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +49,34 @@ class SubscriberOverview:
     #: LEASED.
     working: int
     retrying: int
+    #: Of `waiting`: those whose time has come, and those behind another of their key.
+    due: int
+    held_in_order: int
     oldest_waiting_at: datetime | None
+    #: When the oldest was routed of all that is open.
+    oldest_owed_at: datetime | None
     open_failed: int
     #: It was declared once, and no installed code has its name: its events are held.
     is_handler_missing: bool
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no delivery of it is tried but the probes of its breaker."""
+        return (
+            self.is_handler_missing
+            or self.subscriber.state != SubscriberState.ACTIVE
+            or self.subscriber.breaker == BreakerState.OPEN
+        )
+
+    @property
+    def backlog(self) -> Backlog:
+        if self.is_stopped:
+            return Backlog(moving=self.working, waiting=0, held=self.waiting)
+        return Backlog(
+            moving=self.working + self.due,
+            waiting=self.waiting - self.due - self.held_in_order,
+            held=self.held_in_order,
+        )
 
 
 def subscribers_overview() -> list[SubscriberOverview]:
@@ -47,17 +85,40 @@ def subscribers_overview() -> list[SubscriberOverview]:
     working = _by_subscriber(leased_counts())
     failed = _by_subscriber(open_failed_counts())
     return [
-        SubscriberOverview(
-            subscriber=subscriber,
-            waiting=waiting.get(subscriber.pk, {}).get("total", 0),
-            working=working.get(subscriber.pk, {}).get("total", 0),
-            retrying=waiting.get(subscriber.pk, {}).get("retrying", 0),
-            oldest_waiting_at=waiting.get(subscriber.pk, {}).get("oldest"),
+        _overview(
+            subscriber,
+            waiting.get(subscriber.pk, NO_PENDING),
+            working.get(subscriber.pk, NO_LEASED),
             open_failed=failed.get(subscriber.pk, {}).get("total", 0),
-            is_handler_missing=is_handler_missing(subscriber),
         )
         for subscriber in Subscriber.objects.known().order_by("name")
     ]
+
+
+NO_PENDING = {"total": 0, "retrying": 0, "due": 0, "held": 0, "oldest": None}
+NO_LEASED = {"total": 0, "oldest": None}
+
+
+def _overview(
+    subscriber: Subscriber,
+    pending: dict[str, Any],
+    leased: dict[str, Any],
+    *,
+    open_failed: int,
+) -> SubscriberOverview:
+    oldest = [row["oldest"] for row in (pending, leased) if row["oldest"] is not None]
+    return SubscriberOverview(
+        subscriber=subscriber,
+        waiting=pending["total"],
+        working=leased["total"],
+        retrying=pending["retrying"],
+        due=pending["due"],
+        held_in_order=pending["held"],
+        oldest_waiting_at=pending["oldest"],
+        oldest_owed_at=min(oldest, default=None),
+        open_failed=open_failed,
+        is_handler_missing=is_handler_missing(subscriber),
+    )
 
 
 def unrouted_count() -> int:
@@ -80,13 +141,15 @@ def pending_counts() -> QuerySet[Any, Any]:
     return rows.annotate(
         total=Count("pk"),
         retrying=Count("pk", filter=Q(failures__gt=0)),
+        due=Count("pk", filter=Q(due_at__lte=Clock())),
+        held=Count("pk", filter=Q(due_at__isnull=True)),
         oldest=Min("created_at"),
     )
 
 
 def leased_counts() -> QuerySet[Any, Any]:
     rows = Delivery.objects.filter(state=DeliveryState.LEASED).values("subscriber_id")
-    return rows.annotate(total=Count("pk"))
+    return rows.annotate(total=Count("pk"), oldest=Min("created_at"))
 
 
 def open_failed_counts() -> QuerySet[Any, Any]:

@@ -13,6 +13,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from router.conf import conf
+from router.contract.dialects import filter_problems
+from router.contract.errors import InvalidSubscriber, named
 from router.flow import audit
 from router.flow.breaker import breaker
 from router.flow.route.head import lock_head
@@ -29,7 +31,12 @@ logger = logging.getLogger(__name__)
 
 
 def register_declared() -> None:
-    """Bring the rows in line with the declarations; what people set stays."""
+    """Bring the rows in line with the declarations; what people set stays.
+
+    Raises `InvalidSubscriber` for a filter that is none.
+    """
+    for declaration in declared():
+        _refuse_wrong_filter(declaration)
     with transaction.atomic():
         head = lock_head()
         for declaration in declared():
@@ -89,6 +96,15 @@ def _set_state(
     )
 
 
+def _refuse_wrong_filter(declaration: Declaration) -> None:
+    """A system check says it too, but a command may skip the checks."""
+    if declaration.filter is None:
+        return
+    if problems := filter_problems(declaration.filter):
+        message = f"@subscriber({declaration.name!r}): `filter` {named(problems)}."
+        raise InvalidSubscriber(message, problems=problems)
+
+
 def _register(declaration: Declaration, head: LogHead) -> None:
     subscriber, is_new = Subscriber.objects.known().get_or_create(
         name=declaration.name,
@@ -133,6 +149,7 @@ def _declared_fields(declaration: Declaration) -> dict[str, object]:
     return {
         "title": declaration.title,
         "events": list(declaration.events),
+        "filter": declaration.filter,
         "queue": declaration.queue,
         "is_transactional": declaration.is_transactional,
         "is_safe_concurrently": declaration.is_safe_concurrently,

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from router.conf import conf
+from router.contract.dialects import filter_problems
 from router.contract.errors import (
     InvalidSubscriber,
     NameTaken,
@@ -24,7 +25,6 @@ from router.contract.errors import (
 )
 from router.contract.filters import (
     EVERYTHING,
-    filter_problems,
     is_covered,
     pattern_problem,
     prefix_problem,
@@ -73,15 +73,22 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
         *_name_problems(wanted["name"]),
         *_way_problems(wanted),
         *problems_of_target(wanted),
+        *selection_problems(wanted),
+        *_header_problems(wanted["custom_headers"]),
+        *_limit_problems(wanted),
+        *_retry_problems(wanted),
+        *_ordering_problems(wanted),
+    ]
+
+
+def selection_problems(wanted: Mapping[str, Any]) -> list[Problem]:
+    """The same, of the fields that decide which events a subscriber gets."""
+    return [
         *_pattern_problems(wanted["events"]),
         *_allowed_problems(wanted, "allowed_types"),
         *_allowed_problems(wanted, "allowed_sources"),
         *_beyond_problems(wanted["events"], wanted["allowed_types"]),
         *_filter_problems(wanted["filter"]),
-        *_header_problems(wanted["custom_headers"]),
-        *_limit_problems(wanted),
-        *_retry_problems(wanted),
-        *_ordering_problems(wanted),
     ]
 
 

@@ -17,18 +17,20 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from router.admin.dashboard import signs_of_life
+from router.flow import rollup
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.dispatch.due import subscribers_due
 from router.flow.heartbeats import alive, beat, delete_stale
 from router.flow.prune import Walk
 from router.flow.pull.leasing import pull
+from router.flow.rollup import MARK, Rollups
 from router.flow.route.batch import has_unrouted
 from router.flow.route.head import HEAD
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.management.screens.tail import Tail
-from router.models import ApiKey, Heartbeat, LogHead, Subscriber
+from router.models import ApiKey, Heartbeat, LogHead, RollupMark, Subscriber
 from router.observe.health import readiness
 from router.observe.overview import (
     acknowledged_last_minute,
@@ -51,17 +53,17 @@ FILL = (
         number, position, event_id, source, type, subject, time, dataschema,
         partitionkey, traceparent, extensions, data, digest, size_bytes,
         causation_depth, recorded_at)
-    {numbers} SELECT n, n, n, '/old', 'thing.happened', n, '2026-01-01', '', '', '',
-        '{{}}', '{{}}', '', 2, 0, '2026-01-01' FROM numbers""",
+    {numbers} SELECT n, n, n, '/old', 'thing.happened', n, '2026-01-01 00:00:00',
+        '', '', '', '{{}}', '{{}}', '', 2, 0, '2026-01-01 00:00:00' FROM numbers""",
     """INSERT INTO router_delivery (
         id, event_id, subscriber_id, run, origin, ordering_key, state, due_at,
         created_at, dispatch_count, attempts, failures, vanished, is_manual)
     {numbers} SELECT n, n, {first} + n % {deleted}, 0, 'live', '', 'ACKNOWLEDGED',
-        '2026-01-01', '2026-01-01', 0, 1, 0, 0, false FROM numbers""",
+        '2026-01-01 00:00:00', '2026-01-01 00:00:00', 0, 1, 0, 0, false FROM numbers""",
     """INSERT INTO router_attempt (
         id, delivery_id, number, trigger, result, error, traceback, answer, ended_at)
-    {numbers} SELECT n, n, 1, 'SCHEDULED', 'ACKNOWLEDGED', '', '', '', '2026-01-01'
-        FROM numbers""",
+    {numbers} SELECT n, n, 1, 'SCHEDULED', 'ACKNOWLEDGED', '', '', '',
+        '2026-01-01 00:00:00' FROM numbers""",
 )
 NEXT_NUMBER = (
     "SELECT setval(pg_get_serial_sequence('router_eventrecord', 'number'), %s)"
@@ -102,6 +104,8 @@ def pulling(no_dead_rows: None, db: None) -> Iterator[Subscriber]:
             if connection.vendor == "postgresql":
                 cursor.execute(NEXT_NUMBER, [HISTORY])
             LogHead.objects.update_or_create(pk=HEAD, defaults={"position": HISTORY})
+            counted = {"position": HISTORY, "attempt_id": HISTORY}
+            RollupMark.objects.update_or_create(pk=MARK, defaults=counted)
             cursor.execute("ANALYZE")
         yield Subscriber.objects.get(name="pull")
 
@@ -124,6 +128,8 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
         "dispatcher: stale heartbeats": delete_stale,
         "dispatcher: prune, nothing is old": lambda: Walk(30_000).step(),
         "dispatcher: prune": lambda: Walk(1).step(),
+        "dispatcher: count, nothing is new": lambda: Rollups().step(),
+        "dispatcher: count": lambda: count_last(20),
         "dispatcher: route": lambda: publish("thing.happened", {}) and route_batch(),
         "puller: look": lambda: pull(pulling.pk, most=10, lease_seconds=30),
         "web: API key": lambda: count_call("digest"),
@@ -138,6 +144,12 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
         "status: rates": acknowledged_last_minute,
         "tail": tail.new,
     }
+
+
+def count_last(rows: int) -> None:
+    """A step of a dispatcher that has counted all but these events and attempts."""
+    RollupMark.objects.update(position=HISTORY - rows, attempt_id=HISTORY - rows)
+    assert not rollup._count_next(HISTORY, HISTORY)
 
 
 def test_no_periodic_query_grows_with_history(pulling: Subscriber) -> None:

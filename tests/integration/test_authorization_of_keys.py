@@ -94,6 +94,9 @@ CALLS = {
     "POST subscribers/{who}-hook/rotate-secret/": Call(MANAGE),
     "POST subscribers/{who}-hook/test/": Call(MANAGE, status=202),
     "POST subscribers/{who}-hook/try-now/": Call(MANAGE),
+    "POST subscribers/{who}-hook/preview-filter/": Call(
+        MANAGE, {"filter": {"sql": "TRUE"}}
+    ),
     "POST subscribers/{who}-hook/close-breaker/": Call(MANAGE),
     "POST targets/test/": Call(
         MANAGE,

@@ -19,7 +19,9 @@ from router.checks import (
     check_settings,
 )
 from router.conf import POSTGRESQL_TIMEOUTS, QUEUES
+from router.contract.errors import InvalidSubscriber
 from router.database_checks import check_database
+from router.operate.declared import register_declared
 from router.public import subscriber
 from router.registry import isolated
 
@@ -52,6 +54,9 @@ def database_complaints() -> set[str]:
         ({"WEBHOOK_DEADLINE_SECONDS": 60}, "router.E005"),
         ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.0/8"]}, "router.W007"),
         ({"WEBHOOK_ALLOWED_NETWORKS": ["10.0.0.1/8"]}, "router.E001"),
+        ({"METRICS_TOKEN": "guess me"}, "router.E033"),
+        ({"METRICS_TOKEN": f"{'with blanks ' * 3}x"}, "router.E033"),
+        ({"METRICS_TOKEN": "é" * 32}, "router.E033"),
         # No event could be published from there.
         ({"OWN_SOURCE": "my router"}, "router.E026"),
         ({"OWN_SOURCE": ""}, "router.E026"),
@@ -73,6 +78,20 @@ def test_a_handler_that_may_outlast_its_lease_is_found(settings: Any) -> None:
         subscriber("slow", events=["a.b"], time_limit_seconds=90)(lambda event: None)
 
         assert ids(check_settings()) == {"router.E002"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sql": "subject ="}, {"javascript": "true"}, {}, "purchase.*"]
+)
+def test_a_filter_that_is_none_is_found(settings: Any, wrong: Any) -> None:
+    settings.ROUTER = {}
+    with isolated():
+        subscriber("loyalty", events=["a.b"], filter=wrong)(lambda event: None)
+
+        assert ids(check_settings()) == {"router.E034"}
+        # A command may skip the checks.
+        with pytest.raises(InvalidSubscriber, match="'loyalty'.*`filter`"):
+            register_declared()
 
 
 @pytest.mark.parametrize(

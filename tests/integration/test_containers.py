@@ -183,11 +183,17 @@ def test_what_a_service_refers_to_is_declared(services: dict[str, Any]) -> None:
 def test_servers_are_reached_from_inside_only(services: dict[str, Any]) -> None:
     servers = set(services) - set(containers.ours(services))
 
-    assert servers == {"postgresql", "valkey", "rabbitmq", "proxy"}
-    assert services["proxy"]["networks"] == ["outside"]
-    for name in servers - {"proxy"}:
+    watching = {"prometheus", "grafana"}
+    assert servers == {"postgresql", "valkey", "rabbitmq", "proxy", *watching}
+    assert list(services["proxy"]["networks"]) == ["outside", "monitoring"]
+    for name in servers - {"proxy", *watching}:
         assert services[name]["networks"] == ["inside"]
         assert "ports" not in services[name]
+    for name in watching:
+        assert "inside" not in services[name]["networks"]
+        assert services[name]["profiles"] == ["monitoring"]
+    assert "ports" not in services["prometheus"]
+    assert services["grafana"]["ports"] == ["127.0.0.1:3000:3000"]
     assert containers.filled()["networks"]["inside"] == {"internal": True}
     assert services["web"]["ports"] == ["127.0.0.1:8000:8000"]
 

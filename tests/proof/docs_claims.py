@@ -24,6 +24,7 @@ RUN_ELSEWHERE: dict[Claim, str] = {
     ("docs/add-a-subscriber.md", "sh", "test_loyalty"): (
         "tests/proof/test_other_parties.py"
     ),
+    ("docs/filters.md", "json", ""): "tests/unit/test_filters_page.py",
     ("docs/generate-a-client.md", "sh", ""): "tests/proof/test_generated_clients.py",
     ("docs/generate-a-client.md", "python", ""): (
         "tests/proof/test_generated_clients.py"

@@ -26,6 +26,7 @@ from router.admin.subscriber.forms import (
     declared_schedule,
 )
 from router.admin.subscriber.managed_form import ManagedForm
+from router.admin.subscriber.trials import is_trial
 from router.contract.errors import (
     DoesNotApply,
     InvalidSubscriber,
@@ -51,7 +52,6 @@ from router.operate.subscribers import (
     delete_subscriber,
     edit_subscriber,
 )
-from router.operate.targets import try_target, with_kept_secrets
 from router.operate.test_event import send_test_event
 from router.transports.kinds import titled
 
@@ -64,8 +64,6 @@ MAX_FAILURES = 5
 FORM = "router/admin/subscriber_form.html"
 SECRET = "router/admin/subscriber_secret.html"  # nosec B105  # a template's name
 DELETE = "router/admin/subscriber_delete.html"
-#: The button that tries the target of a form, in place of saving it.
-TRY = "try_target"
 
 
 class OverviewList(BaseChangeList):
@@ -266,8 +264,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
 
     @sensitive_variables()
     def add(self, request: HttpRequest, form: ManagedForm) -> HttpResponse | None:
-        if TRY in request.POST:
-            self.try_target(request, form, before={})
+        if is_trial(request, form):
             return None
         name, by = form.cleaned_data["name"], actor(request)
         created = _try(form, lambda: create_subscriber(name, by=by, **form.wanted()))
@@ -281,9 +278,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
     def edit_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         _refuse_handler(row)
         form = ManagedForm(request.POST or None, subscriber=row)
-        if form.is_valid() and TRY in request.POST:
-            self.try_target(request, form, before=row.whole_target)
-        elif form.is_valid():
+        if form.is_valid() and not is_trial(request, form, row):
             changed = _try(
                 form, lambda: edit_subscriber(row, by=actor(request), **form.wanted())
             )
@@ -291,26 +286,6 @@ class SubscriberAdmin(ReadOnlyAdmin):
                 self.log_change(request, row, f"Changed {', '.join(form.changed_data)}")
                 return self.shown(request, changed, f"{changed.subscriber} is saved.")
         return self.page(request, FORM, row, {"form": form, "subscriber": row})
-
-    @sensitive_variables()
-    def try_target(
-        self, request: HttpRequest, form: ManagedForm, before: dict[str, Any]
-    ) -> None:
-        """Send a test event to the target of the form; nothing is saved."""
-        values = form.wanted()
-        transport = values["transport"]
-        target = with_kept_secrets(transport, values["target"], before)
-        try:
-            failure = try_target(
-                transport, target, by=actor(request), reason=values["reason"]
-            )
-        except InvalidSubscriber as error:
-            form.refuse(error.problems)
-            return
-        if failure is None:
-            messages.success(request, "The target has confirmed a test event.")
-        else:
-            self.warn(request, f"The target did not confirm a test event. {failure}")
 
     @sensitive_variables("rotated")
     def rotate_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:

@@ -15,6 +15,7 @@ from router.admin.acting import reason_field
 from router.admin.subscriber.target_form import TargetForm
 from router.contract.filters import EVERYTHING
 from router.models import OnDead, Ordering, Subscriber, Transport
+from router.operate.selection_preview import SelectionPreview
 from router.operate.targets import MANAGED
 from router.transports.kinds import KINDS
 from router.transports.webhook.headers import doubled_names
@@ -51,6 +52,8 @@ class ManagedForm(forms.Form):
 
     #: The transports whose target can be tried.
     foreign = " ".join(KINDS)
+    #: What the selection of events would do, once it was previewed.
+    preview: SelectionPreview | None = None
 
     name = forms.CharField(
         max_length=63,
@@ -81,8 +84,8 @@ class ManagedForm(forms.Form):
     filter = JSONField(
         required=False,
         widget=_lines(3),
-        help_text='CloudEvents filter, as JSON: {"prefix": {"subject": "vip-"}}. '
-        "Empty means all.",
+        help_text='Filter as JSON: {"prefix": {"subject": "vip-"}}, '
+        """{"sql": "subject LIKE 'vip-%'"}. Empty means all.""",
     )
     allowed_types = forms.CharField(
         label="Types at most",

@@ -98,7 +98,7 @@ def _known(column: str, patterns: list[str]) -> Q:
 
 
 def _passing(expression: Mapping[str, Any] | None) -> Q:
-    """That an event passes a filter; none does where it asks for another attribute."""
+    """That an event passes a filter; none does where it asks for what has no column."""
     try:
         return ALL_ROWS if expression is None else _condition(expression)
     except KeyError:
@@ -106,7 +106,7 @@ def _passing(expression: Mapping[str, Any] | None) -> Q:
 
 
 def _condition(expression: Mapping[str, Any]) -> Q:
-    """Raises `KeyError` for an attribute that has no column."""
+    """Raises `KeyError` for SQL, and for an attribute or data that has no column."""
     ((dialect, operand),) = expression.items()
     match dialect:
         case "all":
@@ -115,6 +115,8 @@ def _condition(expression: Mapping[str, Any]) -> Q:
             return reduce(or_, map(_condition, operand))
         case "not":
             return ~_condition(operand)
+        case "sql":
+            raise KeyError(dialect)
     compared = (
         _compared(dialect, COLUMN_OF_ATTRIBUTE[name], operand[name]) for name in operand
     )

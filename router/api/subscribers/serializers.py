@@ -61,7 +61,8 @@ MEANING = {
     "events": "Types or patterns: `purchase.completed`, `purchase.*`, `*`; a type that"
     " contains `*` is selected by `*` and a filter.",
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
-    " `prefix`, `suffix` over attributes, combined by `all`, `any`, `not`.",
+    " `prefix`, `suffix` over attributes and values in the data, combined by `all`,"
+    " `any`, `not`; `sql` for an expression of CloudEvents SQL.",
     "allowed_types": "Types that it may receive at most, whatever `events` says:"
     " `parcel.*`, `*` for all. Left out at creation: the key's own types.",
     "allowed_sources": "Sources that it may receive at most: `/partner`, `/shop/*`, `*`"
@@ -158,6 +159,15 @@ class LimitField(fields.ListField):
         super().__init__(min_length=1, max_length=MAX_PATTERNS, **options)
 
 
+class TypesField(fields.ListField):
+    """Event types, or patterns of them."""
+
+    child = fields.CharField(max_length=255, pattern=TYPES, trim_whitespace=False)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=MAX_PATTERNS, **options)
+
+
 class SubscriberUpdate(Meaning, ReasonBody):
     """What may be changed of a subscriber; what is left out stays."""
 
@@ -169,12 +179,7 @@ class SubscriberUpdate(Meaning, ReasonBody):
         max_length=MAX_URL_LENGTH, pattern=URL, required=False, allow_blank=True
     )
     target = TargetField(required=False)
-    events = fields.ListField(
-        child=fields.CharField(max_length=255, pattern=TYPES, trim_whitespace=False),
-        min_length=1,
-        max_length=MAX_PATTERNS,
-        required=False,
-    )
+    events = TypesField(required=False)
     filter = FilterField(required=False, allow_null=True)
     allowed_types = LimitField(required=False)
     allowed_sources = LimitField(required=False)

@@ -20,17 +20,19 @@ DISABLED = "router.subscriber.disabled"
 
 
 def notify_opened(subscriber: Subscriber, delivery: Delivery) -> None:
-    logger.error("%s fails: what it is owed is held", subscriber.name)
+    name = subscriber.name
+    logger.error("%s fails: what it is owed is held", name, extra={"subscriber": name})
     _publish(OPENED, subscriber, delivery.event.type)
 
 
 def notify_disabled(subscriber: Subscriber, delivery: Delivery, reason: str) -> None:
-    logger.error("%s is disabled: %s", subscriber.name, reason)
+    name = subscriber.name
+    logger.error("%s is disabled: %s", name, reason, extra={"subscriber": name})
     _publish(DISABLED, subscriber, delivery.event.type, reason=reason)
 
 
 def notify_recovered(subscriber: Subscriber, cause: str) -> None:
-    logger.info("%s is back", subscriber.name)
+    logger.info("%s is back", subscriber.name, extra={"subscriber": subscriber.name})
     _publish(RECOVERED, subscriber, cause)
 
 

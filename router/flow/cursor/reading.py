@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from router.conf import conf
+from router.contract.dialects import compiled
 from router.contract.event import Event
 from router.db.patterns import WANTED, WANTED_BY_JSON
 from router.db.pipeline import rows_of_planned
@@ -69,10 +70,18 @@ class Streamed:
     def to_event(self) -> Event:
         return event_of(self.attributes)
 
-    def context(self) -> Mapping[str, Any]:
-        """The context attributes that filters look at."""
+    @property
+    def log_ids(self) -> Mapping[str, int]:
+        """What log lines about it carry."""
+        return {"event": self.number}
+
+    def passes(self, expression: Any) -> bool:
+        """Whether a filter lets it through. Raises what a filter that fails raises."""
+        chosen = compiled(expression)
         values = dict(zip(EVENT_COLUMNS, self.attributes, strict=True))
-        return EventRecord(**values).context()
+        record = EventRecord(**values)
+        data = record.json_data() if chosen.reads_data else None
+        return chosen.passes(record.context(), data)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
+from router.contract.log_ids import log_ids
 from router.contract.outcomes import Retry
 from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
@@ -63,7 +64,8 @@ def deliver_chunk(subscriber_id: int, ids: Sequence[int]) -> None:
     ends_at = time.monotonic() + conf().lease_seconds
     for claimed in claims(subscriber_id, ids):
         try:
-            has_time = _carry_out(claimed, ends_at=ends_at)
+            with log_ids(subscriber=claimed.subscriber.name):
+                has_time = _carry_out(claimed, ends_at=ends_at)
         finally:
             if claimed.subscriber.is_streamed:
                 turn.give_back(subscriber_id, claimed.token)
@@ -134,7 +136,11 @@ def _deliver_singly(
         except NotAcknowledged as failed:
             is_left_alone = _settle(single, failed)
         except LeaseLost:
-            logger.warning("Delivery %s: the lease was lost", delivery.pk)
+            logger.warning(
+                "Delivery %s: the lease was lost",
+                delivery.pk,
+                extra={"event": delivery.event_number, "delivery": delivery.pk},
+            )
         except Exception as error:  # noqa: BLE001 - settled as this delivery's failure
             is_left_alone = _settle_trouble(single, error)
 

@@ -117,7 +117,12 @@ def _webhook_id(delivery: Leased, event: Event) -> str:
 
 def _note_unsettled(answer: Answer, error: Exception) -> None:
     """The others of the chunk go on; this delivery is due again when its lease ends."""
-    logger.warning("Delivery %s: not settled: %s", answer.key, type(error).__name__)
+    logger.warning(
+        "Delivery %s: not settled: %s",
+        answer.key,
+        type(error).__name__,
+        extra={"delivery": answer.key},
+    )
 
 
 class Settling:

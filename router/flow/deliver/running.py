@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.event import Event
+from router.contract.log_ids import log_ids
 from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.flow.publish import causation
 from router.registry import Declaration, find
@@ -24,6 +26,8 @@ class Owed(Protocol):
 
     @property
     def causation_depth(self) -> int: ...
+    @property
+    def log_ids(self) -> Mapping[str, int]: ...
     def to_event(self) -> Event: ...
 
 
@@ -64,7 +68,7 @@ class Runner:
             depth=owed.causation_depth,
         )
         transport = HandlerTransport(self.declaration, limit_seconds=self.limit_seconds)
-        with causation.caused_by(cause):
+        with causation.caused_by(cause), log_ids(**owed.log_ids):
             [[answer]] = transport.send([Request(key=0, event=event)])
         match answer.outcome:
             case Retry() | Dead() as outcome:

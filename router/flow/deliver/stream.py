@@ -17,7 +17,7 @@ from django.db import DatabaseError, Error, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
-from router.contract.filters import matches
+from router.contract.log_ids import log_ids
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
@@ -69,7 +69,8 @@ def _carry_out(chunk: Chunk, *, ends_at: float) -> bool:
         logger.error("No handler named %s is installed here", chunk.subscriber.name)
         _release(chunk, pause_seconds=PARKED_SECONDS)
         return False
-    return Serving(chunk, runner).run()
+    with log_ids(subscriber=chunk.subscriber.name):
+        return Serving(chunk, runner).run()
 
 
 def _release(chunk: Chunk, *, pause_seconds: float = 0.0) -> None:
@@ -162,7 +163,7 @@ class Serving:
         if self._chunk.filter is None:
             return True
         try:
-            return matches(self._chunk.filter, event.context())
+            return event.passes(self._chunk.filter)
         except Exception as error:  # noqa: BLE001 - it becomes a failed task
             evidence = Evidence("FilterFailed", type(error).__name__)
             raise NotAcknowledged(event, Dead(evidence), 0.0) from error

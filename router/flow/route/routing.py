@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from router.db.statements import Param, Statement
 from router.flow.cursor import turn
 from router.flow.cursor.filling import give_up_on_unfiltered
 from router.flow.cursor.in_line import Row, first_of_their_keys
-from router.flow.cursor.matching import Broken, Matching
+from router.flow.cursor.matching import Broken, Filters, Matching
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
 from router.flow.route.behind import fall_behind
@@ -231,10 +231,11 @@ def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
 
 
 def _owed(
-    events: Iterable[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
+    events: Sequence[EventRecord], subscribers: Sequence[Subscriber], broken: Broken
 ) -> Iterator[Owed]:
-    for event in events:
-        matching = Matching(event, broken)
+    filters = Filters(subscribers)
+    for event in filters.with_data(events):
+        matching = Matching(event, filters, broken)
         for subscriber in subscribers:
             if matching.is_owed(subscriber):
                 yield event, subscriber

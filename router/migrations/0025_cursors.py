@@ -23,7 +23,7 @@ def place_cursors(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("router", "0023_ordering"),
+        ("router", "0024_rollups"),
     ]
 
     operations = [

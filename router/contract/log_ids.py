@@ -1,0 +1,31 @@
+"""The ids that log lines carry beside their text, as far as they are known.
+
+`request_id` of the HTTP request, `subscriber` by name, `event` by its number in the
+log, `delivery` by its id. Those of a line's own `extra` go before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+
+NAMES = ("request_id", "subscriber", "event", "delivery")
+_ids: ContextVar[Mapping[str, object]] = ContextVar(
+    "log_ids", default=MappingProxyType({})
+)
+
+
+@contextmanager
+def log_ids(**ids: object) -> Iterator[None]:
+    """Lines that this thread logs meanwhile carry these ids, beside those before."""
+    token = _ids.set({**_ids.get(), **ids})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def current_log_ids() -> Mapping[str, object]:
+    return _ids.get()
