@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from router.flow.route import matching
+from router.flow.cursor import matching
 from router.flow.route.routing import route_batch
 from router.models import Delivery, FailedTask
 from router.public import Event, publish, subscriber

@@ -86,7 +86,7 @@ def test_a_handler_logs_with_the_ids_of_its_delivery(
     def log(event: Event) -> None:
         logger.info("at work")
 
-    declare("well", behave=log)
+    declare("well", behave=log, is_safe_concurrently=True)
     publish_events(2)
     drain()
     logged = lines.of("tests.json_logs")
@@ -94,6 +94,18 @@ def test_a_handler_logs_with_the_ids_of_its_delivery(
     assert [(line["event"], line["delivery"]) for line in logged] == [
         (row.event_id, row.pk) for row in rows
     ]
+    assert {line["subscriber"] for line in logged} == {"well"}
+
+
+def test_a_handler_in_the_stream_logs_with_the_number_of_its_event(
+    lines: Lines, declare: Declare
+) -> None:
+    declare("well", behave=lambda event: logger.info("at work"))
+    publish_events(2)
+    drain()
+    logged = lines.of("tests.json_logs")
+    numbers = EventRecord.objects.order_by("number").values_list("number", flat=True)
+    assert [line["event"] for line in logged] == list(numbers)
     assert {line["subscriber"] for line in logged} == {"well"}
 
 
