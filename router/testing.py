@@ -149,6 +149,7 @@ def skip_waits() -> int:
     Subscriber.objects.filter(not_before__isnull=False).update(not_before=None)
     Subscriber.objects.filter(paced_until__isnull=False).update(paced_until=None)
     Subscriber.objects.filter(probe_at__isnull=False).update(probe_at=F("created_at"))
+    Turn.objects.free().update(marked_until=None)
     return Delivery.objects.filter(
         state=DeliveryState.PENDING, due_at__gt=timezone.now()
     ).update(due_at=F("created_at"), dispatched_until=None)

@@ -18,12 +18,17 @@ from router.flow.pull import settling
 from router.flow.pull.holding import Lease, Refusal
 from router.flow.pull.leasing import pull
 from router.flow.route.routing import route_batch
+from router.flow.sweep import sweep_turns
 from router.models import (
+    LIVE,
+    Acknowledgement,
     Delivery,
     DeliveryState,
+    EventRecord,
     SigningSecret,
     Subscriber,
     Transport,
+    Turn,
 )
 from router.public import Event, publish
 from router.testing import deliver_due, skip_waits
@@ -129,6 +134,35 @@ def ack(deliveries: Sequence[Delivery]) -> list[bool]:
 
 def states() -> list[str]:
     return list(Delivery.objects.order_by("pk").values_list("state", flat=True))
+
+
+def fates() -> list[str]:
+    """What became of each event of `TYPE` for the one subscriber, in the order of the
+    log: of its delivery, else of the chunk that covers it."""
+    rows = dict(Delivery.objects.filter(run=LIVE).values_list("event_id", "state"))
+    chunks = list(Acknowledgement.objects.values_list("first", "last"))
+    return [
+        rows.get(number) or _fate_in_stream(position, chunks)
+        for number, position in EventRecord.objects.filter(type=TYPE)
+        .order_by("number")
+        .values_list("number", "position")
+    ]
+
+
+def _fate_in_stream(position: int | None, chunks: Sequence[tuple[int, int]]) -> str:
+    if position is None:
+        return "UNROUTED"
+    covering = [chunk for chunk in chunks if chunk[0] <= position <= chunk[1]]
+    assert len(covering) <= 1, f"{position} was acknowledged twice"
+    return "ACKNOWLEDGED" if covering else "PENDING"
+
+
+def let_the_turn_run_out() -> None:
+    """The worker that has the one lease of the stream vanished."""
+    Turn.objects.filter(token__isnull=False).update(
+        leased_until=timezone.now() - timedelta(seconds=1)
+    )
+    sweep_turns()
 
 
 def delivery_ids(**conditions: Any) -> list[int]:

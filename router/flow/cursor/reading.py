@@ -42,13 +42,15 @@ from router.models import (
 
 #: A claim looks at so many events of the log at most, whatever their types.
 SPAN = 10_000
+#: SQLite has one writer at a time: a publisher must not wait for a long chunk.
+MAX_SQLITE_SECONDS = 0.05
 #: What every chunk needs of its subscriber.
 OF_SUBSCRIBER = (
     "name", "title", "transport", "state", "rate_per_second", "breaker",
     "breaker_epoch", "ramp", "incident_since", "is_streamed",
 )  # fmt: skip
 #: What is read of an event, after its position.
-OF_EVENT = ("number", "causation_depth", *EVENT_COLUMNS)
+OF_EVENT = ("number", "causation_depth", "only_for", *EVENT_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,15 @@ class Streamed:
     position: int
     number: int
     causation_depth: int
+    #: For this subscriber alone: no filter is asked.
+    is_addressed: bool
     attributes: Sequence[Any]
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Streamed:
         """From the position and the values of `OF_EVENT`."""
-        position, number, depth, *attributes = row
-        return cls(position, number, depth, attributes)
+        position, number, depth, only_for, *attributes = row
+        return cls(position, number, depth, only_for is not None, attributes)
 
     def to_event(self) -> Event:
         return event_of(self.attributes)
@@ -106,6 +110,15 @@ class Chunk:
         """Whether the log goes on behind it."""
         return self.until < self.head
 
+    def wants(self, event: Streamed) -> bool:
+        """Whether the filter of its period lets the event through.
+
+        Raises whatever a filter raises: it decides nothing.
+        """
+        if self.filter is None or event.is_addressed:
+            return True
+        return event.passes(self.filter)
+
     def only(self, events: Sequence[Streamed], *, position: int, until: int) -> Chunk:
         """The same lease for these of its events, from `position` to `until`."""
         return replace(self, events=tuple(events), position=position, until=until)
@@ -137,6 +150,13 @@ def next_chunk(subscriber_id: int) -> Chunk | None:
         filter=json.loads(filter_) if filter_ else None,
         events=events,
     )
+
+
+def chunk_seconds() -> float:
+    """How long a chunk should run."""
+    seconds = conf().chunk_seconds
+    is_sqlite = connection.vendor == "sqlite"
+    return min(seconds, MAX_SQLITE_SECONDS) if is_sqlite else seconds
 
 
 def _read(subscriber_id: int, token: uuid.UUID) -> tuple[Sequence[Any], Any] | None:
@@ -178,7 +198,7 @@ def _events_of(rows: Sequence[Any]) -> Sequence[Any]:
 
 
 def _statement(subscriber_id: int, token: uuid.UUID, limit: int) -> Statement:
-    limits = conf().chunk_bytes, conf().chunk_seconds, conf().chunk_limit
+    limits = SPAN, conf().chunk_bytes, chunk_seconds(), conf().chunk_limit
     sql, names = _sql(connection.vendor, *limits)
     field: Any = Turn._meta.get_field("token")
     values = {
@@ -191,7 +211,7 @@ def _statement(subscriber_id: int, token: uuid.UUID, limit: int) -> Statement:
 
 @cache
 def _sql(
-    vendor: str, chunk_bytes: int, chunk_seconds: float, chunk_limit: int
+    vendor: str, span: int, chunk_bytes: int, seconds: float, chunk_limit: int
 ) -> tuple[str, Sequence[str]]:
     """The text for a cursor, and the names of its parameters in their order."""
     is_postgresql = vendor == "postgresql"
@@ -210,11 +230,11 @@ def _sql(
         ),
         columns=", ".join(f'event."{name}"' for name in _columns()),
         picked=", ".join(f'picked."{name}"' for name in ("position", *_columns())),
-        span=SPAN,
+        span=span,
         live=LIVE,
         bytes=chunk_bytes,
-        chunk_ms=chunk_seconds * 1000,
-        rate_seconds=chunk_seconds,
+        chunk_ms=seconds * 1000,
+        rate_seconds=seconds,
         everything=chunk_limit,
     )
     names = re.findall(r":(subscriber|token|limit)\b", text)
@@ -234,10 +254,11 @@ _HERE = 7
 _SQL = """
 WITH here AS MATERIALIZED (
     SELECT cursor.id, cursor.position,
-        {least}(cursor.position + {span}, head.position, COALESCE((
-            SELECT MIN(period.after) FROM "{period}" AS period
-            WHERE period.subscriber_id = cursor.subscriber_id
-                AND period.after > cursor.position), head.position)) AS until,
+        {most}(cursor.position, {least}(
+            cursor.position + {span}, head.position, COALESCE((
+                SELECT MIN(period.after) FROM "{period}" AS period
+                WHERE period.subscriber_id = cursor.subscriber_id
+                    AND period.after > cursor.position), head.position))) AS until,
         head.position AS head,
         (SELECT period.events FROM "{period}" AS period
             WHERE period.subscriber_id = cursor.subscriber_id
@@ -249,12 +270,11 @@ WITH here AS MATERIALIZED (
             ORDER BY period.after DESC LIMIT 1) AS filter,
         CASE WHEN cursor.position < cursor.alone_to OR subscriber.mean_run_ms IS NULL
             THEN 1
-            ELSE {least}(CAST(:limit AS integer),
+            ELSE {most}(1, {least}(CAST(:limit AS integer),
                 COALESCE(subscriber.ramp, {everything}),
                 COALESCE(subscriber.in_flight_limit, {everything}),
-                {most}(1, CAST(COALESCE(subscriber.rate_per_second * {rate_seconds},
-                    {everything}) AS integer)),
-                {most}(1, CAST({least}({everything},
+                CAST({least}({everything}, COALESCE(
+                    subscriber.rate_per_second * {rate_seconds}, {everything}),
                     {chunk_ms} / {most}(subscriber.mean_run_ms, 0.01)) AS integer)))
         END AS size
     FROM "{turn}" AS turn
@@ -291,7 +311,7 @@ _LEASED = """, counted AS (
 ), moved AS (
     UPDATE "{cursor}" AS cursor SET leased_to = (SELECT MAX(position) FROM picked),
         position = CASE WHEN EXISTS (SELECT 1 FROM picked) THEN cursor.position
-            ELSE {most}(cursor.position, here.until) END
+            ELSE here.until END
     FROM here WHERE cursor.id = here.id
 )"""  # nosec B608  # names of our own
 _SELECTED = """

@@ -25,6 +25,7 @@ from django.db.models import (
 from router.conf import conf
 from router.db.async_commit import AsyncCommit
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Statement, Update, changed
+from router.flow.breaker.pace import is_in_pace
 from router.flow.breaker.probes import lets_all_through, may_be_tried
 from router.models import (
     Clock,
@@ -93,6 +94,7 @@ def _served(subscriber_id: Any) -> QuerySet[Subscriber]:
     return Subscriber.objects.filter(
         lets_all_through(),
         may_be_tried(),
+        is_in_pace(),
         pk=subscriber_id,
         state=SubscriberState.ACTIVE,
         deleted_at__isnull=True,

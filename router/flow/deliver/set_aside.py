@@ -14,6 +14,7 @@ from router.contract.outcomes import Dead, Evidence, Retry
 from router.db.statements import changed
 from router.flow.cursor import turn
 from router.flow.cursor.reading import Chunk
+from router.flow.dead_letter import give_up
 from router.flow.deliver.releasing import MAX_UNCOUNTED_WAIT_SECONDS
 from router.flow.deliver.settling import settle_failure
 from router.flow.deliver.stream_settling import fences
@@ -27,6 +28,7 @@ from router.models import (
     Delivery,
     DeliveryState,
     EventRecord,
+    Reason,
     Turn,
 )
 
@@ -35,27 +37,48 @@ from router.models import (
 MAX_TROUBLES = 3
 
 
-def set_aside(chunk: Chunk, outcome: Retry | Dead, *, run_ms: float) -> bool:
+def set_aside(
+    chunk: Chunk, outcome: Retry | Dead, *, run_ms: float, is_last: bool
+) -> bool:
     """Give the chunk's one event a delivery that has failed like this, and move the
-    cursor past it: all in one transaction.
+    cursor to the chunk's end: all in one transaction. `is_last` ends the lease.
 
     Returns whether the receiver is to be left alone now. Raises `LeaseLost`.
     """
     with transaction.atomic():
-        _move(chunk)
-        [event] = chunk.events
-        row = Delivery.objects.create(
-            event_id=event.number,
-            subscriber=chunk.subscriber,
+        _move(chunk, is_last=is_last)
+        row = _delivery_of(
+            chunk,
             state=DeliveryState.LEASED,
             lease_token=chunk.token,
             leased_until=Clock() + timedelta(seconds=conf().lease_seconds),
             attempts=1,
-            due_at=Clock(),
-            created_at=Clock(),
         )
         claim = Claim(subscriber=chunk.subscriber, token=chunk.token, deliveries=(row,))
         return settle_failure(claim, outcome, run_ms=run_ms)
+
+
+def give_up_unfiltered(chunk: Chunk, error: Exception, *, is_last: bool) -> None:
+    """Give up the chunk's one event, whose filter raised, and move the cursor.
+
+    The receiver was never asked: its breaker learns nothing. Raises `LeaseLost`.
+    """
+    with transaction.atomic():
+        _move(chunk, is_last=is_last)
+        evidence = Evidence("FilterFailed", type(error).__name__)
+        give_up(_delivery_of(chunk), reason=Reason.REJECTED, evidence=evidence)
+
+
+def _delivery_of(chunk: Chunk, **columns: Any) -> Delivery:
+    [event] = chunk.events
+    row: Delivery = Delivery.objects.create(
+        event_id=event.number,
+        subscriber=chunk.subscriber,
+        due_at=Clock(),
+        created_at=Clock(),
+        **columns,
+    )
+    return row
 
 
 def note_trouble(chunk: Chunk, *, is_session_lost: bool) -> None:
@@ -85,7 +108,7 @@ def note_trouble(chunk: Chunk, *, is_session_lost: bool) -> None:
 def _count_trouble(row: Turn) -> None:
     cursor = _cursor_of(row)
     troubles = cursor.troubles + 1
-    if troubles >= 2 * MAX_TROUBLES and row.leased_count == 1:
+    if troubles >= 2 * MAX_TROUBLES and _is_one_left(row, cursor):
         _set_aside_unanswered(row, cursor, vanished=0)
     else:
         alone_to = cursor.alone_to
@@ -102,10 +125,9 @@ def end_lease(row: Turn) -> None:
     is a suspect: it gets a delivery, and the cursor goes on.
     """
     cursor = _cursor_of(row)
-    is_open = row.leased_count > 0 and cursor.position < _leased_to(cursor)
-    if is_open and row.leased_count == 1:
+    if _is_one_left(row, cursor):
         _set_aside_unanswered(row, cursor, vanished=1)
-    elif is_open:
+    elif row.leased_count:
         _of(row).update(alone_to=max(cursor.alone_to, _leased_to(cursor)))
     _free(row)
 
@@ -113,15 +135,18 @@ def end_lease(row: Turn) -> None:
 def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
     """The event at `leased_to`, which nothing is known of but that it was begun."""
     event = EventRecord.objects.filter(position=cursor.leased_to).only("pk").get()
-    delivery = Delivery.objects.create(
+    delivery, is_new = Delivery.objects.get_or_create(
         event=event,
         subscriber_id=row.pk,
-        attempts=1,
-        vanished=vanished,
-        due_at=Clock(),
-        created_at=Clock(),
+        run=LIVE,
+        defaults={
+            "attempts": 1,
+            "vanished": vanished,
+            "due_at": Clock(),
+            "created_at": Clock(),
+        },
     )
-    if vanished:
+    if is_new and vanished:
         evidence = Evidence(
             "The lease ran out", "the worker died, hung or was cut off."
         )
@@ -129,9 +154,14 @@ def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
     _of(row).update(position=cursor.leased_to, troubles=0)
 
 
-def _move(chunk: Chunk) -> None:
+def _is_one_left(row: Turn, cursor: Cursor) -> bool:
+    """Whether one event alone was under the lease, and is not settled."""
+    return row.leased_count == 1 and cursor.position < _leased_to(cursor)
+
+
+def _move(chunk: Chunk, *, is_last: bool) -> None:
     """Raises `LeaseLost`."""
-    if sum(map(changed, fences(chunk, is_last=False))) != 2:
+    if sum(map(changed, fences(chunk, is_last=is_last))) != 2:
         raise LeaseLost
 
 

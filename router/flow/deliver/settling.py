@@ -34,6 +34,7 @@ from router.db.statements import IDS, SUBSCRIBER, TOKENS, Param, Statement, Upda
 from router.flow import order
 from router.flow.breaker import breaker
 from router.flow.breaker.long_outage import end_if_too_long
+from router.flow.cursor import turn
 from router.flow.dead_letter import give_up
 from router.flow.deliver.attempts import acknowledged_log
 from router.flow.lease import Claim
@@ -82,10 +83,15 @@ def acknowledge(
     # PostgreSQL writes what it can't commit into its log, where no response belongs.
     has_responses = bool(exchanges)
     statement = _ACKNOWLEDGE_PULLED if is_pulled else _ACKNOWLEDGE
+    fences = [statement.bound(ids=claim.ids, tokens=claim.tokens)]
+    if claim.subscriber.is_streamed and not is_pulled:
+        # Its cursor may be served under a later lease, before these are given back.
+        held = {"subscriber_id": claim.subscriber.pk, "token": claim.token}
+        fences.insert(0, turn.HOLD.bound(**held))
     try:
         update_expecting(
-            len(claim.deliveries),
-            statement.bound(ids=claim.ids, tokens=claim.tokens),
+            len(claim.deliveries) + len(fences) - 1,
+            fences,
             acknowledged_log(claim, run_ms=run_ms, exchanges=exchanges),
             success_note(claim.subscriber.pk, list(run_ms.values())),
             before=released(guard),

@@ -11,17 +11,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from django.db import DatabaseError, Error, InterfaceError
+from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
 from router.contract.errors import LeaseLost
 from router.contract.log_ids import log_ids
-from router.contract.outcomes import Dead, Evidence, Retry
+from router.contract.outcomes import Retry
 from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
+from router.flow.breaker.pace import note_start
 from router.flow.cursor import turn
 from router.flow.cursor.reading import Chunk, Streamed, next_chunk
 from router.flow.deliver.running import (
@@ -30,7 +31,11 @@ from router.flow.deliver.running import (
     Runner,
     runner_of,
 )
-from router.flow.deliver.set_aside import note_trouble, set_aside
+from router.flow.deliver.set_aside import (
+    give_up_unfiltered,
+    note_trouble,
+    set_aside,
+)
 from router.flow.deliver.settling import note_run_time
 from router.flow.deliver.stream_settling import acknowledge_chunk
 from router.transports.evidence import evidence_of
@@ -47,16 +52,29 @@ class Part:
 
     events: Sequence[Streamed]
     until: int
-    #: Of one event that failed by its time limit: it is set aside without another run.
-    failed: NotAcknowledged | None = None
+    #: Of one event whose filter raised: it is given up without a run.
+    filter_error: Exception | None = None
+
+    def split(self, index: int) -> tuple[Part, Part | None]:
+        """The first `index` events, and the rest, if there is one."""
+        first, rest = self.events[:index], self.events[index:]
+        if not rest:
+            return self, None
+        until = rest[0].position - 1
+        return Part(events=first, until=until), Part(events=rest, until=self.until)
+
+    def without(self, event: Streamed) -> Part:
+        return replace(self, events=[each for each in self.events if each != event])
 
 
 def serve(subscriber_id: int) -> None:
     """Serve the subscriber's live cursor, chunk by chunk, while there is more."""
     began_at = time.monotonic()
-    while chunk := next_chunk(subscriber_id):
+    while True:
+        # By this process's clock the lease begins before it does in the database.
         ends_at = time.monotonic() + conf().lease_seconds
-        if chunk.events and not _carry_out(chunk, ends_at=ends_at):
+        chunk = next_chunk(subscriber_id)
+        if chunk is None or not _carry_out(chunk, ends_at=ends_at):
             return
         if not chunk.has_more or time.monotonic() - began_at > SERVE_SECONDS:
             return
@@ -64,17 +82,18 @@ def serve(subscriber_id: int) -> None:
 
 def _carry_out(chunk: Chunk, *, ends_at: float) -> bool:
     """Run and settle all of a chunk; returns whether the next may follow at once."""
-    runner = runner_of(chunk.subscriber.name, ends_at=ends_at)
-    if runner is None:
-        logger.error("No handler named %s is installed here", chunk.subscriber.name)
-        _release(chunk, pause_seconds=PARKED_SECONDS)
+    if not chunk.events:
+        return True
+    name = chunk.subscriber.name
+    runner = runner_of(name, ends_at=ends_at)
+    if runner is None or not runner.declaration.is_transactional:
+        # Not transactional: what it does elsewhere would be done again with each cut.
+        logger.error("No transactional handler named %s is installed here", name)
+        turn.give_back(chunk.subscriber.pk, chunk.token, pause_seconds=PARKED_SECONDS)
         return False
-    with log_ids(subscriber=chunk.subscriber.name):
+    note_start(chunk.subscriber, len(chunk.events))
+    with log_ids(subscriber=name):
         return Serving(chunk, runner).run()
-
-
-def _release(chunk: Chunk, *, pause_seconds: float = 0.0) -> None:
-    turn.give_back(chunk.subscriber.pk, chunk.token, pause_seconds=pause_seconds)
 
 
 class Serving:
@@ -84,47 +103,56 @@ class Serving:
         self._chunk = chunk
         self._runner = runner
         self._position = chunk.position
-        self._parts = [Part(events=chunk.events, until=chunk.until)]
+        self._parts = _parts_of(chunk)
 
     def run(self) -> bool:
         """Whether all of it was settled, and nothing speaks against the next chunk."""
+        is_first = True
         while self._parts:
             part = self._parts.pop(0)
-            is_first = self._position == self._chunk.position
             if not (is_first or self._runner.has_time()):
                 self._release()
                 return False
             if not self._settle(part):
                 return False
+            is_first = False
         return True
 
     def _settle(self, part: Part) -> bool:
-        """Run and settle a part, or cut it; returns whether to go on."""
-        if part.failed is not None:
-            return self._set_aside(part, part.failed)
+        """Settle a part, or cut it; returns whether to go on."""
+        try:
+            return self._settle_or_cut(part)
+        except LeaseLost:
+            logger.warning("%s: the lease was lost", self._chunk.subscriber.name)
+        except (DatabaseError, InterfaceError) as error:
+            # It counts no failure, and comes again.
+            reset_connection(error)
+            note_trouble(self._of(part), is_session_lost=is_session_lost(error))
+        return False
+
+    def _settle_or_cut(self, part: Part) -> bool:
+        if part.filter_error is not None:
+            self._give_up(part, part.filter_error)
+            return True
         started_at = time.monotonic()
         try:
             self._run(part)
         except NotAcknowledged as failed:
-            if len(part.events) == 1:
-                return self._set_aside(part, failed)
-            self._note_run_time(part, started_at)
-            self._cut(part, failed)
+            return self._note_failed(part, failed, started_at)
         except LeaseLost:
-            logger.warning("%s: the lease was lost", self._chunk.subscriber.name)
-            return False
-        except (DatabaseError, InterfaceError) as error:
-            reset_connection(error)
-            if is_transient(error):
-                return self._note_trouble(part, error)
-            return self._blame(part, error, started_at)
-        except Exception as error:  # noqa: BLE001 - single runs will show the culprit
+            raise
+        except Exception as error:
+            if isinstance(error, DatabaseError | InterfaceError) and is_transient(
+                error
+            ):
+                raise
             reset_connection(error)
             return self._blame(part, error, started_at)
         return True
 
     def _run(self, part: Part) -> None:
-        """Handlers and acknowledgement in one transaction: all of it or nothing.
+        """Handlers and acknowledgement in one transaction: all of it or nothing. What
+        no time is left for is the next part.
 
         Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
         """
@@ -132,50 +160,41 @@ class Serving:
         with own_transaction() as may_commit:
             guard = Guard()
             with guard.watching():
-                part = self._run_while_there_is_time(part, run_ms)
+                for event in part.events:
+                    if run_ms and not self._runner.has_time():
+                        break
+                    run_ms.append(self._runner.run(event))
             isolate_hooks()
+            done, rest = part.split(len(run_ms))
             acknowledge_chunk(
-                self._of(part),
+                self._of(done),
                 run_ms=run_ms,
-                is_last=not self._parts,
+                is_last=rest is None and not self._parts,
                 guard=guard.name,
                 may_commit=may_commit,
             )
-        self._position = part.until
+        self._position = done.until
+        self._parts[:0] = [rest] if rest else []
 
-    def _run_while_there_is_time(self, part: Part, run_ms: list[float]) -> Part:
-        """Run one after the other; returns what ran. What had no time left is the next
-        part."""
-        for index, event in enumerate(part.events):
-            if index and not self._runner.has_time():
-                first, rest = _split(part, index)
-                self._parts.insert(0, rest)
-                return first
-            if self._is_wanted(event):
-                run_ms.append(self._runner.run(event))
-        return part
-
-    def _is_wanted(self, event: Streamed) -> bool:
-        """Whether the filter of its period lets it through.
-
-        Raises `NotAcknowledged` where the filter fails: it decides nothing.
-        """
-        if self._chunk.filter is None:
-            return True
-        try:
-            return event.passes(self._chunk.filter)
-        except Exception as error:  # noqa: BLE001 - it becomes a failed task
-            evidence = Evidence("FilterFailed", type(error).__name__)
-            raise NotAcknowledged(event, Dead(evidence), 0.0) from error
-
-    def _cut(self, part: Part, failed: NotAcknowledged) -> None:
-        """What came before it goes first, then the failed one alone, then the rest."""
-        before, rest = _split(part, part.events.index(failed.owed))
-        alone, after = _split(rest, 1)
+    def _note_failed(
+        self, part: Part, failed: NotAcknowledged, started_at: float
+    ) -> bool:
+        """One event was not done; returns whether to go on with the others."""
+        if len(part.events) == 1:
+            return self._set_aside(part, failed)
+        self._note_run_time(part, started_at)
         if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
-            # Another run would cost its neighbours another whole time limit.
-            alone = Part(events=alone.events, until=alone.until, failed=failed)
-        self._parts[:0] = [each for each in (before, alone, after) if each.events]
+            # Another run would cost its neighbours another whole time limit. The cursor
+            # stays: what has a delivery is read by no chunk.
+            self._parts.insert(0, part.without(failed.owed))
+            alone = Part(events=[failed.owed], until=self._position)
+            return self._set_aside(alone, failed)
+        before, rest = part.split(part.events.index(failed.owed))
+        alone, after = rest.split(1) if rest else (before, None)
+        self._parts[:0] = [
+            each for each in (before, alone, after) if each and each.events
+        ]
+        return True
 
     def _blame(self, part: Part, error: Exception, started_at: float) -> bool:
         """Nobody knows which one it was: each runs alone."""
@@ -183,32 +202,29 @@ class Serving:
             failed = NotAcknowledged(part.events[0], Retry(evidence_of(error)), 0.0)
             return self._set_aside(part, failed)
         self._note_run_time(part, started_at)
-        rest = part
+        rest: Part | None = part
         singles = []
-        while len(rest.events) > 1:
-            first, rest = _split(rest, 1)
-            singles.append(first)
-        self._parts[:0] = [*singles, rest]
+        while rest is not None:
+            single, rest = rest.split(1)
+            singles.append(single)
+        self._parts[:0] = singles
         return True
 
     def _set_aside(self, part: Part, failed: NotAcknowledged) -> bool:
         """Give a failed event a delivery of its own; returns whether to go on."""
-        try:
-            is_left_alone = set_aside(
-                self._of(part), failed.outcome, run_ms=failed.run_ms
-            )
-        except LeaseLost:
-            logger.warning("%s: the lease was lost", self._chunk.subscriber.name)
-            return False
+        is_last = not self._parts
+        is_left_alone = set_aside(
+            self._of(part), failed.outcome, run_ms=failed.run_ms, is_last=is_last
+        )
         self._position = part.until
-        if is_left_alone or not self._parts:
+        if is_left_alone and not is_last:
             self._release()
         return not is_left_alone
 
-    def _note_trouble(self, part: Part, error: Error) -> bool:
-        """A passing error of the database counts no failure, and comes again alone."""
-        note_trouble(self._of(part), is_session_lost=is_session_lost(error))
-        return False
+    def _give_up(self, part: Part, error: Exception) -> None:
+        """An event whose filter raised: an operator must decide."""
+        give_up_unfiltered(self._of(part), error, is_last=not self._parts)
+        self._position = part.until
 
     def _note_run_time(self, part: Part, started_at: float) -> None:
         """A chunk that failed late may leave the lease no time to run in parts: without
@@ -220,14 +236,25 @@ class Serving:
         return self._chunk.only(part.events, position=self._position, until=part.until)
 
     def _release(self) -> None:
-        _release(self._chunk)
+        turn.give_back(self._chunk.subscriber.pk, self._chunk.token)
 
 
-def _split(part: Part, index: int) -> tuple[Part, Part]:
-    """The first `index` events of a part, and the others."""
-    first, rest = part.events[:index], part.events[index:]
-    # Without events it ends where nothing of it is passed over.
-    last = first[-1].position if first else part.until
-    if not rest:
-        return part, Part(events=(), until=part.until)
-    return Part(events=first, until=last), Part(events=rest, until=part.until)
+def _parts_of(chunk: Chunk) -> list[Part]:
+    """The chunk without the events that its filter rejects: in one part, but for each
+    event whose filter raises."""
+    parts: list[Part] = []
+    wanted: list[Streamed] = []
+    for event in chunk.events:
+        try:
+            if chunk.wants(event):
+                wanted.append(event)
+        except Exception as error:  # noqa: BLE001 - it becomes a failed task
+            logger.warning("A filter failed: %s", type(error).__name__)
+            if wanted:
+                parts.append(Part(events=wanted, until=event.position - 1))
+            wanted = []
+            broken = Part(events=[event], until=event.position, filter_error=error)
+            parts.append(broken)
+    if wanted or not parts:
+        return [*parts, Part(events=wanted, until=chunk.until)]
+    return [*parts[:-1], replace(parts[-1], until=chunk.until)]

@@ -24,9 +24,9 @@ from router.db.pipeline import (
     rows_of_planned,
 )
 from router.db.statements import IDS, SUBSCRIBER, Select, Update
+from router.flow.breaker.pace import note_start
 from router.flow.breaker.probes import choose_probe
 from router.flow.cursor import turn
-from router.flow.dispatch import limits
 from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
@@ -214,7 +214,7 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
     for (subscriber, size), due in zip(free, rows_of_first(queries), strict=True):
         chosen = with_new_events(subscriber.pk, due, size)
         ids = within_bytes(with_followers(subscriber, chosen, size))
-        limits.note_start(subscriber, len(ids))
+        note_start(subscriber, len(ids))
         yield Chunk(subscriber=subscriber, ids=ids, is_full=len(ids) >= size)
 
 

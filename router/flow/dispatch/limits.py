@@ -7,17 +7,16 @@ fills neither the queue nor the workers.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
+from router.flow.breaker.pace import is_in_pace
 from router.flow.breaker.probes import lets_all_through
 from router.models import (
     REMOTE,
-    Clock,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
@@ -71,7 +70,7 @@ def is_within_limits() -> Q:
         chunk_count__lt=conf().webhook_chunks_in_flight,
     )
     is_free = Q(next_on_its_way__isnull=True)
-    return is_unlimited() | ~lets_all_through() | Q(is_free, has_place, _is_in_pace())
+    return is_unlimited() | ~lets_all_through() | Q(is_free, has_place, is_in_pace())
 
 
 def allowance(subscriber: Subscriber) -> int:
@@ -80,7 +79,7 @@ def allowance(subscriber: Subscriber) -> int:
     Runs in the caller's transaction, which holds the subscriber's row from here on:
     two dispatchers must not fill the same room. 0 also while another holds it.
     """
-    rows = Subscriber.objects.known().filter(_is_in_pace(), pk=subscriber.pk)
+    rows = Subscriber.objects.known().filter(is_in_pace(), pk=subscriber.pk)
     held = rows.select_for_update(skip_locked=True).first()
     if held is None:
         return 0
@@ -92,18 +91,6 @@ def allowance(subscriber: Subscriber) -> int:
     if held.rate_per_second:
         room = min(room, max(1, int(held.rate_per_second * conf().chunk_seconds)))
     return max(0, int(room))
-
-
-def note_start(subscriber: Subscriber, count: int) -> None:
-    """So many are about to start: the next may when these have had their time."""
-    if count and subscriber.rate_per_second:
-        pause = timedelta(seconds=count / subscriber.rate_per_second)
-        Subscriber.objects.filter(pk=subscriber.pk).update(paced_until=Clock() + pause)
-
-
-def _is_in_pace() -> Q:
-    is_unpaced = Q(rate_per_second__isnull=True) | Q(paced_until__isnull=True)
-    return is_unpaced | Q(paced_until__lte=Clock())
 
 
 def _in_flight(subscriber: Subscriber) -> dict[str, Any]:
