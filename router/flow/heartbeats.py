@@ -38,6 +38,7 @@ def beat(
             "is_broker_reachable": is_broker_reachable,
             "queues": sorted(queues),
             "details": dict(details or {}),
+            "knows_turns": True,
         },
     )
 
@@ -52,6 +53,16 @@ def alive() -> list[Heartbeat]:
     stale_after = timedelta(seconds=conf().stale_after_seconds)
     beats = Heartbeat.objects.filter(beat_at__gte=Clock() - stale_after)
     return list(beats.order_by("name"))
+
+
+def is_older_release_alive() -> bool:
+    """Whether a worker or dispatcher runs that knows no lease of streamed subscribers.
+
+    A bridge only publishes.
+    """
+    return any(
+        not each.knows_turns and each.kind != Heartbeat.Kind.BRIDGE for each in alive()
+    )
 
 
 def delete_stale() -> None:

@@ -32,6 +32,7 @@ from router.flow.rollup import Rollups
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
+from router.flow.route.streaming import start_waiting_streams
 from router.flow.route.window import Windows
 from router.flow.sweep import sweep, sweep_turns
 from router.messaging.broker import BrokerTrouble, Doorbell
@@ -40,7 +41,8 @@ from router.models import Heartbeat
 logger = logging.getLogger(__name__)
 
 MAX_PAUSE_SECONDS = 5.0
-#: Signs of life of processes that were killed are deleted so often.
+#: Signs of life of processes that were killed are deleted so often, and it is asked
+#: whether the release before is gone.
 STALE_LOOK_SECONDS = 60.0
 #: An event seldom comes alone.
 BUSY_SECONDS = 1.0
@@ -147,6 +149,7 @@ class DispatcherLoop:
             self._dispatcher.look_at_workers()
         if self._stale_look.is_due():
             delete_stale()
+            start_waiting_streams()
         return routed.is_full or self._is_more_due
 
     def _is_due_look_due(self) -> bool:

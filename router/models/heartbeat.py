@@ -23,7 +23,9 @@ class Heartbeat(models.Model):
     queues = models.JSONField(
         default=list, db_default=models.Value([], models.JSONField())
     )
-
+    #: Whether it keeps to the lease of streamed subscribers. A release without cursors
+    #: knows none.
+    knows_turns = models.BooleanField(default=True, db_default=False)
     #: What staff see of a bridge.
     details = models.JSONField(
         default=dict, db_default=models.Value({}, models.JSONField())

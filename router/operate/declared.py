@@ -12,14 +12,15 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from router.conf import conf
 from router.contract.dialects import filter_problems
 from router.contract.errors import InvalidSubscriber, named
 from router.flow import audit
 from router.flow.breaker import breaker
+from router.flow.heartbeats import is_older_release_alive
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
 from router.flow.route.streaming import (
+    is_to_stream,
     place_cursor,
     start_streaming,
     stop_streaming,
@@ -129,15 +130,12 @@ def _register(declaration: Declaration, head: LogHead) -> None:
 def _serve_as_declared(subscriber: Subscriber, head: LogHead) -> None:
     place_cursor(subscriber, head)
     begin_period(subscriber, head)
-    is_to_stream = (
-        conf().stream
-        and subscriber.is_transactional
-        and not (subscriber.is_safe_concurrently or subscriber.is_ordered)
-    )
-    if is_to_stream and not subscriber.is_streamed:
-        start_streaming(subscriber, head)
-    elif subscriber.is_streamed and not is_to_stream:
+    is_wanted = is_to_stream(subscriber)
+    if subscriber.is_streamed and not is_wanted:
         stop_streaming(subscriber)
+    # Beside an older release a dispatcher begins it later.
+    if is_wanted and not (subscriber.is_streamed or is_older_release_alive()):
+        start_streaming(subscriber, head)
 
 
 def _declared_fields(declaration: Declaration) -> dict[str, object]:

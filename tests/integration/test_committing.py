@@ -225,7 +225,7 @@ def test_whoever_waits_for_the_head_reads_nothing_else(
     other.set_autocommit(False)
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT FROM router_loghead FOR UPDATE")
+            cursor.execute("SELECT FROM router_head FOR UPDATE")
         assert route_batch() == routing.NOTHING
         with CaptureQueriesContext(connection) as captured:
             assert route_batch() == routing.NOTHING

@@ -26,24 +26,35 @@ call_command("status")
 """
 
 
-def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) -> None:
+def run_in_own_process(database_url: str, var_dir: Path, *arguments: str) -> str:
     own = {
         "DATABASE_URL": database_url,
-        "VAR_DIR": str(tmp_path),
+        "VAR_DIR": str(var_dir),
         "DEBUG": "true",
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONDEVMODE": "",
     }
-
     done = subprocess.run(
-        [sys.executable, "-c", BACK_AND_FORTH],
+        [sys.executable, *arguments],
         cwd=BASE_DIR,
         env={**os.environ, **own},
         capture_output=True,
         text=True,
         check=False,
     )
-
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "No planned migration operations." in done.stdout
-    assert "receipts" in done.stdout
+    return done.stdout
+
+
+def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) -> None:
+    told = run_in_own_process(database_url, tmp_path, "-c", BACK_AND_FORTH)
+
+    assert "No planned migration operations." in told
+    assert "receipts" in told
+
+
+def test_work_in_flight_is_migrated_back_and_forth(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Each event is served once: open, leased, dead, unrouted, or above a cursor."""
+    run_in_own_process(database_url, tmp_path, "-m", "tests.integration.in_flight")

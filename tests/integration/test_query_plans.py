@@ -54,7 +54,7 @@ def long_log(db: None) -> Iterator[Subscriber]:
         with connection.cursor() as cursor:
             cursor.execute(FILL_LOG, [SETTLED])
             cursor.execute(FILL_DELIVERIES, [row.pk])
-            cursor.execute("UPDATE router_loghead SET position = %s", [SETTLED])
+            cursor.execute("UPDATE router_head SET position = %s", [SETTLED])
             cursor.execute("ANALYZE")
         publish("thing.happened", {})
         yield row

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.models import LIVE, Cursor, LogHead, Subscriber, Turn
+from django.db import transaction
+from django.db.models import QuerySet
+
+from router.conf import conf
+from router.flow.heartbeats import is_older_release_alive
+from router.flow.route.head import lock_head
+from router.flow.route.periods import begin_period
+from router.models import (
+    LIVE,
+    Cursor,
+    LogHead,
+    Ordering,
+    Subscriber,
+    Transport,
+    Turn,
+)
+from router.models.subscriber import is_handler_missing
 
 
 def place_cursor(subscriber: Subscriber, head: LogHead) -> None:
@@ -13,6 +29,46 @@ def place_cursor(subscriber: Subscriber, head: LogHead) -> None:
         subscriber=subscriber,
         run=LIVE,
         defaults={"start": head.position, "position": head.position},
+    )
+
+
+def is_to_stream(subscriber: Subscriber) -> bool:
+    """Whether it is to be served in the stream, by its declaration."""
+    return (
+        conf().stream
+        and subscriber.transport == Transport.HANDLER
+        and subscriber.is_transactional
+        and not (subscriber.is_safe_concurrently or subscriber.is_ordered)
+    )
+
+
+def start_waiting_streams() -> None:
+    """Begin to stream those that a process of an older release kept waiting.
+
+    Such a process knows no lease of a subscriber: its worker would run a handler beside
+    a chunk of the stream.
+    """
+    if not conf().stream or not _waiting() or is_older_release_alive():
+        return
+    with transaction.atomic():
+        head = lock_head()
+        for subscriber in _waiting():
+            place_cursor(subscriber, head)
+            begin_period(subscriber, head)
+            start_streaming(subscriber, head)
+
+
+def _waiting() -> list[Subscriber]:
+    return [row for row in _handlers_by_row() if not is_handler_missing(row)]
+
+
+def _handlers_by_row() -> QuerySet[Subscriber]:
+    return Subscriber.objects.known().filter(
+        transport=Transport.HANDLER,
+        ordering=Ordering.NONE,
+        is_transactional=True,
+        is_safe_concurrently=False,
+        is_streamed=False,
     )
 
 
