@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -187,6 +188,23 @@ def test_the_chosen_tasks_are_asked_about(
     assert violations(page) == []
     page.get_by_role("button", name="Discard 1 failed task").click()
     expect(page.get_by_label("Reason")).to_be_focused()
+
+
+def test_the_effect_of_an_edit_is_shown_before_it_is_saved(
+    staff: BrowserContext, site: Stack, rows: dict[str, str]
+) -> None:
+    page = staff.pages[0]
+    page.goto(f"{site.url}/admin/router/subscriber/{rows['managed']}/edit/")
+    page.locator("[name=events]").fill("browsed.*")
+    page.locator("[name=filter]").fill("{\"sql\": \"id = 'done' OR region = 'AT'\"}")
+    page.get_by_role("button", name="Preview effect").click()
+
+    preview = page.locator("#preview")
+    expect(preview).to_contain_text("Nothing is saved yet.")
+    expect(preview).to_contain_text("the event has no attribute region")
+    expect(preview.get_by_role("link")).to_have_text([re.compile(r"browsed\.done")])
+    assert violations(page) == []
+    assert fits(page), "it scrolls sideways"
 
 
 def test_the_menu_works_by_keyboard(staff: BrowserContext, site: Stack) -> None:
