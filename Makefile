@@ -84,6 +84,18 @@ runtime:
 tools:
 	@$(call install,tests/requirements.txt)
 
+pip_install = .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	--no-compile --require-hashes -r $(1)
+
+# uv installs the same lock for a fifth of pip's processor time. It reads no settings of
+# pip: where these name an index, or where uv fails, pip installs everything.
+uv_install = { grep -q "^uv==" $(1) \
+	&& ! .venv/bin/python -m pip config list | grep -qE "[.](index-url|no-index)=" \
+	&& sed -n "/^uv==/,/^ *\#/p" $(1) > .venv/uv.txt \
+	&& $(call pip_install,.venv/uv.txt) \
+	&& .venv/bin/python -m uv pip install --quiet --python .venv/bin/python \
+		--require-hashes -r $(1) 2> /dev/null; }
+
 # $(1): the lock to install. Makes .venv where there is none that works; asks pip only
 # when the lock differs from what it last saw. Most of what it installs is never imported:
 # Python compiles the rest when it is.
@@ -107,8 +119,7 @@ define install
 	fi; \
 	if ! cmp -s $(1) .venv/installed-$(notdir $(1:%/requirements.txt=%)); then \
 		echo "Installing $(1) (the first time takes a minute) ..."; \
-		.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-			--no-compile --require-hashes -r $(1); \
+		$(call uv_install,$(1)) || $(call pip_install,$(1)); \
 		cp $(1) .venv/installed-$(notdir $(1:%/requirements.txt=%)); \
 	fi
 endef

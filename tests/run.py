@@ -1,7 +1,8 @@
 """`make test` and `make proof`: private servers on free ports, then the tests.
 
 `make test` runs the suite on PostgreSQL and, beside it, the contract tests on SQLite.
-`make proof` runs what is long by nature, in `tests/proof`, once.
+`make proof` runs what is long by nature, in `tests/proof`, once; and more examples of
+the machines that try the protocol.
 """
 
 from __future__ import annotations
@@ -29,9 +30,13 @@ from tests.servers.valkey import valkey
 
 PROOF = "tests/proof"
 CONTRACT = "tests/contract"
+#: `make test` tries the same few examples of these; `make proof` others, at random.
+AT_RANDOM = ("tests/contract/test_protocol.py", "tests/contract/test_pulling.py")
 NO_TESTS = 5
 #: Much of the time is spent waiting for real processes. `-n0` turns it off again.
 SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadgroup")
+#: Its plugin, which the proofs alone use, takes half a second of each process.
+NOT_LOADED = ("-p", "no:schemathesis")
 #: Fewer: some of them measure.
 PROOF_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
@@ -143,15 +148,16 @@ def _proof(
     given = {
         "DATABASE_URL": environment.get("TEST_POSTGRESQL_URL", ""),
         "TEST_NOTICES": "\n".join(notices),
+        "PROTOCOL_EXAMPLES": os.environ.get("PROTOCOL_EXAMPLES", "60"),
     }
-    arguments = [*PROOF_SIDE_BY_SIDE, PROOF, *arguments]
+    arguments = [*PROOF_SIDE_BY_SIDE, PROOF, *AT_RANDOM, *arguments]
     return _pytest(arguments, {**environment, **given}).wait()
 
 
 def _two_passes(
     arguments: list[str], environment: dict[str, str], notices: list[str]
 ) -> int:
-    arguments = [f"--ignore={PROOF}", *arguments]
+    arguments = [*NOT_LOADED, f"--ignore={PROOF}", *arguments]
     postgresql_url = environment.get("TEST_POSTGRESQL_URL", "")
     print(f"All tests on {'PostgreSQL' if postgresql_url else 'SQLite'}", flush=True)
     with TemporaryFile() as output:

@@ -25,7 +25,8 @@ class Insert(Prepared):
     `kinds` is a column → its type on PostgreSQL, in the order of each row's values, as
     the database takes them. `build` returns fields with one value or expression for
     all, `Later` among them; what is named in neither has its default. With `returning`
-    it returns these columns.
+    it returns these columns. Where the other columns of `kinds` are in the table, a
+    row adds its values to the columns `adding`.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Insert(Prepared):
         build: Callable[[], Mapping[str, Any]],
         *,
         returning: Sequence[str] = (),
+        adding: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._model = model
         self._kinds = kinds
         self._build = build
         self._returning = returning
+        self._adding = adding
 
     def of(self, rows: Rows, **values: Any) -> Statement:
         """The statement that inserts these."""
@@ -54,9 +57,21 @@ class Insert(Prepared):
         values = ", ".join([*each, *(sql for sql, _ in others.values())])
         constants = [value for _, values in others.values() for value in values]
         sql = f'INSERT INTO "{self._model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}'  # noqa: E501  # nosec B608  # names from the model
+        if self._adding:
+            sql += self._on_conflict()
         if self._returning:
             sql += f" RETURNING {_quoted(self._returning)}"
         return compiler, sql, [*constants, *given.parameters]
+
+    def _on_conflict(self) -> str:
+        table = self._model._meta.db_table
+        key = _quoted(name for name in self._kinds if name not in self._adding)
+        sums = ", ".join(
+            f'"{name}" = "{table}"."{name}" + excluded."{name}"'
+            for name in self._adding
+        )
+        # Without a condition SQLite takes ON for that of a join.
+        return f" WHERE TRUE ON CONFLICT ({key}) DO UPDATE SET {sums}"
 
     def _same(self, compiler: Any) -> Iterator[tuple[str, tuple[str, Sequence[Any]]]]:
         """Column → SQL and parameters, of what all rows have in common."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +33,8 @@ from django.utils import timezone
 
 from router.contract.pacing import Every
 from router.db.async_commit import AsyncCommit
-from router.db.statements import Param, Select
+from router.db.bulk_insert import Insert
+from router.db.statements import Param, Select, fetched
 from router.flow.route.low_water import Decided
 from router.models import (
     Attempt,
@@ -53,7 +54,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 #: A dispatcher routes nothing meanwhile: a step counts so many rows of each log at
 #: most, and is followed by a rest that is so many times as long.
-STEP_ROWS = 2000
+STEP_ROWS = 1000
 REST_FACTOR = 4
 #: The upper bounds of the buckets of times.
 BOUNDS = (
@@ -67,22 +68,22 @@ OTHER_TYPES = "(other)"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PRUNE_SECONDS = 600.0
 KEPT = {Span.MINUTE: timedelta(hours=26), Span.HOUR: timedelta(days=35)}
-MAX_ROWS_OF_STATEMENT = 500
 MARK = 1
 #: A step counts what is after the one and not after the other.
 AFTER = Param("after", BigIntegerField())
 UPTO = Param("upto", BigIntegerField())
 
-TABLE = Rollup._meta.db_table
-#: The values of `KEY`.
+#: Of a row of rollups, and its type on PostgreSQL.
+KINDS = {
+    "span": "smallint",
+    "began_at": "timestamptz",
+    "measure": "text",
+    "subscriber_id": "bigint",
+    "label": "text",
+    "count": "bigint",
+    "seconds": "double precision",
+}
 Key = tuple[Span, datetime, Measure, int, str]
-KEY = ("span", "began_at", "measure", "subscriber_id", "label")
-ADD = f"""
-    INSERT INTO "{TABLE}" ({", ".join(KEY)}, "count", "seconds") VALUES {{rows}}
-    ON CONFLICT ({", ".join(KEY)}) DO UPDATE SET
-        "count" = "{TABLE}"."count" + excluded."count",
-        "seconds" = "{TABLE}"."seconds" + excluded."seconds"
-"""  # nosec B608  # names of our own
 
 
 class Counts:
@@ -268,19 +269,15 @@ def _count_attempts(counts: Counts, rows: Sequence[Any]) -> None:
 
 
 def _write(counts: Counts) -> None:
-    rows = [(*key, *counted) for key, counted in counts.rows.items()]
-    for start in range(0, len(rows), MAX_ROWS_OF_STATEMENT):
-        part = rows[start : start + MAX_ROWS_OF_STATEMENT]
-        places = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(part))
-        with connection.cursor() as cursor:
-            cursor.execute(ADD.format(rows=places), list(_values(part)))
-
-
-def _values(rows: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
     adapted = connection.ops.adapt_datetimefield_value
-    for span, began_at, measure, *others in rows:
-        yield from (int(span), adapted(began_at), str(measure), *others)
+    rows = [
+        (int(span), adapted(began_at), str(measure), *others, *counted)
+        for (span, began_at, measure, *others), counted in counts.rows.items()
+    ]
+    if rows:
+        fetched(_ADD.of(rows))
 
 
 EVENTS = Select(_events)
 ATTEMPTS = Select(_attempts)
+_ADD = Insert(Rollup, KINDS, dict, adding=["count", "seconds"])

@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from tests.conftest import QUICK
 from tests.servers.postgresql import database_of_its_own
+from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.stack import Stack, running
-
-#: Each database and broker; one process of the suite has its stack. PostgreSQL with
-#: Valkey is in tests/proof.
-KINDS = [
-    pytest.param(kind, marks=pytest.mark.xdist_group(group))
-    for kind, group in {
-        "sqlite and Valkey": "sqlite",
-        # That process has the node too, which takes long to start.
-        "postgresql and RabbitMQ": "rabbitmq",
-    }.items()
-]
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def stack_of_each_kind(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
-    database, _, broker = request.param.partition(" and ")
-    with ExitStack() as servers:
-        environment = {"ROUTER": QUICK}
-        if database == "postgresql":
-            own = database_of_its_own(request.getfixturevalue("postgresql_url"))
-            environment["DATABASE_URL"] = servers.enter_context(own)
-        if broker == "RabbitMQ":
-            server = request.getfixturevalue("rabbitmq_server")
-            environment["BROKER_URL"] = server.url
-        folder = tmp_path_factory.mktemp("kind")
-        yield servers.enter_context(running(folder, **environment))
 
 
 @pytest.fixture(scope="package")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The one stack; whether it runs is up to the test before."""
-    with running(tmp_path_factory.mktemp("shared")) as stack:
+    with running(tmp_path_factory.mktemp("shared"), ROUTER=QUICK) as stack:
         yield stack
 
 
@@ -57,3 +29,37 @@ def stack(shared_stack: Stack) -> Stack:
         shared_stack.start()
         shared_stack.wait_ready()
     return shared_stack
+
+
+@pytest.fixture(scope="module")
+def stack_on_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql_url: str,
+    rabbitmq_server: RabbitMQ,
+) -> Iterator[Stack]:
+    """One on PostgreSQL and RabbitMQ."""
+    folder = tmp_path_factory.mktemp("servers")
+    with database_of_its_own(postgresql_url) as url:
+        environment = {"DATABASE_URL": url, "BROKER_URL": rabbitmq_server.url}
+        with running(folder, ROUTER=QUICK, **environment) as stack:
+            yield stack
+
+
+#: Each database and broker. PostgreSQL with Valkey is in tests/proof.
+KINDS = [
+    pytest.param(
+        "stack", id="sqlite and Valkey", marks=pytest.mark.xdist_group("stack")
+    ),
+    pytest.param(
+        "stack_on_servers",
+        id="postgresql and RabbitMQ",
+        # That process has the node too, which takes long to start.
+        marks=pytest.mark.xdist_group("rabbitmq"),
+    ),
+]
+
+
+@pytest.fixture(params=KINDS)
+def stack_of_each_kind(request: pytest.FixtureRequest) -> Stack:
+    stack: Stack = request.getfixturevalue(request.param)
+    return stack

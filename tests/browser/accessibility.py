@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+WCAG = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    # For each element that passes a rule, axe would write its selector and its HTML.
+    "resultTypes": ["violations"],
+}
 WIDE, NARROW = 1280, 390
 LOOKS = [(WIDE, "light"), (WIDE, "dark"), (NARROW, "dark")]
 NARROWEST = 360
 
 
-def violations(page: Page) -> list[str]:
-    results = Axe().run(page, options=WCAG).response["violations"]
+def violations(
+    page: Page, context: dict[str, Any] | None = None, **options: Any
+) -> list[str]:
+    """Of the whole page, or of `context`; `options` are axe's, beside those above."""
+    options = {**WCAG, **options}
+    results = Axe().run(page, context, options).response["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in results]
 
 

@@ -96,10 +96,8 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@contextmanager
-def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
-    """Fails the test for a request off this machine, or one that the policy refused."""
-    wrong: list[str] = []
+def new_context(browser: Browser, wrong: list[str], **options: Any) -> BrowserContext:
+    """It notes each request off this machine, and each that the policy refused."""
 
     def note_request(request: Request) -> None:
         if urlsplit(request.url).hostname not in ("127.0.0.1", None):
@@ -113,15 +111,51 @@ def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     context.on("request", note_request)
     context.on("console", note_console)
+    return context
+
+
+@contextmanager
+def watched(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """Fails the test for a request off this machine, or one that the policy refused."""
+    wrong: list[str] = []
+    context = new_context(browser, wrong, **options)
     yield context
     context.close()
     assert not wrong
 
 
+Shared = tuple[BrowserContext, list[str]]
+
+
+@pytest.fixture(scope="module")
+def shared_context(browser: Browser) -> Iterator[Shared]:
+    """Each context has processes of its own: they take half a second to start."""
+    wrong: list[str] = []
+    context = new_context(browser, wrong)
+    yield context, wrong
+    context.close()
+
+
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    with watched(browser) as context:
-        yield context
+def context(shared_context: Shared) -> Iterator[BrowserContext]:
+    """Watched as above; without a page, a cookie or anything stored."""
+    context, wrong = shared_context
+    wrong.clear()
+    yield context
+    for page in context.pages:
+        forget(page)
+    context.clear_cookies()
+    assert not wrong
+
+
+def forget(page: Page) -> None:
+    """Close it, and clear what its site stored."""
+    scheme, site, *_ = urlsplit(page.url)
+    if site:
+        stored = {"origin": f"{scheme}://{site}", "storageTypes": "all"}
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Storage.clearDataForOrigin", stored)
+    page.close()
 
 
 @pytest.fixture

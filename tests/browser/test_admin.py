@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -189,6 +190,23 @@ def test_the_chosen_tasks_are_asked_about(
     expect(page.get_by_label("Reason")).to_be_focused()
 
 
+def test_the_effect_of_an_edit_is_shown_before_it_is_saved(
+    staff: BrowserContext, site: Stack, rows: dict[str, str]
+) -> None:
+    page = staff.pages[0]
+    page.goto(f"{site.url}/admin/router/subscriber/{rows['managed']}/edit/")
+    page.locator("[name=events]").fill("browsed.*")
+    page.locator("[name=filter]").fill("{\"sql\": \"id = 'done' OR region = 'AT'\"}")
+    page.get_by_role("button", name="Preview effect").click()
+
+    preview = page.locator("#preview")
+    expect(preview).to_contain_text("Nothing is saved yet.")
+    expect(preview).to_contain_text("the event has no attribute region")
+    expect(preview.get_by_role("link")).to_have_text([re.compile(r"browsed\.done")])
+    assert violations(page) == []
+    assert fits(page), "it scrolls sideways"
+
+
 def test_the_menu_works_by_keyboard(staff: BrowserContext, site: Stack) -> None:
     page = staff.pages[0]
     page.goto(f"{site.url}/admin/router/failedtask/")
@@ -199,11 +217,23 @@ def test_the_menu_works_by_keyboard(staff: BrowserContext, site: Stack) -> None:
     assert violations(page) == []
 
 
+@pytest.fixture(scope="module")
+def page_without_script(browser: Browser) -> Iterator[Page]:
+    with watched(browser, java_script_enabled=False) as context:
+        yield context.new_page()
+
+
 @pytest.fixture
-def without_script(browser: Browser, signed_in: StorageState) -> Iterator[Page]:
+def without_script(page_without_script: Page, signed_in: StorageState) -> Page:
     """A page of a browser that runs no JavaScript, signed in."""
-    options = {"java_script_enabled": False, "storage_state": signed_in}
-    with watched(browser, **options) as context:
+    page_without_script.context.add_cookies(signed_in["cookies"])
+    return page_without_script
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, signed_in: StorageState) -> Iterator[Page]:
+    """A page whose size the tests choose, signed in."""
+    with watched(browser, storage_state=signed_in) as context:
         yield context.new_page()
 
 
@@ -289,40 +319,29 @@ OVERLAPS = """() => {
     ],
 )
 def test_nothing_runs_out_of_its_card_or_under_another(
-    browser: Browser,
-    site: Stack,
-    signed_in: StorageState,
-    rows: dict[str, str],
-    path: str,
-    width: int,
+    window: Page, site: Stack, rows: dict[str, str], path: str, width: int
 ) -> None:
-    size = {"width": width, "height": 900}
-    with watched(browser, viewport=size, storage_state=signed_in) as context:
-        page = context.new_page()
-        page.goto(f"{site.url}/admin/{path.format(**rows)}")
-        assert "/login/" not in page.url
-        page.evaluate(
-            "document.querySelectorAll('details').forEach(d => d.open = true)"
-        )
+    window.set_viewport_size({"width": width, "height": 900})
+    window.goto(f"{site.url}/admin/{path.format(**rows)}")
+    assert "/login/" not in window.url
+    window.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
 
-        assert page.evaluate(OVERLAPS) == []
-        assert fits(page), "it scrolls sideways"
+    assert window.evaluate(OVERLAPS) == []
+    assert fits(window), "it scrolls sideways"
 
 
 def test_a_list_shows_its_last_column_without_scrolling(
-    browser: Browser, site: Stack, rows: dict[str, str]
+    window: Page, site: Stack, rows: dict[str, str]
 ) -> None:
-    with watched(browser, viewport={"width": 1280, "height": 900}) as context:
-        page = context.new_page()
-        sign_in(page, site, "demo")
-        for address in ("failedtask", "delivery", "eventrecord", "auditentry"):
-            page.goto(f"{site.url}/admin/router/{address}/")
-            table = page.locator("#result_list").bounding_box()
-            content = page.locator("#content").bounding_box()
-            assert table is not None
-            assert content is not None
-            right = content["x"] + content["width"]
-            assert table["x"] + table["width"] <= right + 1, address
+    window.set_viewport_size({"width": 1280, "height": 900})
+    for address in ("failedtask", "delivery", "eventrecord", "auditentry"):
+        window.goto(f"{site.url}/admin/router/{address}/")
+        table = window.locator("#result_list").bounding_box()
+        content = window.locator("#content").bounding_box()
+        assert table is not None
+        assert content is not None
+        right = content["x"] + content["width"]
+        assert table["x"] + table["width"] <= right + 1, address
 
 
 def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(

@@ -104,7 +104,7 @@ def test_without_javascript_the_shop_sells_all_the_same(
     context.close()
 
 
-def test_what_failed_is_told_and_an_operator_mends_it(
+def test_the_order_page_shows_what_failed_and_an_operator_fixes_it(
     page: Page, site: Stack, mended: Path
 ) -> None:
     alerts = site.var_dir / "slack"

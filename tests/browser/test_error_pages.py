@@ -88,7 +88,7 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
         ("/", 500, "Something is out of tune here"),
     ],
 )
-def test_an_error_in_production_is_told_in_the_stores_own_voice(
+def test_an_error_page_in_production_looks_like_the_store(
     visitor: BrowserContext, production: str, path: str, status: int, heading: str
 ) -> None:
     page = visitor.new_page()
@@ -105,7 +105,7 @@ def test_an_error_in_production_is_told_in_the_stores_own_voice(
 
     assert answer is not None
     assert answer.status == status
-    assert_told(page, heading)
+    assert_shown(page, heading)
     assert missing == []
 
 
@@ -122,10 +122,10 @@ def test_a_form_without_its_token_is_refused_in_words(
         page.evaluate("document.getElementById('forged').submit()")
 
     assert answer.value.status == 403
-    assert_told(page, "This page has been open too long")
+    assert_shown(page, "This page has been open too long")
 
 
-def test_who_lacks_a_permission_is_told_so(page: Page, site: Stack) -> None:
+def test_a_page_says_that_a_permission_is_missing(page: Page, site: Stack) -> None:
     sign_in(page, site, "operator")
     answer = page.goto(f"{site.url}/admin/fulfilment/shipment/pick-lists/")
 
@@ -137,7 +137,7 @@ def test_who_lacks_a_permission_is_told_so(page: Page, site: Stack) -> None:
     page.locator("main").get_by_role("link", name="Dashboard").wait_for()
 
 
-def assert_told(page: Page, heading: str) -> None:
+def assert_shown(page: Page, heading: str) -> None:
     page.get_by_role("heading", name=heading).wait_for()
     assert_accessible(page)
     page.get_by_role("link", name="Back to the start").wait_for()

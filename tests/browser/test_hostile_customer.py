@@ -66,7 +66,7 @@ def test_what_a_hostile_customer_typed_is_text_on_every_page(
     for path, texts in PAGES.items():
         page.goto(site.url + path.format(**hostile))
         page.locator("h1, h2").first.wait_for()
-        assert_told(page, texts, path)
+        assert_shown(page, texts, path)
 
 
 def test_what_a_hostile_customer_typed_is_text_in_the_mail(
@@ -77,10 +77,10 @@ def test_what_a_hostile_customer_typed_is_text_in_the_mail(
     page.locator(".mails a", has_text=NAME).click()
     # A mail program makes links by itself: there the texts are without addresses.
     texts = tuple(plain(text) for text in (*ADDRESS, PRODUCT))
-    assert_told(page, texts, "the mail as text")
+    assert_shown(page, texts, "the mail as text")
 
     page.goto(f"{site.url}{page.locator('iframe').get_attribute('src')}")
-    assert_told(page, texts, "the mail as a page")
+    assert_shown(page, texts, "the mail as a page")
 
 
 def test_what_a_hostile_customer_typed_is_given_back_in_the_form(
@@ -99,7 +99,7 @@ def test_what_a_hostile_customer_typed_is_given_back_in_the_form(
     assert page.evaluate("window.hurt") is None
 
 
-def assert_told(page: Page, texts: tuple[str, ...], where: str) -> None:
+def assert_shown(page: Page, texts: tuple[str, ...], where: str) -> None:
     shown = page.evaluate("document.body.textContent")
     assert [text for text in texts if text not in shown] == [], where
     assert page.evaluate("window.hurt") is None, where

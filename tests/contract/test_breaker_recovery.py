@@ -246,7 +246,7 @@ def test_while_it_drains_one_chunk_is_in_flight(declare: Declare) -> None:
     assert subscribers_due() == []
 
 
-def test_an_outage_that_comes_back_while_it_drains_is_told_once(
+def test_an_outage_that_comes_back_while_it_drains_is_reported_once(
     declare: Declare,
 ) -> None:
     outage = Outage()

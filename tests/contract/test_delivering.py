@@ -243,7 +243,7 @@ def test_a_transactional_subscriber_has_one_chunk_in_flight(declare: Declare) ->
 
 def hang(event: Event) -> None:
     while event.data["n"] == 1:
-        pass
+        time.sleep(0.01)
 
 
 def hang_and_swallow_errors(event: Event) -> None:
@@ -255,7 +255,7 @@ def hang_and_swallow_errors(event: Event) -> None:
 def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
     declare: Declare, behave: Behaviour
 ) -> None:
-    declare(behave=behave, time_limit_seconds=0.2)
+    declare(behave=behave, time_limit_seconds=1.0)
     publish_events(3)
 
     deliver_due()
@@ -268,12 +268,10 @@ def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
 def test_what_the_lease_leaves_no_time_for_is_given_back(
     declare: Declare, settings: Any
 ) -> None:
-    settings.ROUTER = {"LEASE_SECONDS": 1.0, "TIME_LIMIT_SECONDS": 0.8}
+    settings.ROUTER = {"LEASE_SECONDS": 3.0, "TIME_LIMIT_SECONDS": 2.4}
 
     def take_a_while(event: Event) -> None:
-        ends_at = time.monotonic() + 0.15
-        while time.monotonic() < ends_at:
-            pass
+        time.sleep(0.45)
 
     listener = declare(behave=take_a_while)
     publish_events(10)
@@ -297,9 +295,7 @@ def test_a_chunk_that_fails_late_comes_back_smaller(
 
     def fail_late(event: Event) -> None:
         if event.data["n"] == 9:
-            ends_at = time.monotonic() + 0.45
-            while time.monotonic() < ends_at:
-                pass
+            time.sleep(0.45)
             raise ValueError("late")
 
     listener = declare(behave=fail_late)

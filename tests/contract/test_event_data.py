@@ -119,7 +119,7 @@ def test_every_kind_of_subscriber_gets_the_same_data(
     ]
 
 
-def test_an_event_without_data_is_told_from_one_with_null(declare: Declare) -> None:
+def test_an_event_without_data_differs_from_one_with_null(declare: Declare) -> None:
     receiver = declare()
     publish(TYPE)
     publish(TYPE, None)

@@ -84,7 +84,7 @@ def test_waits_grow_and_then_the_router_gives_up_with_its_evidence(
     assert waits[3] is None
 
 
-def test_a_death_is_told_by_an_event_once_per_incident(declare: Declare) -> None:
+def test_an_event_reports_a_death_once_per_incident(declare: Declare) -> None:
     declare(behave=boom, max_failures=1)
     heard = declare("alerts", events=["router.failed_task.opened"])
     publish_events(2)

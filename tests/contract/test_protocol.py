@@ -386,7 +386,7 @@ def test_the_protocol_keeps_its_invariants(three: None) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Protocol,
         settings=settings(
-            max_examples=EXAMPLES or 30,
+            max_examples=EXAMPLES or 15,
             derandomize=not EXAMPLES,
             stateful_step_count=40,
             deadline=None,

@@ -105,7 +105,7 @@ def test_a_lease_that_ended_one_way_does_not_end_another_way(
 
 
 @pytest.mark.parametrize("way", [*SETTLE.values(), settling.extend])
-def test_another_lease_of_what_is_acknowledged_is_told_so(
+def test_a_second_lease_learns_that_the_delivery_is_acknowledged(
     puller: Subscriber, way: Callable[..., Any]
 ) -> None:
     publish_and_route()
@@ -127,7 +127,7 @@ def test_a_lease_that_ended_is_not_extended(puller: Subscriber) -> None:
     assert "was acknowledged by it" in why(settling.extend, *named)
 
 
-def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
+def test_the_answer_to_each_lost_lease_says_the_state(puller: Subscriber) -> None:
     publish_and_route()
     (late,) = leases(take(puller), 5)
     let_leases_run_out()
@@ -144,7 +144,7 @@ def test_each_lost_lease_is_told_what_is_true(puller: Subscriber) -> None:
     assert "cancelled" in why(settling.ack, late)
 
 
-def test_a_delivery_that_goes_by_webhook_now_is_told_so(puller: Subscriber) -> None:
+def test_a_refusal_says_that_a_delivery_goes_by_webhook_now(puller: Subscriber) -> None:
     publish_and_route()
     (late,) = leases(take(puller), 5)
     Delivery.objects.update(state=DeliveryState.PENDING, lease_token=None)
@@ -159,7 +159,7 @@ def test_no_token_at_all_never_fits(puller: Subscriber) -> None:
     assert "another lease" in reason
 
 
-def test_what_a_key_is_not_bound_to_is_told_like_what_is_not_there(
+def test_the_answer_is_the_same_for_what_a_key_is_not_bound_to_and_what_is_missing(
     puller: Subscriber,
 ) -> None:
     publish_and_route()

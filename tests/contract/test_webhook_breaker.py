@@ -145,7 +145,7 @@ def test_answers_of_one_moment_open_no_breaker_if_one_is_yes(
 
     def at_once(connection: socket.socket, received: Received) -> None:
         if not everyone.broken:
-            everyone.wait(10)
+            everyone.wait(15)
         code = 204 if number_in(received) % 10 == 0 else 422
         status(code)(connection, received)
 

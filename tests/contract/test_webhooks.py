@@ -235,7 +235,7 @@ def test_a_wait_that_the_receiver_names_is_kept_exactly(
     assert waited - 10 < seconds_to_wait(Delivery.objects.get()) <= waited
 
 
-def test_gone_disables_the_subscriber_holds_what_it_is_owed_and_is_told_once(
+def test_gone_disables_the_subscriber_holds_its_deliveries_and_is_reported_once(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:
     receiver.behave = status(410)

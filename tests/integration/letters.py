@@ -12,7 +12,10 @@ from router.transports.webhook.request import Receiver
 from router.transports.webhook.transport import WebhookTransport
 from tests.integration.events import event
 
-DEADLINE_SECONDS = 1.0
+#: A busy machine may take seconds to answer.
+DEADLINE_SECONDS = 10.0
+#: Of what never answers.
+SHORT_DEADLINE_SECONDS = 2.0
 #: What a busy machine may add to a deadline.
 SLACK_SECONDS = 8.0
 

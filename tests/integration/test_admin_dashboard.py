@@ -71,7 +71,7 @@ def test_it_costs_the_same_for_more_rows() -> None:
 
 
 @pytest.mark.usefixtures("alive")
-def test_signs_of_life_are_told() -> None:
+def test_the_dashboard_shows_signs_of_life() -> None:
     assert signs(a_viewer()) == dict.fromkeys(
         ("Dispatcher", "Workers", "Broker"), "alive"
     )
@@ -92,7 +92,7 @@ def test_old_signs_of_life_are_no_signs() -> None:
     }
 
 
-def test_a_broker_that_the_dispatcher_cannot_reach_is_told() -> None:
+def test_the_dashboard_says_that_the_dispatcher_cannot_reach_the_broker() -> None:
     Heartbeat.objects.create(
         name="dispatcher",
         kind=Heartbeat.Kind.DISPATCHER,

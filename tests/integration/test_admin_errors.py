@@ -105,7 +105,7 @@ def an_operator_account() -> User:
     return User.objects.get(username="olga")
 
 
-def test_what_a_method_may_be_is_still_told(debug: bool) -> None:
+def test_a_refusal_still_says_which_methods_are_allowed(debug: bool) -> None:
     response = a_viewer().get("/admin/router/failedtask/settle/", secure=True)
     assert response.headers["Allow"] == "POST"
 

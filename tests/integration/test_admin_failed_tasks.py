@@ -144,7 +144,7 @@ def test_many_are_settled_after_a_page_that_asks(mail: Subscriber) -> None:
     assert {state_of(task)[0] for task in tasks} == {FailedTaskState.RETRIED}
 
 
-def test_of_many_the_stale_ones_are_told_one_by_one(mail: Subscriber) -> None:
+def test_of_many_tasks_each_stale_one_is_reported(mail: Subscriber) -> None:
     stale, fresh = a_task(mail), a_task(mail)
     operator = an_operator()
     settle(operator, stale, verb="discard")

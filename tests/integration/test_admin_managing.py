@@ -142,7 +142,7 @@ def test_what_a_subscriber_may_receive_is_shown_and_changed(
         ("max_failures", "0", "from 1 to 100"),
     ],
 )
-def test_what_is_wrong_is_told_at_its_field(
+def test_an_error_is_shown_at_its_field(
     chief: Client, field: str, text: str, message: str
 ) -> None:
     response = chief.post(ADD, {**FILLED, field: text})
@@ -151,7 +151,7 @@ def test_what_is_wrong_is_told_at_its_field(
     assert message in str(response.context["form"].errors[field])
 
 
-def test_a_taken_name_is_told(chief: Client, crm: Subscriber) -> None:
+def test_a_taken_name_is_refused(chief: Client, crm: Subscriber) -> None:
     response = chief.post(ADD, FILLED)
 
     assert "already" in str(response.context["form"].errors["name"])

@@ -219,7 +219,7 @@ def test_the_schedule_is_saved_and_empty_means_the_declared_one(
         {"retry_first_seconds": 601},
     ],
 )
-def test_a_schedule_that_cannot_be_is_told_and_not_saved(
+def test_an_impossible_schedule_is_refused_and_not_saved(
     mail: Subscriber, given: dict[str, Any]
 ) -> None:
     answer = an_operator().post(button(mail, "schedule"), given)
@@ -229,7 +229,7 @@ def test_a_schedule_that_cannot_be_is_told_and_not_saved(
     assert fresh(mail).max_failures is None
 
 
-def test_the_pace_is_saved_and_the_queue_is_told_with_its_reason(
+def test_the_pace_is_saved_and_the_queue_is_shown_with_its_reason(
     mail: Subscriber,
 ) -> None:
     Subscriber.objects.update(mean_run_ms=2000, queue="default")
@@ -258,7 +258,7 @@ def test_the_pace_is_saved_and_the_queue_is_told_with_its_reason(
     "given",
     [{"fixed_queue": "fast"}, {"rate_per_second": 0}, {"in_flight_limit": 1001}],
 )
-def test_a_pace_that_cannot_be_is_told_and_not_saved(
+def test_an_impossible_pace_is_refused_and_not_saved(
     mail: Subscriber, given: dict[str, Any]
 ) -> None:
     answer = an_operator().post(button(mail, "pace"), given)

@@ -155,7 +155,9 @@ def test_a_body_that_is_not_json_is_refused(send: Send, body: Any) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/cloudevents+xml", "text/plain"])
-def test_what_is_no_event_is_told_the_modes(send: Send, content_type: str) -> None:
+def test_a_refusal_of_what_is_no_event_names_the_modes(
+    send: Send, content_type: str
+) -> None:
     left_out = {name[3:]: None for name in HEADERS}
     response = send("<parcel/>", content_type=content_type, **left_out)
     assert_problem(response, 415)

@@ -191,7 +191,7 @@ def test_a_schema_whose_id_is_half_a_character_is_refused(call: Call) -> None:
     assert "/schema/$id" in assert_problem(response, 422)["detail"]
 
 
-def test_another_media_type_is_told_what_is_taken(post: Post) -> None:
+def test_a_refusal_says_which_media_types_are_accepted(post: Post) -> None:
     detail = assert_problem(post("{}", "application/json"), 415)["detail"]
 
     assert "*/*" not in detail

@@ -271,7 +271,9 @@ def test_a_chunked_body_without_end_is_refused_at_the_limit(chunked: Send) -> No
     assert stream.read_bytes
 
 
-def test_a_chunked_body_whose_end_is_not_known_is_told_so(chunked: Send) -> None:
+def test_a_refusal_says_that_the_end_of_a_chunked_body_is_not_known(
+    chunked: Send,
+) -> None:
     body = json.dumps(an_envelope()).encode()
     assert_problem(chunked("/api/events/", body, is_terminated=False), 411)
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
         "multipart/form-data; boundary=x",
     ],
 )
-def test_another_content_type_is_told_which_is_taken(
+def test_a_refusal_says_which_content_type_is_accepted(
     post: Post, content_type: str
 ) -> None:
     response = post("{}", content_type)
@@ -107,7 +107,7 @@ def test_the_use_of_a_key_is_noted(post: Post) -> None:
     assert timezone.now() - noted < timedelta(minutes=1)
 
 
-def test_an_expired_key_is_told_so(post: Post) -> None:
+def test_a_refusal_says_that_a_key_has_expired(post: Post) -> None:
     ApiKey.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
     assert post(an_envelope()).status_code == 202
     ApiKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -143,7 +143,7 @@ def test_a_key_publishes_only_what_it_is_bound_to(
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_another_method_is_told_which_is_taken(
+def test_a_refusal_says_which_method_is_accepted(
     client: Client, key: str, method: str
 ) -> None:
     bearer = {"Authorization": f"Bearer {key}"}
@@ -168,7 +168,7 @@ def test_an_unknown_path_is_a_problem_too(
     assert_problem(getattr(client, method)(path), 404)
 
 
-def test_while_the_database_is_away_the_publisher_is_told_to_come_again(
+def test_while_the_database_is_away_the_answer_says_when_to_come_again(
     post: Post,
 ) -> None:
     def away(*_: Any) -> None:

@@ -12,7 +12,7 @@ from tests.integration.api import Post, an_envelope, assert_problem
 pytestmark = pytest.mark.django_db
 
 
-def test_an_event_is_recorded_and_its_number_told(post: Post) -> None:
+def test_an_event_is_recorded_and_its_number_returned(post: Post) -> None:
     response = post(
         an_envelope(
             subject="parcel-7",

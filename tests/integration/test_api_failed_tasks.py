@@ -171,7 +171,9 @@ class TestResend:
             ("DEAD", "settled already"),  # It has no failed task.
         ],
     )
-    def test_what_can_not_be_is_told(self, call: Call, state: str, reason: str) -> None:
+    def test_what_can_not_be_is_refused(
+        self, call: Call, state: str, reason: str
+    ) -> None:
         delivery = a_delivery(an_event(), a_subscriber("erp"), state)
         problem = assert_problem(
             call("POST", f"deliveries/{delivery.pk}/resend/", {}), 409

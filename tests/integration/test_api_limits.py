@@ -28,7 +28,7 @@ def test_every_answer_says_what_is_left(post: Post) -> None:
     assert all(1 <= int(answer["RateLimit-Reset"]) <= 60 for answer in answers)
 
 
-def test_a_key_that_is_spent_is_told_when_to_come_again(post: Post) -> None:
+def test_a_refusal_says_when_a_spent_key_may_come_again(post: Post) -> None:
     ApiKey.objects.update(calls_per_minute=1)
     post(an_envelope())
     refused = post(an_envelope(id="a-2"))

@@ -148,7 +148,7 @@ def test_a_paused_subscriber_says_so_and_gives_nothing(call: Call) -> None:
     }
 
 
-def test_a_pull_that_may_not_wait_is_told_when_to_ask_again(
+def test_an_answer_says_when_a_pull_that_may_not_wait_asks_again(
     call: Call, settings: Any
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "PULL_WAITS_AT_ONCE": 0}
@@ -260,7 +260,7 @@ def test_a_body_that_can_not_be_read_is_a_problem_too(
     assert_problem(call("deliveries/ack", body), status)
 
 
-def test_another_content_type_is_told_which_is_taken(
+def test_a_refusal_says_which_content_type_is_accepted(
     client: Client, consumer: str
 ) -> None:
     form = "application/x-www-form-urlencoded"

@@ -132,7 +132,7 @@ def test_every_operation_is_on_the_page(
     ("operation", "scope"),
     [("publish_events", "publish"), ("create_subscriber", "manage")],
 )
-def test_the_scope_that_a_call_needs_is_told(
+def test_the_reference_says_which_scope_a_call_needs(
     articles: dict[str, str], page: str, operation: str, scope: str
 ) -> None:
     assert f"a key with the scope <code>{scope}</code>" in articles[operation]

@@ -40,7 +40,7 @@ def key(db: None) -> str:
     ],
 )
 @pytest.mark.parametrize("path", ["events/", "subscribers/", "failed-tasks/"])
-def test_without_a_key_a_caller_is_told_how_to_send_one(
+def test_a_refusal_says_how_to_send_a_key(
     client: Client, key: str, authorization: str, message: str, path: str
 ) -> None:
     response = client.get(f"/api/{path}", headers={"Authorization": authorization})
@@ -146,7 +146,7 @@ WRONG: list[tuple[str, str, Any, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "errors"), WRONG)
-def test_what_is_wrong_in_a_body_is_told_in_plain_words(
+def test_a_refusal_says_in_plain_words_what_is_wrong_in_a_body(
     client: Client, key: str, method: str, path: str, body: Any, errors: Any
 ) -> None:
     problem = assert_problem(send(client, method, path, body, key=key), 422)
@@ -164,14 +164,14 @@ def test_what_is_wrong_in_a_body_is_told_in_plain_words(
         ("?status=open", "known are: state, subscriber, cursor, page_size"),
     ],
 )
-def test_a_query_is_told_what_it_may_say(
+def test_a_refusal_says_what_a_query_may_hold(
     client: Client, key: str, query: str, message: str
 ) -> None:
     problem = assert_problem(send(client, "GET", f"failed-tasks/{query}", key=key), 400)
     assert message in problem["detail"]
 
 
-def test_a_time_is_told_its_form(client: Client, key: str) -> None:
+def test_a_refusal_says_the_form_of_a_time(client: Client, key: str) -> None:
     response = send(client, "GET", "events/?since=yesterday", key=key)
     assert "as in 2026-01-31T12:00:00Z" in assert_problem(response, 400)["detail"]
 
@@ -185,7 +185,7 @@ def test_a_time_is_told_its_form(client: Client, key: str) -> None:
         ("DELETE", "subscribers/", "GET, POST, HEAD, OPTIONS"),
     ],
 )
-def test_another_method_is_told_which_are_allowed(
+def test_a_refusal_says_which_methods_are_allowed(
     client: Client, key: str, method: str, path: str, allowed: str
 ) -> None:
     response = send(client, method, path, key=key)
@@ -197,7 +197,9 @@ def test_another_method_is_told_which_are_allowed(
 
 
 @pytest.mark.parametrize("path", ["events", "nothing/", "", "subscribers/erp/pause"])
-def test_an_unknown_path_is_told_where_the_calls_are(client: Client, path: str) -> None:
+def test_a_refusal_of_an_unknown_path_says_where_the_calls_are(
+    client: Client, path: str
+) -> None:
     detail = assert_problem(send(client, "POST", path), 404)["detail"]
     assert "/api/docs/" in detail
     assert ("end in a slash" in detail) == (not path.endswith("/") and path != "")
@@ -205,7 +207,7 @@ def test_an_unknown_path_is_told_where_the_calls_are(client: Client, path: str) 
 
 @pytest.mark.parametrize("path", ["events/", "subscribers/", "deliveries/ack/"])
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip"])
-def test_a_compressed_body_is_told_to_come_uncompressed(
+def test_a_refusal_asks_for_an_uncompressed_body(
     client: Client, key: str, path: str, coding: str
 ) -> None:
     body = gzip.compress(json.dumps(an_envelope()).encode())
@@ -230,7 +232,7 @@ def test_the_coding_that_is_none_is_taken(client: Client, key: str) -> None:
         ("events/", "application/cloudevents-batch+json"),
     ],
 )
-def test_json_in_another_charset_is_told_to_be_utf_8(
+def test_a_refusal_says_that_json_must_be_utf_8(
     client: Client, key: str, path: str, content_type: str
 ) -> None:
     more = {"content_type": f"{content_type}; charset=iso-8859-1", "key": key}
@@ -257,21 +259,19 @@ def test_json_that_says_it_is_utf_8_is_taken(
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_body_that_is_no_json_is_told_where(
+def test_a_refusal_says_where_a_body_stops_being_json(
     client: Client, key: str, body: Any, message: str
 ) -> None:
     response = send(client, "POST", "deliveries/ack/", body, key=key)
     assert message in assert_problem(response, 400)["detail"]
 
 
-def test_another_format_of_the_answer_is_told_that_there_is_json(
-    client: Client, key: str
-) -> None:
+def test_a_refusal_says_that_answers_are_json(client: Client, key: str) -> None:
     response = send(client, "GET", "subscribers/", key=key, Accept="text/xml")
     assert "`Accept: application/json`" in assert_problem(response, 406)["detail"]
 
 
-def test_a_body_that_is_too_large_is_told_the_limit(client: Client, key: str) -> None:
+def test_a_refusal_of_a_large_body_says_the_limit(client: Client, key: str) -> None:
     response = send(client, "POST", "deliveries/ack/", " " * 2_000_000, key=key)
     assert "1,048,576 bytes" in assert_problem(response, 413)["detail"]
 
@@ -289,7 +289,7 @@ def test_a_detail_ends_with_one_period(text: str, whole: str) -> None:
     assert sentence(text) == whole
 
 
-def test_a_key_is_told_what_it_may_do_instead(client: Client, key: str) -> None:
+def test_a_refusal_says_what_a_key_may_do_instead(client: Client, key: str) -> None:
     _, bound = ApiKey.make(
         "bound",
         scopes=[Scope.MANAGE, Scope.PUBLISH],
@@ -319,14 +319,12 @@ def test_a_key_is_told_what_it_may_do_instead(client: Client, key: str) -> None:
         ("POST", "deliveries/9/resend/", "GET /api/events/{number}/"),
     ],
 )
-def test_what_is_not_there_is_told_where_to_look(
+def test_a_refusal_says_where_to_look_for_what_is_not_there(
     client: Client, key: str, method: str, path: str, message: str
 ) -> None:
     assert message in assert_problem(send(client, method, path, key=key), 404)["detail"]
 
 
-def test_a_subscriber_that_does_not_pull_is_told_how_it_could(
-    client: Client, key: str
-) -> None:
+def test_a_refusal_says_how_a_subscriber_could_pull(client: Client, key: str) -> None:
     response = send(client, "POST", "subscribers/crm/pull/", key=key)
     assert '{"transport": "pull"}' in assert_problem(response, 409)["detail"]

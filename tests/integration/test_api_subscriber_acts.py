@@ -25,7 +25,7 @@ from tests.integration.api import ERP, HOOK, Call, assert_problem
 pytestmark = pytest.mark.usefixtures("empty_router")
 
 
-def test_paused_and_resumed_and_told_so(call: Call) -> None:
+def test_the_answers_to_pause_and_resume_say_the_state(call: Call) -> None:
     call("POST", "subscribers/", ERP)
 
     paused = call("POST", "subscribers/erp/pause/", {"reason": "stocktaking"}).json()

@@ -113,7 +113,7 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         ({"evnets": ["*"]}, "/evnets"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_pointer(
+def test_an_error_names_its_field_by_its_pointer(
     call: Call, wrong: dict[str, Any], pointer: str
 ) -> None:
     assert pointer in pointers(call("POST", "subscribers/", {**ERP, **wrong}))
@@ -203,7 +203,7 @@ class Names:
         ]
 
 
-def test_a_body_that_is_no_object_is_told(call: Call) -> None:
+def test_a_body_that_is_no_object_is_refused(call: Call) -> None:
     assert_problem(call("POST", "subscribers/", [ERP]), 422)
 
 

@@ -93,7 +93,7 @@ def test_a_field_of_an_entry_that_is_not_known_is_refused(
 
 @pytest.mark.parametrize("name", WITH_BODY)
 @pytest.mark.parametrize("body", [[], [1], "text", 7, True])
-def test_a_body_that_is_no_object_is_told_what_it_must_be(
+def test_a_refusal_says_that_a_body_must_be_an_object(
     client: Client, name: str, paths: Any, body: Any
 ) -> None:
     (error,) = problem_errors(send(client, name, paths, body))

@@ -26,7 +26,7 @@ def quantities(client: Client) -> list[int]:
         ("<script>", "whole number"),
     ],
 )
-def test_a_quantity_that_makes_no_sense_is_told_and_not_added(
+def test_a_quantity_that_makes_no_sense_is_refused_and_not_added(
     client: Client, quantity: str, message: str
 ) -> None:
     page = put_in_basket(client, a_product(), quantity)
@@ -63,7 +63,9 @@ def test_quantities_can_be_changed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "1000000000", "x"])
-def test_a_wrong_change_is_told_beside_its_line(client: Client, quantity: str) -> None:
+def test_a_wrong_change_is_reported_beside_its_line(
+    client: Client, quantity: str
+) -> None:
     put_in_basket(client, a_product(), 2)
 
     page = client.post("/basket/", {"quantity-CAR-301": quantity})

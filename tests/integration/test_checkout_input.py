@@ -113,7 +113,7 @@ def test_a_country_we_do_not_send_to_is_refused(shopper: Client, country: str) -
         ("card_cvc", "12"),
     ],
 )
-def test_a_card_that_cannot_be_is_told_before_any_bank_is_asked(
+def test_an_impossible_card_is_refused_before_any_bank_is_asked(
     shopper: Client, field: str, wrong: str
 ) -> None:
     answer = check_out(shopper, **{field: wrong})

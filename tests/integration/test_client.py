@@ -83,7 +83,7 @@ def test_a_consumer_asks_again_no_sooner_than_the_router_said(
     assert time.monotonic() - started_at >= 2
 
 
-def test_a_lease_that_can_not_be_extended_is_told_while_the_body_works(
+def test_the_client_reports_a_lost_lease_while_the_body_works(
     router: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     sold(1)
@@ -163,7 +163,7 @@ def test_it_waits_as_long_as_the_router_asks(
     assert line.request_count == 3
 
 
-def test_a_router_without_time_is_told_when_patience_ends(
+def test_the_client_reports_a_router_without_time_when_patience_ends(
     line: Line, api_key: str
 ) -> None:
     line.refusals = [(429, {"Retry-After": "3600"})]
@@ -174,7 +174,7 @@ def test_a_router_without_time_is_told_when_patience_ends(
     assert caught.value.status == 429
 
 
-def test_a_router_that_is_not_there_is_told_when_patience_ends(api_key: str) -> None:
+def test_the_client_reports_a_missing_router_when_patience_ends(api_key: str) -> None:
     nobody = Client(f"http://127.0.0.1:{free_port()}", api_key, patience_seconds=0.3)
 
     with pytest.raises(Unreachable, match="ConnectionRefused") as caught:

@@ -152,7 +152,7 @@ def test_left_inside_the_with_it_is_acknowledged(router: Client) -> None:
     assert states() == [DeliveryState.ACKNOWLEDGED]
 
 
-def test_nacked_by_hand_it_waits_as_long_as_it_was_told(router: Client) -> None:
+def test_nacked_by_hand_it_waits_as_long_as_the_call_says(router: Client) -> None:
     sold(1)
     consumer = router.consumer("erp")
 

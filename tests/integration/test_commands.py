@@ -123,7 +123,7 @@ class TestPublish:
             (("parcel.found", "--id", "taken"), "with another"),
         ],
     )
-    def test_what_can_not_be_published_is_told(
+    def test_what_can_not_be_published_is_refused(
         self, words: tuple[str, ...], message: str
     ) -> None:
         an_event(event_id="taken", source="/router")
@@ -152,7 +152,7 @@ class TestCreateApiKey:
             ("x" * 101, "publish", "1 to 100 characters"),
         ],
     )
-    def test_what_can_not_be_made_is_told(
+    def test_what_can_not_be_made_is_refused(
         self, name: str, scopes: str, message: str
     ) -> None:
         ApiKey.make("taken", scopes=[])
@@ -211,7 +211,7 @@ class TestCreateApiKey:
             ("--calls-per-minute=0", "from 1 to"),
         ],
     )
-    def test_an_option_that_can_not_be_is_told(self, option: str, message: str) -> None:
+    def test_an_impossible_option_is_refused(self, option: str, message: str) -> None:
         with pytest.raises(CommandError, match=message):
             run("create_api_key", "partner", "--scopes=publish", option)
         assert not ApiKey.objects.exists()
@@ -326,7 +326,7 @@ class TestTail:
         lines = run("tail", "--once").splitlines()
         assert max(map(len, lines)) <= 80
 
-    def test_what_comes_later_is_told_once(self) -> None:
+    def test_what_comes_later_is_shown_once(self) -> None:
         tail = Tail()
         assert tail.last(100)
         assert not tail.new()
@@ -335,7 +335,7 @@ class TestTail:
         assert len(tail.new()) == 2
         assert not tail.new()
 
-    def test_a_row_that_commits_late_is_told_all_the_same(self) -> None:
+    def test_a_row_that_commits_late_is_shown_all_the_same(self) -> None:
         tail = Tail()
         late = an_event().number + 1
         an_event(number=late + 1)

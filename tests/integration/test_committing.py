@@ -178,7 +178,7 @@ def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
         assert Delivery.objects.get().state == DeliveryState.PENDING
 
 
-def test_a_session_closed_within_a_transaction_is_told_by_django(
+def test_django_reports_a_session_closed_within_a_transaction(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As its pool does it: nothing is left of the session."""

@@ -195,7 +195,7 @@ def test_a_held_subscriber_is_named_with_cause_since_when_and_how_much(
 
 
 @pytest.mark.usefixtures("well")
-def test_an_open_breaker_is_told_in_the_words_of_the_receiver() -> None:
+def test_doctor_reports_an_open_breaker_in_the_words_of_the_receiver() -> None:
     now = timezone.now()
     down = a_webhook(
         "letters",

@@ -66,7 +66,7 @@ def test_rotating_twice_does_no_harm(secret: str) -> None:
         assert SigningSecret.objects.get().secret == secret
 
 
-def test_a_missing_key_is_told_and_nothing_is_overwritten(secret: str) -> None:
+def test_the_command_reports_a_missing_key_and_overwrites_nothing(secret: str) -> None:
     with keys(NEW), pytest.raises(CommandError, match="0 of 2 were written"):
         rotate()
     with keys(OLD):

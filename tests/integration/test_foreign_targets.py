@@ -222,7 +222,7 @@ def answering(reply: bytes) -> Iterator[int]:
         ("amqp", b"\x15\x03\x03\x00\x02\x02\x46", "Disconnected: ", "amqps://"),
     ],
 )
-def test_tls_to_the_wrong_port_is_told_with_what_to_write(
+def test_tls_to_the_wrong_port_is_reported_with_what_to_write(
     scheme: str, reply: bytes, error: str, remedy: str
 ) -> None:
     with answering(reply) as port:

@@ -84,7 +84,7 @@ def test_each_check_fails_for_its_own_reason(
 
 
 @pytest.mark.django_db
-def test_a_queue_that_no_worker_serves_is_told_with_its_command(client: Client) -> None:
+def test_readyz_names_the_command_for_a_queue_without_worker(client: Client) -> None:
     beat("dispatcher", sees_broker=True)
     beat("worker", queues=["router.slow"])
     with isolated_subscribers():

@@ -159,7 +159,7 @@ def test_how_the_router_plans_is_nobody_elses_affair(declare: Declare) -> None:
 
 
 @pytest.mark.parametrize("is_routed", [False, True])
-def test_a_session_that_forgot_is_told_anew_what_it_should_do(
+def test_a_session_that_forgot_its_settings_gets_them_again(
     declare: Declare, caplog: pytest.LogCaptureFixture, is_routed: bool
 ) -> None:
     """As behind a pooler, between any two statements."""

@@ -59,7 +59,7 @@ def order(client: Client) -> Order:
         ("/mail/", "same-origin"),
     ],
 )
-def test_a_page_of_one_person_is_not_listed_not_kept_and_its_address_not_told(
+def test_a_page_of_one_person_is_not_listed_not_kept_and_its_address_not_passed_on(
     client: Client, order: Order, path: str, referrer: str
 ) -> None:
     link = history_link("/shop", order.customer_id)

@@ -207,7 +207,7 @@ def test_a_purchase_without_address_is_rejected() -> None:
     "name", ["no.such.place", "subscribers.receipts.mail.nothing", "nothing",
              "subscribers.receipts.checks.annotations.compiler_flag"],
 )  # fmt: skip
-def test_a_link_builder_that_is_none_is_told_at_the_start(
+def test_a_link_builder_that_is_none_is_refused_at_the_start(
     settings: Any, name: str
 ) -> None:
     settings.RECEIPTS = {"HISTORY_LINK": name}
@@ -218,7 +218,9 @@ def test_a_link_builder_that_is_none_is_told_at_the_start(
 
 
 @pytest.mark.parametrize("url", ["", "shop.example.com", "ftp://shop.example.com"])
-def test_a_site_without_address_is_told_at_the_start(settings: Any, url: str) -> None:
+def test_a_site_without_address_is_refused_at_the_start(
+    settings: Any, url: str
+) -> None:
     settings.SITE_URL = url
 
     assert [problem.id for problem in check_settings()] == ["receipts.E002"]

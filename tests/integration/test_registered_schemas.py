@@ -353,7 +353,7 @@ class TestAdmin:
             ),
         ],
     )
-    def test_what_can_not_be_is_told(
+    def test_what_can_not_be_is_refused(
         self, admin_client: Client, given: dict[str, str], message: str
     ) -> None:
         register_schema(TYPE, a_schema(), by="command")

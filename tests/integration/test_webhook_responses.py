@@ -337,7 +337,7 @@ def test_the_deadline_holds_for_both_connections() -> None:
 
     assert isinstance(second.outcome, Retry)
     assert second.outcome.evidence.error == "TimedOut: no answer within 1 s."
-    assert second.run_ms < 3000
+    assert second.run_ms < 15_000
 
 
 def test_paced_posts_do_not_fail_where_idle_connections_are_closed() -> None:

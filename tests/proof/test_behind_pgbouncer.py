@@ -141,7 +141,7 @@ def test_a_role_without_timeouts_is_found_with_the_statement_that_helps(
 
 
 @pytest.mark.parametrize("command", ["doctor", "up", "migrate"])
-def test_whoever_does_not_say_that_there_is_a_pooler_is_told_what_to_set(
+def test_a_missing_setting_behind_a_pooler_is_named(
     pooler: PgBouncer, database: str, command: str
 ) -> None:
     environment = {"DATABASE_URL": pooler.url(database), "DATABASE_POOLER": "false"}

@@ -41,14 +41,14 @@ def test_a_pattern_wants_what_it_says(
     "pattern",
     ["", "*.completed", "a*", "a.*.b", "a.**", ".*", "a\nb", "x" * 256, 7, None],
 )
-def test_what_is_no_pattern_is_told(pattern: object) -> None:
+def test_what_is_no_pattern_is_refused(pattern: object) -> None:
     assert pattern_problem(pattern)
 
 
 @pytest.mark.parametrize(
     "pattern", ["", "a*b", "**", "x" * 256, "a\x9b", "\n*", "\ud800"]
 )
-def test_what_nothing_can_be_bound_to_is_told(pattern: str) -> None:
+def test_what_nothing_can_be_bound_to_is_refused(pattern: str) -> None:
     assert prefix_problem(pattern)
 
 

@@ -30,7 +30,7 @@ def report(*packages: dict[str, Any]) -> str:
         ("", "", 0, NOT_JUDGED),
     ],
 )
-def test_a_vulnerability_fails_and_missing_data_is_told(
+def test_a_vulnerability_fails_and_missing_data_is_reported(
     printed: str, complaint: str, code: int, words: str
 ) -> None:
     judged, verdict = judge(printed, complaint)

@@ -62,7 +62,7 @@ def paths(result: Shape) -> list[str]:
         ({}, "anything"),
     ],
 )
-def test_a_type_is_told_in_words(schema: dict[str, Any], words: str) -> None:
+def test_a_type_is_shown_in_words(schema: dict[str, Any], words: str) -> None:
     assert shape(**schema).type == words
 
 
@@ -112,7 +112,7 @@ def test_a_field_of_alternatives_is_required_where_all_require_it() -> None:
     assert [field.is_required for field in either.fields] == [True, False]
 
 
-def test_limits_are_told_and_those_of_the_machine_are_not() -> None:
+def test_limits_are_described_and_those_of_the_machine_are_not() -> None:
     limits = {"minLength": 1, "maxLength": 9, "default": ""}
     wide = {"minimum": -(2**63), "maximum": 2**63 - 1}
     text, number, texts = shape(

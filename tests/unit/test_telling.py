@@ -19,14 +19,14 @@ from router import display
         (-12, "in 12 s"),
     ],
 )
-def test_a_moment_is_told_relative_to_now(seconds: float, message: str) -> None:
+def test_a_moment_is_shown_relative_to_now(seconds: float, message: str) -> None:
     assert display.relative(seconds) == message
 
 
 @pytest.mark.parametrize(
     ("seconds", "message"), [(-5, "now"), (0, "now"), (12.5, "12 s")]
 )
-def test_what_comes_next_is_never_told_as_past(seconds: float, message: str) -> None:
+def test_what_comes_next_is_never_shown_as_past(seconds: float, message: str) -> None:
     moment = timezone.now() + timedelta(seconds=seconds)
     assert f">{message}<" in display.due(moment).replace("in ", "")
 
@@ -42,7 +42,7 @@ def test_what_comes_next_is_never_told_as_past(seconds: float, message: str) -> 
         (86_400 + 59, "1 d"),  # no hours between: minutes would mislead
     ],
 )
-def test_a_wait_is_told_in_its_largest_units(
+def test_a_wait_is_shown_in_its_largest_units(
     seconds: float | None, message: str
 ) -> None:
     assert display.seconds(seconds) == message
@@ -51,7 +51,7 @@ def test_a_wait_is_told_in_its_largest_units(
 @pytest.mark.parametrize(
     ("value", "message"), [(None, "–"), (3.21, "3.2 ms"), (1250.4, "1,250 ms")]
 )
-def test_a_run_is_told_in_milliseconds(value: float | None, message: str) -> None:
+def test_a_run_is_shown_in_milliseconds(value: float | None, message: str) -> None:
     assert display.milliseconds(value) == message
 
 
