@@ -289,16 +289,15 @@ def test_what_asks_for_a_later_attempt_gets_it_and_counts_nothing(
 
 def test_a_handler_starts_no_faster_than_an_operator_allows(declare: Declare) -> None:
     listener = declare()
-    is_measured(rate_per_second=20)
-    publish_and_route(30)
+    is_measured(rate_per_second=0.05)
+    publish_and_route(3)
 
     serve(listener.row.pk)
 
-    taken = len(listener.seen)
-    assert 1 <= taken <= 5
+    assert len(listener.seen) == 1
     assert listener.row.paced_until is not None
     wait = (listener.row.paced_until - timezone.now()).total_seconds()
-    assert 0 < wait <= taken / 20
+    assert 0 < wait <= 20
     # Neither the cursor's next chunk nor a message that comes late may start.
     assert next_chunk(listener.row.pk) is None
     assert deliver_due() == 0

@@ -30,7 +30,7 @@ BEFORE_RELEASES = {
 TAKES_AWAY: dict[str, str] = {}
 #: Migration → why older code is kept from what it takes away under its old name.
 KEEPS_OFF = {
-    "router.0024_cursors": "a dispatcher that knows no cursors must not route or "
+    "router.0025_cursors": "a dispatcher that knows no cursors must not route or "
     "prune; under the old name stands a view",
 }
 
