@@ -19,6 +19,7 @@ from router.db.pipeline import (
 )
 from router.db.statements import Statement
 from router.flow.breaker import breaker
+from router.flow.cursor import filling
 from router.flow.cursor.reading import Chunk, next_chunk
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
@@ -217,7 +218,7 @@ def test_a_batch_is_not_committed_before_what_its_filters_failed_at(
     # No filter that anybody could save.
     Subscriber.objects.update(filter={"exact": 7})
     publish(TYPE, {})
-    monkeypatch.setattr(routing, "give_up", fail)
+    monkeypatch.setattr(filling, "give_up", fail)
 
     with pytest.raises(ConnectionError):
         route_batch(has_room=lambda _: True)
