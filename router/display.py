@@ -21,7 +21,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
-from router.observe.overview import CAP
+from router.observe.overview import CAP, SubscriberOverview
 
 #: Shown in place of an empty value.
 NOTHING = "–"
@@ -138,6 +138,22 @@ def since(moment: datetime) -> str:
 def capped(count: int) -> str:
     """A count that stops at the overview's cap: `10,000+`."""
     return f"{count:,}+" if count >= CAP else f"{count:,}"
+
+
+def at_least(count: int, has_more: bool) -> str:
+    """A count; `12,345+` where there may be more."""
+    return f"{count:,}+" if has_more else f"{count:,}"
+
+
+def waiting(overview: SubscriberOverview) -> str:
+    """How many events wait for a subscriber: `1,234`."""
+    return at_least(overview.waiting, overview.has_more_waiting)
+
+
+def owed(overview: SubscriberOverview) -> str:
+    """How many events wait or are at work: `1,235`."""
+    count = overview.waiting + overview.working
+    return at_least(count, overview.has_more_waiting)
 
 
 def number(value: float | None) -> str:

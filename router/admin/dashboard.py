@@ -11,9 +11,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from router.conf import conf
-from router.display import since
+from router.display import at_least, since
 from router.models import Heartbeat, LogHead
 from router.observe.overview import (
+    acknowledged_last_minute,
     open_failed_count,
     open_ingress_count,
     subscribers_overview,
@@ -42,16 +43,20 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("router.view_subscriber"):
         return context
     rows = subscribers_overview()
+    rates = acknowledged_last_minute()
     unrouted = unrouted_count()
     head = LogHead.objects.first()
     return {
         **context,
         "title": "Dashboard",
         "may_look": True,
-        "subscribers": rows,
+        "subscribers": [(row, rates.get(row.subscriber.pk, 0)) for row in rows],
         "unrouted": unrouted,
         "recorded": (head.position if head else 0) + unrouted,
-        "waiting": sum(row.waiting + row.working for row in rows),
+        "owed": at_least(
+            sum(row.waiting + row.working for row in rows),
+            any(row.has_more_waiting for row in rows),
+        ),
         "retrying": sum(row.retrying for row in rows),
         "open_failed": open_failed_count(),
         "open_ingress": open_ingress_count(),
@@ -123,5 +128,5 @@ def _broker_sign(alive: list[Heartbeat]) -> Sign:
     if seen[0].is_broker_reachable:
         text = "Reachable from the dispatcher"
         return Sign(name="Broker", state="alive", text=text, beat_at=seen[0].beat_at)
-    text = "Not reachable: deliveries wait in the database."
+    text = "Not reachable: events wait in the database."
     return Sign(name="Broker", state="disconnected", text=text, beat_at=seen[0].beat_at)

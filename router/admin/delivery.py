@@ -38,8 +38,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
     is_pruned = True
     detail_template = "router/admin/delivery.html"
     empty_list_hint = (
-        "When an event is routed, one delivery for each subscriber of its "
-        "type appears here. Publish an event, and let `manage.py dispatch` run."
+        "An event that a subscriber fails on, and each event of a subscriber that is "
+        "reached over the network, appears here. What became of all others is on the "
+        "page of the event."
     )
     list_display = (
         "id",

@@ -12,6 +12,7 @@ from router.admin.filters import TypeFilter, UnroutedFilter, event_numbers
 from router.display import ago, badge
 from router.models import EventRecord
 from router.observe.key_order import with_blockers
+from router.observe.outcome import outcomes_of
 
 #: An event has one delivery for each subscriber and run; the page says when it
 #: shows not all of them.
@@ -51,10 +52,11 @@ class EventAdmin(ReadOnlyAdmin):
 
     def detail_context(self, request: HttpRequest, row: EventRecord) -> dict[str, Any]:
         deliveries = with_blockers(row.deliveries.select_related("subscriber"))
-        deliveries = deliveries.order_by("pk")
-        deliveries = deliveries.prefetch_related("failed_tasks")
+        deliveries = deliveries.order_by("pk").prefetch_related("failed_tasks")
+        found = outcomes_of([row], deliveries, limit=MAX_DELIVERIES)
         return {
-            "deliveries": deliveries[:MAX_DELIVERIES],
+            "deliveries": found.deliveries,
             "deliveries_limit": MAX_DELIVERIES,
+            "by_cursor": found.by_cursor,
             "cloudevent": row.shown(),
         }

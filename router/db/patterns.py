@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from django.db.models import F, Q, Value
@@ -42,3 +43,9 @@ def within(column: str, patterns: Collection[str]) -> Q:
 def begins_with(column: str, prefix: str) -> Q:
     # SQLite's LIKE takes capitals for small letters, and would show more.
     return Q(Exact(Left(F(column), len(prefix)), Value(prefix)))
+
+
+def like_pattern(pattern: str) -> str:
+    """The same pattern for PostgreSQL's LIKE."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", pattern)
+    return escaped[:-1] + "%" if pattern.endswith("*") else escaped

@@ -131,7 +131,7 @@ class DispatcherLoop:
             self._hand_over(lambda: self._dispatcher.send(routed.chunks))
             # It would find nothing of these, and take the time that workers need now.
             self._due_look.postpone()
-        if routed.has_rest or self._is_more_due:
+        if routed.delivery_count or self._is_more_due:
             self._is_more_due = self._hand_over(self._dispatcher.turn)
         elif self._is_due_look_due():
             self._is_more_due = self._hand_over(self._turn)

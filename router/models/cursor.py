@@ -59,9 +59,7 @@ class CursorQuerySet(models.QuerySet["Cursor"]):
     def in_use(self) -> CursorQuerySet:
         """Of subscribers that read the log by them: in the stream, or behind the head.
         Those of others stay where they were."""
-        is_known = Q(subscriber__deleted_at__isnull=True)
-        is_read = Q(subscriber__is_streamed=True) | Q(is_behind=True)
-        return self.filter(is_known & is_read)
+        return self.filter(self.model.IS_IN_USE)
 
 
 class Cursor(models.Model):
@@ -90,6 +88,10 @@ class Cursor(models.Model):
     troubles = models.PositiveSmallIntegerField(default=0)
 
     objects = CursorQuerySet.as_manager()
+    #: See `CursorQuerySet.in_use`.
+    IS_IN_USE = Q(subscriber__deleted_at__isnull=True) & (
+        Q(subscriber__is_streamed=True) | Q(is_behind=True)
+    )
 
     class Meta:
         constraints = [

@@ -69,7 +69,7 @@ class Scrape:
 
     @classmethod
     def read(cls) -> Scrape:
-        """Eight statements, whatever the length of the log."""
+        """Nine statements, and one more while a cursor is below the head."""
         row = LogHead.objects.values_list("position", Clock()).first()
         head, now = row or (0, timezone.now())
         return cls(

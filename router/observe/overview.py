@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet, Sum
 
 from router.models import (
+    Acknowledgement,
     Attempt,
     AttemptResult,
     BreakerState,
@@ -22,6 +24,7 @@ from router.models import (
     SubscriberState,
 )
 from router.models.subscriber import is_handler_missing
+from router.observe.above import NOTHING_ABOVE, Above, owed_above_cursors
 
 #: Counts of what may be without end stop here: "10000" means "that many or more".
 CAP = 10_000
@@ -44,16 +47,18 @@ class SubscriberOverview:
     """One subscriber and what is open for it."""
 
     subscriber: Subscriber
-    #: PENDING; `retrying` of them have failed before.
+    #: Events that are owed; `retrying` of them have failed before.
     waiting: int
-    #: LEASED.
+    #: Whether further events of the log may wait: they are not all looked at.
+    has_more_waiting: bool
+    #: Under a lease.
     working: int
     retrying: int
     #: Of `waiting`: those whose time has come, and those behind another of their key.
     due: int
     held_in_order: int
     oldest_waiting_at: datetime | None
-    #: When the oldest was routed of all that is open.
+    #: Of all that is open.
     oldest_owed_at: datetime | None
     open_failed: int
     #: It was declared once, and no installed code has its name: its events are held.
@@ -80,7 +85,9 @@ class SubscriberOverview:
 
 
 def subscribers_overview() -> list[SubscriberOverview]:
-    """Every known subscriber, by name, in four statements."""
+    """Every known subscriber, by name, in five statements, and a sixth while events
+    wait above cursors."""
+    above = owed_above_cursors()
     waiting = _by_subscriber(pending_counts())
     working = _by_subscriber(leased_counts())
     failed = _by_subscriber(open_failed_counts())
@@ -89,6 +96,7 @@ def subscribers_overview() -> list[SubscriberOverview]:
             subscriber,
             waiting.get(subscriber.pk, NO_PENDING),
             working.get(subscriber.pk, NO_LEASED),
+            above.get(subscriber.pk, NOTHING_ABOVE),
             open_failed=failed.get(subscriber.pk, {}).get("total", 0),
         )
         for subscriber in Subscriber.objects.known().order_by("name")
@@ -103,22 +111,32 @@ def _overview(
     subscriber: Subscriber,
     pending: dict[str, Any],
     leased: dict[str, Any],
+    above: Above,
     *,
     open_failed: int,
 ) -> SubscriberOverview:
-    oldest = [row["oldest"] for row in (pending, leased) if row["oldest"] is not None]
     return SubscriberOverview(
         subscriber=subscriber,
-        waiting=pending["total"],
-        working=leased["total"],
+        waiting=pending["total"] + above.waiting,
+        has_more_waiting=above.has_more,
+        working=leased["total"] + above.working,
         retrying=pending["retrying"],
-        due=pending["due"],
+        due=pending["due"] + above.waiting,
         held_in_order=pending["held"],
-        oldest_waiting_at=pending["oldest"],
-        oldest_owed_at=min(oldest, default=None),
+        oldest_waiting_at=_oldest(pending["oldest"], above.oldest_waiting_at),
+        oldest_owed_at=_oldest(
+            pending["oldest"],
+            leased["oldest"],
+            above.oldest_waiting_at,
+            above.oldest_working_at,
+        ),
         open_failed=open_failed,
         is_handler_missing=is_handler_missing(subscriber),
     )
+
+
+def _oldest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def unrouted_count() -> int:
@@ -165,17 +183,36 @@ LOOK_BACK = 50_000
 
 
 def acknowledged_last_minute() -> dict[int, int]:
-    """Primary key of a subscriber → acknowledgements of the last minute.
+    """Primary key of a subscriber → events that it acknowledged in the last minute.
 
-    A sum of `LOOK_BACK` means "that many or more".
+    `LOOK_BACK` attempts, and as many chunks, are looked at: more are not counted.
     """
-    newest = Attempt.objects.order_by("-pk").values("pk").first()
-    if newest is None:
-        return {}
-    rows = Attempt.objects.filter(
-        pk__gt=newest["pk"] - LOOK_BACK,
-        result=AttemptResult.ACKNOWLEDGED,
-        ended_at__gt=Clock() - timedelta(minutes=1),
+    counts: Counter[int] = Counter()
+    for rows in (_acknowledged_singly(), _acknowledged_in_chunks()):
+        counts.update(dict(rows))
+    return dict(counts)
+
+
+def _acknowledged_singly() -> Any:
+    rows = _newest(Attempt.objects.all()).filter(
+        result=AttemptResult.ACKNOWLEDGED, ended_at__gt=Clock() - timedelta(minutes=1)
     )
-    counted = rows.values("delivery__subscriber_id").annotate(total=Count("pk"))
-    return {row["delivery__subscriber_id"]: row["total"] for row in counted}
+    counted = rows.order_by().values("delivery__subscriber_id")
+    return counted.annotate(total=Count("pk")).values_list(
+        "delivery__subscriber_id", "total"
+    )
+
+
+def _acknowledged_in_chunks() -> Any:
+    rows = _newest(Acknowledgement.objects.all()).filter(
+        acknowledged_at__gt=Clock() - timedelta(minutes=1)
+    )
+    counted = rows.order_by().values("cursor__subscriber_id")
+    return counted.annotate(total=Sum("count")).values_list(
+        "cursor__subscriber_id", "total"
+    )
+
+
+def _newest(rows: QuerySet[Any]) -> QuerySet[Any]:
+    last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
+    return rows.filter(pk__gt=last - LOOK_BACK)

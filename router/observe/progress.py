@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from router import registry
 from router.models import (
+    LIVE,
     Attempt,
     BreakerState,
     Clock,
@@ -23,6 +25,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.observe.outcome import Outcome, outcomes_of
 from router.observe.pruned import pruned_to
 
 #: Nobody reads a page of more; a subject has one or two.
@@ -47,9 +50,11 @@ STOPPED = frozenset({StepState.HELD, StepState.ATTENTION})
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One delivery: how it stands, by the database's clock."""
+    """One event for one subscriber: how it stands, by the database's clock."""
 
-    delivery_id: int
+    event_number: int
+    #: None while the subscriber's cursor alone tells of the event.
+    delivery_id: int | None
     title: str
     #: What customers read; empty where the step is not shown to them.
     customer_title: str
@@ -57,7 +62,7 @@ class Step:
     state: StepState
     #: From the event's recording to its acknowledgement.
     duration_ms: int | None
-    #: Of a retry, and of a delivery that the breaker holds.
+    #: Of a retry, and of an event that the breaker holds.
     next_try_in_seconds: int | None
     #: Why it is held; for staff.
     reason: str
@@ -99,31 +104,33 @@ class Progress:
 
 
 def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Progress:
-    """The progress of the events with this source and subject: two statements, and a
-    third `with_errors`; for a subject without events two as well."""
-    events = EventRecord.objects.filter(source=source, subject=subject)
-    positions = dict(
-        events.order_by("number").values_list("number", "position")[:EVENT_LIMIT]
-    )
-    deliveries = _deliveries_of(list(positions))
-    errors = _last_errors(deliveries) if with_errors else {}
-    return Progress(
-        steps=tuple(
-            _step(delivery, errors.get(delivery.pk, "")) for delivery in deliveries
-        ),
-        event_count=len(positions),
-        unrouted_count=sum(position is None for position in positions.values()),
-        is_pruned=not positions and pruned_to() is not None,
-    )
+    """The progress of the events with this source and subject.
 
-
-def _deliveries_of(numbers: Sequence[int]) -> list[Delivery]:
-    if not numbers:
-        return []
-    rows = Delivery.objects.filter(event_id__in=numbers).annotate(now=Clock())
+    Four statements, and another `with_errors`; for a subject without events two.
+    """
+    rows = EventRecord.objects.filter(source=source, subject=subject)
     # The data of an event may be large, and no page shows it.
-    rows = rows.select_related("event", "subscriber").defer("event__data")
-    return list(rows.order_by("event_id", "subscriber_id", "run"))
+    events = list(rows.defer("data").order_by("number")[:EVENT_LIMIT])
+    found = outcomes_of(events, _deliveries_of(events))
+    errors = _last_errors(found.deliveries) if with_errors else {}
+    steps = [
+        *(
+            _step(delivery, errors.get(delivery.pk, ""))
+            for delivery in found.deliveries
+        ),
+        *map(_step_by_cursor, found.by_cursor),
+    ]
+    return Progress(
+        steps=tuple(step for _, step in sorted(steps, key=lambda each: each[0])),
+        event_count=len(events),
+        unrouted_count=sum(event.position is None for event in events),
+        is_pruned=not events and pruned_to() is not None,
+    )
+
+
+def _deliveries_of(events: Sequence[EventRecord]) -> QuerySet[Delivery]:
+    rows = Delivery.objects.filter(event__in=events).annotate(now=Clock())
+    return rows.select_related("event", "subscriber").defer("event__data")
 
 
 def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:
@@ -139,11 +146,16 @@ def error_class(error: str) -> str:
     return match[1] if match else ""
 
 
-def _step(delivery: Delivery, last_error: str) -> Step:
+#: In which steps follow each other: event, subscriber, run.
+Place = tuple[int, int, int]
+
+
+def _step(delivery: Delivery, last_error: str) -> tuple[Place, Step]:
     state = _state(delivery)
     is_done = state == StepState.DONE
     subscriber = delivery.subscriber
-    return Step(
+    step = Step(
+        event_number=delivery.event_id,
         delivery_id=delivery.pk,
         title=str(subscriber),
         customer_title=_customer_title(subscriber),
@@ -156,6 +168,35 @@ def _step(delivery: Delivery, last_error: str) -> Step:
         failures=delivery.failures,
         last_error=last_error,
     )
+    return (delivery.event_id, subscriber.pk, delivery.run), step
+
+
+def _step_by_cursor(outcome: Outcome) -> tuple[Place, Step]:
+    subscriber, event = outcome.subscriber, outcome.event
+    reason = _hold_reason(subscriber)
+    match outcome.state:
+        case DeliveryState.ACKNOWLEDGED:
+            state = StepState.DONE
+        case DeliveryState.LEASED:
+            state = StepState.WORKING
+        case _:
+            state = StepState.HELD if reason else StepState.WAITING
+    is_held = state == StepState.HELD
+    step = Step(
+        event_number=event.number,
+        delivery_id=None,
+        title=str(subscriber),
+        customer_title=_customer_title(subscriber),
+        event_type=event.type,
+        state=state,
+        duration_ms=_duration_ms(outcome),
+        next_try_in_seconds=_next_probe_in_seconds(outcome) if is_held else None,
+        reason=reason if is_held else "",
+        attempts=int(outcome.state != DeliveryState.PENDING),
+        failures=0,
+        last_error="",
+    )
+    return (event.number, subscriber.pk, LIVE), step
 
 
 def _customer_title(subscriber: Subscriber) -> str:
@@ -203,18 +244,29 @@ def _hold_reason(subscriber: Subscriber) -> str:
 def _next_try_in_seconds(delivery: Delivery, state: StepState) -> int | None:
     """A receiver that is down, or asked for time, gets nothing before then."""
     subscriber = delivery.subscriber
-    probe_at = subscriber.probe_at
-    is_probed = state == StepState.HELD and probe_at is not None
+    is_probed = state == StepState.HELD and subscriber.probe_at is not None
     if state != StepState.RETRYING and not is_probed:
         return None
     now: datetime = delivery.now  # type: ignore[attr-defined]  # annotated
-    moments = (delivery.due_at, probe_at, subscriber.not_before)
-    next_at = max(moment for moment in moments if moment is not None)
-    return max(0, math.ceil((next_at - now).total_seconds()))
+    return _seconds_to_last(
+        now, delivery.due_at, subscriber.probe_at, subscriber.not_before
+    )
 
 
-def _duration_ms(delivery: Delivery) -> int | None:
-    if delivery.acknowledged_at is None:
+def _next_probe_in_seconds(outcome: Outcome) -> int | None:
+    subscriber = outcome.subscriber
+    if subscriber.probe_at is None:
         return None
-    elapsed = delivery.acknowledged_at - delivery.event.recorded_at
+    return _seconds_to_last(outcome.now, subscriber.probe_at, subscriber.not_before)
+
+
+def _seconds_to_last(now: datetime, *moments: datetime | None) -> int:
+    last = max(moment for moment in moments if moment is not None)
+    return max(0, math.ceil((last - now).total_seconds()))
+
+
+def _duration_ms(acknowledged: Delivery | Outcome) -> int | None:
+    if acknowledged.acknowledged_at is None:
+        return None
+    elapsed = acknowledged.acknowledged_at - acknowledged.event.recorded_at
     return max(0, round(elapsed / MILLISECOND))

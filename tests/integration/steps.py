@@ -8,9 +8,11 @@ from celery import Celery
 from django.db import connection
 
 from router.celery_settings import DEFAULTS
+from router.flow.dispatch.dispatcher import mark_chunks
+from router.flow.dispatch.due import subscribers_due
 from router.flow.route.routing import route_batch
 from router.messaging.broker import Doorbell
-from router.models import Subscriber
+from router.models import LIVE, Cursor, Subscriber
 from router.public import publish
 from tests.contract.steps import TYPE
 
@@ -23,11 +25,23 @@ def talking(event: Any) -> None:
     Subscriber.objects.exists()
 
 
-def routed() -> tuple[int, ...]:
-    """The ids of the deliveries of a new event."""
+def dispatched() -> tuple[int, ...]:
+    """The ids of the deliveries of a new event: its one receiver is served by rows."""
     publish(TYPE, {})
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    route_batch()
+    (chunk,) = mark_chunks(subscribers_due())
     return chunk.ids
+
+
+def routed() -> None:
+    """A new event is above the cursors of those in the stream."""
+    publish(TYPE, {})
+    route_batch()
+
+
+def position_of(row: Subscriber) -> int:
+    """Where its cursor is."""
+    return Cursor.objects.get(subscriber=row, run=LIVE).position
 
 
 def celery_at(url: str) -> Celery:

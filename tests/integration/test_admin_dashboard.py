@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("empty_router")
 HOME = "/admin/"
 
 
-def numbers(client: Client) -> dict[str, int]:
+def numbers(client: Client) -> dict[str, object]:
     context = client.get(HOME).context
-    names = ("recorded", "unrouted", "waiting", "retrying", "open_failed")
+    names = ("recorded", "unrouted", "owed", "retrying", "open_failed")
     return {name: context[name] for name in names}
 
 
@@ -40,7 +40,7 @@ def test_it_tells_what_is_on_its_way() -> None:
     assert numbers(viewer) == {
         "recorded": 4,
         "unrouted": 1,
-        "waiting": 2,
+        "owed": "2",
         "retrying": 1,
         "open_failed": 1,
     }

@@ -18,21 +18,58 @@ from router.db.pipeline import (
     update_expecting,
 )
 from router.db.statements import Statement
-from router.flow.deliver import settling
+from router.flow.breaker import breaker
+from router.flow.cursor import filling
+from router.flow.cursor.reading import Chunk, next_chunk
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
+from router.flow.deliver.stream import serve
+from router.flow.deliver.stream_settling import acknowledge_chunk
+from router.flow.lease import Claim
 from router.flow.route import routing
 from router.flow.route.routing import route_batch
-from router.models import BreakerState, Delivery, DeliveryState, EventRecord, Subscriber
+from router.models import (
+    Acknowledgement,
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Subscriber,
+    Turn,
+)
 from router.public import publish
 from tests.contract.steps import TYPE
-from tests.integration.steps import routed, silent, talking
+from tests.integration.steps import dispatched, position_of, routed, silent, talking
 from tests.receivers import Declare
 
 
 def fail(*arguments: Any, **named: Any) -> None:
     raise ConnectionError
+
+
+@pytest.fixture
+def leased(declare: Declare) -> Claim[Any]:
+    """A delivery of a handler that is served by rows."""
+    row = declare(behave=silent, is_safe_concurrently=True).row
+    claimed = claim(row.pk, dispatched())
+    assert claimed is not None
+    return claimed
+
+
+@pytest.fixture
+def chunk(declare: Declare) -> Chunk:
+    """An event of a handler in the stream."""
+    row = declare(behave=silent).row
+    routed()
+    taken = next_chunk(row.pk)
+    assert taken is not None
+    return taken
+
+
+def is_nothing_settled(chunk: Chunk) -> bool:
+    is_there = position_of(chunk.subscriber) == chunk.position
+    return is_there and not Acknowledgement.objects.exists()
 
 
 @pytest.mark.usefixtures("transactional_db")
@@ -45,14 +82,30 @@ def test_only_an_outermost_transaction_is_its_own() -> None:
 def test_what_runs_within_a_transaction_is_not_committed_before_it(
     declare: Declare, handler: Any
 ) -> None:
-    pk = declare(behave=handler).row.pk
-    ids = routed()
+    pk = declare(behave=handler, is_safe_concurrently=True).row.pk
+    ids = dispatched()
 
     with transaction.atomic():
         deliver_chunk(pk, ids)
         transaction.set_rollback(True)
 
     assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.PENDING
+
+
+@pytest.mark.parametrize("handler", [silent, talking])
+def test_what_is_served_within_a_transaction_is_not_committed_before_it(
+    declare: Declare, handler: Any
+) -> None:
+    row = declare(behave=handler).row
+    routed()
+
+    with transaction.atomic():
+        serve(row.pk)
+        assert position_of(row) == 1
+        transaction.set_rollback(True)
+
+    assert position_of(row) == 0
+    assert Turn.objects.get().token is None
 
 
 def test_what_is_routed_within_a_transaction_is_not_committed_before_it(
@@ -68,12 +121,7 @@ def test_what_is_routed_within_a_transaction_is_not_committed_before_it(
     assert EventRecord.objects.filter(position=None).count() == 1
 
 
-def test_a_lost_lease_commits_nothing_of_what_was_done(
-    declare: Declare,
-) -> None:
-    pk = declare(behave=silent).row.pk
-    leased = claim(pk, routed())
-    assert leased is not None
+def test_a_lost_lease_commits_nothing_of_what_was_done(leased: Claim[Any]) -> None:
     Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
 
     def settle() -> None:
@@ -85,6 +133,35 @@ def test_a_lost_lease_commits_nothing_of_what_was_done(
         settle()
 
     assert Subscriber.objects.get().title != "done"
+    assert not transaction.get_connection().in_atomic_block
+
+
+def end_the_lease(chunk: Chunk) -> None:
+    Turn.objects.update(token=None)
+
+
+def move_the_cursor(chunk: Chunk) -> None:
+    """As after a COMMIT that seemed lost, and was applied."""
+    acknowledge_chunk(chunk, run_ms=[1.0], is_last=False)
+
+
+@pytest.mark.parametrize("lose", [end_the_lease, move_the_cursor])
+def test_a_chunk_that_is_not_its_worker_s_any_more_commits_nothing(
+    chunk: Chunk, lose: Any
+) -> None:
+    lose(chunk)
+    before = position_of(chunk.subscriber)
+
+    def settle() -> None:
+        with transaction.atomic():
+            Subscriber.objects.update(title="done")
+            acknowledge_chunk(chunk, run_ms=[1.0], is_last=True, may_commit=True)
+
+    with pytest.raises(LeaseLost):
+        settle()
+
+    assert Subscriber.objects.get().title != "done"
+    assert position_of(chunk.subscriber) == before
     assert not transaction.get_connection().in_atomic_block
 
 
@@ -103,13 +180,10 @@ def test_all_or_nothing_is_changed(declare: Declare, may_commit: bool) -> None:
 
 
 def test_an_acknowledgement_is_not_committed_before_the_breaker_s_part(
-    declare: Declare, monkeypatch: pytest.MonkeyPatch
+    leased: Claim[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pk = declare(behave=silent).row.pk
-    leased = claim(pk, routed())
-    assert leased is not None
     leased.subscriber.breaker = BreakerState.OPEN
-    monkeypatch.setattr(settling.breaker, "note_success", fail)
+    monkeypatch.setattr(breaker, "note_success", fail)
 
     def settle() -> None:
         with transaction.atomic():
@@ -121,14 +195,30 @@ def test_an_acknowledgement_is_not_committed_before_the_breaker_s_part(
     assert Delivery.objects.get().state == DeliveryState.LEASED
 
 
+def test_a_chunk_is_not_committed_before_the_breaker_s_part(
+    chunk: Chunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk.subscriber.breaker = BreakerState.OPEN
+    monkeypatch.setattr(breaker, "note_success", fail)
+
+    def settle() -> None:
+        with transaction.atomic():
+            acknowledge_chunk(chunk, run_ms=[1.0], is_last=True, may_commit=True)
+
+    with pytest.raises(ConnectionError):
+        settle()
+
+    assert is_nothing_settled(chunk)
+
+
 def test_a_batch_is_not_committed_before_what_its_filters_failed_at(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declare(behave=silent)
+    declare(behave=silent, is_safe_concurrently=True)
     # No filter that anybody could save.
     Subscriber.objects.update(filter={"exact": 7})
     publish(TYPE, {})
-    monkeypatch.setattr(routing, "give_up", fail)
+    monkeypatch.setattr(filling, "give_up", fail)
 
     with pytest.raises(ConnectionError):
         route_batch(has_room=lambda _: True)
@@ -163,12 +253,9 @@ def test_what_follows_an_end_is_a_transaction_again(
 
 
 def test_a_lost_lease_is_no_error_in_the_database_s_log_where_answers_would_be(
-    declare: Declare,
+    leased: Claim[Any],
 ) -> None:
     """After an error the transaction would take no other statement."""
-    pk = declare(behave=silent).row.pk
-    leased = claim(pk, routed())
-    assert leased is not None
     Delivery.objects.filter(pk__in=leased.ids).update(lease_token=None, state="PENDING")
     exchanges = {each: Exchange(request={}, status=200) for each in leased.ids}
 
@@ -204,15 +291,18 @@ def test_what_a_handler_hangs_into_the_connection_stays_and_nothing_else(
         if tracer not in connection.execute_wrappers:
             connection.execute_wrappers.append(tracer)
 
-    pk = declare(behave=handler).row.pk
+    row = declare(behave=handler).row
+    by_row = declare("by_row", behave=handler, is_safe_concurrently=True).row
     try:
         for _ in range(2):
-            deliver_chunk(pk, routed())
+            deliver_chunk(by_row.pk, dispatched())
+            serve(row.pk)
         assert connection.execute_wrappers == [tracer]
     finally:
         connection.execute_wrappers.clear()
 
     assert not Delivery.objects.open().exists()
+    assert position_of(row) == 2
 
 
 def test_whoever_waits_for_the_head_reads_nothing_else(

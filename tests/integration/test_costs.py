@@ -13,11 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
+from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
+from router.flow.dispatch.ring import Wanted, mark_rung
 from router.flow.order import release_stuck
 from router.flow.route.routing import route_batch
-from router.models import Delivery, Subscriber
+from router.models import Acknowledgement, Delivery, Subscriber, Turn
 from router.public import publish, subscriber
 from router.testing import isolated_subscribers, register_declared
 from tests.contract.keyed_router import subscribe
@@ -32,9 +34,10 @@ KNOWN_RUN_MS = 0.1
 Work = Callable[[], object]
 
 
-def listen(count: int = 1) -> None:
+def listen(count: int = 1, *, events: str = TYPE, **options: Any) -> None:
     for n in range(count):
-        subscriber(f"listener_{n}", events=[TYPE])(lambda event: None)
+        name = f"{events.replace('.', '_')}_{n}"
+        subscriber(name, events=[events], **options)(lambda event: None)
     register_declared()
     Subscriber.objects.update(mean_run_ms=KNOWN_RUN_MS)
 
@@ -55,7 +58,7 @@ def statements(work: Work) -> list[str]:
 
 
 def delivered_in_one_chunk(count: int) -> list[str]:
-    """The statements of a worker for a chunk of so many deliveries."""
+    """The statements of a worker for a message with so many deliveries."""
     happen(count)
     assert route_batch().delivery_count == count
     row = Subscriber.objects.get()
@@ -81,9 +84,7 @@ def dispatched_in_one_chunk(count: int) -> list[str]:
 
 def routed_in_one_batch(count: int) -> list[str]:
     happen(count)
-    # New events take the fast path to all of them.
-    issued = statements(lambda: route_batch(has_room=lambda _: True))
-    assert not Delivery.objects.filter(dispatched_until=None).exists()
+    issued = statements(lambda: route_batch())
     assert Delivery.objects.count() % count == 0
     Delivery.objects.all().delete()
     return issued
@@ -98,14 +99,85 @@ def test_statements_do_not_grow_with_the_deliveries(
     transactional_db: None, cost: Callable[[int], list[str]]
 ) -> None:
     with isolated_subscribers():
-        listen()
-        # Statements are built once, and their plans kept when they came often enough.
-        for _ in range(LEARNING):
-            cost(FEW), cost(MANY)
-        few, many = cost(FEW), cost(MANY)
+        listen(is_safe_concurrently=True)
+        few, many = learnt(cost)
 
     assert few
     assert many == few
+
+
+def learnt(cost: Callable[[int], list[str]]) -> tuple[list[str], list[str]]:
+    """Of few and of many, as it stays."""
+    # Statements are built once, and their plans kept when they came often enough.
+    for _ in range(LEARNING):
+        cost(FEW), cost(MANY)
+    return cost(FEW), cost(MANY)
+
+
+def rung_for(count: int) -> list[str]:
+    """The statements that route so many events, and ring for all who want them."""
+    happen(count)
+    issued = statements(lambda: route_batch(has_room=lambda _: True))
+    assert Turn.objects.filter(marked_until__isnull=False).exists()
+    Turn.objects.update(marked_until=None)
+    return issued
+
+
+def served_in_one_chunk(count: int) -> list[str]:
+    """The statements of a worker for a chunk of so many events."""
+    happen(count)
+    route_batch()
+    row = Subscriber.objects.get()
+    Subscriber.objects.update(mean_run_ms=KNOWN_RUN_MS)
+    before = Acknowledgement.objects.count()
+    issued = statements(lambda: serve(row.pk))
+    assert not Delivery.objects.exists()
+    assert Acknowledgement.objects.count() == before + 1
+    assert Acknowledgement.objects.latest("pk").count == count
+    return issued
+
+
+def looked_for(count: int) -> list[str]:
+    """The statements of a dispatcher that rings for what so many events are owed."""
+    happen(count)
+    route_batch()
+    wanted = Wanted()
+    wanted.due()
+    issued = statements(lambda: mark_rung(wanted.due()))
+    assert Turn.objects.filter(marked_until__isnull=False).exists()
+    Turn.objects.update(marked_until=None)
+    return issued
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [served_in_one_chunk, rung_for, looked_for],
+    ids=["serve a chunk", "route a batch", "ring"],
+)
+def test_statements_do_not_grow_with_the_events_of_the_stream(
+    transactional_db: None, cost: Callable[[int], list[str]]
+) -> None:
+    with isolated_subscribers():
+        listen()
+        few, many = learnt(cost)
+
+    assert few
+    assert many == few
+
+
+def test_those_in_the_stream_that_want_nothing_cost_routing_and_ringing_nothing(
+    transactional_db: None,
+) -> None:
+    issued = []
+    for uninterested in (1, 1, 50):
+        with isolated_subscribers():
+            listen(5)
+            listen(uninterested, events="other.happened")
+            issued.append([*rung_for(FEW), *looked_for(FEW)])
+            happen(FEW)
+            assert len(route_batch().wanted) == 5
+
+    assert issued[1] == issued[2]
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
@@ -154,13 +226,14 @@ def test_the_statements_of_an_order_do_not_grow(transactional_db: None) -> None:
     assert many == few
 
 
+@pytest.mark.parametrize("is_safe_concurrently", [False, True])
 def test_routing_costs_the_same_statements_for_many_subscribers(
-    transactional_db: None,
+    transactional_db: None, is_safe_concurrently: bool
 ) -> None:
     issued = []
     for count in (FEW, FEW, MANY):
         with isolated_subscribers():
-            listen(count)
+            listen(count, is_safe_concurrently=is_safe_concurrently)
             issued.append(routed_in_one_batch(FEW))
 
     assert issued[1] == issued[2]

@@ -9,9 +9,12 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from router.db import session
+from router.flow.cursor.reading import next_chunk
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import Dispatcher, mark_chunk
+from router.flow.dispatch.ring import mark_rung
 from router.flow.route.routing import route_batch
 from router.models import Delivery, Subscriber
 from router.public import Event, publish
@@ -30,17 +33,31 @@ def waits_for_the_disk() -> str:
 
 
 @pytest.fixture
-def owed(listener: Subscriber) -> Subscriber:
-    """A subscriber that is owed one delivery."""
+def owed(listener: Subscriber, declare: Declare) -> Subscriber:
+    """Two subscribers that are owed one event: this one in the stream, one by a row."""
+    declare("by_row", is_safe_concurrently=True)
     publish_and_route()
     return listener
 
 
+def mark_a_row(_: Subscriber) -> object:
+    return mark_chunk(Delivery.objects.get().subscriber)
+
+
+def lease_a_row(_: Subscriber) -> object:
+    delivery = Delivery.objects.get()
+    return next(claims(delivery.subscriber_id, [delivery.pk]))
+
+
+def mark(owed: Subscriber) -> object:
+    return mark_rung([owed])
+
+
 def lease(owed: Subscriber) -> object:
-    return next(claims(owed.pk, [Delivery.objects.get().pk]))
+    return next_chunk(owed.pk)
 
 
-@pytest.mark.parametrize("work", [mark_chunk, lease])
+@pytest.mark.parametrize("work", [mark_a_row, lease_a_row, mark, lease])
 def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
     owed: Subscriber, work: Callable[[Subscriber], object]
 ) -> None:
@@ -51,8 +68,9 @@ def test_not_waiting_ends_with_the_transaction_of_a_mark_or_a_lease(
 
 
 @pytest.mark.usefixtures("own_connection", "wariness")
+@pytest.mark.parametrize("lease", [lease_a_row, lease])
 def test_a_lease_waits_for_the_disk_for_a_while_after_a_session_was_lost(
-    owed: Subscriber,
+    owed: Subscriber, lease: Callable[[Subscriber], object]
 ) -> None:
     session.drop_lost_session()
     with transaction.atomic():
@@ -64,10 +82,11 @@ def test_the_lease_of_a_suspect_waits_for_the_disk(owed: Subscriber) -> None:
     Delivery.objects.update(vanished=1)
 
     with CaptureQueriesContext(connection) as captured:
-        assert lease(owed) is not None
+        assert lease_a_row(owed) is not None
 
     # The healthy ones are asked for first, and there are none.
-    healthy, *_, alone = [query["sql"] for query in captured if "SET" in query["sql"]]
+    leases = [sql for query in captured if "'LEASED'" in (sql := query["sql"])]
+    healthy, *_, alone = [sql for sql in leases if "UPDATE" in sql]
     assert UNWAITED in healthy
     assert UNWAITED not in alone
 
@@ -78,19 +97,24 @@ def test_leases_and_marks_do_not_wait_and_settling_does(declare: Declare) -> Non
     def handle(event: Event) -> None:
         seen.append(waits_for_the_disk())
 
-    declare(behave=handle)
+    row = declare(behave=handle).row
+    declare("by_row", behave=handle, is_safe_concurrently=True)
     with CaptureQueriesContext(connection) as committed:
         publish("thing.happened", {})
         route_batch()
     with CaptureQueriesContext(connection) as marked:
         Dispatcher(Letterbox()).turn()
     with CaptureQueriesContext(connection) as delivered:
-        deliver_chunk(Subscriber.objects.get().pk, [Delivery.objects.get().pk])
+        delivery = Delivery.objects.get()
+        deliver_chunk(delivery.subscriber_id, [delivery.pk])
+    with CaptureQueriesContext(connection) as served:
+        serve(row.pk)
 
     counts = [
         sum(UNWAITED in query["sql"] for query in captured)
-        for captured in (committed, marked, delivered)
+        for captured in (committed, marked, delivered, served)
     ]
-    assert counts == [0, 1, 1]
+    # Of the delivery, and of the Turn.
+    assert counts == [0, 2, 1, 1]
     # The handler's transaction is the one that settles.
-    assert seen == ["on"]
+    assert seen == ["on", "on"]

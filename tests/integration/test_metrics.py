@@ -31,7 +31,7 @@ from tests.integration.test_query_plans import (
 from tests.receivers import Declare
 
 TOKEN = "t0ken" * 8
-STATEMENTS = 8
+STATEMENTS = 9
 #: Contracts: dashboards and alerts of others name them.
 FAMILIES = {
     "fanfare_events_total": "counter",

@@ -9,13 +9,22 @@ from django.db import connection, transaction
 
 from router.db.plan_cache import PLAN_SETTINGS
 from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import mark_chunks
 from router.flow.dispatch.due import subscribers_due
+from router.flow.dispatch.ring import Wanted, mark_rung
 from router.flow.route.routing import route_batch
-from router.models import Delivery, DeliveryState, FailedTask, Subscriber
+from router.models import (
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    FailedTask,
+    Subscriber,
+    Turn,
+)
 from router.public import publish
 from tests.contract.steps import TYPE
-from tests.integration.steps import routed
+from tests.integration.steps import dispatched, position_of, routed
 from tests.integration.test_query_plans import FILL_DELIVERIES, FILL_LOG
 from tests.receivers import Declare
 
@@ -51,20 +60,30 @@ def settings_of_session() -> list[str]:
     return [asked(f"SHOW {name}")[0][0] for name in SETTINGS]
 
 
-def dispatched() -> tuple[int, ...]:
-    publish(TYPE, {})
-    route_batch()
-    (chunk,) = mark_chunks(subscribers_due())
-    return chunk.ids
+def by_row(declare: Declare, **options: Any) -> Subscriber:
+    """A handler that gets a delivery of each event."""
+    return declare(is_safe_concurrently=True, **options).row
 
 
 def deliver(row: Subscriber) -> None:
-    deliver_chunk(row.pk, routed())
+    deliver_chunk(row.pk, dispatched())
     deliver_chunk(row.pk, dispatched())
 
 
+def go(row: Subscriber) -> None:
+    """An event of the stream on its whole way: rung for as it is routed, or later."""
+    for has_room in (True, False):
+        publish(TYPE, {})
+        wanted = Wanted()
+        wanted.due()
+        if not route_batch(has_room=lambda _, room=has_room: room).chunks:
+            assert mark_rung(wanted.due())
+        serve(row.pk)
+    assert position_of(row) == EventRecord.objects.filter(position__gt=0).count()
+
+
 def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Declare) -> None:
-    row = declare().row
+    row = by_row(declare)
 
     deliver(row)
     deliver(row)
@@ -75,11 +94,22 @@ def test_all_of_a_delivery_runs_by_plans_that_are_kept(declare: Declare) -> None
     assert all(custom == 0 for _, _, custom in plans), plans
 
 
+def test_all_of_a_chunk_runs_by_plans_that_are_kept(declare: Declare) -> None:
+    row = declare().row
+
+    go(row)
+    go(row)
+
+    plans = asked(KEPT)
+    assert len(plans) > 5
+    assert all(custom == 0 for _, _, custom in plans), plans
+
+
 @pytest.mark.parametrize("analysed", ["empty", "one row", "never"])
 def test_a_plan_that_is_older_than_the_rows_reads_by_index(
     declare: Declare, analysed: str
 ) -> None:
-    row = declare().row
+    row = by_row(declare)
     # The dead entries of other tests make an index dearer than one that fits less.
     asked_nothing("REINDEX TABLE router_delivery")
     if analysed == "empty":
@@ -145,16 +175,25 @@ def test_how_the_router_plans_is_nobody_elses_affair(declare: Declare) -> None:
         seen.append(settings_of_session())
         transaction.on_commit(lambda: seen.append(settings_of_session()))
 
-    row = declare(behave=handler).row
+    row = by_row(declare, behave=handler)
     deliver(row)
     deliver(row)
     seen.append(settings_of_session())
     with transaction.atomic():
-        deliver_chunk(row.pk, routed())
+        deliver_chunk(row.pk, dispatched())
         subscribers_due()
         seen.append(settings_of_session())
 
     assert len(seen) == 12
+    Subscriber.objects.all().delete()
+    row = declare("in_stream", behave=handler).row
+    go(row)
+    with transaction.atomic():
+        routed()
+        serve(row.pk)
+        seen.append(settings_of_session())
+
+    assert len(seen) == 19
     assert all(session == UNTOUCHED for session in seen), seen
 
 
@@ -163,14 +202,14 @@ def test_a_session_that_forgot_its_settings_gets_them_again(
     declare: Declare, caplog: pytest.LogCaptureFixture, is_routed: bool
 ) -> None:
     """As behind a pooler, between any two statements."""
-    row = declare().row
+    row = by_row(declare)
     deliver(row)
 
     if is_routed:
-        ids = routed()
+        ids = dispatched()
     asked_nothing(FORGET)
     if not is_routed:
-        ids = routed()
+        ids = dispatched()
     deliver_chunk(row.pk, ids)
 
     assert Delivery.objects.get(pk=ids[0]).state == DeliveryState.ACKNOWLEDGED
@@ -178,6 +217,46 @@ def test_a_session_that_forgot_its_settings_gets_them_again(
     deliver(row)
     assert not Delivery.objects.open().exists()
     assert asked(KEPT) == []
+
+
+@pytest.mark.parametrize("is_routed", [False, True])
+def test_a_session_that_forgot_serves_the_stream(
+    declare: Declare, caplog: pytest.LogCaptureFixture, is_routed: bool
+) -> None:
+    row = declare().row
+    go(row)
+
+    if is_routed:
+        routed()
+    asked_nothing(FORGET)
+    if not is_routed:
+        routed()
+    serve(row.pk)
+
+    assert position_of(row) == 3
+    assert "forgot a prepared statement" in caplog.text
+    go(row)
+    assert asked(KEPT) == []
+
+
+def test_forgetting_before_a_chunk_is_settled_is_no_failure(declare: Declare) -> None:
+    runs: list[str] = []
+
+    def handler(event: Any) -> None:
+        runs.append(event.id)
+        if len(runs) == 3:
+            asked_nothing(FORGET)
+
+    row = declare(behave=handler).row
+    go(row)
+    routed()
+    serve(row.pk)
+
+    assert not Delivery.objects.exists()
+    Turn.objects.update(marked_until=None)
+    serve(row.pk)
+    assert position_of(row) == 3
+    assert runs[2] == runs[3]
 
 
 def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Declare) -> None:
@@ -188,9 +267,9 @@ def test_forgetting_before_the_acknowledgement_is_no_failure(declare: Declare) -
         if len(runs) == 3:
             asked_nothing(FORGET)
 
-    row = declare(behave=handler).row
+    row = by_row(declare, behave=handler)
     deliver(row)
-    ids = routed()
+    ids = dispatched()
     deliver_chunk(row.pk, ids)
 
     delivery = Delivery.objects.get(pk=ids[0])
@@ -214,6 +293,10 @@ def test_none_is_kept_unless_the_project_asks_for_it(
         connection.connection.prepare_threshold = None
     row = declare().row
 
+    go(row)
+    go(row)
+    Subscriber.objects.all().delete()
+    row = by_row(declare)
     deliver(row)
     deliver(row)
 
@@ -226,7 +309,7 @@ def test_a_project_need_not_speak_of_poolers(
 ) -> None:
     key = "DISABLE_SERVER_SIDE_CURSORS"
     monkeypatch.delitem(connection.settings_dict, key, raising=False)
-    row = declare().row
+    row = by_row(declare)
 
     deliver(row)
 
@@ -240,7 +323,8 @@ def test_a_plan_is_kept_once_a_statement_came_often_enough(declare: Declare) -> 
 
     counts = []
     for _ in range(3):
-        deliver_chunk(row.pk, routed())
+        routed()
+        serve(row.pk)
         counts.append(len(asked(KEPT)))
 
     assert counts[:2] == [0, 0]

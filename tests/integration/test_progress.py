@@ -307,7 +307,7 @@ def test_the_statements_do_not_grow_with_the_subscribers(event: EventRecord) -> 
         a_delivery(event, a_subscriber(f"subscriber_{number}"), attempts=1)
     with CaptureQueriesContext(connection) as queries:
         progress_of(source="/shop", subject="order-1", with_errors=True)
-    assert len(queries) == 3
+    assert len(queries) == 4
 
 
 def test_the_events_are_found_by_their_index() -> None:

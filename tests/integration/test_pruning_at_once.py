@@ -70,7 +70,7 @@ def walk() -> int:
 @pytest.fixture
 def done(declare: Declare) -> int:
     """An old delivery that is acknowledged."""
-    declare("listener")
+    declare("listener", is_safe_concurrently=True)
     publish(TYPE, {})
     deliver_due()
     grow_old()
@@ -185,7 +185,7 @@ def assert_whole() -> None:
 
 
 def test_a_killed_run_beside_live_traffic_is_resumed(declare: Declare) -> None:
-    receiver = declare("listener")
+    receiver = declare("listener", is_safe_concurrently=True)
     add_history(HISTORY, TYPE, {})
     grow_old()
     numbers = EventRecord.objects.order_by("number").values_list("number", flat=True)

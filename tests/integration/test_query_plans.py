@@ -20,7 +20,6 @@ from router.flow.dispatch.due import subscribers_due
 from router.flow.order import release_next, release_stuck
 from router.flow.pull import settling
 from router.flow.route.batch import has_unrouted
-from router.flow.route.fast_path import IDLE
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import ApiKey, Delivery, EventRecord, Subscriber
@@ -48,7 +47,10 @@ FILL_DELIVERIES = """
 def long_log(db: None) -> Iterator[Subscriber]:
     """Thousands of settled deliveries, and one event that is just published."""
     with isolated_subscribers():
-        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        by_row = subscriber(
+            "listener", events=["thing.happened"], is_safe_concurrently=True
+        )
+        by_row(lambda event: None)
         register_declared()
         row = Subscriber.objects.get()
         with connection.cursor() as cursor:
@@ -74,11 +76,6 @@ def route_and_dispatch(row: Subscriber) -> Chunk:
     chunk = mark_chunk(row)
     assert chunk is not None
     return chunk
-
-
-def take_the_fast_path(row: Subscriber) -> None:
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
-    assert claim(row.pk, chunk.ids) is not None
 
 
 def deliver_and_settle(row: Subscriber) -> None:
@@ -147,7 +144,6 @@ def deliver_in_order(row: Subscriber) -> None:
         look_for_work,
         pull_and_settle,
         deliver_and_settle,
-        take_the_fast_path,
         dispatch_a_webhook,
         deliver_in_order,
         lose_and_sweep,
@@ -169,7 +165,6 @@ def deliver_in_order(row: Subscriber) -> None:
         "look for work",
         "pull and settle",
         "route, dispatch, claim and settle",
-        "route by the fast path and claim",
         "webhook",
         "order",
         "sweep",
@@ -206,7 +201,7 @@ def test_whoever_has_very_much_open_is_found_by_an_index(
         )
         cursor.execute("ANALYZE router_delivery")
 
-    plans = assert_uses_indexes(long_log, lambda row: look_for_idle_and_due())
+    plans = assert_uses_indexes(long_log, lambda row: subscribers_due())
     conditions = [line for line in plans.splitlines() if "Index Cond" in line]
     assert any("due_at <= " in line for line in conditions), plans
 
@@ -297,11 +292,6 @@ def assert_uses_indexes(row: Subscriber, work: Callable[[Subscriber], object]) -
         assert "Seq Scan on router_delivery" not in indexed, indexed
         assert "Seq Scan on router_eventrecord" not in indexed, indexed
     return "\n".join(plans)
-
-
-def look_for_idle_and_due() -> None:
-    IDLE.rows()
-    subscribers_due()
 
 
 def read_log(**query: str) -> None:

@@ -114,7 +114,7 @@ def test_a_queue_that_was_deleted_in_quiet_hours_is_made_again(
     doorbell: Doorbell,
     settings: Any,
 ) -> None:
-    """The fast path does not look into the queue: the heartbeat does."""
+    """Routing does not look into the queue: the heartbeat does."""
     publish("thing.happened", {})
     turn(loop)
     Delivery.objects.update(state="ACKNOWLEDGED", dispatched_until=None)

@@ -7,13 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Sum
 
+from router.flow.cursor.reading import next_chunk
 from router.flow.deliver.claiming import claim
 from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.ring import mark_rung
 from router.flow.route.routing import route_batch
-from router.models import Delivery, EventRecord
+from router.models import Acknowledgement, Delivery, EventRecord, Subscriber
 from router.public import publish
 from router.testing import deliver_due
+from tests.receivers import Declare
 
 PUBLISHERS, EVENTS_EACH = 4, 40
 
@@ -29,7 +33,13 @@ def side_by_side(*works: Callable[[], object]) -> list[object]:
         return list(pool.map(run, works))
 
 
-@pytest.mark.usefixtures("listener")
+@pytest.fixture
+def by_row(declare: Declare) -> Subscriber:
+    """A handler that gets a delivery of each event."""
+    return declare("by_row", is_safe_concurrently=True).row
+
+
+@pytest.mark.usefixtures("by_row")
 def test_positions_stay_gap_free_while_many_publish_and_two_route() -> None:
     def publish_some() -> None:
         for n in range(EVENTS_EACH):
@@ -48,34 +58,49 @@ def test_positions_stay_gap_free_while_many_publish_and_two_route() -> None:
     assert Delivery.objects.count() == total
 
 
-@pytest.mark.usefixtures("listener")
-def test_only_one_of_many_workers_gets_a_delivery() -> None:
+def test_only_one_of_many_workers_gets_a_delivery(by_row: Subscriber) -> None:
     for _ in range(50):
         publish("thing.happened", {})
     route_batch()
     ids = list(Delivery.objects.values_list("pk", flat=True))
-    subscriber_id = Delivery.objects.first().subscriber_id
 
-    claims = side_by_side(*[lambda: claim(subscriber_id, ids)] * 4)
+    claims = side_by_side(*[lambda: claim(by_row.pk, ids)] * 4)
 
     claimed = [pk for claim in claims if claim for pk in claim.ids]
     assert sorted(claimed) == ids
 
 
-@pytest.mark.usefixtures("listener")
-def test_two_dispatchers_never_mark_the_same_delivery() -> None:
+def test_only_one_of_many_workers_gets_the_next_chunk(listener: Subscriber) -> None:
     for _ in range(50):
         publish("thing.happened", {})
     route_batch()
-    row = Delivery.objects.select_related("subscriber").first().subscriber
 
-    chunks = side_by_side(*[lambda: mark_chunk(row)] * 4)
+    chunks = side_by_side(*[lambda: next_chunk(listener.pk)] * 4)
+
+    assert len([chunk for chunk in chunks if chunk]) == 1
+
+
+def test_two_dispatchers_ring_once(listener: Subscriber) -> None:
+    publish("thing.happened", {})
+    route_batch()
+
+    chunks = side_by_side(*[lambda: mark_rung([listener])] * 4)
+
+    assert len([chunk for each in chunks for chunk in each]) == 1
+
+
+def test_two_dispatchers_never_mark_the_same_delivery(by_row: Subscriber) -> None:
+    for _ in range(50):
+        publish("thing.happened", {})
+    route_batch()
+
+    chunks = side_by_side(*[lambda: mark_chunk(by_row)] * 4)
 
     marked = [pk for chunk in chunks if chunk for pk in chunk.ids]
     assert len(marked) == len(set(marked))
 
 
-@pytest.mark.usefixtures("listener")
+@pytest.mark.usefixtures("listener", "by_row")
 def test_an_event_that_commits_late_is_routed_all_the_same() -> None:
     """A lower number that becomes visible after a higher one was routed."""
 
@@ -91,3 +116,5 @@ def test_an_event_that_commits_late_is_routed_all_the_same() -> None:
     order = EventRecord.objects.order_by("position").values_list("data", flat=True)
     assert [data["late"] for data in order] == [False, True]
     assert set(Delivery.objects.values_list("state", flat=True)) == {"ACKNOWLEDGED"}
+    assert Delivery.objects.count() == 2
+    assert Acknowledgement.objects.aggregate(total=Sum("count"))["total"] == 2

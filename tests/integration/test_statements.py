@@ -11,11 +11,14 @@ from django.db import connection
 from router.db import pipeline
 from router.db.literals import with_literals
 from router.db.statements import Statement, fetched
+from router.flow.cursor.reading import next_chunk
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
-from router.flow.route.routing import route_batch
-from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from router.flow.deliver.stream import serve
+from router.models import Delivery, DeliveryState, EventRecord, Subscriber, Turn
 from router.public import publish
+from tests.integration.steps import dispatched, position_of
+from tests.receivers import Declare
 
 LEFT = object()
 
@@ -55,24 +58,27 @@ def bound_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection.features, "uses_server_side_binding", True)
 
 
+@pytest.fixture
+def by_row(declare: Declare) -> Subscriber:
+    return declare("by_row", is_safe_concurrently=True).row
+
+
 @pytest.mark.usefixtures("bound_there")
 def test_all_of_it_works_where_the_server_binds_the_values(
-    listener: Subscriber,
+    listener: Subscriber, by_row: Subscriber
 ) -> None:
-    publish("thing.happened", {})
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
-
-    deliver_chunk(listener.pk, chunk.ids)
+    deliver_chunk(by_row.pk, dispatched())
+    serve(listener.pk)
 
     assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
+    assert position_of(listener) == 1
 
 
 @pytest.mark.usefixtures("bound_there")
 def test_a_lease_is_not_taken_when_its_subscriber_can_not_be_read(
-    listener: Subscriber, monkeypatch: pytest.MonkeyPatch
+    listener: Subscriber, by_row: Subscriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish("thing.happened", {})
-    (chunk,) = route_batch(has_room=lambda _: True).chunks
+    ids = dispatched()
     rows_of_all = pipeline.rows_of_all
 
     def fail_after_the_first(statements: Any, **_: Any) -> Any:
@@ -81,6 +87,9 @@ def test_a_lease_is_not_taken_when_its_subscriber_can_not_be_read(
 
     monkeypatch.setattr(pipeline, "rows_of_all", fail_after_the_first)
     with pytest.raises(ConnectionError):
-        claim(listener.pk, chunk.ids)
+        claim(by_row.pk, ids)
+    with pytest.raises(ConnectionError):
+        next_chunk(listener.pk)
 
     assert Delivery.objects.get().state == DeliveryState.PENDING
+    assert Turn.objects.get().token is None

@@ -9,8 +9,9 @@ every cursor with a wanted event above it, without lease and mark.
 The broker loses any message, a dispatcher dies between mark and message, a worker dies
 with its lease. Marks and leases end with time.
 
-`router/flow/dispatch/dispatcher.py`, `router/flow/route/fast_path.py` and
-`router/flow/deliver/claiming.py` have the same rule, with a mark for each row.
+`router/flow/route/wanting.py`, `router/flow/dispatch/ring.py` and
+`router/flow/cursor/turn.py` have this rule; `router/flow/dispatch/dispatcher.py` and
+`router/flow/deliver/claiming.py` the same, with a mark for each row.
 """
 
 from __future__ import annotations

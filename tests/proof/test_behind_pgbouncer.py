@@ -28,13 +28,14 @@ CORE = (
     "test_asking_to_pull",
     "test_delivering",
     "test_dispatching",
-    "test_fast_path",
     "test_giving_up",
     "test_isolation",
     "test_leasing",
     "test_protocol",
     "test_publishing",
     "test_pulling",
+    "test_ringing",
+    "test_stream",
 )
 RECIPE = BASE_DIR / "docs" / "production.md"
 

@@ -34,14 +34,18 @@ from router.contract.errors import (
     NotManaged,
     TooManySecrets,
 )
-from router.display import NOTHING, ago, number, subscriber_badge
+from router.display import NOTHING, ago, number, subscriber_badge, waiting
 from router.flow.breaker.held import held_because, is_asked_to_wait, is_held_back
 from router.flow.dispatch.queues import queue_of
 from router.flow.heartbeats import alive, served_queues
 from router.flow.retry_waits import schedule_of
 from router.models import FailedTask, Subscriber, Transport
 from router.observe.last_failure import last_failure
-from router.observe.overview import SubscriberOverview, subscribers_overview
+from router.observe.overview import (
+    SubscriberOverview,
+    acknowledged_last_minute,
+    subscribers_overview,
+)
 from router.operate.adjust import set_pace, set_schedule
 from router.operate.declared import pause, resume
 from router.operate.interventions import close_breaker, try_now
@@ -72,8 +76,10 @@ class OverviewList(BaseChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         overviews = {row.subscriber.pk: row for row in subscribers_overview()}
+        rates = acknowledged_last_minute()
         for row in self.result_list:
             row.overview = overviews.get(row.pk)
+            row.rate = rates.get(row.pk, 0)
 
 
 @admin.register(Subscriber)
@@ -94,6 +100,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         "state_badge",
         "backlog",
         "oldest_waiting",
+        "last_minute",
         "last_success",
         "open_failures",
     )
@@ -149,6 +156,10 @@ class SubscriberAdmin(ReadOnlyAdmin):
     def oldest_waiting(self, row: Any) -> SafeString:
         return ago(row.overview and row.overview.oldest_waiting_at)
 
+    @admin.display(description="Last minute")
+    def last_minute(self, row: Any) -> str:
+        return number(row.rate)
+
     @admin.display(description="Last success")
     def last_success(self, row: Any) -> SafeString:
         return ago(row.last_acknowledged_at)
@@ -168,6 +179,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         return {
             "subscriber": row,
             "overview": overview,
+            "rate": acknowledged_last_minute().get(row.pk, 0),
             "schedule": schedule_of(row),
             "target": titled(row.transport, row.target),
             "is_managed": row.transport != Transport.HANDLER,
@@ -312,7 +324,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
             self.warn(request, str(error))
             return self.redirect_back(request, row)
         self.log_deletions(request, Subscriber.objects.filter(pk=row.pk))
-        message = f"{row} is deleted; its open deliveries are cancelled."
+        message = f"{row} is deleted; what it is owed is cancelled."
         messages.success(request, message)
         return self.redirect_to(request, "changelist")
 
@@ -365,9 +377,9 @@ def _try(form: ManagedForm, change: Callable[[], Managed]) -> Managed | None:
 
 
 def backlog(overview: SubscriberOverview | None) -> str:
-    """The open deliveries in words: `12 waiting (3 retrying), 1 working`."""
+    """What is owed in words: `12 waiting (3 retrying), 1 working`."""
     if overview is None or not (overview.waiting or overview.working):
         return NOTHING
     retrying = f" ({overview.retrying:,} retrying)" if overview.retrying else ""
     working = f", {overview.working:,} working" if overview.working else ""
-    return f"{overview.waiting:,} waiting{retrying}{working}"
+    return f"{waiting(overview)} waiting{retrying}{working}"

@@ -52,14 +52,14 @@ class PaceForm(forms.Form):
         required=False,
         min_value=MIN_RATE,
         max_value=MAX_PER_SECOND,
-        help_text="Deliveries a second. Empty: no limit.",
+        help_text="Events a second. Empty: no limit.",
     )
     in_flight_limit = forms.IntegerField(
         label="In flight",
         required=False,
         min_value=1,
         max_value=MAX_IN_FLIGHT,
-        help_text="Deliveries under way. Empty: no limit.",
+        help_text="Events under way. Empty: no limit.",
     )
     reason = reason_field()
 

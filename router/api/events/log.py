@@ -23,10 +23,19 @@ from router.api.events.visible import visible_events
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
 from router.api.view import View
+from router.contract.filters import matches_any
 from router.db.patterns import within
-from router.models import ApiKey, Attempt, Delivery, EventRecord
+from router.models import (
+    ApiKey,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Origin,
+)
 from router.observe.key_order import with_blockers
 from router.observe.log_values import values_of_log
+from router.observe.outcome import Outcome, outcomes_of
 from router.observe.pruned import hint_of_missing, pruned_to
 
 
@@ -121,14 +130,41 @@ class EventApi(View):
                 "GET /api/events/ lists the numbers.",
             ]
             raise NotFound(" ".join(filter(None, parts)))
-        event.shown_deliveries = _with_attempts(list(_deliveries(event, key)))
+        event.shown_deliveries = _what_became_of(event, key)
         return Response(EventWithDeliveriesSerializer(event).data)
 
 
-def _deliveries(event: EventRecord, key: ApiKey) -> QuerySet[Delivery]:
-    own = within("subscriber__name", key.patterns("subscribers"))
+def _what_became_of(event: EventRecord, key: ApiKey) -> list[Any]:
+    """The newest deliveries, then the subscribers that have none of it."""
+    patterns = key.patterns("subscribers")
+    own = within("subscriber__name", patterns)
     rows = Delivery.objects.filter(own, event=event).select_related("subscriber")
-    return with_blockers(rows).order_by("-pk")[:MAX_DELIVERIES]
+    rows = with_blockers(rows).order_by("-pk")
+    found = outcomes_of([event], rows, limit=MAX_DELIVERIES)
+    return [
+        *_with_attempts(found.deliveries),
+        *(
+            _without_delivery(outcome)
+            for outcome in found.by_cursor
+            if matches_any(patterns, outcome.subscriber.name)
+        ),
+    ]
+
+
+def _without_delivery(outcome: Outcome) -> dict[str, Any]:
+    is_done = outcome.state == DeliveryState.ACKNOWLEDGED
+    return {
+        "id": None,
+        "subscriber": outcome.subscriber,
+        "state": DeliveryState.ACKNOWLEDGED if is_done else DeliveryState.PENDING,
+        "origin": Origin.LIVE,
+        "attempts": int(is_done),
+        "failures": 0,
+        "due_at": None,
+        "waits_for": None,
+        "acknowledged_at": outcome.acknowledged_at,
+        "newest_attempts": [],
+    }
 
 
 def _with_attempts(deliveries: list[Delivery]) -> list[Delivery]:

@@ -158,16 +158,24 @@ class AttemptSerializer(serializers.Serializer[Any]):
 
 
 class DeliverySerializer(serializers.Serializer[Any]):
-    """One event owed to one subscriber, with its newest attempts."""
+    """One event owed to one subscriber, with its newest attempts.
 
-    id = serializers.IntegerField()
+    A subscriber that is served in the stream has a delivery, with an id, only
+    of an event that it failed on; without one `failures` is 0 and `attempt_log` empty.
+    """
+
+    id = serializers.IntegerField(
+        allow_null=True,
+        help_text="null: the subscriber is served in the stream.",
+    )
     subscriber = serializers.CharField(source="subscriber.name")
     state = fields.EnumField(DeliveryState)
     origin = fields.EnumField(Origin)
     attempts = serializers.IntegerField()
     failures = serializers.IntegerField()
     due_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it may go; null while it is held."
+        allow_null=True,
+        help_text="When it may go; null while it is held, and where `id` is null.",
     )
     waits_for = serializers.IntegerField(
         allow_null=True,

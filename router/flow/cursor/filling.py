@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import copy
-from itertools import groupby
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from router.contract.outcomes import Evidence
 from router.db.bulk_insert import Insert
-from router.db.patterns import within
 from router.db.statements import Statement, changed
+from router.flow.cursor.asking import Asking
 from router.flow.cursor.in_line import Row, first_of_their_keys
-from router.flow.cursor.matching import Broken, Filters, Matching
+from router.flow.cursor.matching import Broken
 from router.flow.dead_letter import give_up
 from router.models import (
     LIVE,
@@ -22,55 +20,15 @@ from router.models import (
     Delivery,
     DeliveryState,
     EventRecord,
-    Period,
     Reason,
     Subscriber,
 )
-from router.models.cursor import BEFORE_EVERYTHING
 
 #: Positions that one step looks at, and events that it reads where few are to be found.
 STEP = 5000
 MIN_READ = 100
-#: After which position, a subscriber as it asked then, and its filter.
-Asked = tuple[int, Subscriber, Filters]
 #: What differs between the deliveries → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
-
-
-class Asking:
-    """A subscriber as it asked at each position."""
-
-    def __init__(self, subscriber: Subscriber) -> None:
-        periods = Period.objects.filter(subscriber=subscriber).order_by("-after")
-        # A release that knew no periods may have made the subscriber.
-        self._asked = [_as_of(subscriber, each) for each in periods] or [
-            (BEFORE_EVERYTHING, subscriber, Filters([subscriber]))
-        ]
-
-    def owed(
-        self, events: Sequence[EventRecord], broken: Broken
-    ) -> Iterator[EventRecord]:
-        """Those of these events that it asked for, in their order."""
-        for (_, asked, filters), group in groupby(events, self._period):
-            for event in filters.with_data(list(group)):
-                if Matching(event, filters, broken).is_owed(asked):
-                    yield event
-
-    def ever(self, subscriber: Subscriber) -> Q:
-        """Events that it may have asked for at some time."""
-        patterns = {each for _, asked, _ in self._asked for each in asked.events}
-        is_asked_for = within("type", patterns) & Q(only_for=None)
-        return is_asked_for | Q(only_for=subscriber)
-
-    def _period(self, event: EventRecord) -> Asked:
-        position = event.position or 0
-        return next(each for each in self._asked if each[0] < position)
-
-
-def _as_of(subscriber: Subscriber, period: Period) -> Asked:
-    asked = copy(subscriber)
-    asked.events, asked.filter = period.events, period.filter
-    return period.after, asked, Filters([asked])
 
 
 def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
@@ -80,7 +38,7 @@ def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
     In the caller's transaction, which keeps others from the cursor. An event that has a
     delivery already keeps it.
     """
-    asking = Asking(subscriber)
+    asking = Asking.of(subscriber)
     until = min(to, cursor.position + STEP)
     size = min(STEP, max(MIN_READ, 2 * limit))
     events = list(

@@ -57,13 +57,14 @@ def unmark(subscriber_id: int) -> None:
     marked.update(marked_until=None, mark_count=F("mark_count") - 1)
 
 
-def mark(ids: Iterable[int]) -> Statement:
+def mark(ids: Iterable[int], *, is_alone: bool = False) -> Statement:
     """The statement that marks those of these that may be rung for now, and returns
     their ids.
 
     In the transaction of the caller, who sends a message to each once it is committed.
+    `is_alone`: nothing else is in the transaction, which need not wait for the disk.
     """
-    marked = _MARK.bound(ids=list(ids))
+    marked = (_MARK_ALONE if is_alone else _MARK).bound(ids=list(ids))
     return Statement(f'{marked.sql} RETURNING "subscriber_id"', marked.parameters)
 
 
@@ -116,9 +117,9 @@ def _after(seconds: float) -> Any:
     return Clock() + Value(timedelta(seconds=min(seconds, conf().lease_seconds)))
 
 
-def _marked() -> tuple[QuerySet[Turn], dict[str, Any]]:
+def _marked(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
     # What a worker writes at this moment is passed over: routing must not wait for it.
-    rows = may_be_rung().filter(subscriber__id__in_array=IDS)
+    rows = may_be_rung().filter(*conditions, subscriber__id__in_array=IDS)
     free = rows.select_for_update(skip_locked=True, of=("self",)).values("pk")
     return Turn.objects.filter(pk__in=free), {
         "marked_until": _mark_end(),
@@ -142,6 +143,7 @@ def _taken_for_deliveries() -> tuple[QuerySet[Turn], dict[str, Any]]:
 
 
 _MARK = Update(_marked)
+_MARK_ALONE = Update(lambda: _marked(AsyncCommit()))
 TAKE = Update(lambda: _taken(AsyncCommit()))
 # On the disk before the work: what makes the database crash is known by its lease.
 TAKE_WARILY = Update(_taken)

@@ -14,8 +14,8 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from router.conf import conf
 from router.contract.pacing import Every
-from router.db.pipeline import own_transaction
-from router.db.statements import IDS, Select, fetched
+from router.db.pipeline import rows_of_planned
+from router.db.statements import IDS, Select
 from router.flow.cursor import turn
 from router.flow.cursor.reading import SPAN
 from router.flow.dispatch.chunk import Chunk, ring
@@ -83,8 +83,9 @@ def mark_rung(subscribers: Sequence[Subscriber]) -> list[Chunk]:
     """Mark those of these that are still free; returns what to send."""
     if not subscribers:
         return []
-    with own_transaction():
-        marked = {pk for (pk,) in fetched(turn.mark(each.pk for each in subscribers))}
+    mark = turn.mark((each.pk for each in subscribers), is_alone=True)
+    [rows] = rows_of_planned([mark])
+    marked = {pk for (pk,) in rows}
     return [ring(each) for each in subscribers if each.pk in marked]
 
 

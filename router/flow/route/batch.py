@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from django.db.models import BigIntegerField, QuerySet
@@ -12,17 +12,16 @@ from django.db.models import BigIntegerField, QuerySet
 from router.db.pipeline import rows_of_first, rows_of_planned
 from router.db.statements import Param, Select
 from router.flow.route.behind import BEHIND
-from router.flow.route.fast_path import IDLE
 from router.flow.route.head import TRY_LOCK
 from router.models import EventRecord, Subscriber
 
 Rows = Sequence[Any]
 AFTER = Param("after", BigIntegerField())
-#: How many subscribers there were at the last batch of this process.
+#: How many subscribers get deliveries, by the last batch of this process.
 _known_count = 1
 #: Whether another held the head when this process last asked.
 _is_head_held = False
-#: What is read of each subscriber: for what it is owed, and for the fast path.
+#: What is read of each subscriber: for what it is owed, and for its queue.
 OF_SUBSCRIBER = (
     "name",
     "transport",
@@ -30,15 +29,11 @@ OF_SUBSCRIBER = (
     "filter",
     "allowed_types",
     "allowed_sources",
-    "rate_per_second",
-    "in_flight_limit",
-    "ramp",
     "mean_run_ms",
     "queue",
     "fixed_queue",
     "ordering",
     "is_streamed",
-    "state",
 )
 
 
@@ -48,19 +43,17 @@ class Batch:
 
     head: Sequence[Any]
     subscribers: Sequence[Subscriber]
-    #: Of subscribers: who has nothing due or under way.
-    idle: Collection[int]
     #: Of subscribers: who gets no deliveries from routing.
     behind: Collection[int]
     events: Sequence[EventRecord]
     is_full: bool
 
-    @property
+    @cached_property
     def streamed(self) -> list[Subscriber]:
         """Those that read the log by their cursors."""
         return [each for each in self.subscribers if each.is_streamed]
 
-    @property
+    @cached_property
     def by_row(self) -> list[Subscriber]:
         """Those that get a delivery of each event."""
         return [
@@ -70,7 +63,7 @@ class Batch:
         ]
 
 
-NO_BATCH = Batch(head=(), subscribers=(), idle=(), behind=(), events=(), is_full=False)
+NO_BATCH = Batch(head=(), subscribers=(), behind=(), events=(), is_full=False)
 
 
 def has_unrouted(*, after: int = 0) -> bool:
@@ -90,7 +83,7 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
         return NO_BATCH
     guess = max(1, delivery_limit // max(1, _known_count))
     statements = [
-        *(query.bound() for query in (TRY_LOCK, _SUBSCRIBERS, IDLE, BEHIND)),
+        *(query.bound() for query in (TRY_LOCK, _SUBSCRIBERS, BEHIND)),
         _first_unrouted(guess).bound(after=after),
     ]
     head, *rows = rows_of_planned(statements, owns_transaction=owns_transaction)
@@ -98,19 +91,19 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
     if not head:
         return NO_BATCH
     batch = _batch(head, rows, delivery_limit, guess)
-    _known_count = len(batch.subscribers)
+    _known_count = len(batch.by_row)
     return batch
 
 
 def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
-    """The batch of these rows; of the events no more than the subscribers allow."""
-    first, (known, idle, behind, unrouted) = _first_unrouted(guess), rows
+    """The batch of these rows; of the events no more than the deliveries allow."""
+    first, (known, behind, unrouted) = _first_unrouted(guess), rows
     subscribers = _SUBSCRIBERS.as_models(known)
-    limit = max(1, delivery_limit // max(1, len(subscribers)))
+    by_row = sum(not each.is_streamed for each in subscribers)
+    limit = max(1, delivery_limit // max(1, by_row))
     return Batch(
         head=head,
         subscribers=subscribers,
-        idle={pk for (pk,) in idle},
         behind={pk for (pk,) in behind},
         events=first.as_models(unrouted)[:limit],
         is_full=len(unrouted) >= min(limit, guess),

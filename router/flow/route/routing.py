@@ -28,16 +28,8 @@ from router.flow.cursor.matching import Broken, Filters, Matching
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
 from router.flow.route.behind import fall_behind
-from router.flow.route.fast_path import (
-    HasRoom,
-    Owed,
-    choose_fast_path,
-    choose_rung,
-    chunks_of,
-    marked_until,
-    turns_of,
-)
 from router.flow.route.head import MOVE, TRY_LOCK
+from router.flow.route.wanting import HasRoom, choose_rung, turns_of, wanted_to
 from router.models import Delivery, EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -47,7 +39,8 @@ Fits = Callable[[int, int], bool]
 #: What differs between the deliveries of a batch → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 NOW = Param("now", DateTimeField())
-UNTIL = Param("until", DateTimeField())
+#: An event and one to whom it is owed.
+Owed = tuple[EventRecord, Subscriber]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +52,7 @@ class Routed:
     last_number: int
     #: As large as it may be: more is likely to wait.
     is_full: bool
-    #: What is marked already, and now to be sent.
+    #: The streamed subscribers that are marked already, and now to be sent a message.
     chunks: tuple[Chunk, ...] = ()
     #: The positions that were given: those after `after`, up to `position`.
     after: int = 0
@@ -68,11 +61,6 @@ class Routed:
     wanted: Mapping[int, int] = field(default_factory=dict)
     #: Primary key of a subscriber → the deliveries that were made for it.
     made: Mapping[int, int] = field(default_factory=dict)
-
-    @property
-    def has_rest(self) -> bool:
-        """Whether deliveries wait for the dispatcher's look."""
-        return self.delivery_count > sum(len(chunk.ids) for chunk in self.chunks)
 
 
 NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
@@ -93,11 +81,11 @@ def route_batch(
 ) -> Routed:
     """Route the next events above the number `after`, halving the batch on failure.
 
-    An event whose deliveries can't be written must not stop those before it. What takes
-    the fast path, where `has_room` says so, is marked, and the caller must send it.
-    `fits` says whether so many deliveries more fit into a subscriber's window: one that
-    has no room falls behind.
-    Raises the failure when even a single event can't be routed.
+    An event whose deliveries can't be written must not stop those before it. Streamed
+    subscribers that want an event are marked where `has_room` says so, and the caller
+    must send them a message. `fits` says whether so many deliveries more fit into a
+    subscriber's window: one that has no room falls behind. Raises the failure when even
+    a single event can't be routed.
     """
     limit = conf().route_limit
     while True:
@@ -123,8 +111,7 @@ class Plan:
     position: int
     now: datetime
     owed: Sequence[Owed]
-    #: Of subscribers: whose deliveries take the fast path, and who is rung for at once.
-    fast_path: Collection[int]
+    #: Of streamed subscribers: who is rung for at once.
     rung: Collection[int]
     #: Of subscribers: who has no room for its deliveries, and falls behind.
     full: Collection[int]
@@ -162,35 +149,17 @@ def _plan(batch: Batch, has_room: HasRoom, fits: Fits) -> Plan:
     full = {pk for pk, count in counts.items() if not fits(pk, count)}
     owed = [each for each in owed if each[1].pk not in full]
     broken = {key: error for key, error in broken.items() if key[1] not in full}
-    wanted = _wanted(batch, position)
+    wanted = wanted_to(batch, position)
     return Plan(
         batch=batch,
         position=position,
         now=now,
         owed=owed,
-        fast_path=() if broken else choose_fast_path(owed, batch.idle, has_room),
         rung=choose_rung(batch.streamed, wanted, has_room),
         wanted=wanted,
         full=full,
         broken=broken,
     )
-
-
-def _wanted(batch: Batch, position: int) -> dict[int, int]:
-    """Primary key of a streamed subscriber → the last of these events that it may want,
-    by its position; whatever their filters say."""
-    wanted: dict[int, int] = {}
-    of_type: dict[str, list[int]] = {}
-    for place, event in enumerate(batch.events, position + 1):
-        if event.only_for_id is not None:
-            wanted[event.only_for_id] = place
-            continue
-        if event.type not in of_type:
-            of_type[event.type] = [
-                each.pk for each in batch.streamed if each.asks_for(event.type)
-            ]
-        wanted.update(dict.fromkeys(of_type[event.type], place))
-    return {each.pk: wanted[each.pk] for each in batch.streamed if each.pk in wanted}
 
 
 def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
@@ -201,17 +170,14 @@ def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
         _positions(plan.position, events),
         MOVE.bound(position=plan.position + len(events)),
         *([fall_behind(plan.full, plan.position)] if plan.full else []),
-        *_insertions(plan.owed, plan.fast_path, plan.now),
+        *_insertions(plan.owed, plan.now),
     ]
     results = rows_of_planned(
         statements,
         after=commits(owns_transaction),
         owns_transaction=owns_transaction,
     )
-    deliveries = results[-1] if plan.fast_path else ()
-    turns = results[0] if plan.rung else ()
-    known = plan.batch.subscribers
-    return (*turns_of(turns, known), *chunks_of(deliveries, known))
+    return turns_of(results[0], plan.batch.streamed) if plan.rung else ()
 
 
 def _positions(last: int, events: Sequence[EventRecord]) -> Statement:
@@ -241,37 +207,20 @@ def _owed(
                 yield event, subscriber
 
 
-def _insertions(
-    owed: Sequence[Owed], fast_path: Collection[int], now: datetime
-) -> Iterator[Statement]:
-    """The statements that insert all that is owed; the last one returns the id and the
-    subscriber of each delivery that takes the fast path."""
+def _insertions(owed: Sequence[Owed], now: datetime) -> Iterator[Statement]:
+    """The statements that insert all that is owed."""
     waiting: list[Row] = []
-    marked: list[Row] = []
     in_line: list[Row] = []
     for event, subscriber in owed:
         key = event.partitionkey if subscriber.is_ordered else ""
-        rows = marked if subscriber.pk in fast_path else in_line if key else waiting
+        rows = in_line if key else waiting
         rows.append((event.number, subscriber.pk, key))
     first, held = first_of_their_keys(in_line)
     if waiting or first:
         yield _WAITING.of([*waiting, *first], now=now)
     if held:
         yield _HELD.of(held, now=now)
-    if marked:
-        yield _MARKED.of(marked, now=now, until=marked_until(now))
 
 
 _WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})
 _HELD = Insert(Delivery, KINDS, lambda: {"created_at": NOW})
-_MARKED = Insert(
-    Delivery,
-    KINDS,
-    lambda: {
-        "due_at": NOW,
-        "created_at": NOW,
-        "dispatched_until": UNTIL,
-        "dispatch_count": 1,
-    },
-    returning=["id", "subscriber_id"],
-)

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from router.display import exact
+from router.display import exact, owed
 from router.flow.breaker.held import is_asked_to_wait
 from router.management.doctor.finding import Finding, Level
 from router.management.doctor.page import failed_tasks_page, subscriber_page
@@ -27,8 +27,8 @@ MISSING_HINT = (
 )
 SETUP_HINT = "Set it and restart the dispatcher: it resumes by itself. Page: {page}."
 RESUME_HINT = "Resume it on {page} when its receiver is ready."
-WAIT_HINT = "Deliveries go on by themselves then. Page: {page}."
-OUTAGE_HINT = "Fix the receiver; deliveries then go on by themselves. Page: {page}."
+WAIT_HINT = "Its events go on by themselves then. Page: {page}."
+OUTAGE_HINT = "Fix the receiver; its events then go on by themselves. Page: {page}."
 
 
 def examine_subscribers() -> Iterator[Finding]:
@@ -58,8 +58,8 @@ def _held(overview: SubscriberOverview) -> Finding | None:
         cause, hint = "the receiver asked for time (Retry-After)", WAIT_HINT
     else:
         return None
-    events = overview.waiting + overview.working
-    held = f"{events:,} event{'' if events == 1 else 's'} held"
+    count = owed(overview)
+    held = f"{count} event{'' if count == '1' else 's'} held"
     detail = ". ".join([cause, held, *_next_try(subscriber)])
     hint = hint.format(page=subscriber_page(subscriber))
     return Finding(f"subscriber {subscriber.name}", Level.WARNING, f"{detail}.", hint)

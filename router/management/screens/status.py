@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from router.display import owed
 from router.management.terminal import age, mark
 from router.models import BreakerState, SubscriberState, Transport
 from router.observe.health import Check, readiness
@@ -76,7 +77,7 @@ def _row(overview: SubscriberOverview, rate: int) -> Iterator[RenderableType]:
     yield Text(overview.subscriber.name)
     yield _state(overview)
     yield f"{rate:,}"
-    yield f"{overview.waiting + overview.working:,}"
+    yield owed(overview)
     yield _oldest(overview)
     yield Text(f"{overview.retrying:,}", style="yellow" if overview.retrying else "")
     failed = overview.open_failed

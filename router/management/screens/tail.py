@@ -1,9 +1,10 @@
-"""What happens, line by line: events as they are published, attempts as they end."""
+"""What happens, line by line: events as they are published, attempts as they end, and
+what is acknowledged in the stream."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,8 @@ from django.utils import timezone
 from rich.text import Text
 
 from router.management.terminal import age
-from router.models import Attempt, AttemptResult, EventRecord
+from router.models import Acknowledgement, Attempt, AttemptResult, EventRecord
+from router.observe.chunks import AcknowledgedChunk, acknowledged_chunks
 from router.observe.progress import error_class
 
 #: Rows may commit after rows with higher numbers: look this far back for them.
@@ -53,7 +55,8 @@ class Follower:
 
 
 class Tail:
-    """Follows the event log and the attempts; never reads an event's data."""
+    """Follows the event log, the attempts and the chunks that are acknowledged; never
+    reads an event's data."""
 
     def __init__(self) -> None:
         events = EventRecord.objects.defer("data", "extensions")
@@ -62,23 +65,27 @@ class Tail:
         self._attempts = Follower(
             attempts.select_related("delivery__event", "delivery__subscriber")
         )
+        self._chunks = Follower(Acknowledgement.objects.all())
 
     def last(self, count: int) -> list[Line]:
-        lines = _lines(self._events.last(count), self._attempts.last(count))
+        lines = self._lines(lambda rows: rows.last(count))
         return lines[-count:] if count else []
 
     def new(self) -> list[Line]:
-        return _lines(self._events.new(), self._attempts.new())
+        return self._lines(Follower.new)
 
-
-def _lines(events: Iterable[EventRecord], attempts: Iterable[Attempt]) -> list[Line]:
-    lines = [*map(_event_line, events), *map(_attempt_line, attempts)]
-    return sorted(lines, key=lambda line: line.at)
+    def _lines(self, read: Callable[[Follower], list[Any]]) -> list[Line]:
+        lines = [
+            *map(_event_line, read(self._events)),
+            *map(_attempt_line, read(self._attempts)),
+            *map(_chunk_line, acknowledged_chunks(read(self._chunks))),
+        ]
+        return sorted(lines, key=lambda line: line.at)
 
 
 def _event_line(event: EventRecord) -> Line:
     rest = Text(f"published by {event.source}", style="bold")
-    return Line(at=event.recorded_at, text=_text(event.recorded_at, event, rest))
+    return Line(at=event.recorded_at, text=_text(event.recorded_at, _of(event), rest))
 
 
 def _attempt_line(attempt: Attempt) -> Line:
@@ -86,8 +93,19 @@ def _attempt_line(attempt: Attempt) -> Line:
     rest = Text(f"→ {delivery.subscriber.name} ")
     for words, style in _outcome(attempt):
         rest.append(words, style=style)
-    text = _text(attempt.ended_at, delivery.event, rest)
+    text = _text(attempt.ended_at, _of(delivery.event), rest)
     return Line(at=attempt.ended_at, text=text)
+
+
+def _chunk_line(chunk: AcknowledgedChunk) -> Line:
+    took = "" if chunk.run_ms is None else f" in {chunk.run_ms:.0f} ms"
+    if chunk.count == 1:
+        what, words = f"#{chunk.last_number} {chunk.type}", f"acknowledged{took}"
+    else:
+        what = f"#{chunk.first_number} to #{chunk.last_number}"
+        words = f"acknowledged {chunk.count:,} events{took and took + ' each'}"
+    rest = Text(f"→ {chunk.subscriber.name} ").append(words, style="green")
+    return Line(at=chunk.acknowledged_at, text=_text(chunk.acknowledged_at, what, rest))
 
 
 def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
@@ -112,7 +130,11 @@ def _outcome(attempt: Attempt) -> Iterator[tuple[str, str]]:
         yield f" ({cause})", "dim"
 
 
-def _text(at: datetime, event: EventRecord, rest: Text) -> Text:
+def _of(event: EventRecord) -> str:
+    return f"#{event.pk} {event.type}"
+
+
+def _text(at: datetime, what: str, rest: Text) -> Text:
     time = timezone.localtime(at).strftime("%H:%M:%S.%f")[:-3]
     text = Text(f"{time} ", style="", no_wrap=True, overflow="ellipsis")
-    return text.append(f"#{event.pk} {event.type} ").append_text(rest)
+    return text.append(f"{what} ").append_text(rest)

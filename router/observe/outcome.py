@@ -1,0 +1,181 @@
+"""What became of events: a delivery tells by its row, an event without one by the
+cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+
+from router.models import (
+    LIVE,
+    Acknowledgement,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Subscriber,
+)
+from router.observe.live_cursors import LiveCursor, live_cursors
+
+#: An event and a subscriber, by their keys.
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of an event for a subscriber that has no delivery of it.
+
+    PENDING above the cursor, LEASED while it is at work, else ACKNOWLEDGED.
+    """
+
+    event: EventRecord
+    subscriber: Subscriber
+    state: DeliveryState
+    acknowledged_at: datetime | None = None
+    #: The mean of the events that were acknowledged with it.
+    run_ms: float | None = None
+    #: When this was read, by the database's clock.
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """What became of some events, for all subscribers that want them."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    #: By the event's number, then by the subscriber's key.
+    by_cursor: list[Outcome] = field(default_factory=list)
+
+
+def outcomes_of(
+    events: Collection[EventRecord],
+    deliveries: QuerySet[Delivery],
+    *,
+    limit: int | None = None,
+) -> Outcomes:
+    """What became of these events: `deliveries` are theirs, of which `limit` are read.
+
+    Three statements, and a fourth where the limit cut off some of the deliveries.
+    """
+    if not events:
+        return Outcomes()
+    # In this order: an event that is set aside, or acknowledged, between two of the
+    # statements is found in the later one. The other way round it would be lost.
+    known = live_cursors()
+    rows = list(deliveries[:limit])
+    are_all = limit is None or len(rows) < limit
+    have_rows = _with_rows(rows) if are_all else _all_with_rows(events)
+    passed, by_cursor = [], []
+    for cursor in known:
+        for event in _asked_for(cursor, events, have_rows):
+            if _position(event) <= cursor.position:
+                passed.append((cursor, event))
+            else:
+                by_cursor.append(_open(cursor, event))
+    by_cursor += _acknowledged(passed)
+    by_cursor.sort(key=lambda each: (each.event.number, each.subscriber.pk))
+    return Outcomes(deliveries=rows, by_cursor=by_cursor)
+
+
+def _with_rows(rows: Sequence[Delivery]) -> set[Pair]:
+    return {(row.event_id, row.subscriber_id) for row in rows if row.run == LIVE}
+
+
+def _all_with_rows(events: Collection[EventRecord]) -> set[Pair]:
+    numbers = [event.number for event in events]
+    rows = Delivery.objects.filter(event_id__in=numbers, run=LIVE)
+    return set(rows.values_list("event_id", "subscriber_id"))
+
+
+def _asked_for(
+    cursor: LiveCursor, events: Collection[EventRecord], have_rows: Collection[Pair]
+) -> Iterator[EventRecord]:
+    """The events that the cursor tells of: its subscriber asked for them when they were
+    routed. A filter that raises decides nothing: they are owed."""
+    end = cursor.head if cursor.is_in_use else cursor.position
+    told = [
+        event
+        for event in sorted(events, key=_position)
+        if event.position is not None
+        and cursor.start < event.position <= end
+        and (event.number, cursor.subscriber.pk) not in have_rows
+    ]
+    return cursor.asking.owed(told, broken={})
+
+
+def _position(event: EventRecord) -> int:
+    return event.position or 0
+
+
+def _open(cursor: LiveCursor, event: EventRecord) -> Outcome:
+    is_leased = _position(event) <= cursor.leased_to
+    return Outcome(
+        event=event,
+        subscriber=cursor.subscriber,
+        state=DeliveryState.LEASED if is_leased else DeliveryState.PENDING,
+        now=cursor.now,
+    )
+
+
+def _acknowledged(passed: Sequence[tuple[LiveCursor, EventRecord]]) -> list[Outcome]:
+    """Those that an Acknowledgement covers.
+
+    None does where a filter of today's code lets through what it did not let through
+    then: that event was not owed.
+    """
+    asked = [(cursor.cursor_id, _position(event)) for cursor, event in passed]
+    chunks = _chunks_that_end_at_or_after(asked)
+    outcomes = []
+    for cursor, event in passed:
+        chunk = _covering(chunks, cursor.cursor_id, _position(event))
+        if chunk is not None:
+            outcomes.append(
+                Outcome(
+                    event=event,
+                    subscriber=cursor.subscriber,
+                    state=DeliveryState.ACKNOWLEDGED,
+                    acknowledged_at=chunk.acknowledged_at,
+                    run_ms=chunk.run_ms,
+                    now=cursor.now,
+                )
+            )
+    return outcomes
+
+
+def _covering(
+    chunks: Sequence[Acknowledgement], cursor_id: int, position: int
+) -> Acknowledgement | None:
+    covering = (
+        chunk
+        for chunk in chunks
+        if chunk.cursor_id == cursor_id and chunk.first <= position <= chunk.last
+    )
+    return next(covering, None)
+
+
+def _chunks_that_end_at_or_after(
+    asked: Sequence[tuple[int, int]],
+) -> list[Acknowledgement]:
+    """For each cursor and position the first chunk that ends there or later."""
+    if not asked:
+        return []
+    values = ", ".join(["(CAST(%s AS bigint), CAST(%s AS bigint))"] * len(asked))
+    ids = RawSQL(  # nosec B611  # names of our own
+        _FIRST.format(values=values, chunk=Acknowledgement._meta.db_table),
+        [number for pair in asked for number in pair],
+    )
+    return list(Acknowledgement.objects.filter(pk__in=ids))
+
+
+#: The index of cursor and last position answers each; a range would read all chunks
+#: that came later.
+_FIRST = """
+    WITH asked(cursor_id, position) AS (VALUES {values})
+    SELECT (
+        SELECT chunk.id FROM "{chunk}" AS chunk
+        WHERE chunk.cursor_id = asked.cursor_id AND chunk.last >= asked.position
+        ORDER BY chunk.last LIMIT 1)
+    FROM asked"""
