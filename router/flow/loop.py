@@ -18,6 +18,7 @@ from router.conf import conf
 from router.contract.pacing import Every
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
+from router.flow.cursor.acknowledgements import Merging
 from router.flow.dispatch.dispatcher import Dispatcher
 from router.flow.dispatch.ring import Wanted
 from router.flow.heartbeats import (
@@ -84,6 +85,7 @@ class DispatcherLoop:
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
         self._retention = Retention()
+        self._merging = Merging()
         self._rollups = Rollups()
         self._broker = Every(pauses.broker)
         self._is_broker_reachable: bool | None = None
@@ -142,6 +144,7 @@ class DispatcherLoop:
             release_stuck()
         self._windows.turn()
         self._retention.turn()
+        self._merging.turn()
         self._rollups.turn()
         if self._beat.is_due():
             self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))

@@ -1,7 +1,8 @@
 """Step 8, prune: delete from the log what is old and owed to nobody.
 
 An event goes as a whole, with its deliveries, their attempts and its failed tasks. It
-stays as a whole while one of its deliveries is open or dead, or a failed task is open.
+stays as a whole while one of its deliveries is open or dead, a failed task is open, or
+a cursor has not passed it. An acknowledgement goes with the last event that it covers.
 """
 
 from __future__ import annotations
@@ -15,19 +16,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from router.conf import conf
 from router.db.async_commit import AsyncCommit
-from router.flow.route.head import mark_pruned
+from router.flow.cursor.acknowledgements import (
+    covering_nothing,
+    delete_covering_nothing,
+)
+from router.flow.held_notices import tell_who_holds
+from router.flow.route.head import lowest_cursor, mark_pruned
 from router.models import (
     Attempt,
     Clock,
+    Cursor,
     Delivery,
     DeliveryState,
     EventRecord,
     FailedTask,
+    IngressFailedTask,
+    IngressState,
 )
 
 logger = logging.getLogger(__name__)
@@ -47,7 +56,8 @@ WALK_SECONDS = 600.0
 class Pruned:
     """What was deleted, or would be in a dry run, and what was left."""
 
-    #: Of `events`, `deliveries`, `attempts` and `failed tasks`.
+    #: Of `events`, `deliveries`, `attempts`, `failed tasks`, `acknowledgements` and
+    #: `ingress failed tasks`.
     rows: Counter[str] = field(default_factory=Counter)
     #: When the first and the last of these events were recorded.
     first_at: datetime | None = None
@@ -67,6 +77,12 @@ class Pruned:
         self.held_count += len(held)
         for subscribers in held.values():
             self.held_by.update(subscribers)
+
+    def add_above(self, cursors: Mapping[int, int], last: int) -> None:
+        """Subscribers hold what lies above their cursors: every position up to the last
+        one that is old enough."""
+        self.held_by.update({pk: last - position for pk, position in cursors.items()})
+        self.held_count += last - min(cursors.values(), default=last)
 
 
 class Walk:
@@ -89,38 +105,76 @@ class Walk:
         now, first = _first()
         #: What was recorded before this time may go.
         self.before = now - timedelta(days=days)
+        last = _last(self.before)
+        #: Subscriber → its cursor, which has not passed all that is old.
+        self.behind = cursors_below(last)
+        self.pruned.add_above(self.behind, last)
+        #: No event above it goes.
+        self._to = lowest_cursor()
         #: Everything up to `position` was looked at; what is old ends near `end`.
-        self.position, self.end = first - 1, _last(self.before)
+        self.position = first - 1
+        self.end = min(self.behind.values(), default=last)
+        #: Of a dry run: numbers of the events that were looked at and would stay.
+        self._kept: list[int] = []
+        self._is_over = False
 
     def step(self) -> bool:
         """Look at the next events; returns whether there may be more that are old."""
+        if self._is_over:
+            return False
+        if self._step():
+            return True
+        self._is_over = not self._prune_ingress()
+        if self._is_over and self._is_dry_run:
+            rest = covering_nothing(self.position, but=self._kept)
+            self.pruned.rows["acknowledgements"] += rest.count()
+        return not self._is_over
+
+    def _step(self) -> bool:
         began_at = time.monotonic()
-        rows = _next(self.position, self._size)
+        rows = _next(self.position, self._to, self._size)
         old = [row for row in rows if row[2] < self.before]
         # Several may be as old as the last one, and stand behind it.
         if not (old or (rows and self.position < self.end)):
             return False
         self.position = rows[-1][1]
-        self._prune(old)
+        gone = self._prune(old)
+        if self._is_dry_run:
+            self._kept += [number for number, *_ in rows if number not in gone]
         spent = max(time.monotonic() - began_at, self._seconds / MAX_EVENTS)
         size = int(self._size * min(2, self._seconds / spent))
         self._size = min(MAX_EVENTS, max(1, size))
         return True
 
-    def _prune(self, rows: Sequence[Any]) -> None:
-        """`rows` have the number, position and time of each event."""
+    def _prune(self, rows: Sequence[Any]) -> Collection[int]:
+        """`rows` have the number, position and time of each event; returns the numbers
+        of those that go."""
         held = _held([number for number, *_ in rows])
         self.pruned.add_held(held)
         free = [row for row in rows if row[0] not in held]
-        if not free:
-            return
-        numbers = {number for number, *_ in free}
+        numbers, counted = {number for number, *_ in free}, {}
         if self._is_dry_run:
             counted = {name: each.count() for name, each in _rows_of(numbers).items()}
-        else:
-            mark_pruned(to=free[-1][1], number=max(numbers))
+        elif free and mark_pruned(to=free[-1][1], number=max(numbers)):
             numbers, counted = _delete(numbers)
+            counted["acknowledgements"] = delete_covering_nothing(self.position)
+        else:
+            numbers = set()
         self.pruned.add(counted, [at for number, _, at in free if number in numbers])
+        return numbers
+
+    def _prune_ingress(self) -> bool:
+        """Delete what a bridge could not take in and a person settled long ago; returns
+        whether there may be more."""
+        settled = IngressFailedTask.objects.exclude(state=IngressState.OPEN)
+        old = settled.filter(settled_at__lt=self.before)
+        if self._is_dry_run:
+            count = old.count()
+        else:
+            ids = list(old.values_list("pk", flat=True)[:MAX_EVENTS])
+            count, _ = IngressFailedTask.objects.filter(pk__in_array=ids).delete()
+        self.pruned.rows["ingress failed tasks"] += count
+        return not self._is_dry_run and count == MAX_EVENTS
 
 
 class Retention:
@@ -149,7 +203,9 @@ class Retention:
         self._next_at = ended_at + rest
 
     def _step(self, days: int) -> bool:
-        self._walk = self._walk or Walk(days, seconds=DISPATCHER_STEP_SECONDS)
+        if self._walk is None:
+            self._walk = Walk(days, seconds=DISPATCHER_STEP_SECONDS)
+            tell_who_holds(self._walk.behind, self._walk.before)
         if self._walk.step():
             return True
         if count := self._walk.pruned.rows["events"]:
@@ -172,11 +228,21 @@ def _last(before: datetime) -> int:
     return rows.first() or 0
 
 
-def _next(after: int, limit: int) -> list[Any]:
-    """Number, position and time of the next events."""
+def _next(after: int, to: int | None, limit: int) -> list[Any]:
+    """Number, position and time of the next events, up to a position."""
     events = EventRecord.objects.filter(position__gt=after)
+    if to is not None:
+        events = events.filter(position__lte=to)
     rows = events.order_by("position")[:limit]
     return list(rows.values_list("number", "position", "recorded_at"))
+
+
+def cursors_below(position: int) -> dict[int, int]:
+    """Primary key of a subscriber → its lowest cursor, where that is below this
+    position."""
+    below = Cursor.objects.in_use().filter(position__lt=position)
+    lowest = below.values("subscriber").annotate(at=Min("position")).order_by()
+    return dict(lowest.values_list("subscriber", "at"))
 
 
 def _held(numbers: Collection[int]) -> dict[int, set[int]]:

@@ -33,7 +33,7 @@ from tests.receivers import Declare
 
 DAYS = 30
 #: Of one step.
-MAX_STATEMENTS = 15
+MAX_STATEMENTS = 22
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +180,7 @@ def test_a_walk_says_what_it_deleted_and_who_holds_what_is_left() -> None:
 
     assert pruned.rows == {
         "events": 1, "deliveries": 1, "attempts": 0, "failed tasks": 0,
+        "acknowledgements": 0, "ingress failed tasks": 0,
     }  # fmt: skip
     second_at = timezone.now() - timedelta(days=100)
     assert pruned.first_at == pruned.last_at

@@ -13,16 +13,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.contract.errors import NotResendable
+from router.flow.cursor.acknowledgements import merge
 from router.flow.prune import Walk
 from router.flow.pull import settling
 from router.models import (
+    Acknowledgement,
     Attempt,
+    Cursor,
     Delivery,
     DeliveryState,
     EventRecord,
     FailedTask,
     LogHead,
+    Period,
     Subscriber,
+    SubscriberState,
+    Turn,
 )
 from router.operate import failed_tasks
 from router.operate.resend import resend
@@ -43,6 +49,8 @@ class World:
     def __init__(self, declare: Declare) -> None:
         for model in (Attempt, FailedTask, Delivery, EventRecord):
             model.objects.all().delete()
+        for each in (Acknowledgement, Turn, Cursor, Period):
+            each.objects.all().delete()
         LogHead.objects.update(position=0, pruned_to=0, pruned_number=0)
         Subscriber.objects.all().delete()
         declare("handler", self.handle)
@@ -76,6 +84,17 @@ class World:
         old = sorted(numbers)[: len(numbers) - pick % 4]
         EventRecord.objects.filter(number__in=old).update(recorded_at=at)
 
+    def pause_or_resume(self, pick: int) -> None:
+        states = [SubscriberState.PAUSED, SubscriberState.ACTIVE]
+        Subscriber.objects.filter(name="handler").update(state=states[pick % 2])
+
+    def merge(self, pick: int) -> None:
+        """What was acknowledged so far is of yesterday; some of it of one hour."""
+        at = timezone.now() - timedelta(days=2, minutes=pick)
+        Acknowledgement.objects.update(acknowledged_at=at)
+        for cursor in Cursor.objects.all():
+            merge(cursor.pk)
+
     def intervene(self, pick: int) -> None:
         """A person settles a failed task, or sends a delivery again."""
         task = FailedTask.objects.open().first()
@@ -98,7 +117,7 @@ class World:
 
 ACTS = [
     "publish", "publish", "publish", "deliver", "route", "pull", "pull",
-    "grow_old", "intervene", "prune", "prune",
+    "grow_old", "intervene", "prune", "prune", "pause_or_resume", "merge",
 ]  # fmt: skip
 STEPS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 59)), max_size=40)
 
@@ -128,7 +147,29 @@ def must_stay() -> set[int]:
         *young.values_list("number", flat=True),
         *owed.values_list("event_id", flat=True),
         *FailedTask.objects.filter(state="open").values_list("event_id", flat=True),
+        *above_a_cursor().values_list("number", flat=True),
     }
+
+
+def above_a_cursor() -> Any:
+    lowest = Cursor.objects.in_use().order_by("position").first()
+    return EventRecord.objects.filter(position__gt=lowest.position if lowest else 0)
+
+
+def assert_each_is_covered_once() -> None:
+    """What became of an event for a streamed subscriber: its delivery says it, or one
+    acknowledgement does, as long as the event is there."""
+    cursor = Cursor.objects.get(subscriber__name="handler")
+    events = EventRecord.objects.filter(
+        position__gt=cursor.start, position__lte=cursor.position, type=TYPE
+    )
+    rows = Delivery.objects.filter(subscriber=cursor.subscriber_id, run=0)
+    without_row = events.exclude(number__in=rows.values("event_id"))
+    covering = list(cursor.acknowledgements.values_list("first", "last"))
+    for position in without_row.values_list("position", flat=True):
+        count = sum(first <= position <= last for first, last in covering)
+        assert count == 1, f"{position} is covered {count} times"
+    assert all(last <= cursor.position for _, last in covering)
 
 
 def assert_pruned_right(act: Callable[[], object]) -> None:
@@ -158,9 +199,16 @@ def test_nothing_owed_is_ever_deleted(declare: Declare, steps: list[Any]) -> Non
             assert_pruned_right(lambda pick=pick: world.prune(pick))  # type: ignore[misc]
         else:
             getattr(world, act)(pick)
+        assert_each_is_covered_once()
 
     world.grow_old(0)
     world.walk = Walk(DAYS)
     while world.walk.step():
         pass
     assert rows().keys() == must_stay(), "what may go, goes"
+    assert_each_is_covered_once()
+    for covering in Acknowledgement.objects.all():
+        left = EventRecord.objects.filter(
+            position__range=(covering.first, covering.last)
+        )
+        assert left.exists() or covering.last > world.walk.position

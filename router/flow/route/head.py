@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import BigIntegerField
+from django.db import transaction
+from django.db.models import BigIntegerField, Min
 from django.db.models.functions import Greatest
 
 from router.db.async_commit import AsyncCommit
 from router.db.statements import Param, Select, Update
-from router.models import Clock, LogHead
+from router.models import Clock, Cursor, LogHead
 
 HEAD = 1
 
@@ -18,17 +19,35 @@ def lock_head() -> LogHead:
     return head
 
 
-def mark_pruned(*, to: int, number: int) -> None:
+def lowest_cursor() -> int | None:
+    """The position that every cursor has passed; None where no cursor is read.
+
+    What lies above it is owed to its subscriber, if that wants it, and has no row that
+    says so. Cursors only rise, and one that comes to be read begins at the head, or
+    where its reader found the log unpruned, under the head's lock.
+    """
+    lowest: int | None = Cursor.objects.in_use().aggregate(at=Min("position"))["at"]
+    return lowest
+
+
+@transaction.atomic
+def mark_pruned(*, to: int, number: int) -> bool:
     """Say that events up to this position, and this number, may be missing from now on.
 
-    A transaction of its own, before they are deleted: code that holds the lock sees
-    either the mark or the events. A crash of the database that forgets the mark forgets
-    what was deleted later as well.
+    Returns False, and says nothing, where a cursor is below. A transaction of its own,
+    before they are deleted: code that holds the lock sees either the mark or the
+    events. A crash of the database that forgets the mark forgets what was deleted later
+    as well.
     """
+    lock_head()
+    lowest = lowest_cursor()
+    if lowest is not None and lowest < to:
+        return False
     LogHead.objects.filter(AsyncCommit(), pk=HEAD).update(
         pruned_to=Greatest("pruned_to", to),
         pruned_number=Greatest("pruned_number", number),
     )
+    return True
 
 
 #: The head's position and the time by the database; no row while another holds it.

@@ -17,6 +17,8 @@ from router.models import Subscriber
 
 #: Subscribers that a summary names.
 MAX_HOLDERS = 10
+#: What belongs to no single event.
+BESIDE = ("acknowledgements", "ingress failed tasks")
 WHEN = "%Y-%m-%d %H:%M UTC"
 #: SQLite has one writer at a time, which keeps nobody's turn: publishers need a rest.
 STEP_SECONDS = {"postgresql": 0.1, "sqlite": 0.05}
@@ -32,7 +34,8 @@ SPACE = {
 class Command(BaseCommand):
     help = (
         "Delete events that are older than so many days, with their deliveries, "
-        "attempts and settled failed tasks; never what is owed. It may be stopped at "
+        "attempts and settled failed tasks, and ingress failed tasks that were settled "
+        "before; never what is owed. It may be stopped at "
         "any moment: run it again to go on."
     )
 
@@ -107,6 +110,9 @@ def _summary(walk: Walk, *, is_dry_run: bool) -> Iterator[str]:
         yield SPACE[connection.vendor]
     else:
         yield f"0 events {verb}: none before {walk.before:{WHEN}} may go."
+    beside = [f"{rows[name]:,} {name}" for name in BESIDE if rows[name]]
+    if beside:
+        yield f"{' and '.join(beside)} {verb} beside them."
     if pruned.held_count:
         yield (
             f"{pruned.held_count:,} events are as old and stay: they are owed, or have "
