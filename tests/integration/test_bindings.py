@@ -275,7 +275,8 @@ class TestTheLog:
         an_event(extensions={"tenant": "north"})
         row = a_subscriber("crm1", events=["*"], filter={"exact": {"tenant": "south"}})
         key, _ = ApiKey.make("k", scopes=[Scope.MANAGE], subscribers=["crm1"])
-        for expression in (row.filter, {"not": row.filter}):
+        others = [{"sql": "TRUE"}, {"not": {"prefix": {"data.tenant": "n"}}}]
+        for expression in (row.filter, {"not": row.filter}, *others):
             Subscriber.objects.update(filter=expression)
             assert not visible_events(key).exists()
 

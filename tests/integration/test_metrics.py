@@ -107,7 +107,7 @@ def test_what_was_delivered_is_counted(declare: Declare) -> None:
     assert value(samples, "fanfare_log_head") == LogHead.objects.get().position
 
 
-def test_what_waits_is_told_apart(empty_router: None) -> None:
+def test_waiting_deliveries_are_counted_by_reason(empty_router: None) -> None:
     now = timezone.now()
     later, hour_ago = now + timedelta(hours=1), now - timedelta(hours=1)
     for name, fields in {
@@ -141,7 +141,9 @@ def test_what_waits_is_told_apart(empty_router: None) -> None:
     assert value(samples, "fanfare_unrouted_events") == 1
 
 
-def test_heartbeats_and_bridges_are_told_by_kind_and_name(empty_router: None) -> None:
+def test_heartbeats_and_bridges_are_reported_by_kind_and_name(
+    empty_router: None,
+) -> None:
     for name, kind, seconds, details in (
         ("one", "worker", 5, {}),
         ("two", "worker", 500, {}),

@@ -154,7 +154,7 @@ def test_samples_are_few_and_a_test_event_is_none(
         ({"title": "The CRM"}, "/title"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_pointer(
+def test_an_error_names_its_field_by_its_pointer(
     crm: Subscriber, edit: dict[str, Any], pointer: str
 ) -> None:
     assert pointers(ask(edit, 422)) == [pointer]

@@ -75,6 +75,8 @@ def obey(case: Any) -> None:
     """Keep the rules that the description tells in words alone."""
     if isinstance(case.body, dict) and "url" in case.body:
         case.body["url"] = "https://erp.example.com/hooks"
+    if isinstance(case.body, dict) and "filter" in case.body:
+        case.body["filter"] = with_right_sql(case.body["filter"])
     if case.path == "/api/targets/test/":
         # Nothing is sent to another machine.
         case.body = {"transport": "amqp", "target": {"url": "amqp://127.0.0.1:1"}}
@@ -85,3 +87,15 @@ def obey(case: Any) -> None:
         for name in [header for header in case.headers if header.startswith("ce-")]:
             del case.headers[name]
         case.headers.update(BINARY_EVENT)
+
+
+def with_right_sql(expression: Any) -> Any:
+    """The same filter: which texts are SQL, a schema can't say."""
+    if isinstance(expression, list):
+        return [with_right_sql(inner) for inner in expression]
+    if not isinstance(expression, dict):
+        return expression
+    return {
+        dialect: "id = '1'" if dialect == "sql" else with_right_sql(operand)
+        for dialect, operand in expression.items()
+    }

@@ -108,7 +108,7 @@ def nested(depth: int) -> dict[str, Any]:
         ({"any": [{"sql": f"{'TRUE':<{MAX_LENGTH // 2}}"}] * 3}, [""]),
     ],
 )
-def test_what_is_no_filter_is_told_by_its_pointer(
+def test_what_is_no_filter_is_reported_by_its_pointer(
     expression: object, pointers: list[str]
 ) -> None:
     assert [pointer for pointer, _ in filter_problems(expression)] == pointers

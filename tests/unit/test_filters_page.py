@@ -40,7 +40,7 @@ def test_an_expression_of_the_page_has_its_value(expression: str, value: str) ->
     assert value == (error if result.error else str(result.value).lower())
 
 
-def test_the_problem_of_the_page_is_the_one_that_is_told() -> None:
+def test_the_problem_of_the_page_is_the_one_that_is_reported() -> None:
     [shown] = texts(PAGE, "text")
     [(pointer, problem)] = filter_problems({"sql": "subject LIKE 7"})
 
