@@ -167,7 +167,7 @@ class DispatcherLoop:
         routed = route_batch(
             after=after, has_room=self._dispatcher.has_room, fits=self._windows.fits
         )
-        self._windows.note_made(routed.made)
+        self._windows.note_routed(routed.made, is_any_full=routed.is_any_full)
         self.low_water.note_routed(routed.last_number)
         self._dispatcher.wanted.note_routed(
             routed.after, routed.position, routed.wanted

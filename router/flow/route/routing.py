@@ -61,6 +61,8 @@ class Routed:
     wanted: Mapping[int, int] = field(default_factory=dict)
     #: Primary key of a subscriber → the deliveries that were made for it.
     made: Mapping[int, int] = field(default_factory=dict)
+    #: A window had no room, and its subscriber fell behind.
+    is_any_full: bool = False
 
 
 NOTHING = Routed(event_count=0, delivery_count=0, last_number=0, is_full=False)
@@ -138,6 +140,7 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Ro
         position=plan.position + len(batch.events),
         wanted=plan.wanted,
         made=Counter(subscriber.pk for _, subscriber in plan.owed),
+        is_any_full=bool(plan.full),
     )
 
 

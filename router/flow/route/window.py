@@ -19,6 +19,7 @@ from router.contract.pacing import Every
 from router.db.statements import Select
 from router.flow.cursor.filling import STEP, fill
 from router.flow.publish.publishing import publish_notice
+from router.flow.route.behind import BEHIND
 from router.flow.route.head import HEAD
 from router.models import (
     LIVE,
@@ -48,6 +49,7 @@ class Windows:
         #: Primary key of a subscriber → deliveries made since the last look.
         self._made: Counter[int] = Counter()
         self._crowded: set[int] = set()
+        self._is_any_behind = True
         self._look = Every(COUNT_SECONDS)
         self._filling = Every(FILL_SECONDS)
 
@@ -56,15 +58,18 @@ class Windows:
         is_crowded = subscriber_id in self._crowded
         return not is_crowded and self._made[subscriber_id] + count <= conf().window
 
-    def note_made(self, made: Mapping[int, int]) -> None:
+    def note_routed(self, made: Mapping[int, int], *, is_any_full: bool) -> None:
+        """So many deliveries were made, by subscriber; others fell behind."""
         self._made.update(made)
+        self._is_any_behind |= is_any_full
 
     def turn(self) -> None:
         """Look at the windows, and fill those that have room, if it is time for it."""
         if self._look.is_due():
             self._made.clear()
             self._crowded = {pk for (pk,) in _CROWDED.rows()}
-        if self._filling.is_due():
+            self._is_any_behind = bool(BEHIND.rows())
+        if self._is_any_behind and self._filling.is_due():
             fill_windows()
 
 
