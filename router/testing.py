@@ -189,8 +189,7 @@ def acknowledged(*, since: datetime | None = None) -> Acknowledged:
         chunks = chunks.filter(acknowledged_at__gt=since)
     ends = Min(at), Max(at)
     singly = rows.aggregate(Count("pk"), *ends).values()
-    total = Coalesce(Sum("count"), 0)
-    together = chunks.aggregate(*ends, total=total).values()
+    together = chunks.aggregate(Sum("count", default=0), *ends).values()
     counts, first, last = zip(singly, together, strict=True)
     return Acknowledged(
         sum(counts),

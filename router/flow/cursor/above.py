@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from router.flow.cursor.filling import Asking, fill
+from router.flow.cursor.asking import Asking
+from router.flow.cursor.filling import fill
 from router.flow.cursor.reading import SPAN
 from router.models import (
     LIVE,
@@ -29,7 +30,7 @@ def is_owed_above(subscriber: Subscriber, *, after: int | None = None) -> bool:
     if _head() - after > SPAN:
         return True
     above = EventRecord.objects.filter(position__gt=after, position__lte=after + SPAN)
-    return above.filter(Asking(subscriber).ever()).exists()
+    return above.filter(Asking.of(subscriber).ever(subscriber)).exists()
 
 
 def set_next_aside(subscriber: Subscriber) -> bool:
