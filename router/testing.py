@@ -19,7 +19,6 @@ from typing import Any
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, Max, Min, Model, OuterRef, Q, Sum
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from router.db.patterns import within
@@ -190,8 +189,7 @@ def acknowledged(*, since: datetime | None = None) -> Acknowledged:
         chunks = chunks.filter(acknowledged_at__gt=since)
     ends = Min(at), Max(at)
     singly = rows.aggregate(Count("pk"), *ends).values()
-    total = Coalesce(Sum("count"), 0)
-    together = chunks.aggregate(*ends, total=total).values()
+    together = chunks.aggregate(Sum("count", default=0), *ends).values()
     counts, first, last = zip(singly, together, strict=True)
     return Acknowledged(
         sum(counts),

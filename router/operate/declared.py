@@ -16,6 +16,7 @@ from router.contract.dialects import filter_problems
 from router.contract.errors import InvalidSubscriber, named
 from router.flow import audit
 from router.flow.breaker import breaker
+from router.flow.cursor import turn
 from router.flow.heartbeats import is_older_release_alive
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
@@ -60,6 +61,7 @@ def pause(subscriber_id: int, *, reason: str, by: str) -> bool:
 @transaction.atomic
 def resume(subscriber_id: int, *, by: str, reason: str = "") -> bool:
     """Send what was held; False when it was not held."""
+    turn.ring_again(subscriber_id)
     held = (
         Subscriber.objects.known()
         .filter(pk=subscriber_id)

@@ -11,6 +11,8 @@ from router.contract.outcomes import Evidence
 from router.flow import audit
 from router.flow.breaker import breaker
 from router.flow.breaker.held import held_because
+from router.flow.cursor import turn
+from router.flow.cursor.above import is_owed_above
 from router.flow.dead_letter import give_up, last_evidence
 from router.models import (
     BreakerState,
@@ -36,8 +38,10 @@ NOT_WAITING = {
 def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
     """Send the next probe at once, or what the receiver asked to wait with.
 
-    Raises `DoesNotApply`.
+    A subscriber of the stream with nothing but its cursor is tried with the next event
+    above it. Raises `DoesNotApply`.
     """
+    turn.ring_again(subscriber_id)
     row = _locked(subscriber_id)
     if held_because(row) is None:
         raise DoesNotApply("Nothing is held: what is due goes out as it is.")
@@ -45,9 +49,10 @@ def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
     waiting = Delivery.objects.filter(subscriber=row, state=DeliveryState.PENDING)
     in_turn = waiting.filter(due_at__isnull=False).order_by("due_at", "id")
     first = in_turn.values_list("pk", flat=True).first()
-    if first is None:
+    if first is None and not is_owed_above(row):
         raise DoesNotApply("Nothing waits for it: the next event is tried at once.")
-    Delivery.objects.filter(pk=first, due_at__gt=Clock()).update(due_at=Clock())
+    rows = Delivery.objects.filter(pk__in=[] if first is None else [first])
+    rows.filter(due_at__gt=Clock()).update(due_at=Clock())
     changes: dict[str, Any] = {"probe_at": Clock()} if is_open else {}
     Subscriber.objects.filter(pk=row.pk).update(not_before=None, **changes)
     _note("subscriber.tried_now", row, by=by, reason=reason)
@@ -56,6 +61,7 @@ def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
 @transaction.atomic
 def close_breaker(subscriber_id: int, *, by: str, reason: str = "") -> None:
     """Send what an open breaker holds, at a ramp. Raises `DoesNotApply`."""
+    turn.ring_again(subscriber_id)
     row = _locked(subscriber_id)
     if row.breaker != BreakerState.OPEN:
         raise DoesNotApply("The breaker is not open: it holds nothing.")
@@ -80,7 +86,7 @@ def skip(delivery_id: int, *, by: str, reason: str = "") -> FailedTask:
     # Concurrent deaths of one subscriber see each other by its row.
     Subscriber.objects.select_for_update().only("pk").get(pk=delivery.subscriber_id)
     failed = give_up(delivery, reason=Reason.SKIPPED, evidence=_evidence(delivery))
-    _close_if_idle(delivery.subscriber_id)
+    _close_if_idle(delivery.subscriber)
     audit.note(
         "delivery.skipped",
         f"delivery {delivery.pk}",
@@ -108,9 +114,10 @@ def _evidence(delivery: Delivery) -> Evidence:
     return last if last.error else Evidence("Skipped", "it was never tried.")
 
 
-def _close_if_idle(subscriber_id: int) -> None:
+def _close_if_idle(subscriber: Subscriber) -> None:
     """Nothing is left to probe with: the next event must not wait for a probe."""
-    open_rows = Delivery.objects.filter(subscriber=subscriber_id).open()
-    if not open_rows.filter(due_at__isnull=False).exists():
-        rows = Subscriber.objects.filter(pk=subscriber_id, breaker=BreakerState.OPEN)
-        rows.update(**breaker.DRAINING)
+    open_rows = Delivery.objects.filter(subscriber=subscriber).open()
+    if open_rows.filter(due_at__isnull=False).exists() or is_owed_above(subscriber):
+        return
+    rows = Subscriber.objects.filter(pk=subscriber.pk, breaker=BreakerState.OPEN)
+    rows.update(**breaker.DRAINING)

@@ -33,6 +33,7 @@ from router.contract.retry import RetrySchedule
 from router.db.patterns import within
 from router.flow import audit
 from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
+from router.flow.cursor import turn
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
 from router.flow.route.streaming import place_cursor
@@ -309,7 +310,8 @@ def _write(row: Subscriber, changes: Mapping[str, Any]) -> None:
 
 
 def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> None:
-    """Take it out of routing, and cancel what it is owed.
+    """Take it out of routing, and cancel what it is owed: its deliveries, and what
+    lies above its cursor. A chunk of the stream that runs meanwhile rolls back.
 
     Raises `NotManaged` for one whose code is installed: it would come back.
     """
@@ -317,6 +319,7 @@ def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> N
         raise NotManaged
     with transaction.atomic():
         lock_head()
+        turn.end(subscriber.pk)
         rows = Subscriber.objects.known().filter(pk=subscriber.pk)
         if rows.update(deleted_at=Clock()):
             SigningSecret.objects.filter(subscriber=subscriber).delete()

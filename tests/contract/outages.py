@@ -6,8 +6,10 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from router.models import Cursor, Delivery, DeliveryState, EventRecord, Subscriber
 from router.public import Event
+from router.testing import acknowledged
+from tests.contract.steps import TYPE
 from tests.receivers import Receiver
 
 OPENED = "router.breaker.opened"
@@ -31,8 +33,19 @@ class Outage:
             raise self.poison_error
 
 
-def count(state: DeliveryState) -> int:
-    return Delivery.objects.filter(state=state).count()
+def acknowledged_count() -> int:
+    return acknowledged().count
+
+
+def owed_count() -> int:
+    """What waits: deliveries, and events of the tests' type above cursors."""
+    waiting = Delivery.objects.filter(state=DeliveryState.PENDING).count()
+    positions = Cursor.objects.values_list("position", flat=True)
+    above = (
+        EventRecord.objects.filter(position__gt=position, type=TYPE).count()
+        for position in positions
+    )
+    return waiting + sum(above)
 
 
 def notices(type_: str) -> int:

@@ -31,7 +31,7 @@ from router.models import (
     Turn,
 )
 from router.public import Event, publish
-from router.testing import deliver_due, skip_waits
+from router.testing import deliver_due, is_settled, skip_waits
 
 TYPE = "thing.happened"
 SECRET = make_secret()
@@ -92,7 +92,7 @@ def drain() -> None:
     """Until nothing is owed any more but what needs attention."""
     for _ in range(100):
         go_on()
-        if not Delivery.objects.open().exists():
+        if is_settled():
             return
     raise AssertionError("Something is still owed.")
 

@@ -82,6 +82,21 @@ def test_a_try_now_needs_no_event_that_is_due(down: Receiver) -> None:
     assert deliver_due() == 1
 
 
+def test_a_try_now_takes_the_next_of_the_log_where_nothing_else_waits(
+    down: Receiver,
+) -> None:
+    Delivery.objects.all().delete()
+    assert deliver_due() == 0
+
+    try_now(down.row.pk, by="user olga")
+
+    assert deliver_due() == 1
+    assert Delivery.objects.get().event.data == {"n": 5}
+    Delivery.objects.all().delete()
+    with pytest.raises(DoesNotApply, match="Nothing waits for it"):
+        try_now(down.row.pk, by="user olga")
+
+
 def test_a_try_now_ends_the_wait_that_a_receiver_asked_for(declare: Declare) -> None:
     busy = declare("busy")
     publish(TYPE, {})
@@ -155,6 +170,8 @@ def test_a_skipped_event_is_a_failed_task_at_once_and_the_rest_goes_on(
 
 
 def test_skipping_all_that_is_held_closes_the_breaker(down: Receiver) -> None:
+    skip_waits()
+    deliver_due()
     for pk in Delivery.objects.filter(subscriber=down.row).values_list("pk", flat=True):
         skip(pk, by="user olga")
     assert down.row.breaker == BreakerState.DRAINING
@@ -166,13 +183,28 @@ def test_skipping_all_that_is_held_closes_the_breaker(down: Receiver) -> None:
     assert down.seen[-1].data == {"n": 7}
 
 
+def test_skipping_all_that_was_set_aside_leaves_the_log_to_probe_with(
+    down: Receiver,
+) -> None:
+    for pk in Delivery.objects.values_list("pk", flat=True):
+        skip(pk, by="user olga")
+    assert down.row.breaker == BreakerState.OPEN
+
+    down.behave = accept
+    skip_waits()
+    deliver_due()
+
+    assert down.seen[-1].data == {"n": 5}
+    assert down.row.breaker == BreakerState.CLOSED
+
+
 @pytest.mark.parametrize(
     "state", [each for each in DeliveryState if each != DeliveryState.PENDING]
 )
 def test_what_does_not_wait_is_not_skipped(
     declare: Declare, state: DeliveryState
 ) -> None:
-    declare()
+    declare(is_safe_concurrently=True)
     publish(TYPE, {})
     route_batch()
     Delivery.objects.update(state=state)

@@ -8,6 +8,7 @@ older one changes nothing here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -247,7 +248,7 @@ def _wait_as_asked(subscriber: Subscriber, delivery: Any, outcome: Retry) -> Non
     Subscriber.objects.filter(pk=subscriber.pk).update(**changes)
 
 
-def has_more(claim: Claim[Any]) -> bool:
-    """Whether more deliveries than those of the claim are due."""
-    owed = Delivery.objects.filter(subscriber=claim.subscriber).due()
-    return owed.exclude(pk__in_array=claim.ids).exists()
+def has_due(subscriber: Subscriber, *, beside: Collection[int] = ()) -> bool:
+    """Whether deliveries are due, other than these."""
+    owed = Delivery.objects.filter(subscriber=subscriber).due()
+    return owed.exclude(pk__in_array=beside).exists()

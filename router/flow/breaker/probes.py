@@ -7,6 +7,7 @@ others waiting. The dispatcher sends each probe, and its answer says when the ne
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models import Exists, OuterRef, Q
@@ -52,9 +53,14 @@ def is_probe_due() -> Combinable:
     return Q(probe_at__lte=Clock()) & ~Exists(at_work)
 
 
-def choose_probe(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ...]:
+def choose_probe(
+    subscriber: Subscriber, due: DeliveryQuerySet, set_next_aside: Callable[[], bool]
+) -> tuple[int, ...]:
     """Make a delivery the next probe, in the caller's transaction; nothing when another
     dispatcher was first.
+
+    `due` are those that may go. Where none of them is new, `set_next_aside` may make
+    one of the next event of the stream.
 
     Until the probe is answered, no other is sent for as long as its message may take.
     """
@@ -65,10 +71,14 @@ def choose_probe(subscriber: Subscriber, due: DeliveryQuerySet) -> tuple[int, ..
     if not rows.update(probe_at=next_at):
         return ()
     breaker = Breaker(probe_count=subscriber.probe_count)
-    looks = [_new_event, _longest_ago]
+    looks: list[Callable[[], tuple[int, ...]]] = [
+        lambda: _new_event(due),
+        lambda: _new_event(due) if set_next_aside() else (),
+        lambda: _longest_ago(due),
+    ]
     if not breaker.wants_new_event():
-        looks.reverse()
-    ids = looks[0](due) or looks[1](due)
+        looks.insert(0, looks.pop())
+    ids = next(filter(None, (look() for look in looks)), ())
     Subscriber.objects.filter(pk=subscriber.pk).update(probe_id=ids[0] if ids else None)
     return ids
 

@@ -57,6 +57,19 @@ def unmark(subscriber_id: int) -> None:
     marked.update(marked_until=None, mark_count=F("mark_count") - 1)
 
 
+def ring_again(subscriber_id: int) -> None:
+    """Forget the mark: an operator says that the subscriber may be served now.
+
+    Before the subscriber's row is locked: a worker that settles has the lease locked.
+    """
+    Turn.objects.filter(pk=subscriber_id).update(**UNMARKED)
+
+
+def end(subscriber_id: int) -> None:
+    """Take the lease away for good: what runs under it rolls back."""
+    Turn.objects.filter(pk=subscriber_id).delete()
+
+
 def mark(ids: Iterable[int], *, is_alone: bool = False) -> Statement:
     """The statement that marks those of these that may be rung for now, and returns
     their ids.

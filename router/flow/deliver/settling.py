@@ -35,6 +35,7 @@ from router.flow import order
 from router.flow.breaker import breaker
 from router.flow.breaker.long_outage import end_if_too_long
 from router.flow.cursor import turn
+from router.flow.cursor.above import is_owed_above
 from router.flow.dead_letter import give_up
 from router.flow.deliver.attempts import acknowledged_log
 from router.flow.lease import Claim
@@ -103,8 +104,10 @@ def acknowledge(
     if claim.subscriber.is_ordered:
         order.release_next(claim.ids)
     if is_troubled:
-        first, has_more = claim.deliveries[0], breaker.has_more(claim)
-        breaker.note_success(claim.subscriber, first, has_more=has_more)
+        subscriber, first = claim.subscriber, claim.deliveries[0]
+        is_due = breaker.has_due(subscriber, beside=claim.ids)
+        has_more = is_due or is_owed_above(subscriber)
+        breaker.note_success(subscriber, first, has_more=has_more)
 
 
 def released(guard: str | None) -> Sequence[Statement]:

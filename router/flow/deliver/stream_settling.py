@@ -18,6 +18,7 @@ from router.db.pipeline import NotAll, update_expecting
 from router.db.statements import SUBSCRIBER, Param, Statement, Update
 from router.flow.breaker import breaker
 from router.flow.cursor import turn
+from router.flow.cursor.above import is_owed_above
 from router.flow.cursor.reading import Chunk
 from router.flow.deliver.settling import released, success_note
 from router.flow.heartbeats import heartbeat_name
@@ -65,8 +66,10 @@ def acknowledge_chunk(
     except NotAll as error:
         raise LeaseLost from error
     if is_troubled and run_ms:
-        first = chunk.events[0]
-        breaker.note_success(chunk.subscriber, first, has_more=chunk.has_more)
+        subscriber, first = chunk.subscriber, chunk.events[0]
+        is_above = is_owed_above(subscriber, after=chunk.until)
+        has_more = is_above or breaker.has_due(subscriber)
+        breaker.note_success(subscriber, first, has_more=has_more)
 
 
 def fences(chunk: Chunk, *, is_last: bool) -> list[Statement]:

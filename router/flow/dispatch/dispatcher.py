@@ -10,7 +10,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 
 from django.db.models import F
@@ -27,6 +27,7 @@ from router.db.statements import IDS, SUBSCRIBER, Select, Update
 from router.flow.breaker.pace import note_start
 from router.flow.breaker.probes import choose_probe
 from router.flow.cursor import turn
+from router.flow.cursor.above import set_next_aside
 from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
@@ -204,7 +205,9 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
     free = []
     for subscriber in subscribers:
         if subscriber.breaker == BreakerState.OPEN:
-            probe = choose_probe(subscriber, due_unmarked(subscriber.pk))
+            waiting = due_unmarked(subscriber.pk)
+            in_stream = partial(set_next_aside, subscriber)
+            probe = choose_probe(subscriber, waiting, in_stream)
             yield Chunk(subscriber=subscriber, ids=probe, is_full=bool(probe))
         elif (size := chunk_size(subscriber)) > 0:
             free.append((subscriber, size))

@@ -1,4 +1,4 @@
-"""The subscribers with due deliveries: one statement for all subscribers and queues.
+"""The subscribers with something to send: one statement for all subscribers and queues.
 
 Dispatchers ask it many times a second.
 """
@@ -12,8 +12,11 @@ from router.db.statements import Select
 from router.flow.breaker.probes import is_probe_due, lets_all_through, may_be_tried
 from router.flow.dispatch import limits
 from router.models import (
+    LIVE,
     REMOTE,
+    Cursor,
     Delivery,
+    LogHead,
     Subscriber,
     SubscriberState,
     Transport,
@@ -39,6 +42,12 @@ def _statement() -> QuerySet[Subscriber]:
     # One lease for its cursor and its deliveries.
     free = Turn.objects.free().unmarked().filter(pk=OuterRef("pk"))
     is_idle = Q(next_on_its_way__isnull=True, next_leased__isnull=True)
+    # While the breaker is open, the next event above the cursor may be its probe.
+    head = LogHead.objects.values("position")
+    behind = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE)
+    can_probe_above = ~lets_all_through() & Q(
+        Exists(behind.filter(position__lt=head)), is_streamed=True
+    )
     # Not known yet whether it hangs: it gets one worker, not all of them. Of one
     # that is down there is one probe anyway.
     is_known = Q(mean_run_ms__isnull=False) | IS_REMOTE | ~lets_all_through()
@@ -49,7 +58,7 @@ def _statement() -> QuerySet[Subscriber]:
         .alias(next_due=Subquery(due.values("pk")[:1]))
         .filter(state=SubscriberState.ACTIVE)
         .filter(may_be_tried(), lets_all_through() | is_probe_due())
-        .filter(next_due__isnull=False)
+        .filter(Q(next_due__isnull=False) | can_probe_above)
         .filter(Q(is_streamed=False) | Exists(free))
         .filter((IS_CONCURRENT & is_known & Q(ramp__isnull=True)) | is_idle)
         .filter(IS_HANDLER | IS_REMOTE)
