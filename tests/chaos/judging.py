@@ -14,6 +14,7 @@ from tests.chaos.checker import (
     Verdict,
     check,
 )
+from tests.chaos.cursors import CursorState, broken_rules
 from tests.chaos.figures import (
     changed_ids,
     latencies,
@@ -48,18 +49,21 @@ def judge(run: Run) -> dict[str, Any]:
     checkouts = read_checkouts(run.folder)
     effects = [*effects_of(run.collected["effects"]), *read_outside(run.folder)]
     verdict = _verdict(run, checkouts, effects)
+    broken = broken_rules(map(CursorState.of, run.collected.get("cursors", ())))
+    is_sound = not (broken or _gaps(run) or changed_ids(effects))
     return {
         "name": run.cell.name,
         **_counts(run, checkouts, effects),
         **_classes(verdict),
         **_times(run, checkouts, effects),
-        "is_clean": verdict.is_clean and not _gaps(run) and not changed_ids(effects),
+        "is_clean": verdict.is_clean and is_sound,
         "gaps": _gaps(run),
+        "broken_rules": len(broken),
         "reposted_percent": round(reposted_percent(effects), 2),
         "changed_ids": len(changed_ids(effects)),
         "seconds": round(run.seconds, 1),
         "fault_names": [each.fault.name for each in run.injected if each.did_happen],
-        "evidence": _evidence(verdict),
+        "evidence": {**_evidence(verdict), "broken_rules": broken[:MAX_EVIDENCE]},
     }
 
 

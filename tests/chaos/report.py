@@ -14,13 +14,14 @@ from rich.text import Text
 
 Row = dict[str, Any]
 
-MUST_BE_NONE = ("lost", "doubled", "ghost", "stuck")
+MUST_BE_NONE = ("lost", "doubled", "ghost", "stuck", "broken_rules")
 #: Key → its heading, of the two tables.
 PROMISES = {
     "lost": "lost",
     "doubled": "doubled",
     "ghost": "ghost",
     "stuck": "stuck",
+    "broken_rules": "broken rules",
     "failed_tasks": "failed tasks",
 }
 FIGURES = {

@@ -12,7 +12,7 @@ from router import tasks
 from router.flow import loop
 from router.flow.bridge import intake
 from router.flow.bridge import loop as bridge_loop
-from router.flow.deliver import claiming, delivering
+from router.flow.deliver import claiming, delivering, stream
 from router.flow.dispatch import dispatcher
 from tests.chaos.project.failpoints import reached
 
@@ -23,6 +23,10 @@ AFTER: list[tuple[Any, str, str]] = [
     (claiming, "claim", "worker-after-claim"),
     (delivering, "acknowledge", "worker-before-commit"),
     (tasks, "deliver_chunk", "worker-after-commit"),
+    (stream, "next_chunk", "worker-after-claim"),
+    (stream, "acknowledge_chunk", "worker-before-commit"),
+    (stream, "set_aside", "worker-after-commit"),
+    (tasks, "serve", "worker-after-commit"),
     (intake, "arguments_of", "bridge-before-commit"),
     (bridge_loop, "take_in", "bridge-before-ack"),
 ]
