@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Case, F, Q, QuerySet, Subquery, When
 
+from router.db.statements import Select
 from router.flow.cursor.asking import Asking
-from router.models import (
-    LIVE,
-    Acknowledgement,
-    Clock,
-    Cursor,
-    LogHead,
-    Subscriber,
-)
+from router.models import LIVE, Clock, Cursor, LogHead, Subscriber
 from router.observe.wanted import Range
+
+#: What is read of a subscriber: what it asks for, and what people are told of it.
+OF_SUBSCRIBER = (
+    "id", "name", "title", "transport", "events", "filter", "allowed_types",
+    "allowed_sources", "state", "state_reason", "breaker", "probe_at", "not_before",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,56 +56,89 @@ class LiveCursor:
         ]
 
 
+class _Row(NamedTuple):
+    """A cursor with one of its subscriber's periods."""
+
+    cursor_id: int
+    start: int
+    position: int
+    last_leased: int | None
+    token: Any
+    leased_count: int | None
+    is_in_use: bool
+    head: int | None
+    now: datetime
+    #: None of a subscriber that a release made that knew no periods.
+    after: int | None
+    events: Any
+    filter: Any
+
+
 def live_cursors(*, is_in_use: bool = False) -> list[LiveCursor]:
     """The live cursors that tell what became of events, or those in use alone; by the
     subscriber's key. One statement."""
-    rows = Cursor.objects.filter(run=LIVE).annotate(is_in_use=Cursor.IS_IN_USE)
-    has_told = Exists(Acknowledgement.objects.filter(cursor=OuterRef("pk")))
-    tells = Q(is_in_use=True) if is_in_use else Q(is_in_use=True) | has_told
-    rows = (
-        rows.filter(tells)
-        .annotate(
-            after=F("subscriber__periods__after"),
-            events=F("subscriber__periods__events"),
-            filter=F("subscriber__periods__filter"),
-            head=Subquery(LogHead.objects.values("position")[:1]),
-            now=Clock(),
-        )
-        .select_related("subscriber__turn")
-        .defer("subscriber__custom_headers")
-        .order_by("subscriber_id", "after")
-    )
-    return [_live_cursor(list(of_one)) for _, of_one in groupby(rows, _subscriber_id)]
+    rows = (_IN_USE if is_in_use else _ALL).rows()
+    of_each = groupby(rows, key=lambda row: row[0])
+    return [_live_cursor(list(rows)) for _, rows in of_each]
 
 
-def _subscriber_id(cursor: Cursor) -> int:
-    return cursor.subscriber_id
-
-
-def _live_cursor(rows: Sequence[Any]) -> LiveCursor:
-    cursor = rows[0]
+def _live_cursor(rows: Sequence[Sequence[Any]]) -> LiveCursor:
+    size = len(OF_SUBSCRIBER)
+    subscriber = Subscriber.from_db(DEFAULT_DB_ALIAS, OF_SUBSCRIBER, rows[0][:size])
+    periods = [_Row(*row[size:]) for row in rows]
+    row = periods[0]
     return LiveCursor(
-        subscriber=cursor.subscriber,
-        cursor_id=cursor.pk,
-        start=cursor.start,
-        position=cursor.position,
-        leased_to=_leased_to(cursor),
-        is_in_use=cursor.is_in_use,
-        head=cursor.head or 0,
-        asking=Asking(cursor.subscriber, _periods(rows)),
-        now=cursor.now,
+        subscriber=subscriber,
+        cursor_id=row.cursor_id,
+        start=row.start,
+        position=row.position,
+        leased_to=_leased_to(row),
+        is_in_use=row.is_in_use,
+        head=row.head or 0,
+        asking=Asking(subscriber, [each for each in periods if each.after is not None]),
+        now=row.now,
     )
 
 
-def _periods(rows: Sequence[Any]) -> list[Any]:
-    """None of a subscriber that a release made that knew no periods."""
-    return [row for row in rows if row.after is not None]
-
-
-def _leased_to(cursor: Any) -> Any:
+def _leased_to(row: _Row) -> int:
     """The cursor keeps what was leased last; the lease may be over, or be one of
     deliveries."""
-    turn = getattr(cursor.subscriber, "turn", None)
-    is_leased = turn is not None and turn.token is not None and turn.leased_count
-    ends = [cursor.position, cursor.leased_to] if is_leased else [cursor.position]
-    return max(end for end in ends if end is not None)
+    is_leased = row.token is not None and row.leased_count
+    return (
+        max(row.position, row.last_leased or row.position)
+        if is_leased
+        else row.position
+    )
+
+
+def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
+    head = Subquery(LogHead.objects.values("position")[:1])
+    rows = Cursor.objects.filter(run=LIVE).annotate(
+        in_use=Case(When(Cursor.IS_IN_USE, then=True), default=False),
+        head=head,
+        now=Clock(),
+    )
+    return (
+        rows.filter(*conditions)
+        .order_by("subscriber_id", "subscriber__periods__after")
+        .values_list(
+            *(f"subscriber__{name}" for name in OF_SUBSCRIBER),
+            "pk",
+            "start",
+            "position",
+            "leased_to",
+            "subscriber__turn__token",
+            "subscriber__turn__leased_count",
+            "in_use",
+            "head",
+            "now",
+            "subscriber__periods__after",
+            "subscriber__periods__events",
+            "subscriber__periods__filter",
+        )
+    )
+
+
+# One that moved once may have acknowledged something.
+_ALL = Select(lambda: _rows(Cursor.IS_IN_USE | Q(position__gt=F("start"))))
+_IN_USE = Select(lambda: _rows(Cursor.IS_IN_USE))

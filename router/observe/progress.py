@@ -112,6 +112,9 @@ def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Prog
     # The data of an event may be large, and no page shows it.
     events = list(rows.defer("data").order_by("number")[:EVENT_LIMIT])
     found = outcomes_of(events, _deliveries_of(events))
+    by_number = {event.number: event for event in events}
+    for delivery in found.deliveries:
+        delivery.event = by_number[delivery.event_id]
     errors = _last_errors(found.deliveries) if with_errors else {}
     steps = [
         *(
@@ -129,8 +132,9 @@ def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Prog
 
 
 def _deliveries_of(events: Sequence[EventRecord]) -> QuerySet[Delivery]:
-    rows = Delivery.objects.filter(event__in=events).annotate(now=Clock())
-    return rows.select_related("event", "subscriber").defer("event__data")
+    numbers = [event.number for event in events]
+    rows = Delivery.objects.filter(event_id__in=numbers).annotate(now=Clock())
+    return rows.select_related("subscriber")
 
 
 def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:

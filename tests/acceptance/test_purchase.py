@@ -22,16 +22,21 @@ print(json.dumps([str(order.public_id) for order in Order.objects.all()]))
 DELIVERED_AND_SOLD = """
 import time
 from router.models import Delivery, EventRecord
+from router.observe.outcome import outcomes_of
 from subscribers.inventory.models import StockMovement
 events = EventRecord.objects.filter(type="purchase.completed", subject__in={orders})
-deliveries = Delivery.objects.filter(event__in=events, subscriber__name__in={six})
+def delivered():
+    found = outcomes_of(list(events), Delivery.objects.filter(event__in=events))
+    of_each = [*found.deliveries, *found.by_cursor]
+    of_six = [each.state for each in of_each if each.subscriber.name in {six}]
+    return of_six.count("ACKNOWLEDGED")
 deadline = time.monotonic() + 120
-while deliveries.exclude(state="ACKNOWLEDGED").exists() and time.monotonic() < deadline:
+while delivered() < len(events) * len({six}) and time.monotonic() < deadline:
     time.sleep(0.2)
 ids = list(events.values_list("event_id", flat=True))
 movements = StockMovement.objects.filter(reason="sold", event_id__in=ids)
 sold = -sum(movement.quantity for movement in movements)
-print(deliveries.filter(state="ACKNOWLEDGED").count(), "delivered,", sold, "sold")
+print(delivered(), "delivered,", sold, "sold")
 """
 
 

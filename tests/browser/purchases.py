@@ -12,7 +12,8 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
-from router.models import Delivery, DeliveryState, EventRecord, Subscriber
+from router.models import EventRecord, Subscriber
+from router.observe.progress import StepState, progress_of
 from shop.models import Order, Product
 from subscribers.customer_profiles.models import CustomerProfile
 from subscribers.fulfilment.models import Shipment
@@ -66,10 +67,10 @@ def event_of(order: Order) -> EventRecord:
 
 
 def is_delivered(order: Order) -> bool:
-    states = Delivery.objects.filter(
-        event=event_of(order), state=DeliveryState.ACKNOWLEDGED
-    )
-    return states.count() == SUBSCRIBERS
+    steps = progress_of(source="/shop", subject=order.public_id).steps
+    number = event_of(order).number
+    done = [each for each in steps if each.state == StepState.DONE]
+    return sum(each.event_number == number for each in done) == SUBSCRIBERS
 
 
 def keys(order: Order) -> dict[str, str]:

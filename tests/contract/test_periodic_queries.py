@@ -30,7 +30,15 @@ from router.flow.route.low_water import LowWater
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.management.screens.tail import Tail
-from router.models import ApiKey, Heartbeat, LogHead, RollupMark, Subscriber
+from router.models import (
+    ApiKey,
+    Cursor,
+    Heartbeat,
+    LogHead,
+    Period,
+    RollupMark,
+    Subscriber,
+)
 from router.observe.health import readiness
 from router.observe.overview import (
     acknowledged_last_minute,
@@ -64,12 +72,20 @@ FILL = (
         id, delivery_id, number, trigger, result, error, traceback, answer, ended_at)
     {numbers} SELECT n, n, 1, 'SCHEDULED', 'ACKNOWLEDGED', '', '', '',
         '2026-01-01 00:00:00' FROM numbers""",
+    """INSERT INTO router_acknowledgement (
+        cursor_id, first, last, count, acknowledged_at, worker)
+    {numbers} SELECT {cursor}, n, n, 1, '2026-01-01 00:00:00', '' FROM numbers""",
 )
 NEXT_NUMBER = (
     "SELECT setval(pg_get_serial_sequence('router_eventrecord', 'number'), %s)"
 )
 #: Their rows are history.
-TABLES = ("router_eventrecord", "router_delivery", "router_attempt")
+TABLES = (
+    "router_eventrecord",
+    "router_delivery",
+    "router_attempt",
+    "router_acknowledgement",
+)
 MAX_BLOCKS = 400
 #: Instructions of SQLite's machine: reading each row of one table takes more.
 MAX_STEPS, STEPS_EACH = 150_000, 1000
@@ -91,12 +107,23 @@ def pulling(no_dead_rows: None, db: None) -> Iterator[Subscriber]:
     """One of three subscribers that are left beside all that is over."""
     with isolated_subscribers():
         for transport in ("handler", "webhook", "pull"):
-            a_subscriber(transport, transport=transport)
+            a_subscriber(
+                transport, transport=transport, is_streamed=transport == "handler"
+            )
+        streamed = Subscriber.objects.get(name="handler")
+        Period.objects.create(subscriber=streamed, events=["thing.*"])
+        cursor_of_handler = Cursor.objects.create(
+            subscriber=streamed, start=0, position=HISTORY
+        )
         gone = [
             a_subscriber(f"gone-{number}", deleted_at=timezone.now())
             for number in range(DELETED)
         ]
-        values = {"first": gone[0].pk, "deleted": DELETED}
+        values = {
+            "first": gone[0].pk,
+            "deleted": DELETED,
+            "cursor": cursor_of_handler.pk,
+        }
         with connection.cursor() as cursor:
             for statement in FILL:
                 numbers = NUMBERS.format(count=HISTORY)
@@ -141,6 +168,7 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
         "web: progress": lambda: progress_of(
             source="/old", subject="77", with_errors=True
         ),
+        "web: progress in the stream": progress_in_the_stream,
         "status: rates": acknowledged_last_minute,
         "tail": tail.new,
     }
@@ -150,6 +178,11 @@ def count_last(rows: int) -> None:
     """A step of a dispatcher that has counted all but these events and attempts."""
     RollupMark.objects.update(position=HISTORY - rows, attempt_id=HISTORY - rows)
     assert not rollup._count_next(HISTORY, HISTORY)
+
+
+def progress_in_the_stream() -> None:
+    progress = progress_of(source="/old", subject="77")
+    assert [step.delivery_id for step in progress.steps if step.delivery_id is None]
 
 
 def test_no_periodic_query_grows_with_history(pulling: Subscriber) -> None:
