@@ -81,7 +81,7 @@ WANTED = {
     "gamma": {"thing", "other"},
     "ordered": {"thing"},
 }
-#: More of them look deeper, and differently each time.
+#: More of them look deeper; more than 30 are others each time.
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "0"))
 OUTCOMES: list[Retry | Dead] = [
     Retry(Evidence("ValueError", "no")),
@@ -387,7 +387,7 @@ def test_the_protocol_keeps_its_invariants(three: None) -> None:
         Protocol,
         settings=settings(
             max_examples=EXAMPLES or 15,
-            derandomize=not EXAMPLES,
+            derandomize=EXAMPLES <= 30,
             stateful_step_count=40,
             deadline=None,
             database=None,

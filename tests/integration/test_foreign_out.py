@@ -38,7 +38,7 @@ from tests.servers.foreign import ForeignRouter, Received
 from tests.servers.waiting import wait_until
 
 TYPE = "thing.happened"
-DEADLINE_SECONDS = 2
+DEADLINE_SECONDS = 5
 #: Several chunks.
 COUNT = 300
 
