@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -229,7 +229,7 @@ def _sql(
             column="event.type", patterns="(SELECT events FROM here)"
         ),
         columns=", ".join(f'event."{name}"' for name in _columns()),
-        picked=", ".join(f'picked."{name}"' for name in ("position", *_columns())),
+        picked=", ".join(['picked."position"', *_selected()]),
         span=span,
         live=LIVE,
         bytes=chunk_bytes,
@@ -244,6 +244,16 @@ def _sql(
 def _columns() -> Sequence[str]:
     fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
     return [field.column for field in fields]
+
+
+def _selected() -> Iterator[str]:
+    """The columns as the ORM selects them: a time that Python does not have would fail
+    the whole claim."""
+    compiler = EventRecord.objects.all().query.get_compiler(connection=connection)
+    fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
+    for field in fields:
+        sql, _ = field.select_format(compiler, f'picked."{field.column}"', ())
+        yield sql
 
 
 #: Columns of `here` in a row of the answer, before those of an event.
