@@ -143,6 +143,7 @@ class Acknowledgement(models.Model):
         db_index=False,
         related_name="acknowledgements",
     )
+    #: The first event that was acknowledged.
     first = models.BigIntegerField()
     last = models.BigIntegerField()
     #: Events that were acknowledged.

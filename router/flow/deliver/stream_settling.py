@@ -90,7 +90,8 @@ def _acknowledgement(chunk: Chunk, run_ms: Sequence[float]) -> Statement:
         [
             (
                 chunk.cursor_id,
-                chunk.position + 1,
+                # No event of another type, which may be far older.
+                chunk.events[0].position,
                 chunk.until,
                 len(run_ms),
                 sum(run_ms) / len(run_ms),
