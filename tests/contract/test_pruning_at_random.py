@@ -34,7 +34,7 @@ from router.operate import failed_tasks
 from router.operate.resend import resend
 from router.public import Reject, publish
 from router.testing import deliver_due, route
-from tests.contract.steps import TYPE, a_puller, ack, leases, say, take
+from tests.contract.steps import TYPE, a_puller, ack, count_all, leases, say, take
 from tests.receivers import Declare
 
 DAYS = 30
@@ -92,6 +92,7 @@ class World:
         """What was acknowledged so far is of yesterday; some of it of one hour."""
         at = timezone.now() - timedelta(days=2, minutes=pick)
         Acknowledgement.objects.update(acknowledged_at=at)
+        count_all()
         for cursor in Cursor.objects.all():
             merge(cursor.pk)
 

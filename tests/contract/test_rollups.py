@@ -11,6 +11,7 @@ from django.db.models import Model, Sum
 from django.utils import timezone
 
 from router.flow import rollup
+from router.flow.cursor.acknowledgements import merge
 from router.flow.rollup import Rollups, prune_rollups
 from router.models import (
     Acknowledgement,
@@ -23,20 +24,13 @@ from router.models import (
     Span,
 )
 from router.public import publish
-from tests.contract.steps import boom, drain, publish_events, statements
+from tests.contract.steps import boom, count_all, drain, publish_events, statements
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 from tests.receivers import Declare
 
 #: A test's own transaction would be one that may still write.
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = datetime(2026, 3, 1, 10, 59, 30, tzinfo=UTC)
-
-
-def count_all() -> None:
-    rollups = Rollups()
-    while rollups.step():
-        pass
-    rollups.step()  # What no open transaction writes is decided at once.
 
 
 def counted(measure: Measure, span: Span = Span.EVER) -> dict[str, int]:
@@ -271,6 +265,27 @@ def test_two_dispatchers_count_no_row_twice(
         thread.join()
     count_all()
     assert counted(Measure.ATTEMPTS) == {"acknowledged": 50}
+
+
+@pytest.mark.parametrize("counted_before", [0, 1, 2, 3])
+def test_merging_changes_nothing_that_is_counted(counted_before: int) -> None:
+    rows = [a_chunk(2) for _ in range(3)]
+    for row in rows:
+        row.cursor = rows[0].cursor
+        row.save()
+    late = rows[counted_before:]
+    Acknowledgement.objects.filter(pk__in=[row.pk for row in late]).delete()
+    count_all()
+    Acknowledgement.objects.bulk_create(late)
+    merge(rows[0].cursor_id)
+    count_all()
+    assert counted(Measure.ATTEMPTS) == {"acknowledged": 6}
+    merge(rows[0].cursor_id)
+    assert Acknowledgement.objects.count() < 3
+    count_all()
+    Acknowledgement.objects.all().delete()
+    count_all()
+    assert counted(Measure.ATTEMPTS) == {"acknowledged": 6}
 
 
 def test_old_minutes_are_deleted_and_what_was_ever_stays() -> None:
