@@ -17,13 +17,13 @@ from django.urls import reverse
 
 from router.flow.cursor.reading import next_chunk
 from router.management.screens.tail import Tail
-from router.models import ApiKey, Cursor, Delivery, EventRecord, Subscriber
+from router.models import ApiKey, AuditEntry, Cursor, Delivery, EventRecord, Subscriber
 from router.observe import above
 from router.observe.progress import progress_of
 from router.public import Event, publish
 from router.testing import deliver_due, route
 from tests.integration.api import Get
-from tests.integration.staff import a_viewer
+from tests.integration.staff import a_viewer, an_operator
 from tests.receivers import Declare
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -281,3 +281,32 @@ class TestTail:
             line,
         )
         assert Cursor.objects.get().position == 5
+
+
+def test_an_operator_sends_an_event_again_that_left_no_delivery(
+    receipts: Subscriber,
+) -> None:
+    send()
+    deliver_due()
+    event = EventRecord.objects.get()
+    page = reverse("admin:router_eventrecord_change", args=[event.pk])
+    address = reverse("admin:router_eventrecord_resend", args=[event.pk])
+    operator, viewer = an_operator(), a_viewer()
+
+    assert "Send again" in operator.get(page).content.decode()
+    assert "Send again" not in viewer.get(page).content.decode()
+    chosen = {"subscriber": receipts.pk, "reason": "lost there"}
+    assert viewer.post(address, {**chosen, "is_sure": "1"}).status_code == 403
+    assert "Tick that" in words(
+        operator.post(address, chosen, follow=True).content.decode()
+    )
+    assert not Delivery.objects.exists()
+
+    sent = operator.post(address, {**chosen, "is_sure": "1"}, follow=True)
+
+    owed = Delivery.objects.get()
+    assert f"Delivery {owed.pk} is on its way" in words(sent.content.decode())
+    assert (owed.run, owed.origin, owed.state) == (1, "replay", "PENDING")
+    assert deliver_due() == 1
+    noted = AuditEntry.objects.get()
+    assert (noted.action, noted.reason) == ("event.resent", "lost there")
