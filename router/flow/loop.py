@@ -107,6 +107,7 @@ class DispatcherLoop:
                 connection.close()
                 self.low_water = LowWater()
                 self._dispatcher.wanted = Wanted()
+                self._merging = Merging()
                 self._rollups = Rollups()
             stop.wait(pause)
         self._end()
