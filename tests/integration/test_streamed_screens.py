@@ -191,6 +191,19 @@ class TestEvent:
         assert {each["subscriber"] for each in owed} == {"erp", "crm_north"}
 
 
+def test_a_search_for_deliveries_leads_to_the_event(receipts: Subscriber) -> None:
+    send(2)
+    deliver_due()
+    first, second = EventRecord.objects.order_by("number")
+    viewer = a_viewer()
+    page = viewer.get("/admin/router/delivery/", {"q": "order-1"}).content.decode()
+    assert page_of(first) in page
+    assert page_of(second) in page
+    assert "on the page of the event" in page
+    page = viewer.get("/admin/router/delivery/", {"q": "order-2"}).content.decode()
+    assert "on the page of the event" not in page
+
+
 def page_of(event: EventRecord) -> str:
     return reverse("admin:router_eventrecord_change", args=[event.number])
 
