@@ -115,13 +115,13 @@ def _log(scrape: Scrape) -> Iterator[Metric]:
 def _backlogs(scrape: Scrape) -> Iterator[Metric]:
     backlog = GaugeMetricFamily(
         "fanfare_backlog_events",
-        "Deliveries that are owed: moving (due or at work), waiting (for the time of "
+        "Events that are owed: moving (due or at work), waiting (for the time of "
         "their next attempt), held (by breaker, pause, missing code or order).",
         labels=["subscriber", "state"],
     )
     oldest = GaugeMetricFamily(
         "fanfare_oldest_owed_seconds",
-        "Age of the oldest delivery that is owed; 0 where none is.",
+        "Age of the oldest event that is owed; 0 where none is.",
         labels=["subscriber"],
     )
     for each in scrape.overviews:

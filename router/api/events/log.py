@@ -120,7 +120,8 @@ class EventApi(View):
         responses=EventWithDeliveriesSerializer,
     )
     def get(self, request: Request, number: int) -> Response:
-        """One event by its number in the log, with its deliveries and attempts."""
+        """One event by its number in the log, and what became of it for each
+        subscriber."""
         key = key_of(request)
         event: Any = visible_events(key).filter(number=number).first()
         if event is None:
