@@ -15,6 +15,7 @@ from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.db.statements import Select
 from router.flow import order
+from router.flow.cursor.limit import let_go_on
 from router.flow.dead_letter import give_up
 from router.flow.deliver.set_aside import end_lease
 from router.models import (
@@ -63,7 +64,9 @@ def sweep(*, subscriber_id: int | None = None) -> int:
 
 
 def sweep_turns() -> int:
-    """End the leases of the stream that ran out; returns how many there were."""
+    """End the leases of the stream that ran out, and let cursors that stood still at
+    the limit go on; returns how many leases there were."""
+    let_go_on()
     if not _LOOK_AT_TURNS.rows():
         return 0
     with transaction.atomic():

@@ -132,6 +132,7 @@ class Migration(migrations.Migration):
                 ("leased_count", models.PositiveIntegerField(default=0)),
                 ("marked_until", models.DateTimeField(null=True)),
                 ("mark_count", models.PositiveSmallIntegerField(default=0)),
+                ("is_full", models.BooleanField(db_default=False, default=False)),
             ],
         ),
         migrations.AddField(

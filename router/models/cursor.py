@@ -48,6 +48,8 @@ class Turn(models.Model):
     #: A message is on its way, or a pause is kept, until then.
     marked_until = models.DateTimeField(null=True)
     mark_count = models.PositiveSmallIntegerField(default=0)
+    #: Its subscriber has so many open deliveries that its cursor stands still.
+    is_full = models.BooleanField(default=False, db_default=False)
 
     objects = TurnQuerySet.as_manager()
 

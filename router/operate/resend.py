@@ -9,6 +9,7 @@ from django.db import transaction
 
 from router.contract.errors import NotResendable
 from router.flow import audit
+from router.flow.cursor.limit import is_full
 from router.flow.route.head import lock_head
 from router.models import (
     LIVE,
@@ -23,7 +24,7 @@ from router.models import (
 )
 from router.observe.outcome import Outcome, outcomes_of
 from router.operate import failed_tasks
-from router.operate.failed_tasks import BEYOND
+from router.operate.failed_tasks import BEYOND, too_many
 
 UNSETTLED = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
 
@@ -148,6 +149,8 @@ def _check_owed(event: EventRecord, subscriber: Subscriber) -> None:
         raise NotResendable("Its subscriber was deleted: nobody would get it.")
     if not subscriber.may_receive(event):
         raise NotResendable(BEYOND)
+    if is_full(subscriber.pk):
+        raise NotResendable(too_many(subscriber))
 
 
 def _revived(

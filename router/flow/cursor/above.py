@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from router.flow.cursor.asking import Asking
 from router.flow.cursor.filling import fill
+from router.flow.cursor.limit import is_full
 from router.flow.cursor.reading import SPAN
 from router.models import (
     LIVE,
@@ -44,7 +45,7 @@ def set_next_aside(subscriber: Subscriber) -> bool:
     free = Turn.objects.free().filter(pk=subscriber.pk)
     if not free.select_for_update(skip_locked=True).values_list("pk").first():
         return False
-    if _probed_count(subscriber) >= MAX_PROBED:
+    if _probed_count(subscriber) >= MAX_PROBED or is_full(subscriber.pk):
         return False
     cursor, head = _cursor_of(subscriber), _head()
     while cursor.position < head:

@@ -99,8 +99,10 @@ def is_ours_or_none() -> Any:
 
 
 def may_be_rung() -> TurnQuerySet:
-    """Turns that are free, unmarked, and of an active subscriber that is well."""
-    return Turn.objects.free().unmarked().filter(Exists(_served(OuterRef("pk"))))
+    """Turns that are free, unmarked, and of an active subscriber that is well and has
+    room for deliveries."""
+    served = Exists(_served(OuterRef("pk")))
+    return Turn.objects.free().unmarked().filter(served, is_full=False)
 
 
 def _served(subscriber_id: Any) -> QuerySet[Subscriber]:
@@ -147,7 +149,7 @@ def _leased() -> dict[str, Any]:
 
 def _taken(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
     leased = Delivery.objects.leased().filter(subscriber=SUBSCRIBER)
-    rows = Turn.objects.free().filter(*conditions, pk=SUBSCRIBER)
+    rows = Turn.objects.free().filter(*conditions, pk=SUBSCRIBER, is_full=False)
     return rows.filter(Exists(_served(SUBSCRIBER)), ~Exists(leased)), _leased()
 
 

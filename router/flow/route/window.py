@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from router.conf import conf
 from router.contract.pacing import Every
 from router.db.statements import Select
 from router.flow.cursor.filling import STEP, fill
-from router.flow.publish.publishing import publish_notice
+from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.route.behind import BEHIND
 from router.flow.route.head import HEAD
 from router.models import (
@@ -37,9 +37,6 @@ logger = logging.getLogger(__name__)
 COUNT_SECONDS, FILL_SECONDS = 1.0, 0.05
 #: A window with so much of it taken is full, and one is filled again below that.
 CROWDED = 0.5
-#: Below so much of `max_open` a subscriber that reached it may have more.
-AGAIN = 0.9
-FULL = "router.subscriber.full"
 
 
 class Windows:
@@ -91,7 +88,7 @@ def _fill_window(subscriber_id: int) -> int:
     room = min(conf().window - ready, conf().max_open - unsettled)
     made = _fill(cursor, subscriber, room) if room > 0 else 0
     if unsettled + made >= conf().max_open:
-        _notice(cursor, subscriber)
+        notify_full(subscriber, cursor.position)
     return made
 
 
@@ -115,25 +112,7 @@ def _counts(subscriber_id: int) -> tuple[int, int]:
     """Deliveries that may go now, and open ones, each up to its limit."""
     rows = Delivery.objects.filter(subscriber=subscriber_id)
     ready = rows.due()[: conf().window].count()
-    return ready, rows.open()[: conf().max_open].count()
-
-
-def _notice(cursor: Cursor, subscriber: Subscriber) -> None:
-    """Say once that nothing more becomes a delivery, and what there is most of."""
-    logger.warning("%s has %d open deliveries", subscriber.name, conf().max_open)
-    held = Delivery.objects.filter(subscriber=subscriber).held()
-    keys = held.values("ordering_key").annotate(count=Count("pk")).order_by("-count")
-    most = keys.first()
-    publish_notice(
-        FULL,
-        {
-            "subscriber": {"name": subscriber.name, "title": subscriber.title},
-            "open_count": conf().max_open,
-            "held_behind_one_key": most["count"] if most else 0,
-        },
-        id=f"subscriber-full-{subscriber.pk}-{cursor.position}",
-        subject=subscriber.name,
-    )
+    return ready, open_count(subscriber_id)
 
 
 def _nth(rows: DeliveryQuerySet, place: float) -> Subquery:
