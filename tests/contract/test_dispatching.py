@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from router.flow.dispatch.dispatcher import Dispatcher
+from router.flow.dispatch.due import subscribers_due
 from router.messaging.broker import BrokerSilent, BrokerUnreachable
 from router.models import Delivery, Subscriber
+from router.testing import deliver_due, skip_waits
 from tests.contract.letterbox import Letterbox
-from tests.contract.steps import publish_and_route
+from tests.contract.steps import boom, publish_and_route
 from tests.receivers import Declare
 
 #: As many as run in `chunk_seconds`.
@@ -18,7 +20,7 @@ RUN_MS = 25.0
 
 def listen(declare: Declare, *names: str) -> None:
     for name in names:
-        declare(name)
+        declare(name, is_safe_concurrently=True)
     Subscriber.objects.update(mean_run_ms=RUN_MS)
 
 
@@ -56,3 +58,20 @@ def test_what_was_surely_not_sent_is_due_again_at_once(
     assert set(on_its_way.values_list("subscriber__name", flat=True)) == marked
     unsent = Delivery.objects.filter(dispatched_until__isnull=True)
     assert set(unsent.values_list("dispatch_count", flat=True)) == {0}
+
+
+def test_the_turn_of_what_was_surely_not_sent_is_free_again_at_once(
+    declare: Declare,
+) -> None:
+    """Its subscriber is served in the stream: cursor and deliveries share the mark."""
+    row = declare(behave=boom).row
+    publish_and_route()
+    deliver_due()
+    skip_waits()
+
+    with pytest.raises(BrokerUnreachable):
+        Dispatcher(
+            Letterbox(breaks_at=0, trouble=BrokerUnreachable("", unsent_from=0))
+        ).turn()
+
+    assert subscribers_due() == [row]

@@ -223,9 +223,8 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
 
 def unmark(chunk: Chunk) -> None:
     """Remove the marks of a message that was surely not sent."""
-    if not chunk.ids:
+    if chunk.subscriber.is_streamed or not chunk.ids:
         turn.unmark(chunk.subscriber.pk)
-        return
     # None is left of what another dispatcher sent, and a worker settled, meanwhile.
     marked = Delivery.objects.filter(pk__in_array=chunk.ids, dispatch_count__gt=0)
     marked.filter(lease_token__isnull=True).update(
