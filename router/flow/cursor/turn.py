@@ -1,7 +1,7 @@
 """The lease of a streamed subscriber: who may take it, give it back, ring for it.
 
-Whoever holds it proves that by its token: every write after the claim begins with an
-update of the Turn's row by its token.
+A worker proves by the token that it holds the lease: every write after the claim begins
+with an update of the Turn's row by its token.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
 
 def give_back(
     subscriber_id: int, token: uuid.UUID, *, pause_seconds: float = 0.0
-) -> None:
-    """End the lease, if it is still held; nobody is served before the pause is over."""
+) -> bool:
+    """End the lease; returns whether it was held. No dispatcher rings for its
+    subscriber before the pause is over."""
     pause = Clock() + timedelta(seconds=pause_seconds) if pause_seconds else None
     held = Turn.objects.filter(pk=subscriber_id, token=token)
-    held.update(**FREE, marked_until=pause)
+    return bool(held.update(**FREE, marked_until=pause))
 
 
 def unmark(subscriber_id: int) -> None:
