@@ -63,7 +63,7 @@ def a_chunk(
     """So many events, of which the first was recorded `AT`."""
     events = [an_event(recorded_at=AT + timedelta(hours=n)) for n in range(count)]
     first, last = events[0].position or 0, events[-1].position or 0
-    subscriber = a_subscriber(f"subscriber-{first}")
+    subscriber = a_subscriber(f"in-chunks-{first}")
     cursor = Cursor.objects.create(
         subscriber=subscriber, run=run, start=0, position=last
     )
