@@ -99,11 +99,13 @@ def deliver_due() -> int:
     attempts = 0
     while True:
         route()
-        due, rung = subscribers_due(), _above_cursors()
-        if not (due or rung):
-            return attempts
+        rung = _above_cursors()
         for pk in rung:
             attempts += _served(pk)
+        # Only now: serving a cursor may have opened a breaker.
+        due = subscribers_due()
+        if not (due or rung):
+            return attempts
         for subscriber in due:
             chunk = mark_chunk(subscriber)
             if chunk is not None:
