@@ -7,7 +7,7 @@ import pytest
 from router.flow.dispatch.dispatcher import Dispatcher
 from router.flow.dispatch.due import subscribers_due
 from router.messaging.broker import BrokerSilent, BrokerUnreachable
-from router.models import Delivery, Subscriber
+from router.models import Delivery, Subscriber, Turn
 from router.testing import deliver_due, skip_waits
 from tests.contract.letterbox import Letterbox
 from tests.contract.steps import boom, publish_and_route
@@ -36,7 +36,7 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
     assert Dispatcher(Letterbox()).turn() is is_more
 
 
-@pytest.mark.parametrize(
+IN_TROUBLE = pytest.mark.parametrize(
     ("trouble", "marked"),
     [
         # The second message surely did not go out.
@@ -45,6 +45,9 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
         (BrokerSilent("", unsent_from=2), {"first", "second"}),
     ],
 )
+
+
+@IN_TROUBLE
 def test_what_was_surely_not_sent_is_due_again_at_once(
     declare: Declare, trouble: Exception, marked: set[str]
 ) -> None:
@@ -75,3 +78,21 @@ def test_the_turn_of_what_was_surely_not_sent_is_free_again_at_once(
         ).turn()
 
     assert subscribers_due() == [row]
+
+
+@IN_TROUBLE
+def test_who_was_surely_not_rung_for_is_rung_for_at_once(
+    declare: Declare, trouble: Exception, marked: set[str]
+) -> None:
+    for name in ("first", "second", "third"):
+        declare(name)
+    publish_and_route(2)
+
+    with pytest.raises(type(trouble)):
+        Dispatcher(Letterbox(breaks_at=1, trouble=trouble)).turn()
+
+    on_its_way = Turn.objects.filter(marked_until__isnull=False, mark_count=1)
+    assert set(on_its_way.values_list("subscriber__name", flat=True)) == marked
+    letterbox = Letterbox()
+    Dispatcher(letterbox).turn()
+    assert len(letterbox.sent) == 3 - len(marked)
