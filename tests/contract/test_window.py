@@ -110,6 +110,24 @@ def test_all_that_is_open_is_limited(erp: Subscriber, settings: Any) -> None:
     assert Delivery.objects.open().count() == WINDOW
 
 
+def test_events_behind_one_key_are_limited_though_the_window_is_empty(
+    erp: Subscriber, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "MAX_OPEN": 8}
+    edit_subscriber(erp, by="test", ordering="key")
+    for n in range(20):
+        publish(TYPE, {"n": n}, partitionkey="one")
+        route()
+    assert Delivery.objects.count() == 8
+    assert is_behind()
+    assert EventRecord.objects.filter(type="router.subscriber.full").count() == 1
+    got: list[int] = []
+    for _ in range(20):
+        fill_windows()
+        got += pull_and_ack(erp)
+    assert got == list(range(20))
+
+
 def test_an_event_is_judged_by_what_was_asked_when_it_was_routed(
     erp: Subscriber,
 ) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 
+from django.db import transaction
 from django.db.models import Count
 
 from router.conf import conf
+from router.contract.errors import RouterError
 from router.flow.publish.publishing import publish_notice
-from router.models import LIVE, Cursor, Delivery, Subscriber, Turn
+from router.models import LIVE, Cursor, Delivery, EventRecord, Subscriber, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +56,24 @@ def let_go_on() -> int:
 
 
 def notify_full(subscriber: Subscriber, position: int) -> None:
-    """Say once that nothing more becomes a delivery, and what there is most of."""
+    """Say once for each position that nothing above it becomes a delivery.
+
+    An error here must not undo what the caller's transaction does.
+    """
+    notice_id = f"subscriber-full-{subscriber.pk}-{position}"
+    if EventRecord.objects.filter(type=FULL, event_id=notice_id).exists():
+        return
     logger.warning("%s has %d open deliveries", subscriber.name, conf().max_open)
+    try:
+        with transaction.atomic():
+            _publish(subscriber, notice_id)
+    except RouterError:
+        # Another process counted others, and was first.
+        logger.info("The notice of %s was published meanwhile", subscriber.name)
+
+
+def _publish(subscriber: Subscriber, notice_id: str) -> None:
+    """With what there is most of."""
     held = Delivery.objects.filter(subscriber=subscriber).held()
     keys = held.values("ordering_key").annotate(count=Count("pk")).order_by("-count")
     most = keys.first()
@@ -66,6 +84,6 @@ def notify_full(subscriber: Subscriber, position: int) -> None:
             "open_count": conf().max_open,
             "held_behind_one_key": most["count"] if most else 0,
         },
-        id=f"subscriber-full-{subscriber.pk}-{position}",
+        id=notice_id,
         subject=subscriber.name,
     )

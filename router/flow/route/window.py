@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.conf import conf
 from router.contract.pacing import Every
@@ -66,8 +66,18 @@ class Windows:
             self._made.clear()
             self._crowded = {pk for (pk,) in _CROWDED.rows()}
             self._is_any_behind = bool(BEHIND.rows())
+            if self._is_any_behind:
+                notify_stopped()
         if self._is_any_behind and self._filling.is_due():
             fill_windows()
+
+
+def notify_stopped() -> None:
+    """Say of each subscriber that is behind, and at the limit, that it has to wait."""
+    for subscriber_id, position in _STOPPED.rows():
+        subscriber = Subscriber.objects.known().filter(pk=subscriber_id).first()
+        if subscriber is not None:
+            notify_full(subscriber, position)
 
 
 def fill_windows() -> int:
@@ -122,9 +132,25 @@ def _nth(rows: DeliveryQuerySet, place: float) -> Subquery:
 
 def _crowded() -> QuerySet[Subscriber, Any]:
     known = Subscriber.objects.known().filter(is_streamed=False)
-    return known.alias(nth=_ready_beyond(conf().window * CROWDED)).filter(
-        nth__isnull=False
-    ).values_list("pk")  # fmt: skip
+    counted = known.alias(
+        ready=_ready_beyond(conf().window * CROWDED),
+        open=_pending_beyond(conf().max_open - 1, OuterRef("pk")),
+    )
+    is_crowded = Q(ready__isnull=False) | Q(open__isnull=False)
+    return counted.filter(is_crowded).values_list("pk")
+
+
+def _stopped() -> QuerySet[Cursor, Any]:
+    """Subscriber and position of cursors that are behind, and stand at the limit."""
+    behind = Cursor.objects.filter(run=LIVE, is_behind=True)
+    pending = _pending_beyond(conf().max_open - 1, OuterRef("subscriber_id"))
+    stopped = behind.alias(open=pending).filter(open__isnull=False)
+    return stopped.values_list("subscriber_id", "position")
+
+
+def _pending_beyond(place: float, subscriber: Any) -> Subquery:
+    rows = Delivery.objects.filter(subscriber=subscriber, state=DeliveryState.PENDING)
+    return _nth(rows.order_by("due_at", "id"), place)
 
 
 def _ready_beyond(place: float) -> Subquery:
@@ -134,18 +160,16 @@ def _ready_beyond(place: float) -> Subquery:
 
 def _with_room() -> QuerySet[Subscriber, Any]:
     cursors = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE, is_behind=True)
-    rows = Delivery.objects.filter(
-        subscriber=OuterRef("pk"), state=DeliveryState.PENDING
-    )
     return (
         Subscriber.objects.known()
         .filter(Exists(cursors))
         .alias(ready=_ready_beyond(conf().window * CROWDED))
-        .alias(open=_nth(rows.order_by("due_at", "id"), conf().max_open * AGAIN))
+        .alias(open=_pending_beyond(conf().max_open * AGAIN, OuterRef("pk")))
         .filter(ready__isnull=True, open__isnull=True)
         .values_list("pk")
     )
 
 
 _CROWDED = Select(_crowded)
+_STOPPED = Select(_stopped)
 _WITH_ROOM = Select(_with_room)
