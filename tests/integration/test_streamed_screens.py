@@ -15,6 +15,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from router.flow.cursor import turn
 from router.flow.cursor.reading import next_chunk
 from router.management.screens.tail import Tail
 from router.models import ApiKey, AuditEntry, Cursor, Delivery, EventRecord, Subscriber
@@ -173,6 +174,11 @@ class TestEvent:
             "acknowledged_at": None,
             "attempt_log": [],
         }
+        chunk = next_chunk(receipts.pk)
+        assert chunk is not None
+        (working,) = get(f"events/{number}/").json()["deliveries"]
+        assert (working["state"], working["attempts"]) == ("LEASED", 1)
+        turn.give_back(receipts.pk, chunk.token)
         deliver_due()
         (done,) = get(f"events/{number}/").json()["deliveries"]
         assert (done["id"], done["state"]) == (None, "ACKNOWLEDGED")
