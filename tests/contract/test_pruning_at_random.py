@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from router.contract.errors import NotResendable
@@ -120,6 +120,11 @@ ACTS = [
     "publish", "publish", "publish", "deliver", "route", "pull", "pull",
     "grow_old", "intervene", "prune", "prune", "pause_or_resume", "merge",
 ]  # fmt: skip
+#: What a paused handler has not got is old.
+PAUSED = [
+    ("publish", 1), ("deliver", 0), ("pause_or_resume", 0), ("publish", 1),
+    ("route", 0), ("pull", 1), ("grow_old", 0), ("prune", 0), ("prune", 1),
+]  # fmt: skip
 STEPS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 59)), max_size=40)
 
 
@@ -193,6 +198,7 @@ def assert_pruned_right(act: Callable[[], object]) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
+@example(steps=PAUSED)
 def test_nothing_owed_is_ever_deleted(declare: Declare, steps: list[Any]) -> None:
     world = World(declare)
     for act, pick in steps:
