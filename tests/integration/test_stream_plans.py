@@ -35,6 +35,8 @@ FILL_DELIVERIES = """
     SELECT number, %s, 0, 'live', '', 'ACKNOWLEDGED', now(), now(), now(), 0, 1, 0, 0,
         false FROM router_eventrecord WHERE position %% %s = 0"""
 BY_POSITION = re.compile(r"Index Cond: \(\(\"?position\"? > .*\"?position\"? <= ")
+#: One after the other, until there are enough: not all of a span, and then sorted.
+IN_ORDER = re.compile(r"Index Scan using router_eventrecord_position_key")
 
 
 @pytest.fixture
@@ -119,6 +121,9 @@ def test_the_stream_reads_its_log_by_index_whatever_the_planner_knows(
         assert kept("here AS MATERIALIZED")
         for name in kept("router_"):
             assert_by_index(explained(f"EXECUTE {name}", SETTINGS))
+        for name in kept("here AS MATERIALIZED"):
+            plan = explained(f"EXECUTE {name}", SETTINGS)
+            assert IN_ORDER.search(plan), plan
         for sql in issued:
             for how in ({}, SETTINGS):
                 assert_by_index(explained(sql, how))
