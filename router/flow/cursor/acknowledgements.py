@@ -85,7 +85,7 @@ def merge(cursor_id: int, *, after: int = BEFORE_EVERYTHING) -> tuple[int, bool]
     return done[-1][-1].last if done else after, is_more
 
 
-def _old(cursor_id: int, after: int | None, now: datetime) -> QuerySet[Acknowledgement]:
+def _old(cursor_id: int, after: int, now: datetime) -> QuerySet[Acknowledgement]:
     before = (now - MERGED_AFTER).replace(minute=0, second=0, microsecond=0)
     # The rollups would count again what a row took over from rows that they know.
     counted = RollupMark.objects.values("acknowledgement_id")
