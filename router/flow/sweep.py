@@ -17,7 +17,7 @@ from router.db.statements import Select
 from router.flow import order
 from router.flow.cursor.limit import let_go_on
 from router.flow.dead_letter import give_up
-from router.flow.deliver.set_aside import end_lease
+from router.flow.deliver.set_aside import RAN_OUT, end_lease
 from router.models import (
     Attempt,
     AttemptResult,
@@ -79,9 +79,8 @@ def sweep_turns() -> int:
 
 
 def _note(expired: Sequence[Delivery]) -> None:
-    evidence = Evidence("The lease ran out", "the worker died, hung or was cut off.")
     Attempt.objects.bulk_create(
-        Attempt.of(row, AttemptResult.VANISHED, evidence) for row in expired
+        Attempt.of(row, AttemptResult.VANISHED, RAN_OUT) for row in expired
     )
 
 

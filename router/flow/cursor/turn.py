@@ -11,22 +11,14 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import (
-    Case,
-    DateTimeField,
-    Exists,
-    F,
-    OuterRef,
-    QuerySet,
-    Value,
-    When,
-)
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from router.conf import conf
 from router.db.async_commit import AsyncCommit
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Statement, Update, changed
 from router.flow.breaker.pace import is_in_pace
 from router.flow.breaker.probes import lets_all_through, may_be_tried
+from router.flow.marks import mark_end
 from router.models import (
     Clock,
     Delivery,
@@ -36,7 +28,6 @@ from router.models import (
 )
 from router.models.cursor import TurnQuerySet
 
-MAX_DOUBLINGS = 3
 #: Nobody has the lease.
 FREE: dict[str, Any] = {"token": None, "leased_until": None, "leased_count": 0}
 UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
@@ -118,27 +109,12 @@ def _served(subscriber_id: Any) -> QuerySet[Subscriber]:
     )
 
 
-def _mark_end() -> Case:
-    return Case(
-        *(
-            When(mark_count=count, then=_after(conf().mark_seconds * 2.0**count))
-            for count in range(MAX_DOUBLINGS)
-        ),
-        default=_after(conf().lease_seconds),
-        output_field=DateTimeField(),
-    )
-
-
-def _after(seconds: float) -> Any:
-    return Clock() + Value(timedelta(seconds=min(seconds, conf().lease_seconds)))
-
-
 def _marked(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
     # What a worker writes at this moment is passed over: routing must not wait for it.
     rows = may_be_rung().filter(*conditions, subscriber__id__in_array=IDS)
     free = rows.select_for_update(skip_locked=True, of=("self",)).values("pk")
     return Turn.objects.filter(pk__in=free), {
-        "marked_until": _mark_end(),
+        "marked_until": mark_end("mark_count"),
         "mark_count": F("mark_count") + 1,
     }
 

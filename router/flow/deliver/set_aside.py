@@ -37,6 +37,7 @@ from router.models import (
 #: Passing errors in a row, from one position, before each event goes alone; and of one
 #: that is alone, before it is set aside.
 MAX_TROUBLES = 3
+RAN_OUT = Evidence("The lease ran out", "the worker died, hung or was cut off.")
 
 
 def set_aside(
@@ -151,10 +152,7 @@ def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
         },
     )
     if is_new and vanished:
-        evidence = Evidence(
-            "The lease ran out", "the worker died, hung or was cut off."
-        )
-        Attempt.of(delivery, AttemptResult.VANISHED, evidence).save(force_insert=True)
+        Attempt.of(delivery, AttemptResult.VANISHED, RAN_OUT).save(force_insert=True)
     _of(row).update(position=cursor.leased_to, troubles=0)
     stop_if_full(Subscriber.objects.get(pk=row.pk))
 
