@@ -99,11 +99,13 @@ def deliver_due() -> int:
     attempts = 0
     while True:
         route()
-        due, rung = subscribers_due(), _above_cursors()
-        if not (due or rung):
-            return attempts
+        rung = _above_cursors()
         for pk in rung:
             attempts += _served(pk)
+        # Only now: serving a cursor may have opened a breaker.
+        due = subscribers_due()
+        if not (due or rung):
+            return attempts
         for subscriber in due:
             chunk = mark_chunk(subscriber)
             if chunk is not None:
@@ -229,16 +231,17 @@ def add_history(count: int, type: str, data: object) -> None:
     """
     number = publish(type, data, source="/history").number
     deliver_due()
+    position = EventRecord.objects.values_list("position", flat=True).get(number=number)
     for first in range(1, count + 1, MAX_COPIES):
         last = min(first + MAX_COPIES - 1, count)
-        _copy_event(number, first, last)
+        _copy_event(number, position or 0, first, last)
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [EventRecord]):
             cursor.execute(statement)
 
 
 @transaction.atomic
-def _copy_event(number: int, first: int, last: int) -> None:
+def _copy_event(number: int, position: int, first: int, last: int) -> None:
     _copy(
         EventRecord,
         f"number = {number}",
@@ -248,7 +251,20 @@ def _copy_event(number: int, first: int, last: int) -> None:
         event_id="event_id || '-' || n",
     )
     _copy(Delivery, f"event_id = {number}", (first, last), event_id="event_id + n")
-    LogHead.objects.update(position=F("position") + last - first + 1)
+    _copy_acknowledgements(position, first, last)
+    count = last - first + 1
+    Cursor.objects.filter(position__gte=position).update(position=F("position") + count)
+    LogHead.objects.update(position=F("position") + count)
+
+
+def _copy_acknowledgements(position: int, first: int, last: int) -> None:
+    """Acknowledge the copies in the stream, where the event was."""
+    rows = Acknowledgement.objects.filter(first__lte=position, last=position)
+    for row in rows:
+        row.pk = None
+        row.first, row.last = position + first, position + last
+        row.count = last - first + 1
+        row.save(force_insert=True)
 
 
 def _copy(

@@ -14,17 +14,20 @@ from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import (
     OpenAtFilter,
     OpenStateFilter,
+    event_numbers,
     search_by_event,
 )
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
-from router.models import Delivery, DeliveryState
+from router.models import Delivery, DeliveryState, EventRecord
 from router.observe.key_order import blocker_of
 from router.operate.interventions import skip
 from router.operate.resend import resend
 
 #: The newest attempts shown; each has its traceback on the page.
 MAX_ATTEMPTS = 100
+#: Events of a search that the list of deliveries names.
+MAX_EVENTS = 10
 
 
 def newest_attempts(delivery: Delivery) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = (OpenStateFilter, OpenAtFilter)
     search_fields = ("id",)
     search_help_text = "Delivery, or event's number, id or subject"
+    list_before_template = "router/admin/searched_events.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         heavy = ("event__data", "event__extensions")
@@ -64,7 +68,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return search_by_event(queryset, search_term)
+        # A subscriber in the stream has no delivery of what it acknowledged.
+        numbers = event_numbers(search_term.strip()) if search_term.strip() else []
+        found = EventRecord.objects.filter(pk__in=numbers[:MAX_EVENTS])
+        request.searched_events = found.only("number", "type").order_by("-number")  # type: ignore[attr-defined]  # for the template
+        return search_by_event(queryset, search_term, numbers)
 
     @admin.display(description="State")
     def state_badge(self, delivery: Delivery) -> SafeString:

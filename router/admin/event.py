@@ -1,22 +1,51 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, cast
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
+from router.admin.acting import actor, reason_field
 from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import TypeFilter, UnroutedFilter, event_numbers
+from router.contract.errors import NotResendable
 from router.display import ago, badge
-from router.models import EventRecord
+from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.observe.key_order import with_blockers
-from router.observe.outcome import outcomes_of
+from router.observe.outcome import Outcome, Outcomes, outcomes_of
+from router.operate.resend import resend_event
 
 #: An event has one delivery for each subscriber and run; the page says when it
 #: shows not all of them.
 MAX_DELIVERIES = 200
+
+
+class ResendEventForm(forms.Form):
+    """Which subscriber gets the event once more."""
+
+    subscriber = forms.ModelChoiceField(
+        queryset=Subscriber.objects.none(),
+        error_messages={"required": "Choose a subscriber."},
+    )
+    is_sure = forms.BooleanField(
+        label="It has had this event, and may have it twice.",
+        error_messages={"required": "Tick that it may have the event twice."},
+    )
+    reason = reason_field()
+
+    def __init__(
+        self, data: Any = None, *, among: Collection[int] | None = None
+    ) -> None:
+        super().__init__(data)
+        known = Subscriber.objects.known().defer("custom_headers")
+        choice = cast("forms.ModelChoiceField[Subscriber]", self.fields["subscriber"])
+        choice.queryset = known if among is None else known.filter(pk__in=among)
 
 
 @admin.register(EventRecord)
@@ -59,4 +88,52 @@ class EventAdmin(ReadOnlyAdmin):
             "deliveries_limit": MAX_DELIVERIES,
             "by_cursor": found.by_cursor,
             "cloudevent": row.shown(),
+            "resend_form": self._resend_form(request, found),
         }
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("router.remediate_failedtask")
+
+    def _resend_form(
+        self, request: HttpRequest, found: Outcomes
+    ) -> ResendEventForm | None:
+        """Offered where a subscriber acknowledged the event."""
+        rows: list[Delivery | Outcome] = [*found.deliveries, *found.by_cursor]
+        done = {
+            each.subscriber.pk
+            for each in rows
+            if each.state == DeliveryState.ACKNOWLEDGED
+        }
+        if not (done and self.has_resend_permission(request)):
+            return None
+        return ResendEventForm(among=done)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = self.row_urls(
+            self.has_resend_permission, resend=require_POST(self.resend_view)
+        )
+        return [*own, *super().get_urls()]
+
+    def resend_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
+        form = ResendEventForm(request.POST)
+        if not form.is_valid():
+            for problem in form.errors.values():
+                messages.warning(request, f"{problem[0]} Nothing was changed.")
+            return self.redirect_to(request, "change", event.pk)
+        subscriber = form.cleaned_data["subscriber"]
+        try:
+            owed = resend_event(
+                event.pk,
+                subscriber.pk,
+                by=actor(request),
+                user=request.user,  # type: ignore[arg-type]  # somebody is signed in
+                reason=form.cleaned_data["reason"],
+            )
+        except NotResendable as error:
+            messages.warning(request, f"{error} Nothing was changed.")
+        else:
+            self.log_change(
+                request, event, f"Sent to {subscriber} again as delivery {owed.pk}"
+            )
+            messages.success(request, f"Delivery {owed.pk} is on its way.")
+        return self.redirect_to(request, "change", event.pk)

@@ -43,12 +43,15 @@ def event_numbers(term: str) -> list[int]:
     return sorted(numbers, reverse=True)
 
 
-def search_by_event(rows: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
-    """An admin's search for the row of this number, and those of the event."""
+def search_by_event(
+    rows: QuerySet[Any], term: str, numbers: list[int] | None = None
+) -> tuple[QuerySet[Any], bool]:
+    """An admin's search for the row of this number, and those of the events that the
+    term means: `numbers`, where these are known."""
     term = term.strip()
     if not term:
         return rows, False
-    wanted = Q(event_id__in=event_numbers(term))
+    wanted = Q(event_id__in=event_numbers(term) if numbers is None else numbers)
     if (number := whole_number(term)) is not None:
         wanted |= Q(pk=number)
     return rows.filter(wanted), False

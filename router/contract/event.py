@@ -51,7 +51,7 @@ class Event:
             )
 
     @classmethod
-    def recorded(cls, **attributes: Any) -> Self:
+    def recorded(cls, attributes: Mapping[str, Any]) -> Self:
         """An event of the log, every attribute named.
 
         It was valid when it was recorded: a worker need not look again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -33,3 +34,35 @@ class Every:
 
     def _next(self) -> float:
         return self._clock() + self._seconds * random.uniform(0.8, 1.2)  # nosec B311  # jitter
+
+
+class Gathering:
+    """Tells how long to wait for more where work comes in many small batches.
+
+    A batch costs its receivers as much as many of its events do. One that comes alone
+    waits for nothing: several must have followed one another.
+    """
+
+    #: Longer than a wait, so that the next batch after one still follows.
+    GAP = 2.0
+    IN_A_ROW = 4
+
+    def __init__(
+        self, seconds: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._last_at = -math.inf
+        self._in_a_row = 0
+
+    def note_batch(self) -> None:
+        self._in_a_row = self._in_a_row + 1 if self._follows() else 1
+        self._last_at = self._clock()
+
+    def wait_seconds(self) -> float:
+        """The seconds to wait before the next batch."""
+        is_pressed = self._in_a_row >= self.IN_A_ROW and self._follows()
+        return self._seconds if is_pressed else 0.0
+
+    def _follows(self) -> bool:
+        return self._clock() - self._last_at < self.GAP * self._seconds

@@ -24,9 +24,8 @@ class Insert(Prepared):
 
     `kinds` is a column → its type on PostgreSQL, in the order of each row's values, as
     the database takes them. `build` returns fields with one value or expression for
-    all, `Later` among them; what is named in neither has its default. With `returning`
-    it returns these columns. Where the other columns of `kinds` are in the table, a
-    row adds its values to the columns `adding`.
+    all, `Param` among them; what is named in neither has its default. Where the other
+    columns of `kinds` are in the table, a row adds its values to the columns `adding`.
     """
 
     def __init__(
@@ -35,14 +34,12 @@ class Insert(Prepared):
         kinds: Mapping[str, str],
         build: Callable[[], Mapping[str, Any]],
         *,
-        returning: Sequence[str] = (),
         adding: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._model = model
         self._kinds = kinds
         self._build = build
-        self._returning = returning
         self._adding = adding
 
     def of(self, rows: Rows, **values: Any) -> Statement:
@@ -59,8 +56,6 @@ class Insert(Prepared):
         sql = f'INSERT INTO "{self._model._meta.db_table}" ({columns}) SELECT {values} FROM {given.sql}'  # noqa: E501  # nosec B608  # names from the model
         if self._adding:
             sql += self._on_conflict()
-        if self._returning:
-            sql += f" RETURNING {_quoted(self._returning)}"
         return compiler, sql, [*constants, *given.parameters]
 
     def _on_conflict(self) -> str:

@@ -1,4 +1,4 @@
-"""A notice, once a week, of who keeps old events from being deleted."""
+"""A notice, once a week, of each subscriber that keeps old events from deletion."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ logger = logging.getLogger(__name__)
 HELD = "router.retention.held"
 
 
-def tell_who_holds(cursors: Mapping[int, int], before: datetime) -> None:
-    """Tell of each subscriber whose cursor is below events recorded `before`: it is
-    paused or disabled for long, or its handler is not installed any more."""
+def notify_holders(cursors: Mapping[int, int], before: datetime) -> None:
+    """Publish a notice of each subscriber whose cursor is below events recorded
+    `before`: it is paused or disabled for long, or its handler is not installed any
+    more."""
     week = "{}-{}".format(*timezone.now().isocalendar())
     for subscriber in Subscriber.objects.known().filter(pk__in=cursors):
         notice_id = f"retention-held-{subscriber.pk}-{week}"
         # Of another dispatcher, or of an earlier walk of this week.
         if not EventRecord.objects.filter(type=HELD, event_id=notice_id).exists():
-            _tell(subscriber, cursors[subscriber.pk], before, notice_id)
+            _notify(subscriber, cursors[subscriber.pk], before, notice_id)
 
 
-def _tell(
+def _notify(
     subscriber: Subscriber, position: int, before: datetime, notice_id: str
 ) -> None:
     held = EventRecord.objects.filter(position__gt=position)

@@ -15,7 +15,7 @@ from threading import Event as Flag
 from django.db import DatabaseError, InterfaceError, connection
 
 from router.conf import conf
-from router.contract.pacing import Every
+from router.contract.pacing import Every, Gathering
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.cursor.acknowledgements import Merging
@@ -63,6 +63,8 @@ class Pauses:
 
 
 DEFAULT_PAUSES = Pauses()
+#: A busy log is routed so often; each batch wakes every subscriber that wants some.
+GATHER_SECONDS = 0.015
 
 
 class DispatcherLoop:
@@ -76,6 +78,7 @@ class DispatcherLoop:
         self._name = heartbeat_name(Heartbeat.Kind.DISPATCHER)
         self.low_water = LowWater()
         self._windows = Windows()
+        self._gathering = Gathering(GATHER_SECONDS)
         self._due_look = Every(pauses.due_look)
         self._idle_due_look = Every(pauses.idle_due_look)
         self._stale_look = Every(STALE_LOOK_SECONDS)
@@ -107,13 +110,14 @@ class DispatcherLoop:
                 connection.close()
                 self.low_water = LowWater()
                 self._dispatcher.wanted = Wanted()
+                self._merging = Merging()
                 self._rollups = Rollups()
             stop.wait(pause)
         self._end()
 
     def poll_seconds(self) -> float:
         """The seconds to wait after a turn without work."""
-        pace = conf().poll_seconds
+        pace = max(conf().poll_seconds, self._gathering.wait_seconds())
         if not self._is_busy():
             pace = max(pace, conf().idle_poll_seconds)
         # A long look is one over the dead index entries that an old transaction keeps.
@@ -173,6 +177,8 @@ class DispatcherLoop:
             routed.after, routed.position, routed.wanted
         )
         self._busy_until = time.monotonic() + BUSY_SECONDS
+        if routed.event_count:
+            self._gathering.note_batch()
         return routed
 
     def _is_any_unrouted(self, after: int) -> bool:

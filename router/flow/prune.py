@@ -25,7 +25,7 @@ from router.flow.cursor.acknowledgements import (
     covering_nothing,
     delete_covering_nothing,
 )
-from router.flow.held_notices import tell_who_holds
+from router.flow.held_notices import notify_holders
 from router.flow.route.head import lowest_cursor, mark_pruned
 from router.models import (
     Attempt,
@@ -205,7 +205,7 @@ class Retention:
     def _step(self, days: int) -> bool:
         if self._walk is None:
             self._walk = Walk(days, seconds=DISPATCHER_STEP_SECONDS)
-            tell_who_holds(self._walk.behind, self._walk.before)
+            notify_holders(self._walk.behind, self._walk.before)
         if self._walk.step():
             return True
         if count := self._walk.pruned.rows["events"]:

@@ -1,15 +1,19 @@
 """Counts the log, a little at a time beside the dispatcher's work.
 
-Each event and each attempt is counted once: the transaction that adds to the rollups
-also moves the mark behind what it counted.
+Each event, each attempt and each acknowledgement of a chunk is counted once: the
+transaction that adds to the rollups also moves the mark behind what it counted. A chunk
+counts as its events, and tells of their times the mean of their runs, and how long the
+oldest waited: one look at the log for each chunk.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,13 +26,16 @@ from django.db.models import (
     DurationField,
     ExpressionWrapper,
     F,
+    Model,
+    OuterRef,
     Q,
     QuerySet,
+    Subquery,
     Sum,
     Value,
     When,
 )
-from django.db.models.functions import TruncMinute
+from django.db.models.functions import Coalesce, TruncMinute
 from django.utils import timezone
 
 from router.contract.pacing import Every
@@ -37,6 +44,8 @@ from router.db.bulk_insert import Insert
 from router.db.statements import Param, Select, fetched
 from router.flow.route.low_water import Decided
 from router.models import (
+    LIVE,
+    Acknowledgement,
     Attempt,
     AttemptResult,
     EventRecord,
@@ -118,9 +127,13 @@ class Rollups:
     """What a dispatcher counts beside its work; of several, one at a time counts."""
 
     def __init__(self) -> None:
-        self._attempts = Decided(Attempt)
+        self._start()
         self._prune = Every(PRUNE_SECONDS)
         self._next_at = 0.0
+
+    def _start(self) -> None:
+        self._attempts = Decided(Attempt)
+        self._acknowledgements = Decided(Acknowledgement)
 
     def turn(self) -> None:
         """Take a step if it is time for one.
@@ -136,20 +149,27 @@ class Rollups:
                 prune_rollups()
         except DatabaseError as error:
             logger.warning("The log was not counted: %s", type(error).__name__)
-            self._attempts, is_more = Decided(Attempt), False
+            self._start()
+            is_more = False
         ended_at = time.monotonic()
         rest = REST_FACTOR * (ended_at - began_at) if is_more else LOOK_SECONDS
         self._next_at = ended_at + rest
 
     def step(self) -> bool:
-        """Count what is next of both logs; returns whether more waits."""
-        head = LogHead.objects.values_list("position", flat=True).first() or 0
-        decided = self._attempts.look()
-        mark, _ = RollupMark.objects.get_or_create(pk=MARK)
-        if mark.position >= head and mark.attempt_id >= decided:
+        """Count what is next of each log; returns whether more waits."""
+        ends = {
+            "attempt_id": self._attempts.look(),
+            "acknowledgement_id": self._acknowledgements.look(),
+        }
+        mark = _marks().first()
+        if mark is None:
+            RollupMark.objects.get_or_create(pk=MARK)
+            return self.step()
+        ends["position"] = mark.head
+        if not any(getattr(mark, name) < end for name, end in ends.items()):
             return False
         with transaction.atomic():
-            return _count_next(head, decided)
+            return _count_next(ends)
 
 
 def bound_label(bound: float) -> str:
@@ -164,38 +184,37 @@ def prune_rollups() -> None:
         Rollup.objects.filter(span=span, began_at__lt=now - kept).delete()
 
 
-def _count_next(head: int, decided: int) -> bool:
+def _marks() -> QuerySet[Any]:
+    """The mark, with the head of the log."""
+    head = Subquery(LogHead.objects.values("position")[:1])
+    return RollupMark.objects.filter(pk=MARK).annotate(head=Coalesce(head, 0))
+
+
+def _count_next(ends: Mapping[str, int]) -> bool:
+    """Count a step of each log: from the field of the mark to the number in `ends`."""
     marks = RollupMark.objects.select_for_update(skip_locked=True).filter(pk=MARK)
     mark = marks.first()
     if mark is None:
         return False  # Another dispatcher counts.
-    position, attempt_id = _end_of_events(mark, head), _end_of_attempts(mark, decided)
-    counts = Counts()
-    _count_events(counts, EVENTS.rows(after=mark.position, upto=position))
-    _count_attempts(counts, ATTEMPTS.rows(after=mark.attempt_id, upto=attempt_id))
+    counts, counted = Counts(), {}
+    for name, log in LOGS.items():
+        after = getattr(mark, name)
+        counted[name] = upto = _end_of_step(log, after, ends[name])
+        if upto > after:
+            log.count(counts, log.rows.rows(after=after, upto=upto))
     _write(counts)
     # A crash that forgets the mark forgets the counts as well.
-    RollupMark.objects.filter(AsyncCommit(), pk=MARK).update(
-        position=position, attempt_id=attempt_id
-    )
-    return position < head or attempt_id < decided
+    RollupMark.objects.filter(AsyncCommit(), pk=MARK).update(**counted)
+    return any(counted[name] < end for name, end in ends.items())
 
 
-def _end_of_events(mark: RollupMark, head: int) -> int:
-    rows = EventRecord.objects.filter(position__gt=mark.position).order_by("position")
-    return _last_of_step(rows.values_list("position", flat=True), mark.position, head)
-
-
-def _end_of_attempts(mark: RollupMark, decided: int) -> int:
-    rows = Attempt.objects.filter(pk__gt=mark.attempt_id).order_by("pk")
-    return _last_of_step(rows.values_list("pk", flat=True), mark.attempt_id, decided)
-
-
-def _last_of_step(numbers: QuerySet[Any, Any], begin: int, end: int) -> int:
+def _end_of_step(log: Log, after: int, end: int) -> int:
     """The number of the last row of this step."""
-    if end - begin <= STEP_ROWS:
-        return max(begin, end)
+    if end - after <= STEP_ROWS:
+        return max(after, end)
     # What was pruned leaves gaps.
+    rows = log.model._default_manager.filter(**{f"{log.number}__gt": after})
+    numbers = rows.order_by(log.number).values_list(log.number, flat=True)
     last = numbers[STEP_ROWS - 1 : STEP_ROWS].first()
     return end if last is None else min(last, end)
 
@@ -233,6 +252,20 @@ def _attempts() -> QuerySet[Any, Any]:
     return counted.values_list(*of, "total", "waits", "runs_ms")
 
 
+def _acknowledgements() -> QuerySet[Any, Any]:
+    """The chunks of a step, with the time at which their first event was recorded."""
+    rows = Acknowledgement.objects.filter(pk__gt=AFTER, pk__lte=UPTO)
+    first = EventRecord.objects.filter(position=OuterRef("first"))
+    return rows.order_by().values_list(
+        "acknowledged_at",
+        "cursor__subscriber_id",
+        "cursor__run",
+        "count",
+        "run_ms",
+        Subquery(first.values("recorded_at")),
+    )
+
+
 def _bucket(field: str, bounds: Sequence[Any]) -> Case:
     """The upper bound of the bucket of this field; None where it has no value."""
     return Case(
@@ -268,6 +301,21 @@ def _count_attempts(counts: Counts, rows: Sequence[Any]) -> None:
                 counts.add(*of, count=total, seconds=seconds)
 
 
+def _count_acknowledgements(counts: Counts, rows: Sequence[Any]) -> None:
+    for acknowledged_at, subscriber, run, count, run_ms, recorded_at in rows:
+        minute = acknowledged_at.replace(second=0, microsecond=0)
+        of = (minute, Measure.ATTEMPTS, subscriber, AttemptResult.ACKNOWLEDGED.lower())
+        counts.add(*of, count=count)
+        times = {Measure.RUN_TIME: None if run_ms is None else run_ms / 1000}
+        if run == LIVE and recorded_at is not None:
+            wait = acknowledged_at - recorded_at
+            times[Measure.PUBLISH_TO_ACK] = wait.total_seconds()
+        for measure, seconds in times.items():
+            if seconds is not None:
+                of = (minute, measure, subscriber, LABELS[bisect_left(BOUNDS, seconds)])
+                counts.add(*of, count=count, seconds=seconds * count)
+
+
 def _write(counts: Counts) -> None:
     adapted = connection.ops.adapt_datetimefield_value
     rows = [
@@ -278,6 +326,23 @@ def _write(counts: Counts) -> None:
         fetched(_ADD.of(rows))
 
 
-EVENTS = Select(_events)
-ATTEMPTS = Select(_attempts)
+@dataclass(frozen=True)
+class Log:
+    """A table that is counted once, in the order of a number."""
+
+    model: type[Model]
+    number: str
+    rows: Select
+    count: Callable[[Counts, Sequence[Any]], None]
+
+
+#: A field of the mark → what it tells of.
+LOGS = {
+    "position": Log(EventRecord, "position", Select(_events), _count_events),
+    "attempt_id": Log(Attempt, "pk", Select(_attempts), _count_attempts),
+    "acknowledgement_id": Log(
+        Acknowledgement, "pk", Select(_acknowledgements), _count_acknowledgements
+    ),
+}
+LABELS = (*map(bound_label, BOUNDS), ABOVE)
 _ADD = Insert(Rollup, KINDS, dict, adding=["count", "seconds"])

@@ -15,8 +15,9 @@ from router.conf import conf
 from router.contract.outcomes import Evidence
 from router.db.statements import Select
 from router.flow import order
+from router.flow.cursor.limit import let_go_on
 from router.flow.dead_letter import give_up
-from router.flow.deliver.set_aside import end_lease
+from router.flow.deliver.set_aside import RAN_OUT, end_lease
 from router.models import (
     Attempt,
     AttemptResult,
@@ -63,7 +64,9 @@ def sweep(*, subscriber_id: int | None = None) -> int:
 
 
 def sweep_turns() -> int:
-    """End the leases of the stream that ran out; returns how many there were."""
+    """End the leases of the stream that ran out, and let cursors that stood still at
+    the limit go on; returns how many leases there were."""
+    let_go_on()
     if not _LOOK_AT_TURNS.rows():
         return 0
     with transaction.atomic():
@@ -76,9 +79,8 @@ def sweep_turns() -> int:
 
 
 def _note(expired: Sequence[Delivery]) -> None:
-    evidence = Evidence("The lease ran out", "the worker died, hung or was cut off.")
     Attempt.objects.bulk_create(
-        Attempt.of(row, AttemptResult.VANISHED, evidence) for row in expired
+        Attempt.of(row, AttemptResult.VANISHED, RAN_OUT) for row in expired
     )
 
 

@@ -1,8 +1,8 @@
-"""Turns, cursors, periods and acknowledgements; who reads the log by a cursor.
+"""Turns, cursors, periods and acknowledgements; which subscribers read the log by one.
 
-Nobody is served in the stream by this migration alone: that begins under the head's
-lock, once no process of the release before is alive. Taken back, what lies above a
-cursor gets deliveries again, as the release before makes them.
+No subscriber is served in the stream by this migration alone: that begins under the
+head's lock, once no process of the release before is alive. Taken back, what lies above
+a cursor gets deliveries again, as the release before makes them.
 
 The head's table gets another name. The release before knows no cursor: its dispatcher
 would give deliveries of what a cursor reads, and delete what is owed above one. Under
@@ -132,6 +132,7 @@ class Migration(migrations.Migration):
                 ("leased_count", models.PositiveIntegerField(default=0)),
                 ("marked_until", models.DateTimeField(null=True)),
                 ("mark_count", models.PositiveSmallIntegerField(default=0)),
+                ("is_full", models.BooleanField(db_default=False, default=False)),
             ],
         ),
         migrations.AddField(

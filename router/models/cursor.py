@@ -48,6 +48,8 @@ class Turn(models.Model):
     #: A message is on its way, or a pause is kept, until then.
     marked_until = models.DateTimeField(null=True)
     mark_count = models.PositiveSmallIntegerField(default=0)
+    #: Its subscriber has so many open deliveries that its cursor stands still.
+    is_full = models.BooleanField(default=False, db_default=False)
 
     objects = TurnQuerySet.as_manager()
 
@@ -143,6 +145,7 @@ class Acknowledgement(models.Model):
         db_index=False,
         related_name="acknowledgements",
     )
+    #: The first event that was acknowledged.
     first = models.BigIntegerField()
     last = models.BigIntegerField()
     #: Events that were acknowledged.

@@ -32,9 +32,9 @@ EVENT_COLUMNS = (*EVENT_FIELDS.values(), "data", "data_encoding")
 def event_of(values: Sequence[Any]) -> Event:
     """The event of a row's values of `EVENT_COLUMNS`."""
     *attributes, stored, encoding = values
-    data, has_data = unpack(stored, encoding)
     named = dict(zip(EVENT_FIELDS, attributes, strict=True))
-    return Event.recorded(**named, data=data, has_data=has_data)
+    named["data"], named["has_data"] = unpack(stored, encoding)
+    return Event.recorded(named)
 
 
 class EventRecord(models.Model):

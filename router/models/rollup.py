@@ -18,10 +18,11 @@ class Measure(models.TextChoices):
     EVENTS = "events"
     #: The label is the result.
     ATTEMPTS = "attempts"
-    #: Seconds from the event's recording to its acknowledgement; the label is the upper
-    #: bound of the bucket.
+    #: Seconds from the event's recording to its acknowledgement, and of each event of a
+    #: chunk those of its oldest; the label is the upper bound of the bucket.
     PUBLISH_TO_ACK = "publish_to_ack"
-    #: Seconds that an attempt took; the label likewise.
+    #: Seconds that an attempt took, and each event of a chunk the mean; the label
+    #: likewise.
     RUN_TIME = "run_time"
 
 
@@ -57,11 +58,15 @@ class Rollup(models.Model):
 
 
 class RollupMark(models.Model):
-    """What the rollups have counted: the log up to a position, the attempts up to an
-    id. A single row; code that counts holds its lock."""
+    """What the rollups have counted: the log up to a position, attempts and
+    acknowledgements up to an id. A single row; code that counts holds its lock."""
 
     position = models.BigIntegerField(default=0)
     attempt_id = models.BigIntegerField(default=0)
+    acknowledgement_id = models.BigIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
-        return f"position {self.position}, attempt {self.attempt_id}"
+        return (
+            f"position {self.position}, attempt {self.attempt_id}, "
+            f"acknowledgement {self.acknowledgement_id}"
+        )

@@ -22,7 +22,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from router.conf import conf
-from router.flow.rollup import ABOVE, BOUNDS, bound_label
+from router.flow.rollup import ABOVE, BOUNDS, LABELS
 from router.models import (
     AttemptResult,
     BreakerState,
@@ -43,7 +43,6 @@ BREAKER_VALUES = {
     BreakerState.DRAINING: 1,
     BreakerState.OPEN: 2,
 }
-LABELS = (*(bound_label(bound) for bound in BOUNDS), ABOVE)
 #: As Prometheus writes them.
 SHOWN_BOUNDS = (*(str(float(bound)) for bound in BOUNDS), ABOVE)
 
@@ -116,13 +115,13 @@ def _log(scrape: Scrape) -> Iterator[Metric]:
 def _backlogs(scrape: Scrape) -> Iterator[Metric]:
     backlog = GaugeMetricFamily(
         "fanfare_backlog_events",
-        "Deliveries that are owed: moving (due or at work), waiting (for the time of "
+        "Events that are owed: moving (due or at work), waiting (for the time of "
         "their next attempt), held (by breaker, pause, missing code or order).",
         labels=["subscriber", "state"],
     )
     oldest = GaugeMetricFamily(
         "fanfare_oldest_owed_seconds",
-        "Age of the oldest delivery that is owed; 0 where none is.",
+        "Age of the oldest event that is owed; 0 where none is.",
         labels=["subscriber"],
     )
     for each in scrape.overviews:
@@ -142,11 +141,14 @@ def _attempts(scrape: Scrape) -> Iterator[Metric]:
     )
     acknowledged = HistogramMetricFamily(
         "fanfare_publish_to_ack_seconds",
-        "From an event's recording to its acknowledgement, without replays.",
+        "From an event's recording to its acknowledgement, without replays; of each "
+        "event of a chunk, that of its oldest event.",
         labels=["subscriber"],
     )
     runs = HistogramMetricFamily(
-        "fanfare_handler_seconds", "Duration of an attempt.", labels=["subscriber"]
+        "fanfare_handler_seconds",
+        "Duration of an attempt; of each event of a chunk, the mean.",
+        labels=["subscriber"],
     )
     of_times = scrape.totals.times
     for each in scrape.overviews:

@@ -40,6 +40,11 @@ class Outcome:
     #: When this was read, by the database's clock.
     now: datetime
 
+    @property
+    def attempts(self) -> int:
+        """Begun attempts, as far as the cursor tells."""
+        return int(self.state != DeliveryState.PENDING)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:

@@ -196,7 +196,7 @@ def _step_by_cursor(outcome: Outcome) -> tuple[Place, Step]:
         duration_ms=_duration_ms(outcome),
         next_try_in_seconds=_next_probe_in_seconds(outcome) if is_held else None,
         reason=reason if is_held else "",
-        attempts=int(outcome.state != DeliveryState.PENDING),
+        attempts=outcome.attempts,
         failures=0,
         last_error="",
     )

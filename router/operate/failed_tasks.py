@@ -9,8 +9,10 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
+from router.conf import conf
 from router.contract.errors import NotOpen
 from router.flow import audit, order
+from router.flow.cursor.limit import is_full
 from router.flow.route.head import lock_head
 from router.models import (
     Clock,
@@ -19,6 +21,7 @@ from router.models import (
     FailedTask,
     FailedTaskState,
     Ordering,
+    Subscriber,
 )
 
 NEVER_FAILED: dict[str, Any] = {
@@ -139,11 +142,21 @@ def _settle(pk: int, verdict: _Verdict) -> None:
 
 
 def _refuse_beyond_limits(pk: int) -> None:
-    """Its limits may have become narrower since the event was routed to it."""
+    """Its limits may have become narrower since the event was routed to it, or
+    its open deliveries too many."""
     rows = FailedTask.objects.select_related("subscriber", "event")
     failed = rows.defer("event__data", "subscriber__custom_headers").get(pk=pk)
     if not failed.subscriber.may_receive(failed.event):
         raise NotOpen(BEYOND)
+    if is_full(failed.subscriber_id):
+        raise NotOpen(too_many(failed.subscriber))
+
+
+def too_many(subscriber: Subscriber) -> str:
+    return (
+        f"{subscriber.name} has {conf().max_open:,} open deliveries, which is the "
+        "limit: let some of them be delivered first."
+    )
 
 
 def _move(delivery_id: int, state: DeliveryState) -> None:

@@ -1,23 +1,32 @@
-"""Resend an event: retry a dead delivery, or make a new one of a finished one."""
+"""Resend an event: retry a dead delivery, or make a new one of what is acknowledged."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from router.contract.errors import NotResendable
 from router.flow import audit
+from router.flow.cursor.limit import is_full
 from router.flow.route.head import lock_head
 from router.models import (
+    LIVE,
     Clock,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
+    EventRecord,
     FailedTask,
     Origin,
+    Subscriber,
 )
+from router.observe.outcome import Outcome, outcomes_of
 from router.operate import failed_tasks
-from router.operate.failed_tasks import BEYOND
+from router.operate.failed_tasks import BEYOND, too_many
+
+UNSETTLED = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
 
 
 @transaction.atomic
@@ -59,15 +68,72 @@ def resend(
     return owed
 
 
+@transaction.atomic
+def resend_event(
+    number: int,
+    subscriber_id: int,
+    *,
+    by: str,
+    user: AbstractBaseUser | None = None,
+    reason: str = "",
+) -> Delivery:
+    """`resend` by event and subscriber: an event that a chunk of the stream
+    acknowledged has no delivery.
+
+    Raises `NotResendable` with the reason, also where the subscriber was never owed the
+    event, or its cursor has not served it yet.
+    """
+    lock_head()
+    held = EventRecord.objects.select_for_update(no_key=True).defer("data")
+    event = held.filter(pk=number).first()
+    if event is None:
+        raise NotResendable("The event was pruned: it is not in the log any more.")
+    subscriber = Subscriber.objects.defer("custom_headers").get(pk=subscriber_id)
+    runs = Delivery.objects.filter(event=event, subscriber=subscriber)
+    # The cursor is read before the deliveries: set aside between the two, the event
+    # would pass for one that is done.
+    found = outcomes_of([event], runs)
+    if found.deliveries:
+        last = max(found.deliveries, key=_by_urgency)
+        return resend(last.pk, by=by, user=user, reason=reason)
+    _check_owed(event, subscriber)
+    _refuse_unserved(event, subscriber, found.by_cursor)
+    owed = _owe(event.pk, subscriber, run=LIVE + 1)
+    audit.note(
+        "event.resent",
+        f"event #{event.pk}",
+        by=by,
+        reason=reason,
+        detail=f"to {subscriber.name} as delivery {owed.pk}",
+    )
+    return owed
+
+
+def _by_urgency(delivery: Delivery) -> tuple[bool, int]:
+    """What is not over comes first, then the last run."""
+    return delivery.state in UNSETTLED, delivery.run
+
+
+def _refuse_unserved(
+    event: EventRecord, subscriber: Subscriber, outcomes: Iterable[Outcome]
+) -> None:
+    if event.position is None:
+        raise NotResendable("It is not routed yet: it comes by itself.")
+    states = [each.state for each in outcomes if each.subscriber.pk == subscriber.pk]
+    if not states:
+        raise NotResendable(
+            f"{subscriber.name} was not owed this event: it did not ask for it when it "
+            "was routed, or was created later."
+        )
+    if states != [DeliveryState.ACKNOWLEDGED]:
+        raise NotResendable("It is not served yet: it comes by itself in its turn.")
+
+
 def _check(delivery: Delivery) -> None:
-    if delivery.subscriber.deleted_at is not None:
-        raise NotResendable("Its subscriber was deleted: nobody would get it.")
     if delivery.state == DeliveryState.CANCELLED:
         raise NotResendable("It was cancelled: the event is no longer owed.")
-    if not delivery.subscriber.may_receive(delivery.event):
-        raise NotResendable(BEYOND)
-    unsettled = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.DEAD)
-    others = _runs(delivery).filter(state__in=unsettled).order_by("-run")
+    _check_owed(delivery.event, delivery.subscriber)
+    others = _runs(delivery).filter(state__in=UNSETTLED).order_by("-run")
     earlier = others.first()
     if earlier is not None and earlier.pk != delivery.pk:
         raise NotResendable(
@@ -76,6 +142,15 @@ def _check(delivery: Delivery) -> None:
         )
     if delivery.state in (DeliveryState.PENDING, DeliveryState.LEASED):
         raise NotResendable("It is still owed: it comes by itself when it is due.")
+
+
+def _check_owed(event: EventRecord, subscriber: Subscriber) -> None:
+    if subscriber.deleted_at is not None:
+        raise NotResendable("Its subscriber was deleted: nobody would get it.")
+    if not subscriber.may_receive(event):
+        raise NotResendable(BEYOND)
+    if is_full(subscriber.pk):
+        raise NotResendable(too_many(subscriber))
 
 
 def _revived(
@@ -95,10 +170,14 @@ def _revived(
 
 def _new_run(delivery: Delivery) -> Delivery:
     last = _runs(delivery).order_by("-run").values_list("run", flat=True)[0]
+    return _owe(delivery.event_id, delivery.subscriber, run=last + 1)
+
+
+def _owe(number: int, subscriber: Subscriber, *, run: int) -> Delivery:
     owed = Delivery.objects.create(
-        event_id=delivery.event_id,
-        subscriber=delivery.subscriber,
-        run=last + 1,
+        event_id=number,
+        subscriber=subscriber,
+        run=run,
         origin=Origin.REPLAY,
         is_manual=True,
         due_at=Clock(),

@@ -33,10 +33,9 @@ from router.contract.retry import RetrySchedule
 from router.db.patterns import within
 from router.flow import audit
 from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
-from router.flow.cursor import turn
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
-from router.flow.route.streaming import place_cursor
+from router.flow.route.streaming import place_cursor, stop_reading
 from router.models import (
     Clock,
     Cursor,
@@ -286,7 +285,7 @@ def edit_subscriber(
 
 def _switch(row: Subscriber, fields: Mapping[str, Any]) -> None:
     """Change what is owed already, where a field says more than its column."""
-    # Whoever fills the window reads the subscriber under this lock.
+    # The dispatcher that fills the window reads the subscriber under this lock.
     cursors = Cursor.objects.select_for_update().filter(subscriber=row)
     list(cursors.values_list("pk"))
     if fields["transport"] != row.transport:
@@ -319,7 +318,7 @@ def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> N
         raise NotManaged
     with transaction.atomic():
         lock_head()
-        turn.end(subscriber.pk)
+        stop_reading(subscriber)
         rows = Subscriber.objects.known().filter(pk=subscriber.pk)
         if rows.update(deleted_at=Clock()):
             SigningSecret.objects.filter(subscriber=subscriber).delete()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 
 from celery.exceptions import (
     SoftTimeLimitExceeded,
@@ -24,13 +23,14 @@ from router.contract.outcomes import (
     RetryLater,
 )
 from router.registry import Declaration
-from router.transports.base import Answer, Request, ms_since
+from router.transports.base import ms_since
 from router.transports.evidence import evidence_of
-from router.transports.time_limit import TimeLimitExceeded, time_limit
+from router.transports.time_limit import TimeLimit, TimeLimitExceeded
 
-#: Proves the way to a subscriber; a handler that doesn't ask for it is not called.
+#: Proves the way to a subscriber.
 TEST_TYPE = "router.test"
 PASSING = (OperationalError, InterfaceError)
+DONE = Acknowledged()
 
 
 class HandlerTransport:
@@ -42,23 +42,21 @@ class HandlerTransport:
 
     def __init__(self, declaration: Declaration, *, limit_seconds: float) -> None:
         self._declaration = declaration
-        self._limit_seconds = limit_seconds
+        self._limit = TimeLimit(limit_seconds)
+        # A handler that doesn't ask for the test event is not called with it.
+        self._takes_tests = matches_any(declaration.events, TEST_TYPE)
 
-    def send(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
-        """Run one after the other, each when its answer is asked for."""
-        for request in requests:
-            started_at = time.monotonic()
-            outcome = self._run(request.event)
-            run_ms = ms_since(started_at)
-            yield [Answer(key=request.key, outcome=outcome, run_ms=run_ms)]
+    def run(self, event: Event) -> tuple[Outcome, float]:
+        """What became of one event, and its run time in ms."""
+        started_at = time.monotonic()
+        outcome = self._outcome(event)
+        return outcome, ms_since(started_at)
 
-    def _run(self, event: Event) -> Outcome:
-        if event.type == TEST_TYPE and not matches_any(
-            self._declaration.events, TEST_TYPE
-        ):
-            return Acknowledged()
+    def _outcome(self, event: Event) -> Outcome:
+        if event.type == TEST_TYPE and not self._takes_tests:
+            return DONE
         try:
-            with time_limit(self._limit_seconds):
+            with self._limit:
                 self._declaration.handler(event)
         except (*PASSING, WorkerShutdown, WorkerTerminate):
             raise
@@ -74,4 +72,4 @@ class HandlerTransport:
             return Retry(evidence_of(error), kind=FailureKind.TROUBLED)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - any failure is kept
             return Retry(evidence_of(error))
-        return Acknowledged()
+        return DONE

@@ -17,24 +17,44 @@ class TimeLimitExceeded(BaseException):
     """
 
 
+#: Of the thread that has the alarm for its runs.
+_owner: int | None = None
+
+
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeLimitExceeded` in the block after `seconds`.
+def alarm_taken() -> Iterator[None]:
+    """Within this block `TimeLimit` limits runs of this thread.
 
     By the alarm signal, which Python delivers to the main thread only: that is where
     Celery's prefork and solo pools run tasks. In other threads there is no limit but
-    the lease's.
+    the lease's. Taken once for a chunk: for one run it costs ten times the limit.
     """
+    global _owner
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _raise)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGALRM, _raise), _owner
+    _owner = threading.get_ident()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        alarm, _owner = before
+        signal.signal(signal.SIGALRM, alarm)
+
+
+class TimeLimit:
+    """Raises `TimeLimitExceeded` in its block after `seconds`; one block at a time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        if _owner == threading.get_ident():
+            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        if _owner == threading.get_ident():
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:

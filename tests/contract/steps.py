@@ -17,6 +17,7 @@ from router.flow.dispatch.due import subscribers_due
 from router.flow.pull import settling
 from router.flow.pull.holding import Lease, Refusal
 from router.flow.pull.leasing import pull
+from router.flow.rollup import Rollups
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep_turns
 from router.models import (
@@ -60,6 +61,13 @@ def webhook_subscriber(url: str, *, name: str = "erp", **fields: Any) -> Subscri
 
 def boom(event: Event) -> None:
     raise ValueError("no use")
+
+
+def count_all() -> None:
+    """Count in the rollups what no open transaction writes."""
+    rollups = Rollups()
+    while rollups.step():
+        pass
 
 
 def publish_events(count: int = 1) -> None:

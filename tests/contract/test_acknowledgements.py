@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from router.flow.cursor import acknowledgements
 from router.flow.cursor.acknowledgements import Merging, merge
-from router.models import Acknowledgement, Cursor
+from router.flow.rollup import MARK
+from router.models import Acknowledgement, Cursor, RollupMark
 from router.public import Event, publish
 from router.testing import deliver_due
 from tests.contract.steps import TYPE, statements
@@ -27,6 +28,11 @@ HOUR = (timezone.now() - timedelta(days=3)).replace(minute=0, second=0, microsec
 def cursor(declare: Declare) -> Cursor:
     declare()
     return Cursor.objects.get()
+
+
+@pytest.fixture(autouse=True)
+def all_is_counted(transactional_db: None) -> None:
+    RollupMark.objects.update_or_create(pk=MARK, defaults={"acknowledgement_id": 2**62})
 
 
 def an_acknowledgement(

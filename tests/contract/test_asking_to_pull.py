@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from router.contract.errors import NotPulling
+from router.contract.errors import LeaseLost, NotPulling
+from router.flow.cursor.reading import next_chunk
 from router.flow.deliver.claiming import claim
+from router.flow.deliver.stream import serve
+from router.flow.deliver.stream_settling import acknowledge_chunk
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.pull import settling
 from router.flow.pull.leasing import MAX_RETRY_AFTER_SECONDS, pull, pull_or_wait
 from router.flow.route.routing import route_batch
+from router.flow.route.window import fill_windows
 from router.models import (
     BreakerState,
     EventRecord,
@@ -97,7 +101,7 @@ def test_who_does_not_pull_is_refused(puller: Subscriber) -> None:
 
 def test_what_is_pulled_goes_to_no_worker(declare: Declare) -> None:
     """Though a handler of that name is installed, and a message was on its way."""
-    listener = declare()
+    listener = declare(is_safe_concurrently=True)
     publish(TYPE, {})
     route_batch()
     chunk = mark_chunk(listener.row)
@@ -108,6 +112,23 @@ def test_what_is_pulled_goes_to_no_worker(declare: Declare) -> None:
     assert claim(listener.row.pk, chunk.ids) is None
     assert subscribers_due() == []
     assert len(take(listener.row)) == 1
+
+
+def test_what_its_cursor_had_not_served_is_pulled(declare: Declare) -> None:
+    listener = declare()
+    publish_and_route(2)
+    chunk = next_chunk(listener.row.pk)
+    assert chunk is not None
+
+    switch_transport(listener.row.pk, Transport.PULL)
+    publish_and_route(1)
+    serve(listener.row.pk)
+    fill_windows()
+
+    with pytest.raises(LeaseLost), transaction.atomic():
+        acknowledge_chunk(chunk, run_ms=[1.0], is_last=True)
+    assert len(take(listener.row)) == 3
+    assert not listener.seen
 
 
 def test_a_switch_takes_back_what_is_under_way(puller: Subscriber) -> None:

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from router.contract.outcomes import Evidence, FailureKind, Retry
+from router.flow.cursor import above, filling
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge, settle_failure
@@ -21,12 +23,14 @@ from router.models import (
     Acknowledgement,
     Attempt,
     BreakerState,
+    Cursor,
     Delivery,
     DeliveryState,
     Subscriber,
 )
 from router.operate.declared import pause, resume
-from router.testing import deliver_due, skip_waits
+from router.public import publish
+from router.testing import deliver_due, route, skip_waits
 from tests.contract.outages import (
     OPENED,
     RECOVERED,
@@ -258,6 +262,28 @@ def test_the_log_above_its_cursor_drains_at_a_ramp(declare: Declare) -> None:
     deliver_due()
     assert down.row.ramp is None
     assert down.row.incident_since is None
+
+
+def test_a_probe_is_looked_for_in_short_steps_of_the_log(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "STEP", 2)
+    monkeypatch.setattr(above, "MAX_STEPS", 2)
+    row = declare("down").row
+    for number in range(5):
+        publish("other.happened", {"number": number})
+    publish_events(1)
+    route()
+
+    looks = [set_next_aside(row) for _ in range(2)]
+
+    assert looks == [False, True]
+    assert Cursor.objects.get().position == 6
+
+
+def set_next_aside(row: Subscriber) -> bool:
+    with transaction.atomic():
+        return above.set_next_aside(row)
 
 
 def test_while_it_drains_one_chunk_is_in_flight(declare: Declare) -> None:

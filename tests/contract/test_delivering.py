@@ -14,11 +14,13 @@ from django.db import connection, transaction
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
+from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import (
+    Acknowledgement,
     Attempt,
     Delivery,
     FailedTask,
@@ -30,6 +32,7 @@ from router.testing import deliver_due, register_declared, skip_waits
 from tests.contract.steps import (
     TYPE,
     boom,
+    fates,
     let_leases_run_out,
     mark,
     publish_events,
@@ -37,8 +40,17 @@ from tests.contract.steps import (
 )
 from tests.receivers import Behaviour, Declare
 
+#: How a transactional handler is served: by its cursor in the stream, or row by row.
+IN_BOTH_WAYS = pytest.mark.parametrize(
+    "way", [{}, {"is_safe_concurrently": True}], ids=["stream", "rows"]
+)
+ROWS = {"is_safe_concurrently": True}
 
-def test_effects_and_acknowledgement_commit_together(declare: Declare) -> None:
+
+@IN_BOTH_WAYS
+def test_effects_and_acknowledgement_commit_together(
+    declare: Declare, way: dict[str, bool]
+) -> None:
     """The effect here is a user row; the second event's handler fails."""
 
     def make_user(event: Event) -> None:
@@ -46,13 +58,13 @@ def test_effects_and_acknowledgement_commit_together(declare: Declare) -> None:
         if event.data["n"] == 1:
             raise ValueError("after its effect")
 
-    declare(behave=make_user)
+    declare(behave=make_user, **way)
     publish_events(3)
 
     deliver_due()
 
     assert set(User.objects.values_list("username", flat=True)) == {"user-0", "user-2"}
-    assert sorted(states()) == ["ACKNOWLEDGED", "ACKNOWLEDGED", "PENDING"]
+    assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -63,7 +75,7 @@ def test_a_lost_lease_rolls_the_effects_back(declare: Declare, count: int) -> No
         User.objects.create_user(str(uuid.uuid4()))
         Delivery.objects.update(lease_token=uuid.uuid4())
 
-    listener = declare(behave=lose_the_lease)
+    listener = declare(behave=lose_the_lease, **ROWS)
     publish_events(count)
 
     deliver_due()
@@ -73,24 +85,31 @@ def test_a_lost_lease_rolls_the_effects_back(declare: Declare, count: int) -> No
     assert "ACKNOWLEDGED" not in states()
 
 
-def test_a_swallowed_rollback_acknowledges_nobody(declare: Declare) -> None:
+@IN_BOTH_WAYS
+@pytest.mark.parametrize("run_ms", [None, 0.1], ids=["alone", "in a chunk"])
+def test_a_swallowed_rollback_acknowledges_nobody(
+    declare: Declare, way: dict[str, bool], run_ms: float | None
+) -> None:
     def swallow(event: Event) -> None:
         User.objects.create_user(f"user-{event.data['n']}")
         if event.data["n"] == 1:
             connection.cursor().execute("ROLLBACK")
             connection.cursor().execute("BEGIN")
 
-    declare(behave=swallow)
+    declare(behave=swallow, **way)
+    Subscriber.objects.update(mean_run_ms=run_ms)
     publish_events(3)
 
     deliver_due()
 
     assert set(User.objects.values_list("username", flat=True)) == {"user-0", "user-2"}
-    assert sorted(states()) == ["ACKNOWLEDGED", "ACKNOWLEDGED", "PENDING"]
+    assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
 
 
+@IN_BOTH_WAYS
+@pytest.mark.parametrize("run_ms", [None, 0.1], ids=["alone", "in a chunk"])
 def test_a_fault_that_shows_at_commit_counts_as_the_handler_s(
-    declare: Declare,
+    declare: Declare, way: dict[str, bool], run_ms: float | None
 ) -> None:
     def break_at_the_end(event: Event) -> None:
         if event.data["n"] == 1:
@@ -98,39 +117,46 @@ def test_a_fault_that_shows_at_commit_counts_as_the_handler_s(
             user = User.objects.create_user("member")
             User.groups.through.objects.create(user_id=user.pk, group_id=999)
 
-    declare(behave=break_at_the_end)
+    declare(behave=break_at_the_end, **way)
+    Subscriber.objects.update(mean_run_ms=run_ms)
     publish_events(3)
 
     deliver_due()
 
-    assert sorted(states()) == ["ACKNOWLEDGED", "ACKNOWLEDGED", "PENDING"]
+    assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
     assert Delivery.objects.get(state="PENDING").failures == 1
 
 
-def test_a_hook_after_the_commit_that_raises_changes_nothing(declare: Declare) -> None:
+@IN_BOTH_WAYS
+def test_a_hook_after_the_commit_that_raises_changes_nothing(
+    declare: Declare, way: dict[str, bool]
+) -> None:
     ran: list[int] = []
 
     def with_hooks(event: Event) -> None:
         transaction.on_commit(lambda: 1 / 0)
         transaction.on_commit(lambda: ran.append(1))
 
-    declare(behave=with_hooks)
+    declare(behave=with_hooks, **way)
     publish_events()
 
     deliver_due()
 
-    assert states() == ["ACKNOWLEDGED"]
+    assert fates() == ["ACKNOWLEDGED"]
     assert ran == [1]
 
 
-def test_pause_holds_what_is_owed_and_resume_lets_it_go(declare: Declare) -> None:
-    listener = declare()
+@IN_BOTH_WAYS
+def test_pause_holds_what_is_owed_and_resume_lets_it_go(
+    declare: Declare, way: dict[str, bool]
+) -> None:
+    listener = declare(**way)
     assert pause(listener.row.pk, reason="stock-taking", by="olga")
     assert not pause(listener.row.pk, reason="again", by="olga")
     publish_events(2)
 
     assert deliver_due() == 0
-    assert states() == ["PENDING", "PENDING"]
+    assert fates() == ["PENDING", "PENDING"]
 
     assert resume(listener.row.pk, by="olga")
     assert not resume(listener.row.pk, by="olga")
@@ -138,7 +164,7 @@ def test_pause_holds_what_is_owed_and_resume_lets_it_go(declare: Declare) -> Non
 
 
 def test_a_pause_holds_what_is_already_on_its_way(declare: Declare) -> None:
-    listener = declare()
+    listener = declare(**ROWS)
     publish_events()
     route_batch()
     chunk = mark_chunk(listener.row)
@@ -180,7 +206,7 @@ def test_a_subscriber_whose_code_is_gone_is_parked(declare: Declare) -> None:
 def test_a_lease_that_runs_out_comes_back_suspected_and_dies_in_the_end(
     declare: Declare,
 ) -> None:
-    listener = declare()
+    listener = declare(**ROWS)
     publish_events(2)
     route_batch()
     everything = list(Delivery.objects.values_list("pk", flat=True))
@@ -214,7 +240,7 @@ def test_an_answer_forgets_the_workers_that_vanished(declare: Declare) -> None:
 
 
 def test_a_late_acknowledgement_hits_nothing(declare: Declare) -> None:
-    listener = declare()
+    listener = declare(**ROWS)
     publish_events()
     route_batch()
     late = claim(listener.row.pk, [Delivery.objects.get().pk])
@@ -251,16 +277,17 @@ def hang_and_swallow_errors(event: Event) -> None:
         hang(event)
 
 
+@IN_BOTH_WAYS
 @pytest.mark.parametrize("behave", [hang, hang_and_swallow_errors])
 def test_a_slow_handler_ends_at_its_time_limit_as_its_own_failure(
-    declare: Declare, behave: Behaviour
+    declare: Declare, behave: Behaviour, way: dict[str, bool]
 ) -> None:
-    declare(behave=behave, time_limit_seconds=1.0)
+    declare(behave=behave, time_limit_seconds=1.0, **way)
     publish_events(3)
 
     deliver_due()
 
-    assert sorted(states()) == ["ACKNOWLEDGED", "ACKNOWLEDGED", "PENDING"]
+    assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
     failed = Attempt.objects.get(result="RETRY")
     assert failed.error.startswith("TimeLimitExceeded")
 
@@ -273,7 +300,7 @@ def test_what_the_lease_leaves_no_time_for_is_given_back(
     def take_a_while(event: Event) -> None:
         time.sleep(0.45)
 
-    listener = declare(behave=take_a_while)
+    listener = declare(behave=take_a_while, **ROWS)
     publish_events(10)
     route_batch()
 
@@ -288,8 +315,9 @@ def test_what_the_lease_leaves_no_time_for_is_given_back(
     }
 
 
+@IN_BOTH_WAYS
 def test_a_chunk_that_fails_late_comes_back_smaller(
-    declare: Declare, settings: Any
+    declare: Declare, settings: Any, way: dict[str, bool]
 ) -> None:
     settings.ROUTER = {"LEASE_SECONDS": 0.9, "TIME_LIMIT_SECONDS": 0.5}
 
@@ -298,7 +326,7 @@ def test_a_chunk_that_fails_late_comes_back_smaller(
             time.sleep(0.45)
             raise ValueError("late")
 
-    listener = declare(behave=fail_late)
+    listener = declare(behave=fail_late, **way)
     publish_events(10)
     for _ in range(40):
         deliver_due()
@@ -306,22 +334,39 @@ def test_a_chunk_that_fails_late_comes_back_smaller(
         if FailedTask.objects.exists():
             break
 
-    assert sorted(states()) == [*["ACKNOWLEDGED"] * 9, "DEAD"]
+    assert fates() == [*["ACKNOWLEDGED"] * 9, "DEAD"]
     late_runs = [event for event in listener.seen if event.data["n"] == 9]
     assert len(late_runs) <= 20, "the whole chunk came back again and again"
 
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_the_statements_of_a_chunk_do_not_grow_with_it(
-    declare: Declare, count: int, django_assert_max_num_queries: object
+    declare: Declare, count: int, django_assert_max_num_queries: Any
 ) -> None:
-    listener = declare()
+    listener = declare(**ROWS)
     publish_events(count)
     route_batch()
     Subscriber.objects.update(mean_run_ms=0.1)
     chunk = mark_chunk(listener.row)
 
-    with django_assert_max_num_queries(20):
+    # The first ones of a session tell it how to plan.
+    with django_assert_max_num_queries(24):
         deliver_chunk(listener.row.pk, chunk.ids)
 
     assert len(listener.seen) == count
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_the_statements_of_a_chunk_of_the_stream_do_not_grow_with_it(
+    declare: Declare, count: int, django_assert_max_num_queries: Any
+) -> None:
+    listener = declare()
+    publish_events(count)
+    route_batch()
+    Subscriber.objects.update(mean_run_ms=0.1)
+
+    with django_assert_max_num_queries(24):
+        serve(listener.row.pk)
+
+    assert len(listener.seen) == count
+    assert Acknowledgement.objects.count() == 1

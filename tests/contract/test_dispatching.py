@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from router.flow.dispatch.dispatcher import Dispatcher
+from router.flow.dispatch.due import subscribers_due
 from router.messaging.broker import BrokerSilent, BrokerUnreachable
-from router.models import Delivery, Subscriber
+from router.models import Delivery, Subscriber, Turn
+from router.testing import deliver_due, skip_waits
 from tests.contract.letterbox import Letterbox
-from tests.contract.steps import publish_and_route
+from tests.contract.steps import boom, publish_and_route
 from tests.receivers import Declare
 
 #: As many as run in `chunk_seconds`.
@@ -18,7 +20,7 @@ RUN_MS = 25.0
 
 def listen(declare: Declare, *names: str) -> None:
     for name in names:
-        declare(name)
+        declare(name, is_safe_concurrently=True)
     Subscriber.objects.update(mean_run_ms=RUN_MS)
 
 
@@ -34,7 +36,7 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
     assert Dispatcher(Letterbox()).turn() is is_more
 
 
-@pytest.mark.parametrize(
+IN_TROUBLE = pytest.mark.parametrize(
     ("trouble", "marked"),
     [
         # The second message surely did not go out.
@@ -43,6 +45,9 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
         (BrokerSilent("", unsent_from=2), {"first", "second"}),
     ],
 )
+
+
+@IN_TROUBLE
 def test_what_was_surely_not_sent_is_due_again_at_once(
     declare: Declare, trouble: Exception, marked: set[str]
 ) -> None:
@@ -56,3 +61,38 @@ def test_what_was_surely_not_sent_is_due_again_at_once(
     assert set(on_its_way.values_list("subscriber__name", flat=True)) == marked
     unsent = Delivery.objects.filter(dispatched_until__isnull=True)
     assert set(unsent.values_list("dispatch_count", flat=True)) == {0}
+
+
+def test_the_turn_of_what_was_surely_not_sent_is_free_again_at_once(
+    declare: Declare,
+) -> None:
+    """Its subscriber is served in the stream: cursor and deliveries share the mark."""
+    row = declare(behave=boom).row
+    publish_and_route()
+    deliver_due()
+    skip_waits()
+
+    with pytest.raises(BrokerUnreachable):
+        Dispatcher(
+            Letterbox(breaks_at=0, trouble=BrokerUnreachable("", unsent_from=0))
+        ).turn()
+
+    assert subscribers_due() == [row]
+
+
+@IN_TROUBLE
+def test_who_was_surely_not_rung_for_is_rung_for_at_once(
+    declare: Declare, trouble: Exception, marked: set[str]
+) -> None:
+    for name in ("first", "second", "third"):
+        declare(name)
+    publish_and_route(2)
+
+    with pytest.raises(type(trouble)):
+        Dispatcher(Letterbox(breaks_at=1, trouble=trouble)).turn()
+
+    on_its_way = Turn.objects.filter(marked_until__isnull=False, mark_count=1)
+    assert set(on_its_way.values_list("subscriber__name", flat=True)) == marked
+    letterbox = Letterbox()
+    Dispatcher(letterbox).turn()
+    assert len(letterbox.sent) == 3 - len(marked)

@@ -13,9 +13,12 @@ from router.contract.outcomes import Evidence, Retry
 from router.flow.cursor import turn
 from router.flow.cursor.reading import next_chunk
 from router.flow.deliver.set_aside import set_aside
+from router.flow.route.routing import route_batch
+from router.flow.route.window import Windows
 from router.models import Cursor, Delivery, EventRecord, Subscriber, Turn
 from router.observe import above
 from router.observe.above import owed_above_cursors
+from router.observe.live_cursors import live_cursors
 from router.observe.outcome import Outcomes, outcomes_of
 from router.observe.overview import acknowledged_last_minute, subscribers_overview
 from router.public import Event, publish
@@ -23,6 +26,12 @@ from router.testing import deliver_due, route
 from tests.receivers import Declare
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def built(transactional_db: None) -> None:
+    """The statement that is built once has an empty transaction then."""
+    live_cursors()
 
 
 def send(count: int = 1, type: str = "thing.happened") -> None:
@@ -146,6 +155,37 @@ def test_whoever_is_served_by_rows_again_keeps_its_history(declare: Declare) -> 
     found = look()
     assert [each.event.position for each in found.by_cursor] == [1]
     assert [row.event.position for row in found.deliveries] == [2]
+
+
+def test_what_lies_beyond_the_window_of_deliveries_waits(
+    declare: Declare, settings: Any
+) -> None:
+    settings.ROUTER = {**settings.ROUTER, "WINDOW": 2}
+    row = declare(is_safe_concurrently=True).row
+    for _ in range(5):
+        publish("thing.happened", {}, source="/test")
+        windows = Windows()
+        windows.turn()
+        route_batch(fits=windows.fits)
+    found = look()
+    assert len(found.deliveries) == 2
+    assert [each.state for each in found.by_cursor] == ["PENDING"] * 3
+    (overview,) = subscribers_overview()
+    assert (overview.subscriber, overview.waiting) == (row, 5)
+
+
+def test_a_filter_that_looks_at_data_reads_it_by_one_statement(
+    declare: Declare,
+) -> None:
+    declare(filter={"exact": {"data.kind": "big"}})
+    for kind in ("small", "small", "big", "big"):
+        publish("thing.happened", {"kind": kind}, source="/test")
+    route()
+    events = list(EventRecord.objects.defer("data"))
+    with CaptureQueriesContext(connection) as queries:
+        found = outcomes_of(events, Delivery.objects.all())
+    assert [each.event.position for each in found.by_cursor] == [3, 4]
+    assert len(queries) == 3
 
 
 def test_a_deleted_subscriber_is_owed_nothing_and_keeps_what_it_had(

@@ -131,7 +131,7 @@ def pulling(no_dead_rows: None, db: None) -> Iterator[Subscriber]:
             if connection.vendor == "postgresql":
                 cursor.execute(NEXT_NUMBER, [HISTORY])
             LogHead.objects.update_or_create(pk=HEAD, defaults={"position": HISTORY})
-            counted = {"position": HISTORY, "attempt_id": HISTORY}
+            counted = dict.fromkeys(rollup.LOGS, HISTORY)
             RollupMark.objects.update_or_create(pk=MARK, defaults=counted)
             cursor.execute("ANALYZE")
         yield Subscriber.objects.get(name="pull")
@@ -175,9 +175,9 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
 
 
 def count_last(rows: int) -> None:
-    """A step of a dispatcher that has counted all but these events and attempts."""
-    RollupMark.objects.update(position=HISTORY - rows, attempt_id=HISTORY - rows)
-    assert not rollup._count_next(HISTORY, HISTORY)
+    """A step of a dispatcher that has counted all but these rows of each log."""
+    RollupMark.objects.update(**dict.fromkeys(rollup.LOGS, HISTORY - rows))
+    assert not rollup._count_next(dict.fromkeys(rollup.LOGS, HISTORY))
 
 
 def progress_in_the_stream() -> None:

@@ -30,34 +30,55 @@ from hypothesis.stateful import (
 )
 
 from router.contract.errors import LeaseLost
-from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
-from router.flow.breaker import breaker
+from router.flow.cursor import turn
 from router.flow.deliver.claiming import claims
 from router.flow.deliver.releasing import release, release_after_error
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.chunk import Chunk
 from router.flow.dispatch.dispatcher import mark_chunk, unmark
 from router.flow.dispatch.due import subscribers_due
+from router.flow.dispatch.ring import Wanted, mark_rung
 from router.flow.lease import Claim
+from router.flow.route.batch import has_unrouted
 from router.flow.route.routing import route_batch
-from router.flow.sweep import sweep
+from router.flow.route.window import fill_windows
+from router.flow.sweep import sweep, sweep_turns
 from router.models import (
-    Attempt,
-    BreakerState,
+    Cursor,
     Delivery,
     DeliveryState,
     EventRecord,
     FailedTask,
-    LogHead,
     Subscriber,
     SubscriberState,
+    Turn,
 )
 from router.operate import failed_tasks
 from router.operate.declared import pause, resume
-from router.public import publish, subscriber
-from router.testing import isolated_subscribers, register_declared
-from tests.contract.keyed_router import subscribe
+from router.public import publish
+from router.testing import is_settled
 from tests.contract.keys import assert_keys_go_in_order
+from tests.contract.protocol_chunks import OUTCOMES, Chunks
+from tests.contract.protocol_now import (
+    Now,
+    Owed,
+    assert_a_breaker_that_is_not_closed_looks_again,
+    assert_a_suspect_shares_its_lease_with_nobody,
+    assert_chunks_count_what_they_acknowledged,
+    assert_each_event_is_owed_in_one_way,
+    assert_every_state_has_what_belongs_to_it,
+    assert_one_lease_for_the_stream_and_for_rows,
+)
+from tests.contract.protocol_world import (
+    ASKED,
+    HANDLERS,
+    NAMES,
+    WANTED,
+    ask_for,
+    empty_world,
+    four_subscribers,
+    serve_otherwise,
+)
 
 KINDS = ("thing", "other", "unheard")
 WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
@@ -66,58 +87,16 @@ WORK = ["publish", "route", "dispatch", "claim", "claim"] + [
     "fail_singly",
     "break_off",
 ]
+IN_STREAM = ["take", "take", "acknowledge", "acknowledge", "fail", "break_off"]
 WORLD = (
     ["time_passes", "time_passes", "leases_run_out", "lose_a_message"]
     + ["a_worker_vanishes", "a_worker_vanishes"]
     + ["publish_in_vain", "pause_or_resume", "an_operator_settles"]
-    + ["a_late_writer_hits_nothing"]
+    + ["a_late_writer_hits_nothing", "ask_for_other_types", "serve_in_another_way"]
 )
 PICK = st.integers(0, 59)
-#: The last one is ordered, and publishes to a foreign router.
-NAMES = ("alpha", "beta", "gamma", "ordered")
-WANTED = {
-    "alpha": {"thing"},
-    "beta": {"thing"},
-    "gamma": {"thing", "other"},
-    "ordered": {"thing"},
-}
 #: More of them look deeper; more than 30 are others each time.
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "0"))
-OUTCOMES: list[Retry | Dead] = [
-    Retry(Evidence("ValueError", "no")),
-    Retry(Evidence("ConnectionError", "gone"), kind=FailureKind.TROUBLED),
-    Retry(Evidence("RetryLater", "busy"), after_seconds=3, is_asked=True),
-    Dead(Evidence("Reject", "never")),
-]
-
-
-class Now:
-    """What the tables hold now, but for columns that nothing here looks at."""
-
-    def __init__(self) -> None:
-        self.events = list(EventRecord.objects.only("number", "event_id", "position"))
-        self.deliveries = list(
-            Delivery.objects.only(
-                "event_id",
-                "subscriber_id",
-                "state",
-                "lease_token",
-                "leased_until",
-                "vanished",
-                "ordering_key",
-                "due_at",
-            ).order_by("pk")
-        )
-        self.opened = sorted(
-            FailedTask.objects.open().values_list("delivery_id", flat=True)
-        )
-        self.subscribers = list(Subscriber.objects.all())
-        self.names = {row.pk: row.name for row in self.subscribers}
-        self.positions = {
-            event.number: event.position
-            for event in self.events
-            if event.position is not None
-        }
 
 
 class Protocol(RuleBasedStateMachine):
@@ -126,18 +105,24 @@ class Protocol(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        _empty()
+        empty_world()
         self.kinds: dict[int, str] = {}
         self.rolled_back: set[str] = set()
         self.positions: dict[int, int] = {}
         #: What travels, and what workers hold; a message may arrive twice or never.
         self.messages: list[Chunk] = []
         self.claims: list[Claim] = []
-        #: Effects by delivery, as the transactions of handlers committed them.
-        self.effects: Counter[int] = Counter()
+        #: As the transactions of handlers committed them.
+        self.effects: Counter[Owed] = Counter()
+        self.chunks = Chunks(self.effects)
+        #: One dispatcher's knowledge, which routed some of the batches itself.
+        self.wanted = Wanted()
+        self.asked = dict(WANTED)
+        self.owed: set[Owed] = set()
+        self.places: dict[int, int] = {}
         self.olga, _ = User.objects.get_or_create(username="olga")
 
-    @initialize(count=st.integers(3, 12))
+    @initialize(count=st.integers(6, 20))
     def something_is_owed(self, count: int) -> None:
         for _ in range(count):
             self.happen("thing")
@@ -146,6 +131,10 @@ class Protocol(RuleBasedStateMachine):
     @rule(act=st.sampled_from(WORK), pick=PICK)
     def a_process_goes_on(self, act: str, pick: int) -> None:
         getattr(self, act)(pick)
+
+    @rule(act=st.sampled_from(IN_STREAM), pick=PICK)
+    def a_chunk_of_the_stream_goes_on(self, act: str, pick: int) -> None:
+        getattr(self.chunks, act)(pick)
 
     @rule(act=st.sampled_from(WORLD), pick=PICK)
     def the_world_goes_on(self, act: str, pick: int) -> None:
@@ -169,11 +158,23 @@ class Protocol(RuleBasedStateMachine):
         assert not publish(record.type, record.data, **named).is_new
 
     def route(self, pick: int) -> None:
-        self.messages += route_batch(has_room=lambda _: bool(pick % 2)).chunks
+        routed = route_batch(has_room=lambda _: bool(pick % 2))
+        self.messages += routed.chunks
+        if pick % 3:
+            self.wanted.note_routed(routed.after, routed.position, routed.wanted)
+        given = EventRecord.objects.filter(position__gt=len(self.positions))
+        pks = dict(Subscriber.objects.values_list("name", "pk"))
+        for number in given.values_list("number", flat=True):
+            kind = self.kinds.get(number)
+            self.owed |= {
+                (number, pks[name]) for name in NAMES if kind in self.asked[name]
+            }
 
     def dispatch(self, pick: int) -> None:
+        fill_windows()
         chunks = [mark_chunk(row) for row in subscribers_due()]
         self.messages += [chunk for chunk in chunks if chunk is not None]
+        self.messages += mark_rung(self.wanted.due())
 
     def lose_a_message(self, pick: int) -> None:
         if not self.messages:
@@ -187,6 +188,9 @@ class Protocol(RuleBasedStateMachine):
         if not self.messages:
             return
         chunk = self.messages[pick % len(self.messages)]
+        if not chunk.ids:
+            self.chunks.serve(chunk.subscriber.pk)
+            return
         in_turn = claims(chunk.subscriber.pk, chunk.ids)
         self.claims += islice(in_turn, 1 + pick % 3)
 
@@ -202,7 +206,14 @@ class Protocol(RuleBasedStateMachine):
                 acknowledge(held, run_ms={})
         except LeaseLost:
             return
-        self.effects.update(held.ids)
+        self.effects.update(
+            (row.event_number, held.subscriber.pk) for row in held.deliveries
+        )
+        self.leave(held)
+
+    def leave(self, held: Claim) -> None:
+        """A streamed subscriber has one lease for its cursor and its deliveries."""
+        turn.give_back(held.subscriber.pk, held.token)
 
     def fail_singly(self, pick: int) -> None:
         if not self.claims:
@@ -212,7 +223,8 @@ class Protocol(RuleBasedStateMachine):
             outcome = OUTCOMES[pick % len(OUTCOMES)]
             if settle_failure(held.only(delivery), outcome, run_ms=1):
                 release(held.only(*held.deliveries[index + 1 :]))
-                return
+                break
+        self.leave(held)
 
     def break_off(self, pick: int) -> None:
         if not self.claims:
@@ -223,13 +235,17 @@ class Protocol(RuleBasedStateMachine):
                 release_after_error(held.only(delivery), is_session_lost=pick % 3 == 1)
             else:
                 release(held.only(delivery))
+        self.leave(held)
 
     def leases_run_out(self, pick: int) -> None:
         """The workers that hold them may wake later, and write."""
-        Delivery.objects.filter(state=DeliveryState.LEASED).update(
-            leased_until=timezone.now() - timedelta(seconds=1)
-        )
+        over = timezone.now() - timedelta(seconds=1)
+        Delivery.objects.filter(state=DeliveryState.LEASED).update(leased_until=over)
+        leased = Turn.objects.filter(token__isnull=False).order_by("pk")
+        for one in leased[pick % 3 : pick % 3 + 1]:
+            Turn.objects.filter(pk=one.pk).update(leased_until=over)
         sweep()
+        sweep_turns()
 
     def a_worker_vanishes(self, pick: int) -> None:
         """With what it took; then the next one gets suspects."""
@@ -245,6 +261,7 @@ class Protocol(RuleBasedStateMachine):
             probe_at=F("created_at")
         )
         Subscriber.objects.update(not_before=None)
+        Turn.objects.update(marked_until=None)
 
     def pause_or_resume(self, pick: int) -> None:
         row = Subscriber.objects.get(name=NAMES[pick % len(NAMES)])
@@ -252,6 +269,14 @@ class Protocol(RuleBasedStateMachine):
             pause(row.pk, reason="", by="olga")
         else:
             resume(row.pk, by="olga")
+
+    def ask_for_other_types(self, pick: int) -> None:
+        name = HANDLERS[pick % len(HANDLERS)]
+        self.asked[name] = ASKED[pick // len(HANDLERS) % len(ASKED)]
+        ask_for(name, self.asked[name])
+
+    def serve_in_another_way(self, pick: int) -> None:
+        serve_otherwise(HANDLERS[pick % len(HANDLERS)])
 
     def an_operator_settles(self, pick: int) -> None:
         for failed in FailedTask.objects.open().order_by("pk")[:1]:
@@ -280,28 +305,17 @@ class Protocol(RuleBasedStateMachine):
     def everything_holds(self) -> None:
         """Each table is read once: to read takes longer than to compare."""
         now = Now()
-        self.every_recorded_event_is_owed_exactly_once(now)
+        assert_each_event_is_owed_in_one_way(now, self.owed)
+        assert_chunks_count_what_they_acknowledged(now, self.owed)
+        assert self.effects == Counter(now.acknowledged(self.owed))
         self.nobody_hears_of_what_was_rolled_back(now)
         self.positions_have_no_gaps_and_never_change(now)
-        self.a_delivery_has_one_effect_if_it_is_acknowledged_and_else_none(now)
-        self.every_state_has_what_belongs_to_it(now)
-        self.a_suspect_shares_its_lease_with_nobody(now)
-        self.a_breaker_that_is_not_closed_looks_again(now)
+        self.a_cursor_never_moves_back(now)
+        assert_one_lease_for_the_stream_and_for_rows(now)
+        assert_every_state_has_what_belongs_to_it(now)
+        assert_a_suspect_shares_its_lease_with_nobody(now)
+        assert_a_breaker_that_is_not_closed_looks_again(now)
         assert_keys_go_in_order(now.deliveries)
-
-    def every_recorded_event_is_owed_exactly_once(self, now: Now) -> None:
-        # The router's own events are nobody's here.
-        owed = Counter(
-            (row.event_id, now.names[row.subscriber_id])
-            for row in now.deliveries
-            if row.event_id in self.kinds
-        )
-        assert owed == Counter(
-            (number, name)
-            for number, kind in self.kinds.items()
-            for name in NAMES
-            if kind in WANTED[name] and number in now.positions
-        )
 
     def nobody_hears_of_what_was_rolled_back(self, now: Now) -> None:
         assert not self.rolled_back & {event.event_id for event in now.events}
@@ -312,77 +326,60 @@ class Protocol(RuleBasedStateMachine):
         assert self.positions.items() <= positions.items()
         self.positions = positions
 
-    def a_delivery_has_one_effect_if_it_is_acknowledged_and_else_none(
-        self, now: Now
-    ) -> None:
-        assert self.effects == Counter(
-            row.pk for row in now.deliveries if row.state == DeliveryState.ACKNOWLEDGED
-        )
-
-    def every_state_has_what_belongs_to_it(self, now: Now) -> None:
-        dead = [row.pk for row in now.deliveries if row.state == DeliveryState.DEAD]
-        assert now.opened == sorted(dead)
-        for row in now.deliveries:
-            is_leased = row.state == DeliveryState.LEASED
-            assert is_leased == (row.lease_token is not None)
-            assert is_leased == (row.leased_until is not None)
-
-    def a_suspect_shares_its_lease_with_nobody(self, now: Now) -> None:
-        leased = [row for row in now.deliveries if row.state == DeliveryState.LEASED]
-        by_token = Counter(row.lease_token for row in leased)
-        suspects = [row for row in leased if row.vanished > 0]
-        assert {by_token[row.lease_token] for row in suspects} <= {1}
-
-    def a_breaker_that_is_not_closed_looks_again(self, now: Now) -> None:
-        for row in now.subscribers:
-            if row.breaker == BreakerState.OPEN:
-                assert row.probe_at is not None
-                assert row.incident_since is not None
+    def a_cursor_never_moves_back(self, now: Now) -> None:
+        places = {pk: cursor.position for pk, cursor in now.cursors.items()}
+        for pk, position in self.places.items():
+            assert places[pk] >= position
+        self.places = places
 
     def teardown(self) -> None:
         """Whatever happened: once all is well again, everything arrives."""
         for row in Subscriber.objects.exclude(state=SubscriberState.ACTIVE):
             resume(row.pk, by="olga")
         for _ in range(200):
-            self.leases_run_out(0)
+            for pick in range(3):
+                self.leases_run_out(pick)
             self.time_passes(0)
             # A dead event holds its key.
             dead = FailedTask.objects.open().filter(subscriber__name="ordered")
             failed_tasks.discard(dead.values_list("pk", flat=True), by="command")
-            while route_batch().event_count:
-                pass
-            due = subscribers_due()
-            if not due:
+            while has_unrouted():
+                self.route(0)
+            if not (self.serve_rows() or self.serve_cursors()):
                 break
-            for row in due:
-                chunk = mark_chunk(row)
-                if chunk is not None:
-                    for claimed in claims(row.pk, chunk.ids):
-                        self.carry_out(claimed)
         assert not Delivery.objects.open().exists()
+        assert is_settled()
         self.everything_holds()
 
+    def serve_rows(self) -> bool:
+        made = fill_windows()
+        due = subscribers_due()
+        for row in due:
+            chunk = mark_chunk(row)
+            if chunk is not None:
+                for claimed in claims(row.pk, chunk.ids):
+                    self.carry_out(claimed)
+                    self.leave(claimed)
+        return bool(due or made)
 
-def _empty() -> None:
-    for model in (Attempt, FailedTask, Delivery, EventRecord):
-        model.objects.all().delete()
-    Subscriber.objects.update(state=SubscriberState.ACTIVE, **breaker.UNTRIED)
-    LogHead.objects.update(position=0)
+    def serve_cursors(self) -> bool:
+        """Whether one of them had something to do, or moved."""
+        before = dict(Cursor.objects.values_list("pk", "position"))
+        for pk in turn.may_be_rung().values_list("pk", flat=True):
+            self.chunks.held = []
+            self.chunks.serve(pk)
+            self.chunks.acknowledge_all()
+        return before != dict(Cursor.objects.values_list("pk", "position"))
 
 
 @pytest.fixture
-def three(transactional_db: None) -> Iterator[None]:
-    with isolated_subscribers():
-        for name in NAMES[:-1]:
-            kinds = [f"{kind}.happened" for kind in sorted(WANTED[name])]
-            subscriber(name, events=kinds, max_failures=2)(lambda event: None)
-        register_declared()
-        subscribe("ordered", max_failures=2)
+def four(transactional_db: None) -> Iterator[None]:
+    with four_subscribers():
         yield
 
 
 @pytest.mark.timeout(900)
-def test_the_protocol_keeps_its_invariants(three: None) -> None:
+def test_the_protocol_keeps_its_invariants(four: None) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Protocol,
         settings=settings(

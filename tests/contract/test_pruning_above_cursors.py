@@ -193,6 +193,8 @@ def test_a_turn_of_the_dispatcher_merges(declare: Declare) -> None:
     at = timezone.now() - timedelta(days=2)
     Acknowledgement.objects.update(acknowledged_at=at)
 
-    DispatcherLoop(Letterbox()).tick()  # type: ignore[arg-type]  # all that it uses
+    # The rollups of the first turn count them: what is not counted is not merged.
+    for _ in range(2):
+        DispatcherLoop(Letterbox()).tick()  # type: ignore[arg-type]  # all that it uses
 
     assert Acknowledgement.objects.get().count == 2

@@ -152,3 +152,15 @@ def test_a_batch_is_as_large_as_its_deliveries_allow(
 def is_last(batch: Routed) -> bool:
     newest = EventRecord.objects.latest("number")
     return batch.last_number in (0, newest.number)
+
+
+def test_what_a_subscriber_asks_for_now_is_what_routing_knows(row: Subscriber) -> None:
+    """Subscribers are kept from one batch to the next, unless their rows changed."""
+    assert happen().wanted == {row.pk: 1}
+
+    Subscriber.objects.update(events=["other.*"])
+    assert happen().wanted == {}
+    Subscriber.objects.update(events=[TYPE])
+    assert happen().wanted == {row.pk: 3}
+    Subscriber.objects.update(deleted_at=timezone.now())
+    assert happen().wanted == {}

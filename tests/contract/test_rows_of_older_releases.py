@@ -11,10 +11,18 @@ from django.test import Client
 from django.urls import reverse
 
 from router.flow.route.routing import route_batch
-from router.models import ApiKey, Delivery, EventRecord, FailedTask, Scope
+from router.models import (
+    ApiKey,
+    Attempt,
+    Delivery,
+    EventRecord,
+    FailedTask,
+    Scope,
+    Subscriber,
+)
 from router.public import publish
 from router.testing import deliver_due
-from tests.contract.steps import TYPE, Subscribe, a_puller
+from tests.contract.steps import TYPE, Subscribe, a_puller, fates
 from tests.integration.rows import an_event
 from tests.integration.staff import a_viewer
 from tests.receivers import Declare
@@ -154,7 +162,19 @@ def test_a_handler_that_fails_for_it_fails_for_it_alone(
     deliver_due()
 
     assert {event.id for event in listener.seen} >= {"before", "after"}
-    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 2
+    assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
+
+
+def test_what_no_handler_can_be_given_fails_alone(declare: Declare) -> None:
+    listener = declare()
+    Subscriber.objects.update(mean_run_ms=0.1)
+    among_neighbours({}, data_encoding="base64")
+
+    deliver_due()
+
+    assert [event.id for event in listener.seen[-2:]] == ["before", "after"]
+    assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
+    assert "TypeError" in Attempt.objects.get().error
 
 
 #: What an older release let each database keep as the time of an event.
@@ -164,20 +184,41 @@ TIMES = {
 }
 
 
-@pytest.mark.parametrize("place", range(3))
-def test_a_time_that_python_does_not_have_hurts_no_neighbour(
-    transactional_db: None, place: int
-) -> None:
-    time = TIMES[connection.vendor][place]
-    a_puller()
+def at_a_time_beyond(place: int) -> EventRecord:
+    """Among its neighbours."""
     publish(TYPE, {"n": 1}, source="/x", id="before")
     row = record_bad({})
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE router_eventrecord SET time = %s WHERE number = %s", [time, row.pk]
+            "UPDATE router_eventrecord SET time = %s WHERE number = %s",
+            [TIMES[connection.vendor][place], row.pk],
         )
     publish(TYPE, {"n": 2}, source="/x", id="after")
     route_batch()
+    return row
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+@pytest.mark.parametrize("place", range(3))
+def test_a_handler_is_given_the_neighbours_of_a_time_that_python_does_not_have(
+    declare: Declare, place: int, is_streamed: bool
+) -> None:
+    listener = declare(is_safe_concurrently=not is_streamed)
+    Subscriber.objects.update(mean_run_ms=0.1)
+    at_a_time_beyond(place)
+
+    deliver_due()
+
+    assert {event.id for event in listener.seen} >= {"before", "after"}
+    assert fates()[::2] == ["ACKNOWLEDGED", "ACKNOWLEDGED"]
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_time_that_python_does_not_have_hurts_no_neighbour(
+    transactional_db: None, place: int
+) -> None:
+    a_puller()
+    row = at_a_time_beyond(place)
 
     listed = call("get", "events/")
     pulled = call("post", "subscribers/erp/pull/", {"max": 10})

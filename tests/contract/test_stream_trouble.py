@@ -17,8 +17,10 @@ from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
 from router.flow.deliver.stream import serve
+from router.flow.deliver.stream_settling import acknowledge_chunk
 from router.flow.sweep import sweep
 from router.models import (
+    Acknowledgement,
     Attempt,
     BreakerState,
     Cursor,
@@ -314,6 +316,23 @@ def test_a_lost_lease_rolls_effects_back(declare: Declare) -> None:
     assert listener.seen
     assert not marks()
     assert fates() == ["PENDING"]
+
+
+def test_what_another_settled_meanwhile_is_a_lost_lease(declare: Declare) -> None:
+    listener = declare()
+    is_measured()
+    publish_and_route(2)
+    late = next_chunk(listener.row.pk)
+    assert late is not None
+    let_the_turn_run_out()
+    Cursor.objects.update(alone_to=0)
+    serve(listener.row.pk)
+    assert fates() == ["ACKNOWLEDGED"] * 2
+
+    with pytest.raises(LeaseLost), transaction.atomic():
+        acknowledge_chunk(late, run_ms=[1.0, 1.0], is_last=True)
+
+    assert Acknowledgement.objects.count() == 1
 
 
 def test_a_cursor_that_moved_rolls_effects_back(declare: Declare) -> None:

@@ -28,6 +28,11 @@ class WorkerDies(BaseException):
     """Nothing of what runs after it in the worker would run after SIGKILL either."""
 
 
+def declare_rows(declare: Declare, **options: Any) -> Receiver:
+    """A handler that gets a delivery for each event."""
+    return declare(**{"is_safe_concurrently": True, **options})
+
+
 def let_all_leases_run_out() -> None:
     let_leases_run_out()
     sweep()
@@ -64,7 +69,9 @@ def takes_a_while(event: Event) -> None:
 def test_a_chunk_of_suspects_drains_in_one_message(
     declare: Declare, is_transactional: bool
 ) -> None:
-    listener = declare(behave=leave_a_mark, is_transactional=is_transactional)
+    listener = declare_rows(
+        declare, behave=leave_a_mark, is_transactional=is_transactional
+    )
     publish_and_route(50)
     ids = delivery_ids()
     lose_a_worker(listener, ids)
@@ -87,7 +94,8 @@ def test_poison_among_suspects_takes_nobody_along(
             raise WorkerDies
         leave_a_mark(event)
 
-    listener = declare(behave=choke, is_transactional=is_transactional)
+    options = {"is_transactional": is_transactional}
+    listener = declare_rows(declare, behave=choke, **options)
     publish_and_route(4)
     ids = delivery_ids()
     lose_a_worker(listener, ids)
@@ -118,8 +126,8 @@ def test_poison_among_suspects_takes_nobody_along(
 
 def test_the_others_of_a_message_run_first_as_one_chunk(declare: Declare) -> None:
     leased: list[list[int]] = []
-    listener = declare(
-        behave=lambda event: leased.append(in_state(DeliveryState.LEASED))
+    listener = declare_rows(
+        declare, behave=lambda event: leased.append(in_state(DeliveryState.LEASED))
     )
     publish_and_route(5)
     ids = delivery_ids()
@@ -138,7 +146,7 @@ def test_a_suspect_that_fails_is_settled_before_the_next_is_claimed(
         if event.data["n"] == 0:
             raise ValueError("no use")
 
-    listener = declare(behave=fail_first)
+    listener = declare_rows(declare, behave=fail_first)
     publish_and_route(3)
     ids = delivery_ids()
     lose_a_worker(listener, ids)
@@ -151,7 +159,7 @@ def test_a_suspect_that_fails_is_settled_before_the_next_is_claimed(
 
 
 def test_a_suspect_that_is_given_back_unbegun_remains_one(declare: Declare) -> None:
-    listener = declare()
+    listener = declare_rows(declare)
     publish_and_route(1)
     (suspect,) = delivery_ids()
     lose_a_worker(listener, [suspect])
@@ -172,7 +180,7 @@ def test_suspects_that_the_message_has_no_time_for_wait_for_their_mark(
     declare: Declare, settings: Any
 ) -> None:
     settings.ROUTER = {"LEASE_SECONDS": 3.0, "TIME_LIMIT_SECONDS": 0.8}
-    listener = declare(behave=takes_a_while)
+    listener = declare_rows(declare, behave=takes_a_while)
     publish_and_route(10)
     ids = delivery_ids()
     lose_a_worker(listener, ids)
@@ -194,7 +202,7 @@ def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
     def refuse(event: Event) -> None:
         raise ValueError("no use")
 
-    listener = declare(behave=refuse)
+    listener = declare_rows(declare, behave=refuse)
     publish_and_route(9)
     lose_a_worker(listener, delivery_ids())
 

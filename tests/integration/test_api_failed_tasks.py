@@ -16,8 +16,9 @@ from router.models import (
     FailedTaskState,
     Subscriber,
 )
+from router.operate.declared import pause
 from router.public import publish, subscriber
-from router.testing import deliver_due, register_declared
+from router.testing import deliver_due, register_declared, route
 from tests.integration.api import Call, Get, assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 
@@ -128,32 +129,81 @@ def test_a_note_that_can_not_be_kept_is_refused(call: Call) -> None:
 
 
 class TestResend:
-    def test_what_is_done_is_delivered_once_more(self, call: Call) -> None:
+    @pytest.mark.parametrize("is_safe_concurrently", [True, False])
+    def test_what_is_done_is_delivered_once_more(
+        self, call: Call, is_safe_concurrently: bool
+    ) -> None:
+        """With a delivery, and without: in the stream."""
         seen: list[int] = []
-        subscriber("listener", events=["thing.happened"])(
-            lambda event: seen.append(event.data)
-        )
+        subscriber(
+            "listener",
+            events=["thing.happened"],
+            is_safe_concurrently=is_safe_concurrently,
+        )(lambda event: seen.append(event.data))
         register_declared()
-        publish("thing.happened", 7)
+        number = publish("thing.happened", 7).number
         deliver_due()
-        first = Delivery.objects.get()
+        body = {"subscriber": "listener", "reason": "lost there"}
 
-        response = call("POST", f"deliveries/{first.pk}/resend/", {})
+        response = call("POST", f"events/{number}/resend/", body)
         assert response.status_code == 202
+        again = Delivery.objects.latest("pk")
         assert response.json() == {
-            "id": Delivery.objects.latest("pk").pk,
-            "event": first.event_id,
+            "id": again.pk,
+            "event": number,
             "subscriber": "listener",
             "state": "PENDING",
             "origin": "replay",
             "run": 1,
         }
+        assert AuditEntry.objects.get().reason == "lost there"
+        problem = call("POST", f"events/{number}/resend/", body)
+        assert "still owed" in assert_problem(problem, 409)["detail"]
         assert deliver_due() == 1
         assert seen == [7, 7]
-        assert "delivery.resent" in str(AuditEntry.objects.get())
-        attempt = Delivery.objects.latest("pk").attempt_log.get()
-        assert attempt.trigger == "MANUAL"
-        assert call("POST", f"deliveries/{first.pk}/resend/", {}).json()["run"] == 2
+        assert again.attempt_log.get().trigger == "MANUAL"
+        # By its delivery and by the event, runs have numbers of one series.
+        assert call("POST", f"deliveries/{again.pk}/resend/", {}).json()["run"] == 2
+        deliver_due()
+        assert call("POST", f"events/{number}/resend/", body).json()["run"] == 3
+
+    def test_what_is_not_served_or_was_never_owed_is_not_sent_again(
+        self, call: Call
+    ) -> None:
+        early = publish("thing.happened", 1).number
+        route()
+        subscriber("listener", events=["thing.happened"])(lambda event: None)
+        register_declared()
+        unasked = publish("other.happened", 2).number
+        route()
+        pause(Subscriber.objects.get().pk, reason="", by="user olga")
+        waiting = publish("thing.happened", 3).number
+        route()
+        unrouted = publish("thing.happened", 4).number
+        expected = {
+            early: "was not owed this event",
+            unasked: "was not owed this event",
+            waiting: "not served yet",
+            unrouted: "not routed yet",
+        }
+        for number, reason in expected.items():
+            body = {"subscriber": "listener"}
+            problem = call("POST", f"events/{number}/resend/", body)
+            assert reason in assert_problem(problem, 409)["detail"]
+        for path, body in (
+            ("events/99999/resend/", {"subscriber": "listener"}),
+            (f"events/{'9' * 30}/resend/", {"subscriber": "listener"}),
+            (f"events/{early}/resend/", {"subscriber": "nobody"}),
+        ):
+            assert_problem(call("POST", path, body), 404)
+        assert_problem(call("POST", f"events/{early}/resend/", {}), 422)
+        assert not Delivery.objects.exists()
+
+    def test_an_event_that_was_given_up_is_retried(self, call: Call) -> None:
+        task = a_dead()
+        body = {"subscriber": "erp"}
+        resent = call("POST", f"events/{task.event_id}/resend/", body).json()
+        assert (resent["id"], resent["state"]) == (task.delivery_id, "PENDING")
 
     def test_what_is_dead_is_retried(self, call: Call) -> None:
         task = a_dead()

@@ -84,6 +84,9 @@ CALLS = {
     "GET events/": Call(MANAGE, foreign=None),
     "POST events/": Call(PUBLISH, ENVELOPE, 202, foreign=403),
     "GET events/{event}/": Call(MANAGE),
+    "POST events/{done_event}/resend/": Call(
+        MANAGE, {"subscriber": "{who}-pull"}, status=202
+    ),
     "GET subscribers/": Call(MANAGE, foreign=None),
     "POST subscribers/": Call(MANAGE, HOOK, 201, foreign=403),
     "GET subscribers/{who}-hook/": Call(MANAGE),
@@ -181,6 +184,7 @@ def _things_of(who: str) -> dict[str, Any]:
         "who": who,
         "event": event.pk,
         "waiting": a_delivery(event, hook).pk,
+        "done_event": done.pk,
         "done": a_delivery(done, pull, "ACKNOWLEDGED").pk,
         "leased": leased.pk,
         "task": a_failed_task(a_delivery(dead, hook, "DEAD")).pk,
@@ -295,7 +299,9 @@ def test_what_is_foreign_answers_as_what_is_not_there(
         _filled(name, things).split("/")[1] for things in (world["other"], missing)
     )
     detail = assert_problem(foreign, 404)["detail"]
-    assert re.sub(rf"\b{named}\b", none, detail) == unknown.json()["detail"]
+    # A body may name a subscriber, too.
+    told = re.sub(rf"\b{named}\b", none, detail).replace("other-", "nobody-")
+    assert told == unknown.json()["detail"]
     assert unknown.status_code == 404
 
 

@@ -12,13 +12,15 @@ from router.flow.deliver import claiming
 from router.flow.deliver.claiming import claims
 from router.models import Subscriber
 from tests.contract.steps import delivery_ids, publish_and_route
+from tests.receivers import Declare
 
 LOCK = "SELECT FROM router_delivery WHERE id = %s FOR UPDATE"
 
 
 @pytest.fixture
-def ids(listener: Subscriber) -> list[int]:
+def ids(declare: Declare) -> list[int]:
     """Two deliveries that a message names."""
+    declare(is_safe_concurrently=True)
     publish_and_route(2)
     return delivery_ids()
 

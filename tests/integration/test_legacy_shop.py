@@ -16,6 +16,7 @@ from django.core.management import call_command
 
 from config.env import BASE_DIR
 from router.models import Delivery, EventRecord, Heartbeat, IngressFailedTask
+from router.observe.outcome import outcomes_of
 from router.testing import deliver_due, register_declared
 from tests.acceptance.purchases import SIX
 from tests.code_blocks import texts
@@ -93,8 +94,11 @@ def test_the_six_subscribers_serve_the_orders_of_a_legacy_shop_once(
         ("order-1001", "purchase.completed"),
         ("order-1002", "purchase.completed"),
     }
-    deliveries = Delivery.objects.filter(event__in=orders)
-    states = deliveries.values_list("subscriber__name", "state")
+    became = outcomes_of(orders, Delivery.objects.filter(event__in=orders))
+    states = [
+        (each.subscriber.name, each.state)
+        for each in (*became.deliveries, *became.by_cursor)
+    ]
     assert sorted(states) == sorted([(name, "ACKNOWLEDGED") for name in SIX] * 2)
     assert not IngressFailedTask.objects.exists()
 

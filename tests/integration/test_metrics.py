@@ -16,9 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.env import BASE_DIR
-from router.flow.rollup import Rollups
 from router.models import Heartbeat, LogHead
-from tests.contract.steps import boom, drain, publish_events
+from tests.contract.steps import boom, count_all, drain, publish_events
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.scraping import Samples, families_of, scrape, value
 from tests.integration.test_query_plans import (
@@ -84,9 +83,7 @@ def test_what_was_delivered_is_counted(declare: Declare) -> None:
     declare("ill", behave=boom)
     publish_events(3)
     drain()
-    rollups = Rollups()
-    while rollups.step():
-        pass
+    count_all()
     samples = scrape()
     assert value(samples, "fanfare_events_total", type="thing.happened") == 3
     counted = {

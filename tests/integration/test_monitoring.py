@@ -11,10 +11,9 @@ import pytest
 import yaml
 from django.test import override_settings
 
-from router.flow.rollup import Rollups
 from router.models import Heartbeat
 from tests import containers
-from tests.contract.steps import boom, drain, publish_events
+from tests.contract.steps import boom, count_all, drain, publish_events
 from tests.integration.scraping import Samples, scrape
 from tests.receivers import Declare
 
@@ -57,9 +56,7 @@ def samples(declare: Declare) -> Samples:
     declare("ill", behave=boom)
     publish_events()
     drain()
-    rollups = Rollups()
-    while rollups.step():
-        pass
+    count_all()
     for kind in ("dispatcher", "worker"):
         beat(kind)
     beat("bridge", bridge="legacy", waiting=3)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from router.db import plan_cache
 from router.db.plan_cache import PLAN_SETTINGS
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.stream import serve
@@ -34,8 +35,8 @@ KEPT = """
     WHERE statement LIKE '%router%'"""
 #: As a pooler does it: the driver does not see it.
 FORGET = "DO 'BEGIN EXECUTE ''DEALLOCATE ALL''; END'"
-SETTINGS = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin")
-UNTOUCHED = ["auto", "on", "on", "on"]
+SETTINGS = tuple(plan_cache.SETTINGS)
+UNTOUCHED = ["auto", *["on"] * (len(SETTINGS) - 1)]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 
 from router.models import Delivery, FailedTask
-from router.testing import deliver_due, register_declared
+from router.testing import deliver_due, is_settled, register_declared
 from shop.models import Product
 from subscribers.inventory.availability import available
 
@@ -23,6 +23,7 @@ def test_the_inventory_understands_the_first_stock_of_every_product() -> None:
     deliver_due()
 
     assert not FailedTask.objects.exists()
-    assert set(Delivery.objects.values_list("state", flat=True)) == {"ACKNOWLEDGED"}
+    assert is_settled()
+    assert not Delivery.objects.exists()
     skus = list(Product.objects.values_list("sku", flat=True))
     assert set(available(skus)) == set(skus)

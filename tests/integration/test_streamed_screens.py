@@ -15,15 +15,17 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from router.flow.cursor import turn
 from router.flow.cursor.reading import next_chunk
 from router.management.screens.tail import Tail
-from router.models import ApiKey, Cursor, Delivery, EventRecord, Subscriber
+from router.models import ApiKey, AuditEntry, Cursor, Delivery, EventRecord, Subscriber
 from router.observe import above
+from router.observe.live_cursors import live_cursors
 from router.observe.progress import progress_of
 from router.public import Event, publish
 from router.testing import deliver_due, route
 from tests.integration.api import Get
-from tests.integration.staff import a_viewer
+from tests.integration.staff import a_viewer, an_operator
 from tests.receivers import Declare
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,6 +125,8 @@ class TestOrderPage:
             declare(f"subscriber_{index}", events=["parcel.*"])
         send(3)
         deliver_due()
+        # The statement that is built once has an empty transaction then.
+        live_cursors()
         with CaptureQueriesContext(connection) as queries:
             progress = progress_of(source="/shop", subject="order-1")
         assert progress.done_count == 12
@@ -170,6 +174,11 @@ class TestEvent:
             "acknowledged_at": None,
             "attempt_log": [],
         }
+        chunk = next_chunk(receipts.pk)
+        assert chunk is not None
+        (working,) = get(f"events/{number}/").json()["deliveries"]
+        assert (working["state"], working["attempts"]) == ("LEASED", 1)
+        turn.give_back(receipts.pk, chunk.token)
         deliver_due()
         (done,) = get(f"events/{number}/").json()["deliveries"]
         assert (done["id"], done["state"]) == (None, "ACKNOWLEDGED")
@@ -189,6 +198,19 @@ class TestEvent:
         number = EventRecord.objects.get().number
         owed = get(f"events/{number}/").json()["deliveries"]
         assert {each["subscriber"] for each in owed} == {"erp", "crm_north"}
+
+
+def test_a_search_for_deliveries_leads_to_the_event(receipts: Subscriber) -> None:
+    send(2)
+    deliver_due()
+    first, second = EventRecord.objects.order_by("number")
+    viewer = a_viewer()
+    page = viewer.get("/admin/router/delivery/", {"q": "order-1"}).content.decode()
+    assert page_of(first) in page
+    assert page_of(second) in page
+    assert "on the page of the event" in page
+    page = viewer.get("/admin/router/delivery/", {"q": "order-2"}).content.decode()
+    assert "on the page of the event" not in page
 
 
 def page_of(event: EventRecord) -> str:
@@ -281,3 +303,32 @@ class TestTail:
             line,
         )
         assert Cursor.objects.get().position == 5
+
+
+def test_an_operator_sends_an_event_again_that_left_no_delivery(
+    receipts: Subscriber,
+) -> None:
+    send()
+    deliver_due()
+    event = EventRecord.objects.get()
+    page = reverse("admin:router_eventrecord_change", args=[event.pk])
+    address = reverse("admin:router_eventrecord_resend", args=[event.pk])
+    operator, viewer = an_operator(), a_viewer()
+
+    assert "Send again" in operator.get(page).content.decode()
+    assert "Send again" not in viewer.get(page).content.decode()
+    chosen = {"subscriber": receipts.pk, "reason": "lost there"}
+    assert viewer.post(address, {**chosen, "is_sure": "1"}).status_code == 403
+    assert "Tick that" in words(
+        operator.post(address, chosen, follow=True).content.decode()
+    )
+    assert not Delivery.objects.exists()
+
+    sent = operator.post(address, {**chosen, "is_sure": "1"}, follow=True)
+
+    owed = Delivery.objects.get()
+    assert f"Delivery {owed.pk} is on its way" in words(sent.content.decode())
+    assert (owed.run, owed.origin, owed.state) == (1, "replay", "PENDING")
+    assert deliver_due() == 1
+    noted = AuditEntry.objects.get()
+    assert (noted.action, noted.reason) == ("event.resent", "lost there")

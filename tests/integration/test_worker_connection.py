@@ -8,14 +8,12 @@ from django.utils import timezone
 
 from router.conf import conf
 from router.db.session import is_wary
-from router.flow.dispatch.chunk import Chunk
-from router.flow.dispatch.dispatcher import mark_chunk
-from router.flow.dispatch.due import subscribers_due
 from router.flow.route.routing import route_batch
 from router.flow.sweep import sweep
 from router.models import Delivery, DeliveryState, FailedTask, Subscriber
 from router.public import Event, publish
 from router.tasks import deliver
+from tests.contract.steps import TYPE, delivery_ids, fates
 from tests.receivers import Declare
 
 pytestmark = [
@@ -38,59 +36,60 @@ def end_own_session() -> None:
         other.close()
 
 
-@pytest.fixture
-def sent(listener: Subscriber) -> Chunk:
-    """A chunk that is on its way."""
-    publish("thing.happened", {}, source="/test")
+Sent = tuple[int, list[int]]
+
+
+@pytest.fixture(params=["stream", "rows"])
+def sent(declare: Declare, request: pytest.FixtureRequest) -> Sent:
+    """What a message that is on its way says."""
+    row = declare(is_safe_concurrently=request.param == "rows").row
+    publish(TYPE, {}, source="/test")
     route_batch()
-    (due,) = subscribers_due()
-    chunk = mark_chunk(due)
-    assert chunk is not None
-    return chunk
+    return row.pk, delivery_ids()
 
 
 def test_the_first_task_after_the_database_ended_the_session_delivers(
-    sent: Chunk,
+    sent: Sent,
 ) -> None:
     end_own_session()
-    deliver(sent.subscriber.pk, sent.ids)
-    assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
+    deliver(*sent)
+    assert fates() == ["ACKNOWLEDGED"]
     assert is_wary()
 
 
 def test_a_session_that_was_silent_is_not_asked_whether_it_is_there(
-    sent: Chunk, monkeypatch: pytest.MonkeyPatch
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(connection, "is_usable", lambda: asked.append(True) or True)
 
-    deliver(sent.subscriber.pk, sent.ids)
+    deliver(*sent)
 
-    assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
+    assert fates() == ["ACKNOWLEDGED"]
     assert asked == []
     assert not is_wary()
 
 
+@pytest.mark.parametrize("is_streamed", [True, False])
 def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
-    declare: Declare,
+    declare: Declare, is_streamed: bool
 ) -> None:
     def crash(event: Event) -> None:
         end_own_session()
         Subscriber.objects.count()
 
-    declare(behave=crash)
-    publish("thing.happened", {}, source="/test")
+    pk = declare(behave=crash, is_safe_concurrently=not is_streamed).row.pk
+    publish(TYPE, {}, source="/test")
     route_batch()
-    (due,) = subscribers_due()
-    pk = Delivery.objects.get().pk
     seen = []
     for _ in range(conf().max_lost_leases):
-        deliver(due.pk, [pk])
+        # In the stream it was alone, and is a suspect from then on.
+        deliver(pk, Delivery.objects.values_list("pk", flat=True))
         row = Delivery.objects.get()
         seen.append((row.state, row.vanished, row.failures))
         Delivery.objects.update(due_at=timezone.now())
     assert is_wary()
-    deliver(due.pk, [pk])
+    deliver(pk, [row.pk])
     assert Delivery.objects.get().state == DeliveryState.LEASED
     Delivery.objects.update(leased_until=timezone.now())
     sweep()

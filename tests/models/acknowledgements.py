@@ -8,7 +8,8 @@ later statement, and writes.
 
 To lock only the Acknowledgements that are replaced is not enough: the deletion finds
 none that covers its event, a merge makes one that does, and the deletion makes another.
-`router/` has no Acknowledgements yet.
+`router/flow/cursor/acknowledgements.py` merges so. No code deletes a row before its
+event: what does one day, must lock the cursor.
 """
 
 from __future__ import annotations

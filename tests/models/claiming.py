@@ -10,7 +10,10 @@ cursors. The cursor's row is locked by a claim from its first statement to its c
    went: to the head only if the look ended there.
 
 The idle look reads head and log once and writes `GREATEST(position, that head)` to
-unleased cursors with nothing wanted between. `router/` has no cursors yet.
+unleased cursors with nothing wanted between.
+
+`router/flow/cursor/reading.py` claims so, with 2 and 3 in one statement, which sees the
+lease of 1. It has no look for idle cursors: now and then each gets an ordinary claim.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ adds the type to the subscriber's, once, and takes it away again: each change re
 head under its lock and begins a period behind it. A claim reads head, log and periods
 in one statement and moves over what no period wants.
 
-`router/operate/subscribers.py` changes types today; routing reads them with the events,
-under the head's lock.
+`router/flow/route/periods.py` begins them; `router/flow/cursor/reading.py` and
+`router/flow/cursor/filling.py` read by them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ that. An operator begins one run over the past: it reads `pruned_to` under the h
 lock, and says what is gone.
 
 `router/flow/prune.py`, `router/flow/route/head.py` and `router/operate/resend.py` do
-this, but for cursors and runs, which the router does not have yet.
+this, but for runs, which the router does not have yet.
 """
 
 from __future__ import annotations

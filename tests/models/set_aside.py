@@ -6,8 +6,9 @@ what came before it runs again together and commits, the failed one runs alone a
 set aside if it fails again, the rest goes on as a chunk. Setting aside is one
 transaction: the cursor moves and the row is made.
 
-The worker may die between any two transactions, once. `router/` serves row by row
-today; `router/flow/deliver/delivering.py` splits a failed chunk in the same way.
+The worker may die between any two transactions, once. `router/flow/deliver/stream.py`
+and `router/flow/deliver/set_aside.py` do this; `router/flow/deliver/delivering.py`
+splits a failed chunk of rows in the same way.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ the worker sees a lost session and runs the chunk again, under its old lease, wh
 database may still apply the first one. A crash of the database forgets a claim, which
 is committed asynchronously.
 
-`router/flow/deliver/settling.py` has the same fence for rows: token and LEASED.
+`router/flow/deliver/stream_settling.py` has this fence;
+`router/flow/deliver/settling.py` the same for rows: token and LEASED.
 """
 
 from __future__ import annotations

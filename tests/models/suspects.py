@@ -10,7 +10,8 @@ before it ends its lease.
 
 So a poison event costs at most two workers of the stream: its chunk's, and its own.
 
-`router/flow/sweep.py` and `router/flow/deliver/claiming.py` do this for rows:
+`router/flow/deliver/set_aside.py` ends a lease so, for `router/flow/sweep.py`, which
+does the same for rows, with `router/flow/deliver/claiming.py`:
 `vanished` counts, and a row that lost a worker shares no lease.
 """
 

@@ -9,7 +9,10 @@ is given up, and an operator may retry it: it is open again.
 Routing makes the row itself where the cursor is at the head and the window has room. It
 never waits for a cursor: one that it cannot lock is simply behind, and a later fill
 finds the event. A filler may freeze for ever: its subscriber stands still then, and the
-log's head must not. `router/` makes a row per event and subscriber today.
+log's head must not.
+
+`router/flow/route/window.py` and `router/flow/route/behind.py` do this, but routing
+never looks at a cursor that is not behind: it knows the windows, as of a second ago.
 """
 
 from __future__ import annotations

@@ -38,6 +38,14 @@ def find_subscriber(request: Request, name: str) -> Subscriber:
     return subscriber
 
 
+def find_receiver(request: Request, name: str) -> Subscriber:
+    """The subscriber of this name, for which the key may receive. Raises `NotFound`,
+    `NotBound`."""
+    subscriber = find_subscriber(request, name)
+    refuse_reception(key_of(request), subscriber)
+    return subscriber
+
+
 def find_delivery(request: Request, delivery_id: int) -> Delivery:
     """The delivery of this id. Raises `NotFound`."""
     rows = Delivery.objects.select_related("subscriber")

@@ -29,7 +29,6 @@ from router.models import (
     ApiKey,
     Attempt,
     Delivery,
-    DeliveryState,
     EventRecord,
     Origin,
 )
@@ -120,7 +119,8 @@ class EventApi(View):
         responses=EventWithDeliveriesSerializer,
     )
     def get(self, request: Request, number: int) -> Response:
-        """One event by its number in the log, with its deliveries and attempts."""
+        """One event by its number in the log, and what became of it for each
+        subscriber."""
         key = key_of(request)
         event: Any = visible_events(key).filter(number=number).first()
         if event is None:
@@ -152,13 +152,12 @@ def _what_became_of(event: EventRecord, key: ApiKey) -> list[Any]:
 
 
 def _without_delivery(outcome: Outcome) -> dict[str, Any]:
-    is_done = outcome.state == DeliveryState.ACKNOWLEDGED
     return {
         "id": None,
         "subscriber": outcome.subscriber,
-        "state": DeliveryState.ACKNOWLEDGED if is_done else DeliveryState.PENDING,
+        "state": outcome.state,
         "origin": Origin.LIVE,
-        "attempts": int(is_done),
+        "attempts": outcome.attempts,
         "failures": 0,
         "due_at": None,
         "waits_for": None,

@@ -166,7 +166,8 @@ class DeliverySerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField(
         allow_null=True,
-        help_text="null: the subscriber is served in the stream.",
+        help_text="null: the subscriber is served in the stream, or has as many "
+        "deliveries already as it may have.",
     )
     subscriber = serializers.CharField(source="subscriber.name")
     state = fields.EnumField(DeliveryState)

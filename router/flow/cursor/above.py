@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from router.flow.cursor.asking import Asking
 from router.flow.cursor.filling import fill
+from router.flow.cursor.limit import is_full
 from router.flow.cursor.reading import SPAN
 from router.models import (
     LIVE,
@@ -18,6 +19,8 @@ from router.models import (
 
 #: Events that get a delivery to probe with, in one incident.
 MAX_PROBED = 100
+#: Looks of `fill` for one probe.
+MAX_STEPS = 20
 
 
 def is_owed_above(subscriber: Subscriber, *, after: int | None = None) -> bool:
@@ -34,20 +37,23 @@ def is_owed_above(subscriber: Subscriber, *, after: int | None = None) -> bool:
 
 
 def set_next_aside(subscriber: Subscriber) -> bool:
-    """Give the next event above the cursor a delivery to probe with; False where there
-    is none, the cursor is being served, or the incident has its share.
+    """Give the next event above the cursor a delivery to probe with; False where it
+    finds none, the cursor is being served, or the incident has its share.
 
-    In the caller's transaction.
+    In the caller's transaction. It looks at so much of the log at most as does not hold
+    the dispatcher up, and the next call goes on from there.
     """
     # Not waited for: the caller may have locked the subscriber's row, after which a
     # worker that settles waits with the lease in its hands.
     free = Turn.objects.free().filter(pk=subscriber.pk)
     if not free.select_for_update(skip_locked=True).values_list("pk").first():
         return False
-    if _probed_count(subscriber) >= MAX_PROBED:
+    if _probed_count(subscriber) >= MAX_PROBED or is_full(subscriber.pk):
         return False
     cursor, head = _cursor_of(subscriber), _head()
-    while cursor.position < head:
+    for _ in range(MAX_STEPS):
+        if cursor.position >= head:
+            break
         if fill(cursor, subscriber, to=head, limit=1):
             return True
     return False

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from router.contract.pacing import Every
-from router.models import Acknowledgement, Clock, Cursor, EventRecord
+from router.models import Acknowledgement, Clock, Cursor, EventRecord, RollupMark
 from router.models.cursor import BEFORE_EVERYTHING
 
 #: What is younger stays as it was written.
@@ -58,8 +58,8 @@ class Merging:
 
 @transaction.atomic
 def merge(cursor_id: int, *, after: int = BEFORE_EVERYTHING) -> tuple[int, bool]:
-    """Merge the next old rows that end above `after`; returns up to where all are, and
-    whether there may be more.
+    """Merge the next old rows that end above `after` and are in the rollups; returns up
+    to where all are, and whether there may be more.
 
     Each hour becomes one row, which covers what its rows covered and what lies between
     them: an event there has a delivery, or was not wanted. Whatever else makes one row
@@ -85,10 +85,15 @@ def merge(cursor_id: int, *, after: int = BEFORE_EVERYTHING) -> tuple[int, bool]
     return done[-1][-1].last if done else after, is_more
 
 
-def _old(cursor_id: int, after: int | None, now: datetime) -> QuerySet[Acknowledgement]:
+def _old(cursor_id: int, after: int, now: datetime) -> QuerySet[Acknowledgement]:
     before = (now - MERGED_AFTER).replace(minute=0, second=0, microsecond=0)
+    # The rollups would count again what a row took over from rows that they know.
+    counted = RollupMark.objects.values("acknowledgement_id")
     rows = Acknowledgement.objects.filter(
-        cursor=cursor_id, last__gt=after, acknowledged_at__lt=before
+        cursor=cursor_id,
+        pk__lte=Subquery(counted[:1]),
+        last__gt=after,
+        acknowledged_at__lt=before,
     ).order_by("last")
     # Locked for pruning, which may delete each of them by itself.
     return rows.select_for_update()[:STEP]

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -53,8 +53,7 @@ OF_SUBSCRIBER = (
 OF_EVENT = ("number", "causation_depth", "only_for", *EVENT_COLUMNS)
 
 
-@dataclass(frozen=True)
-class Streamed:
+class Streamed(NamedTuple):
     """What a worker needs of an event of the log; a model takes several times as long
     to make."""
 
@@ -135,9 +134,7 @@ def next_chunk(subscriber_id: int) -> Chunk | None:
     [subscriber], rows = _read(subscriber_id, token) or ([None], ())
     if subscriber is None or not rows:
         return None
-    (cursor_id, position, until, head, count, size, filter_), *_ = (
-        row[:_HERE] for row in rows
-    )
+    cursor_id, position, until, head, count, size, filter_ = rows[0][:_HERE]
     events = tuple(Streamed.of(row) for row in _events_of(rows) if row[0] is not None)
     is_all = len(events) == count < size
     return Chunk(
@@ -229,7 +226,7 @@ def _sql(
             column="event.type", patterns="(SELECT events FROM here)"
         ),
         columns=", ".join(f'event."{name}"' for name in _columns()),
-        picked=", ".join(f'picked."{name}"' for name in ("position", *_columns())),
+        picked=", ".join(['picked."position"', *_selected()]),
         span=span,
         live=LIVE,
         bytes=chunk_bytes,
@@ -244,6 +241,16 @@ def _sql(
 def _columns() -> Sequence[str]:
     fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
     return [field.column for field in fields]
+
+
+def _selected() -> Iterator[str]:
+    """The columns as the ORM selects them: a time that Python does not have would fail
+    the whole claim."""
+    compiler = EventRecord.objects.all().query.get_compiler(connection=connection)
+    fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
+    for field in fields:
+        sql, _ = field.select_format(compiler, f'picked."{field.column}"', ())
+        yield sql
 
 
 #: Columns of `here` in a row of the answer, before those of an event.

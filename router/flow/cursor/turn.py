@@ -1,7 +1,7 @@
 """The lease of a streamed subscriber: who may take it, give it back, ring for it.
 
-Whoever holds it proves that by its token: every write after the claim begins with an
-update of the Turn's row by its token.
+A worker proves by the token that it holds the lease: every write after the claim begins
+with an update of the Turn's row by its token.
 """
 
 from __future__ import annotations
@@ -11,22 +11,14 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import (
-    Case,
-    DateTimeField,
-    Exists,
-    F,
-    OuterRef,
-    QuerySet,
-    Value,
-    When,
-)
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from router.conf import conf
 from router.db.async_commit import AsyncCommit
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Statement, Update, changed
 from router.flow.breaker.pace import is_in_pace
 from router.flow.breaker.probes import lets_all_through, may_be_tried
+from router.flow.marks import mark_end
 from router.models import (
     Clock,
     Delivery,
@@ -36,7 +28,6 @@ from router.models import (
 )
 from router.models.cursor import TurnQuerySet
 
-MAX_DOUBLINGS = 3
 #: Nobody has the lease.
 FREE: dict[str, Any] = {"token": None, "leased_until": None, "leased_count": 0}
 UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
@@ -44,11 +35,12 @@ UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
 
 def give_back(
     subscriber_id: int, token: uuid.UUID, *, pause_seconds: float = 0.0
-) -> None:
-    """End the lease, if it is still held; nobody is served before the pause is over."""
+) -> bool:
+    """End the lease; returns whether it was held. No dispatcher rings for its
+    subscriber before the pause is over."""
     pause = Clock() + timedelta(seconds=pause_seconds) if pause_seconds else None
     held = Turn.objects.filter(pk=subscriber_id, token=token)
-    held.update(**FREE, marked_until=pause)
+    return bool(held.update(**FREE, marked_until=pause))
 
 
 def unmark(subscriber_id: int) -> None:
@@ -99,8 +91,10 @@ def is_ours_or_none() -> Any:
 
 
 def may_be_rung() -> TurnQuerySet:
-    """Turns that are free, unmarked, and of an active subscriber that is well."""
-    return Turn.objects.free().unmarked().filter(Exists(_served(OuterRef("pk"))))
+    """Turns that are free, unmarked, and of an active subscriber that is well and has
+    room for deliveries."""
+    served = Exists(_served(OuterRef("pk")))
+    return Turn.objects.free().unmarked().filter(served, is_full=False)
 
 
 def _served(subscriber_id: Any) -> QuerySet[Subscriber]:
@@ -115,27 +109,12 @@ def _served(subscriber_id: Any) -> QuerySet[Subscriber]:
     )
 
 
-def _mark_end() -> Case:
-    return Case(
-        *(
-            When(mark_count=count, then=_after(conf().mark_seconds * 2.0**count))
-            for count in range(MAX_DOUBLINGS)
-        ),
-        default=_after(conf().lease_seconds),
-        output_field=DateTimeField(),
-    )
-
-
-def _after(seconds: float) -> Any:
-    return Clock() + Value(timedelta(seconds=min(seconds, conf().lease_seconds)))
-
-
 def _marked(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
     # What a worker writes at this moment is passed over: routing must not wait for it.
     rows = may_be_rung().filter(*conditions, subscriber__id__in_array=IDS)
     free = rows.select_for_update(skip_locked=True, of=("self",)).values("pk")
     return Turn.objects.filter(pk__in=free), {
-        "marked_until": _mark_end(),
+        "marked_until": mark_end("mark_count"),
         "mark_count": F("mark_count") + 1,
     }
 
@@ -147,7 +126,7 @@ def _leased() -> dict[str, Any]:
 
 def _taken(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
     leased = Delivery.objects.leased().filter(subscriber=SUBSCRIBER)
-    rows = Turn.objects.free().filter(*conditions, pk=SUBSCRIBER)
+    rows = Turn.objects.free().filter(*conditions, pk=SUBSCRIBER, is_full=False)
     return rows.filter(Exists(_served(SUBSCRIBER)), ~Exists(leased)), _leased()
 
 

@@ -112,12 +112,12 @@ def _claim(
 def _leave_turn(subscriber_id: int, token: uuid.UUID, ids: Sequence[int]) -> None:
     """Nothing was claimed of a streamed subscriber: it may be served in the stream, and
     these are due again at once where that is what they wait for."""
-    if not Turn.objects.filter(pk=subscriber_id).exists():
+    if turn.give_back(subscriber_id, token):
         return
-    turn.give_back(subscriber_id, token)
-    busy = Turn.objects.filter(pk=subscriber_id, token__isnull=False)
+    # Another had it, and may have given it back by now.
+    turns = Turn.objects.filter(pk=subscriber_id)
     waiting = Delivery.objects.filter(pk__in_array=ids, state=DeliveryState.PENDING)
-    waiting.filter(Exists(busy)).update(dispatched_until=None)
+    waiting.filter(Exists(turns)).update(dispatched_until=None)
 
 
 def _with_followers(claimed: Claim[Leased], ids: Collection[int]) -> Claim[Leased]:

@@ -41,6 +41,7 @@ from router.flow.deliver.settling import (
 from router.flow.lease import Claim, Leased
 from router.models import REMOTE, Transport
 from router.transports.evidence import evidence_of
+from router.transports.time_limit import alarm_taken
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def _run_in_transaction(work: Work) -> None:
     run_ms: dict[int, float] = {}
     with own_transaction() as may_commit:
         guard = Guard()
-        with guard.watching():
+        with guard.watching(), alarm_taken():
             done, rest = _run_while_there_is_time(work, run_ms)
         isolate_hooks()
         if rest:
@@ -180,7 +181,8 @@ def _run_while_there_is_time(
 
 def _run_outside(work: Work) -> None:
     """The handler outside any transaction, then its acknowledgement."""
-    run_ms = {row.pk: work.runner.run(row) for row in work.claim.deliveries}
+    with alarm_taken():
+        run_ms = {row.pk: work.runner.run(row) for row in work.claim.deliveries}
     with own_transaction() as may_commit:
         acknowledge(work.claim, run_ms=run_ms, may_commit=may_commit)
 

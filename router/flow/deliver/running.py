@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from router.conf import conf
-from router.contract.errors import LeaseLost
 from router.contract.event import Event
 from router.contract.log_ids import log_ids
 from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.flow.publish import causation
 from router.registry import Declaration, find
-from router.transports.base import Request
 from router.transports.handler import HandlerTransport
 
 #: Until code that knows the handler may be here.
@@ -49,7 +48,7 @@ class Runner:
     #: Of the message, by the monotonic clock of this process; no lease ends earlier.
     ends_at: float
 
-    @property
+    @cached_property
     def limit_seconds(self) -> float:
         return self.declaration.time_limit_seconds or conf().time_limit_seconds
 
@@ -67,15 +66,15 @@ class Runner:
             traceparent=event.traceparent,
             depth=owed.causation_depth,
         )
-        transport = HandlerTransport(self.declaration, limit_seconds=self.limit_seconds)
         with causation.caused_by(cause), log_ids(**owed.log_ids):
-            [[answer]] = transport.send([Request(key=0, event=event)])
-        match answer.outcome:
-            case Retry() | Dead() as outcome:
-                raise NotAcknowledged(owed, outcome, answer.run_ms)
-            case Acknowledged():
-                return answer.run_ms
-        raise LeaseLost
+            outcome, run_ms = self._transport.run(event)
+        if isinstance(outcome, Acknowledged):
+            return run_ms
+        raise NotAcknowledged(owed, outcome, run_ms)
+
+    @cached_property
+    def _transport(self) -> HandlerTransport:
+        return HandlerTransport(self.declaration, limit_seconds=self.limit_seconds)
 
 
 def runner_of(name: str, *, ends_at: float) -> Runner | None:

@@ -13,6 +13,7 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.db.statements import changed
 from router.flow.cursor import turn
+from router.flow.cursor.limit import stop_if_full
 from router.flow.cursor.reading import Chunk
 from router.flow.dead_letter import give_up
 from router.flow.deliver.releasing import MAX_UNCOUNTED_WAIT_SECONDS
@@ -29,12 +30,14 @@ from router.models import (
     DeliveryState,
     EventRecord,
     Reason,
+    Subscriber,
     Turn,
 )
 
 #: Passing errors in a row, from one position, before each event goes alone; and of one
 #: that is alone, before it is set aside.
 MAX_TROUBLES = 3
+RAN_OUT = Evidence("The lease ran out", "the worker died, hung or was cut off.")
 
 
 def set_aside(
@@ -43,7 +46,8 @@ def set_aside(
     """Give the chunk's one event a delivery that has failed like this, and move the
     cursor to the chunk's end: all in one transaction. `is_last` ends the lease.
 
-    Returns whether the receiver is to be left alone now. Raises `LeaseLost`.
+    Returns whether to stop: the receiver is to be left alone now, or has so many open
+    deliveries that its cursor stands still. Raises `LeaseLost`.
     """
     with transaction.atomic():
         _move(chunk, is_last=is_last)
@@ -55,7 +59,8 @@ def set_aside(
             attempts=1,
         )
         claim = Claim(subscriber=chunk.subscriber, token=chunk.token, deliveries=(row,))
-        return settle_failure(claim, outcome, run_ms=run_ms)
+        is_left_alone = settle_failure(claim, outcome, run_ms=run_ms)
+        return stop_if_full(chunk.subscriber) or is_left_alone
 
 
 def give_up_unfiltered(chunk: Chunk, error: Exception, *, is_last: bool) -> None:
@@ -147,11 +152,9 @@ def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
         },
     )
     if is_new and vanished:
-        evidence = Evidence(
-            "The lease ran out", "the worker died, hung or was cut off."
-        )
-        Attempt.of(delivery, AttemptResult.VANISHED, evidence).save(force_insert=True)
+        Attempt.of(delivery, AttemptResult.VANISHED, RAN_OUT).save(force_insert=True)
     _of(row).update(position=cursor.leased_to, troubles=0)
+    stop_if_full(Subscriber.objects.get(pk=row.pk))
 
 
 def _is_one_left(row: Turn, cursor: Cursor) -> bool:

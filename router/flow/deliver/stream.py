@@ -39,6 +39,7 @@ from router.flow.deliver.set_aside import (
 from router.flow.deliver.settling import note_run_time
 from router.flow.deliver.stream_settling import acknowledge_chunk
 from router.transports.evidence import evidence_of
+from router.transports.time_limit import alarm_taken
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ class Serving:
         run_ms: list[float] = []
         with own_transaction() as may_commit:
             guard = Guard()
-            with guard.watching():
+            with guard.watching(), alarm_taken():
                 for event in part.events:
                     if run_ms and not self._runner.has_time():
                         break

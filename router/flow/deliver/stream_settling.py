@@ -86,18 +86,19 @@ def fences(chunk: Chunk, *, is_last: bool) -> list[Statement]:
 
 
 def _acknowledgement(chunk: Chunk, run_ms: Sequence[float]) -> Statement:
-    return _LOG.of(
-        [
-            (
-                chunk.cursor_id,
-                chunk.position + 1,
-                chunk.until,
-                len(run_ms),
-                sum(run_ms) / len(run_ms),
-                heartbeat_name(Heartbeat.Kind.WORKER),
-            )
-        ]
+    row = (
+        chunk.cursor_id,
+        # No event of another type, which may be far older.
+        chunk.events[0].position,
+        chunk.until,
+        len(run_ms),
+        sum(run_ms) / len(run_ms),
+        heartbeat_name(Heartbeat.Kind.WORKER),
     )
+    given = _LOG.of([row])
+    # One is there where the lease was lost and another settled the same: the fences
+    # say so. SQLite takes ON for that of a join, without a condition before it.
+    return Statement(f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING", given.parameters)
 
 
 def _moved() -> tuple[Any, dict[str, Any]]:

@@ -1,23 +1,18 @@
-"""A chunk, the deliveries that one message names: how many, and marked for how long."""
+"""A chunk, the deliveries that one message names: how many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-
-from django.db.models import Case, DateTimeField, Value, When
-from django.db.models.expressions import Combinable
 
 from router.conf import conf
 from router.flow.dispatch import limits
-from router.models import REMOTE, Clock, Subscriber
+from router.models import REMOTE, Subscriber
 
 #: Chunk of a subscriber whose run time nobody has measured yet: one tells it soonest,
 #: and costs least if it hangs.
 FIRST_CHUNK = 1
-MAX_DOUBLINGS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,27 +45,6 @@ def chunk_size(subscriber: Subscriber) -> int:
         return min(FIRST_CHUNK, limit)
     fitting = conf().chunk_seconds * 1000 / max(subscriber.mean_run_ms, 0.01)
     return min(limit, max(1, int(fitting)))
-
-
-def mark_seconds(sent_before: int) -> float:
-    """How long a mark holds: doubling with each message sent, at most the lease's."""
-    return float(min(conf().lease_seconds, conf().mark_seconds * 2.0**sent_before))
-
-
-def mark_end() -> Case:
-    """The end of the mark, by the delivery's row."""
-    return Case(
-        *(
-            When(dispatch_count=count, then=_after(mark_seconds(count)))
-            for count in range(MAX_DOUBLINGS)
-        ),
-        default=_after(conf().lease_seconds),
-        output_field=DateTimeField(),
-    )
-
-
-def _after(seconds: float) -> Combinable:
-    return Clock() + Value(timedelta(seconds=seconds))
 
 
 def within_bytes(due: Iterable[Sequence[Any]]) -> tuple[int, ...]:

@@ -28,12 +28,13 @@ from router.flow.breaker.pace import note_start
 from router.flow.breaker.probes import choose_probe
 from router.flow.cursor import turn
 from router.flow.cursor.above import set_next_aside
-from router.flow.dispatch.chunk import Chunk, chunk_size, mark_end, within_bytes
+from router.flow.dispatch.chunk import Chunk, chunk_size, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
 from router.flow.dispatch.ring import Wanted, mark_rung
 from router.flow.heartbeats import alive, served_queues
+from router.flow.marks import mark_end
 from router.flow.order import with_followers
 from router.messaging.broker import BrokerTrouble, Doorbell, Message
 from router.models import (
@@ -223,9 +224,8 @@ def _choose(subscribers: Sequence[Subscriber]) -> Iterator[Chunk]:
 
 def unmark(chunk: Chunk) -> None:
     """Remove the marks of a message that was surely not sent."""
-    if not chunk.ids:
+    if chunk.subscriber.is_streamed or not chunk.ids:
         turn.unmark(chunk.subscriber.pk)
-        return
     # None is left of what another dispatcher sent, and a worker settled, meanwhile.
     marked = Delivery.objects.filter(pk__in_array=chunk.ids, dispatch_count__gt=0)
     marked.filter(lease_token__isnull=True).update(
@@ -248,6 +248,9 @@ def _first_due(size: int) -> Select:
 _MARK = Update(
     lambda: (
         Delivery.objects.filter(AsyncCommit(), pk__in_array=IDS),
-        {"dispatched_until": mark_end(), "dispatch_count": F("dispatch_count") + 1},
+        {
+            "dispatched_until": mark_end("dispatch_count"),
+            "dispatch_count": F("dispatch_count") + 1,
+        },
     )
 )

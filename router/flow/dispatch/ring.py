@@ -7,7 +7,8 @@ every cursor has something above it, and a claim that finds nothing moves the cu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -15,7 +16,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from router.conf import conf
 from router.contract.pacing import Every
 from router.db.pipeline import rows_of_planned
-from router.db.statements import IDS, Select
+from router.db.statements import IDS, Select, Statement
 from router.flow.cursor import turn
 from router.flow.cursor.reading import SPAN
 from router.flow.dispatch.chunk import Chunk, ring
@@ -46,28 +47,25 @@ class Wanted:
         """The subscribers that may be rung for now: what lies above their cursors is
         wanted, as far as is known, they are free, and no message for them is on its
         way."""
-        self._catch_up()
-        if not self._positions:
-            return []
-        known = {}
-        for *values, position, is_free in _LOOK.rows(ids=list(self._positions)):
-            fields = dict(zip(OF_SUBSCRIBER, values, strict=True))
-            known[fields["pk"]] = Subscriber(**fields), position, is_free
-        for pk in self._positions.keys() - known.keys():
-            del self._positions[pk]
-        return list(self._of(known))
+        looked_at = set(self._positions)
+        head, *known = rows_of_planned([_HEAD.bound(), *_looks(looked_at)])
+        self._catch_up(head[0][0] if head else 0)
+        learnt = self._positions.keys() - looked_at
+        known += rows_of_planned(_looks(learnt))
+        return list(self._of(_read(chain(*known))))
 
     def _of(self, known: dict[int, Any]) -> Iterator[Subscriber]:
-        """Those of them that are free; what was served is forgotten."""
+        """Those of them that are free; what was served, or is gone, is forgotten."""
+        for pk in self._positions.keys() - known.keys():
+            del self._positions[pk]
         for pk, (subscriber, position, is_free) in known.items():
             if position >= self._positions[pk]:
                 del self._positions[pk]
             elif is_free and not is_handler_missing(subscriber):
                 yield subscriber
 
-    def _catch_up(self) -> None:
-        """Learn of what others routed."""
-        [(head,)] = _HEAD.rows() or [(0,)]
+    def _catch_up(self, head: int) -> None:
+        """Learn of what others routed, up to the head's position."""
         known_to = self._known_to
         if known_to is None or head < known_to or self._assumption.is_due():
             self._assume(head, _STREAMED.rows())
@@ -77,6 +75,20 @@ class Wanted:
 
     def _assume(self, head: int, ids: Iterable[Any]) -> None:
         self._positions.update({pk: head for (pk,) in ids})
+
+
+def _looks(ids: Collection[int]) -> list[Statement]:
+    """What looks at these subscribers, if there are any."""
+    return [_LOOK.bound(ids=list(ids))] if ids else []
+
+
+def _read(rows: Iterable[Any]) -> dict[int, Any]:
+    """Primary key → subscriber, position of its cursor, whether it is free."""
+    known = {}
+    for *values, position, is_free in _LOOK.converted(rows):
+        fields = dict(zip(OF_SUBSCRIBER, values, strict=True))
+        known[fields["pk"]] = Subscriber(**fields), position, is_free
+    return known
 
 
 def mark_rung(subscribers: Sequence[Subscriber]) -> list[Chunk]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -50,10 +48,14 @@ def next_depth() -> int:
     return depth
 
 
-@contextmanager
-def caused_by(cause: Cause) -> Iterator[None]:
-    token = _cause.set(cause)
-    try:
-        yield
-    finally:
-        _cause.reset(token)
+class caused_by:  # noqa: N801  # reads as a function, and costs each event less than one
+    """What this thread publishes meanwhile has this cause."""
+
+    def __init__(self, cause: Cause) -> None:
+        self._new = cause
+
+    def __enter__(self) -> None:
+        self._token = _cause.set(self._new)
+
+    def __exit__(self, *_: object) -> None:
+        _cause.reset(self._token)

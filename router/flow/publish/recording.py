@@ -126,7 +126,7 @@ def _same(event: Event, record: EventRecord, digest: str) -> Published:
         )
     kept = {name: getattr(record, name) for name in ("time", "time_text")}
     event = Event.recorded(
-        **{**event.__dict__, **kept, "traceparent": record.traceparent}
+        {**event.__dict__, **kept, "traceparent": record.traceparent}
     )
     return Published(number=record.number, event=event, is_new=False)
 

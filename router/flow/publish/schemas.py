@@ -93,7 +93,7 @@ def with_schema(event: Event) -> Event:
         return event
     newest = next(reversed(_live(_schemas_of(event.type))), "")
     # Not checked again: an older release registered schemas under any `$id`.
-    return Event.recorded(**{**event.__dict__, "dataschema": newest})
+    return Event.recorded({**event.__dict__, "dataschema": newest})
 
 
 def named_by_files() -> set[str]:

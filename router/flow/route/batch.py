@@ -19,6 +19,8 @@ Rows = Sequence[Any]
 AFTER = Param("after", BigIntegerField())
 #: How many subscribers get deliveries, by the last batch of this process.
 _known_count = 1
+#: Row as the database gave it → subscriber, of the last batch of this process.
+_last_known: dict[Any, Subscriber] = {}
 #: Whether another held the head when this process last asked.
 _is_head_held = False
 #: What is read of each subscriber: for what it is owed, and for its queue.
@@ -98,7 +100,7 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
 def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
     """The batch of these rows; of the events no more than the deliveries allow."""
     first, (known, behind, unrouted) = _first_unrouted(guess), rows
-    subscribers = _SUBSCRIBERS.as_models(known)
+    subscribers = _as_subscribers(known)
     by_row = sum(not each.is_streamed for each in subscribers)
     limit = max(1, delivery_limit // max(1, by_row))
     return Batch(
@@ -108,6 +110,16 @@ def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) ->
         events=first.as_models(unrouted)[:limit],
         is_full=len(unrouted) >= min(limit, guess),
     )
+
+
+def _as_subscribers(rows: Rows) -> list[Subscriber]:
+    """The subscribers of these rows; one whose row is as it was in the last batch is
+    not made again: of hundreds that want none of the events, hardly any has changed."""
+    global _last_known
+    missing = [row for row in rows if row not in _last_known]
+    made = dict(zip(missing, _SUBSCRIBERS.as_models(missing), strict=True))
+    _last_known = {row: made.get(row) or _last_known[row] for row in rows}
+    return list(_last_known.values())
 
 
 def _unrouted(after: Any) -> QuerySet[EventRecord]:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from router.conf import conf
+from router.flow.cursor import turn
 from router.flow.heartbeats import is_older_release_alive
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
@@ -86,11 +87,17 @@ def stop_streaming(subscriber: Subscriber) -> None:
 
     A chunk that runs meanwhile is rolled back: its lease ends here.
     """
-    turns = Turn.objects.filter(pk=subscriber.pk)
-    list(turns.select_for_update().values_list("pk"))
+    turn.end(subscriber.pk)
     _write(subscriber, is_behind=True, leased_to=None)
-    turns.delete()
     Subscriber.objects.filter(pk=subscriber.pk).update(is_streamed=False)
+
+
+def stop_reading(subscriber: Subscriber) -> None:
+    """Give nothing above the cursor to the subscriber any more, which is deleted next
+    in the same transaction. A chunk that runs meanwhile is rolled back."""
+    turn.end(subscriber.pk)
+    # While a dispatcher fills the window, this waits, and the subscriber is known.
+    _write(subscriber, is_behind=False)
 
 
 def _locked(subscriber: Subscriber) -> Cursor:

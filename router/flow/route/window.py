@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.conf import conf
 from router.contract.pacing import Every
 from router.db.statements import Select
 from router.flow.cursor.filling import STEP, fill
-from router.flow.publish.publishing import publish_notice
+from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.route.behind import BEHIND
 from router.flow.route.head import HEAD
 from router.models import (
@@ -37,9 +37,6 @@ logger = logging.getLogger(__name__)
 COUNT_SECONDS, FILL_SECONDS = 1.0, 0.05
 #: A window with so much of it taken is full, and one is filled again below that.
 CROWDED = 0.5
-#: Below so much of `max_open` a subscriber that reached it may have more.
-AGAIN = 0.9
-FULL = "router.subscriber.full"
 
 
 class Windows:
@@ -69,8 +66,18 @@ class Windows:
             self._made.clear()
             self._crowded = {pk for (pk,) in _CROWDED.rows()}
             self._is_any_behind = bool(BEHIND.rows())
+            if self._is_any_behind:
+                notify_stopped()
         if self._is_any_behind and self._filling.is_due():
             fill_windows()
+
+
+def notify_stopped() -> None:
+    """Say of each subscriber that is behind, and at the limit, that it has to wait."""
+    for subscriber_id, position in _STOPPED.rows():
+        subscriber = Subscriber.objects.known().filter(pk=subscriber_id).first()
+        if subscriber is not None:
+            notify_full(subscriber, position)
 
 
 def fill_windows() -> int:
@@ -91,7 +98,7 @@ def _fill_window(subscriber_id: int) -> int:
     room = min(conf().window - ready, conf().max_open - unsettled)
     made = _fill(cursor, subscriber, room) if room > 0 else 0
     if unsettled + made >= conf().max_open:
-        _notice(cursor, subscriber)
+        notify_full(subscriber, cursor.position)
     return made
 
 
@@ -115,25 +122,7 @@ def _counts(subscriber_id: int) -> tuple[int, int]:
     """Deliveries that may go now, and open ones, each up to its limit."""
     rows = Delivery.objects.filter(subscriber=subscriber_id)
     ready = rows.due()[: conf().window].count()
-    return ready, rows.open()[: conf().max_open].count()
-
-
-def _notice(cursor: Cursor, subscriber: Subscriber) -> None:
-    """Say once that nothing more becomes a delivery, and what there is most of."""
-    logger.warning("%s has %d open deliveries", subscriber.name, conf().max_open)
-    held = Delivery.objects.filter(subscriber=subscriber).held()
-    keys = held.values("ordering_key").annotate(count=Count("pk")).order_by("-count")
-    most = keys.first()
-    publish_notice(
-        FULL,
-        {
-            "subscriber": {"name": subscriber.name, "title": subscriber.title},
-            "open_count": conf().max_open,
-            "held_behind_one_key": most["count"] if most else 0,
-        },
-        id=f"subscriber-full-{subscriber.pk}-{cursor.position}",
-        subject=subscriber.name,
-    )
+    return ready, open_count(subscriber_id)
 
 
 def _nth(rows: DeliveryQuerySet, place: float) -> Subquery:
@@ -143,9 +132,25 @@ def _nth(rows: DeliveryQuerySet, place: float) -> Subquery:
 
 def _crowded() -> QuerySet[Subscriber, Any]:
     known = Subscriber.objects.known().filter(is_streamed=False)
-    return known.alias(nth=_ready_beyond(conf().window * CROWDED)).filter(
-        nth__isnull=False
-    ).values_list("pk")  # fmt: skip
+    counted = known.alias(
+        ready=_ready_beyond(conf().window * CROWDED),
+        open=_pending_beyond(conf().max_open - 1, OuterRef("pk")),
+    )
+    is_crowded = Q(ready__isnull=False) | Q(open__isnull=False)
+    return counted.filter(is_crowded).values_list("pk")
+
+
+def _stopped() -> QuerySet[Cursor, Any]:
+    """Subscriber and position of cursors that are behind, and stand at the limit."""
+    behind = Cursor.objects.filter(run=LIVE, is_behind=True)
+    pending = _pending_beyond(conf().max_open - 1, OuterRef("subscriber_id"))
+    stopped = behind.alias(open=pending).filter(open__isnull=False)
+    return stopped.values_list("subscriber_id", "position")
+
+
+def _pending_beyond(place: float, subscriber: Any) -> Subquery:
+    rows = Delivery.objects.filter(subscriber=subscriber, state=DeliveryState.PENDING)
+    return _nth(rows.order_by("due_at", "id"), place)
 
 
 def _ready_beyond(place: float) -> Subquery:
@@ -155,18 +160,16 @@ def _ready_beyond(place: float) -> Subquery:
 
 def _with_room() -> QuerySet[Subscriber, Any]:
     cursors = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE, is_behind=True)
-    rows = Delivery.objects.filter(
-        subscriber=OuterRef("pk"), state=DeliveryState.PENDING
-    )
     return (
         Subscriber.objects.known()
         .filter(Exists(cursors))
         .alias(ready=_ready_beyond(conf().window * CROWDED))
-        .alias(open=_nth(rows.order_by("due_at", "id"), conf().max_open * AGAIN))
+        .alias(open=_pending_beyond(conf().max_open * AGAIN, OuterRef("pk")))
         .filter(ready__isnull=True, open__isnull=True)
         .values_list("pk")
     )
 
 
 _CROWDED = Select(_crowded)
+_STOPPED = Select(_stopped)
 _WITH_ROOM = Select(_with_room)
