@@ -195,6 +195,22 @@ def test_an_extended_lease_ends_so_many_seconds_from_now(puller: Subscriber) -> 
     assert ack(pulled) == [True]
 
 
+def test_a_lease_named_twice_is_extended_once_by_the_last_seconds(
+    puller: Subscriber,
+) -> None:
+    publish_and_route()
+    pulled = take(puller)
+    before = timezone.now()
+
+    results = settling.extend(
+        leases(pulled, 300) + leases(pulled, 60), may_touch=lambda _: True
+    )
+
+    until: Any = Delivery.objects.get().leased_until
+    assert results == [(None, until), (None, until)]
+    assert until < before + timedelta(seconds=300)
+
+
 def test_no_delivery_is_held_for_longer_than_the_settings_say(
     puller: Subscriber, settings: Any
 ) -> None:

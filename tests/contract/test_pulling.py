@@ -52,7 +52,14 @@ from router.operate import failed_tasks
 from router.operate.declared import pause, resume
 from router.operate.switch_transport import switch_transport
 from router.public import publish
-from tests.contract.steps import TYPE, a_puller, extend, let_leases_run_out, say
+from tests.contract.steps import (
+    TYPE,
+    a_puller,
+    extend,
+    leases,
+    let_leases_run_out,
+    say,
+)
 
 PULLERS = ["pull", "pull", "ack", "ack", "nack", "extend", "release"]
 WORLD = ["publish", "some_leases_run_out", "sweep", "time_passes"] + [
@@ -121,10 +128,7 @@ class Pulling(RuleBasedStateMachine):
         for delivery in pulled.deliveries:
             assert delivery.lease_token is not None
             self.live[delivery.pk] = delivery.lease_token
-            lease = Lease(
-                delivery_id=delivery.pk, token=delivery.lease_token, seconds=60
-            )
-            self.given[pick % 2].append(lease)
+            self.given[pick % 2].extend(leases([delivery], LONG_SECONDS))
 
     def some_of(self, pick: int) -> list[Lease]:
         """What a puller has, or had; and, at times, what it guesses."""

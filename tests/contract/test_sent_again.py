@@ -74,6 +74,34 @@ def test_it_has_the_same_answer_while_another_lease_is_held(
     assert ack([second]) == [True]
 
 
+@pytest.mark.parametrize("way", ["nacked", "released"])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_it_has_the_same_answer_in_the_call_that_ends_the_next_lease(
+    puller: Subscriber, way: str, is_reversed: bool
+) -> None:
+    publish_and_route()
+    first = leases(take(puller), 0)
+    say(SETTLE[way], first)
+    second = leases(take(puller), 0)
+    both = second + first if is_reversed else first + second
+
+    assert say(SETTLE[way], both) == [True, True]
+
+
+def test_the_end_of_a_lease_is_told_in_the_call_that_ends_the_next_lease(
+    puller: Subscriber,
+) -> None:
+    publish_and_route()
+    first = leases(take(puller))
+    say(settling.release, first)
+    second = leases(take(puller))
+
+    refusals = settling.ack(first + second, may_touch=lambda _: True)
+
+    assert "was released by it. The delivery is acknowledged" in str(refusals[0])
+    assert refusals[1] is None
+
+
 def test_a_nack_that_opened_a_failed_task_has_the_same_answer_again(
     puller: Subscriber,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +106,7 @@ WHERE = {
 
 def refusals(
     leases: Sequence[Lease],
-    held: Iterable[Lease],
+    held: Mapping[Lease, Any],
     *,
     may_touch: Authorizer,
     settlement: Settlement | None,
@@ -114,10 +114,12 @@ def refusals(
     """An answer to each lease, in the order in which they were named.
 
     None for a lease that was held, and for one that the same `settlement` ended before.
+    `held` is what `lock_held` returned.
     """
     named = {lease.pair for lease in held}
     lost = [lease for lease in leases if lease.pair not in named]
     rows = _rows(lost, may_touch) if lost else {}
+    _recall(rows, held.values())
     return [
         None
         if lease.pair in named
@@ -143,6 +145,17 @@ def _rows(leases: Iterable[Lease], may_touch: Authorizer) -> dict[int, Any]:
         )
     )
     return {row.pk: row for row in rows if may_touch(row.subscriber)}
+
+
+def _recall(rows: Mapping[int, Any], held: Iterable[Any]) -> None:
+    """Let each row name the lease that ended before this call.
+
+    A call may name two leases of one delivery: the one that it ends must not hide the
+    one that ended before.
+    """
+    for before in held:
+        if row := rows.get(before.pk):
+            row.settled_token, row.settlement = before.settled_token, before.settlement
 
 
 def _why(lease: Lease, row: Any, settlement: Settlement | None) -> Refusal:

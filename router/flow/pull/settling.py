@@ -83,22 +83,23 @@ def extend(
 ) -> list[tuple[Refusal, datetime | None]]:
     """Hold each lease for its `seconds` from now; refusals, and when the leases end.
 
-    None holds for longer than ROUTER["PULL_TOTAL_MAXIMUM_SECONDS"] since its pull.
+    None holds for longer than ROUTER["PULL_TOTAL_MAXIMUM_SECONDS"] since its pull. Of a
+    lease that is named twice, the last `seconds` count.
     """
     total = timedelta(seconds=conf().pull_total_maximum_seconds)
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
-        ends = {
-            lease: min(row.now + _asked(lease), row.pulled_at + total)
-            for lease, row in held.items()
-            if row.now < row.pulled_at + total
+        extended = {
+            lease: row for lease, row in held.items() if row.now < row.pulled_at + total
         }
-        for lease, ends_at in ends.items():
-            held[lease].leased_until = ends_at
-        Delivery.objects.bulk_update([held[lease] for lease in ends], ["leased_until"])
+        for lease, row in extended.items():
+            row.leased_until = min(row.now + _asked(lease), row.pulled_at + total)
+        Delivery.objects.bulk_update(extended.values(), ["leased_until"])
     lost = refusals(leases, held, may_touch=may_touch, settlement=None)
+    # By pair: a lease may be named twice, with other seconds.
+    ends = {lease.pair: row.leased_until for lease, row in extended.items()}
     return [
-        (why or (None if lease in ends else SPENT), ends.get(lease))
+        (why or (None if lease.pair in ends else SPENT), ends.get(lease.pair))
         for lease, why in zip(leases, lost, strict=True)
     ]
 
