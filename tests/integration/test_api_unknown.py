@@ -24,6 +24,7 @@ AN_ENTRY = {"id": 1, "lease_token": "x"}
 COMPLETE: dict[str, dict[str, Any]] = {
     "test_target": {"transport": "amqp", "target": {}},
     "create_subscriber": {"name": "new", "transport": "pull"},
+    "resend_event": {"subscriber": "erp"},
     "register_schema": {"type": "parcel.lost", "schema": {}},
     **dict.fromkeys(("ack", "nack", "release", "extend"), {"deliveries": [AN_ENTRY]}),
 }

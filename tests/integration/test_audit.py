@@ -94,6 +94,9 @@ BY_API = {
         reason="note",
     ),
     "resend_delivery": Act("delivery.resent", "deliveries/{done}/resend/"),
+    "resend_event": Act(
+        "delivery.resent", "events/{event}/resend/", {"subscriber": "crm"}
+    ),
     "try_subscriber_now": Act("subscriber.tried_now", "subscribers/down/try-now/"),
     "close_breaker": Act(
         "subscriber.breaker_closed", "subscribers/down/close-breaker/"
@@ -126,6 +129,9 @@ BY_ADMIN = {
     "subscriber_schedule": Act("subscriber.schedule_set", "{crm}", {"max_failures": 3}),
     "subscriber_pace": Act("subscriber.pace_set", "{mail}", {"fixed_queue": "slow"}),
     "delivery_resend": Act("delivery.resent", "{done}", {"is_sure": "1"}),
+    "eventrecord_resend": Act(
+        "delivery.resent", "{event}", {"subscriber": "{crm}", "is_sure": "1"}
+    ),
     "ingressfailedtask_publish": Act(
         "ingress_failed_task.published",
         "{ingress}",
@@ -181,7 +187,7 @@ def world(db: None) -> dict[str, Any]:
     waiting = a_delivery(event, down)
     rows = {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
     ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
-    rows |= {"down": down, "waiting": waiting, "ingress": ingress}
+    rows |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
     return {
         name: row.pk for name, row in {**rows, "key": key, "schema": schema}.items()
     }
@@ -234,8 +240,8 @@ def post(name: str, world: dict[str, Any]) -> Any:
     client.force_login(User.objects.create_superuser("carla"))
     args = [act.path.format(**world)] if act.path else []
     body = {**act.body, act.reason: WHY}
-    if "ids" in body:
-        body["ids"] = body["ids"].format(**world)
+    for field in {"ids", "subscriber"} & body.keys():
+        body[field] = body[field].format(**world)
     return client.post(reverse(f"admin:router_{name}", args=args), body)
 
 
