@@ -113,9 +113,9 @@ class Plan:
     position: int
     now: datetime
     owed: Sequence[Owed]
-    #: Of streamed subscribers: who is rung for at once.
+    #: Primary keys of streamed subscribers that are rung for at once.
     rung: Collection[int]
-    #: Of subscribers: who has no room for its deliveries, and falls behind.
+    #: Primary keys of subscribers whose windows have no room: they fall behind.
     full: Collection[int]
     wanted: Mapping[int, int]
     broken: Broken
