@@ -14,16 +14,16 @@ BEFORE_EVERYTHING = -(2**62)
 
 class TurnQuerySet(models.QuerySet["Turn"]):
     def free(self) -> TurnQuerySet:
-        """Nobody has the lease."""
+        """Turns whose lease no worker has."""
         return self.filter(token__isnull=True)
 
     def unmarked(self) -> TurnQuerySet:
-        """No message for it is on its way, and no pause holds it back."""
+        """Turns without a message on its way, and without a pause."""
         is_over = Q(marked_until__lte=Clock())
         return self.filter(Q(marked_until__isnull=True) | is_over)
 
     def expired(self) -> TurnQuerySet:
-        """Leased past the lease's end."""
+        """Turns whose lease ran out."""
         return self.filter(leased_until__lte=Clock())
 
 
@@ -59,8 +59,8 @@ class Turn(models.Model):
 
 class CursorQuerySet(models.QuerySet["Cursor"]):
     def in_use(self) -> CursorQuerySet:
-        """Of subscribers that read the log by them: in the stream, or behind the head.
-        Those of others stay where they were."""
+        """Cursors by which a subscriber reads the log: in the stream, or behind the
+        head. All others stay where they were."""
         return self.filter(self.model.IS_IN_USE)
 
 

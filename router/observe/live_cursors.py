@@ -17,7 +17,7 @@ from router.flow.cursor.asking import Asking
 from router.models import LIVE, Clock, Cursor, LogHead, Subscriber
 from router.observe.wanted import Range
 
-#: What is read of a subscriber: what it asks for, and what people are told of it.
+#: What is read of a subscriber: what it asks for, and what screens show of it.
 OF_SUBSCRIBER = (
     "id", "name", "title", "transport", "events", "filter", "allowed_types",
     "allowed_sources", "state", "state_reason", "breaker", "probe_at", "not_before",

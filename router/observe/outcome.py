@@ -101,14 +101,14 @@ def _asked_for(
     """The events that the cursor tells of: its subscriber asked for them when they were
     routed. A filter that raises decides nothing: they are owed."""
     end = cursor.head if cursor.is_in_use else cursor.position
-    told = [
+    events_without_rows = [
         event
         for event in sorted(events, key=_position)
         if event.position is not None
         and cursor.start < event.position <= end
         and (event.number, cursor.subscriber.pk) not in have_rows
     ]
-    return cursor.asking.owed(told, broken={})
+    return cursor.asking.owed(events_without_rows, broken={})
 
 
 def _position(event: EventRecord) -> int:

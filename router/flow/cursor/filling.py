@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from django.db.models import QuerySet
 
 from router.contract.outcomes import Evidence
-from router.db.bulk_insert import Insert
-from router.db.statements import Statement, changed
+from router.db.statements import changed
 from router.flow.cursor.asking import Asking
-from router.flow.cursor.in_line import Row, first_of_their_keys
+from router.flow.cursor.insertions import insertions
 from router.flow.cursor.matching import Broken
 from router.flow.dead_letter import give_up
 from router.models import (
     LIVE,
-    Clock,
     Cursor,
     Delivery,
     DeliveryState,
@@ -27,8 +23,6 @@ from router.models import (
 #: Positions that one step looks at, and events that it reads where few are to be found.
 STEP = 5000
 MIN_READ = 100
-#: What differs between the deliveries → its type.
-KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
 
 
 def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
@@ -54,7 +48,7 @@ def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
             broken.pop((event.number, subscriber.pk), None)
             break
         owed.append(event)
-    for insertion in _insertions(owed, subscriber):
+    for insertion in insertions((event, subscriber) for event in owed):
         changed(insertion)
     give_up_on_unfiltered(broken)
     cursor.position = until
@@ -75,25 +69,3 @@ def give_up_on_unfiltered(broken: Broken) -> None:
 def _events(after: int, until: int) -> QuerySet[EventRecord]:
     events = EventRecord.objects.filter(position__gt=after, position__lte=until)
     return events.order_by("position").defer("data")
-
-
-def _insertions(
-    owed: Sequence[EventRecord], subscriber: Subscriber
-) -> Iterator[Statement]:
-    """The statements that insert deliveries of these, except those that are there."""
-    free: list[Row] = []
-    in_line: list[Row] = []
-    for event in owed:
-        key = event.partitionkey if subscriber.is_ordered else ""
-        (in_line if key else free).append((event.number, subscriber.pk, key))
-    first, held = first_of_their_keys(in_line)
-    for insert, rows in ((_WAITING, [*free, *first]), (_HELD, held)):
-        if rows:
-            given = insert.of(rows)
-            # SQLite takes ON for that of a join, without a condition before it.
-            sql = f"{given.sql} WHERE TRUE ON CONFLICT DO NOTHING"
-            yield Statement(sql, given.parameters)
-
-
-_WAITING = Insert(Delivery, KINDS, lambda: {"due_at": Clock(), "created_at": Clock()})
-_HELD = Insert(Delivery, KINDS, lambda: {"created_at": Clock()})

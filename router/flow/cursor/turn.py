@@ -1,4 +1,4 @@
-"""The lease of a streamed subscriber: who may take it, give it back, ring for it.
+"""The lease of a streamed subscriber: taken, given back, rung for.
 
 A worker proves by the token that it holds the lease: every write after the claim begins
 with an update of the Turn's row by its token.
@@ -28,7 +28,7 @@ from router.models import (
 )
 from router.models.cursor import TurnQuerySet
 
-#: Nobody has the lease.
+#: No worker has the lease.
 FREE: dict[str, Any] = {"token": None, "leased_until": None, "leased_count": 0}
 UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
 

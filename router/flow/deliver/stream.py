@@ -198,7 +198,7 @@ class Serving:
         return True
 
     def _blame(self, part: Part, error: Exception, started_at: float) -> bool:
-        """Nobody knows which one it was: each runs alone."""
+        """The event to blame is not known: each runs alone."""
         if len(part.events) == 1:
             failed = NotAcknowledged(part.events[0], Retry(evidence_of(error)), 0.0)
             return self._set_aside(part, failed)

@@ -1,6 +1,6 @@
 """Step 6 in the stream: the cursor moves, in the transaction of the effects.
 
-The Turn proves the lease by its token. The cursor proves that nobody moved it: where a
+The Turn proves the lease by its token. The cursor proves that it did not move: where a
 COMMIT seemed lost and was applied, the token alone would let the same chunk settle
 again. One row each, or everything rolls back.
 """

@@ -106,7 +106,7 @@ class Dispatcher:
         return any(chunk.is_full for chunk in chunks)
 
     def _due(self) -> list[tuple[Subscriber, bool]]:
-        """Who may get a message now, and whether it is for the cursor.
+        """Subscribers that may get a message now, and whether it is for the cursor.
 
         A streamed subscriber with both gets them in turn: it has one lease for both.
         """

@@ -45,7 +45,7 @@ class Batch:
 
     head: Sequence[Any]
     subscribers: Sequence[Subscriber]
-    #: Of subscribers: who gets no deliveries from routing.
+    #: Primary keys of subscribers that get no deliveries from routing.
     behind: Collection[int]
     events: Sequence[EventRecord]
     is_full: bool

@@ -29,7 +29,7 @@ def fall_behind(subscriber_ids: Iterable[int], position: int) -> Statement:
     return Statement(sql, given.parameters)
 
 
-#: Who gets no deliveries from routing.
+#: Subscribers that get no deliveries from routing.
 BEHIND = Select(
     lambda: Cursor.objects.filter(run=LIVE, is_behind=True).values_list("subscriber_id")
 )

@@ -8,7 +8,7 @@ from django.db.models.functions import Greatest
 
 from router.db.async_commit import AsyncCommit
 from router.db.statements import Param, Select, Update
-from router.models import Clock, Cursor, LogHead
+from router.models import Cursor, LogHead
 
 HEAD = 1
 
@@ -50,14 +50,14 @@ def mark_pruned(*, to: int, number: int) -> bool:
     return True
 
 
-#: The head's position and the time by the database; no row while another holds it.
+#: The head's position; no row while another process holds it.
 #: A statement of its own, before any that reads the log: a lock taken in the statement
 #: that reads lets that statement see the log as it was before the wait.
 TRY_LOCK = Select(
     lambda: (
         LogHead.objects.select_for_update(skip_locked=True)
         .filter(pk=HEAD)
-        .values_list("position", Clock())
+        .values_list("position")
     )
 )
 MOVE = Update(

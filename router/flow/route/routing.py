@@ -11,36 +11,28 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from django.db import DatabaseError, OperationalError, connection
-from django.db.models import DateTimeField
 
 from router.conf import conf
-from router.db.bulk_insert import Insert
 from router.db.pipeline import commits, own_transaction, rows_of_planned
 from router.db.plan_cache import PlanForgotten
-from router.db.statements import Param, Statement
+from router.db.statements import Statement
 from router.flow.cursor import turn
 from router.flow.cursor.filling import give_up_on_unfiltered
-from router.flow.cursor.in_line import Row, first_of_their_keys
+from router.flow.cursor.insertions import Owed, insertions
 from router.flow.cursor.matching import Broken, Filters, Matching
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
 from router.flow.route.behind import fall_behind
-from router.flow.route.head import MOVE, TRY_LOCK
+from router.flow.route.head import MOVE
 from router.flow.route.wanting import HasRoom, choose_rung, turns_of, wanted_to
-from router.models import Delivery, EventRecord, Subscriber
+from router.models import EventRecord, Subscriber
 
 logger = logging.getLogger(__name__)
 
 #: A subscriber's primary key and a number of deliveries → whether these fit.
 Fits = Callable[[int, int], bool]
-#: What differs between the deliveries of a batch → its type.
-KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}
-NOW = Param("now", DateTimeField())
-#: An event and one to whom it is owed.
-Owed = tuple[EventRecord, Subscriber]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +101,12 @@ class Plan:
     """What is to be written of a batch."""
 
     batch: Batch
-    #: The last position that was given before, and the time by the database.
+    #: The last position that was given before.
     position: int
-    now: datetime
     owed: Sequence[Owed]
-    #: Of streamed subscribers: who is rung for at once.
+    #: Primary keys of streamed subscribers that are rung for at once.
     rung: Collection[int]
-    #: Of subscribers: who has no room for its deliveries, and falls behind.
+    #: Primary keys of subscribers whose windows have no room: they fall behind.
     full: Collection[int]
     wanted: Mapping[int, int]
     broken: Broken
@@ -146,7 +137,7 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Ro
 
 def _plan(batch: Batch, has_room: HasRoom, fits: Fits) -> Plan:
     broken: Broken = {}
-    [(position, now)] = TRY_LOCK.converted(batch.head)
+    [(position,)] = batch.head
     owed = list(_owed(batch.events, batch.by_row, broken))
     counts = Counter(subscriber.pk for _, subscriber in owed)
     full = {pk for pk, count in counts.items() if not fits(pk, count)}
@@ -156,7 +147,6 @@ def _plan(batch: Batch, has_room: HasRoom, fits: Fits) -> Plan:
     return Plan(
         batch=batch,
         position=position,
-        now=now,
         owed=owed,
         rung=choose_rung(batch.streamed, wanted, has_room),
         wanted=wanted,
@@ -173,7 +163,7 @@ def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
         _positions(plan.position, events),
         MOVE.bound(position=plan.position + len(events)),
         *([fall_behind(plan.full, plan.position)] if plan.full else []),
-        *_insertions(plan.owed, plan.now),
+        *insertions(plan.owed),
     ]
     results = rows_of_planned(
         statements,
@@ -208,22 +198,3 @@ def _owed(
         for subscriber in subscribers:
             if matching.is_owed(subscriber):
                 yield event, subscriber
-
-
-def _insertions(owed: Sequence[Owed], now: datetime) -> Iterator[Statement]:
-    """The statements that insert all that is owed."""
-    waiting: list[Row] = []
-    in_line: list[Row] = []
-    for event, subscriber in owed:
-        key = event.partitionkey if subscriber.is_ordered else ""
-        rows = in_line if key else waiting
-        rows.append((event.number, subscriber.pk, key))
-    first, held = first_of_their_keys(in_line)
-    if waiting or first:
-        yield _WAITING.of([*waiting, *first], now=now)
-    if held:
-        yield _HELD.of(held, now=now)
-
-
-_WAITING = Insert(Delivery, KINDS, lambda: {"due_at": NOW, "created_at": NOW})
-_HELD = Insert(Delivery, KINDS, lambda: {"created_at": NOW})

@@ -1,4 +1,4 @@
-"""Which streamed subscribers may want a batch of events, and who is rung for at once.
+"""Streamed subscribers that may want a batch of events, and are rung for at once.
 
 The mark is part of routing's transaction. Where no room is known, or a lease or a mark
 is in the way, the dispatcher's look rings later.
