@@ -240,8 +240,8 @@ def post(name: str, world: dict[str, Any]) -> Any:
     client.force_login(User.objects.create_superuser("carla"))
     args = [act.path.format(**world)] if act.path else []
     body = {**act.body, act.reason: WHY}
-    for field in {"ids", "subscriber"} & body.keys():
-        body[field] = body[field].format(**world)
+    for key in {"ids", "subscriber"} & body.keys():
+        body[key] = body[key].format(**world)
     return client.post(reverse(f"admin:router_{name}", args=args), body)
 
 
