@@ -66,7 +66,7 @@ class Insert(Prepared):
             for name in self._adding
         )
         # Without a condition SQLite takes ON for that of a join.
-        return f" WHERE TRUE ON CONFLICT ({key}) DO UPDATE SET {sums}"
+        return f" WHERE TRUE ON CONFLICT ({key}) DO UPDATE SET {sums}"  # nosec B608  # names from the model
 
     def _same(self, compiler: Any) -> Iterator[tuple[str, tuple[str, Sequence[Any]]]]:
         """Column → SQL and parameters, of what all rows have in common."""

@@ -29,7 +29,11 @@ from router.models import (
 from router.models.cursor import TurnQuerySet
 
 #: No worker has the lease.
-FREE: dict[str, Any] = {"token": None, "leased_until": None, "leased_count": 0}
+FREE: dict[str, Any] = {
+    "token": None,  # nosec B105  # no token
+    "leased_until": None,
+    "leased_count": 0,
+}
 UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
 
 
