@@ -11,6 +11,7 @@ import uuid
 from django.db import transaction
 
 from router.models import Delivery, EventRecord, FailedTask
+from router.observe.outcome import outcomes_of
 from router.public import Event, publish, subscriber
 from tests.chaos.project.effects import insert
 from tests.chaos.project.models import Effect
@@ -51,13 +52,22 @@ def happen() -> None:
 def tell() -> None:
     """What became of it, as JSON."""
     pair = ("subscriber__name", "event__event_id")
-    deliveries = Delivery.objects.values_list(*pair, "state", "acknowledged_at")
+    events = EventRecord.objects.filter(type=TYPE)
+    owed = Delivery.objects.filter(event__type=TYPE)
+    found = outcomes_of(list(events), owed.select_related("event", "subscriber"))
     failed = FailedTask.objects.values_list(*pair, "error", "opened_at")
     effects = Effect.objects.values_list("subscriber", "order_id")
-    events = EventRecord.objects.filter(type=TYPE)
     report = {
         "events": list(events.values_list("event_id", "data__is_poison")),
-        "deliveries": list(deliveries),
+        "deliveries": [
+            (
+                each.subscriber.name,
+                each.event.event_id,
+                each.state,
+                each.acknowledged_at,
+            )
+            for each in (*found.deliveries, *found.by_cursor)
+        ],
         "failed": list(failed),
         "effects": list(effects),
     }

@@ -31,9 +31,13 @@ STOPPED_SECONDS = 40
 #: Those that need neither a mail server nor Slack.
 REACHED = {"customer_profiles", "fulfilment", "inventory", "order_history"}
 ACKNOWLEDGED = """
-from router.models import Delivery
-done = Delivery.objects.filter(state="ACKNOWLEDGED", event__subject="RS3X-M2QZ")
-print(*done.values_list("subscriber__name", flat=True))
+from router.models import Delivery, EventRecord
+from router.observe.outcome import outcomes_of
+events = list(EventRecord.objects.filter(subject="RS3X-M2QZ"))
+rows = Delivery.objects.filter(event__in=events).select_related("subscriber")
+found = outcomes_of(events, rows)
+all_found = [*found.deliveries, *found.by_cursor]
+print(*(each.subscriber.name for each in all_found if each.state == "ACKNOWLEDGED"))
 """
 TAKEN_IN = """
 from router.models import EventRecord
