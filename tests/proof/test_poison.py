@@ -23,8 +23,11 @@ SECONDS = 400
 OPEN = """
     SELECT 1 FROM router_eventrecord WHERE position IS NULL
     UNION ALL SELECT 1 FROM router_delivery WHERE state IN ('PENDING', 'LEASED')
-    UNION ALL SELECT 1 FROM router_cursor AS cursor JOIN router_eventrecord AS event
-        ON event.position > cursor.position AND event.type NOT LIKE 'router.%'
+    UNION ALL SELECT 1 FROM router_cursor AS cursor
+        JOIN router_subscriber AS subscriber
+            ON subscriber.id = cursor.subscriber_id AND subscriber.is_streamed
+        JOIN router_eventrecord AS event
+            ON event.position > cursor.position AND event.type NOT LIKE 'router.%'
 """
 TOLD = {name: error for name, (_, error) in POISONS.items()}
 
