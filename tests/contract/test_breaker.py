@@ -149,7 +149,7 @@ def test_a_receiver_that_acknowledged_something_lately_is_not_disabled(
 
 
 def test_one_that_reaches_nobody_twice_opens_it(declare: Declare) -> None:
-    down = declare("down", Outage())
+    down = declare("down", Outage(), retry_first_seconds=600)
     publish_events()
     deliver_due()
     assert breaker_of(down) == BreakerState.CLOSED
@@ -330,7 +330,7 @@ def test_a_subscriber_that_fails_on_notices_makes_no_more_of_them(
     declare: Declare,
 ) -> None:
     declare("deaf", Outage(), events=["router.*"])
-    declare("down", Outage())
+    declare("down", Outage(), retry_first_seconds=600)
     publish_events(6)
     deliver_due()
 

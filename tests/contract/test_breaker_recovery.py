@@ -70,7 +70,7 @@ def test_probes_count_as_attempts_and_not_as_failures(declare: Declare) -> None:
 def test_the_last_probe_of_a_round_is_the_event_that_failed_longest_ago(
     declare: Declare,
 ) -> None:
-    declare("down", Outage())
+    declare("down", Outage(), retry_first_seconds=600)
     publish_events(30)
     deliver_due()
     first = Delivery.objects.order_by("pk")[0].pk
@@ -179,7 +179,7 @@ def test_rounds_of_ten_probes_come_ever_more_rarely(
     declare: Declare, settings: Any
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "PROBE_FIRST_SECONDS": 2}
-    down = declare("down", Outage())
+    down = declare("down", Outage(), retry_first_seconds=600)
     publish_events(6)
     deliver_due()
     waits = []
@@ -196,7 +196,7 @@ def test_rounds_of_ten_probes_come_ever_more_rarely(
 def test_a_probe_keeps_the_next_one_away_while_its_message_is_on_its_way(
     declare: Declare,
 ) -> None:
-    down = declare("down", Outage())
+    down = declare("down", Outage(), retry_first_seconds=600)
     publish_events(6)
     deliver_due()
     skip_waits()

@@ -37,7 +37,8 @@ def accept(event: Event) -> None: ...
 @pytest.fixture
 def down(declare: Declare) -> Receiver:
     """A subscriber with six events that its open breaker holds."""
-    receiver = declare("down", refuse)
+    # A retry that came due meanwhile would open it sooner.
+    receiver = declare("down", refuse, retry_first_seconds=600)
     for n in range(6):
         publish(TYPE, {"n": n})
     deliver_due()
