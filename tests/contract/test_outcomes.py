@@ -94,7 +94,7 @@ def test_a_lease_of_deliveries_is_none_of_the_log(declare: Declare) -> None:
     assert states() == ["PENDING", "PENDING"]
 
 
-def test_what_was_set_aside_is_told_by_its_row_alone(declare: Declare) -> None:
+def test_what_was_set_aside_is_read_from_its_row_alone(declare: Declare) -> None:
     declare(behave=refuse)
     send()
     deliver_due()
@@ -260,7 +260,7 @@ class TestAbove:
         deliver_due()
         assert row.pk not in owed_above_cursors()
 
-    def test_a_chunk_at_work_is_told_apart(self, declare: Declare) -> None:
+    def test_a_chunk_at_work_is_counted_apart(self, declare: Declare) -> None:
         row = declare().row
         send(3)
         chunk = next_chunk(row.pk)

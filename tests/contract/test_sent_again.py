@@ -88,7 +88,7 @@ def test_it_has_the_same_answer_in_the_call_that_ends_the_next_lease(
     assert say(SETTLE[way], both) == [True, True]
 
 
-def test_the_end_of_a_lease_is_told_in_the_call_that_ends_the_next_lease(
+def test_the_end_of_a_lease_is_answered_in_the_call_that_ends_the_next(
     puller: Subscriber,
 ) -> None:
     publish_and_route()

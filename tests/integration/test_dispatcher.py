@@ -96,7 +96,7 @@ def test_one_purchase_puts_one_message_per_subscriber_on_the_broker(
     ]
     personal = event["data"]["customer"].values()
     assert not [body for body in bodies for text in personal if text in body]
-    # Those in the stream are told of no event: their cursors are served.
+    # A message for a subscriber in the stream names no event: its cursor is served.
     ids = sorted(len(json.loads(body)[0][1]) for body in bodies)
     assert ids == [0] * 4 + [1] * 2
     tasks = [json.loads(message)["headers"] for message in sent]

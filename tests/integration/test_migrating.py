@@ -47,10 +47,10 @@ def run_in_own_process(database_url: str, var_dir: Path, *arguments: str) -> str
 
 
 def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) -> None:
-    told = run_in_own_process(database_url, tmp_path, "-c", BACK_AND_FORTH)
+    output = run_in_own_process(database_url, tmp_path, "-c", BACK_AND_FORTH)
 
-    assert "No planned migration operations." in told
-    assert "receipts" in told
+    assert "No planned migration operations." in output
+    assert "receipts" in output
 
 
 def test_work_in_flight_is_migrated_back_and_forth(

@@ -105,7 +105,7 @@ class TestOrderPage:
         assert reverse("admin:router_eventrecord_change", args=[number]) in page
         assert "1 attempt · 0 failures" in words(page)
 
-    def test_what_failed_is_told_by_its_delivery(self, declare: Declare) -> None:
+    def test_what_failed_is_shown_by_its_delivery(self, declare: Declare) -> None:
         def refuse(event: Event) -> None:
             raise ValueError("ada@example.org")
 

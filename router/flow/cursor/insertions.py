@@ -9,7 +9,7 @@ from router.db.statements import Statement
 from router.flow.cursor.in_line import Row, first_of_their_keys
 from router.models import Clock, Delivery, EventRecord, Subscriber
 
-#: An event and a subscriber that is owed it.
+#: An event, and a subscriber to which it is owed.
 Owed = tuple[EventRecord, Subscriber]
 #: What differs between the deliveries → its type.
 KINDS = {"event_id": "bigint", "subscriber_id": "bigint", "ordering_key": "text"}

@@ -99,7 +99,7 @@ def _cursors() -> list[dict[str, Any]]:
 
 
 def _cursor_of(subscriber: Subscriber) -> dict[str, Any]:
-    """See `CursorState`. Whoever gets a row of each event has one up to the head."""
+    """See `CursorState`. Where each event has a row, it counts as at the head."""
     cursor = Cursor.objects.get(subscriber=subscriber, run=LIVE)
     is_read = subscriber.is_streamed or cursor.is_behind
     head = LogHead.objects.get().position
