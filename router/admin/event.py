@@ -82,7 +82,7 @@ class EventAdmin(ReadOnlyAdmin):
     def detail_context(self, request: HttpRequest, row: EventRecord) -> dict[str, Any]:
         deliveries = with_blockers(row.deliveries.select_related("subscriber"))
         deliveries = deliveries.order_by("pk").prefetch_related("failed_tasks")
-        found = outcomes_of([row], deliveries, limit=MAX_DELIVERIES)
+        found = outcomes_of([row], deliveries[:MAX_DELIVERIES], limit=MAX_DELIVERIES)
         return {
             "deliveries": found.deliveries,
             "deliveries_limit": MAX_DELIVERIES,

@@ -17,10 +17,11 @@ from router.flow.cursor.asking import Asking
 from router.models import LIVE, Clock, Cursor, LogHead, Subscriber
 from router.observe.wanted import Range
 
-#: What is read of a subscriber: what it asks for, and what screens show of it.
+#: What is read of a subscriber: what it asks for, and what screens show of it. In the
+#: order of the model's fields, which `from_db` takes for granted.
 OF_SUBSCRIBER = (
     "id", "name", "title", "transport", "events", "filter", "allowed_types",
-    "allowed_sources", "state", "state_reason", "breaker", "probe_at", "not_before",
+    "allowed_sources", "state", "state_reason", "breaker", "not_before", "probe_at",
 )  # fmt: skip
 
 

@@ -3,13 +3,15 @@ cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import BigIntegerField, QuerySet
 from django.db.models.expressions import RawSQL
 
+from router.db.statements import ArrayParam, Select
 from router.models import (
     LIVE,
     Acknowledgement,
@@ -57,11 +59,12 @@ class Outcomes:
 
 def outcomes_of(
     events: Collection[EventRecord],
-    deliveries: QuerySet[Delivery],
+    deliveries: Iterable[Delivery],
     *,
     limit: int | None = None,
 ) -> Outcomes:
-    """What became of these events: `deliveries` are theirs, of which `limit` are read.
+    """What became of these events: `deliveries` are theirs, or the first `limit` of
+    them, and are not read before this reads the cursors.
 
     Three statements, and a fourth where the limit cut off some of the deliveries.
     """
@@ -70,7 +73,7 @@ def outcomes_of(
     # In this order: an event that is set aside, or acknowledged, between two of the
     # statements is found in the later one. The other way round it would be lost.
     known = live_cursors()
-    rows = list(deliveries[:limit])
+    rows = list(deliveries)
     are_all = limit is None or len(rows) < limit
     have_rows = _with_rows(rows) if are_all else _all_with_rows(events)
     passed, by_cursor = [], []
@@ -163,24 +166,37 @@ def _covering(
 
 def _chunks_that_end_at_or_after(
     asked: Sequence[tuple[int, int]],
-) -> list[Acknowledgement]:
+) -> Sequence[Acknowledgement]:
     """For each cursor and position the first chunk that ends there or later."""
     if not asked:
         return []
-    values = ", ".join(["(CAST(%s AS bigint), CAST(%s AS bigint))"] * len(asked))
-    ids = RawSQL(  # nosec B611  # names of our own
-        _FIRST.format(values=values, chunk=Acknowledgement._meta.db_table),
-        [number for pair in asked for number in pair],
+    cursors, positions = zip(*asked, strict=True)
+    return _COVERING.models(cursors=cursors, positions=positions)
+
+
+def _covering_chunks() -> QuerySet[Acknowledgement]:
+    is_postgresql = connection.vendor == "postgresql"
+    sql = _FIRST.format(
+        asked=_ASKED if is_postgresql else _ASKED_OF_SQLITE,
+        chunk=Acknowledgement._meta.db_table,
     )
-    return list(Acknowledgement.objects.filter(pk__in=ids))
+    ids = RawSQL(sql, (CURSORS, POSITIONS))  # nosec B611  # names of our own
+    return Acknowledgement.objects.filter(pk__in=ids)
 
 
+CURSORS = ArrayParam("cursors", BigIntegerField())
+POSITIONS = ArrayParam("positions", BigIntegerField())
+_ASKED = "unnest(%s::bigint[], %s::bigint[]) AS asked(cursor_id, position)"
+_ASKED_OF_SQLITE = """(
+        SELECT cursor.value AS cursor_id, place.value AS position
+        FROM json_each(%s) AS cursor
+        JOIN json_each(%s) AS place USING (key)) AS asked"""
 #: The index of cursor and last position answers each; a range would read all chunks
 #: that came later.
 _FIRST = """
-    WITH asked(cursor_id, position) AS (VALUES {values})
     SELECT (
         SELECT chunk.id FROM "{chunk}" AS chunk
         WHERE chunk.cursor_id = asked.cursor_id AND chunk.last >= asked.position
         ORDER BY chunk.last LIMIT 1)
-    FROM asked"""
+    FROM {asked}"""
+_COVERING = Select(_covering_chunks)

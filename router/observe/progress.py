@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import QuerySet
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import QuerySet, TextField
 from django.utils.translation import gettext as _
 
 from router import registry
+from router.db.statements import IDS, Param, Select
 from router.models import (
     LIVE,
     Attempt,
@@ -25,12 +27,18 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.observe.live_cursors import OF_SUBSCRIBER
 from router.observe.outcome import Outcome, outcomes_of
 from router.observe.pruned import pruned_to
 
 #: Nobody reads a page of more; a subject has one or two.
 EVENT_LIMIT = 20
 ERROR_CLASS = re.compile(r"([A-Za-z_][\w.]{0,99})(:|$)")
+#: What a step needs of a delivery, in the order of the model's fields.
+OF_DELIVERY = (
+    "id", "event_id", "subscriber_id", "run", "state", "due_at", "attempts",
+    "failures", "vanished", "acknowledged_at",
+)  # fmt: skip
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -108,13 +116,8 @@ def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Prog
 
     Four statements, and another `with_errors`; for a subject without events two.
     """
-    rows = EventRecord.objects.filter(source=source, subject=subject)
-    # The data of an event may be large, and no page shows it.
-    events = list(rows.defer("data").order_by("number")[:EVENT_LIMIT])
+    events = _EVENTS.models(source=source, subject=subject)
     found = outcomes_of(events, _deliveries_of(events))
-    by_number = {event.number: event for event in events}
-    for delivery in found.deliveries:
-        delivery.event = by_number[delivery.event_id]
     errors = _last_errors(found.deliveries) if with_errors else {}
     steps = [
         *(
@@ -131,10 +134,16 @@ def progress_of(*, source: str, subject: str, with_errors: bool = False) -> Prog
     )
 
 
-def _deliveries_of(events: Sequence[EventRecord]) -> QuerySet[Delivery]:
-    numbers = [event.number for event in events]
-    rows = Delivery.objects.filter(event_id__in=numbers).annotate(now=Clock())
-    return rows.select_related("subscriber")
+def _deliveries_of(events: Sequence[EventRecord]) -> Iterator[Delivery]:
+    by_number = {event.number: event for event in events}
+    size = len(OF_SUBSCRIBER)
+    for *values, now in _DELIVERIES.rows(ids=list(by_number)):
+        known, owed = values[:size], values[size:]
+        delivery = Delivery.from_db(DEFAULT_DB_ALIAS, OF_DELIVERY, owed)
+        delivery.subscriber = Subscriber.from_db(DEFAULT_DB_ALIAS, OF_SUBSCRIBER, known)
+        delivery.event = by_number[delivery.event_id]
+        delivery.now = now  # type: ignore[attr-defined]  # by its side
+        yield delivery
 
 
 def _last_errors(deliveries: Sequence[Delivery]) -> dict[int, str]:
@@ -150,6 +159,19 @@ def error_class(error: str) -> str:
     return match[1] if match else ""
 
 
+def _events() -> QuerySet[EventRecord]:
+    subject = {name: Param(name, TextField()) for name in ("source", "subject")}
+    # The data of an event may be large, and no page shows it.
+    rows = EventRecord.objects.filter(**subject).defer("data")
+    return rows.order_by("number")[:EVENT_LIMIT]
+
+
+_EVENTS = Select(_events)
+_DELIVERIES = Select(
+    lambda: Delivery.objects.filter(event__number__in_array=IDS).values_list(
+        *(f"subscriber__{name}" for name in OF_SUBSCRIBER), *OF_DELIVERY, Clock()
+    )
+)
 #: In which steps follow each other: event, subscriber, run.
 Place = tuple[int, int, int]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from router.contract.outcomes import Evidence, Retry
 from router.flow.cursor import turn
@@ -18,7 +20,7 @@ from router.flow.route.window import Windows
 from router.models import Cursor, Delivery, EventRecord, Subscriber, Turn
 from router.observe import above
 from router.observe.above import owed_above_cursors
-from router.observe.live_cursors import live_cursors
+from router.observe.live_cursors import OF_SUBSCRIBER, live_cursors
 from router.observe.outcome import Outcomes, outcomes_of
 from router.observe.overview import acknowledged_last_minute, subscribers_overview
 from router.public import Event, publish
@@ -42,7 +44,7 @@ def send(count: int = 1, type: str = "thing.happened") -> None:
 
 def look(*conditions: Any, limit: int | None = None) -> Outcomes:
     events = EventRecord.objects.order_by("number")
-    return outcomes_of(events, Delivery.objects.order_by("pk"), limit=limit)
+    return outcomes_of(events, Delivery.objects.order_by("pk")[:limit], limit=limit)
 
 
 def states() -> list[str]:
@@ -68,6 +70,18 @@ def test_above_the_cursor_an_event_is_pending_and_below_it_acknowledged(
     assert first.acknowledged_at >= first.event.recorded_at
     assert first.run_ms is not None
     assert (last.acknowledged_at, last.run_ms) == (None, None)
+
+
+def test_a_column_of_the_subscriber_is_not_taken_for_another(declare: Declare) -> None:
+    row = declare().row
+    first, last = timezone.now(), timezone.now() + timedelta(minutes=1)
+    rows = Subscriber.objects.filter(pk=row.pk)
+    rows.update(title="A title", state_reason="A reason", probe_at=first)
+    rows.update(not_before=last)
+    [known] = [each.subscriber for each in live_cursors()]
+    expected = Subscriber.objects.get(pk=row.pk)
+    for name in OF_SUBSCRIBER:
+        assert getattr(known, name) == getattr(expected, name), name
 
 
 def test_what_is_under_the_lease_is_at_work_and_what_is_behind_it_waits(

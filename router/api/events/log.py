@@ -140,7 +140,7 @@ def _what_became_of(event: EventRecord, key: ApiKey) -> list[Any]:
     own = within("subscriber__name", patterns)
     rows = Delivery.objects.filter(own, event=event).select_related("subscriber")
     rows = with_blockers(rows).order_by("-pk")
-    found = outcomes_of([event], rows, limit=MAX_DELIVERIES)
+    found = outcomes_of([event], rows[:MAX_DELIVERIES], limit=MAX_DELIVERIES)
     return [
         *_with_attempts(found.deliveries),
         *(
