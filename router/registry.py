@@ -18,6 +18,7 @@ from router.contract.filters import pattern_problem
 
 Handler = Callable[[Event], object]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+STARTS = ("now", "beginning")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class Declaration:
     max_failures: int | None
     missing: Callable[[], str | None] | None
     filter: Mapping[str, Any] | None = None
+    start: str = "now"
+    is_idempotent: bool = False
 
 
 _declared: dict[str, Declaration] = {}
@@ -58,6 +61,8 @@ def subscriber(
     max_failures: int | None = None,
     missing: Callable[[], str | None] | None = None,
     filter: Mapping[str, Any] | None = None,
+    start: str = "now",
+    is_idempotent: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the subscriber `name`.
 
@@ -70,7 +75,10 @@ def subscriber(
     `(event.source, event.id)`. `missing` returns a hint while the subscriber lacks
     something it needs; it is then held, nothing is lost. `filter` is one of the
     CloudEvents Subscriptions API; the system check router.E034 names what is wrong
-    with it, and `register_declared` refuses it.
+    with it, and `register_declared` refuses it. A new subscriber with `start` "now" is
+    owed every event routed from then on, with "beginning" also those before that are
+    still in the log. `is_idempotent` says that the handler does nothing more for an
+    event, by its `(source, id)`, that it has had: a replay needs no confirmation then.
 
     Raises `InvalidSubscriber` when an option is wrong or the name is taken.
     """
@@ -91,6 +99,8 @@ def subscriber(
             max_failures=max_failures,
             missing=missing,
             filter=filter,
+            start=start,
+            is_idempotent=is_idempotent,
         )
         _validate(declaration)
         _declared[name] = declaration
@@ -142,6 +152,8 @@ def _problems(declaration: Declaration) -> Iterator[str]:
         yield "the handler must take exactly one argument, the event"
     if declaration.queue not in HANDLER_QUEUES:
         yield f"`queue` must be one of {', '.join(HANDLER_QUEUES)}"
+    if declaration.start not in STARTS:
+        yield f"`start` must be one of {', '.join(STARTS)}"
     yield from _number_problems(declaration)
 
 

@@ -43,6 +43,7 @@ from router.models import (
     Heartbeat,
     LogHead,
     Period,
+    Run,
     Subscriber,
     Turn,
 )
@@ -78,7 +79,7 @@ def isolated_subscribers() -> Iterator[None]:
     Call `register_declared()` after the declarations.
     """
     with isolated():
-        for model in (Turn, Cursor, Period, Subscriber):
+        for model in (Turn, Run, Cursor, Period, Subscriber):
             model._default_manager.all().delete()
         yield
 

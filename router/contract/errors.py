@@ -14,6 +14,8 @@ RouterError
 ├── TooManySubscribers    as many subscribers as may be exist already
 ├── TooManySecrets        a rotation, while as many secrets sign as may
 ├── NotManaged            the subscriber is declared in code, and changed there
+├── InvalidRun            a run's part of the log, or another option, is wrong
+├── NotConfirmed          a replay for a handler that may do its work twice
 ├── NotOpen               the failed task was settled by somebody else
 ├── NotResendable         the delivery can't be owed once more
 ├── DoesNotApply          an operator's act, in a state that it is not meant for
@@ -121,6 +123,14 @@ class TooManySecrets(RouterError):
 
 class NotManaged(RouterError):
     """This subscriber is declared in code: change it there, and restart."""
+
+
+class InvalidRun(_Pointed):
+    """The part of the log, or another option of a run, is wrong."""
+
+
+class NotConfirmed(RouterError):
+    """This would run a handler again that does not say it is idempotent."""
 
 
 class NotOpen(RouterError):

@@ -22,6 +22,7 @@ from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
 from router.models.ingress_failed_task import IngressFailedTask, IngressState
 from router.models.rollup import Measure, Rollup, RollupMark, Span
+from router.models.run import Run, RunKind, RunState
 from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BREAKER_LABELS,
@@ -71,6 +72,9 @@ __all__ = [
     "Reason",
     "Rollup",
     "RollupMark",
+    "Run",
+    "RunKind",
+    "RunState",
     "Scope",
     "SigningSecret",
     "Span",

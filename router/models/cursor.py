@@ -48,6 +48,8 @@ class Turn(models.Model):
     #: A message is on its way, or a pause is kept, until then.
     marked_until = models.DateTimeField(null=True)
     mark_count = models.PositiveSmallIntegerField(default=0)
+    #: Whose cursor is under the lease: `LIVE`, or a run's number.
+    run = models.PositiveIntegerField(default=LIVE, db_default=LIVE)
     #: Its subscriber has so many open deliveries that its cursor stands still.
     is_full = models.BooleanField(default=False, db_default=False)
 
@@ -59,8 +61,8 @@ class Turn(models.Model):
 
 class CursorQuerySet(models.QuerySet["Cursor"]):
     def in_use(self) -> CursorQuerySet:
-        """Cursors by which a subscriber reads the log: in the stream, or behind the
-        head. All others stay where they were."""
+        """Cursors by which a subscriber reads the log: in the stream, behind the head,
+        or of a run that is not over. All others stay where they were."""
         return self.filter(self.model.IS_IN_USE)
 
 
@@ -77,8 +79,8 @@ class Cursor(models.Model):
         related_name="cursors",
     )
     run = models.PositiveIntegerField(default=LIVE)
-    #: Its subscriber gets no deliveries from routing: the next events above it get them
-    #: when there is room.
+    #: Of a live cursor: its subscriber gets no deliveries from routing, the next events
+    #: above it get them when there is room. Of a run's cursor: the run is not over.
     is_behind = models.BooleanField(default=False, db_default=False)
     start = models.BigIntegerField()
     position = models.BigIntegerField()
@@ -92,7 +94,7 @@ class Cursor(models.Model):
     objects = CursorQuerySet.as_manager()
     #: See `CursorQuerySet.in_use`.
     IS_IN_USE = Q(subscriber__deleted_at__isnull=True) & (
-        Q(subscriber__is_streamed=True) | Q(is_behind=True)
+        Q(subscriber__is_streamed=True, run=LIVE) | Q(is_behind=True)
     )
 
     class Meta:

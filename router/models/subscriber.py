@@ -184,6 +184,8 @@ class Subscriber(models.Model):
     #: When the attempt began that ended then.
     last_success_began_at = models.DateTimeField(null=True, editable=False)
     last_failed_at = models.DateTimeField(null=True, editable=False)
+    #: The highest number of its runs and resent events.
+    last_run = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     #: When everything that the deleted subscriber was owed had been cancelled.

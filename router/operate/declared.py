@@ -27,6 +27,7 @@ from router.flow.route.streaming import (
     stop_streaming,
 )
 from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
+from router.operate.starting import start_subscriber
 from router.registry import Declaration, declared
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ def _register(declaration: Declaration, head: LogHead) -> None:
             **_declared_fields(declaration)
         )
         subscriber.refresh_from_db(from_queryset=Subscriber.objects.known())
+    else:
+        start_subscriber(subscriber, head, declaration.start, by=audit.ROUTER)
     _serve_as_declared(subscriber, head)
     _hold_until_set_up(subscriber, declaration)
 

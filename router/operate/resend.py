@@ -10,9 +10,9 @@ from django.db import transaction
 from router.contract.errors import NotResendable
 from router.flow import audit
 from router.flow.cursor.limit import is_full
+from router.flow.cursor.runs import next_number
 from router.flow.route.head import lock_head
 from router.models import (
-    LIVE,
     Clock,
     Delivery,
     DeliveryQuerySet,
@@ -98,7 +98,7 @@ def resend_event(
         return resend(last.pk, by=by, user=user, reason=reason)
     _check_owed(event, subscriber)
     _refuse_unserved(event, subscriber, found.by_cursor)
-    owed = _owe(event.pk, subscriber, run=LIVE + 1)
+    owed = _owe(event.pk, subscriber, run=next_number(subscriber.pk))
     audit.note(
         "event.resent",
         f"event #{event.pk}",
@@ -170,7 +170,9 @@ def _revived(
 
 def _new_run(delivery: Delivery) -> Delivery:
     last = _runs(delivery).order_by("-run").values_list("run", flat=True)[0]
-    return _owe(delivery.event_id, delivery.subscriber, run=last + 1)
+    # A release that counted by event may have used the next number.
+    number = next_number(delivery.subscriber_id, above=last)
+    return _owe(delivery.event_id, delivery.subscriber, run=number)
 
 
 def _owe(number: int, subscriber: Subscriber, *, run: int) -> Delivery:

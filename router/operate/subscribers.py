@@ -35,7 +35,7 @@ from router.flow import audit
 from router.flow.cancel import cancel_beyond_limits, cancel_owed_to_deleted
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
-from router.flow.route.streaming import place_cursor, stop_reading
+from router.flow.route.streaming import stop_reading
 from router.models import (
     Clock,
     Cursor,
@@ -46,7 +46,9 @@ from router.models import (
     Subscriber,
     Transport,
 )
+from router.operate.log_places import NOW, Place
 from router.operate.secrets import new_secret
+from router.operate.starting import start_subscriber
 from router.operate.switch_ordering import pass_the_dead, switch_ordering
 from router.operate.switch_transport import QUEUE_OF, switch_transport
 from router.operate.targets import MANAGED, problems_of_target, with_kept_secrets
@@ -221,13 +223,15 @@ def create_subscriber(
     by: str,
     reason: str = "",
     bound_to: Collection[str] = (EVERYTHING,),
+    start: Place = NOW,
     **wanted: Any,
 ) -> Managed:
-    """Add a subscriber that is owed every event routed from now on.
+    """Add a subscriber that is owed every event routed from now on, and those before
+    from `start` on.
 
     `wanted` are fields of `DEFAULTS`, `bound_to` the names that the caller may use.
-    Raises `InvalidSubscriber` naming each field that is wrong, `NameTaken` or
-    `TooManySubscribers`.
+    Raises `InvalidSubscriber` naming each field that is wrong, `InvalidRun`,
+    `NameTaken` or `TooManySubscribers`.
     """
     fields = _encoded({**DEFAULTS, **wanted})
     _check({"name": name, **fields})
@@ -237,9 +241,9 @@ def create_subscriber(
         raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
     _refuse_too_many(bound_to)
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
-    place_cursor(subscriber, head)
     begin_period(subscriber, head)
     audit.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
+    start_subscriber(subscriber, head, start, by=by, reason=reason)
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
 
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from router.conf import conf
 from router.flow.cursor import turn
+from router.flow.cursor.runs import end_runs
 from router.flow.heartbeats import is_older_release_alive
 from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
@@ -17,6 +18,8 @@ from router.models import (
     Cursor,
     LogHead,
     Ordering,
+    Run,
+    RunState,
     Subscriber,
     Transport,
     Turn,
@@ -98,6 +101,7 @@ def stop_reading(subscriber: Subscriber) -> None:
     turn.end(subscriber.pk)
     # While a dispatcher fills the window, this waits, and the subscriber is known.
     _write(subscriber, is_behind=False)
+    end_runs(Run.objects.filter(subscriber=subscriber).open(), RunState.CANCELLED)
 
 
 def _locked(subscriber: Subscriber) -> Cursor:

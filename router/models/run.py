@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import OuterRef, Q, Subquery
+
+from router.models.clock import Clock
+from router.models.cursor import Cursor
+from router.models.delivery import Origin
+from router.models.subscriber import Subscriber
+
+
+class RunKind(models.TextChoices):
+    """The origin of a run's deliveries."""
+
+    BACKFILL = Origin.BACKFILL.value, "Backfill"
+    REPLAY = Origin.REPLAY.value, "Replay"
+
+
+class RunState(models.TextChoices):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    COMPLETE = "complete"
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def open(self) -> RunQuerySet:
+        """Runs that are not over: active or paused."""
+        # Not with IN: for that PostgreSQL does not use the partial index.
+        return self.filter(Q(state="active") | Q(state="paused"))
+
+    def active(self) -> RunQuerySet:
+        return self.filter(state=RunState.ACTIVE)
+
+    def with_position(self) -> RunQuerySet:
+        """With the `position` of each run's cursor: everything up to it was served, or
+        has a delivery."""
+        cursors = Cursor.objects.filter(
+            subscriber=OuterRef("subscriber"), run=OuterRef("number")
+        )
+        return self.annotate(position=Subquery(cursors.values("position")[:1]))
+
+
+class Run(models.Model):
+    """A walk of one subscriber over a part of the log, beside its live cursor.
+
+    A backfill gives the events from before the subscriber, a replay gives events once
+    more. Its place in the log is the Cursor of the same subscriber and number.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    subscriber = models.ForeignKey(
+        Subscriber,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="runs",
+    )
+    #: Unlike that of every other run, and of every resent event, of its subscriber.
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=8, choices=RunKind)
+    state = models.CharField(
+        max_length=9, choices=RunState, default=RunState.ACTIVE.value
+    )
+    #: Its events are those after `start`, up to `end`.
+    start = models.BigIntegerField()
+    end = models.BigIntegerField()
+    #: Patterns of event types, and a filter, as a subscriber has them.
+    events = models.JSONField()
+    filter = models.JSONField(null=True)
+    #: It gives again what was given up, and nothing else.
+    only_failed = models.BooleanField(default=False)
+    #: Numbers of the only events that it may give; None: every event in its part.
+    chosen = models.JSONField(null=True)
+    #: Events that it gives each second; None: as many as the subscriber takes.
+    rate_per_second = models.FloatField(null=True)
+    #: When it may go on, while the rate is kept.
+    next_at = models.DateTimeField(null=True)
+    #: Events that it gave, and their digest: see `router.contract.digest`.
+    count = models.BigIntegerField(default=0)
+    digest = models.BigIntegerField(default=0)
+    reason = models.CharField(max_length=1000, blank=True)
+    requested_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Clock(), editable=False)
+    #: When it was complete or cancelled.
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["subscriber", "number"], name="run_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["subscriber"],
+                name="run_open",
+                condition=Q(state="active") | Q(state="paused"),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} of subscriber {self.subscriber_id}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in (RunState.ACTIVE, RunState.PAUSED)
