@@ -36,6 +36,7 @@ WEBHOOKS = {
     "ten_endpoints": ("Fanfare, ten endpoints", "per_s_ten_endpoints"),
     "threads_requests": (TITLES["threads_requests"], "threads_requests_per_s"),
 }
+PARTS = ("ratio", "with", "without")
 #: Kind of a foreign router → the server that was used.
 FOREIGN = {
     "amqp": "RabbitMQ, a quorum queue on one node",
@@ -175,6 +176,20 @@ def _isolation(taken: Taken) -> tuple[str, list[str], Rows]:
     return "p99 of nine healthy subscribers", ["", "ratio", "with", "without"], [row]
 
 
+def _outage(taken: Taken) -> tuple[str, list[str], Rows]:
+    figure: Taken = taken["outage"]
+    lines = {"p50_ms": "p50, ms", "p99_ms": "p99, ms", "per_s": "deliveries a second"}
+    rows = [
+        [title, *(number(figure[f"{key}_{part}"]) for part in PARTS)]
+        for key, title in lines.items()
+    ]
+    title = (
+        f"Five handlers beside an endpoint that missed {figure['events']:,} events: "
+        f"it owns {number(figure['rows'])} rows, {number(figure['mib'])} MiB"
+    )
+    return title, ["", "with ÷ without", "with", "without"], rows
+
+
 def _webhooks(taken: Taken) -> tuple[str, list[str], Rows]:
     figure: Taken = taken["webhooks"]
     base = figure["threads_requests_per_s"]
@@ -241,6 +256,7 @@ TABLES = {
     "growth": _growth,
     "scaling": _scaling,
     "isolation": _isolation,
+    "outage": _outage,
     "webhooks": _webhooks,
     "foreign": _foreign,
     "sizing": _sizing,

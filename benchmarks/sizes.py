@@ -38,6 +38,8 @@ class Sizes:
     webhooks: int = 20_000
     #: Events to and from a foreign router.
     foreign: int = 5000
+    #: Events that an endpoint misses.
+    outage: int = 200_000
     #: Tried for bare Celery, which gets the best.
     prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
@@ -92,6 +94,7 @@ TINY = Sizes(
     paced_seconds=1.5,
     webhooks=100,
     foreign=300,
+    outage=300,
     prefetches=(4,),
     subscribers=(5,),
     growth=(1000,),

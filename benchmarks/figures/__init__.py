@@ -11,6 +11,7 @@ from benchmarks.figures.growth import growth
 from benchmarks.figures.idle import idle
 from benchmarks.figures.isolation import isolation
 from benchmarks.figures.latency import latency_ms
+from benchmarks.figures.outage import outage
 from benchmarks.figures.publishing import publish_added_ms, publish_throughput
 from benchmarks.figures.scaling import scaling
 from benchmarks.figures.sizing import sizing
@@ -37,6 +38,7 @@ FIGURES: dict[str, Figure] = {
     "growth": growth,
     "scaling": scaling,
     "isolation": isolation,
+    "outage": outage,
     "webhooks": webhooks,
     "foreign": foreign,
     "sizing": sizing,
