@@ -94,7 +94,7 @@ HOW = """
 INTRODUCTIONS = {
     "throughput": "Deliveries a second ÷ those of others on the same machine.",
     "publish_added_ms": "One INSERT, whatever the number of subscribers.",
-    "outage": "A subscriber that is down costs a window of rows, however long it is down.",
+    "outage": "A subscriber that is down owns a window of rows, not a row an event.",
     "webhooks": "As many events to one receiver, which answers after 50 ms.",
     "foreign": "One process each; most of the servers are emulators.",
     "sizing": (

@@ -61,6 +61,7 @@ __all__ = [
     "deliver_due",
     "has_dispatcher",
     "is_settled",
+    "open_deliveries",
     "isolated_subscribers",
     "recorded",
     "register_declared",
@@ -217,6 +218,11 @@ def recorded(*, since: datetime | None = None) -> Recorded:
         rows = rows.filter(recorded_at__gt=since)
     at = "recorded_at"
     return Recorded(*rows.aggregate(Count("pk"), Min(at), Max(at)).values())
+
+
+def open_deliveries() -> int:
+    """How many deliveries are not over: they wait, or are at work."""
+    return Delivery.objects.open().count()
 
 
 def has_dispatcher() -> bool:

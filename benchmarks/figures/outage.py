@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.arithmetic import medians, percentile, ratio
+from benchmarks.arithmetic import medians, percentile, ratio, rounded
 from benchmarks.bench import Bench
 from benchmarks.contenders import FANFARE, Setup
+from benchmarks.figures.sizing import BYTES
 from benchmarks.run import Run, running
 
 SUBSCRIBERS = 5
@@ -19,12 +20,6 @@ DEAD = "http://127.0.0.1:1026/"
 PUBLISHERS = 2
 MAX_SECONDS = 900.0
 SETTLE_SECONDS = 3.0
-ROWS = "SELECT count(*) FROM router_delivery"
-MIB = (
-    "SELECT (pg_total_relation_size('router_delivery')"
-    " + pg_total_relation_size('router_attempt'))::float / 1024 ^ 2"
-)
-
 #: Name of a figure → its value in one round.
 Values = dict[str, float]
 
@@ -44,7 +39,8 @@ def _figure(
     return {
         "events": bench.sizes.outage,
         "rows": beside["rows"],
-        "mib": beside["mib"],
+        # Both have as many events.
+        "mib": rounded(beside["mib"] - without["mib"]),
         "events_per_s": EVENTS_PER_S,
         **{
             name: value
@@ -81,8 +77,8 @@ def _round(bench: Bench, *, is_down: bool) -> Values:
             "per_s": burst.count / (burst.last_at - burst.first_at),
             "p50_ms": percentile(waits, 0.5) or 0.0,
             "p99_ms": percentile(waits, 0.99) or 0.0,
-            "rows": run.ask(ROWS),
-            "mib": run.ask(MIB),
+            "rows": open_deliveries(),
+            "mib": run.ask(BYTES) / 1024**2,
         }
 
 
