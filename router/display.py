@@ -21,6 +21,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.observe.explain.case import Verdict
 from router.observe.overview import CAP, SubscriberOverview
 
 #: Shown in place of an empty value.
@@ -60,6 +61,24 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "in_force": ("ok", "check_circle", "In force"),
     "published": ("ok", "check_circle", "Published"),
     "retired": ("quiet", "cancel", "Retired"),
+    Verdict.ACKNOWLEDGED: ("ok", "check_circle", "Acknowledged"),
+    Verdict.WORKING: ("working", "sync", "At work now"),
+    Verdict.WAITING_FOR_TURN: ("working", "schedule", "Waits for its turn"),
+    Verdict.WAITING_FOR_TIME: ("retry", "replay", "Waits for its next attempt"),
+    Verdict.WAITING_FOR_KEY: ("quiet", "low_priority", "Waits for its key"),
+    Verdict.WAITING_FOR_RECEIVER: ("attention", "cloud_off", "Waits for the receiver"),
+    Verdict.WAITING_FOR_OPERATOR: ("retry", "pause_circle", "Waits for an operator"),
+    Verdict.WAITING_FOR_LIMIT: ("attention", "block", "Waits: at its limit"),
+    Verdict.WAITING_FOR_CODE: ("attention", "code_off", "Waits for code"),
+    Verdict.FILTERED_BY_TYPE: ("quiet", "filter_alt", "Another event type"),
+    Verdict.FILTERED_BY_CLAUSE: ("quiet", "filter_alt", "Rejected by the filter"),
+    Verdict.FILTERED_BY_LIMITS: ("quiet", "lock", "Beyond its limits"),
+    Verdict.FOR_ANOTHER_SUBSCRIBER: ("quiet", "person", "For another subscriber"),
+    Verdict.BEFORE_SUBSCRIBER: ("quiet", "history", "From before it began"),
+    Verdict.CANCELLED: ("quiet", "cancel", "Cancelled"),
+    Verdict.GIVEN_UP: ("attention", "error", "Given up"),
+    Verdict.NOT_ROUTED: ("working", "schedule", "Not yet routed"),
+    Verdict.PRUNED: ("quiet", "delete", "Pruned"),
 }
 
 
@@ -203,3 +222,8 @@ def first_line(text: str) -> str:
 def pretty(value: Any) -> str:
     """JSON that a person can read; the template escapes it."""
     return json.dumps(repaired(value), indent=2, ensure_ascii=False)
+
+
+def compact(value: Any) -> str:
+    """JSON in one line; the template escapes it."""
+    return json.dumps(repaired(value), ensure_ascii=False)

@@ -14,13 +14,13 @@ from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import (
     OpenAtFilter,
     OpenStateFilter,
-    event_numbers,
     search_by_event,
 )
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
 from router.models import Delivery, DeliveryState, EventRecord
 from router.observe.key_order import blocker_of
+from router.observe.naming import event_numbers
 from router.operate.interventions import skip
 from router.operate.resend import resend
 

@@ -9,15 +9,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from router.admin.acting import actor, reason_field
 from router.admin.base import ReadOnlyAdmin
-from router.admin.filters import TypeFilter, UnroutedFilter, event_numbers
+from router.admin.explanation import choices, explanation_context
+from router.admin.filters import TypeFilter, UnroutedFilter
 from router.contract.errors import NotResendable
 from router.display import ago, badge
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.observe.key_order import with_blockers
+from router.observe.naming import event_numbers
 from router.observe.outcome import Outcome, Outcomes, outcomes_of
 from router.operate.resend import resend_event
 
@@ -89,6 +91,7 @@ class EventAdmin(ReadOnlyAdmin):
             "by_cursor": found.by_cursor,
             "cloudevent": row.shown(),
             "resend_form": self._resend_form(request, found),
+            "subscribers": choices(),
         }
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
@@ -109,10 +112,19 @@ class EventAdmin(ReadOnlyAdmin):
         return ResendEventForm(among=done)
 
     def get_urls(self) -> list[URLPattern]:
-        own = self.row_urls(
-            self.has_resend_permission, resend=require_POST(self.resend_view)
-        )
-        return [*own, *super().get_urls()]
+        return [
+            *self.row_urls(
+                self.has_resend_permission, resend=require_POST(self.resend_view)
+            ),
+            *self.row_urls(
+                self.has_view_permission, explain=require_safe(self.explain_view)
+            ),
+            *super().get_urls(),
+        ]
+
+    def explain_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
+        context = explanation_context(request, event)
+        return self.page(request, "router/admin/explanation.html", event, context)
 
     def resend_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
         form = ResendEventForm(request.POST)

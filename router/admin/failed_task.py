@@ -21,10 +21,10 @@ from router.admin.filters import (
     FailedTaskStateFilter,
     ReasonFilter,
     search_by_event,
-    whole_number,
 )
 from router.display import ago, badge, first_line
 from router.models import FailedTask, FailedTaskState
+from router.observe.naming import whole_number
 from router.operate.failed_tasks import Settled, discard, retry
 
 #: Failed tasks that one act settles at most.

@@ -10,37 +10,15 @@ from django.contrib import admin
 from django.contrib.admin.utils import get_fields_from_path
 from django.db.models import Field, Q, QuerySet
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
-from router.conf import conf
 from router.models import (
     DeliveryState,
-    EventRecord,
     FailedTaskState,
     Reason,
     Subscriber,
 )
 from router.observe.log_values import distinct_values
-
-#: A search that hits more shows the newest of them.
-MAX_HITS = 500
-
-
-def event_numbers(term: str) -> list[int]:
-    """Events whose number, id or subject is exactly `term`, newest first.
-
-    `ROUTER["SUBJECT_SEARCH"]` names the subjects that `term` means besides itself.
-    """
-    events = EventRecord.objects.order_by("-number").values_list("number", flat=True)
-    sources = distinct_values("source")
-    numbers = {
-        *events.filter(source__in=sources, event_id=term)[:MAX_HITS],
-        *events.filter(source__in=sources, subject__in=_subjects(term))[:MAX_HITS],
-    }
-    number = whole_number(term)
-    if number is not None:
-        numbers.add(number)
-    return sorted(numbers, reverse=True)
+from router.observe.naming import event_numbers, whole_number
 
 
 def search_by_event(
@@ -55,19 +33,6 @@ def search_by_event(
     if (number := whole_number(term)) is not None:
         wanted |= Q(pk=number)
     return rows.filter(wanted), False
-
-
-def _subjects(term: str) -> set[str]:
-    name = conf().subject_search
-    return {term, *(import_string(name)(term) if name else ())}
-
-
-def whole_number(term: str) -> int | None:
-    """`term` as a row's number, `#` allowed before it."""
-    digits = term.removeprefix("#")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
-        return None
-    return int(digits)
 
 
 Choices = Iterable[tuple[str, str]]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from router.api.deliveries import ResendApi, ResendEventApi, SkipApi
+from router.api.events.explain import ExplainApi
 from router.api.events.log import EventApi
 from router.api.events.views import EventsApi
 from router.api.failed_tasks import (
@@ -34,6 +35,7 @@ from router.api.targets import TestTargetApi
 urlpatterns = [
     path("events/", EventsApi.as_view(), name="api-events"),
     path("events/<int:number>/", EventApi.as_view(), name="api-event"),
+    path("events/<int:number>/explain/", ExplainApi.as_view(), name="api-explain"),
     path("events/<int:number>/resend/", ResendEventApi.as_view()),
     path("subscribers/", SubscribersApi.as_view(), name="api-subscribers"),
     path("subscribers/<slug:name>/", SubscriberApi.as_view(), name="api-subscriber"),

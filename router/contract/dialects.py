@@ -110,20 +110,27 @@ def _combined(combine: Callable[[Iterator[bool]], bool], tests: list[Test]) -> T
 
 
 def _compared(compare: Callable[[str, str], bool], name: str, wanted: str) -> Test:
-    if not is_data_path(name):
+    read = reader(name)
 
-        def is_alike(attributes: Attributes, data: Any) -> bool:
-            value = attributes.get(name)
-            return value is not None and compare(attribute_text(value), wanted)
-
-        return is_alike
-    steps = name.split(".")[1:]
-
-    def is_in_data(attributes: Attributes, data: Any) -> bool:
-        text = _text_at(data, steps)
+    def is_alike(attributes: Attributes, data: Any) -> bool:
+        text = read(attributes, data)
         return text is not None and compare(text, wanted)
 
-    return is_in_data
+    return is_alike
+
+
+def reader(name: str) -> Callable[[Attributes, Any], str | None]:
+    """What reads the text by this name from attributes and data, as comparisons see it;
+    None: the event has none."""
+    if is_data_path(name):
+        steps = name.split(".")[1:]
+        return lambda attributes, data: _text_at(data, steps)
+
+    def attribute(attributes: Attributes, data: Any) -> str | None:
+        value = attributes.get(name)
+        return None if value is None else attribute_text(value)
+
+    return attribute
 
 
 def _text_at(data: Any, steps: list[str]) -> str | None:

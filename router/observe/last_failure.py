@@ -29,13 +29,13 @@ def last_failure(subscriber: Subscriber) -> str:
 def words_of(attempt: Attempt) -> str:
     """What the receiver answered; else the error, when nothing was answered."""
     if attempt.http_status is None:
-        return _line(attempt.error)
-    answer = _line(attempt.answer)
+        return printable_line(attempt.error)
+    answer = printable_line(attempt.answer)
     return f"HTTP {attempt.http_status}" + (f": {answer}" if answer else "")
 
 
-def _line(text: str) -> str:
-    """The first line that is not blank, safe to print on a terminal."""
+def printable_line(text: str) -> str:
+    """The first line that is not blank, cut to `MAX_LENGTH`, safe for a terminal."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     # Python's split leaves control characters that a terminal would obey.
     shown = "".join(character if character.isprintable() else "�" for character in line)

@@ -83,6 +83,13 @@ def live_cursors(*, is_in_use: bool = False) -> list[LiveCursor]:
     return [_live_cursor(list(rows)) for _, rows in of_each]
 
 
+def live_cursor_of(subscriber: Subscriber) -> LiveCursor | None:
+    """The live cursor of one subscriber, deleted or not; None where a release that knew
+    no cursors made it. One statement."""
+    rows = list(_rows(Q(subscriber=subscriber)))
+    return _live_cursor(rows) if rows else None
+
+
 def _live_cursor(rows: Sequence[Sequence[Any]]) -> LiveCursor:
     size = len(OF_SUBSCRIBER)
     subscriber = Subscriber.from_db(DEFAULT_DB_ALIAS, OF_SUBSCRIBER, rows[0][:size])

@@ -153,6 +153,12 @@ def _acknowledged(passed: Sequence[tuple[LiveCursor, EventRecord]]) -> list[Outc
     return outcomes
 
 
+def chunk_covering(cursor_id: int, position: int) -> Acknowledgement | None:
+    """The chunk that acknowledged an event. One statement."""
+    chunks = _chunks_that_end_at_or_after([(cursor_id, position)])
+    return _covering(chunks, cursor_id, position)
+
+
 def _covering(
     chunks: Sequence[Acknowledgement], cursor_id: int, position: int
 ) -> Acknowledgement | None:

@@ -63,6 +63,7 @@ class Step:
     event_number: int
     #: None while the subscriber's cursor alone tells of the event.
     delivery_id: int | None
+    subscriber_id: int
     title: str
     #: What customers read; empty where the step is not shown to them.
     customer_title: str
@@ -183,6 +184,7 @@ def _step(delivery: Delivery, last_error: str) -> tuple[Place, Step]:
     step = Step(
         event_number=delivery.event_id,
         delivery_id=delivery.pk,
+        subscriber_id=subscriber.pk,
         title=str(subscriber),
         customer_title=_customer_title(subscriber),
         event_type=delivery.event.type,
@@ -211,6 +213,7 @@ def _step_by_cursor(outcome: Outcome) -> tuple[Place, Step]:
     step = Step(
         event_number=event.number,
         delivery_id=None,
+        subscriber_id=subscriber.pk,
         title=str(subscriber),
         customer_title=_customer_title(subscriber),
         event_type=event.type,

@@ -26,13 +26,14 @@ def delivery_progress(
     all, and the story behind. With `refresh_url`, a page that has htmx asks it for the
     same fragment as long as something is open.
     """
-    is_staff = _may_view_deliveries(context)
+    is_staff = _may(context, "router.view_delivery")
     progress = progress_of(source=source, subject=str(subject), with_errors=is_staff)
     if not is_staff:
         progress = progress.for_customers()
     return {
         "progress": progress,
         "is_staff": is_staff,
+        "may_explain": is_staff and _may(context, "router.view_eventrecord"),
         "refresh_url": refresh_url,
         "refresh_seconds": _refresh_seconds(progress),
     }
@@ -58,9 +59,9 @@ def wait(seconds: int) -> str:
     return _("%(count)s d") % {"count": seconds // 86_400}
 
 
-def _may_view_deliveries(context: template.Context) -> bool:
+def _may(context: template.Context, permission: str) -> bool:
     user = getattr(context.get("request"), "user", None)
-    return bool(user and user.is_staff and user.has_perm("router.view_delivery"))
+    return bool(user and user.is_staff and user.has_perm(permission))
 
 
 def _refresh_seconds(progress: Progress) -> int | None:

@@ -47,6 +47,16 @@ class Asking:
                 if Matching(event, filters, broken).is_owed(asked):
                     yield event
 
+    def at(self, position: int) -> tuple[int, int | None, Subscriber]:
+        """The period of this position: after which position it begins, at which it
+        ends, None while it lasts, and the subscriber as it asked then."""
+        end = None
+        for begin, asked, _ in self._asked:
+            if begin < position:
+                return begin, end, asked
+            end = begin
+        raise LookupError(f"No period has position {position}.")
+
     def ever(self, subscriber: Subscriber) -> Q:
         """Events that it may have asked for at some time."""
         patterns = {each for _, asked, _ in self._asked for each in asked.events}

@@ -1,0 +1,125 @@
+"""Explain: why a subscriber did or did not get an event."""
+
+from __future__ import annotations
+
+from router.models import (
+    Acknowledgement,
+    Delivery,
+    EventRecord,
+    LogHead,
+    Subscriber,
+)
+from router.observe.explain.case import (
+    Case,
+    Explanation,
+    Verdict,
+    counted,
+    facts_of_event,
+    facts_of_subscriber,
+    moment,
+)
+from router.observe.explain.ending import of_deleted, of_delivery
+from router.observe.explain.filtering import not_asked_for
+from router.observe.explain.waiting import above
+from router.observe.live_cursors import live_cursor_of
+from router.observe.outcome import chunk_covering
+
+
+def explain(event: EventRecord, subscriber: Subscriber) -> Explanation:
+    """Why the subscriber did or did not get the event, at a bounded count of
+    statements."""
+    if event.position is None:
+        return _not_routed(event, subscriber)
+    # In this order, as in `outcomes_of`: what happens between two of the statements is
+    # found in the later one.
+    cursor = live_cursor_of(subscriber)
+    rows = Delivery.objects.filter(event=event, subscriber=subscriber).order_by("run")
+    case = Case(event=event, subscriber=subscriber, cursor=cursor, rows=tuple(rows))
+    return of_delivery(case, case.row) if case.row else _without_delivery(case)
+
+
+def explain_missing(number: int, subscriber: Subscriber) -> Explanation | None:
+    """Why the log has no event of this number; None where it never gave the number."""
+    head = LogHead.objects.filter(pruned_number__gte=number).first()
+    if head is None or number < 1:
+        return None
+    return Explanation(
+        verdict=Verdict.PRUNED,
+        sentence=f"Event #{number} is not in the log: events up to number "
+        f"{head.pruned_number:,} were pruned when they were old and owed to nobody. "
+        "What became of it is not kept.",
+        evidence={
+            "log": {
+                "pruned_to_position": head.pruned_to,
+                "pruned_to_number": head.pruned_number,
+            },
+            "subscriber": facts_of_subscriber(subscriber),
+        },
+    )
+
+
+def _not_routed(event: EventRecord, subscriber: Subscriber) -> Explanation:
+    return Explanation(
+        verdict=Verdict.NOT_ROUTED,
+        sentence="It is recorded and has no position yet: the dispatcher gives it one, "
+        "and then decides which subscribers get it.",
+        evidence={
+            "event": facts_of_event(event),
+            "subscriber": facts_of_subscriber(subscriber),
+        },
+    )
+
+
+def _without_delivery(case: Case) -> Explanation:
+    cursor, began = case.cursor, _began(case)
+    if case.position <= began and case.event.only_for_id != case.subscriber.pk:
+        return case.explained(
+            Verdict.BEFORE_SUBSCRIBER,
+            f"The event is from before {case.subscriber}: it has position "
+            f"{case.position:,}, and {case.subscriber} began after position {began:,}.",
+            beginning={"after_position": began, "at": case.subscriber.created_at},
+        )
+    if rejected := not_asked_for(case):
+        return rejected
+    if cursor and case.position <= cursor.position:
+        chunk = chunk_covering(cursor.cursor_id, case.position)
+        if chunk:
+            return _acknowledged(case, chunk)
+    elif cursor and cursor.is_in_use:
+        return above(case, cursor)
+    if case.subscriber.deleted_at is not None:
+        return of_deleted(case)
+    return _unknown(case)
+
+
+def _began(case: Case) -> int:
+    """After which position the subscriber began: a release that knew no cursors, or an
+    order that begins in the past, gives it an older beginning than the other."""
+    live_from = case.subscriber.live_from
+    return min(case.cursor.start, live_from) if case.cursor else live_from
+
+
+def _acknowledged(case: Case, chunk: Acknowledgement) -> Explanation:
+    beside = f", in a chunk of {counted(chunk.count, 'event')}"
+    return case.explained(
+        Verdict.ACKNOWLEDGED,
+        f"{case.subscriber} acknowledged it at {moment(chunk.acknowledged_at)}"
+        f"{beside if chunk.count > 1 else ''}.",
+        chunk={
+            "first_position": chunk.first,
+            "last_position": chunk.last,
+            "events": chunk.count,
+            "acknowledged_at": chunk.acknowledged_at,
+            "run_ms": chunk.run_ms,
+            "worker": chunk.worker or None,
+        },
+    )
+
+
+def _unknown(case: Case) -> Explanation:
+    return case.explained(
+        Verdict.UNKNOWN,
+        f"The router has neither a delivery nor an acknowledgement of it for "
+        f"{case.subscriber}. The code or the limits of its filter may have been "
+        "different when the event was routed.",
+    )
