@@ -94,4 +94,4 @@ def _value(section: str, name: str, value: Any) -> SafeString | str:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return "Run time" if name == "run_ms" else name.replace("_", " ").capitalize()

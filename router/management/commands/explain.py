@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.text import Text
 
+from router import display
 from router.management import terminal
 from router.models import EventRecord, Subscriber
 from router.observe.explain.case import Explanation, Facts
@@ -85,4 +86,4 @@ def _shown(value: Any) -> str:
         return "–"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
-    return str(value)
+    return display.compact(value) if isinstance(value, dict | list) else str(value)
