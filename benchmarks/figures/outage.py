@@ -12,6 +12,7 @@ from benchmarks.bench import Bench
 from benchmarks.contenders import FANFARE, Setup
 from benchmarks.figures.sizing import BYTES
 from benchmarks.run import Run, running
+from router.testing import open_deliveries
 
 SUBSCRIBERS = 5
 EVENTS_PER_S = 20.0

@@ -84,6 +84,7 @@ CALLS = {
     "GET events/": Call(MANAGE, foreign=None),
     "POST events/": Call(PUBLISH, ENVELOPE, 202, foreign=403),
     "GET events/{event}/": Call(MANAGE),
+    "GET events/{event}/explain/?subscriber={who}-pull": Call(MANAGE),
     "POST events/{done_event}/resend/": Call(
         MANAGE, {"subscriber": "{who}-pull"}, status=202
     ),
@@ -143,7 +144,7 @@ def operations() -> Iterator[str]:
 
 def _shape(path: str) -> str:
     """What stands in angle brackets, as a star."""
-    parts = path.split("/")
+    parts = path.partition("?")[0].split("/")
     return "/".join("*" if "<" in part or "{" in part else part for part in parts)
 
 
