@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -60,8 +60,18 @@ class Event:
         event.__dict__.update(attributes)
         return event
 
-    def to_cloudevent(self) -> dict[str, Any]:
-        """The event in CloudEvents' JSON format, structured mode."""
+    @classmethod
+    def read_by(cls, read: Callable[[str], Any]) -> Self:
+        """An event of the log, whose attributes are read when they are asked for.
+
+        Most handlers look at few of them, and reading costs more than the rest of it.
+        """
+        event = object.__new__(cls)
+        event.__dict__[READ] = read
+        return event
+
+    def context(self) -> dict[str, str | int | bool]:
+        """The context attributes that filters look at; it needs no data."""
         optional = {
             "subject": self.subject,
             "dataschema": self.dataschema,
@@ -77,8 +87,35 @@ class Event:
             "datacontenttype": self.datacontenttype,
             **{name: value for name, value in optional.items() if value},
             **self.extensions,
-            **event_data.members(self.data, has_data=self.has_data),
         }
+
+    def to_cloudevent(self) -> dict[str, Any]:
+        """The event in CloudEvents' JSON format, structured mode."""
+        members = event_data.members(self.data, has_data=self.has_data)
+        return {**self.context(), **members}
+
+
+#: Where an event has what reads its attributes.
+READ = "_read"
+
+
+class _Attribute:
+    """An attribute of an event that has none of that name yet."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, event: Event | None, owner: type[Event]) -> Any:
+        if event is None or READ not in event.__dict__:
+            raise AttributeError(self._name)
+        value = event.__dict__[READ](self._name)
+        event.__dict__[self._name] = value
+        return value
+
+
+for _field in fields(Event):
+    # In the place of a default, which the dataclass has by now.
+    setattr(Event, _field.name, _Attribute(_field.name))
 
 
 def _data_problems(event: Event) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ log, `delivery` by its id. Those of a line's own `extra` go before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 
@@ -16,17 +17,18 @@ _ids: ContextVar[Mapping[str, object]] = ContextVar(
 )
 
 
-class log_ids:  # noqa: N801  # reads as a function, and costs each event less than one
-    """Lines that this thread logs meanwhile carry these ids, beside those before."""
+@contextmanager
+def log_ids(**ids: object) -> Iterator[Callable[[Mapping[str, object]], object]]:
+    """Lines that this thread logs meanwhile carry these ids, beside those before.
 
-    def __init__(self, **ids: object) -> None:
-        self._new = ids
-
-    def __enter__(self) -> None:
-        self._token = _ids.set({**_ids.get(), **self._new})
-
-    def __exit__(self, *_: object) -> None:
-        _ids.reset(self._token)
+    What it yields replaces them: for one event after the other, whose ids are merged by
+    the caller with `current_log_ids`.
+    """
+    token = _ids.set({**_ids.get(), **ids})
+    try:
+        yield _ids.set
+    finally:
+        _ids.reset(token)
 
 
 def current_log_ids() -> Mapping[str, object]:

@@ -182,6 +182,10 @@ class Select(Prepared):
         rows = self.converted(raw_rows)
         return [model.from_db(DEFAULT_DB_ALIAS, names, row) for row in rows]
 
+    def column_names(self) -> Sequence[str]:
+        """What a row of the database has for each of its values, in their order."""
+        return [column.target.column for column in self._built().columns]
+
     def _query(self) -> Any:
         return self._build().query
 

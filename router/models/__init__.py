@@ -16,7 +16,13 @@ from router.models.delivery import (
     Settlement,
     settled_by,
 )
-from router.models.event import EVENT_COLUMNS, EventRecord, LogHead, event_of
+from router.models.event import (
+    EVENT_COLUMNS,
+    EVENT_FIELDS,
+    EventRecord,
+    LogHead,
+    event_of,
+)
 from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
 from router.models.heartbeat import Heartbeat
@@ -39,6 +45,7 @@ __all__ = [
     "ACKNOWLEDGED",
     "BREAKER_LABELS",
     "EVENT_COLUMNS",
+    "EVENT_FIELDS",
     "FOREIGN",
     "LIVE",
     "REMOTE",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from celery.exceptions import (
     SoftTimeLimitExceeded,
     WorkerShutdown,
@@ -23,7 +21,6 @@ from router.contract.outcomes import (
     RetryLater,
 )
 from router.registry import Declaration
-from router.transports.base import ms_since
 from router.transports.evidence import evidence_of
 from router.transports.time_limit import TimeLimit, TimeLimitExceeded
 
@@ -46,14 +43,9 @@ class HandlerTransport:
         # A handler that doesn't ask for the test event is not called with it.
         self._takes_tests = matches_any(declaration.events, TEST_TYPE)
 
-    def run(self, event: Event) -> tuple[Outcome, float]:
-        """What became of one event, and its run time in ms."""
-        started_at = time.monotonic()
-        outcome = self._outcome(event)
-        return outcome, ms_since(started_at)
-
-    def _outcome(self, event: Event) -> Outcome:
-        if event.type == TEST_TYPE and not self._takes_tests:
+    def run(self, event: Event) -> Outcome:
+        """What became of one event."""
+        if not self._takes_tests and event.type == TEST_TYPE:
             return DONE
         try:
             with self._limit:

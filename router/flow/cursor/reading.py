@@ -13,22 +13,26 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import F
 
 from router.conf import conf
+from router.contract.data import DataEncoding, unpack
 from router.contract.dialects import compiled
 from router.contract.event import Event
 from router.db.patterns import WANTED, WANTED_BY_JSON
 from router.db.pipeline import rows_of_planned
 from router.db.session import is_wary
-from router.db.statements import SUBSCRIBER, Select, Statement, changed, fetched
+from router.db.statements import Select, Statement, changed, fetched
 from router.flow.cursor.turn import FREE, TAKE, TAKE_WARILY
 from router.models import (
     EVENT_COLUMNS,
+    EVENT_FIELDS,
     LIVE,
     Cursor,
     Delivery,
@@ -37,7 +41,6 @@ from router.models import (
     Period,
     Subscriber,
     Turn,
-    event_of,
 )
 
 #: A claim looks at so many events of the log at most, whatever their types.
@@ -49,29 +52,49 @@ OF_SUBSCRIBER = (
     "name", "title", "transport", "state", "rate_per_second", "breaker",
     "breaker_epoch", "ramp", "incident_since", "is_streamed",
 )  # fmt: skip
-#: What is read of an event, after its position.
-OF_EVENT = ("number", "causation_depth", "only_for", *EVENT_COLUMNS)
+#: What is read of an event.
+OF_EVENT = ("position", "number", "causation_depth", "only_for", *EVENT_COLUMNS)
+_parsed = json.JSONDecoder().raw_decode
 
 
-class Streamed(NamedTuple):
-    """What a worker needs of an event of the log; a model takes several times as long
-    to make."""
+def _json(text: str) -> Any:
+    # `json.loads` also looks for spaces around it, and for its encoding.
+    return _parsed(text)[0]
 
-    position: int
-    number: int
-    causation_depth: int
-    #: For this subscriber alone: no filter is asked.
-    is_addressed: bool
-    attributes: Sequence[Any]
 
-    @classmethod
-    def of(cls, row: Sequence[Any]) -> Streamed:
-        """From the position and the values of `OF_EVENT`."""
-        position, number, depth, only_for, *attributes = row
-        return cls(position, number, depth, only_for is not None, attributes)
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    here: Any = connections[DEFAULT_DB_ALIAS]
+    return (
+        at.astimezone(here.timezone) if at.tzinfo else at.replace(tzinfo=here.timezone)
+    )
+
+
+class Streamed(tuple[Any, ...]):
+    """What a worker needs of an event of the log: the values of `OF_EVENT`, as the
+    database gives them. To read all of them takes longer than most handlers."""
+
+    __slots__ = ()
+    position = property(itemgetter(0))
+    number = property(itemgetter(1))
+    causation_depth = property(itemgetter(2))
+
+    @property
+    def is_addressed(self) -> bool:
+        """For this subscriber alone: no filter is asked."""
+        return self[3] is not None
 
     def to_event(self) -> Event:
-        return event_of(self.attributes)
+        return Event.read_by(self.read)
+
+    def read(self, name: str) -> Any:
+        """An attribute of its event."""
+        if name == "data":
+            return unpack(_json(self[-2]), self[-1])[0]
+        if name == "has_data":
+            return self[-1] != DataEncoding.NONE
+        value = self[PLACES[name]]
+        return READERS[name](value) if name in READERS else value
 
     @property
     def log_ids(self) -> Mapping[str, int]:
@@ -80,11 +103,14 @@ class Streamed(NamedTuple):
 
     def passes(self, expression: Any) -> bool:
         """Whether a filter lets it through. Raises what a filter that fails raises."""
-        chosen = compiled(expression)
-        values = dict(zip(EVENT_COLUMNS, self.attributes, strict=True))
-        record = EventRecord(**values)
-        data = record.json_data() if chosen.reads_data else None
-        return chosen.passes(record.context(), data)
+        chosen, event = compiled(expression), self.to_event()
+        data = event.data if chosen.reads_data else None
+        return chosen.passes(event.context(), None if isinstance(data, bytes) else data)
+
+
+#: Attribute of an event → its place among the values.
+PLACES = {name: OF_EVENT.index(field) for name, field in EVENT_FIELDS.items()}
+READERS = {"time": _moment, "extensions": _json}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +157,14 @@ def next_chunk(subscriber_id: int) -> Chunk | None:
     other types, the cursor has moved past them, and the chunk has no events.
     """
     token = uuid.uuid4()
-    [subscriber], rows = _read(subscriber_id, token) or ([None], ())
-    if subscriber is None or not rows:
+    here, *rows = _read(subscriber_id, token) or [None]
+    if here is None:
         return None
-    cursor_id, position, until, head, count, size, filter_ = rows[0][:_HERE]
-    events = tuple(Streamed.of(row) for row in _events_of(rows) if row[0] is not None)
+    cursor_id, position, until, head, count, size, filter_ = here[: len(OF_CURSOR)]
+    events = tuple(Streamed(row[-len(OF_EVENT) :]) for row in rows)
     is_all = len(events) == count < size
     return Chunk(
-        subscriber=subscriber,
+        subscriber=_SUBSCRIBER.as_models([here[len(OF_CURSOR) : -len(OF_EVENT)]])[0],
         token=token,
         cursor_id=cursor_id,
         position=position,
@@ -156,46 +182,38 @@ def chunk_seconds() -> float:
     return min(seconds, MAX_SQLITE_SECONDS) if is_sqlite else seconds
 
 
-def _read(subscriber_id: int, token: uuid.UUID) -> tuple[Sequence[Any], Any] | None:
-    """The subscriber, and the rows of `_SQL`; None where the lease is another's."""
+def _read(subscriber_id: int, token: uuid.UUID) -> Sequence[Any]:
+    """The rows of `_SQL`; none where the lease is another's."""
     is_alone = is_wary()
     take = (TAKE_WARILY if is_alone else TAKE).bound(
         subscriber_id=subscriber_id, token=token
     )
-    limit = 1 if is_alone else conf().chunk_limit
+    limit = 1 if is_alone else conf().stream_limit
     read = _statement(subscriber_id, token, limit)
-    subscriber = _SUBSCRIBER.bound(subscriber_id=subscriber_id)
     if connection.vendor == "postgresql":
-        _, rows, known = rows_of_planned([take, read, subscriber])
-        return (_SUBSCRIBER.as_models(known), rows) if rows else None
+        return rows_of_planned([take, read])[-1]
     with transaction.atomic():
         if not changed(take):
-            return None
+            return ()
         rows = fetched(read)
         _note_lease(subscriber_id, rows)
-        return _SUBSCRIBER.as_models(fetched(subscriber)), rows
+        return rows
 
 
 def _note_lease(subscriber_id: int, rows: Sequence[Any]) -> None:
     """What PostgreSQL does in the statement that reads."""
     turn = Turn.objects.filter(pk=subscriber_id)
     cursor = Cursor.objects.filter(subscriber=subscriber_id, run=LIVE)
-    positions = [row[_HERE] for row in rows if row[_HERE] is not None]
-    if positions:
-        turn.update(leased_count=len(positions))
-        cursor.update(leased_to=positions[-1])
+    if len(rows) > 1:
+        turn.update(leased_count=len(rows) - 1)
+        cursor.update(leased_to=rows[-1][-len(OF_EVENT)])
     else:
         turn.update(**FREE)
         cursor.update(leased_to=None, position=rows[0][2] if rows else F("position"))
 
 
-def _events_of(rows: Sequence[Any]) -> Sequence[Any]:
-    """Position and values of `OF_EVENT`, as the ORM gives them."""
-    return _EVENTS.converted(row[_HERE:] for row in rows)
-
-
 def _statement(subscriber_id: int, token: uuid.UUID, limit: int) -> Statement:
-    limits = SPAN, conf().chunk_bytes, chunk_seconds(), conf().chunk_limit
+    limits = SPAN, conf().chunk_bytes, chunk_seconds(), conf().stream_limit
     sql, names = _sql(connection.vendor, *limits)
     field: Any = Turn._meta.get_field("token")
     values = {
@@ -208,7 +226,7 @@ def _statement(subscriber_id: int, token: uuid.UUID, limit: int) -> Statement:
 
 @cache
 def _sql(
-    vendor: str, span: int, chunk_bytes: int, seconds: float, chunk_limit: int
+    vendor: str, span: int, chunk_bytes: int, seconds: float, stream_limit: int
 ) -> tuple[str, Sequence[str]]:
     """The text for a cursor, and the names of its parameters in their order."""
     is_postgresql = vendor == "postgresql"
@@ -225,36 +243,49 @@ def _sql(
         wanted=(WANTED if is_postgresql else WANTED_BY_JSON).format(
             column="event.type", patterns="(SELECT events FROM here)"
         ),
-        columns=", ".join(f'event."{name}"' for name in _columns()),
-        picked=", ".join(['picked."position"', *_selected()]),
+        **_columns(),
         span=span,
         live=LIVE,
         bytes=chunk_bytes,
         chunk_ms=seconds * 1000,
         rate_seconds=seconds,
-        everything=chunk_limit,
+        everything=stream_limit,
     )
     names = re.findall(r":(subscriber|token|limit)\b", text)
     return re.sub(r":(subscriber|token|limit)\b", "%s", text), names
 
 
-def _columns() -> Sequence[str]:
-    fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
-    return [field.column for field in fields]
+def _columns() -> Mapping[str, Any]:
+    """The columns of an answer: of cursor and subscriber in its first row, of an event
+    in each other."""
+    known = _SUBSCRIBER.column_names()
+    here = [*OF_CURSOR, *(f"of_{name}" for name in known)]
+    return {
+        "columns": ", ".join(f'event."{field.column}"' for field in _fields()),
+        "known": ", ".join(f'subscriber."{name}" AS of_{name}' for name in known),
+        "first": ", ".join([*here, *["NULL"] * len(OF_EVENT)]),
+        "others": ", ".join([*["NULL"] * len(here), *_selected()]),
+        "place": len(here) + 1,
+    }
+
+
+def _fields() -> Iterator[Any]:
+    return (EventRecord._meta.get_field(name) for name in OF_EVENT)
 
 
 def _selected() -> Iterator[str]:
     """The columns as the ORM selects them: a time that Python does not have would fail
     the whole claim."""
     compiler = EventRecord.objects.all().query.get_compiler(connection=connection)
-    fields: Any = (EventRecord._meta.get_field(name) for name in OF_EVENT)
-    for field in fields:
+    for field in _fields():
         sql, _ = field.select_format(compiler, f'picked."{field.column}"', ())
-        yield sql
+        # The driver's own reading of a time costs more than that of all others.
+        yield f"CAST({sql} AS text)" if field.name == "time" else sql
 
 
-#: Columns of `here` in a row of the answer, before those of an event.
-_HERE = 7
+#: The columns of `here` in the first row of the answer, before those of the subscriber;
+#: then come those of an event.
+OF_CURSOR = ("id", "position", "until", "head", "count", "size", "filter")
 # The position reaches the log's index as a value, from a query that is answered first:
 # for a join of cursor and log the planner would read the log. Positions have no gaps,
 # so that a range of them bounds the look, whatever the types.
@@ -283,7 +314,7 @@ WITH here AS MATERIALIZED (
                 CAST({least}({everything}, COALESCE(
                     subscriber.rate_per_second * {rate_seconds}, {everything}),
                     {chunk_ms} / {most}(subscriber.mean_run_ms, 0.01)) AS integer)))
-        END AS size
+        END AS size, {known}
     FROM "{turn}" AS turn
     JOIN "{cursor}" AS cursor
         ON cursor.subscriber_id = turn.subscriber_id AND cursor.run = {live}
@@ -291,7 +322,7 @@ WITH here AS MATERIALIZED (
     CROSS JOIN "{head}" AS head
     WHERE turn.subscriber_id = :subscriber AND turn.token = :token
 ), found AS MATERIALIZED (
-    SELECT event.position, event.size_bytes, {columns}
+    SELECT event.size_bytes, {columns}
     FROM "{event}" AS event
     WHERE event.position > (SELECT position FROM here)
         AND event.position <= (SELECT until FROM here)
@@ -305,7 +336,8 @@ WITH here AS MATERIALIZED (
     LIMIT (SELECT size FROM here)
 ), picked AS MATERIALIZED (
     SELECT * FROM (
-        SELECT found.*, SUM(size_bytes) OVER (ORDER BY position) - size_bytes AS before
+        SELECT found.*, SUM(size_bytes) OVER (
+            ORDER BY position ROWS UNBOUNDED PRECEDING) - size_bytes AS before
         FROM found) AS found
     WHERE before < {bytes}
 )"""  # nosec B608  # names of our own
@@ -322,10 +354,6 @@ _LEASED = """, counted AS (
     FROM here WHERE cursor.id = here.id
 )"""  # nosec B608  # names of our own
 _SELECTED = """
-SELECT here.id, here.position, here.until, here.head,
-    (SELECT COUNT(*) FROM found), here.size, here.filter, {picked}
-FROM here LEFT JOIN picked ON TRUE ORDER BY picked.position"""  # nosec B608
-_EVENTS = Select(lambda: EventRecord.objects.values_list("position", *_columns()))
-_SUBSCRIBER = Select(
-    lambda: Subscriber.objects.only(*OF_SUBSCRIBER).filter(pk=SUBSCRIBER).order_by()
-)
+SELECT {first} FROM here, (SELECT COUNT(*) AS count FROM found) AS found
+UNION ALL SELECT {others} FROM picked ORDER BY {place} NULLS FIRST"""  # nosec B608
+_SUBSCRIBER = Select(lambda: Subscriber.objects.only(*OF_SUBSCRIBER).order_by())

@@ -151,38 +151,34 @@ def _run_in_transaction(work: Work) -> None:
 
     Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
     """
-    run_ms: dict[int, float] = {}
+    deliveries = work.claim.deliveries
     with own_transaction() as may_commit:
         guard = Guard()
         with guard.watching(), alarm_taken():
-            done, rest = _run_while_there_is_time(work, run_ms)
+            times = work.runner.run(deliveries)
         isolate_hooks()
+        done, rest = deliveries[: len(times)], deliveries[len(times) :]
         if rest:
             release(work.claim.only(*rest))
         acknowledge(
             work.claim.only(*done),
-            run_ms=run_ms,
+            run_ms=_by_delivery(done, times),
             guard=guard.name,
             may_commit=may_commit,
         )
 
 
-def _run_while_there_is_time(
-    work: Work, run_ms: dict[int, float]
-) -> tuple[Sequence[Leased], Sequence[Leased]]:
-    """Run one after the other; returns what ran, and what had no time left."""
-    deliveries = work.claim.deliveries
-    for index, delivery in enumerate(deliveries):
-        if index and not work.runner.has_time():
-            return deliveries[:index], deliveries[index:]
-        run_ms[delivery.pk] = work.runner.run(delivery)
-    return deliveries, ()
+def _by_delivery(
+    deliveries: Sequence[Leased], times: Sequence[float]
+) -> dict[int, float]:
+    return {each.pk: ms for each, ms in zip(deliveries, times, strict=True)}
 
 
 def _run_outside(work: Work) -> None:
     """The handler outside any transaction, then its acknowledgement."""
     with alarm_taken():
-        run_ms = {row.pk: work.runner.run(row) for row in work.claim.deliveries}
+        times = work.runner.run(work.claim.deliveries)
+    run_ms = _by_delivery(work.claim.deliveries, times)
     with own_transaction() as may_commit:
         acknowledge(work.claim, run_ms=run_ms, may_commit=may_commit)
 

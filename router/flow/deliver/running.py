@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 from router.conf import conf
 from router.contract.event import Event
-from router.contract.log_ids import log_ids
+from router.contract.log_ids import current_log_ids, log_ids
 from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.flow.publish import causation
 from router.registry import Declaration, find
@@ -56,21 +56,29 @@ class Runner:
         """Whether a run that takes its whole time limit ends in time."""
         return time.monotonic() + self.limit_seconds < self.ends_at
 
-    def run(self, owed: Owed) -> float:
-        """Call the handler; returns the run time in ms. Raises `NotAcknowledged`."""
-        event = owed.to_event()
-        cause = causation.Cause(
-            source=event.source,
-            event_id=event.id,
-            subscriber=self.declaration.name,
-            traceparent=event.traceparent,
-            depth=owed.causation_depth,
-        )
-        with causation.caused_by(cause), log_ids(**owed.log_ids):
-            outcome, run_ms = self._transport.run(event)
-        if isinstance(outcome, Acknowledged):
-            return run_ms
-        raise NotAcknowledged(owed, outcome, run_ms)
+    def run(self, owed: Sequence[Owed]) -> list[float]:
+        """Call the handler for the first and, while there is time, for the others;
+        returns the run time in ms of each. Raises `NotAcknowledged`.
+
+        What it does beside the handler it does for each event that there is.
+        """
+        name, run, times = self.declaration.name, self._transport.run, list[float]()
+        ids, began_at = current_log_ids(), time.monotonic()
+        last_at = self.ends_at - self.limit_seconds
+        with causation.caused() as cause, log_ids() as log:
+            for each in owed:
+                if times and began_at >= last_at:
+                    break
+                event = each.to_event()
+                cause(causation.Cause(event, name, each.causation_depth))
+                log({**ids, **each.log_ids})
+                outcome = run(event)
+                ended_at = time.monotonic()
+                run_ms, began_at = (ended_at - began_at) * 1000, ended_at
+                if not isinstance(outcome, Acknowledged):
+                    raise NotAcknowledged(each, outcome, run_ms)
+                times.append(run_ms)
+        return times
 
     @cached_property
     def _transport(self) -> HandlerTransport:

@@ -157,14 +157,10 @@ class Serving:
 
         Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
         """
-        run_ms: list[float] = []
         with own_transaction() as may_commit:
             guard = Guard()
             with guard.watching(), alarm_taken():
-                for event in part.events:
-                    if run_ms and not self._runner.has_time():
-                        break
-                    run_ms.append(self._runner.run(event))
+                run_ms = self._runner.run(part.events)
             isolate_hooks()
             done, rest = part.split(len(run_ms))
             acknowledge_chunk(
@@ -243,6 +239,8 @@ class Serving:
 def _parts_of(chunk: Chunk) -> list[Part]:
     """The chunk without the events that its filter rejects: in one part, but for each
     event whose filter raises."""
+    if chunk.filter is None:
+        return [Part(events=chunk.events, until=chunk.until)]
     parts: list[Part] = []
     wanted: list[Streamed] = []
     for event in chunk.events:

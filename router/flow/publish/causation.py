@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from router.contract.errors import CausationTooDeep
+from router.contract.event import Event
 
 MAX_DEPTH = 32
 NAMESPACE = uuid.UUID("7b0f6c1e-3f0a-4c0e-9a2d-5e2f4f7d9c11")
@@ -16,19 +19,16 @@ NAMESPACE = uuid.UUID("7b0f6c1e-3f0a-4c0e-9a2d-5e2f4f7d9c11")
 class Cause:
     """The event and subscriber at work, and how many events were published so far."""
 
-    source: str
-    event_id: str
+    event: Event
     subscriber: str
-    traceparent: str
     depth: int
     published_count: int = 0
 
     def next_id(self) -> str:
         """The id of the next event published here: a second run gives the same."""
         self.published_count += 1
-        name = "\x1f".join(
-            (self.source, self.event_id, self.subscriber, str(self.published_count))
-        )
+        event, count = self.event, str(self.published_count)
+        name = "\x1f".join((event.source, event.id, self.subscriber, count))
         return str(uuid.uuid5(NAMESPACE, name))
 
 
@@ -48,14 +48,12 @@ def next_depth() -> int:
     return depth
 
 
-class caused_by:  # noqa: N801  # reads as a function, and costs each event less than one
-    """What this thread publishes meanwhile has this cause."""
-
-    def __init__(self, cause: Cause) -> None:
-        self._new = cause
-
-    def __enter__(self) -> None:
-        self._token = _cause.set(self._new)
-
-    def __exit__(self, *_: object) -> None:
-        _cause.reset(self._token)
+@contextmanager
+def caused() -> Iterator[Callable[[Cause], object]]:
+    """What this thread publishes meanwhile has the cause that was last given to what
+    this yields."""
+    token = _cause.set(_cause.get())
+    try:
+        yield _cause.set
+    finally:
+        _cause.reset(token)

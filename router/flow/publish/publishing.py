@@ -190,5 +190,5 @@ def _time(given: Any) -> tuple[Any, str]:
 
 def _traceparent(cause: causation.Cause | None) -> str:
     """A new W3C trace context, or a child of the cause's."""
-    trace = cause.traceparent[3:35] if cause and cause.traceparent else ""
+    trace = cause.event.traceparent[3:35] if cause else ""
     return f"00-{trace or secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
