@@ -81,6 +81,9 @@ class RouterSettings(BaseModel):
     queue_limit: int = Field(5, ge=1, le=100)
     route_limit: int = Field(5000, ge=1)
     chunk_limit: int = Field(200, ge=1, le=1000)
+    #: The same in the stream, where an event costs no row: of quick handlers what a
+    #: chunk costs beside its events is most.
+    stream_limit: int = Field(1000, ge=1, le=10_000)
     chunk_bytes: int = Field(4 * 1024 * 1024, ge=1024)
     chunk_seconds: float = Field(0.25, gt=0)
     #: Mean run time from which a handler is slow work.
