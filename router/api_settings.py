@@ -35,6 +35,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "events", "description": "Publish what has happened."},
         {"name": "subscribers", "description": "Who is owed which events, and how."},
         {
+            "name": "runs",
+            "description": "Backfills give a subscriber the events from before it,"
+            " replays give events once more.",
+        },
+        {
             "name": "pull",
             "description": "A subscriber with the transport `pull` leases what it is"
             " owed, works, and acknowledges it.",

@@ -16,5 +16,11 @@ def digest_of(names: Iterable[tuple[str, str]]) -> int:
     return sum(map(_part, names)) % MODULUS
 
 
+def digest_text(digest: int) -> str:
+    """The digest in 16 hexadecimal digits: JSON's numbers lose digits of larger ones in
+    many programs."""
+    return f"{digest:016x}"
+
+
 def _part(name: tuple[str, str]) -> int:
     return int.from_bytes(sha256("\n".join(name).encode()).digest()[:8])

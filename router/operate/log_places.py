@@ -18,6 +18,7 @@ NOW, BEGINNING = "now", "beginning"
 PLACE_HELP = (
     'must be "now", "beginning", {"time": "2026-02-03T04:05:06Z"} or {"position": 7}'
 )
+END_HELP = 'must be "now", {"time": "2026-02-03T04:05:06Z"} or {"position": 7}'
 #: Events are committed, and get their positions, in another order than they are
 #: recorded in: among so many next to a time the first and the last position count.
 NEAR = 1000
@@ -61,7 +62,7 @@ def end_of(place: Place, head: LogHead) -> int:
             near = before.order_by("-recorded_at")[:NEAR]
             last: int | None = near.aggregate(at=Max("position"))["at"]
             return head.pruned_to if last is None else last
-    raise _refused("/until", PLACE_HELP)
+    raise _refused("/until", END_HELP)
 
 
 def _start_of(place: Place, head: LogHead) -> int:

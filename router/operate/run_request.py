@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.contract.dialects import filter_problems
-from router.contract.errors import DoesNotApply, InvalidRun, NotConfirmed, named
+from router.contract.errors import DoesNotApply, InvalidRun, named
 from router.contract.filters import is_covered, matches_any, pattern_problem
 from router.models import (
     LIVE,
@@ -82,20 +82,14 @@ def plan_of(subscriber: Subscriber, request: RunRequest, head: LogHead) -> RunPl
     )
 
 
-def refuse_unconfirmed(subscriber: Subscriber) -> None:
-    """Refuse to give events once more to a handler that does not say it is idempotent.
-
-    Raises `NotConfirmed`.
-    """
+def needs_confirmation(subscriber: Subscriber, request: RunRequest) -> bool:
+    """Whether it gives events once more to a handler that does not say it is
+    idempotent. What was given up has had no effect yet."""
+    is_repeated = request.kind == RunKind.REPLAY and not request.only_failed
+    if not is_repeated or subscriber.transport != Transport.HANDLER:
+        return False
     declaration = find(subscriber.name)
-    if subscriber.transport != Transport.HANDLER:
-        return
-    if declaration is None or not declaration.is_idempotent:
-        raise NotConfirmed(
-            f"The handler {subscriber.name} does not say that it is idempotent: it may "
-            "do its work once more for events that it has had. Confirm that this is "
-            "wanted, or declare it with `is_idempotent=True` once it is true."
-        )
+    return declaration is None or not declaration.is_idempotent
 
 
 def rate_problems(rate: float | None) -> Iterator[Problem]:

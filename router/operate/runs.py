@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from django.db import transaction
 
-from router.contract.errors import DoesNotApply, InvalidRun, named
+from router.contract.errors import DoesNotApply, InvalidRun, NotConfirmed, named
 from router.flow import audit
 from router.flow.cursor import turn
 from router.flow.cursor.runs import end_runs, open_run
@@ -19,16 +19,15 @@ from router.models import (
     Cursor,
     Delivery,
     Run,
-    RunKind,
     RunState,
     Subscriber,
     Turn,
 )
 from router.operate.run_request import (
     RunRequest,
+    needs_confirmation,
     plan_of,
     rate_problems,
-    refuse_unconfirmed,
 )
 
 
@@ -52,10 +51,12 @@ def begin_run(
     if known is None:
         raise DoesNotApply(f"{subscriber.name} was deleted: it gets no events.")
     plan = plan_of(known, request, head)
-    # What was given up has had no effect yet.
-    is_repeated = request.kind == RunKind.REPLAY and not request.only_failed
-    if is_repeated and not is_confirmed:
-        refuse_unconfirmed(known)
+    if needs_confirmation(known, request) and not is_confirmed:
+        raise NotConfirmed(
+            f"The handler {known.name} does not say that it is idempotent: it may do "
+            "its work once more for events that it has had. Confirm that this is "
+            "wanted, or declare it with `is_idempotent=True` once it is true."
+        )
     run = open_run(known, reason=reason[:1000], requested_by=by[:200], **asdict(plan))
     detail = f"{run.kind} of positions {run.start + 1} to {run.end}"
     _note("begun", run, by=by, reason=reason, detail=detail)

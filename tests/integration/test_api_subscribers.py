@@ -106,8 +106,9 @@ def test_custom_headers_are_kept_encrypted_and_shown_by_name_only(call: Call) ->
         ({"max_failures": 0}, "/max_failures"),
         ({"ordering": "subject"}, "/ordering"),
         ({"on_dead": "stop"}, "/on_dead"),
-        # Named by the contract of the API, and not offered yet.
-        ({"from": "beginning"}, "/from"),
+        ({"from": "yesterday"}, "/from"),
+        ({"from": {"position": 10**20}}, "/from"),
+        ({"from": {"time": "2026-02-30"}}, "/from"),
         ({"title": "a" * 100 + " " * 21}, "/title"),
         # A misspelt field is told, not passed over.
         ({"evnets": ["*"]}, "/evnets"),

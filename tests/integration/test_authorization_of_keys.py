@@ -19,6 +19,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from router.api.urls import urlpatterns
+from router.flow.cursor.runs import open_run
 from router.models import (
     ApiKey,
     AuditEntry,
@@ -27,6 +28,7 @@ from router.models import (
     EventSchema,
     FailedTask,
     IngressFailedTask,
+    Run,
     Subscriber,
 )
 from router.operate.schemas import register_schema
@@ -53,6 +55,7 @@ KEPT = (
     EventRecord,
     EventSchema,
     AuditEntry,
+    Run,
 )
 TOKEN = str(uuid.UUID(int=7))
 
@@ -107,6 +110,11 @@ CALLS = {
         {"transport": "amqp", "target": NOWHERE, "subscriber": "{who}-hook"},
         beside=("targets",),
     ),
+    "GET subscribers/{who}-pull/runs/": Call(MANAGE),
+    "POST subscribers/{who}-pull/runs/": Call(MANAGE, {"kind": "replay"}, 201),
+    "GET subscribers/{who}-pull/runs/{run}/": Call(MANAGE),
+    "PATCH subscribers/{who}-pull/runs/{run}/": Call(MANAGE, {"state": "paused"}),
+    "DELETE subscribers/{who}-pull/runs/{run}/": Call(MANAGE, status=204),
     "POST subscribers/{who}-pull/pull/": Call(CONSUME),
     "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
     "POST deliveries/{waiting}/skip/": Call(MANAGE),
@@ -180,9 +188,11 @@ def _things_of(who: str) -> dict[str, Any]:
         bridge=who, digest=who, body=b"{", problem="no JSON"
     )
     schema, _ = register_schema(f"{who}.old", {"$id": f"urn:{who}"}, by="test")
+    run = open_run(pull, start=0, end=1, kind="replay", requested_by=who)
     AuditEntry.objects.all().delete()
     return {
         "who": who,
+        "run": run.number,
         "event": event.pk,
         "waiting": a_delivery(event, hook).pk,
         "done_event": done.pk,

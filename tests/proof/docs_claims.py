@@ -13,6 +13,7 @@ FOLLOWED = [
     "docs/pull.md",
     "docs/examples/README.md",
     "docs/manage-subscribers.md",
+    "docs/history.md",
     "docs/remediation.md",
 ]
 

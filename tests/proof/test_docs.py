@@ -10,15 +10,12 @@ import pytest
 from tests.code_blocks import Block, blocks_of
 from tests.proof.docs_claims import FOLLOWED
 from tests.proof.failing import open_failed_tasks
-from tests.proof.reader import reader
+from tests.proof.reader import SECONDS, reader
 from tests.servers.debian import program
 from tests.servers.stack import Stack, running
-from tests.servers.waiting import free_port
+from tests.servers.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.xdist_group("docs")
-
-#: Pages whose blocks need something to be there first.
-PREPARATIONS = {"docs/remediation.md": open_failed_tasks}
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +26,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("docs")
     with running(folder, WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8") as started:
         yield started
+
+
+def make_history(stack: Stack) -> None:
+    """An event that is routed before the page adds a subscriber."""
+    stack.manage("publish", "parcel.sent")
+    wait_until(lambda: "not yet routed: 0" in stack.manage("status"), SECONDS)
+
+
+#: Pages whose blocks need something to be there first.
+PREPARATIONS = {
+    "docs/remediation.md": open_failed_tasks,
+    "docs/history.md": make_history,
+}
 
 
 @pytest.mark.parametrize("page", FOLLOWED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.validators import RegexValidator
-from django.db.models import TextChoices
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -13,6 +12,7 @@ from router.api import fields
 from router.api.bodies import ReasonBody
 from router.api.fields import FORBIDDEN, whole
 from router.api.filter_shape import FILTER
+from router.api.places import StartField
 from router.contract.retry import MAX_WAIT_SECONDS, MAX_WAITS
 from router.flow.dispatch.limits import in_flight_limit, is_limited
 from router.flow.retry_waits import schedule_of
@@ -111,10 +111,6 @@ CHOICES = [(each.value, each.label) for each in MANAGED]
 FIELD_OF = {"headers": "custom_headers"}
 
 BREAKERS = [(state.value, label) for state, label in BREAKER_LABELS.items()]
-
-
-class Start(TextChoices):
-    NOW = "now"
 
 
 IS_NAME = RegexValidator(rf"^{NAME.pattern}\Z", NAME_RULE)
@@ -232,8 +228,10 @@ class SubscriberCreate(SubscriberUpdate):
 
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's own.
-        start = fields.EnumField(
-            Start, default="now", help_text="Only `now` is offered yet."
+        start = StartField(
+            default="now",
+            help_text="Its first event; those from before now are a backfill, and of an"
+            " ordered subscriber they come first.",
         )
         return {**super().get_fields(), "from": start}
 

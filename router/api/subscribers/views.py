@@ -95,7 +95,8 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
     )
     @sensitive_variables()
     def post(self, request: Request) -> Response:
-        """Add a subscriber: it is owed every event that is routed from now on.
+        """Add a subscriber: it is owed every event that is routed from now on, and
+        those before, as far back as `from` says.
 
         A webhook's signing secret is in the answer, this once. What it may receive is
         limited to the types and sources that the key is bound to.
@@ -106,7 +107,11 @@ class SubscribersApi(View, ListAPIView[Subscriber]):
         refuse_target(key, wanted.wanted())
         limits = limited(key, name, wanted.wanted())
         created = create_subscriber(
-            name, by=actor(request), bound_to=key.patterns("subscribers"), **limits
+            name,
+            by=actor(request),
+            bound_to=key.patterns("subscribers"),
+            start=wanted.validated_data["from"],
+            **limits,
         )
         return Response(_shown(created), status=HTTPStatus.CREATED)
 
