@@ -35,8 +35,8 @@ MACHINES = ("tests/contract/test_protocol.py", "tests/contract/test_pulling.py")
 NO_TESTS = 5
 #: Much of the time is spent waiting for real processes. `-n0` turns it off again.
 SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadgroup")
-#: Its plugin, which the proofs alone use, takes half a second of each process.
-NOT_LOADED = ("-p", "no:schemathesis")
+#: Plugins that only the proofs use, or nobody: they take a second of each process.
+NOT_LOADED = ("-p", "no:schemathesis", "-p", "no:anyio")
 #: Fewer: some of them measure.
 PROOF_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
@@ -128,6 +128,9 @@ def main(arguments: list[str]) -> int:
             "ENCRYPTION_KEYS": make_key(),
             "VAR_DIR": servers.enter_context(TemporaryDirectory(prefix="fanfare-var-")),
         }
+        if not is_proof:
+            arguments = [*NOT_LOADED, f"--ignore={PROOF}", *arguments]
+            compiling = servers.enter_context(_compiling(arguments, environment))
         wanted = PROOF_SERVICES if is_proof else SERVICES
         for name, (variable, service) in wanted.items():
             try:
@@ -139,6 +142,7 @@ def main(arguments: list[str]) -> int:
             return 1
         if is_proof:
             return _proof(arguments[1:], environment, notices)
+        compiling.wait()
         return _two_passes(arguments, environment, notices)
 
 
@@ -157,7 +161,6 @@ def _proof(
 def _two_passes(
     arguments: list[str], environment: dict[str, str], notices: list[str]
 ) -> int:
-    arguments = [*NOT_LOADED, f"--ignore={PROOF}", *arguments]
     postgresql_url = environment.get("TEST_POSTGRESQL_URL", "")
     print(f"All tests on {'PostgreSQL' if postgresql_url else 'SQLite'}", flush=True)
     with TemporaryFile() as output:
@@ -180,12 +183,22 @@ def _two_passes(
     return _together(whole, contract)
 
 
+def _compiling(
+    arguments: list[str], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Imports the tests while the servers start, so that they are compiled: each
+    process would do it for itself, for twenty seconds of a fresh clone."""
+    return _pytest([*arguments, "--collect-only"], environment, subprocess.DEVNULL)
+
+
 def _is_path(argument: str) -> bool:
     return Path(argument.partition("::")[0]).exists()
 
 
 def _pytest(
-    arguments: list[str], environment: dict[str, str], output: IO[bytes] | None = None
+    arguments: list[str],
+    environment: dict[str, str],
+    output: IO[bytes] | int | None = None,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "pytest", *arguments],
