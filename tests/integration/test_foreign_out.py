@@ -122,7 +122,7 @@ def drain() -> None:
 
 
 @pytest.mark.parametrize("mode", ["binary", "structured"])
-def test_a_thousand_events_arrive_once_each_in_the_order_of_their_key(
+def test_many_events_arrive_once_each_in_the_order_of_their_key(
     foreign: ForeignRouter, router: None, settings: Any, mode: str
 ) -> None:
     if mode not in foreign.modes:
@@ -130,7 +130,7 @@ def test_a_thousand_events_arrive_once_each_in_the_order_of_their_key(
     # On a busy machine a whole batch takes longer; nothing is late here.
     settings.ROUTER = {"WEBHOOK_DEADLINE_SECONDS": 60}
     # A second mode differs in how an event is written, not in how it is sent.
-    count = 1_000 if mode == foreign.modes[0] else 100
+    count = 350 if mode == foreign.modes[0] else 100
     target = {**foreign.make(), "mode": mode}
     subscribe(foreign, target)
     happen(count)
