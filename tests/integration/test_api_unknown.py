@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from drf_spectacular.generators import SchemaGenerator
 
 from router.models import AuditEntry
 from router.operate.schemas import register_schema
@@ -32,8 +31,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
 
 def operations() -> Iterator[tuple[str, str, str]]:
     """Each operation: its id, method and path."""
-    document = SchemaGenerator().get_schema(request=None, public=True)
-    for path, item in document["paths"].items():
+    for path, item in api.description()["paths"].items():
         for method, operation in item.items():
             yield operation["operationId"], method, path
 
@@ -93,13 +91,13 @@ def test_a_field_of_an_entry_that_is_not_known_is_refused(
 
 
 @pytest.mark.parametrize("name", WITH_BODY)
-@pytest.mark.parametrize("body", [[], [1], "text", 7, True])
 def test_a_refusal_says_that_a_body_must_be_an_object(
-    client: Client, name: str, paths: Any, body: Any
+    client: Client, name: str, paths: Any
 ) -> None:
-    (error,) = problem_errors(send(client, name, paths, body))
-    assert error["pointer"] == ""
-    assert error["detail"].startswith("must be a JSON object, not ")
+    for body in ([], [1], "text", 7, True):
+        (error,) = problem_errors(send(client, name, paths, body))
+        assert error["pointer"] == "", body
+        assert error["detail"].startswith("must be a JSON object, not "), body
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -118,8 +116,7 @@ def test_a_query_parameter_that_is_not_known_is_refused_and_the_known_are_named(
 
 def known_parameters(name: str) -> list[str]:
     method, path = OPERATIONS[name]
-    document = SchemaGenerator().get_schema(request=None, public=True)
-    parameters = document["paths"][path][method].get("parameters", ())
+    parameters = api.description()["paths"][path][method].get("parameters", ())
     return [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
 
 

@@ -207,6 +207,8 @@ def sign_in(db: None) -> Callable[[str], Client]:
 
     def fresh(role: str) -> Client:
         client = Client(raise_request_exception=False)
+        # A handler of its own would load every middleware anew.
+        client.handler = browsers["anonymous"].handler
         client.cookies.update(browsers[role].cookies)
         return client
 
