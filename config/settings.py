@@ -194,6 +194,8 @@ ROUTER: dict[str, Any] = {
     "HANDLERS": [],
     # The order's number leads to its events in the admin's search.
     "SUBJECT_SEARCH": "config.order_search.subjects",
+    "CUSTOMER_IDS": "shop.erasing.customer_ids",
+    "ERASERS": ["shop.erasing.erase"],
     "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),
     "WEBHOOK_ALLOWED_NETWORKS": comma_separated(ENV.webhook_allowed_networks),
     "METRICS_TOKEN": ENV.metrics_token,

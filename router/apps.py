@@ -21,7 +21,7 @@ class RouterConfig(AppConfig):
         # Not above: they import models, which need every app.
         from router import checks, database_checks, sources, worker_signals
 
-        autodiscover_modules("handler")
+        autodiscover_modules("handler", "erasing")
         for dotted in handlers:
             import_module(dotted)
         sources.connect_sources()

@@ -43,6 +43,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_times(),
         *_check_networks(),
         *_check_subject_search(),
+        *_check_erasing(),
         *_check_sources(conf),
         *_check_schemas(schemas),
         *_check_bridges(conf),
@@ -150,17 +151,32 @@ def _check_deadline(conf: RouterSettings) -> Iterator[CheckMessage]:
 
 def _check_subject_search() -> Iterator[CheckMessage]:
     name = read().subject_search
-    try:
-        is_function = not name or callable(import_string(name))
-    except ImportError:
-        is_function = False
-    if not is_function:
+    if name and not _is_function(name):
         yield Error(
             f"ROUTER['SUBJECT_SEARCH'] names {name!r}, which is no function.",
             hint="Name a function that takes what a person typed and returns a list of "
             "subjects, or leave the setting out.",
             id="router.E025",
         )
+
+
+def _is_function(name: str) -> bool:
+    try:
+        return callable(import_string(name))
+    except ImportError:
+        return False
+
+
+def _check_erasing() -> Iterator[CheckMessage]:
+    names = [("CUSTOMER_IDS", read().customer_ids)]
+    names += [("ERASERS", name) for name in read().erasers]
+    for setting, name in names:
+        if name and not _is_function(name):
+            yield Error(
+                f"ROUTER['{setting}'] names {name!r}, which is no function.",
+                hint="Name a function that erase_customer can call, or leave it out.",
+                id="router.E035",
+            )
 
 
 def _check_sources(conf: RouterSettings) -> Iterator[CheckMessage]:

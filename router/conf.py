@@ -46,6 +46,10 @@ class RouterSettings(BaseModel):
     own_source: str = "/router"
     #: Dotted name of a function: what a person typed → the subjects that it means.
     subject_search: str = ""
+    #: Dotted name of a function: a mail address → the ids of that customer.
+    customer_ids: str = ""
+    #: Dotted names of erasers, beside those that `@eraser` registers.
+    erasers: tuple[str, ...] = ()
     digest_key: str = ""
     #: Name → where that bridge takes from; see `router.transports.kinds`.
     bridges: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from router.contract.event import Event
 from router.contract.outcomes import Reject, RetryLater
+from router.contract.personal import ERASED, ERASED_EMAIL, Customer
 from router.flow.publish.publishing import publish
 from router.flow.publish.recording import Published
-from router.registry import subscriber
+from router.registry import eraser, subscriber
 
-__all__ = ["Event", "Published", "Reject", "RetryLater", "publish", "subscriber"]
+__all__ = [
+    "ERASED",
+    "ERASED_EMAIL",
+    "Customer",
+    "Event",
+    "Published",
+    "Reject",
+    "RetryLater",
+    "eraser",
+    "publish",
+    "subscriber",
+]

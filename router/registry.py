@@ -17,6 +17,8 @@ from router.contract.event import Event
 from router.contract.filters import pattern_problem
 
 Handler = Callable[[Event], object]
+#: What overwrites the data of a customer; returns how many rows of each kind.
+Eraser = Callable[..., Mapping[str, int]]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 STARTS = ("now", "beginning")
 
@@ -44,6 +46,8 @@ class Declaration:
 
 
 _declared: dict[str, Declaration] = {}
+#: Dotted name of an eraser → the eraser.
+_erasers: dict[str, Eraser] = {}
 
 
 def subscriber(
@@ -109,6 +113,24 @@ def subscriber(
     return register
 
 
+def eraser(erase: Eraser) -> Eraser:
+    """Call the decorated function when a customer is erased.
+
+    `erase(customer, *, is_dry_run)` overwrites what its own tables and files have of
+    `customer`, by `email`, `ids`, or source and id of `events`; ids and totals stay. It
+    runs in the transaction that erases the events, and may run again for the same
+    customer. It returns how many rows of each kind it overwrites; in a dry run it
+    counts them alone.
+    """
+    _erasers[_place(erase)] = erase
+    return erase
+
+
+def erasers() -> list[Eraser]:
+    """Every registered eraser, in the order of registration."""
+    return list(_erasers.values())
+
+
 def declared() -> Iterator[Declaration]:
     """Every declared subscriber, in the order of declaration."""
     return iter(tuple(_declared.values()))
@@ -121,13 +143,16 @@ def find(name: str) -> Declaration | None:
 @contextmanager
 def isolated() -> Iterator[None]:
     """Within the block only what it declares is declared (for test suites)."""
-    kept = dict(_declared)
+    kept, kept_erasers = dict(_declared), dict(_erasers)
     _declared.clear()
+    _erasers.clear()
     try:
         yield
     finally:
         _declared.clear()
         _declared.update(kept)
+        _erasers.clear()
+        _erasers.update(kept_erasers)
 
 
 def _validate(declaration: Declaration) -> None:

@@ -25,6 +25,7 @@ from router.contract.errors import InvalidSchema, SchemaViolation, named
 from router.contract.event import Event
 from router.flow.publish import registered_schemas
 from router.flow.publish.json_schema import CompiledSchema, compile_schema
+from router.models import EventSchema
 
 MAX_BATCH_SECONDS = 3.0
 #: Seconds that the checks of this batch have taken; None outside of a batch.
@@ -94,6 +95,13 @@ def with_schema(event: Event) -> Event:
     newest = next(reversed(_live(_schemas_of(event.type))), "")
     # Not checked again: an older release registered schemas under any `$id`.
     return Event.recorded({**event.__dict__, "dataschema": newest})
+
+
+def documents_of(event_type: str) -> list[dict[str, Any]]:
+    """Every schema of the type, as JSON: of files, registered, and retired."""
+    files = [load(path)[1].schema for path in conf().schemas.get(event_type, ())]
+    rows = EventSchema.objects.filter(type=event_type).order_by("pk")
+    return [*files, *rows.values_list("schema", flat=True)]
 
 
 def named_by_files() -> set[str]:
