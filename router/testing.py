@@ -31,6 +31,7 @@ from router.flow.heartbeats import alive
 from router.flow.publish.publishing import publish
 from router.flow.route.batch import has_unrouted
 from router.flow.route.routing import route_batch
+from router.flow.route.run_windows import fill_runs, finish_runs
 from router.flow.route.window import fill_windows
 from router.models import (
     LIVE,
@@ -86,10 +87,13 @@ def isolated_subscribers() -> Iterator[None]:
 
 
 def route() -> None:
-    """Give every event its position, and to the subscribers that want it."""
+    """Give every event its position, and to the subscribers that want it; and the next
+    events to runs, which end where they have no more."""
+    finish_runs()
     while has_unrouted():
         route_batch()
     fill_windows()
+    fill_runs()
 
 
 def deliver_due() -> int:
@@ -159,8 +163,11 @@ def skip_waits() -> int:
 
 
 def is_settled() -> bool:
-    """Whether every event is routed, and every delivery done, given up or cancelled."""
+    """Whether every event is routed, every delivery done, given up or cancelled, and
+    every run at its end or paused."""
     if has_unrouted() or Delivery.objects.open().exists():
+        return False
+    if Run.objects.active().exists():
         return False
     streamed = Subscriber.objects.known().filter(is_streamed=True)
     return not any(map(_is_behind, streamed))

@@ -78,7 +78,8 @@ def _pass_or_hold(delivery: Delivery, reason: Reason) -> None:
         row.update(due_at=Coalesce("due_at", "created_at"))
     else:
         row.update(ordering_key="")
-        order.release_key(delivery.subscriber_id, delivery.ordering_key)
+        key = delivery.run, delivery.ordering_key
+        order.release_key(delivery.subscriber_id, *key)
 
 
 def give_up_unanswered(deliveries: DeliveryQuerySet) -> None:

@@ -33,6 +33,7 @@ from router.flow.rollup import Rollups
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
 from router.flow.route.routing import NOTHING, Routed, route_batch
+from router.flow.route.run_windows import finish_runs
 from router.flow.route.streaming import start_waiting_streams
 from router.flow.route.window import Windows
 from router.flow.sweep import sweep, sweep_turns
@@ -146,6 +147,7 @@ class DispatcherLoop:
             sweep_turns()
             cancel_owed_to_deleted()
             release_stuck()
+            finish_runs()
         self._windows.turn()
         self._retention.turn()
         self._merging.turn()

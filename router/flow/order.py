@@ -1,4 +1,5 @@
-"""Order: an ordered subscriber gets the events of one key one after the other.
+"""Order: an ordered subscriber gets the events of one key one after the other, within
+its live cursor and within each run.
 
 Of the deliveries of a key one moves, and those behind it are held: PENDING, without
 `due_at`, so that no look for what is due ever sees them. The code that closes a
@@ -15,16 +16,19 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import transaction
-from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from router.db.statements import IDS, SUBSCRIBER, Param, Select, Update, changed
 from router.models import (
     FOREIGN,
+    LIVE,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
+    EventRecord,
     Ordering,
+    Run,
     Subscriber,
 )
 
@@ -54,9 +58,9 @@ def release_next(ids: Iterable[int]) -> int:
     return changed(_RELEASE.bound(ids=first)) if first else 0
 
 
-def release_key(subscriber_id: int, key: str) -> None:
+def release_key(subscriber_id: int, run: int, key: str) -> None:
     """`release_next` for one key."""
-    of_key = _held().filter(subscriber=subscriber_id, ordering_key=key)
+    of_key = _held().filter(subscriber=subscriber_id, run=run, ordering_key=key)
     release_next(of_key.order_by("due_at", "pk").values_list("pk", flat=True)[:1])
 
 
@@ -75,24 +79,31 @@ def hold_again(ids: Sequence[int]) -> None:
     )
 
 
-def rejoin(delivery_id: int) -> None:
-    """Give a delivery that was dead its place in the order, or let its key go on where
-    it is over now.
+def rejoin(ids: Sequence[int]) -> None:
+    """Give deliveries of one subscriber that were dead their places in the order, or
+    let their keys go on where they are over now. What was sent again has none.
 
-    In the transaction that changed it, which holds the head's lock.
+    In the transaction that changed them, which holds the head's lock.
     """
-    rows = Delivery.objects.select_related("event", "subscriber").only(
-        "state", "run", "event__partitionkey", "subscriber__ordering"
+    of_run = Run.objects.filter(
+        subscriber=OuterRef("subscriber"), number=OuterRef("run")
     )
-    row = rows.get(pk=delivery_id)
-    if row.run or not row.subscriber.is_ordered:
+    rows = Delivery.objects.filter(
+        Q(run=LIVE) | Exists(of_run),
+        pk__in_array=ids,
+        subscriber__ordering=Ordering.KEY,
+    )
+    known = list(rows.values_list("pk", "subscriber_id"))
+    if not known:
         return
-    lock_subscriber(row.subscriber_id)
-    key = row.event.partitionkey
-    if key and row.state == DeliveryState.PENDING:
-        columns: dict[str, Any] = {"ordering_key": key, "due_at": None}
-        Delivery.objects.filter(pk=delivery_id).update(**columns)
-    release_next([delivery_id])
+    lock_subscriber(known[0][1])
+    keys = EventRecord.objects.filter(pk=OuterRef("event"), partitionkey__gt="")
+    pending = Delivery.objects.filter(
+        Exists(keys), pk__in_array=[pk for pk, _ in known], state=DeliveryState.PENDING
+    )
+    key = Subquery(keys.values("partitionkey")[:1])
+    pending.update(ordering_key=key, due_at=None)
+    release_next([pk for pk, _ in known])
 
 
 def release_all(subscriber_id: int) -> int:
@@ -144,9 +155,9 @@ def with_followers(
     heads = [pk for pk, _, last_failed_at in due if last_failed_at is None]
     if not (heads and subscriber.is_ordered and subscriber.transport in FOREIGN):
         return due
-    keys = {key for (key,) in _KEYS.rows(ids=heads)}
+    keys = set(_KEYS.rows(ids=heads))
     oldest = _OLDEST_HELD.rows(subscriber_id=subscriber.pk, after=min(heads))
-    behind = [pk for pk, key in oldest if key in keys][:size]
+    behind = [pk for pk, *key in oldest if tuple(key) in keys][:size]
     if not behind:
         return due
     return sorted([*due, *_FOLLOWERS.rows(ids=behind)], key=itemgetter(0))[:size]
@@ -159,7 +170,7 @@ def followers_that_may_go(
     `leased`: both are locked, since a lease may just have been taken back.
     """
     heads = leased.filter(ordering_key__gt="").select_for_update(of=("self",))
-    keys = dict(heads.values_list("pk", "ordering_key"))
+    keys = {pk: key for pk, *key in heads.values_list("pk", "run", "ordering_key")}
     moving = _of_same_key().filter(due_at__isnull=False)
     others = moving.exclude(pk__in_array=list(keys))
     held = _held().alias(other=_first(others))
@@ -167,14 +178,17 @@ def followers_that_may_go(
     last = Delivery.objects.held().filter(pk__in_array=named).order_by("-pk")
     behind = held.filter(
         subscriber=subscriber_id,
-        ordering_key__in=set(keys.values()),
+        ordering_key__in={key for _, key in keys.values()},
         pk__lte=Subquery(last.values("pk")[:1]),
         other__isnull=True,
     )
     rows = behind.select_for_update(of=("self",)).order_by("pk")
-    stopped: set[str] = set()
+    stopped: set[tuple[int, str]] = set()
     chosen: list[int] = []
-    for pk, key, vanished in rows.values_list("pk", "ordering_key", "vanished"):
+    for pk, run, name, vanished in rows.values_list(
+        "pk", "run", "ordering_key", "vanished"
+    ):
+        key = run, name
         if key in stopped:
             continue
         if pk in named and not vanished:
@@ -190,7 +204,11 @@ def _of_same_key() -> DeliveryQuerySet:
 
 
 def _is_of_same_key() -> Q:
-    return Q(subscriber=OuterRef("subscriber"), ordering_key=OuterRef("ordering_key"))
+    return Q(
+        subscriber=OuterRef("subscriber"),
+        ordering_key=OuterRef("ordering_key"),
+        run=OuterRef("run"),
+    )
 
 
 def _held() -> DeliveryQuerySet:
@@ -242,13 +260,15 @@ def _with_held() -> QuerySet[Subscriber, Any]:
 
 def _oldest_held() -> QuerySet[Delivery, Any]:
     held = Delivery.objects.held().filter(subscriber=SUBSCRIBER, pk__gt=AFTER)
-    return held.order_by("due_at", "pk").values_list("pk", "ordering_key")[:WINDOW]
+    return held.order_by("due_at", "pk").values_list("pk", "run", "ordering_key")[
+        :WINDOW
+    ]
 
 
 def _heads() -> QuerySet[Delivery, Any]:
     never_failed = {"last_failed_at__isnull": True, "vanished": 0}
     heads = Delivery.objects.filter(pk__in_array=IDS, **never_failed)
-    return heads.filter(ordering_key__gt="").values_list("ordering_key")
+    return heads.filter(ordering_key__gt="").values_list("run", "ordering_key")
 
 
 def _locked() -> QuerySet[Delivery, Any]:

@@ -9,6 +9,7 @@ from router.models.credential_throttle import CredentialThrottle
 from router.models.cursor import LIVE, Acknowledgement, Cursor, Period, Turn
 from router.models.delivery import (
     ACKNOWLEDGED,
+    NEVER_FAILED,
     Delivery,
     DeliveryQuerySet,
     DeliveryState,
@@ -48,6 +49,7 @@ __all__ = [
     "EVENT_FIELDS",
     "FOREIGN",
     "LIVE",
+    "NEVER_FAILED",
     "REMOTE",
     "Acknowledgement",
     "ApiKey",

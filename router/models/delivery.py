@@ -25,6 +25,14 @@ _UNLEASED: dict[str, Any] = {
     "dispatched_until": None,
     "dispatch_count": 0,
 }
+#: The columns of a delivery that has not failed.
+NEVER_FAILED: dict[str, Any] = {
+    "failures": 0,
+    "vanished": 0,
+    "failing_since": None,
+    "last_failed_at": None,
+    "is_witnessed": False,
+}
 #: The columns of a delivery that was done.
 ACKNOWLEDGED: dict[str, Any] = {
     "state": DeliveryState.ACKNOWLEDGED,
@@ -114,6 +122,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """PENDING, with the next attempt at `due_at`."""
         state = DeliveryState.PENDING
         return self.update(state=state, due_at=due_at, **_UNLEASED, **columns)
+
+    def revive(self) -> int:
+        """PENDING and due now, because a person asked for it; of what was given up."""
+        return self.reschedule(Clock(), is_manual=True, **NEVER_FAILED)
 
     def dead_letter(self, **columns: Any) -> int:
         """DEAD: given up."""

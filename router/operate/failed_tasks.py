@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -15,6 +14,7 @@ from router.flow import audit, order
 from router.flow.cursor.limit import is_full
 from router.flow.route.head import lock_head
 from router.models import (
+    NEVER_FAILED,
     Clock,
     Delivery,
     DeliveryState,
@@ -24,13 +24,6 @@ from router.models import (
     Subscriber,
 )
 
-NEVER_FAILED: dict[str, Any] = {
-    "failures": 0,
-    "vanished": 0,
-    "failing_since": None,
-    "last_failed_at": None,
-    "is_witnessed": False,
-}
 BEYOND = (
     "The event lies beyond what its subscriber may receive. An operator changes that "
     "at the subscriber."
@@ -162,12 +155,12 @@ def too_many(subscriber: Subscriber) -> str:
 def _move(delivery_id: int, state: DeliveryState) -> None:
     dead = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.DEAD)
     if state == DeliveryState.PENDING:
-        moved = dead.reschedule(Clock(), is_manual=True, **NEVER_FAILED)
+        moved = dead.revive()
     else:
         moved = dead.cancel(**NEVER_FAILED)
     if moved != 1:
         raise NotOpen("Its delivery is not dead any more. Nothing was changed.")
-    order.rejoin(delivery_id)
+    order.rejoin([delivery_id])
 
 
 def _why_not_open(pk: int) -> str:

@@ -7,7 +7,6 @@ are.
 from __future__ import annotations
 
 from collections import Counter
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,9 +93,7 @@ def _events(subscriber: Subscriber, plan: RunPlan) -> QuerySet[EventRecord]:
 def _wanted(
     subscriber: Subscriber, plan: RunPlan, events: list[EventRecord]
 ) -> list[EventRecord]:
-    asking = copy(subscriber)
-    asking.events, asking.filter = plan.events, plan.filter
-    return list(Asking(asking, ()).owed(events, {}))
+    return list(Asking.of_run(subscriber, plan).owed(events, {}))
 
 
 def _last_at(events: QuerySet[EventRecord]) -> Any:

@@ -35,6 +35,13 @@ class Asking:
     def of(cls, subscriber: Subscriber) -> Asking:
         return cls(subscriber, Period.objects.filter(subscriber=subscriber))
 
+    @classmethod
+    def of_run(cls, subscriber: Subscriber, run: Any) -> Asking:
+        """What a run, or what has its `events` and `filter`, asks for everywhere."""
+        asked = copy(subscriber)
+        asked.events, asked.filter = run.events, run.filter
+        return cls(asked, ())
+
     def owed(
         self, events: Sequence[EventRecord], broken: Broken
     ) -> Iterator[EventRecord]:

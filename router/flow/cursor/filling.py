@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db.models import QuerySet
 
 from router.contract.outcomes import Evidence
@@ -16,6 +18,7 @@ from router.models import (
     Delivery,
     DeliveryState,
     EventRecord,
+    Origin,
     Reason,
     Subscriber,
 )
@@ -33,39 +36,57 @@ def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
     delivery already keeps it.
     """
     asking = Asking.of(subscriber)
-    until = min(to, cursor.position + STEP)
-    size = min(STEP, max(MIN_READ, 2 * limit))
-    events = list(
-        _events(cursor.position, until).filter(asking.ever(subscriber))[:size]
-    )
-    if len(events) == size:
-        until = events[-1].position or 0
+    events = EventRecord.objects.filter(asking.ever(subscriber))
+    # The cursor of an ordered subscriber may begin before the subscriber.
+    is_past = cursor.position < subscriber.live_from
+    to = min(to, subscriber.live_from) if is_past else to
     broken: Broken = {}
-    owed: list[EventRecord] = []
-    for event in asking.owed(events, broken):
-        if len(owed) == limit:
-            until = (event.position or 0) - 1
-            broken.pop((event.number, subscriber.pk), None)
-            break
-        owed.append(event)
-    for insertion in insertions((event, subscriber) for event in owed):
+    owed, cursor.position = next_owed(
+        events, asking, after=cursor.position, to=to, limit=limit, broken=broken
+    )
+    origin = Origin.BACKFILL if is_past else Origin.LIVE
+    for insertion in insertions(((e, subscriber) for e in owed), origin=origin):
         changed(insertion)
     give_up_on_unfiltered(broken)
-    cursor.position = until
-    Cursor.objects.filter(pk=cursor.pk).update(position=until)
+    Cursor.objects.filter(pk=cursor.pk).update(position=cursor.position)
     return len(owed)
 
 
-def give_up_on_unfiltered(broken: Broken) -> None:
+def next_owed(
+    events: QuerySet[EventRecord],
+    asking: Asking,
+    *,
+    after: int,
+    to: int,
+    limit: int,
+    broken: Broken,
+) -> tuple[Sequence[EventRecord], int]:
+    """The next of these events that are asked for, at most `limit`, and the position up
+    to which these are all. It looks at `STEP` positions at most.
+
+    What a filter raises is noted in `broken`.
+    """
+    until = min(to, after + STEP)
+    size = min(STEP, max(MIN_READ, 2 * limit))
+    above = events.filter(position__gt=after, position__lte=until).defer("data")
+    read = list(above.order_by("position")[:size])
+    if len(read) == size:
+        until = read[-1].position or 0
+    owed: list[EventRecord] = []
+    for event in asking.owed(read, broken):
+        if len(owed) == limit:
+            for key in [key for key in broken if key[0] == event.number]:
+                del broken[key]
+            return owed, (event.position or 0) - 1
+        owed.append(event)
+    return owed, until
+
+
+def give_up_on_unfiltered(broken: Broken, *, run: int = LIVE) -> None:
     """A filter that raised decides nothing: an operator must decide."""
     for (number, subscriber_id), error in broken.items():
         untried = Delivery.objects.filter(state=DeliveryState.PENDING, attempts=0)
-        of_event = {"event": number, "subscriber": subscriber_id, "run": LIVE}
+        of_event = {"event": number, "subscriber": subscriber_id, "run": run}
         evidence = Evidence("FilterFailed", type(error).__name__)
         for delivery in untried.filter(**of_event):
             give_up(delivery, reason=Reason.REJECTED, evidence=evidence)
-
-
-def _events(after: int, until: int) -> QuerySet[EventRecord]:
-    events = EventRecord.objects.filter(position__gt=after, position__lte=until)
-    return events.order_by("position").defer("data")

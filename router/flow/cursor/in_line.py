@@ -16,7 +16,7 @@ Row = tuple[int, int, str]
 ANY_IN_LINE = f"""
     SELECT 1 FROM "{Delivery._meta.db_table}" AS row
     WHERE row.subscriber_id = new.subscriber_id AND row.ordering_key = new.ordering_key
-        AND row.ordering_key > ''
+        AND row.ordering_key > '' AND row.run = %s
         AND (row.state = 'PENDING' OR row.state = 'LEASED' OR row.state = 'DEAD')
     ORDER BY row.due_at, row.id LIMIT 1"""  # nosec B608  # names of our own
 IN_LINE = f"""
@@ -30,12 +30,14 @@ IN_LINE_OF_SQLITE = f"""
     WHERE ({ANY_IN_LINE}) IS NOT NULL"""  # nosec B608  # names of our own
 
 
-def first_of_their_keys(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Those of these new deliveries that may go now, and those to hold.
+def first_of_their_keys(
+    rows: Sequence[Row], *, run: int
+) -> tuple[list[Row], list[Row]]:
+    """Those of these new deliveries of a run that may go now, and those to hold.
 
     One statement, whatever their number, and none where there are none.
     """
-    keys = _keys_in_line({row[1:] for row in rows}) if rows else set()
+    keys = _keys_in_line({row[1:] for row in rows}, run) if rows else set()
     first: list[Row] = []
     held: list[Row] = []
     for row in rows:
@@ -44,11 +46,11 @@ def first_of_their_keys(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     return first, held
 
 
-def _keys_in_line(keys: set[tuple[int, str]]) -> set[tuple[int, str]]:
+def _keys_in_line(keys: set[tuple[int, str]], run: int) -> set[tuple[int, str]]:
     """Those of these keys of subscribers of which a delivery is not over."""
     pairs = sorted(keys)
     if connection.vendor == "postgresql":
-        parameters = [[pk for pk, _ in pairs], [key for _, key in pairs]]
+        parameters = [[pk for pk, _ in pairs], [key for _, key in pairs], run]
         return {(pk, key) for pk, key in fetched(Statement(IN_LINE, parameters))}
-    given = [json.dumps(pairs)]
+    given = [json.dumps(pairs), run]
     return {(pk, key) for pk, key in fetched(Statement(IN_LINE_OF_SQLITE, given))}

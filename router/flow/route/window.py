@@ -21,6 +21,7 @@ from router.flow.cursor.filling import STEP, fill
 from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.route.behind import BEHIND
 from router.flow.route.head import HEAD
+from router.flow.route.run_windows import fill_runs
 from router.models import (
     LIVE,
     Cursor,
@@ -28,6 +29,7 @@ from router.models import (
     DeliveryQuerySet,
     DeliveryState,
     LogHead,
+    Run,
     Subscriber,
 )
 
@@ -47,6 +49,7 @@ class Windows:
         self._made: Counter[int] = Counter()
         self._crowded: set[int] = set()
         self._is_any_behind = True
+        self._is_any_run = True
         self._look = Every(COUNT_SECONDS)
         self._filling = Every(FILL_SECONDS)
 
@@ -66,10 +69,15 @@ class Windows:
             self._made.clear()
             self._crowded = {pk for (pk,) in _CROWDED.rows()}
             self._is_any_behind = bool(BEHIND.rows())
+            self._is_any_run = Run.objects.active().exists()
             if self._is_any_behind:
                 notify_stopped()
-        if self._is_any_behind and self._filling.is_due():
-            fill_windows()
+        is_any = self._is_any_behind or self._is_any_run
+        if is_any and self._filling.is_due():
+            if self._is_any_behind:
+                fill_windows()
+            if self._is_any_run:
+                fill_runs()
 
 
 def notify_stopped() -> None:
