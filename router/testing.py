@@ -22,6 +22,7 @@ from django.db.models import Count, Exists, F, Max, Min, Model, OuterRef, Q, Sum
 from django.utils import timezone
 
 from router.db.patterns import within
+from router.flow.cursor import runs_in_stream
 from router.flow.cursor.turn import may_be_rung
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.stream import serve
@@ -126,7 +127,9 @@ def _above_cursors() -> list[int]:
         run=LIVE,
         position__lt=LogHead.objects.values("position"),
     )
-    free = may_be_rung().filter(Exists(behind))
+    runs_in_stream.look_again()
+    with_run = runs_in_stream.subscribers_to_ring(runs_in_stream.known())
+    free = may_be_rung().filter(Exists(behind) | Q(pk__in=with_run))
     names = dict(free.values_list("pk", "subscriber__name"))
     return [pk for pk, name in names.items() if find(name)]
 
@@ -157,6 +160,7 @@ def skip_waits() -> int:
     Subscriber.objects.filter(paced_until__isnull=False).update(paced_until=None)
     Subscriber.objects.filter(probe_at__isnull=False).update(probe_at=F("created_at"))
     Turn.objects.free().update(marked_until=None)
+    Run.objects.filter(next_at__isnull=False).update(next_at=None)
     return Delivery.objects.filter(
         state=DeliveryState.PENDING, due_at__gt=timezone.now()
     ).update(due_at=F("created_at"), dispatched_until=None)

@@ -107,8 +107,10 @@ def cancel_run(run_id: int, *, by: str, reason: str = "") -> None:
     """End the run, and cancel its open deliveries; a chunk of it that runs meanwhile
     rolls back. What it gave stays given. Raises `DoesNotApply`."""
     run = Run.objects.get(pk=run_id)
-    turns = Turn.objects.filter(pk=run.subscriber_id, run=run.number)
-    turns.update(**turn.FREE)
+    # Held to the end: no chunk of it is claimed meanwhile.
+    turns = Turn.objects.filter(pk=run.subscriber_id)
+    list(turns.select_for_update().values_list("pk"))
+    turns.filter(run=run.number).update(**turn.FREE)
     # A dispatcher that makes its deliveries holds it.
     cursors = Cursor.objects.filter(subscriber=run.subscriber_id, run=run.number)
     [position] = cursors.select_for_update().values_list("position", flat=True)

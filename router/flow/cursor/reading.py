@@ -29,6 +29,7 @@ from router.db.patterns import WANTED, WANTED_BY_JSON
 from router.db.pipeline import rows_of_planned
 from router.db.session import is_wary
 from router.db.statements import Select, Statement, changed, fetched
+from router.flow.cursor.claim_sql import claim_text
 from router.flow.cursor.turn import FREE, TAKE, TAKE_WARILY
 from router.models import (
     EVENT_COLUMNS,
@@ -39,6 +40,7 @@ from router.models import (
     EventRecord,
     LogHead,
     Period,
+    Run,
     Subscriber,
     Turn,
 )
@@ -129,6 +131,8 @@ class Chunk:
     head: int
     filter: Mapping[str, Any] | None
     events: tuple[Streamed, ...]
+    #: Of the live cursor: None.
+    run: Run | None = None
 
     @property
     def has_more(self) -> bool:
@@ -149,15 +153,15 @@ class Chunk:
         return replace(self, events=tuple(events), position=position, until=until)
 
 
-def next_chunk(subscriber_id: int) -> Chunk | None:
-    """Lease the next events of the live cursor; None where there is nothing to serve
-    now: another has the lease, it is held, or has not one event more.
+def next_chunk(subscriber_id: int, *, run: Run | None = None) -> Chunk | None:
+    """Lease the next events of the live cursor, or of a run; None where there is
+    nothing to serve now: another has the lease, it is held, or has not one event more.
 
     Committed before any handler runs. Where the events that it looked at are all of
     other types, the cursor has moved past them, and the chunk has no events.
     """
     token = uuid.uuid4()
-    here, *rows = _read(subscriber_id, token) or [None]
+    here, *rows = _read(subscriber_id, token, run.number if run else LIVE) or [None]
     if here is None:
         return None
     cursor_id, position, until, head, count, size, filter_ = here[: len(OF_CURSOR)]
@@ -172,6 +176,7 @@ def next_chunk(subscriber_id: int) -> Chunk | None:
         head=head,
         filter=json.loads(filter_) if filter_ else None,
         events=events,
+        run=run,
     )
 
 
@@ -182,28 +187,28 @@ def chunk_seconds() -> float:
     return min(seconds, MAX_SQLITE_SECONDS) if is_sqlite else seconds
 
 
-def _read(subscriber_id: int, token: uuid.UUID) -> Sequence[Any]:
-    """The rows of `_SQL`; none where the lease is another's."""
+def _read(subscriber_id: int, token: uuid.UUID, run: int) -> Sequence[Any]:
+    """The rows of `claim_text`; none where the lease is another's."""
     is_alone = is_wary()
     take = (TAKE_WARILY if is_alone else TAKE).bound(
-        subscriber_id=subscriber_id, token=token
+        subscriber_id=subscriber_id, token=token, run=run
     )
     limit = 1 if is_alone else conf().stream_limit
-    read = _statement(subscriber_id, token, limit)
+    read = _statement(subscriber_id, token, limit, run)
     if connection.vendor == "postgresql":
         return rows_of_planned([take, read])[-1]
     with transaction.atomic():
         if not changed(take):
             return ()
         rows = fetched(read)
-        _note_lease(subscriber_id, rows)
+        _note_lease(subscriber_id, run, rows)
         return rows
 
 
-def _note_lease(subscriber_id: int, rows: Sequence[Any]) -> None:
+def _note_lease(subscriber_id: int, run: int, rows: Sequence[Any]) -> None:
     """What PostgreSQL does in the statement that reads."""
     turn = Turn.objects.filter(pk=subscriber_id)
-    cursor = Cursor.objects.filter(subscriber=subscriber_id, run=LIVE)
+    cursor = Cursor.objects.filter(subscriber=subscriber_id, run=run)
     if len(rows) > 1:
         turn.update(leased_count=len(rows) - 1)
         cursor.update(leased_to=rows[-1][-len(OF_EVENT)])
@@ -212,25 +217,31 @@ def _note_lease(subscriber_id: int, rows: Sequence[Any]) -> None:
         cursor.update(leased_to=None, position=rows[0][2] if rows else F("position"))
 
 
-def _statement(subscriber_id: int, token: uuid.UUID, limit: int) -> Statement:
+def _statement(subscriber_id: int, token: uuid.UUID, limit: int, run: int) -> Statement:
     limits = SPAN, conf().chunk_bytes, chunk_seconds(), conf().stream_limit
-    sql, names = _sql(connection.vendor, *limits)
+    sql, names = _sql(connection.vendor, run != LIVE, *limits)
     field: Any = Turn._meta.get_field("token")
     values = {
         "subscriber": subscriber_id,
         "token": field.get_db_prep_value(token, connection),
         "limit": limit,
+        "run": run,
     }
     return Statement(sql, [values[name] for name in names])
 
 
 @cache
 def _sql(
-    vendor: str, span: int, chunk_bytes: int, seconds: float, stream_limit: int
+    vendor: str,
+    is_run: bool,
+    span: int,
+    chunk_bytes: int,
+    seconds: float,
+    stream_limit: int,
 ) -> tuple[str, Sequence[str]]:
     """The text for a cursor, and the names of its parameters in their order."""
     is_postgresql = vendor == "postgresql"
-    text = (_SQL + (_LEASED if is_postgresql else "") + _SELECTED).format(
+    text = claim_text(is_run=is_run, is_postgresql=is_postgresql).format(
         turn=Turn._meta.db_table,
         cursor=Cursor._meta.db_table,
         subscriber=Subscriber._meta.db_table,
@@ -245,14 +256,15 @@ def _sql(
         ),
         **_columns(),
         span=span,
+        run=Run._meta.db_table,
         live=LIVE,
         bytes=chunk_bytes,
         chunk_ms=seconds * 1000,
         rate_seconds=seconds,
         everything=stream_limit,
     )
-    names = re.findall(r":(subscriber|token|limit)\b", text)
-    return re.sub(r":(subscriber|token|limit)\b", "%s", text), names
+    names = re.findall(r":(subscriber|token|limit|run)\b", text)
+    return re.sub(r":(subscriber|token|limit|run)\b", "%s", text), names
 
 
 def _columns() -> Mapping[str, Any]:
@@ -286,74 +298,4 @@ def _selected() -> Iterator[str]:
 #: The columns of `here` in the first row of the answer, before those of the subscriber;
 #: then come those of an event.
 OF_CURSOR = ("id", "position", "until", "head", "count", "size", "filter")
-# The position reaches the log's index as a value, from a query that is answered first:
-# for a join of cursor and log the planner would read the log. Positions have no gaps,
-# so that a range of them bounds the look, whatever the types.
-_SQL = """
-WITH here AS MATERIALIZED (
-    SELECT cursor.id, cursor.position,
-        {most}(cursor.position, {least}(
-            cursor.position + {span}, head.position, COALESCE((
-                SELECT MIN(period.after) FROM "{period}" AS period
-                WHERE period.subscriber_id = cursor.subscriber_id
-                    AND period.after > cursor.position), head.position))) AS until,
-        head.position AS head,
-        (SELECT period.events FROM "{period}" AS period
-            WHERE period.subscriber_id = cursor.subscriber_id
-                AND period.after <= cursor.position
-            ORDER BY period.after DESC LIMIT 1) AS events,
-        (SELECT CAST(period.filter AS text) FROM "{period}" AS period
-            WHERE period.subscriber_id = cursor.subscriber_id
-                AND period.after <= cursor.position
-            ORDER BY period.after DESC LIMIT 1) AS filter,
-        CASE WHEN cursor.position < cursor.alone_to OR subscriber.mean_run_ms IS NULL
-            THEN 1
-            ELSE {most}(1, {least}(CAST(:limit AS integer),
-                COALESCE(subscriber.ramp, {everything}),
-                COALESCE(subscriber.in_flight_limit, {everything}),
-                CAST({least}({everything}, COALESCE(
-                    subscriber.rate_per_second * {rate_seconds}, {everything}),
-                    {chunk_ms} / {most}(subscriber.mean_run_ms, 0.01)) AS integer)))
-        END AS size, {known}
-    FROM "{turn}" AS turn
-    JOIN "{cursor}" AS cursor
-        ON cursor.subscriber_id = turn.subscriber_id AND cursor.run = {live}
-    JOIN "{subscriber}" AS subscriber ON subscriber.id = turn.subscriber_id
-    CROSS JOIN "{head}" AS head
-    WHERE turn.subscriber_id = :subscriber AND turn.token = :token
-), found AS MATERIALIZED (
-    SELECT event.size_bytes, {columns}
-    FROM "{event}" AS event
-    WHERE event.position > (SELECT position FROM here)
-        AND event.position <= (SELECT until FROM here)
-        AND (event.only_for_id = :subscriber
-            OR (event.only_for_id IS NULL AND {wanted}))
-        AND NOT EXISTS (
-            SELECT 1 FROM "{delivery}" AS delivery
-            WHERE delivery.event_id = event.number
-                AND delivery.subscriber_id = :subscriber AND delivery.run = {live})
-    ORDER BY event.position
-    LIMIT (SELECT size FROM here)
-), picked AS MATERIALIZED (
-    SELECT * FROM (
-        SELECT found.*, SUM(size_bytes) OVER (
-            ORDER BY position ROWS UNBOUNDED PRECEDING) - size_bytes AS before
-        FROM found) AS found
-    WHERE before < {bytes}
-)"""  # nosec B608  # names of our own
-_LEASED = """, counted AS (
-    UPDATE "{turn}" AS turn SET leased_count = (SELECT COUNT(*) FROM picked),
-        token = CASE WHEN EXISTS (SELECT 1 FROM picked) THEN turn.token END,
-        leased_until = CASE WHEN EXISTS (SELECT 1 FROM picked)
-            THEN turn.leased_until END
-    WHERE turn.subscriber_id = :subscriber AND turn.token = :token
-), moved AS (
-    UPDATE "{cursor}" AS cursor SET leased_to = (SELECT MAX(position) FROM picked),
-        position = CASE WHEN EXISTS (SELECT 1 FROM picked) THEN cursor.position
-            ELSE here.until END
-    FROM here WHERE cursor.id = here.id
-)"""  # nosec B608  # names of our own
-_SELECTED = """
-SELECT {first} FROM here, (SELECT COUNT(*) AS count FROM found) AS found
-UNION ALL SELECT {others} FROM picked ORDER BY {place} NULLS FIRST"""  # nosec B608
 _SUBSCRIBER = Select(lambda: Subscriber.objects.only(*OF_SUBSCRIBER).order_by())

@@ -11,15 +11,24 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, IntegerField, OuterRef, QuerySet
 
 from router.conf import conf
 from router.db.async_commit import AsyncCommit
-from router.db.statements import IDS, SUBSCRIBER, TOKEN, Statement, Update, changed
+from router.db.statements import (
+    IDS,
+    SUBSCRIBER,
+    TOKEN,
+    Param,
+    Statement,
+    Update,
+    changed,
+)
 from router.flow.breaker.pace import is_in_pace
 from router.flow.breaker.probes import lets_all_through, may_be_tried
 from router.flow.marks import mark_end
 from router.models import (
+    LIVE,
     Clock,
     Delivery,
     Subscriber,
@@ -28,11 +37,14 @@ from router.models import (
 )
 from router.models.cursor import TurnQuerySet
 
+#: Whose cursor is under the lease.
+RUN = Param("run", IntegerField())
 #: No worker has the lease.
 FREE: dict[str, Any] = {
     "token": None,  # nosec B105  # no token
     "leased_until": None,
     "leased_count": 0,
+    "run": LIVE,
 }
 UNMARKED: dict[str, Any] = {"marked_until": None, "mark_count": 0}
 
@@ -131,7 +143,8 @@ def _leased() -> dict[str, Any]:
 def _taken(*conditions: Any) -> tuple[QuerySet[Turn], dict[str, Any]]:
     leased = Delivery.objects.leased().filter(subscriber=SUBSCRIBER)
     rows = Turn.objects.free().filter(*conditions, pk=SUBSCRIBER, is_full=False)
-    return rows.filter(Exists(_served(SUBSCRIBER)), ~Exists(leased)), _leased()
+    changes = {**_leased(), "run": RUN}
+    return rows.filter(Exists(_served(SUBSCRIBER)), ~Exists(leased)), changes
 
 
 def _taken_for_deliveries() -> tuple[QuerySet[Turn], dict[str, Any]]:

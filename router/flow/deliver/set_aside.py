@@ -13,12 +13,13 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.db.statements import changed
 from router.flow.cursor import turn
+from router.flow.cursor.giving import given
 from router.flow.cursor.limit import stop_if_full
 from router.flow.cursor.reading import Chunk
 from router.flow.dead_letter import give_up
 from router.flow.deliver.releasing import MAX_UNCOUNTED_WAIT_SECONDS
 from router.flow.deliver.settling import settle_failure
-from router.flow.deliver.stream_settling import fences
+from router.flow.deliver.stream_settling import fences, given_of
 from router.flow.lease import Claim
 from router.models import (
     LIVE,
@@ -29,7 +30,9 @@ from router.models import (
     Delivery,
     DeliveryState,
     EventRecord,
+    Origin,
     Reason,
+    Run,
     Subscriber,
     Turn,
 )
@@ -79,6 +82,8 @@ def _delivery_of(chunk: Chunk, **columns: Any) -> Delivery:
     row: Delivery = Delivery.objects.create(
         event_id=event.number,
         subscriber=chunk.subscriber,
+        run=chunk.run.number if chunk.run else LIVE,
+        origin=chunk.run.kind if chunk.run else Origin.LIVE,
         due_at=Clock(),
         created_at=Clock(),
         **columns,
@@ -139,12 +144,15 @@ def end_lease(row: Turn) -> None:
 
 def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
     """The event at `leased_to`, which nothing is known of but that it was begun."""
-    event = EventRecord.objects.filter(position=cursor.leased_to).only("pk").get()
+    rows = EventRecord.objects.filter(position=cursor.leased_to)
+    event = rows.only("pk", "source", "event_id").get()
+    run = Run.objects.filter(subscriber=row.pk, number=row.run).first()
     delivery, is_new = Delivery.objects.get_or_create(
         event=event,
         subscriber_id=row.pk,
-        run=LIVE,
+        run=row.run,
         defaults={
+            "origin": run.kind if run else Origin.LIVE,
             "attempts": 1,
             "vanished": vanished,
             "due_at": Clock(),
@@ -153,6 +161,8 @@ def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
     )
     if is_new and vanished:
         Attempt.of(delivery, AttemptResult.VANISHED, RAN_OUT).save(force_insert=True)
+    if run is not None:
+        changed(given(run.pk, run.rate_per_second, [(event.source, event.event_id)]))
     _of(row).update(position=cursor.leased_to, troubles=0)
     stop_if_full(Subscriber.objects.get(pk=row.pk))
 
@@ -166,6 +176,8 @@ def _move(chunk: Chunk, *, is_last: bool) -> None:
     """Raises `LeaseLost`."""
     if sum(map(changed, fences(chunk, is_last=is_last))) != 2:
         raise LeaseLost
+    if chunk.run is not None:
+        changed(given_of(chunk.run, chunk.events))
 
 
 def _free(row: Turn) -> None:
@@ -178,7 +190,7 @@ def _cursor_of(row: Turn) -> Cursor:
 
 
 def _of(row: Turn) -> Any:
-    return Cursor.objects.filter(subscriber=row.pk, run=LIVE)
+    return Cursor.objects.filter(subscriber=row.pk, run=row.run)
 
 
 def _leased_to(cursor: Cursor) -> int:

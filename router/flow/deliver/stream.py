@@ -23,6 +23,7 @@ from router.db.guard import Guard, isolate_hooks
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
 from router.flow.breaker.pace import note_start
+from router.flow.cursor import runs_in_stream as runs
 from router.flow.cursor import turn
 from router.flow.cursor.reading import Chunk, Streamed, next_chunk
 from router.flow.deliver.running import (
@@ -69,16 +70,32 @@ class Part:
 
 
 def serve(subscriber_id: int) -> None:
-    """Serve the subscriber's live cursor, chunk by chunk, while there is more."""
+    """Serve the subscriber's live cursor and its runs, chunk by chunk, while there is
+    more."""
     began_at = time.monotonic()
     while True:
         # By this process's clock the lease begins before it does in the database.
         ends_at = time.monotonic() + conf().lease_seconds
-        chunk = next_chunk(subscriber_id)
+        chunk = _next_chunk(subscriber_id)
         if chunk is None or not _carry_out(chunk, ends_at=ends_at):
             return
-        if not chunk.has_more or time.monotonic() - began_at > SERVE_SECONDS:
+        has_more = chunk.has_more or runs.may_have(subscriber_id)
+        if not has_more or time.monotonic() - began_at > SERVE_SECONDS:
             return
+
+
+def _next_chunk(subscriber_id: int) -> Chunk | None:
+    """Of the live cursor three times, then of a run; an empty place is skipped."""
+    if not runs.may_have(subscriber_id):
+        return next_chunk(subscriber_id)
+    if not runs.is_turn_of_run(subscriber_id):
+        return next_chunk(subscriber_id) or _chunk_of_run(subscriber_id)
+    return _chunk_of_run(subscriber_id) or next_chunk(subscriber_id)
+
+
+def _chunk_of_run(subscriber_id: int) -> Chunk | None:
+    run = runs.next_run(subscriber_id)
+    return None if run is None else next_chunk(subscriber_id, run=run)
 
 
 def _carry_out(chunk: Chunk, *, ends_at: float) -> bool:

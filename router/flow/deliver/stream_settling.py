@@ -7,7 +7,7 @@ again. One row each, or everything rolls back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import BigIntegerField
@@ -15,15 +15,17 @@ from django.db.models import BigIntegerField
 from router.contract.errors import LeaseLost
 from router.db.bulk_insert import Insert
 from router.db.pipeline import NotAll, update_expecting
-from router.db.statements import SUBSCRIBER, Param, Statement, Update
+from router.db.statements import Param, Statement, Update
 from router.flow.breaker import breaker
 from router.flow.cursor import turn
 from router.flow.cursor.above import is_owed_above
-from router.flow.cursor.reading import Chunk
+from router.flow.cursor.giving import given
+from router.flow.cursor.reading import Chunk, Streamed
 from router.flow.deliver.settling import released, success_note
 from router.flow.heartbeats import heartbeat_name
-from router.models import LIVE, Acknowledgement, Clock, Cursor, Heartbeat
+from router.models import Acknowledgement, Clock, Cursor, Heartbeat, Run
 
+CURSOR = Param("cursor_id", BigIntegerField())
 EXPECTED = Param("expected", BigIntegerField())
 UNTIL = Param("until", BigIntegerField())
 #: What differs between the rows of `_LOG` → its type.
@@ -54,6 +56,8 @@ def acknowledge_chunk(
     is_troubled = breaker.is_troubled(chunk.subscriber)
     log = [_acknowledgement(chunk, run_ms)] if run_ms else []
     beside = [success_note(chunk.subscriber.pk, run_ms)] if run_ms else []
+    if chunk.run is not None and run_ms:
+        beside.append(given_of(chunk.run, chunk.events))
     try:
         update_expecting(
             2,
@@ -67,7 +71,8 @@ def acknowledge_chunk(
         raise LeaseLost from error
     if is_troubled and run_ms:
         subscriber, first = chunk.subscriber, chunk.events[0]
-        is_above = is_owed_above(subscriber, after=chunk.until)
+        after = chunk.until if chunk.run is None else None
+        is_above = is_owed_above(subscriber, after=after)
         has_more = is_above or breaker.has_due(subscriber)
         breaker.note_success(subscriber, first, has_more=has_more)
 
@@ -80,9 +85,15 @@ def fences(chunk: Chunk, *, is_last: bool) -> list[Statement]:
     return [
         held.bound(subscriber_id=subscriber_id, token=chunk.token),
         _MOVE.bound(
-            subscriber_id=subscriber_id, expected=chunk.position, until=chunk.until
+            cursor_id=chunk.cursor_id, expected=chunk.position, until=chunk.until
         ),
     ]
+
+
+def given_of(run: Run, events: Iterable[Streamed]) -> Statement:
+    """The statement that counts these events as given by their run."""
+    names = [(event.source, event.id) for event in map(Streamed.to_event, events)]
+    return given(run.pk, run.rate_per_second, names)
 
 
 def _acknowledgement(chunk: Chunk, run_ms: Sequence[float]) -> Statement:
@@ -102,7 +113,7 @@ def _acknowledgement(chunk: Chunk, run_ms: Sequence[float]) -> Statement:
 
 
 def _moved() -> tuple[Any, dict[str, Any]]:
-    rows = Cursor.objects.filter(subscriber=SUBSCRIBER, run=LIVE, position=EXPECTED)
+    rows = Cursor.objects.filter(pk=CURSOR, position=EXPECTED)
     return rows, {"position": UNTIL, "troubles": 0}
 
 

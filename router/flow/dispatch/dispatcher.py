@@ -32,7 +32,7 @@ from router.flow.dispatch.chunk import Chunk, chunk_size, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
-from router.flow.dispatch.ring import Wanted, mark_rung
+from router.flow.dispatch.ring import RunsWaiting, Wanted, mark_rung
 from router.flow.heartbeats import alive, served_queues
 from router.flow.marks import mark_end
 from router.flow.order import with_followers
@@ -64,6 +64,7 @@ class Dispatcher:
         self._waiting: dict[str, int] = {}
         self._sent_at = -math.inf
         self.wanted = Wanted()
+        self._runs = RunsWaiting()
         #: Of streamed subscribers: whose last message was for deliveries.
         self._had_deliveries: set[int] = set()
 
@@ -112,6 +113,7 @@ class Dispatcher:
         """
         rows = subscribers_due()
         rung = self.wanted.due()
+        rung += self._runs.due(but={row.pk for row in rung})
         both = {row.pk for row in rows} & {row.pk for row in rung}
         in_stream = both & self._had_deliveries
         self._had_deliveries = both - in_stream

@@ -19,6 +19,7 @@ from router.db.pipeline import rows_of_planned
 from router.db.statements import IDS, Select, Statement
 from router.flow.cursor import turn
 from router.flow.cursor.reading import SPAN
+from router.flow.cursor.runs_in_stream import Looking, subscribers_to_ring
 from router.flow.dispatch.chunk import Chunk, ring
 from router.models import LIVE, Cursor, EventRecord, LogHead, Period, Subscriber
 from router.models.subscriber import is_handler_missing
@@ -75,6 +76,21 @@ class Wanted:
 
     def _assume(self, head: int, ids: Iterable[Any]) -> None:
         self._positions.update({pk: head for (pk,) in ids})
+
+
+class RunsWaiting:
+    """The subscribers that are to be rung for because of a run."""
+
+    def __init__(self) -> None:
+        self._looking = Looking()
+
+    def due(self, *, but: Collection[int]) -> list[Subscriber]:
+        """Those that are free, and have a run that may go on now; `but` these, which
+        are rung for already. Costs a statement while there is any run."""
+        ids = self._looking.known().difference(but)
+        with_run = subscribers_to_ring(ids)
+        known = _read(*rows_of_planned(_looks(with_run))) if with_run else {}
+        return [row for row, _, _ in known.values() if not is_handler_missing(row)]
 
 
 def _looks(ids: Collection[int]) -> list[Statement]:

@@ -1,0 +1,103 @@
+"""The runs of streamed subscribers: which is served next, and when it is its turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.db.models import BigIntegerField, F, Q, QuerySet
+
+from router.contract.pacing import Every
+from router.db.statements import IDS, Param, Select
+from router.flow.cursor.turn import may_be_rung
+from router.models import Clock, Run, Subscriber
+
+#: What is known of the runs that there are may be so old.
+LOOK_SECONDS = 1.0
+#: One chunk of so many is that of a run, where the live cursor has enough for all.
+PLACES = 4
+OF_SUBSCRIBER = Param("subscriber_id", BigIntegerField())
+
+
+class Looking:
+    """The subscribers with an active run that is served in the stream, as far as one
+    process knows."""
+
+    def __init__(self) -> None:
+        self.forget()
+        self._known: frozenset[int] = frozenset()
+
+    def forget(self) -> None:
+        self._look = Every(LOOK_SECONDS)
+
+    def known(self) -> frozenset[int]:
+        if self._look.is_due():
+            self._known = frozenset(pk for (pk,) in _WITH_RUNS.rows())
+        return self._known
+
+
+_looking = Looking()
+_places: Counter[int] = Counter()
+
+
+def look_again() -> None:
+    """Know of runs that were begun within the last second."""
+    _looking.forget()
+
+
+def known() -> frozenset[int]:
+    """The subscribers with a run, as of some moment within the last second."""
+    return _looking.known()
+
+
+def may_have(subscriber_id: int) -> bool:
+    """Whether it has one."""
+    return subscriber_id in _looking.known()
+
+
+def is_turn_of_run(subscriber_id: int) -> bool:
+    """Whether the next chunk is to be a run's; each question counts as a chunk."""
+    _places[subscriber_id] = (_places[subscriber_id] + 1) % PLACES
+    return _places[subscriber_id] == 0
+
+
+def next_run(subscriber_id: int) -> Run | None:
+    """The oldest run that may be served now; None where there is none."""
+    return next(iter(_NEXT.models(subscriber_id=subscriber_id)), None)
+
+
+def subscribers_to_ring(ids: frozenset[int]) -> set[int]:
+    """Those of these that are free, and have a run that may be served now."""
+    return {pk for (pk,) in _TO_RING.rows(ids=list(ids))} if ids else set()
+
+
+def _in_stream() -> Any:
+    """Active runs whose events need no deliveries: see `router.flow.route.run_windows`
+    for all others."""
+    return Run.objects.active().filter(
+        subscriber__deleted_at__isnull=True,
+        subscriber__is_streamed=True,
+        only_failed=False,
+        chosen__isnull=True,
+    )
+
+
+def _ready() -> Any:
+    is_time = Q(next_at__isnull=True) | Q(next_at__lte=Clock())
+    return _in_stream().with_position().filter(is_time, position__lt=F("end"))
+
+
+def _next() -> QuerySet[Run]:
+    ids = _ready().filter(subscriber=OF_SUBSCRIBER).order_by("pk").values("pk")[:1]
+    return Run.objects.filter(pk__in=ids)
+
+
+def _to_ring() -> QuerySet[Subscriber, Any]:
+    turns = may_be_rung().filter(subscriber__id__in_array=IDS)
+    with_run = Subscriber.objects.filter(pk__in=_ready().values("subscriber"))
+    return with_run.filter(pk__in=turns.values("pk")).values_list("pk")
+
+
+_WITH_RUNS = Select(lambda: _in_stream().values_list("subscriber_id"))
+_NEXT = Select(_next)
+_TO_RING = Select(_to_ring)
