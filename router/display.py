@@ -17,12 +17,15 @@ from router.models import (
     Delivery,
     DeliveryState,
     FailedTaskState,
+    RunKind,
+    RunState,
     Subscriber,
     SubscriberState,
     Transport,
 )
 from router.observe.explain.case import Verdict
 from router.observe.overview import CAP, SubscriberOverview
+from router.operate.run_preview import RunPreview
 
 #: Shown in place of an empty value.
 NOTHING = "–"
@@ -43,6 +46,8 @@ BADGES: dict[str, tuple[str, str, str]] = {
     AttemptResult.RETRY: ("retry", "replay", "Retry"),
     AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
     AttemptResult.UNCOUNTED: ("quiet", "sensors", "Probe failed"),
+    RunState.CANCELLED: ("quiet", "cancel", "Cancelled"),
+    RunState.COMPLETE: ("ok", "check_circle", "Complete"),
     "breaker-open": ("attention", "cloud_off", "Unreachable"),
     "breaker-draining": ("working", "waterfall_chart", "Catching up"),
     "pulls": ("ok", "download", "Pulls"),
@@ -173,6 +178,24 @@ def owed(overview: SubscriberOverview) -> str:
     """How many events wait or are at work: `1,235`."""
     count = overview.waiting + overview.working
     return at_least(count, overview.has_more_waiting)
+
+
+def counted(count: int, noun: str, *, is_more: bool = False) -> str:
+    """`1 event`, `1,234 events`, `more than 100,000 events`."""
+    more = "more than " if is_more else ""
+    return f"{more}{count:,} {noun if count == 1 and not is_more else noun + 's'}"
+
+
+def effect_of(subscriber: Subscriber, preview: RunPreview) -> str:
+    """What a run that is begun now does, as a sentence."""
+    events = counted(preview.count, "event", is_more=preview.is_more)
+    if not preview.count:
+        return f"Gives nothing: {subscriber} gets no event of this part of the log."
+    if preview.plan.only_failed:
+        return f"Gives {subscriber} what it gave up on again: {events}."
+    if preview.plan.kind == RunKind.BACKFILL:
+        return f"Gives {subscriber} {events} from before it, beside its live ones."
+    return f"Gives {subscriber} {events} once more, beside its live ones."
 
 
 def number(value: float | None) -> str:
