@@ -13,8 +13,11 @@ from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, Retry
 from router.db.statements import changed
 from router.flow.cursor import turn
+from router.flow.cursor.asking import Asking
+from router.flow.cursor.filling import give_up_on_unfiltered
 from router.flow.cursor.giving import given
 from router.flow.cursor.limit import stop_if_full
+from router.flow.cursor.matching import Broken
 from router.flow.cursor.reading import Chunk
 from router.flow.dead_letter import give_up
 from router.flow.deliver.releasing import MAX_UNCOUNTED_WAIT_SECONDS
@@ -143,28 +146,35 @@ def end_lease(row: Turn) -> None:
 
 
 def _set_aside_unanswered(row: Turn, cursor: Cursor, *, vanished: int) -> None:
-    """The event at `leased_to`, which nothing is known of but that it was begun."""
-    rows = EventRecord.objects.filter(position=cursor.leased_to)
-    event = rows.only("pk", "source", "event_id").get()
+    """Set aside the event at `leased_to`, which was begun and never answered; the
+    cursor passes it without a delivery where its filter rejects it."""
+    subscriber = Subscriber.objects.get(pk=row.pk)
     run = Run.objects.filter(subscriber=row.pk, number=row.run).first()
-    delivery, is_new = Delivery.objects.get_or_create(
-        event=event,
-        subscriber_id=row.pk,
-        run=row.run,
-        defaults={
-            "origin": run.kind if run else Origin.LIVE,
-            "attempts": 1,
-            "vanished": vanished,
-            "due_at": Clock(),
-            "created_at": Clock(),
-        },
-    )
-    if is_new and vanished:
-        Attempt.of(delivery, AttemptResult.VANISHED, RAN_OUT).save(force_insert=True)
-    if run is not None:
-        changed(given(run.pk, run.rate_per_second, [(event.source, event.event_id)]))
+    event = EventRecord.objects.defer("data").get(position=cursor.leased_to)
+    asking = Asking.of_run(subscriber, run) if run else Asking.of(subscriber)
+    broken: Broken = {}
+    if list(asking.owed([event], broken)):
+        # Where the filter raises, no handler was begun.
+        counts = {} if broken else {"attempts": 1, "vanished": vanished}
+        origin = run.kind if run else Origin.LIVE
+        _add_delivery(event, subscriber, run=row.run, origin=origin, **counts)
+        give_up_on_unfiltered(broken, run=row.run)
+        if run is not None:
+            events = [(event.source, event.event_id)]
+            changed(given(run.pk, run.rate_per_second, events))
     _of(row).update(position=cursor.leased_to, troubles=0)
-    stop_if_full(Subscriber.objects.get(pk=row.pk))
+    stop_if_full(subscriber)
+
+
+def _add_delivery(
+    event: EventRecord, subscriber: Subscriber, *, run: int, **columns: Any
+) -> None:
+    now = {"due_at": Clock(), "created_at": Clock()}
+    delivery, is_new = Delivery.objects.get_or_create(
+        event=event, subscriber=subscriber, run=run, defaults={**columns, **now}
+    )
+    if is_new and columns.get("vanished"):
+        Attempt.of(delivery, AttemptResult.VANISHED, RAN_OUT).save(force_insert=True)
 
 
 def _is_one_left(row: Turn, cursor: Cursor) -> bool:
