@@ -19,6 +19,7 @@ from router.contract.pacing import Every, Gathering
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.cursor.acknowledgements import Merging
+from router.flow.cursor.deleted import delete_places_of_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
 from router.flow.dispatch.ring import Wanted
 from router.flow.heartbeats import (
@@ -43,8 +44,8 @@ from router.models import Heartbeat
 logger = logging.getLogger(__name__)
 
 MAX_PAUSE_SECONDS = 5.0
-#: Signs of life of processes that were killed are deleted so often, and it is asked
-#: whether the release before is gone.
+#: What is left of processes that were killed, and of deleted subscribers, is deleted so
+#: often, and it is asked whether the release before is gone.
 STALE_LOOK_SECONDS = 60.0
 #: An event seldom comes alone.
 BUSY_SECONDS = 1.0
@@ -158,6 +159,7 @@ class DispatcherLoop:
             self._dispatcher.look_at_workers()
         if self._stale_look.is_due():
             delete_stale()
+            delete_places_of_deleted()
             start_waiting_streams()
         return routed.is_full or self._is_more_due
 
