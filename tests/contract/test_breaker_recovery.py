@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from router.contract.outcomes import Evidence, FailureKind, Retry
@@ -175,6 +175,27 @@ def test_what_was_on_its_way_when_it_opened_is_not_claimed(declare: Declare) -> 
     assert claim(down.row.pk, ids[6:]) is None
 
 
+def test_what_was_on_its_way_when_it_opened_may_be_the_next_probe(
+    declare: Declare,
+) -> None:
+    down = declare("down", Outage(), is_transactional=False, retry_first_seconds=600)
+    publish_events(7)
+    route_batch()
+    Subscriber.objects.update(mean_run_ms=100)
+    on_their_way = mark_chunk(down.row)
+    assert on_their_way is not None
+    rest = delivery_ids(dispatched_until=None)
+    deliver_chunk(down.row.pk, rest)
+    assert breaker_of(down) == BreakerState.OPEN
+
+    deliver_chunk(down.row.pk, on_their_way.ids)
+
+    Subscriber.objects.update(probe_at=F("created_at"))
+    probe = mark_chunk(down.row)
+    assert probe is not None
+    assert set(probe.ids) <= set(on_their_way.ids)
+
+
 def test_rounds_of_ten_probes_come_ever_more_rarely(
     declare: Declare, settings: Any
 ) -> None:
@@ -244,7 +265,8 @@ def test_the_backlog_drains_at_a_ramp(declare: Declare) -> None:
 
 def test_the_log_above_its_cursor_drains_at_a_ramp(declare: Declare) -> None:
     outage = Outage()
-    down = declare("down", outage)
+    # A retry that came due meanwhile would open the breaker sooner.
+    down = declare("down", outage, retry_first_seconds=600)
     publish_events(40)
     deliver_due()
     outage.is_down = False

@@ -24,7 +24,7 @@ from router.db.pipeline import read_changed
 from router.db.session import is_wary
 from router.db.statements import IDS, SUBSCRIBER, TOKEN, Select, Update
 from router.flow import order
-from router.flow.breaker.probes import lets_through
+from router.flow.breaker.probes import lets_all_through, lets_through
 from router.flow.cursor import turn
 from router.flow.lease import OF_EVENT, OWN, Claim, Leased
 from router.models import (
@@ -100,7 +100,7 @@ def _claim(
         token=token,
     )
     if not rows:
-        _leave_turn(subscriber_id, token, ids)
+        _leave(subscriber_id, token, ids)
         return None
     deliveries = tuple(Leased.of(row) for row in rows)
     # Read after the lease: switched before, it is carried out the new way; a
@@ -109,15 +109,18 @@ def _claim(
     return Claim(subscriber=subscriber, token=token, deliveries=deliveries)
 
 
-def _leave_turn(subscriber_id: int, token: uuid.UUID, ids: Sequence[int]) -> None:
-    """Nothing was claimed of a streamed subscriber: it may be served in the stream, and
-    these are due again at once where that is what they wait for."""
-    if turn.give_back(subscriber_id, token):
-        return
-    # Another had it, and may have given it back by now.
-    turns = Turn.objects.filter(pk=subscriber_id)
+def _leave(subscriber_id: int, token: uuid.UUID, ids: Sequence[int]) -> None:
+    """Nothing was claimed: a streamed subscriber may be served in the stream again.
+
+    These are due again at once where another had the lease, and may have given it back
+    by now, or where the breaker is open: marked, they would keep the next probe away.
+    """
+    is_open = Exists(Subscriber.objects.filter(~lets_all_through(), pk=subscriber_id))
+    reasons = Q(is_open)
+    if not turn.give_back(subscriber_id, token):
+        reasons |= Q(Exists(Turn.objects.filter(pk=subscriber_id)))
     waiting = Delivery.objects.filter(pk__in_array=ids, state=DeliveryState.PENDING)
-    waiting.filter(Exists(turns)).update(dispatched_until=None)
+    waiting.filter(reasons).update(dispatched_until=None)
 
 
 def _with_followers(claimed: Claim[Leased], ids: Collection[int]) -> Claim[Leased]:
