@@ -186,8 +186,9 @@ def mark_chunks(subscribers: Sequence[Subscriber]) -> list[Chunk]:
     Of a receiver that is down it is the next probe alone.
     """
     with own_transaction() as owns_transaction:
-        turn.mark_for_deliveries([each.pk for each in subscribers if each.is_streamed])
         chunks = [chunk for chunk in _choose(subscribers) if chunk.ids]
+        rung = [chunk.subscriber for chunk in chunks if chunk.subscriber.is_streamed]
+        turn.mark_for_deliveries([each.pk for each in rung])
         if chunks:
             mark = _MARK.bound(ids=[pk for chunk in chunks for pk in chunk.ids])
             rows_of_planned(
