@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from router.conf import conf
 from router.contract.dialects import filter_problems
 from router.contract.errors import InvalidSubscriber, named
 from router.flow import audit
@@ -42,6 +43,8 @@ def register_declared() -> None:
         _refuse_wrong_filter(declaration)
     with transaction.atomic():
         head = lock_head()
+        if _is_any_to_stream():
+            turn.wait_for_claims()
         for declaration in declared():
             _register(declaration, head)
 
@@ -109,6 +112,17 @@ def _refuse_wrong_filter(declaration: Declaration) -> None:
         raise InvalidSubscriber(message, problems=problems)
 
 
+def _is_any_to_stream() -> bool:
+    """Whether a subscriber that got deliveries so far may begin to be streamed."""
+    names = [
+        each.name
+        for each in declared()
+        if each.is_transactional and not each.is_safe_concurrently
+    ]
+    by_row = Subscriber.objects.known().filter(name__in=names, is_streamed=False)
+    return conf().stream and by_row.exists()
+
+
 def _register(declaration: Declaration, head: LogHead) -> None:
     subscriber, is_new = Subscriber.objects.known().get_or_create(
         name=declaration.name,
@@ -122,6 +136,7 @@ def _register(declaration: Declaration, head: LogHead) -> None:
         )
         return
     if not is_new:
+        turn.lock(subscriber.pk)
         Subscriber.objects.filter(pk=subscriber.pk).update(
             **_declared_fields(declaration)
         )

@@ -7,6 +7,7 @@ from django.db import transaction
 from router.conf import WEBHOOKS
 from router.flow import order
 from router.flow.breaker import breaker
+from router.flow.cursor import turn
 from router.flow.route.head import lock_head
 from router.flow.route.streaming import stop_streaming
 from router.models import (
@@ -31,6 +32,7 @@ def switch_transport(subscriber_id: int, transport: Transport) -> int:
     under_way = Delivery.objects.filter(subscriber=subscriber_id).in_flight()
     with transaction.atomic():
         lock_head()
+        turn.lock(subscriber_id)
         # Deliveries before their subscriber, as a worker that settles locks them: the
         # other way round the two could wait for each other.
         list(under_way.select_for_update().order_by("pk").values_list("pk"))

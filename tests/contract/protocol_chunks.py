@@ -47,7 +47,7 @@ class Chunks:
         for chunk in self._pop(pick):
             is_whole = pick % 3 == 0
             count = len(chunk.events) if is_whole else 1 + pick % len(chunk.events)
-            self._acknowledge(chunk, count)
+            self._acknowledge(chunk, count, keeps_lease=pick % 5 == 0)
             if pick % 2:
                 # Its COMMIT seemed lost: it writes once more.
                 self.held.append(chunk)
@@ -56,11 +56,15 @@ class Chunks:
         for chunk in self._pop(0):
             self._acknowledge(chunk, len(chunk.events))
 
-    def _acknowledge(self, chunk: Chunk, count: int) -> None:
+    def _acknowledge(
+        self, chunk: Chunk, count: int, *, keeps_lease: bool = False
+    ) -> None:
+        """`keeps_lease`: it dies before it gives the lease back."""
         done, rest = _cut(chunk, count)
+        is_last = rest is None and not keeps_lease
         try:
             with transaction.atomic():
-                acknowledge_chunk(done, run_ms=[1.0] * count, is_last=rest is None)
+                acknowledge_chunk(done, run_ms=[1.0] * count, is_last=is_last)
         except LeaseLost:
             return
         subscriber_id = chunk.subscriber.pk

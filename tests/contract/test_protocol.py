@@ -274,6 +274,10 @@ class Protocol(RuleBasedStateMachine):
         name = HANDLERS[pick % len(HANDLERS)]
         self.asked[name] = ASKED[pick // len(HANDLERS) % len(ASKED)]
         ask_for(name, self.asked[name])
+        # Above a cursor that has not passed what it asked for before.
+        for kind in KINDS:
+            self.happen(kind)
+        self.route(pick)
 
     def serve_in_another_way(self, pick: int) -> None:
         serve_otherwise(HANDLERS[pick % len(HANDLERS)])

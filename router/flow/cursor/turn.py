@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Exists, F, IntegerField, OuterRef, QuerySet
 
 from router.conf import conf
@@ -71,6 +72,26 @@ def ring_again(subscriber_id: int) -> None:
     Before the subscriber's row is locked: a worker that settles has the lease locked.
     """
     Turn.objects.filter(pk=subscriber_id).update(**UNMARKED)
+
+
+def lock(subscriber_id: int) -> None:
+    """Lock the Turn before other rows of its subscriber, in the order of a worker that
+    settles: the other way round the two could wait for each other."""
+    Turn.objects.select_for_update().filter(pk=subscriber_id).first()
+
+
+def wait_for_claims() -> None:
+    """Wait for the claims that are under way, and let none begin before the end of the
+    caller's transaction, which has locked no row that a worker writes.
+
+    A claim of deliveries that began before there was a Turn knows nothing of it.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # What waits here reads once it has the lock: it sees the new Turn.
+            cursor.execute(
+                f'LOCK TABLE "{Turn._meta.db_table}" IN SHARE ROW EXCLUSIVE MODE'
+            )
 
 
 def end(subscriber_id: int) -> None:

@@ -15,7 +15,9 @@ from router.flow.route.head import lock_head
 from router.flow.route.periods import begin_period
 from router.models import (
     LIVE,
+    Clock,
     Cursor,
+    Delivery,
     LogHead,
     Ordering,
     Run,
@@ -56,6 +58,7 @@ def start_waiting_streams() -> None:
         return
     with transaction.atomic():
         head = lock_head()
+        turn.wait_for_claims()
         for subscriber in _waiting():
             place_cursor(subscriber, head)
             begin_period(subscriber, head)
@@ -77,7 +80,11 @@ def _handlers_by_row() -> QuerySet[Subscriber]:
 
 
 def start_streaming(subscriber: Subscriber, head: LogHead) -> None:
-    """Serve what has no delivery yet in the stream; deliveries go on as they are."""
+    """Serve what has no delivery yet in the stream; deliveries go on as they are.
+
+    Of a subscriber that has deliveries, the caller waits for their claims first:
+    `turn.wait_for_claims`.
+    """
     cursor = _locked(subscriber)
     at: dict[str, Any] = {} if cursor.is_behind else {"position": head.position}
     _write(subscriber, is_behind=False, leased_to=None, troubles=0, **at)
@@ -88,9 +95,15 @@ def start_streaming(subscriber: Subscriber, head: LogHead) -> None:
 def stop_streaming(subscriber: Subscriber) -> None:
     """Give the events above the cursor deliveries, as there is room for them.
 
-    A chunk that runs meanwhile is rolled back: its lease ends here.
+    What runs meanwhile is rolled back, for its lease ends here: a chunk of the stream,
+    and deliveries, which are due again and count nothing. The caller has locked the
+    Turn before other rows of the subscriber.
     """
     turn.end(subscriber.pk)
+    leased = Delivery.objects.leased().filter(subscriber=subscriber)
+    # What a worker gives back now is its own: it may wait for the subscriber's row.
+    free = leased.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    Delivery.objects.filter(pk__in_array=list(free)).reschedule(Clock())
     _write(subscriber, is_behind=True, leased_to=None)
     Subscriber.objects.filter(pk=subscriber.pk).update(is_streamed=False)
 
