@@ -27,8 +27,9 @@ from tests.servers.waiting import wait_until
 FIRST_EFFECT_SECONDS = 60.0
 #: Quick or not → the shortest and the longest pause between two faults, in seconds.
 PAUSES = {True: (0.2, 0.6), False: (0.8, 2.0)}
-#: Quick or not → seconds at the end for what is open, of plain Celery and the router.
-WAITS = {True: (8.0, 60.0), False: (20.0, 120.0)}
+#: Quick or not → seconds at the end for what is open, of plain Celery and the router,
+#: which needs them only on a machine that has little time for it.
+WAITS = {True: (8.0, 240.0), False: (20.0, 300.0)}
 
 
 #: Faults that a checkout itself meets.

@@ -13,7 +13,7 @@ import pytest
 
 from config.env import BASE_DIR
 
-SECONDS = 300
+SECONDS = 480
 KEYS = {
     "name",
     "events",
