@@ -136,11 +136,14 @@ def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> str:
-    """Run a command of the site to its end; returns what it printed."""
+    """Run a command of the site to its end; returns what it printed.
+
+    It holds no lease, and the database gives it as much time as it takes.
+    """
     return subprocess.run(
         _argv(*arguments),
         cwd=BASE_DIR,
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, "CHAOS_COMMAND": "1"},
         check=True,
         stdout=subprocess.PIPE,
         text=True,
