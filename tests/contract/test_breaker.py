@@ -11,6 +11,7 @@ from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.settling import acknowledge
 from router.flow.dispatch.dispatcher import mark_chunk
+from router.flow.dispatch.due import subscribers_due
 from router.flow.route.routing import route_batch
 from router.models import (
     BreakerState,
@@ -20,8 +21,9 @@ from router.models import (
     SubscriberState,
 )
 from router.operate.declared import resume
+from router.operate.interventions import skip
 from router.public import Reject, RetryLater, publish
-from router.testing import deliver_due
+from router.testing import deliver_due, skip_waits
 from tests.contract.outages import (
     DISABLED,
     OPENED,
@@ -107,6 +109,44 @@ def test_down_for_too_long_it_is_disabled_and_what_it_is_owed_is_held(
     assert resume(down.row.pk, by="olga")
     drain()
     assert acknowledged_count() == 7
+
+
+@pytest.mark.parametrize(
+    ("probe_count", "state", "dead_count"),
+    [
+        # Some of the events above the cursor were tried: the receiver is down.
+        (6, SubscriberState.DISABLED, 0),
+        # The first of them is the only one that fails, as far as is known.
+        (0, SubscriberState.ACTIVE, 1),
+    ],
+)
+def test_down_for_too_long_with_nothing_but_its_cursor_it_keeps_what_lies_above(
+    declare: Declare, probe_count: int, state: str, dead_count: int
+) -> None:
+    outage = Outage()
+    down = declare("down", outage, retry_first_seconds=600)
+    publish_events(40)
+    deliver_due()
+    for pk in delivery_ids():
+        skip(pk, by="olga")
+    skipped = FailedTask.objects.count()
+    assert breaker_of(down) == BreakerState.OPEN
+    assert (Delivery.objects.open().count(), owed_count()) == (0, 40 - skipped)
+    go_on(probe_count)
+    last_for(76)
+
+    skip_waits()
+    subscriber = subscribers_due()[0]
+    probe = mark_chunk(subscriber)
+    assert probe is not None
+    deliver_chunk(down.row.pk, probe.ids)
+
+    assert (down.row.state, FailedTask.objects.count() - skipped) == (state, dead_count)
+    assert owed_count() == 40 - skipped - dead_count
+    outage.is_down = False
+    resume(down.row.pk, by="olga")
+    drain()
+    assert acknowledged_count() == 40 - skipped - dead_count
 
 
 def test_few_events_that_fail_for_too_long_are_given_up_and_the_rest_goes_on(

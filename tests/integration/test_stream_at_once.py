@@ -93,8 +93,10 @@ class Fleet:
 
 
 @contextmanager
-def fleet(row: Subscriber, count: int) -> Iterator[Fleet]:
-    with pullers(row, count, program=stream_worker.__name__) as running:
+def fleet(
+    row: Subscriber, count: int, program: str = stream_worker.__name__
+) -> Iterator[Fleet]:
+    with pullers(row, count, program=program) as running:
         begin(running)
         yield Fleet(running)
 

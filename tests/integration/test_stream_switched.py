@@ -22,6 +22,7 @@ from router.flow.sweep import sweep, sweep_turns
 from router.models import Attempt, Delivery, Subscriber
 from router.testing import register_declared
 from tests.contract.steps import delivery_ids, publish_and_route
+from tests.integration import switched_worker
 from tests.integration.test_stream_at_once import (
     EVENTS,
     SECONDS,
@@ -71,7 +72,7 @@ def test_workers_serve_a_backlog_in_the_stream_row_by_row_and_in_the_stream(
     Subscriber.objects.update(mean_run_ms=5)
     send(EVENTS)
 
-    with fleet(listener, 3):
+    with fleet(listener, 3, switched_worker.__name__):
         for count in range(20, EVENTS - 20, 40):
             # Whatever is under way at that moment: a chunk, or deliveries.
             serve_in_stream(count % 80 != 20, settings)

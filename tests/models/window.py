@@ -82,7 +82,9 @@ def _route(state: State, number: int, without: str) -> Iterator[Step]:
         return
     before = len(state.log)
     for is_good in (True, False):
-        name = f"dispatcher {number} routes {before + 1}, {'good' if is_good else 'bad'}"
+        name = (
+            f"dispatcher {number} routes {before + 1}, {'good' if is_good else 'bad'}"
+        )
         routed = state._replace(log=(*state.log, is_good))
         if state.is_behind:
             yield name, routed
@@ -171,9 +173,7 @@ def _with(values: tuple[Any, ...], place: int, new: Any) -> tuple[Any, ...]:
 def a_row_or_a_place_above_the_cursor(state: State) -> bool:
     """Each routed event has exactly one of the two."""
     end = state.cursor if state.is_behind else len(state.log)
-    return all(
-        (row != ABSENT) == (place < end) for place, row in enumerate(state.rows)
-    )
+    return all((row != ABSENT) == (place < end) for place, row in enumerate(state.rows))
 
 
 def never_backwards(state: State) -> bool:

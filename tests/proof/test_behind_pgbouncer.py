@@ -36,6 +36,9 @@ CORE = (
     "test_pulling",
     "test_ringing",
     "test_stream",
+    "test_stream_suspects",
+    "test_stream_switched",
+    "test_stream_trouble",
 )
 RECIPE = BASE_DIR / "docs" / "production.md"
 
