@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from router.db.session import look_at_session
 from router.flow.deliver.stream import serve
@@ -57,7 +57,9 @@ def main(
     sys.stdin.readline()
     while True:
         look_at_session()
-        serve(subscriber_id)
+        # As Celery tries a task again whose session was cut off in a claim.
+        with suppress(OperationalError, InterfaceError):
+            serve(subscriber_id)
         also_do(subscriber_id)
         print("served", flush=True)
         time.sleep(PAUSE_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from router.models import Acknowledgement, Cursor, Period, Subscriber, Turn
+from router.models import Acknowledgement, Cursor, Period, Run, Subscriber, Turn
 
 #: One step is short, however many were deleted: a later one does the rest.
 MAX_SUBSCRIBERS = 100
@@ -29,14 +29,14 @@ def delete_places_of_deleted() -> int:
 
 
 def _forgettable() -> QuerySet[Subscriber]:
-    """Deleted subscribers that are owed nothing, and acknowledged nothing that is left
-    of the log."""
+    """Deleted subscribers that are owed nothing, acknowledged nothing that is left of
+    the log, and had no run, which tells of itself by its cursor."""
     of_it = {"subscriber": OuterRef("pk")}
     cursors = Cursor.objects.filter(**of_it)
     covered = Acknowledgement.objects.filter(cursor__subscriber=OuterRef("pk"))
     return (
         Subscriber.objects.filter(deleted_at__isnull=False, cancelled_at__isnull=False)
         .filter(Exists(cursors) | Exists(Period.objects.filter(**of_it)))
-        .filter(~Exists(covered))
+        .filter(~Exists(covered), ~Exists(Run.objects.filter(**of_it)))
         .order_by("pk")
     )
