@@ -74,6 +74,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     Verdict.WAITING_FOR_RECEIVER: ("attention", "cloud_off", "Waits for the receiver"),
     Verdict.WAITING_FOR_OPERATOR: ("retry", "pause_circle", "Waits for an operator"),
     Verdict.WAITING_FOR_LIMIT: ("attention", "block", "Waits: at its limit"),
+    Verdict.WAITING_FOR_RUN: ("working", "history", "Waits for a backfill"),
     Verdict.WAITING_FOR_CODE: ("attention", "code_off", "Waits for code"),
     Verdict.FILTERED_BY_TYPE: ("quiet", "filter_alt", "Another event type"),
     Verdict.FILTERED_BY_CLAUSE: ("quiet", "filter_alt", "Rejected by the filter"),

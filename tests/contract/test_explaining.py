@@ -21,6 +21,8 @@ from router.models import (
     EventRecord,
     FailedTask,
     LogHead,
+    Run,
+    RunKind,
     Subscriber,
     Turn,
 )
@@ -28,6 +30,8 @@ from router.observe.explain.case import Explanation, Verdict
 from router.observe.explain.explaining import explain, explain_missing
 from router.operate.declared import pause
 from router.operate.failed_tasks import discard
+from router.operate.run_request import RunRequest
+from router.operate.runs import begin_run, cancel_run, pause_run
 from router.operate.subscribers import delete_subscriber
 from router.public import Event, Reject, publish
 from router.testing import deliver_due, route
@@ -40,7 +44,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Arranged = tuple[int, str]
 Arrange = Callable[[Declare, Any], Arranged]
 #: Of one explanation, whatever it says and however much there is.
-MAX_STATEMENTS = 8
+MAX_STATEMENTS = 9
 
 
 def send(type: str = "thing.happened", **attributes: Any) -> int:
@@ -195,6 +199,25 @@ def beyond_its_limits(declare: Declare, settings: Any) -> Arranged:
     return send(), "listener"
 
 
+def ahead_of_a_backfill(declare: Declare, settings: Any) -> Arranged:
+    send()
+    number = send()
+    declare(start="beginning", is_transactional=False)
+    return number, "listener"
+
+
+def ahead_of_a_paused_backfill(declare: Declare, settings: Any) -> Arranged:
+    arranged = ahead_of_a_backfill(declare, settings)
+    pause_run(Run.objects.get().pk, by="user olga")
+    return arranged
+
+
+def ahead_of_a_cancelled_backfill(declare: Declare, settings: Any) -> Arranged:
+    arranged = ahead_of_a_backfill(declare, settings)
+    cancel_run(Run.objects.get().pk, by="user olga")
+    return arranged
+
+
 def for_another(declare: Declare, settings: Any) -> Arranged:
     other = declare("other").row
     declare()
@@ -324,6 +347,19 @@ CASES: list[tuple[Arrange, Verdict, str, str]] = [
     ),
     (beyond_its_limits, Verdict.FILTERED_BY_LIMITS, "sources /elsewhere", "limits"),
     (for_another, Verdict.FOR_ANOTHER_SUBSCRIBER, "another subscriber", "addressee"),
+    (
+        ahead_of_a_backfill,
+        Verdict.WAITING_FOR_RUN,
+        "waits for backfill 1 of Listener, which is at position 0, 2 before the event",
+        "run",
+    ),
+    (ahead_of_a_paused_backfill, Verdict.WAITING_FOR_RUN, "which is paused: it", "run"),
+    (
+        ahead_of_a_cancelled_backfill,
+        Verdict.CANCELLED,
+        "was cancelled at",
+        "run",
+    ),
     (before_it_began, Verdict.BEFORE_SUBSCRIBER, "began after position 1", "beginning"),
     (
         discarded,
@@ -391,3 +427,21 @@ def test_each_verdict_has_its_sentence_and_evidence(
 
 def test_every_verdict_has_a_case() -> None:
     assert {case[1] for case in CASES} == set(Verdict)
+
+
+def test_a_backfill_that_did_not_ask_for_it_gives_nothing(declare: Declare) -> None:
+    number = send("other.happened")
+    declare(start="beginning", is_transactional=False)
+    verdict = explained(number, "listener").verdict
+    assert verdict in (Verdict.BEFORE_SUBSCRIBER, Verdict.FILTERED_BY_TYPE)
+
+
+def test_a_replay_stands_beside_what_became_of_the_event(declare: Declare) -> None:
+    row = declare().row
+    number = send()
+    deliver_due()
+    request = RunRequest(kind=RunKind.REPLAY)
+    begin_run(row, request, by="user olga", is_confirmed=True)
+    found = explained(number, "listener")
+    assert found.verdict == Verdict.ACKNOWLEDGED
+    assert found.evidence["replays"] == {"run_1": "active, at position 0 of 1"}

@@ -40,6 +40,8 @@ class Verdict(StrEnum):
     WAITING_FOR_OPERATOR = "waiting_for_operator"
     #: The subscriber has as many open deliveries as it may.
     WAITING_FOR_LIMIT = "waiting_for_limit"
+    #: A backfill has not come to it.
+    WAITING_FOR_RUN = "waiting_for_run"
     #: The handler is not installed.
     WAITING_FOR_CODE = "waiting_for_code"
     FILTERED_BY_TYPE = "filtered_by_type"

@@ -20,6 +20,7 @@ from router.observe.explain.case import (
 )
 from router.observe.explain.ending import of_deleted, of_delivery
 from router.observe.explain.filtering import not_asked_for
+from router.observe.explain.runs import beside, of_backfill, runs_covering
 from router.observe.explain.waiting import above
 from router.observe.live_cursors import live_cursor_of
 from router.observe.outcome import chunk_covering
@@ -35,7 +36,10 @@ def explain(event: EventRecord, subscriber: Subscriber) -> Explanation:
     cursor = live_cursor_of(subscriber)
     rows = Delivery.objects.filter(event=event, subscriber=subscriber).order_by("run")
     case = Case(event=event, subscriber=subscriber, cursor=cursor, rows=tuple(rows))
-    return of_delivery(case, case.row) if case.row else _without_delivery(case)
+    runs = runs_covering(case)
+    if case.row:
+        return beside(of_delivery(case, case.row), case, runs)
+    return beside(of_backfill(case, runs) or _without_delivery(case), case, runs)
 
 
 def explain_missing(number: int, subscriber: Subscriber) -> Explanation | None:

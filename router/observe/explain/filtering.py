@@ -27,7 +27,7 @@ def not_asked_for(case: Case) -> Explanation | None:
         return _by_type(case, asked, period)
     if not asked.may_receive(event):
         return _by_limits(case, asked, period)
-    rejected = _rejection(case, asked)
+    rejected = rejected_by(case, asked)
     return _by_clause(case, rejected, period) if rejected else None
 
 
@@ -75,7 +75,8 @@ def _by_clause(case: Case, rejected: Rejection, period: Facts) -> Explanation:
     )
 
 
-def _rejection(case: Case, asked: Subscriber) -> Rejection | None:
+def rejected_by(case: Case, asked: Subscriber) -> Rejection | None:
+    """The clause of the filter of `asked` that says no to the event."""
     if asked.filter is None:
         return None
     try:
