@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from benchmarks.project.handler import TYPE
+from benchmarks.project.handler import START, TYPE
 from router.public import publish
 from router.testing import create_subscriber, register_declared, route
 
@@ -19,7 +19,9 @@ def announce(number: int) -> None:
 
 
 def after_fill() -> None:
-    """Route the events: a backlog is deliveries that wait."""
+    """Route the events: a backlog is deliveries that wait, or history."""
+    if START != "now":
+        route()
     register_declared()
     for index in range(ENDPOINTS):
         create_subscriber(
@@ -29,5 +31,6 @@ def after_fill() -> None:
             url=os.environ["BENCH_RECEIVER"],
             events=[TYPE],
             in_flight_limit=IN_FLIGHT,
+            start=START,
         )
     route()
