@@ -41,9 +41,10 @@ class Command(BaseCommand):
         found = count(search)
         for line in _summary(found, "would be overwritten"):
             self.stdout.write(line)
-        if options["dry_run"] or not found.rows:
+        if options["dry_run"]:
             return
-        if not options["no_input"] and self._is_refused():
+        is_asked = bool(found.rows) and not options["no_input"]
+        if is_asked and self._is_refused():
             self.stdout.write("Nothing was changed.")
             return
         done = erase(search, **operator(options))
