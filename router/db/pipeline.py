@@ -5,24 +5,35 @@ At a low pace a delivery costs its round trips: each wakes two idle processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, MutableSet, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
+from weakref import WeakSet
 
-from django.db import DatabaseError, DataError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    DataError,
+    connection,
+    connections,
+    transaction,
+)
 
 from router.db.plan_cache import (
+    NOT_COMMITTED,
     PLAN_SETTINGS,
     PlanForgotten,
     forget_all,
     keeps_plans,
     plan_cursor,
 )
-from router.db.statements import Select, Statement, Update, changed, fetched, rows_of
+from router.db.statements import Select, Statement, Update, changed, fetched
 
 #: Whatever is usual here: the router's statements see what committed before each.
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED", ())
 COMMIT = Statement("COMMIT", ())
+#: Sessions in which another isolation is usual.
+_isolated: MutableSet[Any] = WeakSet()
 
 
 def read_changed(
@@ -71,17 +82,18 @@ def rows_of_all(
     session: Any = connection.connection
     with connection.wrap_database_errors, session.pipeline():
         cursors = [_sent(each, is_planned=is_planned) for each in statements]
-    return [rows_of(cursor) for cursor in cursors]
+    # `description` makes an object of each column.
+    return [cursor.fetchall() if cursor.pgresult.nfields else () for cursor in cursors]
 
 
 def _sent(statement: Statement, *, is_planned: bool) -> Any:
-    cursor = plan_cursor() if is_planned else connection.cursor()
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    cursor = plan_cursor() if is_planned else database.cursor()
     cursor.execute(statement.sql, statement.parameters)
-    if is_planned and connection.queries_logged:
+    if is_planned and database.queries_logged:
         # Django asks the driver for the text, which has none of a plan that is kept.
-        operations: Any = connection.ops
-        text = operations.compose_sql(statement.sql, statement.parameters)
-        connection.queries_log[-1]["sql"] = text
+        text = database.ops.compose_sql(statement.sql, statement.parameters)
+        database.queries_log[-1]["sql"] = text
     return cursor
 
 
@@ -99,12 +111,37 @@ def rows_of_first(
     session: Any = connection.connection
     session.autocommit = True
     try:
+        if is_planned and statements[-1] is COMMIT and session not in _isolated:
+            with suppress(_Isolated):
+                return _rows_of_whole(statements[:-1])
         return rows_of_all([BEGIN, *statements], is_planned=is_planned)[1:]
     finally:
         # Ended with them, or never begun. Else the driver sees that it has begun, and
         # takes this only when it is over, as Django then does.
         if _is_unbegun():
             session.autocommit = False
+
+
+class _Isolated(Exception):
+    """The session's own isolation is not READ COMMITTED."""
+
+
+def _rows_of_whole(statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    """The rows of all statements of a transaction, which has neither BEGIN nor COMMIT:
+    what the database reads up to one Sync is a transaction.
+
+    `PLAN_SETTINGS` are among them. Raises `_Isolated`; then nothing was done.
+    """
+    try:
+        return [*rows_of_all(statements, is_planned=True), ()]
+    except DatabaseError as error:
+        # As it does at a rollback: what it believes to be prepared may not be.
+        session: Any = connection.connection
+        session._prepared.clear()
+        if NOT_COMMITTED not in str(error):
+            raise
+        _isolated.add(session)
+        raise _Isolated from error
 
 
 def rows_of_planned(

@@ -17,7 +17,7 @@ from collections.abc import MutableSet
 from typing import Any
 from weakref import WeakSet
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from router.db.statements import Statement
 
@@ -32,7 +32,14 @@ SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-_SET = [f"set_config('{name}', '{value}', TRUE)" for name, value in SETTINGS.items()]
+#: In the database's own message.
+NOT_COMMITTED = "the transaction is not read committed but "
+_SET = [
+    *(f"set_config('{name}', '{value}', TRUE)" for name, value in SETTINGS.items()),
+    "CASE current_setting('transaction_isolation') WHEN 'read committed' THEN 1 ELSE "
+    f"CAST('{NOT_COMMITTED}' || current_setting('transaction_isolation') AS integer) "
+    "END",
+]
 PLAN_SETTINGS = Statement(f"SELECT {', '.join(_SET)}", ())
 #: PostgreSQL, appendix A: a prepared statement that is not there, one that is there
 #: already, one that would return other columns than before.
@@ -48,11 +55,12 @@ class PlanForgotten(DatabaseError):
 def keeps_plans() -> bool:
     """Whether the session keeps the plans of what runs by a `plan_cursor`."""
     # A site sets it where a pooler stands before the database.
-    is_behind_pooler = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-    if is_behind_pooler or connections[DEFAULT_DB_ALIAS] in _without_plans:
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    is_behind_pooler = database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    if is_behind_pooler or database in _without_plans:
         return False
-    connection.ensure_connection()
-    return getattr(connection.connection, "prepare_threshold", None) is not None
+    database.ensure_connection()
+    return getattr(database.connection, "prepare_threshold", None) is not None
 
 
 def plan_cursor() -> Any:
@@ -60,8 +68,8 @@ def plan_cursor() -> Any:
 
     `PLAN_SETTINGS` go before what runs by it.
     """
-    # The stubs know neither.
-    database: Any = connection
+    # Not by the name `connection`, each use of which looks it up.
+    database: Any = connections[DEFAULT_DB_ALIAS]
     session = database.connection
     prepared = session._prepared
     if not prepared._prepared_idx:

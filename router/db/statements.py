@@ -93,12 +93,7 @@ def fetched(statement: Statement) -> Sequence[Any]:
     """All rows of a query, none of what is no query."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(statement.sql, statement.parameters)
-        return rows_of(cursor)
-
-
-def rows_of(cursor: Any) -> Sequence[Any]:
-    """All rows of what was executed, none of what is no query."""
-    return cursor.fetchall() if cursor.description else ()
+        return cursor.fetchall() if cursor.description else ()
 
 
 def changed(statement: Statement) -> int:

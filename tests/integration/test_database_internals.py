@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.env import BASE_DIR
@@ -19,10 +20,12 @@ from router.db.bulk_insert import Insert
 from router.db.guard import Guard, isolate_hooks
 from router.db.literals import with_literals
 from router.db.pipeline import (
+    BEGIN,
     COMMIT,
     NotAll,
     read_changed,
     rows_of_first,
+    rows_of_planned,
     update_expecting,
 )
 from router.db.plan_cache import PLAN_SETTINGS, plan_cursor
@@ -94,6 +97,30 @@ def test_canary_commit() -> None:
             rows_of_first([ONE, COMMIT])
 
     assert messages(ask_and_commit) == 1
+
+
+@pytest.mark.parametrize("usual", ["read committed", "repeatable read"])
+def test_canary_whole(row: Heartbeat, usual: str) -> None:
+    changed(Statement(f"SET default_transaction_isolation = '{usual}'", ()))
+    isolation = Statement("SHOW transaction_isolation", ())
+    seqscan = Statement("SHOW enable_seqscan", ())
+    renamed = Statement("UPDATE router_heartbeat SET name = 'b'", ())
+    failing = Statement("SELECT CAST(name AS integer) FROM router_heartbeat", ())
+
+    with CaptureQueriesContext(connection) as captured:
+        settings = rows_of_planned([isolation, seqscan])
+    assert settings == [[("read committed",)], [("off",)]]
+    # Where another isolation is usual, the transaction is begun and committed.
+    is_begun = any(query["sql"] == BEGIN.sql for query in captured)
+    assert is_begun == (usual != "read committed")
+
+    with pytest.raises(DataError):
+        rows_of_planned([renamed, failing, ONE])
+    assert asked("SELECT name FROM router_heartbeat") == ["a"]
+    assert asked("SHOW enable_seqscan") == ["on"]
+    # What came after the failing one was not prepared, and is not believed to be.
+    assert rows_of_planned([renamed, ONE]) == [(), [(1,)]]
+    assert asked("SELECT name FROM router_heartbeat") == ["b"]
 
 
 def test_canary_plans(session: Any) -> None:

@@ -263,6 +263,8 @@ def _sql(
         rate_seconds=seconds,
         everything=stream_limit,
     )
+    # psycopg remembers what it made of a text only where that is short.
+    text = " ".join(text.split())
     names = re.findall(r":(subscriber|token|limit|run)\b", text)
     return re.sub(r":(subscriber|token|limit|run)\b", "%s", text), names
 
