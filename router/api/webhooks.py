@@ -42,6 +42,11 @@ WEBHOOK_HEADERS = [
         {"$ref": "#/components/schemas/Origin"},
         "Why the event is owed.",
     ),
+    _header(
+        "router-position",
+        {"type": "integer", "minimum": 1},
+        "The event's place in the log: reconcile by it.",
+    ),
 ]
 ANSWERS = {
     "2XX": "The event is acknowledged. The body is not read.",

@@ -48,6 +48,7 @@ class Leased:
     origin: str
     ordering_key: str
     event_number: int
+    position: int
     causation_depth: int
     is_webhook_id_derived: bool | None
     attributes: Sequence[Any]
@@ -55,10 +56,9 @@ class Leased:
     @classmethod
     def of(cls, row: Sequence[Any]) -> Leased:
         """From the values of `OWN` and `OF_EVENT`."""
-        pk, attempts, is_manual, origin, key, number, depth, is_derived, *rest = row
-        return cls(
-            pk, attempts, is_manual, origin, key, number, depth, is_derived, rest
-        )
+        size = len(OWN)
+        values: Any = (*row[:size], row[size:])
+        return cls(*values)
 
     def to_event(self) -> Event:
         return event_of(self.attributes)
@@ -72,7 +72,7 @@ class Leased:
 #: What is read of a delivery, then of its event.
 OWN = (
     "pk", "attempts", "is_manual", "origin", "ordering_key", "event_id",
-    "event__causation_depth", "event__is_webhook_id_derived",
+    "event__position", "event__causation_depth", "event__is_webhook_id_derived",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ class Request:
 
     `key` is the sender's own, to know the answer by; `webhook_id` is the same on every
     attempt and replay, receivers recognise doubles by it; `attempt` counts from 1,
-    `origin` is why it is owed.
+    `origin` is why it is owed, `position` is the event's place in the log.
     """
 
     key: int
@@ -25,6 +25,7 @@ class Request:
     webhook_id: str = ""
     attempt: int = 1
     origin: str = ""
+    position: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

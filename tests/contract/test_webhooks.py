@@ -57,6 +57,7 @@ def test_an_event_is_posted_signed_and_acknowledged(
     assert received.webhook_id == webhook_id(event["source"], event["id"])
     assert received.headers["router-attempt"] == "1"
     assert received.headers["router-origin"] == "live"
+    assert received.headers["router-position"] == "1"
     assert received.headers["x-key"] == "password"
     assert received.headers["accept-encoding"] == "identity"
 

@@ -106,6 +106,7 @@ def _request(delivery: Leased) -> Request:
         webhook_id=_webhook_id(delivery, event),
         attempt=delivery.attempts,
         origin=delivery.origin,
+        position=delivery.position,
     )
 
 

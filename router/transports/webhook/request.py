@@ -63,6 +63,7 @@ def sign(request: Request, receiver: Receiver, *, at: datetime) -> SignedRequest
         ),
         "router-attempt": str(request.attempt),
         "router-origin": request.origin,
+        "router-position": str(request.position),
     }
     headers, shown = merge_headers(own, receiver.custom_headers)
     return SignedRequest(
