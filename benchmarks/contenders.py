@@ -30,8 +30,6 @@ class Setup:
     receiver: str = ""
     #: The `in_flight_limit` of an endpoint; None is the router's default.
     in_flight: int | None = None
-    #: Where in the log the subscribers start.
-    start: str = "now"
     #: JSON: transport and target of a subscriber at a foreign router.
     target: str = ""
     #: JSON: settings of the router; "" is its defaults.
@@ -51,7 +49,6 @@ class Setup:
             "BENCH_SUBSCRIBERS": str(self.subscribers),
             "BENCH_HANGING": str(self.hanging),
             "BENCH_ENDPOINTS": str(self.endpoints),
-            "BENCH_START": self.start,
             "BENCH_IN_FLIGHT": str(self.in_flight or ""),
             "BENCH_RECEIVER": self.receiver,
             "BENCH_TARGET": self.target,

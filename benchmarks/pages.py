@@ -53,9 +53,6 @@ HOW = """
   `acks_late`; it signs nothing.
 * The endpoint that is down refuses connections while two publishers publish. The
   others' times are taken after that, at 20 events a second, beside what it is owed.
-* A new subscriber begins when the log has its events already: from its first
-  acknowledgement to its last, two workers for the handler, one for the webhook, whose
-  receiver answers after 50 ms.
 * Foreign routers: one worker process publishes a backlog with a hundred keys, and one
   process of a bridge takes as many in; each from the first confirmation, or recorded
   event, to the last. Only RabbitMQ is the real server: with the others the figure is

@@ -190,15 +190,6 @@ def _outage(taken: Taken) -> tuple[str, list[str], Rows]:
     return title, ["", "with ÷ without", "with", "without"], rows
 
 
-def _catching_up(taken: Taken) -> tuple[str, list[str], Rows]:
-    rows = [
-        [each["name"], f"{each['events']:,}", number(each["per_s"])]
-        for each in taken["catching_up"]
-    ]
-    title = "Events a second of a new subscriber that begins with all of history"
-    return title, ["", "events", "per second"], rows
-
-
 def _webhooks(taken: Taken) -> tuple[str, list[str], Rows]:
     figure: Taken = taken["webhooks"]
     base = figure["threads_requests_per_s"]
@@ -266,7 +257,6 @@ TABLES = {
     "scaling": _scaling,
     "isolation": _isolation,
     "outage": _outage,
-    "catching_up": _catching_up,
     "webhooks": _webhooks,
     "foreign": _foreign,
     "sizing": _sizing,

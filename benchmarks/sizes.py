@@ -40,8 +40,6 @@ class Sizes:
     foreign: int = 5000
     #: Events that an endpoint misses.
     outage: int = 200_000
-    #: Events from before a handler; a webhook has a tenth.
-    history: int = 200_000
     #: Tried for bare Celery, which gets the best.
     prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
@@ -75,8 +73,6 @@ QUICK = Sizes(
     paced_seconds=5,
     webhooks=5000,
     foreign=2000,
-    outage=50_000,
-    history=50_000,
     subscribers=(5,),
 )
 #: Every figure, up to the longest table, in an hour and a half.
@@ -87,8 +83,6 @@ HOUR = replace(
     paced_seconds=8,
     subscribers=WHOLE.subscribers,
     growth=(*WHOLE.growth, MAX_GROWTH),
-    outage=WHOLE.outage,
-    history=WHOLE.history,
 )
 #: Proves that the command works; its figures mean nothing.
 TINY = Sizes(
@@ -101,7 +95,6 @@ TINY = Sizes(
     webhooks=100,
     foreign=300,
     outage=300,
-    history=600,
     prefetches=(4,),
     subscribers=(5,),
     growth=(1000,),

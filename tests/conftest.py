@@ -40,14 +40,13 @@ hypothesis_settings.load_profile("patient")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """What is collected stays, and tests leave little: to look for garbage in all that
-    as often as Python does takes a fifth of the time."""
+    """What is collected stays: to look through it for garbage, again and again, takes
+    a fifth of the time, and a part of the tests' after it."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(50_000, 10, 10)
         gc.enable()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from benchmarks.project.handler import START, TYPE
+from benchmarks.project.handler import TYPE
 from router.public import publish
 from router.testing import create_subscriber, register_declared, route
 
@@ -19,9 +19,7 @@ def announce(number: int) -> None:
 
 
 def after_fill() -> None:
-    """Route the events: a backlog is deliveries that wait, or history."""
-    if START != "now":
-        route()
+    """Route the events: a backlog is deliveries that wait."""
     register_declared()
     for index in range(ENDPOINTS):
         create_subscriber(
@@ -31,6 +29,5 @@ def after_fill() -> None:
             url=os.environ["BENCH_RECEIVER"],
             events=[TYPE],
             in_flight_limit=IN_FLIGHT,
-            start=START,
         )
     route()

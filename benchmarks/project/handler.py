@@ -6,12 +6,11 @@ from benchmarks.orders.handling import handle
 from router.public import Event, subscriber
 
 TYPE = "order.placed"
-START = os.environ.get("BENCH_START", "now")
 COUNT = int(os.environ.get("BENCH_SUBSCRIBERS", "0"))
 
 
 def declare(index: int) -> None:
-    @subscriber(f"subscriber_{index}", events=[TYPE], start=START)
+    @subscriber(f"subscriber_{index}", events=[TYPE])
     def handler(event: Event) -> None:
         handle(index, event.data["number"], event.data["at_ns"])
 

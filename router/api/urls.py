@@ -19,6 +19,7 @@ from router.api.ingress_failed_tasks import (
 from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseApi
 from router.api.reference.page import DescriptionApi, api_reference
 from router.api.schemas import SchemaApi, SchemasApi
+from router.api.subscribers.digests import DigestApi
 from router.api.subscribers.preview import PreviewFilterApi
 from router.api.subscribers.runs import RunApi, RunsApi
 from router.api.subscribers.views import (
@@ -49,6 +50,7 @@ urlpatterns = [
     path("subscribers/<slug:name>/preview-filter/", PreviewFilterApi.as_view()),
     path("subscribers/<slug:name>/runs/", RunsApi.as_view(), name="api-runs"),
     path("subscribers/<slug:name>/runs/<int:id>/", RunApi.as_view(), name="api-run"),
+    path("subscribers/<slug:name>/digest/", DigestApi.as_view(), name="api-digest"),
     path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
     path("targets/test/", TestTargetApi.as_view(), name="api-test-target"),
     path(

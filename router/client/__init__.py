@@ -20,6 +20,7 @@ from router.client.errors import (
     Unreachable,
 )
 from router.client.event import Event
+from router.client.reconcile import Difference, Missing
 
 __all__ = [
     "Client",
@@ -27,8 +28,10 @@ __all__ = [
     "Conflict",
     "Consumer",
     "Delivery",
+    "Difference",
     "Event",
     "Invalid",
+    "Missing",
     "NotAllowed",
     "NotFound",
     "Published",

@@ -78,8 +78,22 @@ class Calls:
         no time, with growing waits; `wait_seconds` is how long the router may think.
         Raises `Refused` or `Unreachable`; the latter at once when `is_stopping`.
         """
+        request = self._request(path, _encoded(body), content_type)
         timeout_seconds = self._timeout_seconds + wait_seconds
-        request = self._request(path, body, content_type)
+        return self._answer(request, timeout_seconds, patience_seconds, is_stopping)
+
+    def get(self, path: str, *, patience_seconds: float) -> dict[str, Any]:
+        """The answer to `GET /api/{path}`, as `post` has it."""
+        request = self._request(path)
+        return self._answer(request, self._timeout_seconds, patience_seconds, never)
+
+    def _answer(
+        self,
+        request: Request,
+        timeout_seconds: float,
+        patience_seconds: float,
+        is_stopping: Callable[[], bool],
+    ) -> dict[str, Any]:
         deadline = time.monotonic() + patience_seconds
         tries = 0
         while True:
@@ -93,17 +107,19 @@ class Calls:
                 logger.warning("%s; again in %.1f s", passing.error, pause)
                 sleep_unless(is_stopping, pause)
 
-    def _request(self, path: str, body: Any, content_type: str) -> Request:
+    def _request(
+        self, path: str, body: bytes | None = None, content_type: str = JSON
+    ) -> Request:
         return Request(  # nosec B310  # http(s) alone: see __init__
             f"{self._base_url}/api/{path}",
-            data=_encoded(body),
+            data=body,
             headers={
                 "Authorization": f"Bearer {self._key}",
                 "Content-Type": content_type,
                 "Accept": JSON,
                 "User-Agent": "fanfare-client",
             },
-            method="POST",
+            method="GET" if body is None else "POST",
         )
 
     def _once(self, request: Request, timeout_seconds: float) -> dict[str, Any]:

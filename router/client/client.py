@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from router.client.calls import Calls
 from router.client.consumer import Consumer
 from router.client.event import data_members
+from router.client.reconcile import Difference, Held, difference
 
 STRUCTURED = "application/cloudevents+json"
 BINARY = "application/octet-stream"
@@ -106,6 +109,30 @@ class Client:
             batch=batch,
             wait_seconds=wait_seconds,
         )
+
+    def reconcile(
+        self,
+        name: str,
+        have: Iterable[Held],
+        *,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> Difference:
+        """What the receiver of the subscriber `name` lacks, and what it has too many.
+
+        `have` is what it holds, each as (position, source, id); of it, what lies
+        outside the window is passed over. Without `first` the window begins where the
+        log is whole, without `last` it ends where the subscriber stands. An event that
+        is on its way counts as missing. Raises `Refused` or `Unreachable`.
+        """
+
+        def ask(begin: int | None, end: int | None) -> dict[str, Any]:
+            window = {"from": begin, "to": end}
+            given = urlencode({k: v for k, v in window.items() if v is not None})
+            path = f"subscribers/{quote(name, safe='')}/digest/?{given}"
+            return self._calls.get(path, patience_seconds=self._patience_seconds)
+
+        return difference(ask, have, first=first, last=last)
 
 
 def _content(data: Any, datacontenttype: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ RouterError
 ├── TooManySecrets        a rotation, while as many secrets sign as may
 ├── NotManaged            the subscriber is declared in code, and changed there
 ├── InvalidRun            a run's part of the log, or another option, is wrong
+├── InvalidWindow         a window of positions is none that can be counted
 ├── NotConfirmed          a replay for a handler that may do its work twice
 ├── NotOpen               the failed task was settled by somebody else
 ├── NotResendable         the delivery can't be owed once more
@@ -127,6 +128,10 @@ class NotManaged(RouterError):
 
 class InvalidRun(_Pointed):
     """The part of the log, or another option of a run, is wrong."""
+
+
+class InvalidWindow(_Pointed):
+    """The window of positions is not as it must be."""
 
 
 class NotConfirmed(RouterError):

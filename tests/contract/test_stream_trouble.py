@@ -119,8 +119,7 @@ def test_what_hangs_is_set_aside_though_its_neighbours_have_no_time_left(
     declare: Declare, settings: Any
 ) -> None:
     settings.ROUTER = {"LEASE_SECONDS": 0.6, "TIME_LIMIT_SECONDS": 0.4}
-    # No retry comes due within the test.
-    listener = declare(behave=hang_at_two, retry_first_seconds=600)
+    listener = declare(behave=hang_at_two)
     is_measured()
     publish_and_route(5)
 

@@ -115,6 +115,7 @@ CALLS = {
     "GET subscribers/{who}-pull/runs/{run}/": Call(MANAGE),
     "PATCH subscribers/{who}-pull/runs/{run}/": Call(MANAGE, {"state": "paused"}),
     "DELETE subscribers/{who}-pull/runs/{run}/": Call(MANAGE, status=204),
+    "GET subscribers/{who}-pull/digest/": Call({*CONSUME, *MANAGE}),
     "POST subscribers/{who}-pull/pull/": Call(CONSUME),
     "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
     "POST deliveries/{waiting}/skip/": Call(MANAGE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -26,8 +27,13 @@ from router.flow.sweep import sweep
 from router.models import (
     DeliveryState,
     EventRecord,
+    RunKind,
+    Subscriber,
 )
+from router.operate.run_request import RunRequest
+from router.operate.runs import begin_run
 from router.public import publish
+from router.testing import deliver_due
 from tests.contract.steps import states
 from tests.integration.consuming import (
     SHORT_LEASE_SECONDS,
@@ -232,3 +238,30 @@ def test_the_client_needs_the_standard_library_alone() -> None:
         check=True,
     )
     assert {name.split(".")[1] for name in completed.stdout.split()} == {"client"}
+
+
+def test_a_puller_that_lost_events_gets_exactly_these_again(router: Client) -> None:
+    sold(*range(5))
+    have = pulled(router, 5)
+    lost = [have.pop(1), have.pop(2)]
+
+    difference = router.reconcile("erp", [*have, (5, "/forged", "x")])
+
+    assert difference.extra == [(5, "/forged", "x")]
+    found = [(each.position, each.source, each.id) for each in difference.missing]
+    assert found == lost
+    erp = Subscriber.objects.get(name="erp")
+    chosen = [each.number for each in difference.missing]
+    begin_run(erp, RunRequest(kind=RunKind.REPLAY, chosen=chosen), by="test")
+    deliver_due()
+    assert pulled(router, 2) == lost
+
+
+def pulled(router: Client, count: int) -> list[tuple[int, str, str]]:
+    """So many events, as a receiver notes them."""
+    deliveries = islice(router.consumer("erp").deliveries(), count)
+    noted = []
+    for delivery in deliveries:
+        with delivery as event:
+            noted.append((delivery.position or 0, event.source, event.id))
+    return noted

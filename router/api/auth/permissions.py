@@ -35,6 +35,18 @@ class MayManage(HasScope):
     scope = Scope.MANAGE
 
 
+class MayReconcile(HasScope):
+    """The scope `consume`; `manage` includes it."""
+
+    scope = Scope.CONSUME
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        key = request.auth
+        if isinstance(key, ApiKey) and Scope.MANAGE in key.scopes:
+            return True
+        return super().has_permission(request, view)
+
+
 class MayDescribe(HasScope):
     """The scope `schemas`; `manage` includes it while the key is bound to nothing."""
 

@@ -26,7 +26,6 @@ from router.flow.breaker.pace import note_start
 from router.flow.cursor import runs_in_stream as runs
 from router.flow.cursor import turn
 from router.flow.cursor.reading import Chunk, Streamed, next_chunk
-from router.flow.deliver.one_writer import chunk_lock, one_at_a_time
 from router.flow.deliver.running import (
     PARKED_SECONDS,
     NotAcknowledged,
@@ -75,12 +74,11 @@ def serve(subscriber_id: int) -> None:
     more."""
     began_at = time.monotonic()
     while True:
-        with one_at_a_time(chunk_lock()):
-            # By this process's clock the lease begins before it does in the database.
-            ends_at = time.monotonic() + conf().lease_seconds
-            chunk = _next_chunk(subscriber_id)
-            if chunk is None or not _carry_out(chunk, ends_at=ends_at):
-                return
+        # By this process's clock the lease begins before it does in the database.
+        ends_at = time.monotonic() + conf().lease_seconds
+        chunk = _next_chunk(subscriber_id)
+        if chunk is None or not _carry_out(chunk, ends_at=ends_at):
+            return
         has_more = chunk.has_more or runs.may_have(subscriber_id)
         if not has_more or time.monotonic() - began_at > SERVE_SECONDS:
             return
