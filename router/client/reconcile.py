@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 #: One call answers for no wider window.
-MAX_POSITIONS = 100_000
+MAX_POSITIONS = 20_000
 #: An event that a receiver holds: its position, its source, its id.
 Held = tuple[int, str, str]
 #: The answer for the positions from the first to the second; None: the router's choice.

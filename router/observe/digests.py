@@ -16,7 +16,7 @@ from router.observe.live_cursors import live_cursor_of
 
 MAX_PARTS = 64
 #: A wider window takes too long for one call.
-MAX_POSITIONS = 100_000
+MAX_POSITIONS = 20_000
 #: Positions above the first and up to the second, and what is asked for there.
 Stretch = tuple[int, int, Asking]
 
