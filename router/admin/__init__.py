@@ -7,6 +7,7 @@ from router.admin import (
     failed_task,
     ingress_failed_task,
 )
+from router.admin.run import admin as run
 from router.admin.subscriber import admin as subscriber
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "event_schema",
     "failed_task",
     "ingress_failed_task",
+    "run",
     "subscriber",
 ]

@@ -100,7 +100,7 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.number} of subscriber {self.subscriber_id}"
+        return f"{self.get_kind_display()} {self.number}"
 
     @property
     def is_open(self) -> bool:

@@ -73,6 +73,8 @@ def progress_of(run: Run) -> RunProgress:
         recent = [*_chunks(cursor_id), *_singly(rows, position)]
         rate = _rate(recent, now) if run.state == RunState.ACTIVE else None
     remaining = ahead + open_deliveries
+    # Before it has begun to move, its limit says how fast it will be.
+    is_new = run.state == RunState.ACTIVE and position == run.start
     return RunProgress(
         run=run,
         position=position,
@@ -81,7 +83,9 @@ def progress_of(run: Run) -> RunProgress:
         open_deliveries=open_deliveries,
         open_failed_tasks=_open_failed_tasks(run),
         rate=rate,
-        remaining_seconds=_seconds(run, remaining, rate),
+        remaining_seconds=_seconds(
+            remaining, rate or (run.rate_per_second if is_new else None)
+        ),
     )
 
 
@@ -139,8 +143,7 @@ def _open_failed_tasks(run: Run) -> int:
     return tasks.filter(delivery__run=run.number).count()
 
 
-def _seconds(run: Run, remaining: int, rate: float | None) -> float | None:
+def _seconds(remaining: int, pace: float | None) -> float | None:
     if remaining == 0:
         return 0.0
-    pace = rate or (run.rate_per_second if run.state == RunState.ACTIVE else None)
     return remaining / pace if pace else None

@@ -31,6 +31,10 @@ PAGES = [
     "router/subscriber/{managed}/remove/",
     "router/subscriber/{bus}/change/",
     "router/subscriber/{bus}/edit/",
+    "router/subscriber/{subscriber}/load-history/",
+    "router/subscriber/{subscriber}/replay/",
+    "router/run/",
+    "router/run/{run}/change/",
     "router/eventrecord/",
     "router/eventrecord/{event}/change/",
     "router/eventrecord/{event}/explain/",
@@ -83,6 +87,7 @@ PAGES = [
 ROWS = """
 import json
 from django.contrib.auth.models import Group, User
+from router.flow.cursor.runs import open_run
 from router.operate.schemas import register_schema
 from router.operate.api_keys import issue_key
 from router.operate.subscribers import create_subscriber
@@ -103,13 +108,15 @@ managed = create_subscriber("outside", by="command", transport="webhook",
 bus = create_subscriber("bus", by="command", transport="sqs", events=["never.happens"],
     target={"queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/a",
         "access_key_id": "AKIA", "secret_access_key": "sesame-7"}).subscriber
+run = open_run(subscriber, start=0, end=1, kind="replay", requested_by="command")
+Run.objects.filter(pk=run.pk).update(state="paused")
 ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{",
     problem="no " + "JSON_" * 40)
 task = a_failed_task(delivery, traceback="Traceback", error="no " + "warehouse_" * 40)
 schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
-print(json.dumps({"bus": bus.pk, "ingress": ingress.pk,
+print(json.dumps({"bus": bus.pk, "run": run.pk, "ingress": ingress.pk,
     "managed": managed.pk, "subscriber": subscriber.pk, "event": event.pk,
     "delivery": delivery.pk, "done": done.pk, "failed_task": task.pk,
     "unwanted": unwanted.pk,

@@ -17,7 +17,9 @@ from django.test import Client, RequestFactory
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
+from router.flow.cursor.runs import open_run
 from router.groups import OPERATORS, VIEWERS
+from router.models import Run
 from subscribers.order_history.roles import SALES
 from tests.integration.rows import (
     a_delivery,
@@ -65,6 +67,7 @@ MODELS: dict[str, tuple[Who, Who, Who, Who]] = {
     "router/eventschema": (VIEWER, MANAGER, NOBODY, NOBODY),
     "router/failedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/ingressfailedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/run": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/subscriber": (VIEWER, MANAGER, NOBODY, NOBODY),
     "inventory/stocklevel": (SUPERUSER, NOBODY, NOBODY, NOBODY),
     "inventory/stockmovement": (SUPERUSER, SUPERUSER, NOBODY, NOBODY),
@@ -111,6 +114,12 @@ PAGES: dict[str, Row] = {
     "admin/router/subscriber/<int:pk>/close-breaker/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/schedule/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/pace/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:pk>/load-history/": (OPERATOR, OPERATOR),
+    "admin/router/subscriber/<int:pk>/replay/": (OPERATOR, OPERATOR),
+    "admin/router/run/<int:pk>/pause/": (NOBODY, OPERATOR),
+    "admin/router/run/<int:pk>/resume/": (NOBODY, OPERATOR),
+    "admin/router/run/<int:pk>/rate/": (NOBODY, OPERATOR),
+    "admin/router/run/<int:pk>/cancel/": (NOBODY, OPERATOR),
     "admin/inventory/stocklevel/receive/": (SUPERUSER, SUPERUSER),
     "admin/inventory/stocklevel/<path:object_id>/receive/": (SUPERUSER, SUPERUSER),
     "admin/fulfilment/shipment/pick-lists/": (SUPERUSER, SUPERUSER),
@@ -283,7 +292,11 @@ def test_each_person_opens_what_the_table_says(
     waiting = a_delivery(an_event(), crm)
     a_failed_task(a_delivery(an_event(), crm, "DEAD"))
     rows = {model._meta.label_lower: a_row(model) for model in admins()}
-    rows |= {"router.delivery": waiting, "pace": a_subscriber("mail")}
+    # One that was made by its columns alone has no cursor.
+    Run.objects.all().delete()
+    run = open_run(crm, start=0, end=1, kind="replay", requested_by="test")
+    rows |= {"router.delivery": waiting, "router.run": run}
+    rows |= {"pace": a_subscriber("mail")}
     expected, actual = {}, {}
     for address, allowed in table().items():
         if section != max((s for s in SECTIONS if _is_in(address, s)), key=len):

@@ -17,7 +17,8 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import ReasonForm, act, actor
-from router.admin.base import ReadOnlyAdmin, RowView
+from router.admin.base import RowView
+from router.admin.run.views import RunViews
 from router.admin.subscriber.forms import (
     PaceForm,
     PauseForm,
@@ -29,6 +30,7 @@ from router.admin.subscriber.managed_form import ManagedForm
 from router.admin.subscriber.trials import is_trial
 from router.contract.errors import (
     DoesNotApply,
+    InvalidRun,
     InvalidSubscriber,
     NameTaken,
     NotManaged,
@@ -83,7 +85,7 @@ class OverviewList(BaseChangeList):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(ReadOnlyAdmin):
+class SubscriberAdmin(RunViews):
     detail_template = "router/admin/subscriber.html"
     add_form = ManagedForm
     add_template = FORM
@@ -126,6 +128,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
             "pace": self.pace_view,
         }
         posts = {name: require_POST(view) for name, view in operate.items()}
+        posts |= {"load_history": self.load_history_view, "replay": self.replay_view}
         manage: dict[str, RowView] = {
             "edit": self.edit_view,
             "rotate": require_POST(self.rotate_view),
@@ -279,7 +282,10 @@ class SubscriberAdmin(ReadOnlyAdmin):
         if is_trial(request, form):
             return None
         name, by = form.cleaned_data["name"], actor(request)
-        created = _try(form, lambda: create_subscriber(name, by=by, **form.wanted()))
+        start, wanted = form.start_place(), form.wanted()
+        created = _try(
+            form, lambda: create_subscriber(name, by=by, start=start, **wanted)
+        )
         if created is None:
             return None
         self.log_addition(request, created.subscriber, "Added")
@@ -369,7 +375,7 @@ def _try(form: ManagedForm, change: Callable[[], Managed]) -> Managed | None:
     """What the change made, or None with the reasons in the form."""
     try:
         return change()
-    except InvalidSubscriber as error:
+    except (InvalidRun, InvalidSubscriber) as error:
         form.refuse(error.problems)
     except NameTaken as error:
         form.add_error("name", str(error))

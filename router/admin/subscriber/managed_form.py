@@ -12,9 +12,11 @@ from django.forms.utils import ErrorList
 from django.http import QueryDict
 
 from router.admin.acting import reason_field
+from router.admin.run.place import PlaceChoice, TimeField, place_of
 from router.admin.subscriber.target_form import TargetForm
 from router.contract.filters import EVERYTHING
 from router.models import OnDead, Ordering, Subscriber, Transport
+from router.operate.log_places import Place
 from router.operate.selection_preview import SelectionPreview
 from router.operate.targets import MANAGED
 from router.transports.kinds import KINDS
@@ -24,6 +26,8 @@ TRANSPORTS = [(each.value, each.label) for each in MANAGED]
 NO_HEADERS = "-"
 FIRST = ("name", "title", "transport")
 OF_WEBHOOKS = ("url", "headers")
+#: Of a new subscriber alone.
+OF_START = ("start", "start_time")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +125,14 @@ class ManagedForm(forms.Form):
         help_text="Failures. Empty: one more than there are waits.",
     )
 
+    start = PlaceChoice(
+        (("now", "New events only"), ("beginning", "All of history")),
+        (("time", "Since a time"),),
+        label="Start with",
+        help_text="Events from before now are loaded beside the live ones; by key, "
+        "before them.",
+    )
+    start_time = TimeField(label="Since")
     ordering = forms.ChoiceField(
         required=False,
         choices=Ordering.choices,
@@ -148,7 +160,8 @@ class ManagedForm(forms.Form):
             for kind in KINDS
         }
         if subscriber:
-            del self.fields["name"]
+            for name in ("name", *OF_START):
+                del self.fields[name]
             if subscriber.custom_headers:
                 names = ", ".join(sorted(subscriber.custom_headers))
                 self.fields["headers"].help_text = (
@@ -177,7 +190,24 @@ class ManagedForm(forms.Form):
 
     def rest(self) -> Iterator[BoundField]:
         """The fields that every transport has."""
-        return (field for field in self if field.name not in (*FIRST, *OF_WEBHOOKS))
+        others = (*FIRST, *OF_WEBHOOKS, *OF_START)
+        return (field for field in self if field.name not in others)
+
+    def start_fields(self) -> list[BoundField]:
+        """Where a new subscriber begins."""
+        return [self[name] for name in OF_START if name in self.fields]
+
+    def start_place(self) -> Place:
+        """What these fields name."""
+        values = self.cleaned_data
+        return place_of(values["start"], values["start_time"], None)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        needs_time = values.get("start") == "time" and not values.get("start_time")
+        if needs_time and "start_time" not in self.errors:
+            self.add_error("start_time", "Say since when.")
+        return values
 
     @property
     def changed_data(self) -> list[str]:
@@ -242,7 +272,8 @@ class ManagedForm(forms.Form):
     def wanted(self) -> dict[str, Any]:
         """The fields of `DEFAULTS` that the form has, and the reason."""
         values = dict(self.cleaned_data)
-        values.pop("name", None)
+        for name in ("name", *OF_START):
+            values.pop(name, None)
         for name in ("ordering", "on_dead"):
             # A form that does not name it changes nothing.
             if not values[name]:
@@ -257,6 +288,7 @@ class ManagedForm(forms.Form):
         target = self._chosen_target()
         for pointer, problem in problems:
             field, _, rest = pointer[1:].partition("/")
+            field = "start" if field == "from" else field
             if field == "target" and target:
                 target.refuse(rest.partition("/")[0], problem)
             else:
