@@ -12,6 +12,7 @@ from router.models import (
     EVENT_COLUMNS,
     Delivery,
     DeliveryQuerySet,
+    Origin,
     Subscriber,
     event_of,
 )
@@ -62,6 +63,11 @@ class Leased:
 
     def to_event(self) -> Event:
         return event_of(self.attributes)
+
+    @property
+    def is_again(self) -> bool:
+        """Whether the subscriber may have had the event before."""
+        return self.origin != Origin.LIVE
 
     @property
     def log_ids(self) -> Mapping[str, int]:

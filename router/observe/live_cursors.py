@@ -1,20 +1,21 @@
 """The cursors of subscribers: where each stands, and which events its subscriber asked
-for at which position."""
+for at which position. Beside the live ones stand those of backfills, which tell of the
+events from before a subscriber; replays give events once more, and tell of none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Case, F, Q, QuerySet, Subquery, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 
 from router.db.statements import Select
 from router.flow.cursor.asking import Asking
-from router.models import LIVE, Clock, Cursor, LogHead, Subscriber
+from router.models import LIVE, Clock, Cursor, LogHead, Run, RunKind, Subscriber
 from router.observe.wanted import Range
 
 #: What is read of a subscriber: what it asks for, and what screens show of it. In the
@@ -27,10 +28,13 @@ OF_SUBSCRIBER = (
 
 @dataclass(frozen=True, kw_only=True)
 class LiveCursor:
-    """A subscriber's live cursor, as it stood at `now` by the database's clock."""
+    """A subscriber's live cursor, or that of a backfill, as it stood at `now` by the
+    database's clock."""
 
     subscriber: Subscriber
     cursor_id: int
+    #: `LIVE`, or the number of the backfill.
+    run: int
     #: Events at or below `start` are from before the cursor; those up to `position` are
     #: settled or set aside; those up to `leased_to` are at work.
     start: int
@@ -39,7 +43,7 @@ class LiveCursor:
     #: Whether the events above it have no deliveries. A cursor that is not in use stays
     #: where it was, and tells what became of the events below it.
     is_in_use: bool
-    #: The last position of the log.
+    #: The last position of the log, or of the backfill.
     head: int
     asking: Asking
     now: datetime
@@ -57,6 +61,13 @@ class LiveCursor:
         ]
 
 
+class RunAsks(NamedTuple):
+    """What a run asks for."""
+
+    events: Any
+    filter: Any
+
+
 class _Row(NamedTuple):
     """A cursor with one of its subscriber's periods."""
 
@@ -69,6 +80,12 @@ class _Row(NamedTuple):
     is_in_use: bool
     head: int | None
     now: datetime
+    run: int
+    #: Of a backfill.
+    end: int | None
+    run_events: Any
+    run_filter: Any
+    leased_run: int | None
     #: None of a subscriber that a release made that knew no periods.
     after: int | None
     events: Any
@@ -76,18 +93,30 @@ class _Row(NamedTuple):
 
 
 def live_cursors(*, is_in_use: bool = False) -> list[LiveCursor]:
-    """The live cursors that tell what became of events, or those in use alone; by the
-    subscriber's key. One statement."""
-    rows = (_IN_USE if is_in_use else _ALL).rows()
-    of_each = groupby(rows, key=lambda row: row[0])
+    """The cursors that tell what became of events, or the live ones in use alone; by
+    the subscriber's key. One statement."""
+    return _cursors((_IN_USE if is_in_use else _ALL).rows())
+
+
+def cursor_telling_of(position: int, subscriber: Subscriber) -> LiveCursor | None:
+    """The cursor that tells of this position, of a subscriber that may be deleted: that
+    of the backfill that covers it, or the live one. None where a release that knew no
+    cursors made the subscriber. One statement."""
+    cursors = _cursors(_rows(_TELLS, Q(subscriber=subscriber)))
+    covering = (
+        each
+        for each in cursors
+        if each.run != LIVE
+        and each.start < position <= each.head
+        and (each.is_in_use or position <= each.position)
+    )
+    live = (each for each in cursors if each.run == LIVE)
+    return next(covering, None) or next(live, None)
+
+
+def _cursors(rows: Iterable[Sequence[Any]]) -> list[LiveCursor]:
+    of_each = groupby(rows, key=lambda row: row[len(OF_SUBSCRIBER)])
     return [_live_cursor(list(rows)) for _, rows in of_each]
-
-
-def live_cursor_of(subscriber: Subscriber) -> LiveCursor | None:
-    """The live cursor of one subscriber, deleted or not; None where a release that knew
-    no cursors made it. One statement."""
-    rows = list(_rows(Q(subscriber=subscriber)))
-    return _live_cursor(rows) if rows else None
 
 
 def _live_cursor(rows: Sequence[Sequence[Any]]) -> LiveCursor:
@@ -95,23 +124,30 @@ def _live_cursor(rows: Sequence[Sequence[Any]]) -> LiveCursor:
     subscriber = Subscriber.from_db(DEFAULT_DB_ALIAS, OF_SUBSCRIBER, rows[0][:size])
     periods = [_Row(*row[size:]) for row in rows]
     row = periods[0]
+    if row.run == LIVE:
+        periods = [each for each in periods if each.after is not None]
+        asking, head = Asking(subscriber, periods), row.head or 0
+    else:
+        asking = Asking.of_run(subscriber, RunAsks(row.run_events, row.run_filter))
+        head = row.end or 0
     return LiveCursor(
         subscriber=subscriber,
         cursor_id=row.cursor_id,
+        run=row.run,
         start=row.start,
         position=row.position,
         leased_to=_leased_to(row),
         is_in_use=row.is_in_use,
-        head=row.head or 0,
-        asking=Asking(subscriber, [each for each in periods if each.after is not None]),
+        head=head,
+        asking=asking,
         now=row.now,
     )
 
 
 def _leased_to(row: _Row) -> int:
-    """The cursor keeps what was leased last; the lease may be over, or be one of
-    deliveries."""
-    is_leased = row.token is not None and row.leased_count
+    """The cursor keeps what was leased last; the lease may be over, be one of
+    deliveries, or that of another cursor."""
+    is_leased = row.token is not None and row.leased_count and row.leased_run == row.run
     return (
         max(row.position, row.last_leased or row.position)
         if is_leased
@@ -121,14 +157,18 @@ def _leased_to(row: _Row) -> int:
 
 def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
     head = Subquery(LogHead.objects.values("position")[:1])
-    rows = Cursor.objects.filter(run=LIVE).annotate(
+    run = _BACKFILLS.values
+    rows = Cursor.objects.annotate(
+        end=Subquery(run("end")[:1]),
+        run_events=Subquery(run("events")[:1]),
+        run_filter=Subquery(run("filter")[:1]),
         in_use=Case(When(Cursor.IS_IN_USE, then=True), default=False),
         head=head,
         now=Clock(),
     )
     return (
         rows.filter(*conditions)
-        .order_by("subscriber_id", "subscriber__periods__after")
+        .order_by("subscriber_id", "run", "subscriber__periods__after")
         .values_list(
             *(f"subscriber__{name}" for name in OF_SUBSCRIBER),
             "pk",
@@ -140,6 +180,11 @@ def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
             "in_use",
             "head",
             "now",
+            "run",
+            "end",
+            "run_events",
+            "run_filter",
+            "subscriber__turn__run",
             "subscriber__periods__after",
             "subscriber__periods__events",
             "subscriber__periods__filter",
@@ -147,6 +192,10 @@ def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
     )
 
 
+_BACKFILLS = Run.objects.filter(
+    subscriber=OuterRef("subscriber"), number=OuterRef("run"), kind=RunKind.BACKFILL
+)
+_TELLS = Q(run=LIVE) | Q(Exists(_BACKFILLS))
 # One that moved once may have acknowledged something.
-_ALL = Select(lambda: _rows(Cursor.IS_IN_USE | Q(position__gt=F("start"))))
-_IN_USE = Select(lambda: _rows(Cursor.IS_IN_USE))
+_ALL = Select(lambda: _rows(_TELLS, Cursor.IS_IN_USE | Q(position__gt=F("start"))))
+_IN_USE = Select(lambda: _rows(Cursor.IS_IN_USE, Q(run=LIVE)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 from prometheus_client.core import (
@@ -30,6 +31,7 @@ from router.models import (
     Heartbeat,
     LogHead,
     Measure,
+    Run,
 )
 from router.observe.overview import (
     SubscriberOverview,
@@ -65,10 +67,12 @@ class Scrape:
     overviews: list[SubscriberOverview]
     totals: Totals
     beats: list[Heartbeat]
+    #: Those that are not over, with their positions.
+    runs: list[Any]
 
     @classmethod
     def read(cls) -> Scrape:
-        """Nine statements, and one more while a cursor is below the head."""
+        """Ten statements, and one more while a cursor is below the head."""
         row = LogHead.objects.values_list("position", Clock()).first()
         head, now = row or (0, timezone.now())
         return cls(
@@ -78,6 +82,7 @@ class Scrape:
             overviews=subscribers_overview(),
             totals=totals(),
             beats=list(Heartbeat.objects.order_by("-beat_at")),
+            runs=list(Run.objects.open().with_position().order_by("pk")),
         )
 
 
@@ -185,13 +190,22 @@ def _states(scrape: Scrape) -> Iterator[Metric]:
         state = BreakerState(each.subscriber.breaker)
         breaker.add_metric([name], BREAKER_VALUES[state])
         failed.add_metric([name], each.open_failed)
-    # Each subscriber has its live run alone: there is no sample yet.
+    yield from (breaker, failed, _runs(scrape))
+
+
+def _runs(scrape: Scrape) -> Metric:
     runs = GaugeMetricFamily(
         "fanfare_run_remaining_events",
-        "Events that a backfill or a replay has before it.",
+        "Events of the log that a backfill or a replay has before it, of whatever "
+        "types; no sample where it is over.",
         labels=["subscriber", "run"],
     )
-    yield from (breaker, failed, runs)
+    names = {each.subscriber.pk: each.subscriber.name for each in scrape.overviews}
+    for run in scrape.runs:
+        if run.subscriber_id in names:
+            labels = [names[run.subscriber_id], str(run.number)]
+            runs.add_metric(labels, max(0, run.end - run.position))
+    return runs
 
 
 def _processes(scrape: Scrape) -> Iterator[Metric]:

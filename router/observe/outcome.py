@@ -13,7 +13,6 @@ from django.db.models.expressions import RawSQL
 
 from router.db.statements import ArrayParam, Select
 from router.models import (
-    LIVE,
     Acknowledgement,
     Delivery,
     DeliveryState,
@@ -22,8 +21,8 @@ from router.models import (
 )
 from router.observe.live_cursors import LiveCursor, live_cursors
 
-#: An event and a subscriber, by their keys.
-Pair = tuple[int, int]
+#: An event and a subscriber, by their keys, and a run.
+Key = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +87,18 @@ def outcomes_of(
     return Outcomes(deliveries=rows, by_cursor=by_cursor)
 
 
-def _with_rows(rows: Sequence[Delivery]) -> set[Pair]:
-    return {(row.event_id, row.subscriber_id) for row in rows if row.run == LIVE}
+def _with_rows(rows: Sequence[Delivery]) -> set[Key]:
+    return {(row.event_id, row.subscriber_id, row.run) for row in rows}
 
 
-def _all_with_rows(events: Collection[EventRecord]) -> set[Pair]:
+def _all_with_rows(events: Collection[EventRecord]) -> set[Key]:
     numbers = [event.number for event in events]
-    rows = Delivery.objects.filter(event_id__in=numbers, run=LIVE)
-    return set(rows.values_list("event_id", "subscriber_id"))
+    rows = Delivery.objects.filter(event_id__in=numbers)
+    return set(rows.values_list("event_id", "subscriber_id", "run"))
 
 
 def _asked_for(
-    cursor: LiveCursor, events: Collection[EventRecord], have_rows: Collection[Pair]
+    cursor: LiveCursor, events: Collection[EventRecord], have_rows: Collection[Key]
 ) -> Iterator[EventRecord]:
     """The events that the cursor tells of: its subscriber asked for them when they were
     routed. A filter that raises decides nothing: they are owed."""
@@ -109,7 +108,7 @@ def _asked_for(
         for event in sorted(events, key=_position)
         if event.position is not None
         and cursor.start < event.position <= end
-        and (event.number, cursor.subscriber.pk) not in have_rows
+        and (event.number, cursor.subscriber.pk, cursor.run) not in have_rows
     ]
     return cursor.asking.owed(events_without_rows, broken={})
 

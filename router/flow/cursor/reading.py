@@ -80,6 +80,8 @@ class Streamed(tuple[Any, ...]):
     position = property(itemgetter(0))
     number = property(itemgetter(1))
     causation_depth = property(itemgetter(2))
+    #: Its chunk tells.
+    is_again = False
 
     @property
     def is_addressed(self) -> bool:

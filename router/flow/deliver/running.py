@@ -25,6 +25,9 @@ class Owed(Protocol):
 
     @property
     def causation_depth(self) -> int: ...
+    #: Whether the subscriber may have had the event before.
+    @property
+    def is_again(self) -> bool: ...
     @property
     def log_ids(self) -> Mapping[str, int]: ...
     def to_event(self) -> Event: ...
@@ -47,6 +50,8 @@ class Runner:
     declaration: Declaration
     #: Of the message, by the monotonic clock of this process; no lease ends earlier.
     ends_at: float
+    #: Whether all that it runs is of a run.
+    is_again: bool = False
 
     @cached_property
     def limit_seconds(self) -> float:
@@ -70,7 +75,8 @@ class Runner:
                 if times and began_at >= last_at:
                     break
                 event = each.to_event()
-                cause(causation.Cause(event, name, each.causation_depth))
+                is_again = each.is_again or self.is_again
+                cause(causation.Cause(event, name, each.causation_depth, is_again))
                 log({**ids, **each.log_ids})
                 outcome = run(event)
                 ended_at = time.monotonic()
@@ -85,9 +91,9 @@ class Runner:
         return HandlerTransport(self.declaration, limit_seconds=self.limit_seconds)
 
 
-def runner_of(name: str, *, ends_at: float) -> Runner | None:
+def runner_of(name: str, *, ends_at: float, is_again: bool = False) -> Runner | None:
     """The runner of the handler with this name; None where none is installed here."""
     declaration = find(name)
     if declaration is None:
         return None
-    return Runner(declaration=declaration, ends_at=ends_at)
+    return Runner(declaration=declaration, ends_at=ends_at, is_again=is_again)

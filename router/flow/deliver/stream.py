@@ -103,7 +103,7 @@ def _carry_out(chunk: Chunk, *, ends_at: float) -> bool:
     if not chunk.events:
         return True
     name = chunk.subscriber.name
-    runner = runner_of(name, ends_at=ends_at)
+    runner = runner_of(name, ends_at=ends_at, is_again=chunk.run is not None)
     if runner is None or not runner.declaration.is_transactional:
         # Not transactional: what it does elsewhere would be done again with each cut.
         logger.error("No transactional handler named %s is installed here", name)

@@ -22,6 +22,8 @@ class Cause:
     event: Event
     subscriber: str
     depth: int
+    #: The subscriber may have had the event before: what was published then is there.
+    is_again: bool = False
     published_count: int = 0
 
     def next_id(self) -> str:

@@ -98,7 +98,7 @@ def publish(
             "extensions": extensions,
         }
     )
-    return record(event, depth=depth)
+    return record(event, depth=depth, is_settled=_is_settled(id))
 
 
 def publish_notice(
@@ -126,11 +126,23 @@ def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
-                return for_each(events, lambda event: record(event, depth=depth))
+                return for_each(
+                    zip(entries, events, strict=True),
+                    lambda each: record(
+                        each[1], depth=depth, is_settled=_is_settled(each[0].get("id"))
+                    ),
+                )
         except DatabaseError as error:
             if not (tries_left and is_collision(error)):
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def _is_settled(given_id: str | None) -> bool:
+    """Whether an event that is there already is the one that is published, whatever
+    differs: in a run, a handler published it when it had the event before."""
+    cause = causation.current()
+    return cause is not None and cause.is_again and not given_id
 
 
 def _event(entry: Mapping[str, Any]) -> Event:

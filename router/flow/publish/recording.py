@@ -59,8 +59,15 @@ class Published:
     is_new: bool
 
 
-def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Published:
-    """Write the event in the caller's transaction.
+def record(
+    event: Event,
+    *,
+    depth: int = 0,
+    only_for: int | None = None,
+    is_settled: bool = False,
+) -> Published:
+    """Write the event in the caller's transaction. `is_settled`: what has its source
+    and id is the event, whatever differs.
 
     Raises `EventTooLarge` or `EventConflict`; then nothing is recorded.
     """
@@ -91,6 +98,8 @@ def record(event: Event, *, depth: int = 0, only_for: int | None = None) -> Publ
     )
     while (number := _insert(*values)) is None:
         if existing := _existing(event):
+            if is_settled:
+                return Published(number=existing.number, event=event, is_new=False)
             return _same(event, existing, digest)
         # It was pruned between the two statements.
     return Published(number=number, event=event, is_new=True)

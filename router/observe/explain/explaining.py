@@ -22,7 +22,7 @@ from router.observe.explain.ending import of_deleted, of_delivery
 from router.observe.explain.filtering import not_asked_for
 from router.observe.explain.runs import beside, of_backfill, runs_covering
 from router.observe.explain.waiting import above
-from router.observe.live_cursors import live_cursor_of
+from router.observe.live_cursors import cursor_telling_of
 from router.observe.outcome import chunk_covering
 
 
@@ -33,7 +33,7 @@ def explain(event: EventRecord, subscriber: Subscriber) -> Explanation:
         return _not_routed(event, subscriber)
     # In this order, as in `outcomes_of`: what happens between two of the statements is
     # found in the later one.
-    cursor = live_cursor_of(subscriber)
+    cursor = cursor_telling_of(event.position, subscriber)
     rows = Delivery.objects.filter(event=event, subscriber=subscriber).order_by("run")
     case = Case(event=event, subscriber=subscriber, cursor=cursor, rows=tuple(rows))
     runs = runs_covering(case)
