@@ -12,7 +12,7 @@ from router.flow.route.window import Windows, fill_windows
 from router.flow.sweep import sweep, sweep_turns
 
 
-def main() -> None:
+def main(_subscriber_id: int) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     windows = Windows()
