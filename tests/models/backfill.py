@@ -6,8 +6,8 @@ up to there. Both are served in the stream and share one Turn, because the handl
 promised one chunk at a time. A lease runs out at any moment, and its worker settles
 nothing then.
 
-`router/operate/starting.py` makes both, `router/flow/cursor/runs_in_stream.py` says which
-is served next, and `router/flow/cursor/claim_sql.py` reads the run up to its end.
+`router/operate/starting.py` makes both, `router/flow/cursor/runs_in_stream.py` says
+which is served next, and `router/flow/cursor/claim_sql.py` reads the run up to its end.
 """
 
 from __future__ import annotations
