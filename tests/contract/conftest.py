@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from router.flow.cursor import runs_in_stream
+from router.models import Subscriber
+from router.registry import isolated
 from router.testing import isolated_subscribers
 from router.transports import connections
 from router.transports.webhook import event_loop
 from tests.contract.keyed_router import KeyedRouter
-from tests.contract.steps import Subscribe, webhook_subscriber
+from tests.contract.run_steps import Handler
+from tests.contract.steps import Subscribe, publish_and_route, webhook_subscriber
 from tests.servers import receiving
 
 
@@ -50,3 +54,13 @@ def bus(
     monkeypatch.setattr(connections, "publisher", lambda kind, target: router)
     with isolated_subscribers():
         yield router
+
+
+@pytest.fixture
+def handler(transactional_db: None) -> Iterator[Handler]:
+    """Of a subscriber that is declared when ten events are there."""
+    Subscriber.objects.all().delete()
+    with isolated():
+        publish_and_route(10)
+        runs_in_stream.look_again()
+        yield Handler()

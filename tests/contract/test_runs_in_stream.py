@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +21,6 @@ from router.flow.deliver.stream import serve
 from router.flow.deliver.stream_settling import acknowledge_chunk
 from router.flow.dispatch.dispatcher import Dispatcher
 from router.flow.dispatch.ring import RunsWaiting
-from router.flow.route.head import lowest_cursor
 from router.flow.sweep import sweep_turns
 from router.models import (
     Acknowledgement,
@@ -31,78 +29,22 @@ from router.models import (
     Delivery,
     EventRecord,
     Run,
-    RunKind,
     RunState,
     Subscriber,
     Turn,
 )
-from router.observe.explain.case import Verdict
-from router.observe.explain.explaining import explain
-from router.observe.metrics import exposition
-from router.observe.outcome import outcomes_of
-from router.operate.run_request import RunRequest
-from router.operate.runs import begin_run, cancel_run, pause_run
-from router.public import Event, Reject, publish, subscriber
-from router.registry import isolated
-from router.testing import deliver_due, is_settled, register_declared, skip_waits
+from router.operate.runs import cancel_run, pause_run
+from router.public import publish
+from router.testing import deliver_due, skip_waits
+from tests.contract.run_steps import Handler, declare, drain, replay
 from tests.contract.steps import TYPE, publish_and_route, publish_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Handler:
-    """What it got, as `n` of each event; it fails for those in `bad`."""
-
-    def __init__(self) -> None:
-        self.got: list[int] = []
-        self.bad: set[int] = set()
-
-    def __call__(self, event: Event) -> None:
-        if event.data["n"] in self.bad:
-            raise Reject("no use")
-        self.got.append(event.data["n"])
-
-
-@pytest.fixture
-def handler() -> Iterator[Handler]:
-    """Of a subscriber that is declared when ten events are there."""
-    Subscriber.objects.all().delete()
-    with isolated():
-        publish_and_route(10)
-        runs_in_stream.look_again()
-        yield Handler()
-
-
-def declare(handler: Handler, **options: Any) -> Subscriber:
-    def late(event: Event) -> None:
-        handler(event)
-
-    wanted = {"events": [TYPE], "start": "beginning", **options}
-    subscriber("late", **wanted)(late)
-    register_declared()
-    row = Subscriber.objects.get(name="late")
-    Subscriber.objects.filter(pk=row.pk).update(mean_run_ms=0.1)
-    assert row.is_streamed
-    return row
-
-
-def replay(row: Subscriber, **options: Any) -> Run:
-    request = RunRequest(kind=RunKind.REPLAY, **options)
-    return begin_run(row, request, by="user ada", is_confirmed=True)
-
-
 def _let_it_run_out(row: Subscriber) -> None:
     past = timezone.now() - timedelta(seconds=1)
     Turn.objects.filter(pk=row.pk).update(leased_until=past)
-
-
-def drain() -> None:
-    for _ in range(20):
-        deliver_due()
-        skip_waits()
-        if is_settled():
-            return
-    raise AssertionError("Something is still owed.")
 
 
 def test_history_in_its_order_and_no_row(handler: Handler) -> None:
@@ -135,6 +77,19 @@ def test_live_goes_three_times_before_a_run(
     assert [live_first[at] for at in (3, 7, 11)] == [0, 1, 2]
     assert live_first[:3] == [0, 1, 2]
     assert sorted(handler.got) == sorted([*range(10), *range(9)])
+
+
+def test_a_live_cursor_with_nothing_costs_a_run_no_turn(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "SERVE_SECONDS", -1.0)
+    row = declare(handler)
+    serve(row.pk)
+    assert sorted(handler.got) == list(range(10))
+    with CaptureQueriesContext(connection) as queries:
+        serve(row.pk)
+    claims = [each for each in queries if "here AS MATERIALIZED" in each["sql"]]
+    assert len(claims) <= 1
 
 
 def test_one_lease_for_the_live_cursor_and_its_runs(handler: Handler) -> None:
@@ -319,85 +274,3 @@ def test_a_lost_lease_of_a_run_is_of_that_run(handler: Handler) -> None:
     Turn.objects.update(token=uuid.uuid4())
     with pytest.raises(LeaseLost), transaction.atomic():
         acknowledge_chunk(chunk, run_ms=[1.0] * len(chunk.events), is_last=True)
-
-
-@pytest.mark.usefixtures("handler")
-def test_what_a_handler_publishes_in_a_run_is_published_once() -> None:
-    words = iter(["first", "second"])
-
-    def chain(event: Event) -> None:
-        publish("chain.went_on", {"word": next(words)})
-
-    subscriber("chain", events=[TYPE])(chain)
-    register_declared()
-    row = Subscriber.objects.get(name="chain")
-    publish_and_route(1)
-    drain()
-    replay(row, start={"position": 11})
-    drain()
-    made = EventRecord.objects.filter(type="chain.went_on")
-    assert [each.data for each in made] == [{"word": "first"}]
-    assert Run.objects.get(subscriber=row).count == 1
-    assert not Delivery.objects.exists()
-
-
-def test_what_became_of_an_event_from_before_is_told_by_the_backfill(
-    handler: Handler,
-) -> None:
-    row = declare(handler)
-    events = EventRecord.objects.filter(position__in=(2, 9))
-
-    def states() -> list[str]:
-        found = outcomes_of(events, Delivery.objects.filter(event__in=events))
-        return [each.state for each in found.by_cursor]
-
-    assert states() == ["PENDING"] * 2
-    Subscriber.objects.filter(pk=row.pk).update(ramp=3)
-    chunk = next_chunk(row.pk, run=runs_in_stream.next_run(row.pk))
-    assert chunk is not None
-    assert states() == ["LEASED", "PENDING"]
-    acknowledge_chunk(chunk, run_ms=[1.0] * 3, is_last=True)
-    assert states() == ["ACKNOWLEDGED", "PENDING"]
-    assert explain(events[0], row).verdict == Verdict.ACKNOWLEDGED
-    assert explain(events[1], row).verdict == Verdict.WAITING_FOR_TURN
-    cancel_run(Run.objects.get().pk, by="test")
-    assert states() == ["ACKNOWLEDGED"]
-    assert explain(events[1], row).verdict == Verdict.BEFORE_SUBSCRIBER
-
-
-def test_metrics_tell_what_a_run_has_before_it(handler: Handler) -> None:
-    declare(handler)
-    text = exposition("text/plain")[0].decode()
-    assert 'fanfare_run_remaining_events{run="1",subscriber="late"} 10.0' in text
-    drain()
-    text = exposition("text/plain")[0].decode()
-    assert "fanfare_run_remaining_events{" not in text
-
-
-def test_retention_keeps_what_an_open_run_has_before_it(handler: Handler) -> None:
-    declare(handler)
-    # It has no more live events, and keeps none of them.
-    Cursor.objects.filter(run=0).update(position=10)
-    assert lowest_cursor() == 0
-    drain()
-    lowest = lowest_cursor()
-    assert lowest is not None
-    assert lowest >= 10
-
-
-def test_switching_away_from_the_stream_goes_on_by_row(
-    handler: Handler, settings: Any
-) -> None:
-    row = declare(handler)
-    Subscriber.objects.filter(pk=row.pk).update(ramp=3)
-    serve(row.pk)
-    with_stream = settings.ROUTER
-    settings.ROUTER = {**settings.ROUTER, "STREAM": False}
-    register_declared()
-    drain()
-    assert sorted(handler.got) == list(range(10))
-    settings.ROUTER = with_stream
-    register_declared()
-    publish_events(1)
-    drain()
-    assert Counter(handler.got) == Counter([*range(10), 0])

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError, connection
@@ -24,10 +25,10 @@ from tests.contract.steps import TYPE
 PAUSE_SECONDS = 0.02
 
 
-def declare_handler() -> None:
+def declare_handler(**options: Any) -> None:
     """What the workers run, and the test registers."""
 
-    @subscriber("listener", events=[TYPE])
+    @subscriber("listener", events=[TYPE], **options)
     def handle(event: Event) -> None:
         print("begin", event.data["n"], flush=True)
         with connection.cursor() as cursor:

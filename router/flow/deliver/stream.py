@@ -88,9 +88,14 @@ def _next_chunk(subscriber_id: int) -> Chunk | None:
     """Of the live cursor three times, then of a run; an empty place is skipped."""
     if not runs.may_have(subscriber_id):
         return next_chunk(subscriber_id)
-    if not runs.is_turn_of_run(subscriber_id):
-        return next_chunk(subscriber_id) or _chunk_of_run(subscriber_id)
-    return _chunk_of_run(subscriber_id) or next_chunk(subscriber_id)
+    places = [next_chunk, _chunk_of_run]
+    if runs.is_turn_of_run(subscriber_id):
+        places.reverse()
+    for place in places:
+        chunk = place(subscriber_id)
+        if chunk is not None and (chunk.events or chunk.has_more):
+            return chunk
+    return None
 
 
 def _chunk_of_run(subscriber_id: int) -> Chunk | None:
