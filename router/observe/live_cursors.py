@@ -98,6 +98,12 @@ def live_cursors(*, is_in_use: bool = False) -> list[LiveCursor]:
     return _cursors((_IN_USE if is_in_use else _ALL).rows())
 
 
+def live_cursor_of(subscriber: Subscriber) -> LiveCursor | None:
+    """The live cursor of one subscriber, deleted or not; None where a release that knew
+    no cursors made it. One statement."""
+    return next(iter(_cursors(_rows(Q(run=LIVE), Q(subscriber=subscriber)))), None)
+
+
 def cursor_telling_of(position: int, subscriber: Subscriber) -> LiveCursor | None:
     """The cursor that tells of this position, of a subscriber that may be deleted: that
     of the backfill that covers it, or the live one. None where a release that knew no
