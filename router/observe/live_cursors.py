@@ -162,42 +162,40 @@ def _leased_to(row: _Row) -> int:
 
 
 def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
-    head = Subquery(LogHead.objects.values("position")[:1])
     run = _BACKFILLS.values
     rows = Cursor.objects.annotate(
         end=Subquery(run("end")[:1]),
         run_events=Subquery(run("events")[:1]),
         run_filter=Subquery(run("filter")[:1]),
         in_use=Case(When(Cursor.IS_IN_USE, then=True), default=False),
-        head=head,
+        head=Subquery(LogHead.objects.values("position")[:1]),
         now=Clock(),
-    )
-    return (
-        rows.filter(*conditions)
-        .order_by("subscriber_id", "run", "subscriber__periods__after")
-        .values_list(
-            *(f"subscriber__{name}" for name in OF_SUBSCRIBER),
-            "pk",
-            "start",
-            "position",
-            "leased_to",
-            "subscriber__turn__token",
-            "subscriber__turn__leased_count",
-            "in_use",
-            "head",
-            "now",
-            "run",
-            "end",
-            "run_events",
-            "run_filter",
-            "subscriber__turn__run",
-            "subscriber__periods__after",
-            "subscriber__periods__events",
-            "subscriber__periods__filter",
-        )
-    )
+    ).filter(*conditions)
+    of_subscriber = (f"subscriber__{name}" for name in OF_SUBSCRIBER)
+    rows = rows.order_by("subscriber_id", "run", "subscriber__periods__after")
+    return rows.values_list(*of_subscriber, *OF_ROW)
 
 
+#: What is read for each value of `_Row`.
+OF_ROW = (
+    "pk",
+    "start",
+    "position",
+    "leased_to",
+    "subscriber__turn__token",
+    "subscriber__turn__leased_count",
+    "in_use",
+    "head",
+    "now",
+    "run",
+    "end",
+    "run_events",
+    "run_filter",
+    "subscriber__turn__run",
+    "subscriber__periods__after",
+    "subscriber__periods__events",
+    "subscriber__periods__filter",
+)
 _BACKFILLS = Run.objects.filter(
     subscriber=OuterRef("subscriber"), number=OuterRef("run"), kind=RunKind.BACKFILL
 )

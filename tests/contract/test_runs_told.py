@@ -73,7 +73,7 @@ def test_what_became_of_an_event_from_before_is_told_by_the_backfill(
     assert explain(events[1], row).verdict == Verdict.WAITING_FOR_RUN
     cancel_run(Run.objects.get().pk, by="test")
     assert states() == ["ACKNOWLEDGED"]
-    assert explain(events[1], row).verdict == Verdict.BEFORE_SUBSCRIBER
+    assert explain(events[1], row).verdict == Verdict.CANCELLED
 
 
 def test_metrics_tell_what_a_run_has_before_it(handler: Handler) -> None:

@@ -98,9 +98,7 @@ def record(
     )
     while (number := _insert(*values)) is None:
         if existing := _existing(event):
-            if is_settled:
-                return Published(number=existing.number, event=event, is_new=False)
-            return _same(event, existing, digest)
+            return _same(event, existing, None if is_settled else digest)
         # It was pruned between the two statements.
     return Published(number=number, event=event, is_new=True)
 
@@ -123,8 +121,11 @@ def _existing(event: Event) -> EventRecord | None:
     return rows.filter(source=event.source, event_id=event.id).first()
 
 
-def _same(event: Event, record: EventRecord, digest: str) -> Published:
-    """What is recorded, if it is the same event. Raises `EventConflict` if not."""
+def _same(event: Event, record: EventRecord, digest: str | None) -> Published:
+    """What is recorded, if it is the same event; without a digest it is. Raises
+    `EventConflict` if not."""
+    if digest is None:
+        return Published(number=record.number, event=event, is_new=False)
     changed = _changed(event, record)
     if not hmac.compare_digest(record.digest, digest) and not changed:
         changed = ["data"]
