@@ -30,7 +30,7 @@ from tests.integration.test_query_plans import (
 from tests.receivers import Declare
 
 TOKEN = "t0ken" * 8
-STATEMENTS = 9
+STATEMENTS = 10
 #: Contracts: dashboards and alerts of others name them.
 FAMILIES = {
     "fanfare_events_total": "counter",
