@@ -146,7 +146,7 @@ def nobody(transactional_db: None) -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", ["handler", "pull", "ordered"])
 @settings(
-    max_examples=4,
+    max_examples=2,
     phases=[Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
