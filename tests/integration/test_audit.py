@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ from router.models import (
     EventSchema,
     FailedTask,
     IngressFailedTask,
+    Run,
     Scope,
     SigningSecret,
     Subscriber,
@@ -36,6 +38,8 @@ from router.models import (
 from router.operate.api_keys import issue_key
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
+from router.public import publish
+from router.testing import route
 from tests.integration.api import description, send
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import admins
@@ -102,6 +106,11 @@ BY_API = {
     ),
     "skip_delivery": Act("delivery.skipped", "deliveries/{waiting}/skip/"),
     "retire_schema": Act("schema.retired", "schemas/{schema}/"),
+    "begin_run": Act(
+        "run.begun", "subscribers/ready/runs/", {"kind": "replay", "from": "beginning"}
+    ),
+    "change_run": Act("run.paused", "subscribers/late/runs/1/", {"state": "paused"}),
+    "cancel_run": Act("run.cancelled", "subscribers/late/runs/1/"),
     "register_schema": Act(
         "schema.registered", "schemas/", {"type": "parcel.lost", "schema": A_SCHEMA}
     ),
@@ -127,6 +136,12 @@ BY_ADMIN = {
     "delivery_skip": Act("delivery.skipped", "{waiting}"),
     "subscriber_schedule": Act("subscriber.schedule_set", "{crm}", {"max_failures": 3}),
     "subscriber_pace": Act("subscriber.pace_set", "{mail}", {"fixed_queue": "slow"}),
+    "subscriber_load_history": Act("run.begun", "{early}", {"preview": "1"}),
+    "subscriber_replay": Act("run.begun", "{ready}", {"preview": "1"}),
+    "run_pause": Act("run.paused", "{run}"),
+    "run_resume": Act("run.resumed", "{idle}"),
+    "run_rate": Act("run.rate_changed", "{run}", {"rate_per_second": "5"}),
+    "run_cancel": Act("run.cancelled", "{run}"),
     "delivery_resend": Act("delivery.resent", "{done}", {"is_sure": "1"}),
     "eventrecord_resend": Act(
         "delivery.resent", "{event}", {"subscriber": "{crm}", "is_sure": "1"}
@@ -167,6 +182,8 @@ BY_COMMAND = {
     "revoke_api_key": ("api_key.revoked", ["old"]),
     "rotate_encryption_key": ("encryption_key.rotated", []),
     "prune": ("log.pruned", ["--days", "30"]),
+    "backfill": ("run.begun", ["early", "--from", "beginning", "--no-wait"]),
+    "replay": ("run.begun", ["ready", "--from", "beginning", "--no-wait"]),
     "erase_customer": ("customer.erased", ["ada@example.com", "--no-input"]),
 }
 #: They change no setting: they read, run, or publish events.
@@ -176,6 +193,7 @@ NO_ACTS = {"bridge", "dispatch", "doctor", "explain", "publish", "status", "tail
 @pytest.fixture
 def world(db: None) -> dict[str, Any]:
     """Something to do each act to, by the name that the paths use."""
+    rows = _with_runs()
     crm = create_subscriber("crm", by="test", **_options()).subscriber
     held = a_subscriber("held", state="paused", transport="pull")
     mail = a_subscriber("mail")
@@ -187,12 +205,27 @@ def world(db: None) -> dict[str, Any]:
     AuditEntry.objects.all().delete()
     down = a_subscriber("down", transport="webhook", breaker="open")
     waiting = a_delivery(event, down)
-    rows = {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
+    rows |= {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
     ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
     rows |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
     return {
         name: row.pk for name, row in {**rows, "key": key, "schema": schema}.items()
     }
+
+
+def _with_runs() -> dict[str, Any]:
+    ready = _a_late_puller("ready")
+    publish("thing.happened", {}, source="/a")
+    route()
+    early = _a_late_puller("early")
+    late, idle = (_a_late_puller(name, start="beginning") for name in ("late", "idle"))
+    Run.objects.filter(subscriber=idle).update(state="paused")
+    run, paused = (Run.objects.get(subscriber=each) for each in (late, idle))
+    return {"ready": ready, "early": early, "run": run, "idle": paused}
+
+
+def _a_late_puller(name: str, **fields: Any) -> Subscriber:
+    return create_subscriber(name, by="test", transport="pull", **fields).subscriber
 
 
 def _options() -> dict[str, Any]:
@@ -243,7 +276,12 @@ def post(name: str, world: dict[str, Any]) -> Any:
     body = {**act.body, act.reason: WHY}
     for key in {"ids", "subscriber"} & body.keys():
         body[key] = body[key].format(**world)
-    return client.post(reverse(f"admin:router_{name}", args=args), body)
+    page = reverse(f"admin:router_{name}", args=args)
+    if body.pop("preview", None):
+        shown = client.post(page, {"preview": "1", **body}).content.decode()
+        found = re.search(r'name="previewed" value="(\w+)"', shown)
+        body |= {"begin": "1", "previewed": found[1] if found else ""}
+    return client.post(page, body)
 
 
 def audit_lines() -> list[tuple[str, str, str]]:
@@ -292,6 +330,7 @@ def state() -> list[Any]:
         EventSchema,
         FailedTask,
         IngressFailedTask,
+        Run,
         SigningSecret,
         Subscriber,
     )
