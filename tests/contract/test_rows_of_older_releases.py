@@ -166,13 +166,13 @@ def test_a_handler_that_fails_for_it_fails_for_it_alone(
 
 
 def test_what_no_handler_can_be_given_fails_alone(declare: Declare) -> None:
-    listener = declare()
+    listener = declare(behave=lambda event: event.data)
     Subscriber.objects.update(mean_run_ms=0.1)
     among_neighbours({}, data_encoding="base64")
 
     deliver_due()
 
-    assert [event.id for event in listener.seen[-2:]] == ["before", "after"]
+    assert {event.id for event in listener.seen} >= {"before", "after"}
     assert fates() == ["ACKNOWLEDGED", "PENDING", "ACKNOWLEDGED"]
     assert "TypeError" in Attempt.objects.get().error
 

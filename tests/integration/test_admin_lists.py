@@ -118,7 +118,8 @@ def test_forms_are_ordered_as_a_person_fills_them(admin_client: Client) -> None:
     assert list(ManagedForm().fields) == [
         "name", "title", "transport", "url", "headers", "events", "filter",
         "allowed_types", "allowed_sources", "rate_per_second", "in_flight_limit",
-        "waits_seconds", "max_failures", "ordering", "on_dead", "reason",
+        "waits_seconds", "max_failures", "start", "start_time", "ordering", "on_dead",
+        "reason",
     ]  # fmt: skip
     assert list(ApiKeyForm().fields)[:2] == ["name", "scopes"]
     page = html(admin_client, "router/apikey/add/")

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from router.models import AuditEntry
+from router.models import AuditEntry, Run
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
+from router.public import publish
+from router.testing import route
 from tests.integration import api
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, an_event
@@ -24,9 +26,14 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "test_target": {"transport": "amqp", "target": {}},
     "create_subscriber": {"name": "new", "transport": "pull"},
     "resend_event": {"subscriber": "erp"},
+    "begin_run": {"kind": "backfill"},
     "register_schema": {"type": "parcel.lost", "schema": {}},
     **dict.fromkeys(("ack", "nack", "release", "extend"), {"deliveries": [AN_ENTRY]}),
 }
+
+
+#: Where a parameter of the query is required: with it.
+ASKED = {"explain_event": "&subscriber=erp"}
 
 
 def operations() -> Iterator[tuple[str, str, str]]:
@@ -47,7 +54,10 @@ WITH_BODY = [
 @pytest.fixture
 def paths(db: None) -> dict[str, Any]:
     """Rows that the paths name."""
-    erp = create_subscriber("erp", by="test", transport="pull").subscriber
+    publish("thing.happened", {}, source="/test")
+    route()
+    wanted = {"transport": "pull", "start": "beginning"}
+    erp = create_subscriber("erp", by="test", **wanted).subscriber
     event = an_event()
     delivery = a_delivery(event, erp, "DEAD")
     task = a_failed_task(delivery)
@@ -55,6 +65,7 @@ def paths(db: None) -> dict[str, Any]:
     AuditEntry.objects.all().delete()
     return {
         "name": "erp",
+        "id": Run.objects.get().number,
         "number": event.pk,
         "delivery_id": delivery.pk,
         "task_id": task.pk,
@@ -104,7 +115,8 @@ def test_a_refusal_says_that_a_body_must_be_an_object(
 def test_a_query_parameter_that_is_not_known_is_refused_and_the_known_are_named(
     client: Client, name: str, paths: Any
 ) -> None:
-    response = send(client, name, paths, COMPLETE.get(name), "?tpye=a&format=xml")
+    query = "?tpye=a&format=xml" + ASKED.get(name, "")
+    response = send(client, name, paths, COMPLETE.get(name), query)
     errors = assert_problem(response, 400)["errors"]
     assert [error["pointer"] for error in errors] == ["/format", "/tpye"]
     for name_of_known in known_parameters(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,7 +15,7 @@ from router.contract.personal import Customer, PersonalFields
 from router.flow.publish.schemas import documents_of
 from router.models import EventRecord
 
-#: Event numbers that one statement looks at.
+#: Events that one statement looks at.
 STEP = 2000
 
 
@@ -48,7 +49,7 @@ class Search:
         """Look at all further events; yields the last number of each step."""
         last = self.last()
         while self.number < last:
-            to = min(self.number + STEP, last)
+            to = int(min(_end_of_step(self.number), last))
             for event in _with_text(self.customer.email, self.number, to):
                 self._note(event)
             self.number = to
@@ -71,6 +72,14 @@ class Search:
         self.events.add((event.source, event.event_id))
         self.ids.update(str(each) for each in personal.ids_of(data))
         self.texts.update(personal.texts_of(data))
+
+
+def _end_of_step(after: int) -> float:
+    """The number up to which a step looks. By the rows: numbers have gaps, as large as
+    what was rolled back or deleted."""
+    numbers = EventRecord.objects.filter(number__gt=after).order_by("number")
+    ends = numbers.values_list("number", flat=True)[STEP - 1 : STEP]
+    return next(iter(ends), math.inf)
 
 
 @cache
