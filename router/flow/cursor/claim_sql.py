@@ -94,7 +94,7 @@ WITH here AS MATERIALIZED (
             WHERE delivery.event_id = event.number
                 AND delivery.subscriber_id = :subscriber AND <passed>)
     ORDER BY event.position
-    LIMIT (SELECT size FROM here)
+    LIMIT COALESCE((SELECT size FROM here), 0)
 ), picked AS MATERIALIZED (
     SELECT * FROM (
         SELECT found.*, SUM(size_bytes) OVER (
