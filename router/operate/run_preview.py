@@ -20,7 +20,7 @@ from router.operate.run_request import RunPlan, RunRequest, plan_of
 
 #: Beyond it, it is said that there are more.
 MAX_COUNTED = 100_000
-#: The first events, by which is told which ones there are, and what a filter keeps.
+#: The first events: a preview lists them, and counts how many of them pass the filter.
 MAX_SAMPLED = 1_000
 MAX_SHOWN = 10
 
