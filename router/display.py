@@ -25,11 +25,11 @@ from router.models import (
 )
 from router.observe.explain.case import Verdict
 from router.observe.overview import CAP, SubscriberOverview
+from router.observe.wording import relative, span
 from router.operate.run_preview import RunPreview
 
 #: Shown in place of an empty value.
 NOTHING = "–"
-STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 #: State → (tone, icon, word): never colour alone.
 BADGES: dict[str, tuple[str, str, str]] = {
     SubscriberState.ACTIVE: ("ok", "play_circle", "Active"),
@@ -59,6 +59,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "alive": ("ok", "check_circle", "Alive"),
     "silent": ("attention", "error", "Silent"),
     "disconnected": ("attention", "cloud_off", "Not connected"),
+    "lacking": ("attention", "error", "Queue not served"),
     "unknown": ("quiet", "help", "Unknown"),
     "usable": ("ok", "key", "Usable"),
     "expired": ("quiet", "timer_off", "Expired"),
@@ -202,26 +203,6 @@ def effect_of(subscriber: Subscriber, preview: RunPreview) -> str:
 def number(value: float | None) -> str:
     """`12,345`."""
     return NOTHING if value is None else f"{value:,}"
-
-
-def relative(seconds: float) -> str:
-    """`12 s ago`, `in 3 min`, `just now`."""
-    if abs(seconds) < 1:
-        return "just now"
-    text = span(abs(seconds), units=1)
-    return f"{text} ago" if seconds > 0 else f"in {text}"
-
-
-def span(seconds: float, *, units: int = 2) -> str:
-    """The largest units of a duration: `2 d 4 h`."""
-    rest = int(seconds)
-    parts: list[tuple[int, str]] = []
-    for size, unit in STEPS:
-        count, rest = divmod(rest, size)
-        if count or parts:
-            parts.append((count, unit))
-    shown = [f"{count} {unit}" for count, unit in parts[:units] if count]
-    return " ".join(shown) or "0 s"
 
 
 def milliseconds(value: float | None) -> str:

@@ -24,9 +24,9 @@ from django.urls import reverse
 
 from router.conf import conf
 from router.contract.errors import RouterError
-from router.display import span
 from router.flow.publish.publishing import publish_notice
 from router.models import CredentialThrottle
+from router.observe.wording import span
 from router.operate.credential_throttling import (
     KNOWN,
     Bucket,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from router.models import (
     Acknowledgement,
@@ -61,6 +61,8 @@ class SubscriberOverview:
     #: Of all that is open.
     oldest_owed_at: datetime | None
     open_failed: int
+    #: The newest of them.
+    newest_failed_id: int | None
     #: It was declared once, and no installed code has its name: its events are held.
     is_handler_missing: bool
 
@@ -97,7 +99,7 @@ def subscribers_overview() -> list[SubscriberOverview]:
             waiting.get(subscriber.pk, NO_PENDING),
             working.get(subscriber.pk, NO_LEASED),
             above.get(subscriber.pk, NOTHING_ABOVE),
-            open_failed=failed.get(subscriber.pk, {}).get("total", 0),
+            failed.get(subscriber.pk, NO_FAILED),
         )
         for subscriber in Subscriber.objects.known().order_by("name")
     ]
@@ -105,6 +107,7 @@ def subscribers_overview() -> list[SubscriberOverview]:
 
 NO_PENDING = {"total": 0, "retrying": 0, "due": 0, "held": 0, "oldest": None}
 NO_LEASED = {"total": 0, "oldest": None}
+NO_FAILED = {"total": 0, "newest": None}
 
 
 def _overview(
@@ -112,8 +115,7 @@ def _overview(
     pending: dict[str, Any],
     leased: dict[str, Any],
     above: Above,
-    *,
-    open_failed: int,
+    failed: dict[str, Any],
 ) -> SubscriberOverview:
     return SubscriberOverview(
         subscriber=subscriber,
@@ -130,7 +132,8 @@ def _overview(
             above.oldest_waiting_at,
             above.oldest_working_at,
         ),
-        open_failed=open_failed,
+        open_failed=failed["total"],
+        newest_failed_id=failed["newest"],
         is_handler_missing=is_handler_missing(subscriber),
     )
 
@@ -171,7 +174,8 @@ def leased_counts() -> QuerySet[Any, Any]:
 
 
 def open_failed_counts() -> QuerySet[Any, Any]:
-    return FailedTask.objects.open().values("subscriber_id").annotate(total=Count("pk"))
+    rows = FailedTask.objects.open().values("subscriber_id")
+    return rows.annotate(total=Count("pk"), newest=Max("pk"))
 
 
 def _by_subscriber(rows: QuerySet[Any, Any]) -> dict[int, dict[str, Any]]:

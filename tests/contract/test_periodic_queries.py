@@ -16,7 +16,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from router.admin.dashboard import signs_of_life
 from router.flow import rollup
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.dispatch.due import subscribers_due
@@ -47,6 +46,7 @@ from router.observe.overview import (
     unrouted_count,
 )
 from router.observe.progress import progress_of
+from router.observe.signs import signs_of_life
 from router.operate.api_keys import count_call
 from router.public import publish
 from router.testing import isolated_subscribers

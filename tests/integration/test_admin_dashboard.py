@@ -73,7 +73,7 @@ def test_it_costs_the_same_for_more_rows() -> None:
 @pytest.mark.usefixtures("alive")
 def test_the_dashboard_shows_signs_of_life() -> None:
     assert signs(a_viewer()) == dict.fromkeys(
-        ("Dispatcher", "Workers", "Broker"), "alive"
+        ("Dispatcher", "Workers", "Broker", "Database"), "alive"
     )
 
 
@@ -89,6 +89,7 @@ def test_old_signs_of_life_are_no_signs() -> None:
         "Dispatcher": "silent",
         "Workers": "silent",
         "Broker": "unknown",
+        "Database": "alive",
     }
 
 

@@ -87,7 +87,7 @@ def test_the_dashboard_shows_each_bridge(settings: Any) -> None:
     assert "1,200 in the last minute · 3 waiting at RabbitMQ" in page
     assert "last error 3 min ago: ConnectionError: closed" in page
     assert "Start `manage.py bridge old`" in page
-    assert "1 message of a bridge needs attention" in page
+    assert "1 message needs attention: no valid event" in page
     assert "Not connected" in page
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from router import display
+from router.observe.wording import relative
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from router import display
     ],
 )
 def test_a_moment_is_shown_relative_to_now(seconds: float, message: str) -> None:
-    assert display.relative(seconds) == message
+    assert relative(seconds) == message
 
 
 @pytest.mark.parametrize(

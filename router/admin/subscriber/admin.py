@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import ReasonForm, act, actor
 from router.admin.base import RowView
+from router.admin.incidents import strips
 from router.admin.run.views import RunViews
 from router.admin.subscriber.forms import (
     PaceForm,
@@ -37,12 +38,12 @@ from router.contract.errors import (
     TooManySecrets,
 )
 from router.display import NOTHING, ago, number, subscriber_badge, waiting
-from router.flow.breaker.held import held_because, is_asked_to_wait, is_held_back
+from router.flow.breaker.held import held_because, is_held_back
 from router.flow.dispatch.queues import queue_of
 from router.flow.heartbeats import alive, served_queues
 from router.flow.retry_waits import schedule_of
 from router.models import FailedTask, Subscriber, Transport
-from router.observe.last_failure import last_failure
+from router.observe.incidents import database_now, of_subscribers
 from router.observe.overview import (
     SubscriberOverview,
     acknowledged_last_minute,
@@ -179,9 +180,11 @@ class SubscriberAdmin(RunViews):
         overviews = subscribers_overview()
         overview = next(each for each in overviews if each.subscriber.pk == row.pk)
         failures = FailedTask.objects.open().filter(subscriber=row)
+        wrong = of_subscribers([overview], database_now())
         return {
             "subscriber": row,
             "overview": overview,
+            "strips": strips(request, wrong, page_of=row),
             "rate": acknowledged_last_minute().get(row.pk, 0),
             "schedule": schedule_of(row),
             "target": titled(row.transport, row.target),
@@ -196,9 +199,7 @@ class SubscriberAdmin(RunViews):
             "pause_form": PauseForm(),
             "reason_form": ReasonForm(auto_id="id_act_%s"),
             "held_form": ReasonForm(auto_id="id_held_%s"),
-            "is_asked_to_wait": is_asked_to_wait(row),
             "is_held_back": is_held_back(row),
-            "last_failure": last_failure(row),
             "rotate_form": RotateForm(auto_id="id_rotate_%s"),
             "pace_form": PaceForm(subscriber=row),
             "queue": queue_of(row, served_queues(alive())),

@@ -1,8 +1,8 @@
-"""One screen: each subscriber, what is open, and whether the processes run."""
+"""One screen: what is wrong, whether the processes run, and each subscriber."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.db import DatabaseError
 from django.utils import timezone
@@ -14,6 +14,7 @@ from router.display import owed
 from router.management.terminal import age, mark
 from router.models import BreakerState, SubscriberState, Transport
 from router.observe.health import Check, readiness
+from router.observe.incidents import Incident, IncidentKind, incidents
 from router.observe.overview import (
     CAP,
     SubscriberOverview,
@@ -22,6 +23,7 @@ from router.observe.overview import (
     subscribers_overview,
     unrouted_count,
 )
+from router.observe.signs import signs_of_life
 
 COLUMNS = ("/min", "backlog", "oldest", "failing", "failed")
 STYLE_OF_STATE = {
@@ -33,16 +35,39 @@ STYLE_OF_BREAKER: dict[str, str] = {
     BreakerState.OPEN: "red",
     BreakerState.DRAINING: "yellow",
 }
+STYLE_OF_INCIDENT = {
+    IncidentKind.OLD_BACKLOG: "yellow",
+    IncidentKind.ASKED_TO_WAIT: "yellow",
+    IncidentKind.PAUSED: "yellow",
+    IncidentKind.DRAINING: "yellow",
+}
 
 
 def status_screen() -> RenderableType:
     """The screen as of now; while the database is away, only the checks."""
-    parts: list[RenderableType] = [_health(readiness())]
+    checks = _health(readiness())
     try:
-        parts += [Text(), _subscribers(), Text(), _open()]
+        overviews = subscribers_overview()
+        wrong = _incidents(incidents(overviews, signs_of_life()))
+        return Group(
+            *(wrong, Text(), checks, Text()),
+            *(_subscribers(overviews), Text(), _open()),
+        )
     except DatabaseError:
-        parts.append(Text("The rest is in the database.", style="dim"))
-    return Group(*parts)
+        return Group(checks, Text("The rest is in the database.", style="dim"))
+
+
+def _incidents(found: Sequence[Incident]) -> RenderableType:
+    if not found:
+        return Text("Nothing is wrong.", style="green")
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column()
+    for incident in found:
+        style = STYLE_OF_INCIDENT.get(incident.kind, "bold red")
+        sentence = Text(f"{incident.title}: ", style=style)
+        table.add_row(Text("!", style=style), sentence.append(incident.text, "none"))
+    return table
 
 
 def _health(checks: list[Check]) -> Table:
@@ -55,8 +80,7 @@ def _health(checks: list[Check]) -> Table:
     return table
 
 
-def _subscribers() -> RenderableType:
-    overviews = subscribers_overview()
+def _subscribers(overviews: Sequence[SubscriberOverview]) -> RenderableType:
     if not overviews:
         return Text(
             "No subscriber is registered yet. Declare one with @subscriber; the "

@@ -1,0 +1,95 @@
+"""What is wrong, as the strips of a page: each with its tone and one button."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from router.models import Subscriber
+from router.observe.incidents import Incident, IncidentKind
+
+#: Kind → tone and icon.
+LOOKS = {
+    IncidentKind.PROCESS: ("attention", "power_off"),
+    IncidentKind.HANDLER_MISSING: ("attention", "code_off"),
+    IncidentKind.UNREACHABLE: ("attention", "cloud_off"),
+    IncidentKind.DISABLED: ("attention", "block"),
+    IncidentKind.UNROUTED: ("attention", "alt_route"),
+    IncidentKind.FAILED_TASKS: ("attention", "report"),
+    IncidentKind.INGRESS: ("attention", "move_to_inbox"),
+    IncidentKind.OLD_BACKLOG: ("retry", "hourglass_bottom"),
+    IncidentKind.ASKED_TO_WAIT: ("retry", "hourglass_top"),
+    IncidentKind.PAUSED: ("retry", "pause_circle"),
+    IncidentKind.DRAINING: ("working", "waterfall_chart"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """An incident as it is shown."""
+
+    incident: Incident
+    tone: str
+    icon: str
+    #: The page that shows more, and the word on its button; empty: none.
+    link: str
+    word: str
+    #: Where a button posts that tries one event now; empty: none.
+    try_now: str
+
+
+def strips(
+    request: HttpRequest,
+    incidents: Iterable[Incident],
+    *,
+    page_of: Subscriber | None = None,
+) -> list[Strip]:
+    """What to show of these incidents to this person; on the page of a subscriber
+    none leads to that page."""
+    return [_strip(request, each, page_of) for each in incidents]
+
+
+def _strip(
+    request: HttpRequest, incident: Incident, page_of: Subscriber | None
+) -> Strip:
+    tone, icon = LOOKS[incident.kind]
+    link, word = _link(incident, page_of)
+    may_try = incident.may_be_tried and request.user.has_perm(
+        "router.change_subscriber"
+    )
+    return Strip(
+        incident=incident,
+        tone=tone,
+        icon=icon,
+        link=link,
+        word=word,
+        try_now=_of_subscriber("try_now", incident.subscriber) if may_try else "",
+    )
+
+
+def _link(incident: Incident, page_of: Subscriber | None) -> tuple[str, str]:
+    subscriber = incident.subscriber
+    match incident.kind:
+        case IncidentKind.FAILED_TASKS:
+            pk = subscriber.pk if subscriber else ""
+            tasks = reverse("admin:router_failedtask_changelist")
+            return f"{tasks}?subscriber={pk}&state=open", "Fix"
+        case IncidentKind.INGRESS:
+            return reverse("admin:router_ingressfailedtask_changelist"), "Fix"
+        case IncidentKind.UNROUTED:
+            return (
+                f"{reverse('admin:router_eventrecord_changelist')}?unrouted=1",
+                "Open",
+            )
+    is_here = subscriber is not None and subscriber == page_of
+    link = "" if is_here else _of_subscriber("change", subscriber)
+    return link, "Open" if link else ""
+
+
+def _of_subscriber(page: str, subscriber: Subscriber | None) -> str:
+    if subscriber is None:
+        return ""
+    return reverse(f"admin:router_subscriber_{page}", args=[subscriber.pk])

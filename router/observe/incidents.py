@@ -1,0 +1,272 @@
+"""What is wrong now, the worst first: cause, numbers, and what happens next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.utils import timezone
+
+from router.models import (
+    BreakerState,
+    Clock,
+    EventRecord,
+    LogHead,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+from router.observe.explain.case import counted, ended
+from router.observe.last_failure import failures_given_up, last_failures
+from router.observe.overview import (
+    CAP,
+    SubscriberOverview,
+    open_ingress_count,
+    unrouted_count,
+)
+from router.observe.signs import Sign
+from router.observe.wording import clock_time, span
+
+#: A dispatcher routes within a second; a longer wait has a cause.
+UNROUTED_SECONDS = 30
+#: A receiver that is well and gets its events later than this has a problem.
+OLD_BACKLOG_SECONDS = 300
+
+
+class IncidentKind(StrEnum):
+    """The worst first."""
+
+    #: A dispatcher, a worker, the broker or a bridge does not work.
+    PROCESS = "process"
+    HANDLER_MISSING = "handler_missing"
+    UNREACHABLE = "unreachable"
+    DISABLED = "disabled"
+    UNROUTED = "unrouted"
+    FAILED_TASKS = "failed_tasks"
+    INGRESS = "ingress"
+    OLD_BACKLOG = "old_backlog"
+    #: The receiver asked for time.
+    ASKED_TO_WAIT = "asked_to_wait"
+    PAUSED = "paused"
+    #: Reachable again; its backlog is delivered.
+    DRAINING = "draining"
+
+
+SEVERITY = {kind: place for place, kind in enumerate(IncidentKind)}
+HELD_BY_RECEIVER = frozenset({IncidentKind.UNREACHABLE, IncidentKind.ASKED_TO_WAIT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """One thing that is wrong, as sentences after the name of what it is about."""
+
+    kind: IncidentKind
+    title: str
+    text: str
+    #: The subscriber that it is about, if it is about one.
+    subscriber: Subscriber | None = None
+    #: Events that it holds.
+    held: int = 0
+
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether `try_now` applies."""
+        return self.kind in HELD_BY_RECEIVER
+
+
+def incidents(
+    overviews: Sequence[SubscriberOverview], signs: Sequence[Sign]
+) -> list[Incident]:
+    """Everything that is wrong: at most eight statements, whatever waits."""
+    now = database_now()
+    found = [
+        *_of_processes(signs, now),
+        *of_subscribers(overviews, now),
+        *_of_log(now),
+    ]
+    return sorted(found, key=lambda each: (SEVERITY[each.kind], -each.held))
+
+
+def database_now() -> datetime:
+    """The time by the database's clock. One statement."""
+    rows = LogHead.objects.values_list(Clock(), flat=True)
+    return rows.first() or timezone.now()
+
+
+def of_subscribers(
+    overviews: Sequence[SubscriberOverview], now: datetime
+) -> Iterator[Incident]:
+    """What is wrong with these subscribers, in no order."""
+    failing = [each for each in overviews if _may_have_failed(each)]
+    words = last_failures([each.subscriber.pk for each in failing])
+    task_ids = {each.newest_failed_id for each in overviews} - {None}
+    given_up = failures_given_up([pk for pk in task_ids if pk])
+    for each in overviews:
+        cause = words.get(each.subscriber.pk, "")
+        for kind in _kinds_of(each, now):
+            yield _of_delivery(kind, each, cause, now)
+        if each.newest_failed_id:
+            yield _of_failed_tasks(each, given_up[each.newest_failed_id])
+
+
+def _may_have_failed(overview: SubscriberOverview) -> bool:
+    return overview.subscriber.breaker != BreakerState.CLOSED or overview.retrying > 0
+
+
+def _of_delivery(
+    kind: IncidentKind, overview: SubscriberOverview, cause: str, now: datetime
+) -> Incident:
+    return Incident(
+        kind=kind,
+        title=str(overview.subscriber),
+        text=" ".join(_sentences(kind, overview, cause, now)),
+        subscriber=overview.subscriber,
+        held=overview.waiting,
+    )
+
+
+def _kinds_of(overview: SubscriberOverview, now: datetime) -> Iterator[IncidentKind]:
+    """What keeps a subscriber from its events; each must be fixed."""
+    if overview.is_handler_missing:
+        yield IncidentKind.HANDLER_MISSING
+    if kind := _hold_of(overview.subscriber, now):
+        yield kind
+    elif not overview.is_handler_missing and _is_old(overview.oldest_owed_at, now):
+        yield IncidentKind.OLD_BACKLOG
+
+
+def _hold_of(subscriber: Subscriber, now: datetime) -> IncidentKind | None:
+    if subscriber.state == SubscriberState.DISABLED:
+        return IncidentKind.DISABLED
+    if subscriber.state == SubscriberState.PAUSED:
+        return IncidentKind.PAUSED
+    if subscriber.breaker == BreakerState.OPEN:
+        return IncidentKind.UNREACHABLE
+    if subscriber.not_before and subscriber.not_before > now:
+        return IncidentKind.ASKED_TO_WAIT
+    if subscriber.breaker == BreakerState.DRAINING:
+        return IncidentKind.DRAINING
+    return None
+
+
+def _is_old(oldest: datetime | None, now: datetime) -> bool:
+    old = timedelta(seconds=OLD_BACKLOG_SECONDS)
+    return oldest is not None and now - oldest > old
+
+
+def _sentences(
+    kind: IncidentKind, overview: SubscriberOverview, cause: str, now: datetime
+) -> Iterator[str]:
+    subscriber = overview.subscriber
+    held = f"{_events(overview)} held." if overview.waiting else "Nothing is held yet."
+    match kind:
+        case IncidentKind.HANDLER_MISSING:
+            yield f"no installed code has this name. {held}"
+            yield "Install its app or name its module in settings.ROUTER['HANDLERS']."
+        case IncidentKind.DISABLED | IncidentKind.PAUSED:
+            since = _since(subscriber.state_changed_at, now)
+            yield _because(f"{subscriber.state}{since}", subscriber.state_reason)
+            yield f"{held} An operator resumes it."
+        case IncidentKind.UNREACHABLE:
+            since = _since(subscriber.incident_since, now)
+            yield _because(f"unreachable{since}", cause)
+            yield f"{held} {_next_try(subscriber, now)}"
+        case IncidentKind.ASKED_TO_WAIT:
+            yield f"the receiver asked for time (Retry-After). {held}"
+            yield _next_try(subscriber, now)
+        case IncidentKind.DRAINING:
+            yield _because("reachable again, catching up", "")
+            yield f"{_events(overview)} to go."
+        case _:
+            yield from _of_old_backlog(overview, cause, now)
+
+
+def _of_old_backlog(
+    overview: SubscriberOverview, cause: str, now: datetime
+) -> Iterator[str]:
+    oldest = overview.oldest_owed_at or now
+    age = span((now - oldest).total_seconds(), units=1)
+    yield f"{_events(overview)} owed, the oldest for {age}."
+    if overview.retrying:
+        retried = f"{counted(overview.retrying, 'event')} failed and will be retried"
+        yield _because(retried, cause)
+    elif overview.subscriber.transport == Transport.PULL:
+        yield "Its consumer does not pull them."
+    elif overview.held_in_order:
+        yield "Some wait for an earlier event of their ordering key."
+
+
+def _of_failed_tasks(overview: SubscriberOverview, error: str) -> Incident:
+    count = counted(overview.open_failed, "failed task")
+    needs = "needs" if overview.open_failed == 1 else "need"
+    return Incident(
+        kind=IncidentKind.FAILED_TASKS,
+        title=str(overview.subscriber),
+        text=_because(f"{count} {needs} attention", error),
+        subscriber=overview.subscriber,
+        held=overview.open_failed,
+    )
+
+
+def _of_processes(signs: Sequence[Sign], now: datetime) -> Iterator[Incident]:
+    for sign in signs:
+        if sign.state in ("alive", "unknown"):
+            continue
+        last = f" Last heartbeat {_ago(sign.beat_at, now)}." if sign.beat_at else ""
+        text = f"{sign.text[:1].lower()}{ended(sign.text[1:])}{last}"
+        yield Incident(kind=IncidentKind.PROCESS, title=sign.name, text=text)
+
+
+def _of_log(now: datetime) -> Iterator[Incident]:
+    unrouted = EventRecord.objects.filter(position__isnull=True).order_by("number")
+    oldest = unrouted.values_list("recorded_at", flat=True).first()
+    if oldest and now - oldest > timedelta(seconds=UNROUTED_SECONDS):
+        count = unrouted_count()
+        yield Incident(
+            kind=IncidentKind.UNROUTED,
+            title="Events without a position",
+            text=f"{_capped(count, 'event')} not routed; the oldest was recorded "
+            f"{_ago(oldest, now)}. A dispatcher must run, and no transaction may stay "
+            "open for long.",
+            held=count,
+        )
+    if count := open_ingress_count():
+        needs = "needs" if count == 1 else "need"
+        yield Incident(
+            kind=IncidentKind.INGRESS,
+            title="Bridges",
+            text=f"{_capped(count, 'message')} {needs} attention: no valid event; the "
+            "bytes are kept.",
+            held=count,
+        )
+
+
+def _events(overview: SubscriberOverview) -> str:
+    more = "+" if overview.has_more_waiting else ""
+    is_one = overview.waiting == 1 and not more
+    return f"{overview.waiting:,}{more} event{'' if is_one else 's'}"
+
+
+def _capped(count: int, noun: str) -> str:
+    return f"{CAP:,}+ {noun}s" if count >= CAP else counted(count, noun)
+
+
+def _because(state: str, cause: str) -> str:
+    return ended(f"{state}: {cause}" if cause else state)
+
+
+def _since(moment: datetime | None, now: datetime) -> str:
+    return f" since {clock_time(moment, now)}" if moment else ""
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    return f"{span(max(0.0, (now - moment).total_seconds()), units=1)} ago"
+
+
+def _next_try(subscriber: Subscriber, now: datetime) -> str:
+    moments = [subscriber.probe_at, subscriber.not_before]
+    next_at = max((each for each in moments if each), default=None)
+    seconds = (next_at - now).total_seconds() if next_at else 0
+    return f"Next try in {span(seconds, units=1)}." if seconds >= 1 else "Next try now."
