@@ -17,10 +17,11 @@ from router.conf import QUEUES, RouterSettings, read
 from router.contract.attributes import source_problem
 from router.contract.dialects import filter_problems
 from router.encryption import is_key
+from router.flow.publish.downgrades import steps_between, versions_without_steps
 from router.flow.publish.json_schema import CompiledSchema
 from router.flow.publish.own_events import is_own_source
 from router.flow.publish.schema_cost import MAX_WEIGHT, weight
-from router.flow.publish.schemas import load
+from router.flow.publish.schemas import load, of_files
 from router.messaging.kinds import broker_problems
 from router.registry import declared
 from router.transports.kinds import KINDS, bridge_problems, missing_extra
@@ -46,6 +47,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_erasing(),
         *_check_sources(conf),
         *_check_schemas(schemas),
+        *_check_downgrades(conf),
+        *_check_pins(),
         *_check_bridges(conf),
         *_check_metrics_token(conf),
         *_check_filters(),
@@ -105,6 +108,37 @@ def _check_schemas(schemas: Mapping[Path, CompiledSchema]) -> Iterator[CheckMess
                 "fewer references lead to each other.",
                 id="router.W028",
             )
+
+
+def _check_downgrades(conf: RouterSettings) -> Iterator[CheckMessage]:
+    for newer, (older, function) in conf.downgrades.items():
+        problem = ""
+        if not _is_function(function):
+            problem = f"names {function!r}, which is no function"
+        elif steps_between(older, newer) is not None:
+            problem = f"leads from {older} back to it: the versions go in a circle"
+        if problem:
+            yield Error(
+                f"ROUTER['DOWNGRADES']: the entry of {newer} {problem}.",
+                hint="Name the next older version, and a function that takes the data "
+                "of the newer one and returns that of the older one.",
+                id="router.E036",
+            )
+
+
+def _check_pins() -> Iterator[CheckMessage]:
+    """By the files alone: the database may not be there yet; `doctor` looks at it."""
+    for declaration in declared():
+        for event_type, pinned in declaration.dataschemas.items():
+            for version in versions_without_steps(pinned, of_files(event_type)):
+                yield Error(
+                    f"@subscriber({declaration.name!r}) pins {pinned}, but no "
+                    f"downgrade leads to it from {version}: such events become failed "
+                    "tasks.",
+                    hint="Add the missing one to ROUTER['DOWNGRADES'], or let the "
+                    "handler take the newer version.",
+                    id="router.E037",
+                )
 
 
 def _check_times() -> Iterator[CheckMessage]:

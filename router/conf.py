@@ -43,6 +43,9 @@ class RouterSettings(BaseModel):
     sources: dict[str, str] = Field(default_factory=dict)
     handlers: tuple[str, ...] = ()
     schemas: dict[str, tuple[Path, ...]] = Field(default_factory=dict)
+    #: Version of a schema → the next older one, and the dotted name of the function
+    #: that makes data of it.
+    downgrades: dict[str, tuple[str, str]] = Field(default_factory=dict)
     own_source: str = "/router"
     #: Dotted name of a function: what a person typed → the subjects that it means.
     subject_search: str = ""

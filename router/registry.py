@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.functional import Promise
@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from router.conf import HANDLER_QUEUES
 from router.contract.errors import InvalidSubscriber
 from router.contract.event import Event
-from router.contract.filters import pattern_problem
+from router.contract.filters import matches_any, pattern_problem
 
 Handler = Callable[[Event], object]
 #: What overwrites the data of a customer; returns how many rows of each kind.
@@ -41,6 +41,7 @@ class Declaration:
     max_failures: int | None
     missing: Callable[[], str | None] | None
     filter: Mapping[str, Any] | None = None
+    dataschemas: Mapping[str, str] = field(default_factory=dict)
     start: str = "now"
     is_idempotent: bool = False
 
@@ -65,6 +66,7 @@ def subscriber(
     max_failures: int | None = None,
     missing: Callable[[], str | None] | None = None,
     filter: Mapping[str, Any] | None = None,
+    dataschemas: Mapping[str, str] | None = None,
     start: str = "now",
     is_idempotent: bool = False,
 ) -> Callable[[Handler], Handler]:
@@ -79,10 +81,12 @@ def subscriber(
     `(event.source, event.id)`. `missing` returns a hint while the subscriber lacks
     something it needs; it is then held, nothing is lost. `filter` is one of the
     CloudEvents Subscriptions API; the system check router.E034 names what is wrong
-    with it, and `register_declared` refuses it. A new subscriber with `start` "now" is
-    owed every event routed from then on, with "beginning" also those before that are
-    still in the log. `is_idempotent` says that the handler does nothing more for an
-    event, by its `(source, id)`, that it has had: a replay needs no confirmation then.
+    with it, and `register_declared` refuses it. `dataschemas` pins event types to a
+    version of their schema: newer events come in that version. A new subscriber with
+    `start` "now" is owed every event routed from then on, with "beginning" also those
+    before that are still in the log. `is_idempotent` says that the handler does nothing
+    more for an event, by its `(source, id)`, that it has had: a replay needs no
+    confirmation then.
 
     Raises `InvalidSubscriber` when an option is wrong or the name is taken.
     """
@@ -103,6 +107,7 @@ def subscriber(
             max_failures=max_failures,
             missing=missing,
             filter=filter,
+            dataschemas=dict(dataschemas or {}),
             start=start,
             is_idempotent=is_idempotent,
         )
@@ -171,6 +176,9 @@ def _problems(declaration: Declaration) -> Iterator[str]:
     if not declaration.events:
         yield "`events` is empty: name at least one event type"
     yield from filter(None, map(pattern_problem, declaration.events))
+    for event_type in declaration.dataschemas:
+        if not matches_any(declaration.events, event_type):
+            yield f"`dataschemas` names {event_type}, which is not among its events"
     if inspect.iscoroutinefunction(declaration.handler):
         yield "the handler is `async def`; write a plain function"
     elif not _takes_an_event(declaration.handler):

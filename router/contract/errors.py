@@ -8,6 +8,7 @@ RouterError
 ├── BatchRefused          an event of a batch is refused, and so all are
 ├── InvalidSchema         what was to describe a type is no JSON Schema
 ├── SchemaConflict        the same $id with another schema
+├── DowngradeFailed       an event can't be had in the version that a subscriber pins
 ├── CausationTooDeep      an event caused by an event … more than 32 deep
 ├── InvalidSubscriber     a subscriber's options are wrong
 ├── NameTaken             another subscriber, or API key, has this name
@@ -100,6 +101,10 @@ class InvalidSchema(_Pointed):
 
 class SchemaConflict(RouterError):
     """This $id names another schema."""
+
+
+class DowngradeFailed(RouterError):
+    """This event can't be made into the version that the subscriber pins."""
 
 
 class CausationTooDeep(RouterError):

@@ -98,6 +98,11 @@ class Subscriber(models.Model):
     events = models.JSONField(default=list)
     #: A filter of the CloudEvents Subscriptions API; None means all of `events`.
     filter = models.JSONField(null=True, blank=True)
+    #: Event type → the `dataschema` that it gets events of this type in, whatever newer
+    #: one they were published with.
+    dataschemas = models.JSONField(
+        default=dict, blank=True, db_default=models.Value({}, models.JSONField())
+    )
     #: Patterns of what it may receive at most, whatever `events` and `filter` say: the
     #: bindings of the API key that created it. An empty list: nothing.
     allowed_types = models.JSONField(

@@ -168,6 +168,7 @@ def _declared_fields(declaration: Declaration) -> dict[str, object]:
         "title": declaration.title,
         "events": list(declaration.events),
         "filter": declaration.filter,
+        "dataschemas": dict(declaration.dataschemas),
         "queue": declaration.queue,
         "is_transactional": declaration.is_transactional,
         "is_safe_concurrently": declaration.is_safe_concurrently,

@@ -47,6 +47,7 @@ from router.models import (
     Transport,
 )
 from router.operate.log_places import NOW, Place
+from router.operate.schema_pins import pin_problems
 from router.operate.secrets import new_secret
 from router.operate.starting import start_subscriber
 from router.operate.switch_ordering import pass_the_dead, switch_ordering
@@ -191,6 +192,7 @@ DEFAULTS: dict[str, Any] = {
     "target": {},
     "events": ["*"],
     "filter": None,
+    "dataschemas": {},
     "allowed_types": ["*"],
     "allowed_sources": ["*"],
     "custom_headers": {},
@@ -235,6 +237,7 @@ def create_subscriber(
     """
     fields = _encoded({**DEFAULTS, **wanted})
     _check({"name": name, **fields})
+    _check_pins(fields)
     _check_plain_name(fields)
     head = lock_head()
     if find(name) or Subscriber.objects.known().filter(name=name).exists():
@@ -272,18 +275,17 @@ def edit_subscriber(
         )
     fields = before | changes
     _check({"name": row.name, **fields})
+    # A newer version that was registered since must not stop another change.
+    if fields["dataschemas"] != before["dataschemas"]:
+        _check_pins(fields)
     _switch(row, fields)
     _write(row, changes)
     begin_period(row, head)
     changed = sorted(name for name in changes if changes[name] != before[name])
     if changed:
-        audit.note(
-            "subscriber.changed",
-            f"subscriber {row.name}",
-            by=by,
-            reason=reason,
-            detail=", ".join(changed),
-        )
+        detail = ", ".join(changed)
+        target = f"subscriber {row.name}"
+        audit.note("subscriber.changed", target, by=by, reason=reason, detail=detail)
     return Managed(subscriber=row, secret=_secret_if_needed(row))
 
 
@@ -346,6 +348,10 @@ def _refuse_too_many(bound_to: Collection[str]) -> None:
 
 def _check(wanted: Mapping[str, Any]) -> None:
     _refuse(subscriber_problems(wanted))
+
+
+def _check_pins(wanted: Mapping[str, Any]) -> None:
+    _refuse(pin_problems(wanted["dataschemas"], wanted["events"]))
 
 
 def _check_plain_name(wanted: Mapping[str, Any]) -> None:

@@ -91,6 +91,13 @@ class ManagedForm(forms.Form):
         help_text='Filter as JSON: {"prefix": {"subject": "vip-"}}, '
         """{"sql": "subject LIKE 'vip-%'"}. Empty means all.""",
     )
+    dataschemas = JSONField(
+        label="Schema versions",
+        required=False,
+        widget=_lines(2),
+        help_text='Pins event types to a version, as JSON: {"purchase.completed": '
+        '"urn:…:1"}. Newer events are changed into it. Empty: as published.',
+    )
     allowed_types = forms.CharField(
         label="Types at most",
         initial=EVERYTHING,
@@ -234,6 +241,16 @@ class ManagedForm(forms.Form):
     def clean_events(self) -> list[str]:
         return _patterns(self.cleaned_data["events"])
 
+    def clean_dataschemas(self) -> dict[str, str]:
+        pins = self.cleaned_data["dataschemas"] or {}
+        texts = pins.values() if isinstance(pins, dict) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise forms.ValidationError(
+                'Write an object of event type and schema: {"purchase.completed": '
+                '"urn:…:1"}.'
+            )
+        return dict(pins)
+
     def clean_allowed_types(self) -> list[str]:
         return self._limit("allowed_types")
 
@@ -309,6 +326,7 @@ def _texts_of(subscriber: Subscriber) -> dict[str, Any]:
         "url": subscriber.address,
         "events": "\n".join(subscriber.events),
         "filter": subscriber.filter,
+        "dataschemas": subscriber.dataschemas,
         "allowed_types": "\n".join(subscriber.allowed_types),
         "allowed_sources": "\n".join(subscriber.allowed_sources),
         "rate_per_second": subscriber.rate_per_second,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -28,9 +28,11 @@ from router.api.pull.serializers import (
     PullResponse,
 )
 from router.api.view import View
+from router.contract.event import Event
+from router.flow.publish.downgrades import as_pinned
 from router.flow.pull import settling
 from router.flow.pull.holding import Lease, Refusal
-from router.flow.pull.leasing import pull_or_wait
+from router.flow.pull.leasing import Pulled, pull_or_wait
 from router.models import ApiKey, Delivery, Scope, Subscriber
 from router.transports.evidence import evidence_of
 
@@ -59,7 +61,7 @@ class PullApi(View):
         )
         shown = {
             "state": pulled.state.value,
-            "deliveries": list(_handed_out(pulled.deliveries)),
+            "deliveries": list(_handed_out(pulled)),
             "retry_after_seconds": pulled.retry_after_seconds,
         }
         wait = pulled.retry_after_seconds
@@ -147,17 +149,19 @@ def _check_again(request: Request, name: str) -> None:
     _receiver(request, name)
 
 
-def _handed_out(deliveries: Iterable[Delivery]) -> Iterator[dict[str, Any]]:
-    """What the puller gets. An event that can't be read becomes a failed task at once:
+def _handed_out(pulled: Pulled) -> Iterator[dict[str, Any]]:
+    """What the puller gets. An event that can't be read, or
+    not be had in the version that the subscriber pins, becomes a failed task at once:
     its neighbours are leased already, and must reach the puller."""
-    for delivery in deliveries:
+    for delivery in pulled.deliveries:
         try:
-            yield _described(delivery)
+            event = as_pinned(delivery.event.to_event(), pulled.pins)
+            yield _described(delivery, event)
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
             settling.reject(delivery, evidence_of(error))
 
 
-def _described(delivery: Delivery) -> dict[str, Any]:
+def _described(delivery: Delivery, event: Event) -> dict[str, Any]:
     return {
         "id": delivery.pk,
         "lease_token": str(delivery.lease_token),
@@ -165,7 +169,7 @@ def _described(delivery: Delivery) -> dict[str, Any]:
         "origin": delivery.origin,
         "position": delivery.event.position,
         "leased_until": delivery.leased_until,
-        "event": delivery.event.to_event().to_cloudevent(),
+        "event": event.to_cloudevent(),
     }
 
 

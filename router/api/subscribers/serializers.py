@@ -13,6 +13,7 @@ from router.api.bodies import ReasonBody
 from router.api.fields import FORBIDDEN, whole
 from router.api.filter_shape import FILTER
 from router.api.places import StartField
+from router.contract.attributes import MAX_LENGTHS
 from router.contract.retry import MAX_WAIT_SECONDS, MAX_WAITS
 from router.flow.dispatch.limits import in_flight_limit, is_limited
 from router.flow.retry_waits import schedule_of
@@ -63,6 +64,8 @@ MEANING = {
     "filter": "A filter in the dialects of the CloudEvents Subscriptions API: `exact`,"
     " `prefix`, `suffix` over attributes and values in the data, combined by `all`,"
     " `any`, `not`; `sql` for an expression of CloudEvents SQL.",
+    "dataschemas": "Event type → the `dataschema` that it gets these events in; those"
+    " of a newer version are changed into it before they are sent.",
     "allowed_types": "Types that it may receive at most, whatever `events` says:"
     " `parcel.*`, `*` for all. Left out at creation: the key's own types.",
     "allowed_sources": "Sources that it may receive at most: `/partner`, `/shop/*`, `*`"
@@ -146,6 +149,17 @@ class HeadersField(fields.DictField):
         return {"maxProperties": MAX_HEADERS, "propertyNames": names}
 
 
+class PinsField(fields.DictField):
+    """Event type → `dataschema`."""
+
+    child = fields.CharField(
+        max_length=MAX_LENGTHS["dataschema"], trim_whitespace=False
+    )
+
+    def keywords(self) -> dict[str, Any]:
+        return {"maxProperties": MAX_PATTERNS}
+
+
 class LimitField(fields.ListField):
     """Patterns of what a subscriber may receive at most."""
 
@@ -177,6 +191,7 @@ class SubscriberUpdate(Meaning, ReasonBody):
     target = TargetField(required=False)
     events = TypesField(required=False)
     filter = FilterField(required=False, allow_null=True)
+    dataschemas = PinsField(required=False)
     allowed_types = LimitField(required=False)
     allowed_sources = LimitField(required=False)
     headers = HeadersField(required=False)
@@ -277,6 +292,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
     events = serializers.ListField(child=serializers.CharField())
     target = TargetField()
     filter = FilterField(allow_null=True)
+    dataschemas = PinsField()
     allowed_types = serializers.ListField(child=serializers.CharField())
     allowed_sources = serializers.ListField(child=serializers.CharField())
     ordering = fields.EnumField(Ordering)
@@ -301,6 +317,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "target",
             "events",
             "filter",
+            "dataschemas",
             "allowed_types",
             "allowed_sources",
             "ordering",

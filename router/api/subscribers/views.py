@@ -55,7 +55,7 @@ TAGS = ["subscribers"]
 #: Fields that decide which events a subscriber receives, and where they go.
 DIRECTING = {
     "events", "filter", "allowed_types", "allowed_sources",
-    "transport", "url", "target", "custom_headers",
+    "transport", "url", "target", "custom_headers", "dataschemas",
 }  # fmt: skip
 #: Fields that decide when an event is given up, as skipping it does.
 GIVING_UP = {"waits_seconds", "max_failures"}

@@ -46,7 +46,7 @@ PAUSES_SECONDS = (0.005, 0.02, 0.05)
 OF_SUBSCRIBER = (
     "name", "title", "transport", "state", "url", "target", "rate_per_second",
     "in_flight_limit", "breaker", "breaker_epoch", "ramp", "incident_since",
-    "ordering", "on_dead", "is_streamed",
+    "ordering", "on_dead", "is_streamed", "dataschemas",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
 from router.conf import conf
-from router.contract.errors import LeaseLost
+from router.contract.errors import DowngradeFailed, LeaseLost
 from router.contract.event import Event
 from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.contract.signing import webhook_id
@@ -26,6 +26,7 @@ from router.flow.deliver.releasing import release
 from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.dispatch.limits import in_flight_limit
 from router.flow.lease import Claim, Leased
+from router.flow.publish.downgrades import as_pinned
 from router.models import FOREIGN, OnDead, SigningSecret, Subscriber
 from router.transports.base import Answer, Request, Terms, TransportProtocol
 from router.transports.batches import BatchTransport
@@ -86,20 +87,26 @@ def _transport(subscriber: Subscriber, terms: Terms) -> TransportProtocol:
 
 def _requests(settling: Settling) -> Iterable[Request]:
     unreadable: set[str] = set()
+    pins = settling.claim.subscriber.dataschemas
     for delivery in settling.claim.deliveries:
-        outcome: Retry | None = None
+        outcome: Retry | Dead | None = None
         try:
             if delivery.ordering_key not in unreadable:
-                yield _request(delivery)
+                yield _request(delivery, as_pinned(delivery.to_event(), pins))
                 continue
+        except DowngradeFailed as error:
+            outcome = Dead(evidence_of(error))
+            unreadable |= {delivery.ordering_key} - {""}
+        except (DatabaseError, InterfaceError) as error:
+            # The schemas could not be read: it goes back, and counts no failure.
+            reset_connection(error)
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
             outcome = Retry(evidence_of(error))
             unreadable |= {delivery.ordering_key} - {""}
         settling.settle([Answer(key=delivery.pk, outcome=outcome)])
 
 
-def _request(delivery: Leased) -> Request:
-    event = delivery.to_event()
+def _request(delivery: Leased, event: Event) -> Request:
     return Request(
         key=delivery.pk,
         event=event,

@@ -9,11 +9,14 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from router.conf import conf
+from router.contract.errors import DowngradeFailed
 from router.contract.event import Event
 from router.contract.log_ids import current_log_ids, log_ids
 from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.flow.publish import causation
+from router.flow.publish.downgrades import as_pinned
 from router.registry import Declaration, find
+from router.transports.evidence import evidence_of
 from router.transports.handler import HandlerTransport
 
 #: Until code that knows the handler may be here.
@@ -74,7 +77,7 @@ class Runner:
             for each in owed:
                 if times and began_at >= last_at:
                     break
-                event = each.to_event()
+                event = self._event_of(each)
                 is_again = each.is_again or self.is_again
                 cause(causation.Cause(event, name, each.causation_depth, is_again))
                 log({**ids, **each.log_ids})
@@ -85,6 +88,17 @@ class Runner:
                     raise NotAcknowledged(each, outcome, run_ms)
                 times.append(run_ms)
         return times
+
+    def _event_of(self, owed: Owed) -> Event:
+        """In the version that the code here declares. Raises `NotAcknowledged`."""
+        event = owed.to_event()
+        pins = self.declaration.dataschemas
+        if not pins:
+            return event
+        try:
+            return as_pinned(event, pins)
+        except DowngradeFailed as error:
+            raise NotAcknowledged(owed, Dead(evidence_of(error)), 0.0) from None
 
     @cached_property
     def _transport(self) -> HandlerTransport:

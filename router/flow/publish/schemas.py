@@ -97,11 +97,22 @@ def with_schema(event: Event) -> Event:
     return Event.recorded({**event.__dict__, "dataschema": newest})
 
 
+def in_force(event_type: str) -> list[str]:
+    """The `$id` of each schema that events of the type are checked against, oldest
+    first."""
+    return list(_live(_schemas_of(event_type)))
+
+
 def documents_of(event_type: str) -> list[dict[str, Any]]:
     """Every schema of the type, as JSON: of files, registered, and retired."""
-    files = [load(path)[1].schema for path in conf().schemas.get(event_type, ())]
+    files = [compiled.schema for compiled in of_files(event_type).values()]
     rows = EventSchema.objects.filter(type=event_type).order_by("pk")
     return [*files, *rows.values_list("schema", flat=True)]
+
+
+def of_files(event_type: str) -> dict[str, CompiledSchema]:
+    """The schemas of the type that are files, by their `$id`, the oldest first."""
+    return dict(map(load, conf().schemas.get(event_type, ())))
 
 
 def named_by_files() -> set[str]:
@@ -126,8 +137,7 @@ def load(path: Path) -> tuple[str, CompiledSchema]:
 
 def _schemas_of(event_type: str) -> registered_schemas.Known:
     """The schemas of the type, the oldest first."""
-    files = map(load, conf().schemas.get(event_type, ()))
-    return {**dict(files), **registered_schemas.of_type(event_type)}
+    return {**of_files(event_type), **registered_schemas.of_type(event_type)}
 
 
 def _live(schemas: registered_schemas.Known) -> dict[str, CompiledSchema]:

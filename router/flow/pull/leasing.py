@@ -10,9 +10,9 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
 from itertools import takewhile
@@ -41,6 +41,8 @@ class Pulled:
 
     state: SubscriberState
     deliveries: tuple[Delivery, ...] = ()
+    #: What the subscriber pins: event type → `dataschema`.
+    pins: Mapping[str, str] = field(default_factory=dict)
     #: When to ask again, where nothing was due and the pull could not wait for it.
     retry_after_seconds: int | None = None
 
@@ -77,7 +79,8 @@ def pull(
             return Pulled(state=state)
         check()
         ids = _choose(subscriber, most)
-        return Pulled(state=state, deliveries=_lease(ids, lease_seconds))
+        leased = _lease(ids, lease_seconds)
+        return Pulled(state=state, deliveries=leased, pins=subscriber.dataschemas)
 
 
 def _look(subscriber_id: int) -> Any:
