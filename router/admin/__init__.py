@@ -5,6 +5,7 @@ from router.admin import (
     event,
     event_schema,
     failed_task,
+    failed_task_group,
     ingress_failed_task,
 )
 from router.admin.run import admin as run
@@ -17,6 +18,7 @@ __all__ = [
     "event",
     "event_schema",
     "failed_task",
+    "failed_task_group",
     "ingress_failed_task",
     "run",
     "subscriber",

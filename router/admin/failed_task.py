@@ -17,6 +17,7 @@ from router.admin.acting import actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
 from router.admin.filters import (
+    CauseFilter,
     FailedAtFilter,
     FailedTaskStateFilter,
     ReasonFilter,
@@ -96,7 +97,7 @@ class FailedTaskAdmin(RemediationAdmin):
         "opened",
     )
     list_select_related = ("event", "subscriber")
-    list_filter = (FailedTaskStateFilter, FailedAtFilter, ReasonFilter)
+    list_filter = (FailedTaskStateFilter, FailedAtFilter, ReasonFilter, CauseFilter)
     search_fields = ("id",)
     search_help_text = "Task, or event's number, id or subject"
 

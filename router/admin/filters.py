@@ -134,6 +134,23 @@ class FailedTaskStateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() else None
 
 
+class CauseFilter(admin.SimpleListFilter):
+    """One cause, named by a link: there may be a hundred to choose from."""
+
+    title = "cause"
+    parameter_name = "cause"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        chosen = whole_number(request.GET.get(self.parameter_name, ""))
+        return [] if chosen is None else [(str(chosen), f"Cause {chosen}")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        chosen = whole_number(self.value() or "")
+        return None if chosen is None else queryset.filter(group=chosen)
+
+
 class ReasonFilter(admin.SimpleListFilter):
     title = "reason"
     parameter_name = "reason"

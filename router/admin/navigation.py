@@ -14,6 +14,7 @@ MODELS = (
     ("Events", "receipt_long", "eventrecord"),
     ("Deliveries", "local_shipping", "delivery"),
     ("Failed tasks", "report", "failedtask"),
+    ("Failed by cause", "stacks", "failedtaskgroup"),
     ("Runs", "fast_rewind", "run"),
     ("Ingress failed tasks", "move_to_inbox", "ingressfailedtask"),
     ("Schemas", "schema", "eventschema"),

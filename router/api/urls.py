@@ -6,6 +6,7 @@ from router.api.deliveries import ResendApi, ResendEventApi, SkipApi
 from router.api.events.explain import ExplainApi
 from router.api.events.log import EventApi
 from router.api.events.views import EventsApi
+from router.api.failed_task_groups import FailedTaskGroupsApi
 from router.api.failed_tasks import (
     DiscardFailedTaskApi,
     FailedTasksApi,
@@ -58,6 +59,7 @@ urlpatterns = [
     ),
     path("deliveries/<int:delivery_id>/skip/", SkipApi.as_view(), name="api-skip"),
     path("failed-tasks/", FailedTasksApi.as_view(), name="api-failed-tasks"),
+    path("failed-tasks/groups/", FailedTaskGroupsApi.as_view()),
     path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
     path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),
     path("ingress-failed-tasks/", IngressFailedTasksApi.as_view()),

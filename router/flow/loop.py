@@ -18,6 +18,7 @@ from router.conf import conf
 from router.contract.pacing import Every, Gathering
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
+from router.flow.causes import group_by_cause
 from router.flow.cursor.acknowledgements import Merging
 from router.flow.cursor.deleted import delete_places_of_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
@@ -149,6 +150,7 @@ class DispatcherLoop:
             cancel_owed_to_deleted()
             release_stuck()
             finish_runs()
+            group_by_cause()
         self._windows.turn()
         self._retention.turn()
         self._merging.turn()

@@ -26,6 +26,7 @@ from router.models.event import (
 )
 from router.models.event_schema import EventSchema
 from router.models.failed_task import FailedTask, FailedTaskState, Reason
+from router.models.failed_task_group import FailedTaskGroup
 from router.models.heartbeat import Heartbeat
 from router.models.ingress_failed_task import IngressFailedTask, IngressState
 from router.models.rollup import Measure, Rollup, RollupMark, Span
@@ -66,6 +67,7 @@ __all__ = [
     "EventRecord",
     "EventSchema",
     "FailedTask",
+    "FailedTaskGroup",
     "FailedTaskState",
     "Heartbeat",
     "IngressFailedTask",

@@ -5,6 +5,7 @@ from django.db import models
 
 from router.models.delivery import Delivery
 from router.models.event import EventRecord
+from router.models.failed_task_group import FailedTaskGroup
 from router.models.subscriber import Subscriber
 
 
@@ -24,6 +25,10 @@ class Reason(models.TextChoices):
 class FailedTaskQuerySet(models.QuerySet["FailedTask"]):
     def open(self) -> FailedTaskQuerySet:
         return self.filter(state=FailedTaskState.OPEN)
+
+    def ungrouped(self) -> FailedTaskQuerySet:
+        """Open ones that the dispatcher has not given their cause yet."""
+        return self.open().filter(group__isnull=True)
 
 
 class FailedTask(models.Model):
@@ -63,6 +68,18 @@ class FailedTask(models.Model):
         "self", null=True, blank=True, on_delete=models.DO_NOTHING, related_name="later"
     )
 
+    #: Its cause. The dispatcher finds it: until then, and where it was settled before,
+    #: there is none.
+    group = models.ForeignKey(
+        FailedTaskGroup,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="failed_tasks",
+    )
+
     objects = FailedTaskQuerySet.as_manager()
 
     class Meta:
@@ -79,7 +96,17 @@ class FailedTask(models.Model):
                 fields=["subscriber"],
                 name="failed_task_open",
                 condition=models.Q(state="open"),
-            )
+            ),
+            models.Index(
+                fields=["group", "id"],
+                name="failed_task_by_cause",
+                condition=models.Q(state="open", group__isnull=False),
+            ),
+            models.Index(
+                fields=["id"],
+                name="failed_task_ungrouped",
+                condition=models.Q(state="open", group__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

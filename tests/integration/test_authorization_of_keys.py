@@ -19,6 +19,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from router.api.urls import urlpatterns
+from router.flow.causes import group_by_cause
 from router.flow.cursor.runs import open_run
 from router.models import (
     ApiKey,
@@ -120,6 +121,7 @@ CALLS = {
     "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
     "POST deliveries/{waiting}/skip/": Call(MANAGE),
     "GET failed-tasks/": Call(MANAGE, foreign=None),
+    "GET failed-tasks/groups/": Call(MANAGE, foreign=None),
     "POST failed-tasks/{task}/retry/": Call(MANAGE),
     "POST failed-tasks/{task}/discard/": Call(MANAGE),
     "GET ingress-failed-tasks/": Call(MANAGE, foreign=None, bound=200),
@@ -190,6 +192,8 @@ def _things_of(who: str) -> dict[str, Any]:
     )
     schema, _ = register_schema(f"{who}.old", {"$id": f"urn:{who}"}, by="test")
     run = open_run(pull, start=0, end=1, kind="replay", requested_by=who)
+    task = a_failed_task(a_delivery(dead, hook, "DEAD"))
+    group_by_cause()
     AuditEntry.objects.all().delete()
     return {
         "who": who,
@@ -199,7 +203,7 @@ def _things_of(who: str) -> dict[str, Any]:
         "done_event": done.pk,
         "done": a_delivery(done, pull, "ACKNOWLEDGED").pk,
         "leased": leased.pk,
-        "task": a_failed_task(a_delivery(dead, hook, "DEAD")).pk,
+        "task": task.pk,
         "schema": schema.pk,
         "ingress": ingress.pk,
     }

@@ -66,6 +66,7 @@ MODELS: dict[str, tuple[Who, Who, Who, Who]] = {
     "router/eventrecord": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/eventschema": (VIEWER, MANAGER, NOBODY, NOBODY),
     "router/failedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
+    "router/failedtaskgroup": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/ingressfailedtask": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/run": (VIEWER, NOBODY, NOBODY, NOBODY),
     "router/subscriber": (VIEWER, MANAGER, NOBODY, NOBODY),
