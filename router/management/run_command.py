@@ -18,7 +18,7 @@ from router.models import Run, RunKind, Subscriber
 from router.operate.log_places import BEGINNING, NOW, Place
 from router.operate.run_preview import preview_run
 from router.operate.run_request import RunPlan, RunRequest, needs_confirmation
-from router.operate.runs import begin_run, cancel_run, pause_run, resume_run
+from router.operate.runs import begin_run, cancel_run, pause_run, resume_run, set_rate
 
 ACTS: dict[str, Callable[..., None]] = {
     "pause": pause_run,
@@ -54,7 +54,10 @@ class RunCommand(BaseCommand):
             "--filter", type=json_value, metavar="JSON", help="a filter of events"
         )
         parser.add_argument(
-            "--rate", type=float, metavar="N", help="events a second at most"
+            "--rate",
+            type=float,
+            metavar="N",
+            help="events a second at most; of a run that is under way, from now on",
         )
         parser.add_argument("--dry-run", action="store_true", help="show what would be")
         parser.add_argument(
@@ -89,6 +92,7 @@ class RunCommand(BaseCommand):
         run = self.under_way(subscriber, request)
         if run is not None:
             self.stdout.write(f"{title_of(run)} is under way.")
+            self._change_rate(run, options)
         else:
             self._preview(subscriber, request)
             if options["dry_run"]:
@@ -99,6 +103,17 @@ class RunCommand(BaseCommand):
             self.stdout.write(f"{title_of(run)} is begun.")
         if not (options["no_wait"] or options["dry_run"]):
             follow(run, console(self.stdout, is_plain=options["no_color"]))
+
+    def _change_rate(self, run: Run, options: dict[str, Any]) -> None:
+        """Give the run that is under way the rate that the command names."""
+        rate = options["rate"]
+        if rate is None or rate == run.rate_per_second:
+            return
+        if options["dry_run"]:
+            self.stdout.write(f"Its rate would be {rate:g} events a second.")
+            return
+        set_rate(run.pk, rate, **operator(options))
+        self.stdout.write(f"Its rate is now {rate:g} events a second.")
 
     def _preview(self, subscriber: Subscriber, request: RunRequest) -> None:
         for line in preview_lines(subscriber, preview_run(subscriber, request)):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from router.models.clock import Clock
 from router.models.cursor import Cursor
-from router.models.delivery import Origin
+from router.models.delivery import Delivery, Origin
 from router.models.subscriber import Subscriber
 
 
@@ -39,6 +40,14 @@ class RunQuerySet(models.QuerySet["Run"]):
             subscriber=OuterRef("subscriber"), run=OuterRef("number")
         )
         return self.annotate(position=Subquery(cursors.values("position")[:1]))
+
+    def with_open_count(self) -> RunQuerySet:
+        """With the `open_count` of each run: its deliveries that are not over."""
+        rows = Delivery.objects.open().filter(
+            subscriber=OuterRef("subscriber"), run=OuterRef("number")
+        )
+        counted = rows.order_by().values("run").annotate(count=Count("pk"))
+        return self.annotate(open_count=Coalesce(Subquery(counted.values("count")), 0))
 
 
 class Run(models.Model):

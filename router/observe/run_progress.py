@@ -17,7 +17,6 @@ from router.models import (
     Clock,
     Cursor,
     Delivery,
-    DeliveryState,
     EventRecord,
     FailedTask,
     Run,
@@ -56,9 +55,15 @@ class RunProgress:
 
     @property
     def fraction(self) -> float:
-        """From 0 to 1: how much of its part of the log lies behind it."""
-        length = self.run.end - self.run.start
-        return (self.position - self.run.start) / length if length > 0 else 1.0
+        return fraction_done(self.run, self.position, self.open_deliveries)
+
+
+def fraction_done(run: Run, position: int, open_deliveries: int) -> float:
+    """From 0 to 1: how much of its part of the log lies behind the run, without the
+    events that it gave and that are not over yet."""
+    length = run.end - run.start
+    passed = (position - run.start) / length if length > 0 else 1.0
+    return passed * (1 - open_deliveries / max(run.count, open_deliveries, 1))
 
 
 def progress_of(run: Run) -> RunProgress:
@@ -107,12 +112,9 @@ def _asked_for(run: Run, after: int, to: int) -> QuerySet[EventRecord]:
     if run.chosen is not None:
         events = events.filter(number__in_array=run.chosen)
     if run.only_failed:
-        dead = Delivery.objects.filter(
-            event=OuterRef("pk"),
-            subscriber=run.subscriber_id,
-            state=DeliveryState.DEAD,
-        )
-        events = events.filter(Exists(dead))
+        # Not by the dead deliveries: no index has them, and they may be few among all.
+        failed = FailedTask.objects.open().filter(subscriber=run.subscriber_id)
+        events = events.filter(Exists(failed.filter(event=OuterRef("pk"))))
     return events
 
 

@@ -288,6 +288,7 @@ def run() -> Run:
     """A backfill of `erp` over the ten events, half way through."""
     create_subscriber("erp", by="t", transport="pull", events=["*"], start="beginning")
     Cursor.objects.filter(run=1).update(position=5)
+    Run.objects.update(count=5)
     return Run.objects.get()
 
 
@@ -300,9 +301,17 @@ def test_the_progress_of_a_run_counts_what_is_left(run: Run) -> None:
     owed(run, 4, "PENDING")
     a_failed_task(owed(run, 5, "DEAD"))
     seen = progress_of(run)
-    assert (seen.position, seen.fraction) == (5, 0.5)
+    assert (seen.position, seen.fraction) == (5, 0.4), "of five given one is open"
     assert (seen.remaining_events, seen.is_estimate) == (6, False)
     assert (seen.open_deliveries, seen.open_failed_tasks) == (1, 1)
+
+
+def test_a_run_of_what_was_given_up_counts_the_open_failed_tasks(run: Run) -> None:
+    for position, fields in ((7, {}), (8, {"state": "discarded"}), (9, {})):
+        a_failed_task(owed(run, position, "DEAD"), **fields)
+    run.only_failed = True
+
+    assert progress_of(run).remaining_events == 2
 
 
 def test_the_speed_is_that_of_lately(run: Run) -> None:

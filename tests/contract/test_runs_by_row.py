@@ -347,3 +347,16 @@ def test_a_nack_of_a_run_comes_again() -> None:
     route()
     say(settling.nack, leases(take(row), seconds=0))
     assert positions(pull_all(row)) == [10]
+
+
+def test_a_run_that_fills_the_subscriber_gives_the_notice_once(settings: Any) -> None:
+    settings.ROUTER = {**settings.ROUTER, "MAX_OPEN": 8}
+    row = create("beginning")
+    for _ in range(4):
+        fill_runs()
+        say(settling.nack, leases(take(row), seconds=3600))
+
+    assert Delivery.objects.open().count() == 8
+    notice = EventRecord.objects.get(type="router.subscriber.full")
+    assert notice.data["open_count"] == 8
+    assert notice.subject == "erp"

@@ -76,6 +76,23 @@ def test_the_same_command_again_shows_the_run_that_is_under_way() -> None:
     assert Run.objects.filter(kind="replay").count() == 2
 
 
+def test_the_command_changes_the_rate_of_a_run_that_is_under_way() -> None:
+    command("backfill", "erp", "--rate", "5", "--no-wait")
+
+    planned = command("backfill", "erp", "--rate", "2.5", "--dry-run")
+    assert "Its rate would be 2.5 events a second." in planned
+    assert Run.objects.get().rate_per_second == 5
+    printed = command(
+        "backfill", "erp", "--rate", "2.5", "--no-wait", "--reason", "slow"
+    )
+    assert "Its rate is now 2.5 events a second." in printed
+    assert Run.objects.get().rate_per_second == 2.5
+    assert AuditEntry.objects.get(action="run.rate_changed").reason == "slow"
+
+    assert "rate" not in command("backfill", "erp", "--no-wait")
+    assert "rate_per_second" in refused("backfill", "erp", "--rate", "-1")
+
+
 class Reader(StringIO):
     """Reads what is shown; at the first line of progress the run ends."""
 

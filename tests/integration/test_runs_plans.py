@@ -15,7 +15,8 @@ from router.flow.deliver import stream
 from router.flow.deliver.stream import serve
 from router.flow.dispatch.ring import RunsWaiting
 from router.flow.route.run_windows import fill_runs, finish_runs
-from router.models import Cursor, Delivery, LogHead, RunKind, Subscriber, Turn
+from router.models import Cursor, Delivery, LogHead, Run, RunKind, Subscriber, Turn
+from router.observe.run_progress import LOOK, progress_of
 from router.operate.run_request import RunRequest
 from router.operate.runs import begin_run
 from router.public import subscriber
@@ -34,6 +35,8 @@ pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="plans are PostgreSQL's"
 )
 EVENTS, PLACE = 100_000, 50_000
+#: The key of a subscriber that there is not: only its deliveries count.
+OF_OTHERS = 0
 
 
 @pytest.fixture
@@ -54,8 +57,9 @@ def runs(own_connection: None) -> Iterator[None]:
         LogHead.objects.update(position=EVENTS)
         Cursor.objects.update(position=EVENTS)
         Subscriber.objects.update(mean_run_ms=0.1)
+        do(FILL_DELIVERIES, [OF_OTHERS, 1])
         for row in Subscriber.objects.all():
-            do(FILL_DELIVERIES, [row.pk, 3])
+            do(FILL_DELIVERIES, [row.pk, 1])
             begin_run(row, RunRequest(kind=RunKind.REPLAY), by="test")
         Cursor.objects.filter(run=1).update(position=PLACE)
         yield
@@ -82,7 +86,18 @@ def finished() -> None:
     assert finish_runs() == 0
 
 
-HOT: list[Callable[[], None]] = [served, filled, rung, finished]
+def followed() -> None:
+    """How far a run is, as pages, calls and commands ask again and again."""
+    for run in Run.objects.all():
+        progress = progress_of(run)
+        assert progress.is_estimate
+        assert progress.remaining_events > LOOK
+        for only_failed, chosen in ((True, None), (False, [PLACE + 1, EVENTS])):
+            run.only_failed, run.chosen = only_failed, chosen
+            progress_of(run)
+
+
+HOT: list[Callable[[], None]] = [served, filled, rung, finished, followed]
 
 
 @pytest.mark.timeout(600)

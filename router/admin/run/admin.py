@@ -51,7 +51,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         rows: Any = super().get_queryset(request)
-        runs: QuerySet[Run] = rows.with_position()
+        runs: QuerySet[Run] = rows.with_position().with_open_count()
         return runs.defer("subscriber__custom_headers")
 
     def get_urls(self) -> list[URLPattern]:
@@ -77,7 +77,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Done")
     def share(self, run: Any) -> str:
-        return f"{percent_of(run, run.position)} %"
+        return f"{percent_of(run)} %"
 
     @admin.display(description="Events given")
     def events_given(self, run: Run) -> str:
@@ -108,7 +108,7 @@ class RunAdmin(ReadOnlyAdmin):
             "name": self.name(row),
             "run": row,
             "progress": progress,
-            "percent": percent_of(row, progress.position),
+            "percent": int(100 * progress.fraction),
             "digest": digest_text(row.digest),
             "held_because": held_because(row.subscriber),
             "may_operate": self.has_operate_permission(request),

@@ -16,6 +16,7 @@ from router.admin.run.forms import BackfillForm, ReplayForm, RunForm
 from router.contract.errors import DoesNotApply, InvalidRun, NotConfirmed
 from router.display import effect_of
 from router.models import Run, Subscriber
+from router.observe.run_progress import fraction_done
 from router.operate.run_preview import RunPreview, preview_run
 from router.operate.run_request import RunRequest, needs_confirmation
 from router.operate.runs import begin_run
@@ -134,12 +135,11 @@ def _fingerprint(request: HttpRequest) -> str:
 
 def runs_of(subscriber: Subscriber) -> list[tuple[Run, int]]:
     """The newest runs of a subscriber, each with its progress in percent."""
-    runs: Any = Run.objects.filter(subscriber=subscriber).with_position()
-    newest = runs.order_by("-number")[:MAX_RUNS]
-    return [(run, percent_of(run, run.position)) for run in newest]
+    runs: Any = Run.objects.filter(subscriber=subscriber)
+    newest = runs.with_position().with_open_count().order_by("-number")[:MAX_RUNS]
+    return [(run, percent_of(run)) for run in newest]
 
 
-def percent_of(run: Run, position: int) -> int:
-    """How much of its part of the log lies behind the run at this position."""
-    length = run.end - run.start
-    return 100 * (position - run.start) // length if length else 100
+def percent_of(run: Any) -> int:
+    """How much of a run is done; it has its `position` and `open_count`."""
+    return int(100 * fraction_done(run, run.position, run.open_count))

@@ -56,14 +56,15 @@ def let_go_on() -> int:
 
 
 def notify_full(subscriber: Subscriber, position: int) -> None:
-    """Say once for each position that nothing above it becomes a delivery.
+    """Say once for each live position that the cursor, or a run of the subscriber,
+    waits until fewer deliveries are open.
 
     An error here must not undo what the caller's transaction does.
     """
     notice_id = f"subscriber-full-{subscriber.pk}-{position}"
     if EventRecord.objects.filter(type=FULL, event_id=notice_id).exists():
         return
-    logger.warning("%s has %d open deliveries", subscriber.name, conf().max_open)
+    logger.warning("%s has too many open deliveries", subscriber.name)
     try:
         with transaction.atomic():
             _publish(subscriber, notice_id)
@@ -81,7 +82,7 @@ def _publish(subscriber: Subscriber, notice_id: str) -> None:
         FULL,
         {
             "subscriber": {"name": subscriber.name, "title": subscriber.title},
-            "open_count": conf().max_open,
+            "open_count": open_count(subscriber.pk),
             "held_behind_one_key": most["count"] if most else 0,
         },
         id=notice_id,

@@ -15,12 +15,13 @@ from router.conf import conf
 from router.contract.times import format_time
 from router.db.statements import Select
 from router.flow.cursor.giving import at_rate
-from router.flow.cursor.limit import AGAIN, open_count
+from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.cursor.run_filling import fill_run
 from router.flow.cursor.runs import end_runs
 from router.flow.publish.publishing import publish_notice
 from router.flow.route.head import lock_head
 from router.models import (
+    LIVE,
     Clock,
     Cursor,
     Delivery,
@@ -69,9 +70,14 @@ def _fill(run_id: int, is_only_failed: bool) -> int:
     if subscriber is None:
         return 0
     ready = _of_run(run).due()[: run_window()].count()
-    free = conf().max_open - open_count(subscriber.pk)
+    open_before = open_count(subscriber.pk)
+    free = conf().max_open - open_before
     room = at_rate(run.rate_per_second, min(run_window() - ready, free))
-    return fill_run(cursor, subscriber, run, limit=room) if room > 0 else 0
+    made = fill_run(cursor, subscriber, run, limit=room) if room > 0 else 0
+    if open_before + made > conf().max_open * AGAIN:
+        live = Cursor.objects.get(subscriber=subscriber, run=LIVE)
+        notify_full(subscriber, live.position)
+    return made
 
 
 def _locked_cursor(run_id: int) -> Cursor | None:
