@@ -2,45 +2,155 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 
-from router.admin.incidents import strips
-from router.display import at_least
-from router.models import LogHead
+from router.admin.charts import all_charts, bar_path, rate
+from router.admin.flow_picture import backlog_words, flow_picture
+from router.admin.incidents import Strip, strips
+from router.display import NOTHING, at_least
 from router.observe.incidents import incidents
 from router.observe.overview import (
-    acknowledged_last_minute,
+    SubscriberOverview,
     open_failed_count,
-    subscribers_overview,
     unrouted_count,
 )
-from router.observe.signs import signs_of_life
+from router.observe.series import (
+    Bucket,
+    Window,
+    acknowledged_by_minute,
+    series,
+)
+from router.observe.situation import Situation
+
+SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+#: Seconds between two looks: hours change more slowly than minutes.
+REFRESH_SECONDS = {Window.HOUR: 5, Window.DAY: 60, Window.WEEK: 60}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A subscriber as the table shows it."""
+
+    overview: SubscriberOverview
+    #: Events that it acknowledged in each minute of the last hour, as bars.
+    spark: str
+    rate: str
+    #: `2,002 held · 3 waiting`.
+    backlog: str
+    error: str
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The index page's context, with the router's numbers if the user may see them."""
     if not request.user.has_perm("router.view_subscriber"):
         return context
-    rows = subscribers_overview()
-    rates = acknowledged_last_minute()
-    signs = signs_of_life()
+    situation = Situation.read()
+    shown = strips(request, incidents(situation))
+    overviews = _worst_first(situation.overviews, shown)
+    by_minute = acknowledged_by_minute(situation.now)
+    rates = {pk: counts[-1] / 60 for pk, counts in by_minute.items()}
+    window = chosen_window(request)
+    buckets = series(window, now=situation.now)
     unrouted = unrouted_count()
-    head = LogHead.objects.first()
     return {
         **context,
         "title": "Dashboard",
         "may_look": True,
-        "strips": strips(request, incidents(rows, signs)),
-        "subscribers": [(row, rates.get(row.subscriber.pk, 0)) for row in rows],
+        "strips": shown,
+        "flow": flow_picture(overviews, rates, _tones(shown)),
+        "subscribers": _rows(overviews, situation, by_minute),
         "unrouted": unrouted,
-        "recorded": (head.position if head else 0) + unrouted,
-        "owed": at_least(
-            sum(row.waiting + row.working for row in rows),
-            any(row.has_more_waiting for row in rows),
-        ),
-        "retrying": sum(row.retrying for row in rows),
+        "recorded": situation.head + unrouted,
+        **_backlog(overviews),
         "open_failed": open_failed_count(),
-        "signs": signs,
+        "signs": situation.signs,
+        "charts": all_charts(buckets),
+        "published": rate(_published(window, buckets, situation)),
+        "window": window,
+        "windows": list(Window),
+        "refresh_seconds": REFRESH_SECONDS[window],
+    }
+
+
+def chosen_window(request: HttpRequest) -> Window:
+    """What the address asks for; an hour if it asks for nothing that there is."""
+    try:
+        return Window(request.GET.get("window", Window.HOUR))
+    except ValueError:
+        return Window.HOUR
+
+
+def _published(
+    window: Window, buckets: Sequence[Bucket], situation: Situation
+) -> float:
+    """Events a second, in the last whole minute."""
+    if window is not Window.HOUR:
+        buckets = series(Window.HOUR, now=situation.now)
+    return buckets[-1].per_second(buckets[-1].published)
+
+
+def _tones(shown: Sequence[Strip]) -> dict[int, str]:
+    """Primary key of a subscriber → the tone of the worst that is wrong with it."""
+    return {
+        strip.incident.subscriber.pk: strip.tone
+        for strip in reversed(shown)
+        if strip.incident.subscriber
+    }
+
+
+def _worst_first(
+    overviews: Sequence[SubscriberOverview], shown: Sequence[Strip]
+) -> list[SubscriberOverview]:
+    """In the order of their incidents, then those that are well, by title."""
+    places: dict[int, int] = {}
+    for place, strip in enumerate(shown):
+        if strip.incident.subscriber:
+            places.setdefault(strip.incident.subscriber.pk, place)
+    return sorted(
+        overviews,
+        key=lambda row: (
+            places.get(row.subscriber.pk, len(shown)),
+            str(row.subscriber).lower(),
+        ),
+    )
+
+
+def _rows(
+    overviews: Sequence[SubscriberOverview],
+    situation: Situation,
+    by_minute: dict[int, list[int]],
+) -> list[Row]:
+    top = max((max(counts) for counts in by_minute.values()), default=0)
+    nothing = [0]
+    return [
+        Row(
+            overview=each,
+            spark=bar_path(
+                by_minute.get(each.subscriber.pk, nothing),
+                top,
+                SPARK_WIDTH,
+                SPARK_HEIGHT,
+            ),
+            rate=rate(by_minute.get(each.subscriber.pk, nothing)[-1] / 60),
+            backlog=backlog_words(each) or NOTHING,
+            error=situation.failure_owed(each) or situation.failure_given_up(each),
+        )
+        for each in overviews
+    ]
+
+
+def _backlog(overviews: Sequence[SubscriberOverview]) -> dict[str, Any]:
+    backlogs = [each.backlog for each in overviews]
+    return {
+        "moving": sum(each.moving for each in backlogs),
+        "waiting": sum(each.waiting for each in backlogs),
+        "held": at_least(
+            sum(each.held for each in backlogs),
+            any(each.has_more_waiting and each.is_stopped for each in overviews),
+        ),
+        "retrying": sum(each.retrying for each in overviews),
     }

@@ -74,8 +74,13 @@ class DispatcherLoop:
     """One dispatcher."""
 
     def __init__(
-        self, doorbell: Doorbell | None = None, *, pauses: Pauses = DEFAULT_PAUSES
+        self,
+        doorbell: Doorbell | None = None,
+        *,
+        pauses: Pauses = DEFAULT_PAUSES,
+        beside: Callable[[], None] = lambda: None,
     ) -> None:
+        """`beside` is called in each turn, and lets no failure of the database out."""
         self._doorbell = doorbell or Doorbell()
         self._dispatcher = Dispatcher(self._doorbell)
         self._name = heartbeat_name(Heartbeat.Kind.DISPATCHER)
@@ -93,6 +98,7 @@ class DispatcherLoop:
         self._retention = Retention()
         self._merging = Merging()
         self._rollups = Rollups()
+        self._beside = beside
         self._broker = Every(pauses.broker)
         self._is_broker_reachable: bool | None = None
 
@@ -155,6 +161,7 @@ class DispatcherLoop:
         self._retention.turn()
         self._merging.turn()
         self._rollups.turn()
+        self._beside()
         if self._beat.is_due():
             self._hand_over(lambda: self._dispatcher.look_for_room(is_thorough=True))
             self._beat_heart()

@@ -24,6 +24,9 @@ class Measure(models.TextChoices):
     #: Seconds that an attempt took, and each event of a chunk the mean; the label
     #: likewise.
     RUN_TIME = "run_time"
+    #: A sample, not a count: events owed at the last look; the label is `moving`,
+    #: `waiting` or `held`, the seconds are the age of the subscriber's oldest event.
+    BACKLOG = "backlog"
 
 
 class Rollup(models.Model):

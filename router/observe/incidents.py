@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.utils import timezone
-
 from router.models import (
     BreakerState,
-    Clock,
     EventRecord,
-    LogHead,
     Subscriber,
     SubscriberState,
     Transport,
 )
 from router.observe.explain.case import counted, ended
-from router.observe.last_failure import failures_given_up, last_failures
 from router.observe.overview import (
     CAP,
     SubscriberOverview,
     open_ingress_count,
     unrouted_count,
 )
-from router.observe.signs import Sign
+from router.observe.situation import Situation
 from router.observe.wording import clock_time, span
 
 #: A dispatcher routes within a second; a longer wait has a cause.
@@ -76,43 +71,32 @@ class Incident:
         return self.kind in HELD_BY_RECEIVER
 
 
-def incidents(
-    overviews: Sequence[SubscriberOverview], signs: Sequence[Sign]
-) -> list[Incident]:
-    """Everything that is wrong: at most eight statements, whatever waits."""
-    now = database_now()
+def incidents(situation: Situation) -> list[Incident]:
+    """Everything that is wrong: at most three statements beside the situation's."""
     found = [
-        *_of_processes(signs, now),
-        *of_subscribers(overviews, now),
-        *_of_log(now),
+        *_of_processes(situation),
+        *of_subscribers(situation),
+        *_of_log(situation.now),
     ]
-    return sorted(found, key=lambda each: (SEVERITY[each.kind], -each.held))
+    return sorted(found, key=_severity)
 
 
-def database_now() -> datetime:
-    """The time by the database's clock. One statement."""
-    rows = LogHead.objects.values_list(Clock(), flat=True)
-    return rows.first() or timezone.now()
+def of_subscribers(situation: Situation) -> list[Incident]:
+    """What is wrong with the subscribers alone."""
+    found = (each for row in situation.overviews for each in _of(row, situation))
+    return sorted(found, key=_severity)
 
 
-def of_subscribers(
-    overviews: Sequence[SubscriberOverview], now: datetime
-) -> Iterator[Incident]:
-    """What is wrong with these subscribers, in no order."""
-    failing = [each for each in overviews if _may_have_failed(each)]
-    words = last_failures([each.subscriber.pk for each in failing])
-    task_ids = {each.newest_failed_id for each in overviews} - {None}
-    given_up = failures_given_up([pk for pk in task_ids if pk])
-    for each in overviews:
-        cause = words.get(each.subscriber.pk, "")
-        for kind in _kinds_of(each, now):
-            yield _of_delivery(kind, each, cause, now)
-        if each.newest_failed_id:
-            yield _of_failed_tasks(each, given_up[each.newest_failed_id])
+def _severity(incident: Incident) -> tuple[int, int]:
+    return SEVERITY[incident.kind], -incident.held
 
 
-def _may_have_failed(overview: SubscriberOverview) -> bool:
-    return overview.subscriber.breaker != BreakerState.CLOSED or overview.retrying > 0
+def _of(overview: SubscriberOverview, situation: Situation) -> Iterator[Incident]:
+    cause = situation.failure_owed(overview)
+    for kind in _kinds_of(overview, situation.now):
+        yield _of_delivery(kind, overview, cause, situation.now)
+    if overview.open_failed:
+        yield _of_failed_tasks(overview, situation.failure_given_up(overview))
 
 
 def _of_delivery(
@@ -210,8 +194,9 @@ def _of_failed_tasks(overview: SubscriberOverview, error: str) -> Incident:
     )
 
 
-def _of_processes(signs: Sequence[Sign], now: datetime) -> Iterator[Incident]:
-    for sign in signs:
+def _of_processes(situation: Situation) -> Iterator[Incident]:
+    now = situation.now
+    for sign in situation.signs:
         if sign.state in ("alive", "unknown"):
             continue
         last = f" Last heartbeat {_ago(sign.beat_at, now)}." if sign.beat_at else ""

@@ -38,6 +38,7 @@ from router.models import (
     RollupMark,
     Subscriber,
 )
+from router.observe.backlog_samples import sample_backlog
 from router.observe.health import readiness
 from router.observe.overview import (
     acknowledged_last_minute,
@@ -46,6 +47,7 @@ from router.observe.overview import (
     unrouted_count,
 )
 from router.observe.progress import progress_of
+from router.observe.series import Window, acknowledged_by_minute, series
 from router.observe.signs import signs_of_life
 from router.operate.api_keys import count_call
 from router.public import publish
@@ -162,6 +164,9 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
         "web: API key": lambda: count_call("digest"),
         "web: readyz": readiness,
         "web: dashboard": subscribers_overview,
+        "web: dashboard, an hour": lambda: series(Window.HOUR, now=timezone.now()),
+        "web: dashboard, sparklines": lambda: acknowledged_by_minute(timezone.now()),
+        "dispatcher: sample the backlog": sample_backlog,
         "web: dashboard, unrouted": unrouted_count,
         "web: dashboard, failed": open_failed_count,
         "web: dashboard, signs of life": signs_of_life,

@@ -20,7 +20,7 @@ HOME = "/admin/"
 
 def numbers(client: Client) -> dict[str, object]:
     context = client.get(HOME).context
-    names = ("recorded", "unrouted", "owed", "retrying", "open_failed")
+    names = ("recorded", "unrouted", "held", "retrying", "open_failed")
     return {name: context[name] for name in names}
 
 
@@ -40,13 +40,14 @@ def test_it_tells_what_is_on_its_way() -> None:
     assert numbers(viewer) == {
         "recorded": 4,
         "unrouted": 1,
-        "owed": "2",
+        "held": "2",
         "retrying": 1,
         "open_failed": 1,
     }
     page = viewer.get(HOME).content.decode()
     assert "1 failed task needs attention" in page
-    assert "router/flow" in page
+    assert '<text x="704" y="78" class="fan-name">Mail</text>' in page
+    assert "0/s · 2 held" in page
 
 
 def test_a_still_router_says_what_will_appear() -> None:

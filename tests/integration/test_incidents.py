@@ -25,8 +25,7 @@ from router.models import (
     Transport,
 )
 from router.observe.incidents import Incident, IncidentKind, incidents
-from router.observe.overview import subscribers_overview
-from router.observe.signs import signs_of_life
+from router.observe.situation import Situation
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer, an_operator
 
@@ -41,7 +40,7 @@ def head(db: None) -> None:
 
 
 def wrong() -> list[Incident]:
-    return incidents(subscribers_overview(), signs_of_life())
+    return incidents(Situation.read())
 
 
 def kinds() -> list[IncidentKind]:
@@ -171,12 +170,11 @@ def test_failed_tasks_are_told_with_the_last_answer() -> None:
 def test_the_statements_do_not_grow_with_what_is_wrong() -> None:
     def statements() -> int:
         an_unreachable(f"down-{Subscriber.objects.count()}")
-        overviews, signs = subscribers_overview(), signs_of_life()
         with CaptureQueriesContext(connection) as queries:
-            incidents(overviews, signs)
+            wrong()
         return len(queries)
 
-    assert statements() == statements() == 5
+    assert statements() == statements() == 11
 
 
 def test_an_operator_tries_from_the_strip_and_a_viewer_opens_the_page() -> None:

@@ -43,12 +43,13 @@ from router.flow.dispatch.queues import queue_of
 from router.flow.heartbeats import alive, served_queues
 from router.flow.retry_waits import schedule_of
 from router.models import FailedTask, Subscriber, Transport
-from router.observe.incidents import database_now, of_subscribers
+from router.observe.incidents import of_subscribers
 from router.observe.overview import (
     SubscriberOverview,
     acknowledged_last_minute,
     subscribers_overview,
 )
+from router.observe.situation import Situation
 from router.operate.adjust import set_pace, set_schedule
 from router.operate.declared import pause, resume
 from router.operate.interventions import close_breaker, try_now
@@ -180,7 +181,7 @@ class SubscriberAdmin(RunViews):
         overviews = subscribers_overview()
         overview = next(each for each in overviews if each.subscriber.pk == row.pk)
         failures = FailedTask.objects.open().filter(subscriber=row)
-        wrong = of_subscribers([overview], database_now())
+        wrong = of_subscribers(Situation.of_subscriber(overview))
         return {
             "subscriber": row,
             "overview": overview,

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from router.flow.loop import DispatcherLoop
+from router.observe.backlog_samples import BacklogSamples
 from router.operate.declared import register_declared
 
 
@@ -23,4 +24,4 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
         register_declared()
-        DispatcherLoop().run(stop)
+        DispatcherLoop(beside=BacklogSamples().turn).run(stop)

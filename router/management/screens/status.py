@@ -20,10 +20,9 @@ from router.observe.overview import (
     SubscriberOverview,
     acknowledged_last_minute,
     open_failed_count,
-    subscribers_overview,
     unrouted_count,
 )
-from router.observe.signs import signs_of_life
+from router.observe.situation import Situation
 
 COLUMNS = ("/min", "backlog", "oldest", "failing", "failed")
 STYLE_OF_STATE = {
@@ -47,11 +46,11 @@ def status_screen() -> RenderableType:
     """The screen as of now; while the database is away, only the checks."""
     checks = _health(readiness())
     try:
-        overviews = subscribers_overview()
-        wrong = _incidents(incidents(overviews, signs_of_life()))
+        situation = Situation.read()
+        wrong = _incidents(incidents(situation))
         return Group(
             *(wrong, Text(), checks, Text()),
-            *(_subscribers(overviews), Text(), _open()),
+            *(_subscribers(situation.overviews), Text(), _open()),
         )
     except DatabaseError:
         return Group(checks, Text("The rest is in the database.", style="dim"))

@@ -1,0 +1,71 @@
+"""Everything that screens read of the present, at a count of statements that does not
+grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from router.models import BreakerState, Clock, LogHead
+from router.observe.last_failure import failures_given_up, last_failures
+from router.observe.overview import SubscriberOverview, subscribers_overview
+from router.observe.signs import Sign, signs_of_life
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Subscribers, processes, and the last errors, at `now` by the database's clock."""
+
+    now: datetime
+    #: The last position of the log.
+    head: int
+    overviews: Sequence[SubscriberOverview]
+    signs: Sequence[Sign]
+    #: Primary key of a subscriber → the last failure of what it is still owed.
+    _owed: Mapping[int, str]
+    #: Primary key of a failed task → its last failure.
+    _given_up: Mapping[int, str]
+
+    @classmethod
+    def read(cls) -> Situation:
+        """Of the whole router."""
+        return cls._of(subscribers_overview(), signs_of_life())
+
+    @classmethod
+    def of_subscriber(cls, overview: SubscriberOverview) -> Situation:
+        """Of one subscriber, and of no process."""
+        return cls._of([overview], [])
+
+    @classmethod
+    def _of(
+        cls, overviews: Sequence[SubscriberOverview], signs: Sequence[Sign]
+    ) -> Situation:
+        head, now = LogHead.objects.values_list("position", Clock()).first() or (
+            0,
+            timezone.now(),
+        )
+        failing = [each.subscriber.pk for each in overviews if _may_have_failed(each)]
+        task_ids = [each.newest_failed_id for each in overviews]
+        return cls(
+            now=now,
+            head=head,
+            overviews=overviews,
+            signs=signs,
+            _owed=last_failures(failing),
+            _given_up=failures_given_up([pk for pk in task_ids if pk]),
+        )
+
+    def failure_owed(self, overview: SubscriberOverview) -> str:
+        """The last failure of what the subscriber is still owed; "" where none is."""
+        return self._owed.get(overview.subscriber.pk, "")
+
+    def failure_given_up(self, overview: SubscriberOverview) -> str:
+        """That of its newest open failed task; "" where none is open."""
+        return self._given_up.get(overview.newest_failed_id or 0, "")
+
+
+def _may_have_failed(overview: SubscriberOverview) -> bool:
+    return overview.subscriber.breaker != BreakerState.CLOSED or overview.retrying > 0
