@@ -116,9 +116,10 @@ def test_empty_fields_have_the_same_mark(admin_client: Client) -> None:
 
 def test_forms_are_ordered_as_a_person_fills_them(admin_client: Client) -> None:
     assert list(ManagedForm().fields) == [
-        "name", "title", "transport", "url", "headers", "events", "filter", "dataschemas",
-        "allowed_types", "allowed_sources", "rate_per_second", "in_flight_limit",
-        "waits_seconds", "max_failures", "start", "start_time", "ordering", "on_dead",
+        "name", "title", "transport", "url", "headers", "events", "filter",
+        "dataschemas", "allowed_types", "allowed_sources", "rate_per_second",
+        "in_flight_limit", "waits_seconds", "max_failures", "start", "start_time",
+        "ordering", "on_dead",
         "reason",
     ]  # fmt: skip
     assert list(ApiKeyForm().fields)[:2] == ["name", "scopes"]
