@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import actor
+from router.admin.acting import act, actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
 from router.admin.filters import (
@@ -23,10 +23,17 @@ from router.admin.filters import (
     ReasonFilter,
     search_by_event,
 )
+from router.contract.errors import NotOpen
 from router.display import ago, badge, first_line
 from router.models import FailedTask, FailedTaskState
 from router.observe.naming import whole_number
-from router.operate.failed_tasks import Settled, discard, retry
+from router.operate.failed_tasks import (
+    Settled,
+    discard,
+    may_restore,
+    restore,
+    retry,
+)
 
 #: Failed tasks that one act settles at most.
 MAX_AT_ONCE = 1000
@@ -135,6 +142,7 @@ class FailedTaskAdmin(RemediationAdmin):
             **newest_attempts(row.delivery),
             "may_settle": row.state == FailedTaskState.OPEN
             and self.has_remediate_permission(request),
+            "may_restore": may_restore(row) and self.has_remediate_permission(request),
             "note_form": NoteForm(),
         }
 
@@ -152,9 +160,12 @@ class FailedTaskAdmin(RemediationAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.settle_view))
-        return [path("settle/", view, name="router_failedtask_settle")] + (
-            super().get_urls()
-        )
+        restoring = require_POST(self.restore_view)
+        return [
+            path("settle/", view, name="router_failedtask_settle"),
+            *self.row_urls(self.has_remediate_permission, restore=restoring),
+            *super().get_urls(),
+        ]
 
     def settle_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_remediate_permission(request):
@@ -172,6 +183,16 @@ class FailedTaskAdmin(RemediationAdmin):
         if len(ids) == 1:
             return self.redirect_to(request, "change", ids[0])
         return self.redirect_to(request, "changelist")
+
+    def restore_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
+        try:
+            values = act(request)
+            restore(row.pk, by=values["by"], note=values["reason"])
+        except NotOpen as error:
+            messages.warning(request, str(error))
+        else:
+            messages.success(request, "It is open again, as before.")
+        return self.redirect_to(request, "change", row.pk)
 
     def ask(
         self, request: HttpRequest, verb: str, tasks: QuerySet[Any]

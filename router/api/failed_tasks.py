@@ -21,7 +21,7 @@ from router.api.http.query_params import QuerySerializer
 from router.api.view import View
 from router.contract.errors import NotOpen
 from router.models import FailedTask, FailedTaskState, Reason
-from router.operate.failed_tasks import Settled, discard, retry
+from router.operate.failed_tasks import Settled, discard, restore, retry
 
 TAGS = ["failed tasks"]
 
@@ -103,6 +103,22 @@ class DiscardFailedTaskApi(View):
     def post(self, request: Request, task_id: int) -> Response:
         """Cancel its delivery: the subscriber never gets this event."""
         return _settle(request, task_id, discard)
+
+
+class RestoreFailedTaskApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="restore_failed_task",
+        tags=TAGS,
+        request=NoteBody,
+        responses=FailedTaskSerializer,
+    )
+    def post(self, request: Request, task_id: int) -> Response:
+        """Open it again: it was discarded, or retried and no worker has begun it."""
+        task = find_failed_task(request, task_id)
+        restore(task.pk, by=actor(request), **checked(NoteBody, request))
+        return Response(FailedTaskSerializer(find_failed_task(request, task_id)).data)
 
 
 def _settle(request: Request, task_id: int, act: Callable[..., Settled]) -> Response:

@@ -6,10 +6,17 @@ from router.api.deliveries import ResendApi, ResendEventApi, SkipApi
 from router.api.events.explain import ExplainApi
 from router.api.events.log import EventApi
 from router.api.events.views import EventsApi
-from router.api.failed_task_groups import FailedTaskGroupsApi
+from router.api.failed_task_groups import (
+    CancelGroupRetryApi,
+    DiscardGroupApi,
+    FailedTaskGroupsApi,
+    RetryGroupApi,
+    RetryOfSubscriberApi,
+)
 from router.api.failed_tasks import (
     DiscardFailedTaskApi,
     FailedTasksApi,
+    RestoreFailedTaskApi,
     RetryFailedTaskApi,
 )
 from router.api.http.not_found import NowhereApi
@@ -52,6 +59,7 @@ urlpatterns = [
     path("subscribers/<slug:name>/runs/", RunsApi.as_view(), name="api-runs"),
     path("subscribers/<slug:name>/runs/<int:id>/", RunApi.as_view(), name="api-run"),
     path("subscribers/<slug:name>/digest/", DigestApi.as_view(), name="api-digest"),
+    path("subscribers/<slug:name>/retry-failed-tasks/", RetryOfSubscriberApi.as_view()),
     path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
     path("targets/test/", TestTargetApi.as_view(), name="api-test-target"),
     path(
@@ -62,6 +70,13 @@ urlpatterns = [
     path("failed-tasks/groups/", FailedTaskGroupsApi.as_view()),
     path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
     path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),
+    path("failed-tasks/<int:task_id>/restore/", RestoreFailedTaskApi.as_view()),
+    path("failed-tasks/groups/<int:group_id>/retry/", RetryGroupApi.as_view()),
+    path("failed-tasks/groups/<int:group_id>/discard/", DiscardGroupApi.as_view()),
+    path(
+        "failed-tasks/groups/<int:group_id>/cancel-retry/",
+        CancelGroupRetryApi.as_view(),
+    ),
     path("ingress-failed-tasks/", IngressFailedTasksApi.as_view()),
     path(
         "ingress-failed-tasks/<int:task_id>/discard/",

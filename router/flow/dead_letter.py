@@ -51,7 +51,7 @@ def give_up(
         **columns,
     )
     if delivery.ordering_key:
-        _pass_or_hold(delivery, reason)
+        hold_or_pass(delivery, reason)
     failed = FailedTask.objects.create(
         delivery=delivery,
         event_id=delivery.event_id,
@@ -67,7 +67,7 @@ def give_up(
     return failed
 
 
-def _pass_or_hold(delivery: Delivery, reason: Reason) -> None:
+def hold_or_pass(delivery: Delivery, reason: Reason) -> None:
     """A dead delivery holds its key, or leaves the order; one that an operator skipped
     always leaves it."""
     row = Delivery.objects.filter(pk=delivery.pk)

@@ -31,6 +31,7 @@ from router.flow.heartbeats import (
 )
 from router.flow.order import release_stuck
 from router.flow.prune import Retention
+from router.flow.ramped_retries import advance_ramped_retries
 from router.flow.rollup import Rollups
 from router.flow.route.batch import has_unrouted
 from router.flow.route.low_water import LowWater
@@ -151,12 +152,7 @@ class DispatcherLoop:
         elif self._is_due_look_due():
             self._is_more_due = self._hand_over(self._turn)
         if self._sweep.is_due():
-            sweep()
-            sweep_turns()
-            cancel_owed_to_deleted()
-            release_stuck()
-            finish_runs()
-            group_by_cause()
+            _sweep_all()
         self._windows.turn()
         self._retention.turn()
         self._merging.turn()
@@ -247,3 +243,13 @@ class DispatcherLoop:
             remove_heartbeat(self._name)
         except (DatabaseError, InterfaceError):
             logger.info("The database was away at the end")
+
+
+def _sweep_all() -> None:
+    sweep()
+    sweep_turns()
+    cancel_owed_to_deleted()
+    release_stuck()
+    finish_runs()
+    group_by_cause()
+    advance_ramped_retries()

@@ -25,10 +25,16 @@ from router.models.event import (
     event_of,
 )
 from router.models.event_schema import EventSchema
-from router.models.failed_task import FailedTask, FailedTaskState, Reason
+from router.models.failed_task import (
+    FailedTask,
+    FailedTaskQuerySet,
+    FailedTaskState,
+    Reason,
+)
 from router.models.failed_task_group import FailedTaskGroup
 from router.models.heartbeat import Heartbeat
 from router.models.ingress_failed_task import IngressFailedTask, IngressState
+from router.models.ramped_retry import RampedRetry, RampState
 from router.models.rollup import Measure, Rollup, RollupMark, Span
 from router.models.run import Run, RunKind, RunState
 from router.models.signing_secret import SigningSecret
@@ -68,6 +74,7 @@ __all__ = [
     "EventSchema",
     "FailedTask",
     "FailedTaskGroup",
+    "FailedTaskQuerySet",
     "FailedTaskState",
     "Heartbeat",
     "IngressFailedTask",
@@ -80,6 +87,8 @@ __all__ = [
     "Period",
     "Settlement",
     "settled_by",
+    "RampState",
+    "RampedRetry",
     "Reason",
     "Rollup",
     "RollupMark",

@@ -6,6 +6,7 @@ from django.db import models
 from router.models.delivery import Delivery
 from router.models.event import EventRecord
 from router.models.failed_task_group import FailedTaskGroup
+from router.models.ramped_retry import RampedRetry
 from router.models.subscriber import Subscriber
 
 
@@ -79,6 +80,16 @@ class FailedTask(models.Model):
         db_index=False,
         related_name="failed_tasks",
     )
+    #: The ramped retry that retried it last.
+    ramped_retry = models.ForeignKey(
+        RampedRetry,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="failed_tasks",
+    )
 
     objects = FailedTaskQuerySet.as_manager()
 
@@ -106,6 +117,11 @@ class FailedTask(models.Model):
                 fields=["id"],
                 name="failed_task_ungrouped",
                 condition=models.Q(state="open", group__isnull=True),
+            ),
+            models.Index(
+                fields=["ramped_retry"],
+                name="failed_task_ramped",
+                condition=models.Q(ramped_retry__isnull=False),
             ),
         ]
 

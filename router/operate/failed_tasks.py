@@ -12,12 +12,14 @@ from router.conf import conf
 from router.contract.errors import NotOpen
 from router.flow import audit, order
 from router.flow.cursor.limit import is_full
+from router.flow.reviving import take_back, undo_discard
 from router.flow.route.head import lock_head
 from router.models import (
     NEVER_FAILED,
     Clock,
     Delivery,
     DeliveryState,
+    EventRecord,
     FailedTask,
     FailedTaskState,
     Ordering,
@@ -92,6 +94,30 @@ def discard(
     return _settle_all(failed_task_ids, verdict)
 
 
+@transaction.atomic
+def restore(pk: int, *, by: str, note: str = "") -> None:
+    """Open a failed task again: one that was discarded, or one that was retried and
+    that no worker has begun since. Raises `NotOpen` with the reason."""
+    _lock_order(pk)
+    tasks = FailedTask.objects.filter(pk=pk)
+    events = EventRecord.objects.select_for_update(no_key=True)
+    list(events.filter(failed_tasks=pk).values_list("pk"))
+    is_kept = tasks.filter(subscriber__deleted_at__isnull=True).exists()
+    if not is_kept or take_back(tasks) + undo_discard(tasks) != 1:
+        raise NotOpen(_why_not_restored(pk))
+    audit.note("failed_task.restored", f"failed task {pk}", by=by, reason=note)
+
+
+def may_restore(task: FailedTask) -> bool:
+    """Whether the failed task looks as if `restore` took it; another may be faster."""
+    match FailedTaskState(task.state), task.delivery.state:
+        case FailedTaskState.RETRIED, DeliveryState.PENDING:
+            return task.delivery.attempts == task.attempts
+        case FailedTaskState.DISCARDED, DeliveryState.CANCELLED:
+            return task.subscriber.deleted_at is None
+    return False
+
+
 def _settle_all(ids: Iterable[int], verdict: _Verdict) -> Settled:
     settled: list[int] = []
     refused: list[tuple[int, str]] = []
@@ -107,9 +133,7 @@ def _settle_all(ids: Iterable[int], verdict: _Verdict) -> Settled:
 
 @transaction.atomic
 def _settle(pk: int, verdict: _Verdict) -> None:
-    if FailedTask.objects.filter(pk=pk, subscriber__ordering=Ordering.KEY).exists():
-        # Routing decides meanwhile nothing about the keys. First, as resending does.
-        lock_head()
+    _lock_order(pk)
     changed = (
         FailedTask.objects.open()
         .filter(pk=pk)
@@ -132,6 +156,12 @@ def _settle(pk: int, verdict: _Verdict) -> None:
         by=verdict.by,
         reason=verdict.note,
     )
+
+
+def _lock_order(pk: int) -> None:
+    if FailedTask.objects.filter(pk=pk, subscriber__ordering=Ordering.KEY).exists():
+        # Routing decides meanwhile nothing about the keys. First, as resending does.
+        lock_head()
 
 
 def _refuse_beyond_limits(pk: int) -> None:
@@ -172,3 +202,15 @@ def _why_not_open(pk: int) -> str:
         f"{failed.settled_by_name or 'somebody'} at {failed.settled_at:%Y-%m-%d %H:%M} "
         "UTC. Nothing was changed."
     )
+
+
+def _why_not_restored(pk: int) -> str:
+    rows = FailedTask.objects.filter(pk=pk).select_related("subscriber")
+    failed = rows.defer("subscriber__custom_headers").first()
+    if failed is None:
+        return "There is no such failed task."
+    if failed.state == FailedTaskState.OPEN:
+        return "It is open: there is nothing to undo."
+    if failed.subscriber.deleted_at is not None:
+        return "Its subscriber was deleted: nothing is delivered to it any more."
+    return "A worker has begun its delivery since: it can't be taken back."

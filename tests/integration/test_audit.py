@@ -35,24 +35,13 @@ from router.models import (
     SigningSecret,
     Subscriber,
 )
-from router.operate.api_keys import issue_key
-from router.operate.schemas import register_schema
-from router.operate.subscribers import create_subscriber
-from router.public import publish
-from router.testing import route
+from tests.integration.acted_on import WEBHOOK, rows_to_act_on
 from tests.integration.api import description, send
-from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import admins
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
 WHY = "the warehouse moves"
-WEBHOOK = {
-    "name": "erp",
-    "transport": "webhook",
-    "url": "https://erp.example.com/",
-    "events": ["*"],
-}
 AN_EVENT = {"specversion": "1.0", "id": "7", "source": "/a", "type": "a.happened"}
 A_SCHEMA = {"$id": "https://a.example/lost-1", "type": "object"}
 
@@ -90,6 +79,25 @@ BY_API = {
     ),
     "discard_failed_task": Act(
         "failed_task.discarded", "failed-tasks/{task}/discard/", reason="note"
+    ),
+    "restore_failed_task": Act(
+        "failed_task.restored", "failed-tasks/{settled}/restore/", reason="note"
+    ),
+    "retry_failed_task_group": Act(
+        "ramped_retry.begun", "failed-tasks/groups/{group}/retry/", reason="note"
+    ),
+    "cancel_failed_task_group_retry": Act(
+        "ramped_retry.cancelled",
+        "failed-tasks/groups/{ramped}/cancel-retry/",
+        reason="note",
+    ),
+    "discard_failed_task_group": Act(
+        "failed_task_group.discarded",
+        "failed-tasks/groups/{group}/discard/",
+        reason="note",
+    ),
+    "retry_failed_tasks_of_subscriber": Act(
+        "ramped_retry.begun", "subscribers/mail/retry-failed-tasks/", reason="note"
     ),
     "discard_ingress_failed_task": Act(
         "ingress_failed_task.discarded",
@@ -161,6 +169,15 @@ BY_ADMIN = {
     "failedtask_settle": Act(
         "failed_task.retried", "", {"verb": "retry", "ids": "{task}"}, reason="note"
     ),
+    "failedtask_restore": Act("failed_task.restored", "{settled}"),
+    "failedtaskgroup_retry": Act("ramped_retry.begun", "{group}", reason="note"),
+    "failedtaskgroup_discard": Act(
+        "failed_task_group.discarded", "{group}", reason="note"
+    ),
+    "failedtaskgroup_retry_since": Act(
+        "ramped_retry.begun", "", {"subscriber": "{mail}"}, reason="note"
+    ),
+    "failedtaskgroup_cancel": Act("ramped_retry.cancelled", "{ramp}"),
     "apikey_add": Act(
         "api_key.created", "", {"name": "n", "scopes": ["publish"], "sources": "*"}
     ),
@@ -192,44 +209,7 @@ NO_ACTS = {"bridge", "dispatch", "doctor", "explain", "publish", "status", "tail
 
 @pytest.fixture
 def world(db: None) -> dict[str, Any]:
-    """Something to do each act to, by the name that the paths use."""
-    rows = _with_runs()
-    crm = create_subscriber("crm", by="test", **_options()).subscriber
-    held = a_subscriber("held", state="paused", transport="pull")
-    mail = a_subscriber("mail")
-    event = an_event()
-    done = a_delivery(event, crm, "ACKNOWLEDGED")
-    task = a_failed_task(a_delivery(event, mail, "DEAD"))
-    key, _ = issue_key("old", scopes=["publish"], by="test")
-    schema, _ = register_schema("parcel.found", {"$id": "urn:found"}, by="test")
-    AuditEntry.objects.all().delete()
-    down = a_subscriber("down", transport="webhook", breaker="open")
-    waiting = a_delivery(event, down)
-    rows |= {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
-    ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
-    rows |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
-    return {
-        name: row.pk for name, row in {**rows, "key": key, "schema": schema}.items()
-    }
-
-
-def _with_runs() -> dict[str, Any]:
-    ready = _a_late_puller("ready")
-    publish("thing.happened", {}, source="/a")
-    route()
-    early = _a_late_puller("early")
-    late, idle = (_a_late_puller(name, start="beginning") for name in ("late", "idle"))
-    Run.objects.filter(subscriber=idle).update(state="paused")
-    run, paused = (Run.objects.get(subscriber=each) for each in (late, idle))
-    return {"ready": ready, "early": early, "run": run, "idle": paused}
-
-
-def _a_late_puller(name: str, **fields: Any) -> Subscriber:
-    return create_subscriber(name, by="test", transport="pull", **fields).subscriber
-
-
-def _options() -> dict[str, Any]:
-    return {name: value for name, value in WEBHOOK.items() if name != "name"}
+    return rows_to_act_on()
 
 
 def operations() -> Iterator[tuple[str, str]]:

@@ -29,9 +29,11 @@ from router.models import (
     EventSchema,
     FailedTask,
     IngressFailedTask,
+    RampedRetry,
     Run,
     Subscriber,
 )
+from router.operate.ramped_retries import begin_ramped_retry
 from router.operate.schemas import register_schema
 from tests.integration.api import an_envelope, assert_problem
 from tests.integration.rows import (
@@ -56,6 +58,7 @@ KEPT = (
     EventRecord,
     EventSchema,
     AuditEntry,
+    RampedRetry,
     Run,
 )
 TOKEN = str(uuid.UUID(int=7))
@@ -121,7 +124,12 @@ CALLS = {
     "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
     "POST deliveries/{waiting}/skip/": Call(MANAGE),
     "GET failed-tasks/": Call(MANAGE, foreign=None),
+    "POST failed-tasks/{settled_task}/restore/": Call(MANAGE),
     "GET failed-tasks/groups/": Call(MANAGE, foreign=None),
+    "POST failed-tasks/groups/{group}/retry/": Call(MANAGE, status=202),
+    "POST failed-tasks/groups/{group}/discard/": Call(MANAGE),
+    "POST failed-tasks/groups/{ramped}/cancel-retry/": Call(MANAGE),
+    "POST subscribers/{who}-hook/retry-failed-tasks/": Call(MANAGE, status=202),
     "POST failed-tasks/{task}/retry/": Call(MANAGE),
     "POST failed-tasks/{task}/discard/": Call(MANAGE),
     "GET ingress-failed-tasks/": Call(MANAGE, foreign=None, bound=200),
@@ -193,7 +201,13 @@ def _things_of(who: str) -> dict[str, Any]:
     schema, _ = register_schema(f"{who}.old", {"$id": f"urn:{who}"}, by="test")
     run = open_run(pull, start=0, end=1, kind="replay", requested_by=who)
     task = a_failed_task(a_delivery(dead, hook, "DEAD"))
+    settled = a_failed_task(a_delivery(done, hook, "CANCELLED"), state="discarded")
+    ramped_task = a_failed_task(
+        a_delivery(event, hook, "DEAD", run=1), error="E: unlike"
+    )
     group_by_cause()
+    ramped_task.refresh_from_db()
+    ramped = begin_ramped_retry(hook.pk, group=ramped_task.group, by="test")
     AuditEntry.objects.all().delete()
     return {
         "who": who,
@@ -204,6 +218,9 @@ def _things_of(who: str) -> dict[str, Any]:
         "done": a_delivery(done, pull, "ACKNOWLEDGED").pk,
         "leased": leased.pk,
         "task": task.pk,
+        "settled_task": settled.pk,
+        "group": FailedTask.objects.get(pk=task.pk).group_id,
+        "ramped": ramped.group_id,
         "schema": schema.pk,
         "ingress": ingress.pk,
     }
@@ -311,8 +328,9 @@ def test_what_is_foreign_answers_as_what_is_not_there(
     foreign = make(client, name, world["other"], key)
     unknown = make(client, name, missing, key)
 
+    place = next(n for n, part in enumerate(name.split("/")) if "{" in part)
     named, none = (
-        _filled(name, things).split("/")[1] for things in (world["other"], missing)
+        _filled(name, things).split("/")[place] for things in (world["other"], missing)
     )
     detail = assert_problem(foreign, 404)["detail"]
     # A body may name a subscriber, too.

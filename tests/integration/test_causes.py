@@ -204,6 +204,7 @@ def test_the_api_lists_causes(get: Get, mail: Subscriber) -> None:
         "error": "KeyError: order 7",
         "open_count": 1,
         "sample": task.pk,
+        "retry": None,
     }
     assert len(get("failed-tasks/groups/").json()["results"]) == 2
     assert_problem(get("failed-tasks/groups/", sate="open"), 400)

@@ -1,0 +1,101 @@
+"""Failed tasks retried together, and taken back before a worker has begun them.
+
+Whoever retries failed tasks of an ordered subscriber holds the head's lock: routing
+decides meanwhile nothing about their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from router.flow import order
+from router.flow.dead_letter import hold_or_pass
+from router.models import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    FailedTask,
+    FailedTaskState,
+    Reason,
+)
+
+#: The columns of a failed task that is open.
+OPEN: dict[str, Any] = {
+    "state": FailedTaskState.OPEN,
+    "settled_at": None,
+    "settled_by": None,
+    "settled_by_name": "",
+    "settled_note": "",
+    "ramped_retry": None,
+}
+
+
+def revive(ids: Sequence[int], **columns: Any) -> int:
+    """Retry these failed tasks of one subscriber that are open; returns how many were.
+
+    `columns` of the failed tasks are written, too.
+    """
+    rows = FailedTask.objects.open().filter(pk__in_array=ids).order_by("pk")
+    locked = rows.select_for_update(of=("self",)).values_list("pk", "delivery_id")
+    tasks = dict(locked)
+    FailedTask.objects.filter(pk__in_array=list(tasks)).update(
+        state=FailedTaskState.RETRIED, settled_at=Clock(), **columns
+    )
+    deliveries = list(tasks.values())
+    dead = Delivery.objects.filter(pk__in_array=deliveries, state=DeliveryState.DEAD)
+    dead.revive()
+    order.rejoin(deliveries)
+    return len(tasks)
+
+
+def take_back(tasks: QuerySet[FailedTask]) -> int:
+    """Open those of these retried failed tasks of one subscriber again that no worker
+    has begun since; returns how many they were."""
+    later = FailedTask.objects.filter(previous=OuterRef("pk"))
+    unbegun = tasks.filter(
+        ~Exists(later),
+        state=FailedTaskState.RETRIED,
+        delivery__state=DeliveryState.PENDING,
+        delivery__attempts=F("attempts"),
+    ).select_related("delivery")
+    locked = unbegun.select_for_update(of=("self", "delivery")).order_by("pk")
+    rows = list(locked.defer("traceback"))
+    if not rows:
+        return 0
+    deliveries = [row.delivery for row in rows]
+    Delivery.objects.filter(pk__in_array=[row.pk for row in deliveries]).dead_letter(
+        is_manual=False
+    )
+    _leave_places(deliveries)
+    FailedTask.objects.filter(pk__in_array=[row.pk for row in rows]).update(**OPEN)
+    return len(rows)
+
+
+def undo_discard(tasks: QuerySet[FailedTask]) -> int:
+    """Open these discarded failed tasks again; returns how many they were.
+
+    The events of their keys that came after them stay as they are: a retry gives each
+    a new place in the order. The caller holds the events: pruning passes over them.
+    """
+    later = FailedTask.objects.filter(previous=OuterRef("pk"))
+    discarded = tasks.filter(
+        ~Exists(later),
+        state=FailedTaskState.DISCARDED,
+        delivery__state=DeliveryState.CANCELLED,
+    ).select_related("delivery")
+    locked = discarded.select_for_update(of=("self", "delivery")).order_by("pk")
+    rows = {row.pk: row.delivery_id for row in locked.defer("traceback")}
+    deliveries = Delivery.objects.filter(pk__in_array=list(rows.values()))
+    deliveries.dead_letter(ordering_key="")
+    return FailedTask.objects.filter(pk__in_array=list(rows)).update(**OPEN)
+
+
+def _leave_places(deliveries: Sequence[Delivery]) -> None:
+    ordered = [row for row in deliveries if row.ordering_key]
+    if ordered:
+        order.lock_subscriber(ordered[0].subscriber_id)
+    for delivery in ordered:
+        hold_or_pass(delivery, Reason.EXHAUSTED)

@@ -1,0 +1,116 @@
+"""An operator retries many failed tasks at a ramp, cancels it, or discards a cause."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Max
+
+from router.contract.errors import DoesNotApply
+from router.flow import audit, order
+from router.flow.ramped_retries import end, locked, remaining
+from router.flow.route.head import lock_head
+from router.models import (
+    NEVER_FAILED,
+    Clock,
+    Delivery,
+    DeliveryState,
+    FailedTask,
+    FailedTaskGroup,
+    FailedTaskState,
+    RampedRetry,
+    RampState,
+    Subscriber,
+)
+
+NOTHING_OPEN = "No failed task of it is open any more. Nothing was changed."
+
+
+@transaction.atomic
+def begin_ramped_retry(
+    subscriber_id: int,
+    *,
+    group: FailedTaskGroup | None = None,
+    since: datetime | None = None,
+    by: str,
+    reason: str = "",
+) -> RampedRetry:
+    """Retry the subscriber's failed tasks that are open now: of one cause, or opened
+    since a time. Raises `DoesNotApply`, also while another one of these runs."""
+    # Of two operators the second one waits here, and sees what the first one began.
+    subscriber = Subscriber.objects.select_for_update(no_key=True).get(pk=subscriber_id)
+    running = RampedRetry.objects.active().filter(subscriber=subscriber, group=group)
+    if (other := running.first()) is not None:
+        raise DoesNotApply(
+            f"{other.requested_by} began to retry these at {other.created_at:%H:%M:%S} "
+            "UTC, and that goes on. Nothing was changed."
+        )
+    retry = RampedRetry(
+        subscriber=subscriber,
+        group=group,
+        since=since,
+        up_to=FailedTask.objects.aggregate(last=Max("pk"))["last"] or 0,
+        requested_by=by[:200],
+        reason=reason[:1000],
+    )
+    count = remaining(retry).count()
+    if not count:
+        raise DoesNotApply(NOTHING_OPEN)
+    retry.save()
+    retry.refresh_from_db()
+    audit.note(
+        "ramped_retry.begun",
+        f"ramped retry {retry.pk} of subscriber {subscriber.name}",
+        by=by,
+        reason=reason,
+        detail=f"{count} failed tasks",
+    )
+    return retry
+
+
+@transaction.atomic
+def cancel_ramped_retry(retry_id: int, *, by: str, reason: str = "") -> None:
+    """Retry no more of it; what no worker has begun is open again. Raises
+    `DoesNotApply`."""
+    retry = locked(retry_id)
+    if retry is None:
+        raise DoesNotApply("It is over already. Nothing was changed.")
+    end(retry, RampState.CANCELLED, by=by, reason=reason)
+
+
+@transaction.atomic
+def discard_group(
+    group: FailedTaskGroup, *, by: str, note: str = "", up_to: int | None = None
+) -> int:
+    """Cancel the deliveries of a cause's open failed tasks for good; returns how many.
+
+    Those above `up_to`, the last one that the operator saw, stay open. Raises
+    `DoesNotApply` where none is left.
+    """
+    if group.subscriber.is_ordered:
+        lock_head()
+    rows = FailedTask.objects.open().filter(group=group).order_by("pk")
+    if up_to is not None:
+        rows = rows.filter(pk__lte=up_to)
+    tasks = dict(rows.select_for_update(of=("self",)).values_list("pk", "delivery_id"))
+    if not tasks:
+        raise DoesNotApply(NOTHING_OPEN)
+    FailedTask.objects.filter(pk__in_array=list(tasks)).update(
+        state=FailedTaskState.DISCARDED,
+        settled_at=Clock(),
+        settled_by_name=by.partition(" ")[2][:200],
+        settled_note=note,
+    )
+    deliveries = list(tasks.values())
+    dead = Delivery.objects.filter(pk__in_array=deliveries, state=DeliveryState.DEAD)
+    dead.cancel(**NEVER_FAILED)
+    order.rejoin(deliveries)
+    audit.note(
+        "failed_task_group.discarded",
+        f"{group} of subscriber {group.subscriber.name}",
+        by=by,
+        reason=note,
+        detail=f"{len(tasks)} failed tasks",
+    )
+    return len(tasks)
