@@ -44,8 +44,10 @@ def log() -> None:
     deliver_due()
 
 
-def call(method: str, path: str, body: Any = None, **bindings: Any) -> Any:
-    key = a_key("manage", **bindings)
+def call(
+    method: str, path: str, body: Any = None, scope: str = "manage", **bindings: Any
+) -> Any:
+    key = a_key(scope, **bindings)
     return send(Client(), method, path, body, key=key)
 
 

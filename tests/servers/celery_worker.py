@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +17,16 @@ START_SECONDS = 60
 
 
 @contextmanager
-def celery_worker(folder: Path, broker_url: str, *, pool: str) -> Iterator[Server]:
-    """One that takes the messages of the default queue; its log has each task."""
-    options = f"-A config --quiet worker -Q router.default -n test@%h --pool {pool}"
+def celery_worker(
+    folder: Path,
+    broker_url: str,
+    *,
+    pool: str,
+    queues: str = "router.default",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """One that takes the messages of these queues; its log has each task."""
+    options = f"-A config --quiet worker -Q {queues} -n test@%h --pool {pool}"
     options += " --concurrency 1 --without-gossip --without-mingle --loglevel INFO"
     worker = Server(
         [sys.executable, "-m", "celery", *options.split()],
@@ -29,6 +36,7 @@ def celery_worker(folder: Path, broker_url: str, *, pool: str) -> Iterator[Serve
             "DATABASE_URL": database_url(),
             "BROKER_URL": broker_url,
             "PYTHONDEVMODE": "",
+            **(environment or {}),
         },
         cwd=BASE_DIR,
     )
