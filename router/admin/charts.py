@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.http import HttpRequest
+
 from router.display import NOTHING
-from router.observe.series import Bucket, percentile
+from router.observe.series import Bucket, Window, percentile
 from router.observe.wording import span
 
 #: The drawing's own units; it is stretched to the width of its card.
@@ -226,3 +228,11 @@ def all_charts(buckets: Sequence[Bucket], *, of_one: bool = False) -> list[Chart
         latency_charts(buckets),
         *backlog_charts(buckets),
     ]
+
+
+def chosen_window(request: HttpRequest, *, default: Window) -> Window:
+    """What the address asks for; `default` if it asks for nothing that there is."""
+    try:
+        return Window(request.GET.get("window", default))
+    except ValueError:
+        return default

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from router.admin.charts import all_charts, bar_path, rate
+from router.admin.charts import all_charts, bar_path, chosen_window, rate
 from router.admin.flow_picture import backlog_words, flow_picture
 from router.admin.incidents import Strip, strips
 from router.display import NOTHING, at_least
@@ -53,7 +53,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     overviews = _worst_first(situation.overviews, shown)
     by_minute = acknowledged_by_minute(situation.now)
     rates = {pk: counts[-1] / 60 for pk, counts in by_minute.items()}
-    window = chosen_window(request)
+    window = chosen_window(request, default=Window.HOUR)
     buckets = series(window, now=situation.now)
     unrouted = unrouted_count()
     return {
@@ -74,14 +74,6 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "windows": list(Window),
         "refresh_seconds": REFRESH_SECONDS[window],
     }
-
-
-def chosen_window(request: HttpRequest) -> Window:
-    """What the address asks for; an hour if it asks for nothing that there is."""
-    try:
-        return Window(request.GET.get("window", Window.HOUR))
-    except ValueError:
-        return Window.HOUR
 
 
 def _published(

@@ -30,6 +30,7 @@ from router.api.schemas import SchemaApi, SchemasApi
 from router.api.subscribers.digests import DigestApi
 from router.api.subscribers.preview import PreviewFilterApi
 from router.api.subscribers.runs import RunApi, RunsApi
+from router.api.subscribers.statistics import AttemptsApi, StatisticsApi
 from router.api.subscribers.views import (
     CloseBreakerApi,
     PauseApi,
@@ -56,6 +57,8 @@ urlpatterns = [
     path("subscribers/<slug:name>/try-now/", TryNowApi.as_view()),
     path("subscribers/<slug:name>/close-breaker/", CloseBreakerApi.as_view()),
     path("subscribers/<slug:name>/preview-filter/", PreviewFilterApi.as_view()),
+    path("subscribers/<slug:name>/attempts/", AttemptsApi.as_view()),
+    path("subscribers/<slug:name>/statistics/", StatisticsApi.as_view()),
     path("subscribers/<slug:name>/runs/", RunsApi.as_view(), name="api-runs"),
     path("subscribers/<slug:name>/runs/<int:id>/", RunApi.as_view(), name="api-run"),
     path("subscribers/<slug:name>/digest/", DigestApi.as_view(), name="api-digest"),

@@ -114,6 +114,8 @@ CALLS = {
         {"transport": "amqp", "target": NOWHERE, "subscriber": "{who}-hook"},
         beside=("targets",),
     ),
+    "GET subscribers/{who}-hook/attempts/": Call(MANAGE),
+    "GET subscribers/{who}-hook/statistics/": Call(MANAGE),
     "GET subscribers/{who}-pull/runs/": Call(MANAGE),
     "POST subscribers/{who}-pull/runs/": Call(MANAGE, {"kind": "replay"}, 201),
     "GET subscribers/{who}-pull/runs/{run}/": Call(MANAGE),

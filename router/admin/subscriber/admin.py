@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import ReasonForm, act, actor
 from router.admin.base import RowView
-from router.admin.incidents import strips
 from router.admin.run.views import RunViews
+from router.admin.subscriber.figures import figures
 from router.admin.subscriber.forms import (
     PaceForm,
     PauseForm,
@@ -43,13 +43,12 @@ from router.flow.dispatch.queues import queue_of
 from router.flow.heartbeats import alive, served_queues
 from router.flow.retry_waits import schedule_of
 from router.models import FailedTask, Subscriber, Transport
-from router.observe.incidents import of_subscribers
+from router.observe.last_failure import failures_given_up
 from router.observe.overview import (
     SubscriberOverview,
     acknowledged_last_minute,
     subscribers_overview,
 )
-from router.observe.situation import Situation
 from router.operate.adjust import set_pace, set_schedule
 from router.operate.declared import pause, resume
 from router.operate.interventions import close_breaker, try_now
@@ -178,21 +177,20 @@ class SubscriberAdmin(RunViews):
         )
 
     def detail_context(self, request: HttpRequest, row: Subscriber) -> dict[str, Any]:
-        overviews = subscribers_overview()
-        overview = next(each for each in overviews if each.subscriber.pk == row.pk)
-        failures = FailedTask.objects.open().filter(subscriber=row)
-        wrong = of_subscribers(Situation.of_subscriber(overview))
+        shown = figures(request, row)
+        tasks = FailedTask.objects.open().filter(subscriber=row).order_by("-pk")
+        newest = tasks.select_related("event").defer("event__data")[:MAX_FAILURES]
+        words = failures_given_up([task.pk for task in newest])
         return {
+            **shown,
             "subscriber": row,
-            "overview": overview,
-            "strips": strips(request, wrong, page_of=row),
             "rate": acknowledged_last_minute().get(row.pk, 0),
             "schedule": schedule_of(row),
             "target": titled(row.transport, row.target),
             "is_managed": row.transport != Transport.HANDLER,
             "may_manage": self.may_manage(request, row),
             "may_remove": self.has_add_permission(request)
-            and overview.is_handler_missing,
+            and shown["overview"].is_handler_missing,
             "may_operate": self.has_operate_permission(request),
             "schedule_form": ScheduleForm(
                 subscriber=row, declared=declared_schedule(row)
@@ -204,9 +202,7 @@ class SubscriberAdmin(RunViews):
             "rotate_form": RotateForm(auto_id="id_rotate_%s"),
             "pace_form": PaceForm(subscriber=row),
             "queue": queue_of(row, served_queues(alive())),
-            "failures": failures.select_related("event")
-            .defer("event__data")
-            .order_by("-pk")[:MAX_FAILURES],
+            "failures": [(task, words[task.pk]) for task in newest],
         }
 
     def pause_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:

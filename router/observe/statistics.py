@@ -1,0 +1,87 @@
+"""What a subscriber did within an hour, a day or a week, and what it is owed now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from router.models import Subscriber
+from router.observe.overview import SubscriberOverview, subscribers_overview
+from router.observe.series import (
+    Bucket,
+    Window,
+    percentile,
+    series,
+    success_rate,
+    summed,
+)
+from router.observe.situation import Situation
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of one subscriber, from the rollups and from what is open."""
+
+    overview: SubscriberOverview
+    situation: Situation
+    window: Window
+    buckets: Sequence[Bucket]
+
+    @cached_property
+    def attempts(self) -> dict[str, int]:
+        """Ended attempts by their result, in small letters."""
+        return summed(each.attempts for each in self.buckets)
+
+    @cached_property
+    def _waits(self) -> dict[str, int]:
+        return summed(each.waits for each in self.buckets)
+
+    @property
+    def seconds(self) -> float:
+        """How long the buckets are together."""
+        return sum(each.seconds for each in self.buckets)
+
+    @property
+    def acknowledged_per_second(self) -> float:
+        return sum(each.acknowledged for each in self.buckets) / self.seconds
+
+    @property
+    def failed_per_second(self) -> float:
+        return sum(each.failed for each in self.buckets) / self.seconds
+
+    @property
+    def success_rate(self) -> float | None:
+        """The share of the ended attempts that were acknowledged; None without any."""
+        return success_rate(self.buckets)
+
+    def latency(self, share: float) -> float | None:
+        """Seconds from recording to acknowledgement; None without acknowledgements."""
+        return percentile(self._waits, share)
+
+    @property
+    def oldest_owed_seconds(self) -> float | None:
+        oldest = self.overview.oldest_owed_at
+        now = self.situation.now
+        return None if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+    @property
+    def last_error(self) -> str:
+        """Of what is owed, else of the newest failed task; "" where neither failed."""
+        owed = self.situation.failure_owed(self.overview)
+        return owed or self.situation.failure_given_up(self.overview)
+
+
+def statistics_of(subscriber: Subscriber, window: Window) -> Statistics:
+    """Raises `Subscriber.DoesNotExist` where it was deleted meanwhile."""
+    overview = _overview(subscriber)
+    situation = Situation.of_subscriber(overview)
+    buckets = series(window, now=situation.now, subscriber_id=subscriber.pk)
+    return Statistics(overview, situation, window, buckets)
+
+
+def _overview(subscriber: Subscriber) -> SubscriberOverview:
+    for overview in subscribers_overview():
+        if overview.subscriber.pk == subscriber.pk:
+            return overview
+    raise Subscriber.DoesNotExist

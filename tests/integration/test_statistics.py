@@ -1,0 +1,196 @@
+"""How one subscriber does: on its page, and over the API."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from router.admin.subscriber.snippet import snippet
+from router.models import (
+    Acknowledgement,
+    Attempt,
+    Cursor,
+    Measure,
+    Rollup,
+    Span,
+    Subscriber,
+    Transport,
+)
+from router.observe import attempts
+from router.observe.attempts import last_tried
+from tests.integration.api import a_key, send
+from tests.integration.rows import a_delivery, a_subscriber, an_event
+from tests.integration.staff import a_viewer
+
+pytestmark = pytest.mark.usefixtures("empty_router")
+
+
+@pytest.fixture
+def erp(empty_router: None) -> Subscriber:
+    return a_subscriber(
+        "erp",
+        transport=Transport.WEBHOOK,
+        url="https://erp.example/hooks",
+        events=["purchase.*"],
+    )
+
+
+def an_attempt(row: Subscriber, result: str = "ACKNOWLEDGED", **fields: Any) -> Attempt:
+    delivery = a_delivery(an_event(), row, last_failed_at=timezone.now(), attempts=1)
+    defaults = {"number": 1, "ended_at": timezone.now(), "duration_ms": 12.0}
+    return Attempt.objects.create(
+        delivery=delivery, result=result, **{**defaults, **fields}
+    )
+
+
+def refused(row: Subscriber, **fields: Any) -> Attempt:
+    answer = {"http_status": 422, "answer": "unknown currency XXX in line 3\nmore"}
+    return an_attempt(row, "RETRY", error="HttpStatus: 422", **answer, **fields)
+
+
+def counted(row: Subscriber, measure: Measure, label: str, count: int) -> None:
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    Rollup.objects.create(
+        span=Span.HOUR,
+        began_at=hour - timedelta(hours=1),
+        measure=measure,
+        subscriber_id=row.pk,
+        label=label,
+        count=count,
+    )
+
+
+@pytest.fixture
+def counts(erp: Subscriber) -> None:
+    counted(erp, Measure.ATTEMPTS, "acknowledged", 90)
+    counted(erp, Measure.ATTEMPTS, "retry", 30)
+    counted(erp, Measure.PUBLISH_TO_ACK, "0.1", 90)
+    other = a_subscriber("other")
+    counted(other, Measure.ATTEMPTS, "retry", 900)
+
+
+def get(client: Client, path: str, status: int = 200) -> Any:
+    answer = send(client, "GET", f"subscribers/erp/{path}", key=a_key("manage"))
+    assert answer.status_code == status, answer.content
+    return answer.json()
+
+
+@pytest.mark.usefixtures("counts")
+def test_the_statistics_tell_rates_percentiles_and_backlog(
+    client: Client, erp: Subscriber
+) -> None:
+    refused(erp)
+    found = get(client, "statistics/")
+    assert found["attempts"] == {"acknowledged": 90, "retry": 30}
+    assert found["success_rate"] == 0.75
+    assert found["acknowledged_per_second"] == pytest.approx(90 / found["seconds"])
+    assert found["latency_seconds"]["p50"] == pytest.approx(0.075)
+    assert found["backlog"] == {"moving": 1, "waiting": 0, "held": 0}
+    assert 0 <= found["oldest_owed_seconds"] < 60
+    # Nothing of it counts as a failure: the event waits for its first attempt.
+    assert found["last_error"] == ""
+    erp.deliveries.update(failures=1)
+    assert get(client, "statistics/")["last_error"] == (
+        "HTTP 422: unknown currency XXX in line 3"
+    )
+
+
+def test_without_attempts_nothing_is_known(client: Client, erp: Subscriber) -> None:
+    found = get(client, "statistics/?window=hour")
+    assert found["success_rate"] is None
+    assert set(found["latency_seconds"].values()) == {None}
+    assert (found["seconds"], found["oldest_owed_seconds"]) == (3600, None)
+    get(client, "statistics/?window=year", status=400)
+
+
+def test_attempts_are_listed_by_result_and_time(
+    client: Client, erp: Subscriber
+) -> None:
+    hour_ago = timezone.now() - timedelta(hours=1)
+    old = an_attempt(erp, ended_at=hour_ago)
+    failed = refused(erp)
+    an_attempt(a_subscriber("other"))
+    assert [each["id"] for each in get(client, "attempts/")["results"]] == [
+        failed.pk,
+        old.pk,
+    ]
+    (found,) = get(client, "attempts/?result=RETRY")["results"]
+    assert found["answer"].startswith("unknown currency XXX")
+    assert (found["http_status"], found["duration_ms"]) == (422, 12.0)
+    since = (hour_ago + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for query, attempt in (("since", failed), ("until", old)):
+        page = get(client, f"attempts/?{query}={since}")
+        assert [each["id"] for each in page["results"]] == [attempt.pk]
+
+
+def test_only_the_newest_attempts_are_looked_at(
+    erp: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "LOOK_BACK", 2)
+    for _ in range(3):
+        an_attempt(erp)
+    assert len(last_tried(erp, 20)) == 2
+
+
+def test_chunks_stand_among_the_attempts(erp: Subscriber) -> None:
+    an_attempt(erp, ended_at=timezone.now() - timedelta(minutes=2))
+    refused(erp)
+    cursor, _ = Cursor.objects.get_or_create(
+        subscriber=erp, run=0, defaults={"start": 0, "position": 9}
+    )
+    Acknowledgement.objects.create(
+        cursor=cursor,
+        first=3,
+        last=9,
+        count=7,
+        acknowledged_at=timezone.now() - timedelta(minutes=1),
+    )
+    tried = last_tried(erp, 20)
+    assert [(each.count, each.result) for each in tried] == [
+        (1, "RETRY"),
+        (7, "ACKNOWLEDGED"),
+        (1, "ACKNOWLEDGED"),
+    ]
+    assert last_tried(erp, 1) == tried[:1]
+
+
+@pytest.mark.usefixtures("counts")
+def test_the_page_shows_figures_charts_and_the_last_attempts(erp: Subscriber) -> None:
+    refused(erp)
+    address = reverse("admin:router_subscriber_change", args=[erp.pk])
+    page = " ".join(a_viewer().get(address).content.decode().split())
+    assert "<dt>Success rate of attempts</dt><dd>75.0 %</dd>" in page
+    assert "<dt>p50</dt><dd>75 ms</dd>" in page
+    assert "HTTP 422: unknown currency XXX in line 3" in page
+    assert '<a href="?window=day" aria-current="true">' in page
+    assert "Published" not in page
+
+
+def test_the_snippet_adds_the_same_without_its_secrets(
+    client: Client, erp: Subscriber
+) -> None:
+    erp.address = "https://erp.example/hooks?token=secret"
+    erp.title = "Warehouse's ERP"
+    erp.save()
+    words = shlex.split(snippet(erp).replace("\\\n", " "))
+    body = json.loads(words[words.index("-d") + 1])
+    assert body["title"] == "Warehouse's ERP"
+    assert "secret" not in snippet(erp)
+    again = {**body, "name": "again", "url": "https://erp.example/hooks"}
+    key = a_key("manage")
+    answer = send(client, "POST", "subscribers/", json.dumps(again), key=key)
+    assert answer.status_code == 201, answer.content
+
+
+def test_the_snippet_of_a_handler_is_its_declaration() -> None:
+    handler = a_subscriber("thank_you", events=["purchase.*"], filter={"exact": {}})
+    code = snippet(handler)
+    compile(code, "snippet", "exec")
+    assert '@subscriber(\n    "thank_you",\n    events=["purchase.*"],' in code
