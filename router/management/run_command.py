@@ -94,10 +94,10 @@ class RunCommand(BaseCommand):
             self.stdout.write(f"{title_of(run)} is under way.")
             self._change_rate(run, options)
         else:
-            self._preview(subscriber, request)
+            is_confirmed = options.get("confirm", False)
+            self._preview(subscriber, request, is_confirmed=is_confirmed)
             if options["dry_run"]:
                 return
-            is_confirmed = options.get("confirm", False)
             act = operator(options)
             run = begin_run(subscriber, request, is_confirmed=is_confirmed, **act)
             self.stdout.write(f"{title_of(run)} is begun.")
@@ -115,10 +115,12 @@ class RunCommand(BaseCommand):
         set_rate(run.pk, rate, **operator(options))
         self.stdout.write(f"Its rate is now {rate:g} events a second.")
 
-    def _preview(self, subscriber: Subscriber, request: RunRequest) -> None:
+    def _preview(
+        self, subscriber: Subscriber, request: RunRequest, *, is_confirmed: bool
+    ) -> None:
         for line in preview_lines(subscriber, preview_run(subscriber, request)):
             self.stdout.write(line)
-        if needs_confirmation(subscriber, request):
+        if needs_confirmation(subscriber, request) and not is_confirmed:
             self.stdout.write("It needs --confirm: the handler may do its work twice.")
 
     def request(self, options: dict[str, Any]) -> RunRequest:

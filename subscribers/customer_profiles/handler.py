@@ -35,7 +35,10 @@ class Purchase(Part):
 
 
 @subscriber(
-    "customer_profiles", events=["purchase.completed"], title="Customer profile"
+    "customer_profiles",
+    events=["purchase.completed"],
+    title="Customer profile",
+    is_idempotent=True,
 )
 def keep_profile(event: Event) -> None:
     """Count the purchase in its customer's profile, once, however late it comes."""

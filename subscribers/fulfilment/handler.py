@@ -55,6 +55,7 @@ class Purchase(Part):
     events=["purchase.completed"],
     title="Parcel",
     customer_title=_("Your parcel"),
+    is_idempotent=True,
 )
 def open_shipment(event: Event) -> None:
     """Open one shipment, with its pick list, for the purchase."""

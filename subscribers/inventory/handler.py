@@ -44,7 +44,12 @@ class Receipt(Part):
     items: tuple[Received, ...]
 
 
-@subscriber("inventory", events=["purchase.completed", RECEIVED], title="Stock")
+@subscriber(
+    "inventory",
+    events=["purchase.completed", RECEIVED],
+    title="Stock",
+    is_idempotent=True,
+)
 def keep_stock(event: Event) -> None:
     """Move the stock of every product in the event, once."""
     if event.type == RECEIVED:

@@ -21,6 +21,7 @@ DISPATCHED = "shipment.dispatched"
     events=["purchase.completed", DISPATCHED],
     title="Order history",
     customer_title=_("Your purchase history"),
+    is_idempotent=True,
 )
 def keep_history(event: Event) -> None:
     """Record the purchase, or that its parcel left, once."""

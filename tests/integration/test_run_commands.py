@@ -230,7 +230,8 @@ def test_a_handler_that_is_not_idempotent_is_confirmed() -> None:
     register_declared()
     assert "It needs --confirm" in command("replay", "plain", "--dry-run")
     assert "To confirm, add --confirm." in refused("replay", "plain")
-    command("replay", "plain", "--confirm", "--no-wait")
+    printed = command("replay", "plain", "--confirm", "--no-wait")
+    assert "needs --confirm" not in printed
     assert Run.objects.get().subscriber.name == "plain"
 
 
