@@ -75,6 +75,7 @@ class Order(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = [models.Index(fields=["placed_at", "id"], name="order_by_time")]
 
     def __str__(self) -> str:
         return str(self.number)

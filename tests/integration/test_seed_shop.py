@@ -9,8 +9,10 @@ from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from router.flow.publish.publishing import checked_event
 from router.models import EventRecord
-from shop.models import Category, Product
+from shop import history
+from shop.models import Category, Order, Payment, Product
 from shop.seeding import CATALOGUE
 from shop.signals import stock_received
 
@@ -115,3 +117,30 @@ def test_the_catalogue_that_ships_fills_the_shop_with_pictures(client: Client) -
     for product in Product.objects.all():
         assert finders.find(product.picture), product.picture
         assert client.get(product.get_absolute_url()).status_code == 200
+
+
+def test_a_year_of_orders_is_placed_once_and_published_to_nobody(
+    catalogue: Path,
+) -> None:
+    assert "40 orders of last year placed" in seed(catalogue, "--history", "40")
+    assert "nothing to do" in seed(catalogue, "--history", "40").splitlines()[-1]
+
+    assert Order.objects.count() == Payment.objects.count() == 40
+    assert not EventRecord.objects.filter(type="purchase.completed").exists()
+
+
+def test_the_past_of_the_shop_is_told_oldest_first_in_steps(
+    catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "STEP", 7)
+    seed(catalogue, "--history", "20")
+    # Two at the same moment, on the edge of a step.
+    moments = [order.placed_at for order in Order.objects.order_by("placed_at")]
+    Order.objects.filter(placed_at=moments[7]).update(placed_at=moments[6])
+
+    events = list(history.purchases())
+    assert [event["time"] for event in events] == sorted(e["time"] for e in events)
+    assert len({event["id"] for event in events}) == 20
+    assert len(list(history.purchases(since=moments[10]))) == 10
+    for event in events:
+        checked_event(event)

@@ -83,7 +83,7 @@ def publish(
     `CausationTooDeep`; then nothing is recorded.
     """
     depth = causation.next_depth()
-    event = _event(
+    event = checked_event(
         {
             "type": type,
             "data": data,
@@ -122,7 +122,7 @@ def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:
     """
     depth = causation.next_depth()
     with schemas.as_one_batch():
-        events = for_each(entries, _event)
+        events = for_each(entries, checked_event)
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
@@ -145,8 +145,11 @@ def _is_settled(given_id: str | None) -> bool:
     return cause is not None and cause.is_again and not given_id
 
 
-def _event(entry: Mapping[str, Any]) -> Event:
-    """The event of a publisher, checked. What is the router's own is refused."""
+def checked_event(entry: Mapping[str, Any]) -> Event:
+    """The event of a publisher by arguments of `publish`, checked; nothing is recorded.
+
+    What is the router's own is refused: raises what `publish` raises.
+    """
     problems = own_problems(entry["type"], entry.get("source"))
     if problems:
         raise InvalidEvent(
