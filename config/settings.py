@@ -189,6 +189,10 @@ ROUTER: dict[str, Any] = {
             BASE_DIR / "subscribers/fulfilment/schemas/shipment.dispatched.v1.json"
         ],
     },
+    # The orders that are older than the router: `manage.py import_history`.
+    "HISTORY": {
+        "purchase.completed": {"facts": "shop.history.purchases", "source": "/shop"},
+    },
     # One line for each subscriber that is a single file: its dotted name. One that
     # is an installed app with a module `handler` is found without a line here.
     "HANDLERS": [],

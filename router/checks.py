@@ -45,6 +45,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_networks(),
         *_check_subject_search(),
         *_check_erasing(),
+        *_check_history(conf),
         *_check_sources(conf),
         *_check_schemas(schemas),
         *_check_downgrades(conf),
@@ -213,8 +214,21 @@ def _check_erasing() -> Iterator[CheckMessage]:
             )
 
 
+def _check_history(conf: RouterSettings) -> Iterator[CheckMessage]:
+    for type_, past in conf.history.items():
+        if not _is_function(past.facts):
+            yield Error(
+                f"ROUTER['HISTORY']: facts of {type_} names {past.facts!r}, which is "
+                "no function.",
+                hint="Name a function that import_history can call: docs/history.md.",
+                id="router.E038",
+            )
+
+
 def _check_sources(conf: RouterSettings) -> Iterator[CheckMessage]:
-    named = {"OWN_SOURCE": conf.own_source, **conf.sources}
+    past = {f"HISTORY of {name}": each for name, each in conf.history.items()}
+    sources = {name: each.source for name, each in past.items() if each.source}
+    named = {"OWN_SOURCE": conf.own_source, **conf.sources, **sources}
     for name, source in named.items():
         if problem := source_problem(source):
             yield Error(
@@ -222,10 +236,10 @@ def _check_sources(conf: RouterSettings) -> Iterator[CheckMessage]:
                 hint="Choose a path such as /shop, or an address of your own.",
                 id="router.E026",
             )
-    for name, source in conf.sources.items():
+    for name, source in {**conf.sources, **sources}.items():
         if is_own_source(source):
             yield Error(
-                f"ROUTER['SOURCES']: the source {source!r} of {name} is the router's "
+                f"ROUTER: the source {source!r} of {name} is the router's "
                 "own, and nobody else may publish from it.",
                 hint="Choose another, or another ROUTER['OWN_SOURCE'].",
                 id="router.E027",

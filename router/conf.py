@@ -11,7 +11,13 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.crypto import salted_hmac
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 #: Class of work → name of the broker's queue.
 QUEUES = {
@@ -35,6 +41,23 @@ POSTGRESQL_TIMEOUTS = {
 MAX_DAYS = 36_500
 
 
+class PastFacts(BaseModel):
+    """Where the facts of one type are that are older than the router."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Dotted name of a function: a time, or None for all → arguments of `publish` for
+    #: each fact, the oldest first.
+    facts: str
+    #: The source of those that name none.
+    source: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        return {"facts": given} if isinstance(given, str) else given
+
+
 class RouterSettings(BaseModel):
     """Every setting of the router; times in seconds, sizes in bytes."""
 
@@ -46,6 +69,8 @@ class RouterSettings(BaseModel):
     #: Version of a schema → the next older one, and the dotted name of the function
     #: that makes data of it.
     downgrades: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    #: Type → what `import_history` records.
+    history: dict[str, PastFacts] = Field(default_factory=dict)
     own_source: str = "/router"
     #: Dotted name of a function: what a person typed → the subjects that it means.
     subject_search: str = ""

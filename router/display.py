@@ -23,6 +23,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.models.gap import place_name
 from router.observe.explain.case import Verdict
 from router.observe.overview import CAP, SubscriberOverview
 from router.observe.wording import relative, span
@@ -59,6 +60,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "held": ("quiet", "pause_circle", "Held"),
     "routed": ("ok", "alt_route", "Routed"),
     "unrouted": ("working", "schedule", "Unrouted"),
+    "imported": ("ok", "history", "Imported"),
     "missing": ("attention", "code_off", "Handler missing"),
     "alive": ("ok", "check_circle", "Alive"),
     "silent": ("attention", "error", "Silent"),
@@ -207,6 +209,11 @@ def effect_of(subscriber: Subscriber, preview: RunPreview) -> str:
 def number(value: float | None) -> str:
     """`12,345`."""
     return NOTHING if value is None else f"{value:,}"
+
+
+def place(position: int) -> str:
+    """A position in a list of facts: `12,345`, `import 3`."""
+    return place_name(position).removeprefix("position ")
 
 
 def milliseconds(value: float | None) -> str:

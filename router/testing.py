@@ -31,6 +31,7 @@ from router.flow.dispatch.due import subscribers_due
 from router.flow.heartbeats import alive
 from router.flow.publish.publishing import publish
 from router.flow.route.batch import has_unrouted
+from router.flow.route.crossing import cross_gap
 from router.flow.route.routing import route_batch
 from router.flow.route.run_windows import fill_runs, finish_runs
 from router.flow.route.window import fill_windows
@@ -95,6 +96,9 @@ def route() -> None:
         route_batch()
     fill_windows()
     fill_runs()
+    if cross_gap():
+        fill_windows()
+        fill_runs()
 
 
 def deliver_due() -> int:

@@ -64,7 +64,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "flow": flow_picture(overviews, rates, _tones(shown)),
         "subscribers": _rows(overviews, situation, by_minute),
         "unrouted": unrouted,
-        "recorded": situation.head + unrouted,
+        "recorded": situation.recorded + unrouted,
         **_backlog(overviews),
         "open_failed": open_failed_count(),
         "signs": situation.signs,

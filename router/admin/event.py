@@ -75,7 +75,9 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Routing")
     def routing(self, event: EventRecord) -> SafeString:
-        return badge("unrouted" if event.position is None else "routed")
+        if event.position is None:
+            return badge("unrouted")
+        return badge("imported" if event.is_imported else "routed")
 
     @admin.display(description="Recorded")
     def recorded(self, event: EventRecord) -> SafeString:

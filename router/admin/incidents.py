@@ -22,6 +22,7 @@ LOOKS = {
     IncidentKind.INGRESS: ("attention", "move_to_inbox"),
     IncidentKind.OLD_BACKLOG: ("retry", "hourglass_bottom"),
     IncidentKind.ASKED_TO_WAIT: ("retry", "hourglass_top"),
+    IncidentKind.IMPORT_OPEN: ("retry", "history"),
     IncidentKind.PAUSED: ("retry", "pause_circle"),
     IncidentKind.DRAINING: ("working", "waterfall_chart"),
 }

@@ -22,8 +22,14 @@ def _one_member(name: str, schema: dict[str, Any], description: str) -> dict[str
 
 _TIME = {"type": "string", "format": "date-time", "maxLength": MAX_TIME_LENGTH}
 _OBJECTS = [
-    _one_member("time", _TIME, "By when the log recorded the event."),
-    _one_member("position", {"type": "integer"}, "By the event's position."),
+    _one_member(
+        "time", _TIME, "By when the log recorded the event; of an import its own time."
+    ),
+    _one_member(
+        "position",
+        {"type": "integer"},
+        "By the event's position; that of an import is negative.",
+    ),
 ]
 START = {
     "description": "`now`, `beginning`, a time or a position: the events from there on,"

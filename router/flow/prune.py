@@ -37,7 +37,9 @@ from router.models import (
     FailedTask,
     IngressFailedTask,
     IngressState,
+    LogHead,
 )
+from router.models.gap import BEFORE_IMPORTS, distance, is_imported
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +80,17 @@ class Pruned:
         for subscribers in held.values():
             self.held_by.update(subscribers)
 
-    def add_above(self, cursors: Mapping[int, int], last: int) -> None:
+    def add_above(
+        self, cursors: Mapping[int, int], last: int, *, imported: int
+    ) -> None:
         """Subscribers hold what lies above their cursors: every position up to the last
         one that is old enough."""
-        self.held_by.update({pk: last - position for pk, position in cursors.items()})
-        self.held_count += last - min(cursors.values(), default=last)
+        above = {
+            pk: distance(position, last, imported=imported)
+            for pk, position in cursors.items()
+        }
+        self.held_by.update(above)
+        self.held_count += max(above.values(), default=0)
 
 
 class Walk:
@@ -102,21 +110,32 @@ class Walk:
         self._is_dry_run = is_dry_run
         self._size = FIRST_EVENTS
         self.pruned = Pruned()
-        now, first = _first()
+        now, self._imported = _now_and_imported()
         #: What was recorded before this time may go.
         self.before = now - timedelta(days=days)
-        last = _last(self.before)
+        first, last = _first(self.before), _last(self.before)
         #: Subscriber → its cursor, which has not passed all that is old.
         self.behind = cursors_below(last)
-        self.pruned.add_above(self.behind, last)
+        self.pruned.add_above(self.behind, last, imported=self._imported)
         #: No event above it goes.
         self._to = lowest_cursor()
         #: Everything up to `position` was looked at; what is old ends near `end`.
-        self.position = first - 1
+        self.position = self._start = first - 1
         self.end = min(self.behind.values(), default=last)
         #: Of a dry run: numbers of the events that were looked at and would stay.
         self._kept: list[int] = []
         self._is_over = False
+
+    @property
+    def looked_at(self) -> int:
+        """How many positions of `length` were looked at."""
+        end = min(self.position, self.end)
+        return distance(self._start, end, imported=self._imported)
+
+    @property
+    def length(self) -> int:
+        """How many positions there are to look at."""
+        return distance(self._start, self.end, imported=self._imported)
 
     def step(self) -> bool:
         """Look at the next events; returns whether there may be more that are old."""
@@ -214,27 +233,48 @@ class Retention:
         return False
 
 
-def _first() -> tuple[datetime, int]:
-    """The time by the database, and the first position."""
-    routed = EventRecord.objects.filter(position__isnull=False).order_by("position")
-    rows: list[Any] = list(routed.values_list(Clock(), "position")[:1])
-    return rows[0] if rows else (timezone.now(), 1)
+def _now_and_imported() -> tuple[datetime, int]:
+    """The time by the database, and the last position of the imports."""
+    rows: list[Any] = list(LogHead.objects.values_list(Clock(), "imported")[:1])
+    return rows[0] if rows else (timezone.now(), BEFORE_IMPORTS)
+
+
+def _first(before: datetime) -> int:
+    """The position of the first import where that was recorded before, else that of
+    the first live event."""
+    routed = EventRecord.objects.order_by("position").values_list("position", flat=True)
+    imports = routed.filter(position__lt=0)[:1]
+    old: list[Any] = [
+        position
+        for position, at in imports.values_list("position", "recorded_at")
+        if at < before
+    ]
+    return next(iter(old or routed.filter(position__gt=0)[:1]), None) or 1
 
 
 def _last(before: datetime) -> int:
-    """The position of the last event that was recorded before, or of one as old."""
-    routed = EventRecord.objects.filter(position__isnull=False, recorded_at__lt=before)
-    rows = routed.order_by("-recorded_at").values_list("position", flat=True)
-    return rows.first() or 0
+    """The position of the last live event that was recorded before, or of one as old;
+    else that of an import."""
+    old = EventRecord.objects.filter(recorded_at__lt=before).order_by("-recorded_at")
+    live, imports = old.filter(position__gt=0), old.filter(position__lt=0)
+    # A step of an import has one time.
+    imports = imports.order_by("-recorded_at", "-position")
+    for rows in (live, imports):
+        position: int | None = rows.values_list("position", flat=True).first()
+        if position is not None:
+            return position
+    return 0
 
 
 def _next(after: int, to: int | None, limit: int) -> list[Any]:
-    """Number, position and time of the next events, up to a position."""
+    """Number, position and time of the next events, up to a position: imports, or live
+    events, each of which have a mark of their own."""
     events = EventRecord.objects.filter(position__gt=after)
     if to is not None:
         events = events.filter(position__lte=to)
     rows = events.order_by("position")[:limit]
-    return list(rows.values_list("number", "position", "recorded_at"))
+    read = list(rows.values_list("number", "position", "recorded_at"))
+    return [row for row in read if is_imported(row[1]) == is_imported(read[0][1])]
 
 
 def cursors_below(position: int) -> dict[int, int]:

@@ -151,7 +151,7 @@ def place(text: str) -> Place:
     """A place in the log as people type it."""
     if text in (NOW, BEGINNING):
         return text
-    if text.isdecimal():
+    if text.removeprefix("-").isdecimal():
         return {"position": int(text)}
     return {"time": f"{text}T00:00:00Z" if A_DAY.fullmatch(text) else text}
 

@@ -88,6 +88,9 @@ class Cursor(models.Model):
     leased_to = models.BigIntegerField(null=True)
     #: A lease ran out with the events up to here: each goes alone.
     alone_to = models.BigIntegerField(default=BEFORE_EVERYTHING)
+    #: The last import when it went on from imports to live events; None before, and
+    #: where it began among live events. It does not read what is imported later.
+    imports_to = models.BigIntegerField(null=True)
     #: Chunks in a row, from this position, that a passing error of the database ended.
     troubles = models.PositiveSmallIntegerField(default=0)
 

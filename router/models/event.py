@@ -10,6 +10,7 @@ from router.contract.event import Event
 from router.contract.times import MAX_TIME_LENGTH, format_time
 from router.models.clock import Clock
 from router.models.event_time import EventTimeField
+from router.models.gap import BEFORE_IMPORTS, is_imported
 
 #: Attribute of an event → the field that has it.
 EVENT_FIELDS = {
@@ -41,7 +42,8 @@ class EventRecord(models.Model):
     """One published event in the log, which is its own outbox.
 
     `number` is given at publish and may have gaps; `position` is given by the router
-    after the commit and has none. No position yet means: owed, not yet routed.
+    after the commit and has none. No position yet means: owed, not yet routed. A
+    negative position means: imported, see `router.models.gap`.
     """
 
     number = models.BigAutoField(primary_key=True)
@@ -109,6 +111,11 @@ class EventRecord(models.Model):
     def __str__(self) -> str:
         return f"{self.type} #{self.number}"
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is a fact from before the router."""
+        return is_imported(self.position)
+
     def context(self) -> dict[str, str | int | bool]:
         """The context attributes that filters look at; it needs no data."""
         optional = {
@@ -160,12 +167,20 @@ class LogHead(models.Model):
     to whom, holds its lock.
 
     What the log lacks at or below `pruned_to` was pruned; above it nothing was. Beside
-    the highest position that was pruned stands the highest number, 0 for none.
+    the highest position that was pruned stands the highest number, 0 for none. Imports
+    are pruned by a mark of their own.
     """
 
     position = models.BigIntegerField(default=0)
     pruned_to = models.BigIntegerField(default=0, db_default=0)
     pruned_number = models.BigIntegerField(default=0, db_default=0)
+    #: The last position that an import gave.
+    imported = models.BigIntegerField(default=BEFORE_IMPORTS, db_default=BEFORE_IMPORTS)
+    #: An import may give more: no cursor goes on from imports to live events.
+    is_import_open = models.BooleanField(default=False, db_default=False)
+    imports_pruned_to = models.BigIntegerField(
+        default=BEFORE_IMPORTS, db_default=BEFORE_IMPORTS
+    )
 
     class Meta:
         # A process of a release without cursors must not write to it: under the name
@@ -174,3 +189,18 @@ class LogHead(models.Model):
 
     def __str__(self) -> str:
         return f"position {self.position}"
+
+    @property
+    def recorded_count(self) -> int:
+        """Events that ever got a position."""
+        return self.position + self.imported - BEFORE_IMPORTS
+
+    @property
+    def has_imports(self) -> bool:
+        """Whether a cursor may find an import, now or before the open one ends."""
+        return self.is_import_open or self.imported > self.imports_pruned_to
+
+    @property
+    def first_whole(self) -> int:
+        """The position after which nothing is missing: where the beginning is."""
+        return self.imports_pruned_to if self.has_imports else self.pruned_to

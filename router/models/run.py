@@ -7,6 +7,8 @@ from django.db.models.functions import Coalesce
 from router.models.clock import Clock
 from router.models.cursor import Cursor
 from router.models.delivery import Delivery, Origin
+from router.models.event import LogHead
+from router.models.gap import distance
 from router.models.subscriber import Subscriber
 
 
@@ -48,6 +50,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         )
         counted = rows.order_by().values("run").annotate(count=Count("pk"))
         return self.annotate(open_count=Coalesce(Subquery(counted.values("count")), 0))
+
+    def with_imported(self) -> RunQuerySet:
+        """With `imported`, the last position of the imports: for `Run.passed`."""
+        return self.annotate(imported=Subquery(LogHead.objects.values("imported")[:1]))
 
 
 class Run(models.Model):
@@ -110,6 +116,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.number}"
+
+    def passed(self, position: int, *, imported: int) -> tuple[int, int]:
+        """How many positions of its part of the log lie behind it at this position, and
+        how many there are."""
+        count = distance(self.start, self.end, imported=imported)
+        return count - distance(position, self.end, imported=imported), count
 
     @property
     def is_open(self) -> bool:

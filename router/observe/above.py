@@ -48,7 +48,7 @@ class _Look:
 
     def __init__(self, cursor: LiveCursor, limit: int) -> None:
         self.cursor = cursor
-        to = min(cursor.head, cursor.position + limit)
+        to = cursor.end_of_part(min(cursor.head, cursor.position + limit))
         leased_to = min(cursor.leased_to, to)
         self._working = cursor.ranges(cursor.position, leased_to)
         self._waiting = cursor.ranges(leased_to, to)

@@ -7,11 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
+
 from router.contract.digest import MODULUS, digest_of
 from router.contract.errors import InvalidWindow
 from router.flow.cursor.asking import Asking
 from router.flow.cursor.filling import STEP, next_owed
-from router.models import EventRecord, LogHead, Run, RunKind, RunState, Subscriber
+from router.models import (
+    Cursor,
+    EventRecord,
+    LogHead,
+    Run,
+    RunKind,
+    RunState,
+    Subscriber,
+)
 from router.observe.live_cursors import live_cursor_of
 
 MAX_PARTS = 64
@@ -65,20 +75,27 @@ def window_of(
     """What the subscriber was owed in this window, by what it asked for at each
     position; events that only a replay gave are not counted.
 
-    Without `first` the window begins where the log is whole; without `last` it ends
-    where the subscriber stands, or after `MAX_POSITIONS`. The statements read `STEP`
-    positions each. Raises `InvalidWindow`.
+    Without `first` the window begins where the log is whole, with the imports where it
+    was owed any; without `last` it ends where the subscriber stands, or after
+    `MAX_POSITIONS`. It ends with the imports, and begins with the live events where
+    `first` lies between the two. The statements read `STEP` positions each. Raises
+    `InvalidWindow`.
     """
     head = LogHead.objects.first() or LogHead()
     # None where a release that knew no cursors made the subscriber.
     live = live_cursor_of(subscriber)
     position = live.position if live and live.is_in_use else head.position
+    since = live.start if live else subscriber.live_from
+    asking = live.asking if live else Asking.of(subscriber)
+    imports_to = live.imports_to if live else None
+    own = _parts_of(since, head.position, imports_to, asking)
+    asked = [*_backfilled(subscriber), *own]
+    if first is None and any(after < 0 for after, *_ in asked):
+        first = head.first_whole + 1
     start, end = _bounds(first, last, position, head)
     parts = list(_parts(start, end))
     window = Window(first=start, last=end, position=position, parts=parts)
-    since = live.start if live else subscriber.live_from
-    asking = live.asking if live else Asking.of(subscriber)
-    _count(subscriber, [*_backfilled(subscriber), (since, end, asking)], window)
+    _count(subscriber, asked, window)
     # What was pruned meanwhile is not among the events that were read.
     _check_pruned(start, LogHead.objects.first() or head)
     return window
@@ -91,12 +108,25 @@ def _parts(first: int, last: int) -> Iterator[Part]:
         first += size
 
 
-def _backfilled(subscriber: Subscriber) -> list[Stretch]:
+def _backfilled(subscriber: Subscriber) -> Iterator[Stretch]:
     backfills = Run.objects.filter(subscriber=subscriber, kind=RunKind.BACKFILL)
-    return [
-        (run.start, _end(run), Asking.of_run(subscriber, run))
-        for run in backfills.with_position()
-    ]
+    of_run = Cursor.objects.filter(subscriber=subscriber, run=OuterRef("number"))
+    imports_to = Subquery(of_run.values("imports_to")[:1])
+    runs: Any = backfills.with_position().annotate(imports_to=imports_to)
+    for run in runs:
+        asking = Asking.of_run(subscriber, run)
+        yield from _parts_of(run.start, _end(run), run.imports_to, asking)
+
+
+def _parts_of(
+    after: int, to: int, imports_to: int | None, asking: Asking
+) -> Iterator[Stretch]:
+    """What a cursor reads from one position to another: of the imports those that were
+    there when it passed them."""
+    if after < 0:
+        yield after, min(to, -1 if imports_to is None else imports_to), asking
+    if to > 0:
+        yield max(after, 0), to, asking
 
 
 def _end(run: Any) -> int:
@@ -130,13 +160,19 @@ def _owed(
 def _bounds(
     first: int | None, last: int | None, position: int, head: LogHead
 ) -> tuple[int, int]:
-    start = head.pruned_to + 1 if first is None else first
     for pointer, place in {"/from": first, "/to": last}.items():
         if place is not None and place > head.position:
             raise _refused(
                 pointer,
                 f"lies beyond the end of the log, which is at position {head.position}",
             )
+    start = head.pruned_to + 1 if first is None else first
+    if head.imported < start < 0:
+        # At the gap: on to the live events.
+        start, last = head.pruned_to + 1, None
+    if start < 0:
+        position = head.imported if position >= 0 else position
+        last = None if last is None else min(last, head.imported)
     _check_pruned(start, head)
     if last is None:
         return start, max(start - 1, min(position, start + MAX_POSITIONS - 1))
@@ -152,10 +188,11 @@ def _bounds(
 
 
 def _check_pruned(start: int, head: LogHead) -> None:
-    if start <= head.pruned_to:
+    whole_after = head.imports_pruned_to if start < 0 else head.pruned_to
+    if start <= whole_after:
         raise _refused(
             "/from",
-            f"lies before position {head.pruned_to + 1}, and some of the events before "
+            f"lies before position {whole_after + 1}, and some of the events before "
             "that position were deleted, because they are old. Begin there",
         )
 

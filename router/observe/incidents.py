@@ -44,6 +44,8 @@ class IncidentKind(StrEnum):
     OLD_BACKLOG = "old_backlog"
     #: The receiver asked for time.
     ASKED_TO_WAIT = "asked_to_wait"
+    #: One that was killed stays open.
+    IMPORT_OPEN = "import_open"
     PAUSED = "paused"
     #: Reachable again; its backlog is delivered.
     DRAINING = "draining"
@@ -77,6 +79,7 @@ def incidents(situation: Situation) -> list[Incident]:
         *_of_processes(situation),
         *of_subscribers(situation),
         *_of_log(situation.now),
+        *_of_import(situation),
     ]
     return sorted(found, key=_severity)
 
@@ -225,6 +228,16 @@ def _of_log(now: datetime) -> Iterator[Incident]:
             text=f"{_capped(count, 'message')} {needs} attention: no valid event; the "
             "bytes are kept.",
             held=count,
+        )
+
+
+def _of_import(situation: Situation) -> Iterator[Incident]:
+    if situation.is_import_open:
+        yield Incident(
+            kind=IncidentKind.IMPORT_OPEN,
+            title="Import",
+            text="is open: runs and subscribers that read it wait at its end. Unless "
+            "manage.py import_history runs, run it again to go on, or with --close.",
         )
 
 

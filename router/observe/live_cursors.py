@@ -16,6 +16,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, W
 from router.db.statements import Select
 from router.flow.cursor.asking import Asking
 from router.models import LIVE, Clock, Cursor, LogHead, Run, RunKind, Subscriber
+from router.models.gap import BEFORE_IMPORTS, distance, end_of_part
 from router.observe.wanted import Range
 
 #: What is read of a subscriber: what it asks for, and what screens show of it. In the
@@ -45,8 +46,26 @@ class LiveCursor:
     is_in_use: bool
     #: The last position of the log, or of the backfill.
     head: int
+    #: The last position of the imports, and that of them when the cursor passed them.
+    imported: int
+    imports_to: int | None
     asking: Asking
     now: datetime
+
+    def reads(self, position: int) -> bool:
+        """Whether the position is above the start, and was not imported after the
+        cursor had passed the imports."""
+        if self.start >= position or position >= 0 or self.position < 0:
+            return self.start < position
+        return self.imports_to is not None and position <= self.imports_to
+
+    def distance(self, position: int) -> int:
+        """How many positions lie above the cursor, up to this one."""
+        return distance(self.position, position, imported=self.imported)
+
+    def end_of_part(self, to: int) -> int:
+        """The last position up to `to` that it may read without a jump."""
+        return end_of_part(self.position, to, imported=self.imported)
 
     def ranges(self, after: int, to: int) -> list[Range]:
         """The positions above `after` and up to `to`, a range for each period."""
@@ -79,6 +98,8 @@ class _Row(NamedTuple):
     leased_count: int | None
     is_in_use: bool
     head: int | None
+    imported: int | None
+    imports_to: int | None
     now: datetime
     run: int
     #: Of a backfill.
@@ -113,7 +134,8 @@ def cursor_telling_of(position: int, subscriber: Subscriber) -> LiveCursor | Non
         each
         for each in cursors
         if each.run != LIVE
-        and each.start < position <= each.head
+        and each.reads(position)
+        and position <= each.head
         and (each.is_in_use or position <= each.position)
     )
     live = (each for each in cursors if each.run == LIVE)
@@ -145,6 +167,8 @@ def _live_cursor(rows: Sequence[Sequence[Any]]) -> LiveCursor:
         leased_to=_leased_to(row),
         is_in_use=row.is_in_use,
         head=head,
+        imported=BEFORE_IMPORTS if row.imported is None else row.imported,
+        imports_to=row.imports_to,
         asking=asking,
         now=row.now,
     )
@@ -169,6 +193,7 @@ def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
         run_filter=Subquery(run("filter")[:1]),
         in_use=Case(When(Cursor.IS_IN_USE, then=True), default=False),
         head=Subquery(LogHead.objects.values("position")[:1]),
+        imported=Subquery(LogHead.objects.values("imported")[:1]),
         now=Clock(),
     ).filter(*conditions)
     of_subscriber = (f"subscriber__{name}" for name in OF_SUBSCRIBER)
@@ -186,6 +211,8 @@ OF_ROW = (
     "subscriber__turn__leased_count",
     "in_use",
     "head",
+    "imported",
+    "imports_to",
     "now",
     "run",
     "end",

@@ -33,6 +33,7 @@ from router.models import (
     Measure,
     Run,
 )
+from router.models.gap import BEFORE_IMPORTS, distance
 from router.observe.overview import (
     SubscriberOverview,
     subscribers_overview,
@@ -63,6 +64,7 @@ class Scrape:
 
     now: datetime
     head: int
+    imported: int
     unrouted: int
     overviews: list[SubscriberOverview]
     totals: Totals
@@ -73,11 +75,12 @@ class Scrape:
     @classmethod
     def read(cls) -> Scrape:
         """Ten statements, and one more while a cursor is below the head."""
-        row = LogHead.objects.values_list("position", Clock()).first()
-        head, now = row or (0, timezone.now())
+        row = LogHead.objects.values_list("position", "imported", Clock()).first()
+        head, imported, now = row or (0, BEFORE_IMPORTS, timezone.now())
         return cls(
             now=now,
             head=head,
+            imported=imported,
             unrouted=unrouted_count(),
             overviews=subscribers_overview(),
             totals=totals(),
@@ -204,7 +207,8 @@ def _runs(scrape: Scrape) -> Metric:
     for run in scrape.runs:
         if run.subscriber_id in names:
             labels = [names[run.subscriber_id], str(run.number)]
-            runs.add_metric(labels, max(0, run.end - run.position))
+            ahead = distance(run.position, run.end, imported=scrape.imported)
+            runs.add_metric(labels, ahead)
     return runs
 
 

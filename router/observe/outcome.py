@@ -107,7 +107,8 @@ def _asked_for(
         event
         for event in sorted(events, key=_position)
         if event.position is not None
-        and cursor.start < event.position <= end
+        and cursor.reads(event.position)
+        and event.position <= end
         and (event.number, cursor.subscriber.pk, cursor.run) not in have_rows
     ]
     return cursor.asking.owed(events_without_rows, broken={})

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from router.db.patterns import within
 from router.models import (
@@ -19,9 +19,11 @@ from router.models import (
     Delivery,
     EventRecord,
     FailedTask,
+    LogHead,
     Run,
     RunState,
 )
+from router.models.gap import distance, end_of_part
 
 #: So many positions are counted; what lies beyond them is taken for alike.
 LOOK = 10_000
@@ -52,32 +54,38 @@ class RunProgress:
     rate: float | None
     #: None where the speed is not known.
     remaining_seconds: float | None
+    #: Positions of its part of the log that lie behind it, and all of them.
+    passed: int
+    length: int
 
     @property
     def fraction(self) -> float:
-        return fraction_done(self.run, self.position, self.open_deliveries)
+        passed, length = self.passed, self.length
+        return fraction_done(self.run, passed, length, self.open_deliveries)
 
 
-def fraction_done(run: Run, position: int, open_deliveries: int) -> float:
+def fraction_done(run: Run, passed: int, length: int, open_deliveries: int) -> float:
     """From 0 to 1: how much of its part of the log lies behind the run, without the
-    events that it gave and that are not over yet."""
-    length = run.end - run.start
-    passed = (position - run.start) / length if length > 0 else 1.0
-    return passed * (1 - open_deliveries / max(run.count, open_deliveries, 1))
+    events that it gave and that are not over yet; `Run.passed` gives the positions."""
+    share = passed / length if length > 0 else 1.0
+    return share * (1 - open_deliveries / max(run.count, open_deliveries, 1))
 
 
 def progress_of(run: Run) -> RunProgress:
     """How far the run is, in six statements; in three once it is over."""
     cursors = Cursor.objects.filter(subscriber=run.subscriber_id, run=run.number)
-    cursor_id, position, now = cursors.values_list("pk", "position", Clock()).get()
+    imports = Subquery(LogHead.objects.values("imported")[:1])
+    columns = cursors.values_list("pk", "position", imports, Clock())
+    cursor_id, position, imported, now = columns.get()
     rows = Delivery.objects.filter(subscriber=run.subscriber_id, run=run.number)
     open_deliveries = rows.open().count()
     ahead, is_estimate, rate = 0, False, None
     if run.is_open:
-        ahead, is_estimate = _ahead(run, position)
+        ahead, is_estimate = _ahead(run, position, imported)
         recent = [*_chunks(cursor_id), *_singly(rows, position)]
         rate = _rate(recent, now) if run.state == RunState.ACTIVE else None
     remaining = ahead + open_deliveries
+    passed, length = run.passed(position, imported=imported)
     # Before it has begun to move, its limit says how fast it will be.
     is_new = run.state == RunState.ACTIVE and position == run.start
     return RunProgress(
@@ -91,18 +99,23 @@ def progress_of(run: Run) -> RunProgress:
         remaining_seconds=_seconds(
             remaining, rate or (run.rate_per_second if is_new else None)
         ),
+        passed=passed,
+        length=length,
     )
 
 
-def _ahead(run: Run, position: int) -> tuple[int, bool]:
+def _ahead(run: Run, position: int, imported: int) -> tuple[int, bool]:
     """Events above the cursor, and whether their number is an estimate."""
     if run.chosen is not None:
         return _asked_for(run, position, run.end).count(), False
-    to = min(run.end, position + LOOK)
+    ahead = distance(position, run.end, imported=imported)
+    to = end_of_part(position, min(run.end, position + LOOK), imported=imported)
+    looked_at = to - position
     count = _asked_for(run, position, to).count()
-    if to == run.end:
+    if ahead <= looked_at:
         return count, False
-    return round(count * (run.end - position) / LOOK), True
+    # At the gap nothing is before it but live events.
+    return round(count * ahead / looked_at) if looked_at else ahead, True
 
 
 def _asked_for(run: Run, after: int, to: int) -> QuerySet[EventRecord]:

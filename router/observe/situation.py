@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
@@ -20,8 +21,9 @@ class Situation:
     """Subscribers, processes, and the last errors, at `now` by the database's clock."""
 
     now: datetime
-    #: The last position of the log.
-    head: int
+    #: Events that ever got a position.
+    recorded: int
+    is_import_open: bool
     overviews: Sequence[SubscriberOverview]
     signs: Sequence[Sign]
     #: Primary key of a subscriber → the last failure of what it is still owed.
@@ -43,15 +45,13 @@ class Situation:
     def _of(
         cls, overviews: Sequence[SubscriberOverview], signs: Sequence[Sign]
     ) -> Situation:
-        head, now = LogHead.objects.values_list("position", Clock()).first() or (
-            0,
-            timezone.now(),
-        )
+        head: Any = LogHead.objects.annotate(now=Clock()).first()
         failing = [each.subscriber.pk for each in overviews if _may_have_failed(each)]
         task_ids = [each.newest_failed_id for each in overviews]
         return cls(
-            now=now,
-            head=head,
+            now=head.now if head else timezone.now(),
+            recorded=head.recorded_count if head else 0,
+            is_import_open=bool(head and head.is_import_open),
             overviews=overviews,
             signs=signs,
             _owed=last_failures(failing),

@@ -28,18 +28,19 @@ def start_of(place: Place, head: LogHead) -> int:
     """The position after which the events from this place on are. An event at the
     position, or recorded at the time, is one of them.
 
-    Raises `InvalidRun` where there is no such place, or retention has deleted events
-    that come after it.
+    At the beginning are the imports, where there are any. Raises `InvalidRun` where
+    there is no such place, or retention has deleted events that come after it.
     """
     if place == NOW:
         return head.position
     if place == BEGINNING:
-        return head.pruned_to
+        return head.first_whole
     start = _start_of(place, head)
-    if start < head.pruned_to:
+    whole_after = head.pruned_to if start >= 0 else head.imports_pruned_to
+    if start < whole_after:
         raise _refused(
             "/from",
-            f"lies before position {head.pruned_to + 1}, and some of the events before "
+            f"lies before position {whole_after + 1}, and some of the events before "
             "that position were deleted, because they are old. Begin there, or at "
             "`beginning`, which is the first position that is whole",
         )
@@ -55,13 +56,10 @@ def end_of(place: Place, head: LogHead) -> int:
         case {"position": int(position), **rest} if not (
             rest or isinstance(position, bool)
         ):
-            return min(position, head.position)
+            last = head.imported if position < 0 else head.position
+            return min(position, last)
         case {"time": time, **rest} if not rest:
-            moment = _moment(time, "/until")
-            before = _routed().filter(recorded_at__lt=moment)
-            near = before.order_by("-recorded_at")[:NEAR]
-            last: int | None = near.aggregate(at=Max("position"))["at"]
-            return head.pruned_to if last is None else last
+            return _end_at(_moment(time, "/until"), head)
     raise _refused("/until", END_HELP)
 
 
@@ -76,7 +74,7 @@ def _start_of(place: Place, head: LogHead) -> int:
                     f"lies beyond the end of the log, which is at position "
                     f"{head.position}",
                 )
-            return max(position - 1, 0)
+            return position - 1 if position <= head.imported else max(position - 1, 0)
         case {"time": time, **rest} if not rest:
             return _start_at(_moment(time, "/from"), head)
     raise _refused("/from", PLACE_HELP)
@@ -86,6 +84,10 @@ def _start_at(moment: datetime, head: LogHead) -> int:
     [now] = LogHead.objects.filter(pk=head.pk).values_list(Clock(), flat=True)
     if moment > now:
         raise _refused("/from", "is a time that has not come yet")
+    later = _imported(head).filter(time__gte=moment).order_by("position")
+    past: int | None = later.values_list("position", flat=True).first()
+    if past is not None:
+        return past - 1
     near = _routed().filter(recorded_at__gte=moment).order_by("recorded_at")[:NEAR]
     first: int | None = near.aggregate(at=Min("position"))["at"]
     if first is None:
@@ -95,8 +97,27 @@ def _start_at(moment: datetime, head: LogHead) -> int:
     return min(first, head.pruned_to) - 1 if is_any_gone else first - 1
 
 
+def _end_at(moment: datetime, head: LogHead) -> int:
+    before = _routed().filter(recorded_at__lt=moment)
+    near = before.order_by("-recorded_at")[:NEAR]
+    last: int | None = near.aggregate(at=Max("position"))["at"]
+    if last is not None:
+        return last
+    past = _imported(head).filter(time__lt=moment).order_by("-position")
+    last = past.values_list("position", flat=True).first()
+    return head.first_whole if last is None else last
+
+
 def _routed() -> QuerySet[EventRecord]:
-    return EventRecord.objects.filter(position__isnull=False)
+    return EventRecord.objects.filter(position__gt=0)
+
+
+def _imported(head: LogHead) -> QuerySet[EventRecord]:
+    """The imports, which all were recorded lately: their own times tell. Read in their
+    order, by the index of positions."""
+    if not head.has_imports:
+        return EventRecord.objects.none()
+    return EventRecord.objects.filter(position__lt=0)
 
 
 def _moment(time: object, pointer: str) -> datetime:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Max
+
 from router.contract.dialects import filter_problems
 from router.contract.errors import DoesNotApply, InvalidRun, named
 from router.contract.filters import is_covered, matches_any, pattern_problem
@@ -146,7 +148,7 @@ def _window(
 ) -> tuple[int, int, list[int] | None]:
     live = _live_position(subscriber, head)
     if request.kind == RunKind.BACKFILL:
-        return *_unseen(subscriber, start_of(request.start, head)), None
+        return *_unseen(subscriber, start_of(request.start, head), head), None
     if request.chosen is not None:
         positions = _chosen_positions(request.chosen, events, live)
         return min(positions) - 1, max(positions), sorted(set(request.chosen))
@@ -167,7 +169,7 @@ def _live_position(subscriber: Subscriber, head: LogHead) -> int:
     return min([head.position, *positions])
 
 
-def _unseen(subscriber: Subscriber, start: int) -> tuple[int, int]:
+def _unseen(subscriber: Subscriber, start: int, head: LogHead) -> tuple[int, int]:
     """The part after `start` that comes before all that the subscriber has had.
 
     Raises `DoesNotApply`.
@@ -182,6 +184,10 @@ def _unseen(subscriber: Subscriber, start: int) -> tuple[int, int]:
     if backfills.open().exists():
         raise DoesNotApply("A backfill is under way: cancel it first, or wait for it.")
     end = _lowest_start(subscriber, backfills)
+    passed = _last_passed_import(subscriber)
+    if start < 0 and passed is not None and passed < head.imported:
+        # Imported after a backfill had passed the imports.
+        start, end = max(start, passed), 0
     if start >= end:
         raise DoesNotApply(
             f"{subscriber.name} has had, or gets anyway, every event after position "
@@ -189,6 +195,18 @@ def _unseen(subscriber: Subscriber, start: int) -> tuple[int, int]:
         )
     _refuse_overlap(backfills, start)
     return start, end
+
+
+def _last_passed_import(subscriber: Subscriber) -> int | None:
+    """The last import that a backfill had passed when it went on to live events."""
+    runs = Run.objects.filter(
+        subscriber=subscriber, kind=RunKind.BACKFILL, state=RunState.COMPLETE
+    )
+    cursors = Cursor.objects.filter(
+        subscriber=subscriber, run__in=runs.values("number")
+    )
+    last: int | None = cursors.aggregate(at=Max("imports_to"))["at"]
+    return last
 
 
 def _lowest_start(subscriber: Subscriber, backfills: Any) -> int:

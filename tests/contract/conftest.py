@@ -11,6 +11,7 @@ from router.registry import isolated
 from router.testing import isolated_subscribers
 from router.transports import connections
 from router.transports.webhook import event_loop
+from tests.contract import past_facts
 from tests.contract.keyed_router import KeyedRouter
 from tests.contract.run_steps import Handler
 from tests.contract.steps import Subscribe, publish_and_route, webhook_subscriber
@@ -64,3 +65,13 @@ def handler(transactional_db: None) -> Iterator[Handler]:
         publish_and_route(10)
         runs_in_stream.look_again()
         yield Handler()
+
+
+@pytest.fixture
+def past(transactional_db: None, settings: Any) -> Iterator[None]:
+    """Facts from before the router, and no subscriber."""
+    Subscriber.objects.all().delete()
+    settings.ROUTER = {**settings.ROUTER, "HISTORY": past_facts.HISTORY}
+    with isolated():
+        yield
+    past_facts.given.clear()

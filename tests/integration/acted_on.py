@@ -9,6 +9,7 @@ from router.models import (
     AuditEntry,
     FailedTaskGroup,
     IngressFailedTask,
+    LogHead,
     Run,
     Subscriber,
 )
@@ -40,6 +41,7 @@ def rows_to_act_on() -> dict[str, Any]:
     rows = rows | _with_causes(mail)
     key, _ = issue_key("old", scopes=["publish"], by="test")
     schema, _ = register_schema("parcel.found", {"$id": "urn:found"}, by="test")
+    LogHead.objects.update(is_import_open=True)
     AuditEntry.objects.all().delete()
     down = a_subscriber("down", transport="webhook", breaker="open")
     waiting = a_delivery(event, down)

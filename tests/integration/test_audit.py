@@ -201,6 +201,7 @@ BY_COMMAND = {
     "prune": ("log.pruned", ["--days", "30"]),
     "backfill": ("run.begun", ["early", "--from", "beginning", "--no-wait"]),
     "replay": ("run.begun", ["ready", "--from", "beginning", "--no-wait"]),
+    "import_history": ("log.import_closed", ["--close"]),
     "erase_customer": ("customer.erased", ["ada@example.com", "--no-input"]),
 }
 #: They change no setting: they read, run, or publish events.

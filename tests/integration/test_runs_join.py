@@ -1,5 +1,6 @@
 """The join of history and live: a subscriber that begins at any moment gets every event
-once, while publishers commit late, dispatchers route and fill, and all interleave.
+once, while publishers commit late, dispatchers route and fill, facts from before the
+router are imported, and all interleave.
 
 On PostgreSQL, with publishers in sessions of their own.
 """
@@ -21,21 +22,28 @@ from router.flow.cursor import runs_in_stream
 from router.flow.deliver.stream import serve
 from router.flow.route import run_windows
 from router.flow.route.behind import BEHIND
+from router.flow.route.crossing import cross_gap
 from router.flow.route.routing import route_batch
 from router.flow.route.run_windows import fill_runs, finish_runs
 from router.flow.route.window import Windows, fill_windows
-from router.models import EventRecord, LogHead, Run, RunState, Subscriber
+from router.models import Cursor, EventRecord, LogHead, Run, RunState, Subscriber
+from router.models.gap import BEFORE_IMPORTS
+from router.operate.importing import Import, close_import
 from router.operate.subscribers import create_subscriber
 from router.public import Event, publish, subscriber
 from router.registry import isolated
 from router.testing import deliver_due, is_settled, register_declared
+from tests.contract import past_facts
 from tests.contract.steps import TYPE, ack, take
 from tests.integration.test_late_commits import insert
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has one writer at a time"
 )
-STEPS = ("publish", "begin late", "commit late", "route", "fill", "serve", "subscribe")
+STEPS = (
+    "publish", "begin late", "commit late", "route", "fill", "serve", "subscribe",
+    "import fact", "end import",
+)  # fmt: skip
 names = itertools.count()
 
 
@@ -47,6 +55,8 @@ class Join:
         self._late: list[psycopg.Connection[Any]] = []
         self._windows = Windows()
         self.row: Subscriber | None = None
+        #: Where an import ended, each time: of an earlier example, or of this one.
+        self.ends = set(LogHead.objects.values_list("imported", flat=True))
         self.got: list[Event] = []
 
     def step(self, name: str) -> None:
@@ -67,11 +77,22 @@ class Join:
             session.commit()
             session.close()
 
+    def _import_fact(self) -> None:
+        number = next(names)
+        past_facts.given[:] = [past_facts.fact(number, partitionkey="ab"[number % 2])]
+        next(Import(types=[TYPE]).steps())
+
+    def _end_import(self) -> None:
+        if LogHead.objects.filter(is_import_open=True).exists():
+            close_import(by="test")
+            self.ends.add(LogHead.objects.get().imported)
+
     def _route(self) -> None:
         self._windows.turn()
         route_batch(fits=self._windows.fits)
 
     def _fill(self) -> None:
+        cross_gap()
         if BEHIND.rows():
             fill_windows()
         fill_runs()
@@ -113,6 +134,7 @@ class Join:
     def finish(self) -> None:
         """Until everything is committed, routed, and acknowledged."""
         self._subscribe()
+        self._end_import()
         while self._late:
             self._commit_late()
         for _ in range(500):
@@ -134,7 +156,8 @@ class Join:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(run_windows, "RUN_WINDOW", 4)
-    settings.ROUTER = {**settings.ROUTER, "WINDOW": 4, "STREAM_LIMIT": 3}
+    limits = {"WINDOW": 4, "STREAM_LIMIT": 3, "HISTORY": past_facts.HISTORY}
+    settings.ROUTER = {**settings.ROUTER, **limits}
 
 
 @pytest.fixture
@@ -146,7 +169,7 @@ def nobody(transactional_db: None) -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", ["handler", "pull", "ordered"])
 @settings(
-    max_examples=2,
+    max_examples=3,
     phases=[Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -169,7 +192,12 @@ def _check(join: Join) -> None:
     events = EventRecord.objects.filter(type=TYPE)
     positions = dict(events.values_list("event_id", "position"))
     assert None not in positions.values()
-    assert Counter(event.id for event in join.got) == Counter(list(positions))
+    [cursor] = Cursor.objects.filter(subscriber=join.row, start__lt=0) or [None]
+    # What was imported when its import ended; later facts come by another backfill.
+    last = cursor.imports_to if cursor else BEFORE_IMPORTS
+    assert cursor is None or last in join.ends
+    owed = [id for id, at in positions.items() if (at or 0) > 0 or (at or 0) <= last]
+    assert Counter(event.id for event in join.got) == Counter(owed)
     for run in Run.objects.filter(subscriber=join.row):
         assert run.state == RunState.COMPLETE
     if join._kind != "ordered":
@@ -179,4 +207,4 @@ def _check(join: Join) -> None:
         by_key[event.partitionkey].append(positions[event.id] or 0)
     for key in ("a", "b"):
         assert by_key[key] == sorted(by_key[key])
-    assert LogHead.objects.get().position >= len(positions)
+    assert LogHead.objects.get().recorded_count >= len(positions)

@@ -7,7 +7,8 @@ does not cross from negative to positive; the import's end is written under the 
 lock as well, when no fact is on its way any more. A claim reads log and import in one
 statement.
 
-`router/` imports nothing yet.
+The code is `router/operate/importing.py`, and `router/flow/route/crossing.py`, which
+crosses in a step of its own, under the head's lock as well.
 """
 
 from __future__ import annotations

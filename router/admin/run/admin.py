@@ -51,7 +51,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         rows: Any = super().get_queryset(request)
-        runs: QuerySet[Run] = rows.with_position().with_open_count()
+        runs: QuerySet[Run] = rows.with_position().with_imported().with_open_count()
         return runs.defer("subscriber__custom_headers")
 
     def get_urls(self) -> list[URLPattern]:

@@ -136,10 +136,12 @@ def _fingerprint(request: HttpRequest) -> str:
 def runs_of(subscriber: Subscriber) -> list[tuple[Run, int]]:
     """The newest runs of a subscriber, each with its progress in percent."""
     runs: Any = Run.objects.filter(subscriber=subscriber)
-    newest = runs.with_position().with_open_count().order_by("-number")[:MAX_RUNS]
+    placed = runs.with_position().with_imported().with_open_count()
+    newest = placed.order_by("-number")[:MAX_RUNS]
     return [(run, percent_of(run)) for run in newest]
 
 
 def percent_of(run: Any) -> int:
-    """How much of a run is done; it has its `position` and `open_count`."""
-    return int(100 * fraction_done(run, run.position, run.open_count))
+    """How much of a run is done; it has its `position`, `imported` and `open_count`."""
+    passed, length = run.passed(run.position, imported=run.imported)
+    return int(100 * fraction_done(run, passed, length, run.open_count))

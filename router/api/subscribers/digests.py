@@ -20,6 +20,7 @@ from router.api.subscribers.preview import PreviewedEventSerializer
 from router.api.view import View
 from router.contract.digest import digest_text
 from router.contract.errors import InvalidWindow
+from router.models.gap import MIN_IMPORT_POSITION
 from router.observe.digests import MAX_PARTS, MAX_POSITIONS, Part, window_of
 
 DIGEST = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
@@ -29,10 +30,12 @@ class PositionField(fields.IntegerField):
     """A position in a query, which has texts alone."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=1, max_value=MAX_ID, required=False, **options)
+        super().__init__(
+            min_value=MIN_IMPORT_POSITION, max_value=MAX_ID, required=False, **options
+        )
 
     def to_internal_value(self, data: Any) -> int:
-        is_number = re.fullmatch("[0-9]{1,30}", str(data)) is not None
+        is_number = re.fullmatch("-?[0-9]{1,30}", str(data)) is not None
         return super().to_internal_value(int(data) if is_number else data)
 
 
@@ -47,7 +50,8 @@ class DigestQuery(QuerySerializer):
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's own.
         start = PositionField(
-            help_text="The first position; left out, where the log is whole."
+            help_text="The first position; left out, where the log is whole: that of "
+            "an import, which is negative, where the subscriber was owed any."
         )
         return {"from": start, **super().get_fields()}
 

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from router.contract.pacing import Every
 from router.models import Acknowledgement, Clock, Cursor, EventRecord, RollupMark
 from router.models.cursor import BEFORE_EVERYTHING
+from router.models.gap import is_imported
 
 #: What is younger stays as it was written.
 MERGED_AFTER = timedelta(days=1)
@@ -62,8 +63,9 @@ def merge(cursor_id: int, *, after: int = BEFORE_EVERYTHING) -> tuple[int, bool]
     to where all are, and whether there may be more.
 
     Each hour becomes one row, which covers what its rows covered and what lies between
-    them: an event there has a delivery, or was not wanted. Whatever else makes one row
-    of several, or adds to one, holds the cursor's lock as well.
+    them: an event there has a delivery, or was not wanted. Between imports and live
+    events more may be imported, so that no row reaches over the gap. Whatever else
+    makes one row of several, or adds to one, holds the cursor's lock as well.
     """
     cursors = Cursor.objects.select_for_update(skip_locked=True).filter(pk=cursor_id)
     locked = list(cursors.values_list(Clock()))
@@ -71,7 +73,7 @@ def merge(cursor_id: int, *, after: int = BEFORE_EVERYTHING) -> tuple[int, bool]
         return after, False
     [(now,)] = locked
     rows = list(_old(cursor_id, after, now))
-    hours = [list(hour) for _, hour in groupby(rows, key=_hour)]
+    hours = [list(hour) for _, hour in groupby(rows, key=_hour_and_part)]
     merged = [(_one_of(hour), hour) for hour in hours if len(hour) > 1]
     gone = [row.pk for one, hour in merged for row in hour if row is not one]
     if gone:
@@ -99,8 +101,9 @@ def _old(cursor_id: int, after: int, now: datetime) -> QuerySet[Acknowledgement]
     return rows.select_for_update()[:STEP]
 
 
-def _hour(row: Acknowledgement) -> datetime:
-    return row.acknowledged_at.replace(minute=0, second=0, microsecond=0)
+def _hour_and_part(row: Acknowledgement) -> tuple[datetime, bool]:
+    hour = row.acknowledged_at.replace(minute=0, second=0, microsecond=0)
+    return hour, is_imported(row.last)
 
 
 def _one_of(hour: Sequence[Acknowledgement]) -> Acknowledgement:

@@ -11,6 +11,9 @@ _IN_PERIOD = """(SELECT {column} FROM "{{period}}" AS period
             WHERE period.subscriber_id = cursor.subscriber_id
                 AND period.after <= cursor.position
             ORDER BY period.after DESC LIMIT 1)"""  # nosec B608  # names of our own
+# Among the imports a run reads up to their end: see `router.models.gap`.
+_END_OF_RUN = """CASE WHEN cursor.position < 0
+                THEN {least}(run."end", head.imported) ELSE run."end" END"""
 #: Name → what stands there for the live cursor, and for a run.
 _PARTS = {
     "end": (
@@ -18,9 +21,9 @@ _PARTS = {
                 SELECT MIN(period.after) FROM "{period}" AS period
                 WHERE period.subscriber_id = cursor.subscriber_id
                     AND period.after > cursor.position), head.position)""",
-        'run."end"',
+        _END_OF_RUN,
     ),
-    "head": ("head.position", 'run."end"'),
+    "head": ("head.position", _END_OF_RUN),
     "events": (_IN_PERIOD.format(column="period.events"), "run.events"),
     "filter": (
         _IN_PERIOD.format(column="CAST(period.filter AS text)"),
@@ -61,8 +64,8 @@ def claim_text(*, is_run: bool, is_postgresql: bool) -> str:
 
 
 # The position reaches the log's index as a value, from a query that is answered first:
-# for a join of cursor and log the planner would read the log. Positions have no gaps,
-# so that a range of them bounds the look, whatever the types.
+# for a join of cursor and log the planner would read the log. Positions have no gaps
+# where a cursor reads, so that a range of them bounds the look, whatever the types.
 _SQL = """
 WITH here AS MATERIALIZED (
     SELECT cursor.id, cursor.position,
@@ -111,7 +114,7 @@ _LEASED = """, counted AS (
 ), moved AS (
     UPDATE "{cursor}" AS cursor SET leased_to = (SELECT MAX(position) FROM picked),
         position = CASE WHEN EXISTS (SELECT 1 FROM picked) THEN cursor.position
-            ELSE here.until END
+            ELSE {most}(cursor.position, here.until) END
     FROM here WHERE cursor.id = here.id
 )"""  # nosec B608  # names of our own
 _SELECTED = """

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from router.contract.outcomes import Evidence
 from router.db.statements import changed
 from router.flow.cursor.asking import Asking
+from router.flow.cursor.at_gap import readable_to
 from router.flow.cursor.insertions import insertions
 from router.flow.cursor.matching import Broken
 from router.flow.dead_letter import give_up
@@ -42,7 +43,12 @@ def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
     to = min(to, subscriber.live_from) if is_past else to
     broken: Broken = {}
     owed, cursor.position = next_owed(
-        events, asking, after=cursor.position, to=to, limit=limit, broken=broken
+        events,
+        asking,
+        after=cursor.position,
+        to=readable_to(cursor.position, to),
+        limit=limit,
+        broken=broken,
     )
     origin = Origin.BACKFILL if is_past else Origin.LIVE
     for insertion in insertions(((e, subscriber) for e in owed), origin=origin):

@@ -10,6 +10,7 @@ from router.db.patterns import within
 from router.db.statements import changed
 from router.flow import order
 from router.flow.cursor.asking import Asking
+from router.flow.cursor.at_gap import readable_to
 from router.flow.cursor.filling import give_up_on_unfiltered, next_owed
 from router.flow.cursor.giving import given
 from router.flow.cursor.insertions import insertions
@@ -42,7 +43,7 @@ def fill_run(cursor: Cursor, subscriber: Subscriber, run: Run, *, limit: int) ->
         _events_of(run),
         Asking.of_run(subscriber, run),
         after=cursor.position,
-        to=run.end,
+        to=readable_to(cursor.position, run.end),
         limit=limit,
         broken=broken,
     )

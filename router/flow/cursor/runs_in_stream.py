@@ -9,6 +9,7 @@ from django.db.models import BigIntegerField, F, Q, QuerySet
 
 from router.contract.pacing import Every
 from router.db.statements import IDS, Param, Select
+from router.flow.cursor.at_gap import IS_BESIDE_GAP
 from router.flow.cursor.turn import may_be_rung
 from router.models import Clock, Run, Subscriber
 
@@ -84,7 +85,8 @@ def _in_stream() -> Any:
 
 def _ready() -> Any:
     is_time = Q(next_at__isnull=True) | Q(next_at__lte=Clock())
-    return _in_stream().with_position().filter(is_time, position__lt=F("end"))
+    positioned = _in_stream().with_position()
+    return positioned.filter(is_time, IS_BESIDE_GAP, position__lt=F("end"))
 
 
 def _next() -> QuerySet[Run]:

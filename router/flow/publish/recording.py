@@ -38,6 +38,7 @@ COLUMNS = (
     "causation_depth",
     "only_for_id",
 )
+DIGEST, SIZE = COLUMNS.index("digest"), COLUMNS.index("size_bytes")
 #: Time and trace are those of a call: the same event sent again has others. The data
 #: is compared by its digest.
 NOT_COMPARED = {"time", "traceparent", "tracestate", "data", "data_base64"}
@@ -71,6 +72,22 @@ def record(
 
     Raises `EventTooLarge` or `EventConflict`; then nothing is recorded.
     """
+    values = values_of(event, depth=depth, only_for=only_for)
+    while (number := _insert(*values)) is None:
+        if existing := _existing(event):
+            digest = None if is_settled else values[DIGEST]
+            return _same(event, existing, digest)
+        # It was pruned between the two statements.
+    return Published(number=number, event=event, is_new=True)
+
+
+def values_of(
+    event: Event, *, depth: int = 0, only_for: int | None = None
+) -> tuple[Any, ...]:
+    """The event's row as the database takes it, in the order of `COLUMNS`.
+
+    Raises `EventTooLarge`.
+    """
     is_plain_text = isinstance(event.data, str) and not is_json(event.datacontenttype)
     packed = pack(event.data, has_data=event.has_data, is_plain_text=is_plain_text)
     extensions = dumped(event.extensions) if event.extensions else "{}"
@@ -80,8 +97,7 @@ def record(
             f"The event has {size:,} bytes; the most is {conf().max_event_bytes:,}. "
             "Publish a reference to the large part instead."
         )
-    digest = _digest(event, packed)
-    values = (
+    return (
         *(getattr(event, name) for name in ("id", "source", "type", "subject")),
         str(connection.ops.adapt_datetimefield_value(event.time)),
         event.time_text,
@@ -91,16 +107,11 @@ def record(
         event.datacontenttype,
         packed.text,
         packed.encoding.value,
-        digest,
+        _digest(event, packed),
         size,
         depth,
         only_for,
     )
-    while (number := _insert(*values)) is None:
-        if existing := _existing(event):
-            return _same(event, existing, None if is_settled else digest)
-        # It was pruned between the two statements.
-    return Published(number=number, event=event, is_new=True)
 
 
 def _insert(*values: Any) -> int | None:

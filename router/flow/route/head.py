@@ -9,6 +9,7 @@ from django.db.models.functions import Greatest
 from router.db.async_commit import AsyncCommit
 from router.db.statements import Param, Select, Update
 from router.models import Cursor, LogHead
+from router.models.gap import is_imported
 
 HEAD = 1
 
@@ -37,14 +38,15 @@ def mark_pruned(*, to: int, number: int) -> bool:
     Returns False, and says nothing, where a cursor is below. A transaction of its own,
     before they are deleted: code that holds the lock sees either the mark or the
     events. A crash of the database that forgets the mark forgets what was deleted later
-    as well.
+    as well. Imports have a mark of their own.
     """
     lock_head()
     lowest = lowest_cursor()
     if lowest is not None and lowest < to:
         return False
+    mark = "imports_pruned_to" if is_imported(to) else "pruned_to"
     LogHead.objects.filter(AsyncCommit(), pk=HEAD).update(
-        pruned_to=Greatest("pruned_to", to),
+        **{mark: Greatest(mark, to)},
         pruned_number=Greatest("pruned_number", number),
     )
     return True

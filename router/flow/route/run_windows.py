@@ -14,6 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from router.conf import conf
 from router.contract.times import format_time
 from router.db.statements import Select
+from router.flow.cursor.at_gap import IS_BESIDE_GAP
 from router.flow.cursor.giving import at_rate
 from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.cursor.run_filling import fill_run
@@ -143,7 +144,7 @@ def _with_room() -> Any:
     ready = of_run.due().order_by("due_at", "id").values("pk")[full : full + 1]
     return (
         _with_position()
-        .filter(is_by_row, is_time, position__lt=F("end"))
+        .filter(is_by_row, is_time, IS_BESIDE_GAP, position__lt=F("end"))
         .alias(ready=Subquery(ready), open=_open_beyond(conf().max_open * AGAIN))
         .filter(ready__isnull=True, open__isnull=True)
         .order_by("pk")

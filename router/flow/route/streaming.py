@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from router.conf import conf
 from router.flow.cursor import turn
@@ -26,6 +26,7 @@ from router.models import (
     Transport,
     Turn,
 )
+from router.models.gap import is_imported
 from router.models.subscriber import is_handler_missing
 
 
@@ -70,22 +71,33 @@ def _waiting() -> list[Subscriber]:
 
 
 def _handlers_by_row() -> QuerySet[Subscriber]:
-    return Subscriber.objects.known().filter(
-        transport=Transport.HANDLER,
-        ordering=Ordering.NONE,
-        is_transactional=True,
-        is_safe_concurrently=False,
-        is_streamed=False,
+    among_imports = Cursor.objects.filter(
+        subscriber=OuterRef("pk"), run=LIVE, position__lt=0
+    )
+    return (
+        Subscriber.objects.known()
+        .filter(
+            transport=Transport.HANDLER,
+            ordering=Ordering.NONE,
+            is_transactional=True,
+            is_safe_concurrently=False,
+            is_streamed=False,
+        )
+        .exclude(Exists(among_imports))
     )
 
 
 def start_streaming(subscriber: Subscriber, head: LogHead) -> None:
     """Serve what has no delivery yet in the stream; deliveries go on as they are.
 
+    A live cursor among the imports waits: in the stream it would not know where these
+    end, and `start_waiting_streams` begins it later.
     Of a subscriber that has deliveries, the caller waits for their claims first:
     `turn.wait_for_claims`.
     """
     cursor = _locked(subscriber)
+    if is_imported(cursor.position):
+        return
     at: dict[str, Any] = {} if cursor.is_behind else {"position": head.position}
     _write(subscriber, is_behind=False, leased_to=None, troubles=0, **at)
     Turn.objects.get_or_create(subscriber=subscriber)

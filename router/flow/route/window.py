@@ -17,9 +17,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from router.conf import conf
 from router.contract.pacing import Every
 from router.db.statements import Select
+from router.flow.cursor.at_gap import IS_BESIDE_GAP
 from router.flow.cursor.filling import STEP, fill
 from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.route.behind import BEHIND
+from router.flow.route.crossing import cross_gap
 from router.flow.route.head import HEAD
 from router.flow.route.run_windows import fill_runs
 from router.models import (
@@ -72,6 +74,8 @@ class Windows:
             self._is_any_run = Run.objects.active().exists()
             if self._is_any_behind:
                 notify_stopped()
+            if self._is_any_behind or self._is_any_run:
+                cross_gap()
         is_any = self._is_any_behind or self._is_any_run
         if is_any and self._filling.is_due():
             if self._is_any_behind:
@@ -170,7 +174,7 @@ def _with_room() -> QuerySet[Subscriber, Any]:
     cursors = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE, is_behind=True)
     return (
         Subscriber.objects.known()
-        .filter(Exists(cursors))
+        .filter(Exists(cursors.filter(IS_BESIDE_GAP)))
         .alias(ready=_ready_beyond(conf().window * CROWDED))
         .alias(open=_pending_beyond(conf().max_open * AGAIN, OuterRef("pk")))
         .filter(ready__isnull=True, open__isnull=True)

@@ -72,12 +72,10 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def _go_through(self, walk: Walk) -> None:
-        first = walk.position
         with Progress(console=console(self.stderr), transient=True) as progress:
-            task = progress.add_task("Pruning", total=max(0, walk.end - first))
+            task = progress.add_task("Pruning", total=walk.length)
             while walk.step():
-                done = min(walk.position, walk.end) - first
-                progress.update(task, completed=done)
+                progress.update(task, completed=walk.looked_at)
                 sleep(REST_SECONDS[connection.vendor])
 
 

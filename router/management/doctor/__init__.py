@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from router.management.doctor.broker import examine_broker
 from router.management.doctor.database import examine_database
 from router.management.doctor.finding import Finding, Level
+from router.management.doctor.imports import examine_imports
 from router.management.doctor.processes import examine_processes
 from router.management.doctor.schemas import examine_schemas
 from router.management.doctor.settings import examine_settings
@@ -22,4 +23,5 @@ def examine() -> Iterator[Finding]:
     yield from examine_broker()
     yield from examine_processes()
     yield from examine_subscribers()
+    yield from examine_imports()
     yield from examine_schemas()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from router.contract.digest import digest_text
-from router.display import counted, effect_of, exact, first_line, seconds
+from router.display import counted, effect_of, exact, first_line, place, seconds
 from router.flow.breaker.held import held_because
 from router.models import Run, RunState, Subscriber
+from router.models.gap import place_name
 from router.observe.run_progress import RunProgress
 from router.operate.run_preview import RunPreview
 
@@ -21,15 +22,15 @@ def preview_lines(subscriber: Subscriber, preview: RunPreview) -> Iterator[str]:
     if not preview.count:
         return
     yield (
-        f"Positions {preview.plan.start + 1:,} to {preview.plan.end:,}, recorded from "
-        f"{exact(preview.first_at)} to {exact(preview.last_at)}."
+        f"Positions {place(preview.plan.start + 1)} to {place(preview.plan.end)}, "
+        f"recorded from {exact(preview.first_at)} to {exact(preview.last_at)}."
     )
     types = list(preview.types.items())
     listed = [f"{name} ({count:,})" for name, count in types[:MAX_LISTED]]
     more = [f"{len(types) - MAX_LISTED:,} more"] if len(types) > MAX_LISTED else []
     yield f"Types of the first of them: {', '.join([*listed, *more])}."
     for event in preview.first_events[:MAX_LISTED]:
-        yield f"  position {event.position}  {event}  {event.subject}".rstrip()
+        yield f"  {place_name(event.position or 0)}  {event}  {event.subject}".rstrip()
     if preview.seconds is not None:
         yield f"It takes about {seconds(preview.seconds)}."
 

@@ -37,6 +37,7 @@ STYLE_OF_BREAKER: dict[str, str] = {
 STYLE_OF_INCIDENT = {
     IncidentKind.OLD_BACKLOG: "yellow",
     IncidentKind.ASKED_TO_WAIT: "yellow",
+    IncidentKind.IMPORT_OPEN: "yellow",
     IncidentKind.PAUSED: "yellow",
     IncidentKind.DRAINING: "yellow",
 }

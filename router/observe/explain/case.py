@@ -131,6 +131,7 @@ def facts_of_event(event: EventRecord) -> Facts:
         "id": event.event_id,
         "source": event.source,
         "type": event.type,
+        "is_imported": event.is_imported,
         "recorded_at": event.recorded_at,
     }
 

@@ -76,6 +76,8 @@ def _not_routed(event: EventRecord, subscriber: Subscriber) -> Explanation:
 
 def _without_delivery(case: Case) -> Explanation:
     cursor, began = case.cursor, _began(case)
+    if case.event.is_imported and not (cursor and cursor.reads(case.position)):
+        return _imported(case)
     if case.position <= began and case.event.only_for_id != case.subscriber.pk:
         return case.explained(
             Verdict.BEFORE_SUBSCRIBER,
@@ -94,6 +96,15 @@ def _without_delivery(case: Case) -> Explanation:
     if case.subscriber.deleted_at is not None:
         return of_deleted(case)
     return _unknown(case)
+
+
+def _imported(case: Case) -> Explanation:
+    return case.explained(
+        Verdict.BEFORE_SUBSCRIBER,
+        f"The event was imported at {moment(case.event.recorded_at)}: it is a fact "
+        f"from before the router, and {case.subscriber} did not ask for such facts, or "
+        "had passed them. A replay gives it, or a backfill.",
+    )
 
 
 def _began(case: Case) -> int:

@@ -6,6 +6,7 @@ from router.contract.rejecting import Rejection, rejection
 from router.flow.cursor.asking import Asking
 from router.models import Subscriber
 from router.models.cursor import BEFORE_EVERYTHING
+from router.models.gap import place_name
 from router.observe.explain.case import Case, Explanation, Facts, Verdict
 
 
@@ -44,8 +45,8 @@ def _by_type(case: Case, asked: Subscriber, period: Facts) -> Explanation:
     wanted = ", ".join(asked.events) or "no event type"
     return case.explained(
         Verdict.FILTERED_BY_TYPE,
-        f"{case.subscriber} did not ask for {case.event.type}: at position "
-        f"{case.position:,} it asked for {wanted}.",
+        f"{case.subscriber} did not ask for {case.event.type}: at "
+        f"{place_name(case.position)} it asked for {wanted}.",
         period=period,
     )
 

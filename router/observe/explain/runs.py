@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from router.models import Run, RunKind, RunState
+from router.models.gap import distance, place_name
 from router.observe.explain.case import Case, Explanation, Facts, Verdict, moment
 from router.observe.explain.filtering import rejected_by
 from router.observe.explain.holding import held
@@ -21,7 +22,8 @@ def runs_covering(case: Case) -> Sequence[Any]:
     runs = Run.objects.filter(
         subscriber=case.subscriber, start__lt=case.position, end__gte=case.position
     )
-    return list(runs.with_position().order_by("-number")[:MAX_RUNS])
+    placed = runs.with_position().with_imported()
+    return list(placed.order_by("-number")[:MAX_RUNS])
 
 
 def of_backfill(case: Case, runs: Sequence[Any]) -> Explanation | None:
@@ -43,7 +45,7 @@ def of_backfill(case: Case, runs: Sequence[Any]) -> Explanation | None:
     where = (
         "is paused"
         if run.state == RunState.PAUSED
-        else f"is at position {run.position:,}, {case.position - run.position:,} before"
+        else f"is at {place_name(run.position)}, {_ahead(case, run):,} before"
     )
     sentence = f"It waits for backfill {run.number} of {case.subscriber}, which {where}"
     is_paused = run.state == RunState.PAUSED
@@ -51,10 +53,15 @@ def of_backfill(case: Case, runs: Sequence[Any]) -> Explanation | None:
     return case.explained(Verdict.WAITING_FOR_RUN, sentence + rest, run=_facts(run))
 
 
+def _ahead(case: Case, run: Any) -> int:
+    return distance(run.position, case.position, imported=run.imported)
+
+
 def beside(found: Explanation, case: Case, runs: Sequence[Any]) -> Explanation:
     """The explanation with the replays that cover the event."""
     replays = {
-        f"run_{run.number}": f"{run.state}, at position {run.position:,} of {run.end:,}"
+        f"run_{run.number}": f"{run.state}, at {place_name(run.position)}, to "
+        f"{place_name(run.end)}"
         for run in runs
         if run.kind == RunKind.REPLAY and run.position is not None
     }

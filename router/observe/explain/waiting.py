@@ -5,6 +5,7 @@ from __future__ import annotations
 from router.conf import conf
 from router.flow.cursor.limit import open_count
 from router.models import Delivery, DeliveryState, Transport, Turn
+from router.models.gap import place_name
 from router.observe.explain.attempts import attempt_facts, delivery_facts
 from router.observe.explain.case import (
     Case,
@@ -109,11 +110,11 @@ def above(case: Case, cursor: LiveCursor) -> Explanation:
             "deliveries, which is the limit: some of them must end first.",
             limit={"max_open": conf().max_open},
         )
-    distance = case.position - cursor.position
+    distance = cursor.distance(case.position)
     return case.explained(
         Verdict.WAITING_FOR_TURN,
-        f"It waits for its turn: the cursor of {case.subscriber} is at position "
-        f"{cursor.position:,}, and the event {distance:,} further on.",
+        f"It waits for its turn: the cursor of {case.subscriber} is at "
+        f"{place_name(cursor.position)}, and the event {distance:,} further on.",
         turn={"distance": distance},
     )
 
