@@ -44,6 +44,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     FailedTaskState.OPEN: ("attention", "error", "Open"),
     FailedTaskState.RETRIED: ("ok", "replay", "Retried"),
     FailedTaskState.DISCARDED: ("quiet", "delete", "Discarded"),
+    FailedTaskState.REDIRECTED: ("ok", "alt_route", "Redirected"),
     AttemptResult.RETRY: ("retry", "replay", "Retry"),
     AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
     AttemptResult.UNCOUNTED: ("quiet", "sensors", "Probe failed"),

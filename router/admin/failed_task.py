@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, Value, When
@@ -16,6 +15,8 @@ from django.views.decorators.http import require_POST
 from router.admin.acting import act, actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
+from router.admin.failed_task_forms import NoteForm
+from router.admin.failed_task_substitute import EditForm, RedirectForm, diff_of
 from router.admin.filters import (
     CauseFilter,
     FailedAtFilter,
@@ -23,10 +24,13 @@ from router.admin.filters import (
     ReasonFilter,
     search_by_event,
 )
-from router.contract.errors import NotOpen
+from router.contract.data import is_json
+from router.contract.errors import InvalidEvent, NotOpen
 from router.display import ago, badge, first_line
-from router.models import FailedTask, FailedTaskState
+from router.models import FailedTask, FailedTaskState, Subscriber
+from router.observe.causes import words_of_task
 from router.observe.naming import whole_number
+from router.operate import substitutes
 from router.operate.failed_tasks import (
     Settled,
     discard,
@@ -34,6 +38,7 @@ from router.operate.failed_tasks import (
     restore,
     retry,
 )
+from router.operate.substitutes import UNDO_SECONDS, edit_and_retry, redirect
 
 #: Failed tasks that one act settles at most.
 MAX_AT_ONCE = 1000
@@ -42,19 +47,6 @@ MAX_LISTED = 10
 SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
 DONE = {"retry": "will be tried again", "discard": "discarded"}
 MAX_ERROR_LENGTH = 90
-
-
-class NoteForm(forms.Form):
-    """Why an operator settles failed tasks, of either kind; kept with them."""
-
-    note = forms.CharField(
-        label="Reason",
-        max_length=1000,
-        widget=forms.Textarea({"rows": 3}),
-        error_messages={
-            "required": "Say why: the reason is kept with the failed task."
-        },
-    )
 
 
 class RemediationAdmin(ReadOnlyAdmin):
@@ -110,7 +102,8 @@ class FailedTaskAdmin(RemediationAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailedTask]:
         heavy = ("traceback", "event__data", "event__extensions")
-        return super().get_queryset(request).defer(*heavy)
+        rows = super().get_queryset(request).select_related("successor__subscriber")
+        return rows.defer(*heavy, "successor__subscriber__custom_headers")
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         is_open = When(state=FailedTaskState.OPEN, then=Value(0))
@@ -138,12 +131,15 @@ class FailedTaskAdmin(RemediationAdmin):
     def detail_context(self, request: HttpRequest, row: FailedTask) -> dict[str, Any]:
         return {
             "task": row,
+            "words": words_of_task(row),
             "cloudevent": row.event.shown(),
             **newest_attempts(row.delivery),
             "may_settle": row.state == FailedTaskState.OPEN
             and self.has_remediate_permission(request),
             "may_restore": may_restore(row) and self.has_remediate_permission(request),
             "note_form": NoteForm(),
+            "redirect_form": RedirectForm(row),
+            "is_editable": is_json(row.event.datacontenttype),
         }
 
     @admin.action(description="Retry…", permissions=["remediate"])
@@ -160,10 +156,14 @@ class FailedTaskAdmin(RemediationAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.settle_view))
-        restoring = require_POST(self.restore_view)
+        views: dict[str, Any] = {
+            "edit": self.edit_view,
+            "redirect": require_POST(self.redirect_view),
+            "restore": require_POST(self.restore_view),
+        }
         return [
             path("settle/", view, name="router_failedtask_settle"),
-            *self.row_urls(self.has_remediate_permission, restore=restoring),
+            *self.row_urls(self.has_remediate_permission, **views),
             *super().get_urls(),
         ]
 
@@ -183,6 +183,48 @@ class FailedTaskAdmin(RemediationAdmin):
         if len(ids) == 1:
             return self.redirect_to(request, "change", ids[0])
         return self.redirect_to(request, "changelist")
+
+    def edit_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
+        form = EditForm(row, request.POST or None)
+        is_valid = form.is_valid()
+        if is_valid and "send" in request.POST:
+            act = _act(request, form)
+            data = form.cleaned_data["payload"]
+            return self._substitute(
+                request, row, lambda: edit_and_retry(row.pk, data, act)
+            )
+        before, after = row.event.json_data(), form.cleaned_data if is_valid else {}
+        context = {
+            "title": f"Edit {row}",
+            "task": row,
+            "form": form,
+            "diff": list(diff_of(before, after["payload"])) if is_valid else [],
+            "words": words_of_task(row),
+            "undo_seconds": UNDO_SECONDS,
+        }
+        return self.page(request, "router/admin/failed_task_edit.html", row, context)
+
+    def redirect_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
+        form = RedirectForm(row, request.POST)
+        if not form.is_valid():
+            context = {**self.detail_context(request, row), "redirect_form": form}
+            return self.page(request, self.detail_template, row, context)
+        act = _act(request, form)
+        to = Subscriber.objects.known().get(pk=form.cleaned_data["subscriber"])
+        return self._substitute(request, row, lambda: redirect(row.pk, to, act))
+
+    def _substitute(
+        self, request: HttpRequest, row: FailedTask, act: Callable[[], object]
+    ) -> HttpResponse:
+        try:
+            act()
+        except (NotOpen, InvalidEvent) as error:
+            messages.warning(request, str(error))
+        else:
+            messages.success(
+                request, f"It goes out in {UNDO_SECONDS} seconds; undo it until then."
+            )
+        return self.redirect_to(request, "change", row.pk)
 
     def restore_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
         try:
@@ -213,6 +255,12 @@ class FailedTaskAdmin(RemediationAdmin):
             tasks=tasks[:MAX_LISTED],
             note_form=form,
         )
+
+
+def _act(request: HttpRequest, form: NoteForm) -> substitutes.Act:
+    user: Any = request.user
+    note = form.cleaned_data["note"]
+    return substitutes.Act(by=actor(request), user=user, note=note)
 
 
 def counted(count: int) -> str:

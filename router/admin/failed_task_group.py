@@ -17,7 +17,8 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import act, actor
 from router.admin.charts import bar_path
-from router.admin.failed_task import MAX_LISTED, NoteForm, RemediationAdmin
+from router.admin.failed_task import MAX_LISTED, RemediationAdmin
+from router.admin.failed_task_forms import NoteForm
 from router.admin.filters import subscriber_choices
 from router.contract.errors import DoesNotApply
 from router.display import counted

@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST
 from router.admin.acting import actor
 from router.admin.failed_task import (
     MAX_LISTED,
-    NoteForm,
     RemediationAdmin,
     chosen_ids,
     notify,
     posted_ids,
 )
+from router.admin.failed_task_forms import NoteForm
 from router.contract.errors import NotOpen, RouterError
 from router.contract.json_text import parse
 from router.display import ago, badge, first_line

@@ -13,7 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from router.api import fields
-from router.api.auth.keys import actor, find_failed_task, key_of, receivers_of
+from router.api.auth.keys import (
+    actor,
+    find_failed_task,
+    find_receiver,
+    key_of,
+    receivers_of,
+)
 from router.api.auth.permissions import MayManage
 from router.api.bodies import Body, checked
 from router.api.http.pagination import CursorPages
@@ -22,6 +28,7 @@ from router.api.view import View
 from router.contract.errors import NotOpen
 from router.models import FailedTask, FailedTaskState, Reason
 from router.operate.failed_tasks import Settled, discard, restore, retry
+from router.operate.substitutes import Act, edit_and_retry, redirect
 
 TAGS = ["failed tasks"]
 
@@ -41,6 +48,8 @@ class FailedTaskSerializer(serializers.Serializer[Any]):
     settled_at = serializers.DateTimeField(allow_null=True)
     settled_by = serializers.CharField(source="settled_by_name")
     note = serializers.CharField(source="settled_note")
+    #: The delivery that took the place of its own.
+    successor = serializers.IntegerField(source="successor_id", allow_null=True)
 
 
 class FailedTaskQuerySerializer(QuerySerializer):
@@ -105,6 +114,63 @@ class DiscardFailedTaskApi(View):
         return _settle(request, task_id, discard)
 
 
+class EditBody(NoteBody):
+    """The whole data of the corrected event."""
+
+    data = fields.JSONField()  # type: ignore[assignment]  # no attribute of the class
+
+
+class EditFailedTaskApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="edit_and_retry_failed_task",
+        tags=TAGS,
+        request=EditBody,
+        responses=FailedTaskSerializer,
+    )
+    def post(self, request: Request, task_id: int) -> Response:
+        """Owe the subscriber an event with other data in place of this one.
+
+        It is an event of its own, for this subscriber alone, with the extension
+        `derivedfrom`. It goes out after ten seconds; `restore` takes it back until
+        then. 422 where the data does not fit its schema.
+        """
+        task = find_failed_task(request, task_id)
+        body = checked(EditBody, request)
+        act = Act(by=actor(request), note=body["note"])
+        edit_and_retry(task.pk, body["data"], act)
+        return Response(FailedTaskSerializer(find_failed_task(request, task_id)).data)
+
+
+class RedirectBody(NoteBody):
+    """The subscriber that gets the event instead."""
+
+    subscriber = fields.CharField(max_length=63, help_text="The subscriber's name.")
+
+
+class RedirectFailedTaskApi(View):
+    permission_classes = (MayManage,)
+
+    @extend_schema(
+        operation_id="redirect_failed_task",
+        tags=TAGS,
+        request=RedirectBody,
+        responses=FailedTaskSerializer,
+    )
+    def post(self, request: Request, task_id: int) -> Response:
+        """Owe the event to another subscriber instead.
+
+        It goes out after ten seconds; `restore` takes it back until then. 409 where
+        that subscriber is owed the event itself, or had it.
+        """
+        task = find_failed_task(request, task_id)
+        body = checked(RedirectBody, request)
+        to = find_receiver(request, body["subscriber"])
+        redirect(task.pk, to, Act(by=actor(request), note=body["note"]))
+        return Response(FailedTaskSerializer(find_failed_task(request, task_id)).data)
+
+
 class RestoreFailedTaskApi(View):
     permission_classes = (MayManage,)
 
@@ -115,7 +181,8 @@ class RestoreFailedTaskApi(View):
         responses=FailedTaskSerializer,
     )
     def post(self, request: Request, task_id: int) -> Response:
-        """Open it again: it was discarded, or retried and no worker has begun it."""
+        """Open it again: it was discarded, or no worker has begun what it was retried,
+        edited or redirected for."""
         task = find_failed_task(request, task_id)
         restore(task.pk, by=actor(request), **checked(NoteBody, request))
         return Response(FailedTaskSerializer(find_failed_task(request, task_id)).data)

@@ -15,7 +15,9 @@ from router.api.failed_task_groups import (
 )
 from router.api.failed_tasks import (
     DiscardFailedTaskApi,
+    EditFailedTaskApi,
     FailedTasksApi,
+    RedirectFailedTaskApi,
     RestoreFailedTaskApi,
     RetryFailedTaskApi,
 )
@@ -73,6 +75,8 @@ urlpatterns = [
     path("failed-tasks/groups/", FailedTaskGroupsApi.as_view()),
     path("failed-tasks/<int:task_id>/retry/", RetryFailedTaskApi.as_view()),
     path("failed-tasks/<int:task_id>/discard/", DiscardFailedTaskApi.as_view()),
+    path("failed-tasks/<int:task_id>/edit-and-retry/", EditFailedTaskApi.as_view()),
+    path("failed-tasks/<int:task_id>/redirect/", RedirectFailedTaskApi.as_view()),
     path("failed-tasks/<int:task_id>/restore/", RestoreFailedTaskApi.as_view()),
     path("failed-tasks/groups/<int:group_id>/retry/", RetryGroupApi.as_view()),
     path("failed-tasks/groups/<int:group_id>/discard/", DiscardGroupApi.as_view()),

@@ -11,6 +11,7 @@ from router.db.patterns import within
 from router.db.statements import Select
 from router.flow import order
 from router.models import (
+    OWN_TYPES,
     Clock,
     Delivery,
     DeliveryState,
@@ -52,8 +53,11 @@ def cancel_beyond_limits(subscriber: Subscriber) -> int:
         "event__source", subscriber.allowed_sources
     )
     open_rows = Delivery.objects.filter(subscriber=subscriber).open()
-    beyond = open_rows.filter(event__only_for=None).exclude(allowed).order_by("pk")
-    locked = beyond.select_for_update(of=("self",))
+    # Its own test events lie within any limits; corrected events do not.
+    beyond = open_rows.exclude(
+        event__only_for__isnull=False, event__type__startswith=OWN_TYPES
+    ).exclude(allowed)
+    locked = beyond.order_by("pk").select_for_update(of=("self",))
     ids = list(locked.values_list("pk", flat=True))
     cancelled = _cancel(ids)
     if subscriber.is_ordered:

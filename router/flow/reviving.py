@@ -30,6 +30,7 @@ OPEN: dict[str, Any] = {
     "settled_by_name": "",
     "settled_note": "",
     "ramped_retry": None,
+    "successor": None,
 }
 
 
@@ -58,6 +59,7 @@ def take_back(tasks: QuerySet[FailedTask]) -> int:
     unbegun = tasks.filter(
         ~Exists(later),
         state=FailedTaskState.RETRIED,
+        successor=None,
         delivery__state=DeliveryState.PENDING,
         delivery__attempts=F("attempts"),
     ).select_related("delivery")
@@ -91,6 +93,35 @@ def undo_discard(tasks: QuerySet[FailedTask]) -> int:
     deliveries = Delivery.objects.filter(pk__in_array=list(rows.values()))
     deliveries.dead_letter(ordering_key="")
     return FailedTask.objects.filter(pk__in_array=list(rows)).update(**OPEN)
+
+
+def undo_substitute(tasks: QuerySet[FailedTask]) -> int:
+    """Cancel what takes the place of these failed tasks' deliveries and that no worker
+    has begun, and open the failed tasks again; returns how many they were."""
+    unbegun = tasks.filter(
+        delivery__state=DeliveryState.CANCELLED,
+        successor__state=DeliveryState.PENDING,
+        successor__attempts=0,
+    ).select_related("delivery", "successor")
+    locked = unbegun.select_for_update(of=("self", "delivery", "successor"))
+    rows = list(locked.order_by("pk").defer("traceback"))
+    for row in rows:
+        _swap_back(row)
+    FailedTask.objects.filter(pk__in=[row.pk for row in rows]).update(**OPEN)
+    return len(rows)
+
+
+def _swap_back(task: FailedTask) -> None:
+    """The dead delivery takes its place in the order again, where its substitute, to
+    the same subscriber, has it."""
+    substitute, dead = task.successor, task.delivery
+    assert substitute is not None
+    is_same = substitute.subscriber_id == dead.subscriber_id
+    dead.ordering_key = substitute.ordering_key if is_same else ""
+    Delivery.objects.filter(pk=substitute.pk).cancel(ordering_key="")
+    rows = Delivery.objects.filter(pk=dead.pk)
+    rows.dead_letter(ordering_key=dead.ordering_key, is_manual=False)
+    _leave_places([dead])
 
 
 def _leave_places(deliveries: Sequence[Delivery]) -> None:

@@ -41,6 +41,7 @@ from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BREAKER_LABELS,
     FOREIGN,
+    OWN_TYPES,
     REMOTE,
     OnDead,
     Ordering,
@@ -57,6 +58,7 @@ __all__ = [
     "FOREIGN",
     "LIVE",
     "NEVER_FAILED",
+    "OWN_TYPES",
     "REMOTE",
     "Acknowledgement",
     "ApiKey",

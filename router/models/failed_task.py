@@ -14,6 +14,8 @@ class FailedTaskState(models.TextChoices):
     OPEN = "open"
     RETRIED = "retried"
     DISCARDED = "discarded"
+    #: Another subscriber gets the event instead.
+    REDIRECTED = "redirected"
 
 
 class Reason(models.TextChoices):
@@ -80,6 +82,17 @@ class FailedTask(models.Model):
         db_index=False,
         related_name="failed_tasks",
     )
+    #: What takes the place of its delivery: that of a corrected event, or to another
+    #: subscriber.
+    successor = models.ForeignKey(
+        Delivery,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="predecessors",
+    )
     #: The ramped retry that retried it last.
     ramped_retry = models.ForeignKey(
         RampedRetry,
@@ -117,6 +130,11 @@ class FailedTask(models.Model):
                 fields=["id"],
                 name="failed_task_ungrouped",
                 condition=models.Q(state="open", group__isnull=True),
+            ),
+            models.Index(
+                fields=["successor"],
+                name="failed_task_replaced",
+                condition=models.Q(successor__isnull=False),
             ),
             models.Index(
                 fields=["ramped_retry"],

@@ -232,7 +232,8 @@ class Subscriber(models.Model):
 
     def may_receive(self, event: EventRecord) -> bool:
         """Whether the event lies within its limits; its own test events always do."""
-        return event.only_for_id == self.pk or (
+        is_own = event.only_for_id == self.pk and event.type.startswith(OWN_TYPES)
+        return is_own or (
             matches_any(self.allowed_types, event.type)
             and matches_any(self.allowed_sources, event.source)
         )

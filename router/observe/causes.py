@@ -64,6 +64,11 @@ def open_causes(among: Q | None = None) -> list[Cause]:
     ]
 
 
+def words_of_task(task: FailedTask) -> str:
+    """The answer of its last attempt, or its error. One statement."""
+    return _words([task])[task.pk]
+
+
 def _counted(among: Q | None) -> list[Any]:
     tasks = FailedTask.objects.open().filter(group__isnull=False)
     if among is not None:

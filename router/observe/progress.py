@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import QuerySet, TextField
+from django.db.models import Exists, OuterRef, QuerySet, TextField
 from django.utils.translation import gettext as _
 
 from router import registry
@@ -23,6 +23,7 @@ from router.models import (
     Delivery,
     DeliveryState,
     EventRecord,
+    FailedTask,
     Subscriber,
     SubscriberState,
     Transport,
@@ -167,10 +168,22 @@ def _events() -> QuerySet[EventRecord]:
     return rows.order_by("number")[:EVENT_LIMIT]
 
 
+def _unreplaced() -> QuerySet[Delivery]:
+    """Without those whose place another delivery took: that is shown instead."""
+    replaced = FailedTask.objects.filter(
+        delivery=OuterRef("pk"), successor__isnull=False
+    )
+    return Delivery.objects.exclude(Exists(replaced), state=DeliveryState.CANCELLED)
+
+
 _EVENTS = Select(_events)
 _DELIVERIES = Select(
-    lambda: Delivery.objects.filter(event__number__in_array=IDS).values_list(
-        *(f"subscriber__{name}" for name in OF_SUBSCRIBER), *OF_DELIVERY, Clock()
+    lambda: (
+        _unreplaced()
+        .filter(event__number__in_array=IDS)
+        .values_list(
+            *(f"subscriber__{name}" for name in OF_SUBSCRIBER), *OF_DELIVERY, Clock()
+        )
     )
 )
 #: In which steps follow each other: event, subscriber, run.

@@ -12,7 +12,7 @@ from router.conf import conf
 from router.contract.errors import NotOpen
 from router.flow import audit, order
 from router.flow.cursor.limit import is_full
-from router.flow.reviving import take_back, undo_discard
+from router.flow.reviving import take_back, undo_discard, undo_substitute
 from router.flow.route.head import lock_head
 from router.models import (
     NEVER_FAILED,
@@ -96,20 +96,24 @@ def discard(
 
 @transaction.atomic
 def restore(pk: int, *, by: str, note: str = "") -> None:
-    """Open a failed task again: one that was discarded, or one that was retried and
-    that no worker has begun since. Raises `NotOpen` with the reason."""
+    """Open a failed task again: one that was discarded, or one that was retried,
+    edited or redirected and that no worker has begun since. Raises `NotOpen`."""
     _lock_order(pk)
     tasks = FailedTask.objects.filter(pk=pk)
     events = EventRecord.objects.select_for_update(no_key=True)
     list(events.filter(failed_tasks=pk).values_list("pk"))
     is_kept = tasks.filter(subscriber__deleted_at__isnull=True).exists()
-    if not is_kept or take_back(tasks) + undo_discard(tasks) != 1:
+    undo = (take_back, undo_discard, undo_substitute)
+    if not is_kept or sum(each(tasks) for each in undo) != 1:
         raise NotOpen(_why_not_restored(pk))
     audit.note("failed_task.restored", f"failed task {pk}", by=by, reason=note)
 
 
 def may_restore(task: FailedTask) -> bool:
     """Whether the failed task looks as if `restore` took it; another may be faster."""
+    if task.successor is not None:
+        is_begun = task.successor.attempts or task.successor.leased_until
+        return task.successor.state == DeliveryState.PENDING and not is_begun
     match FailedTaskState(task.state), task.delivery.state:
         case FailedTaskState.RETRIED, DeliveryState.PENDING:
             return task.delivery.attempts == task.attempts
@@ -146,7 +150,7 @@ def _settle(pk: int, verdict: _Verdict) -> None:
         )
     )
     if changed != 1:
-        raise NotOpen(_why_not_open(pk))
+        raise NotOpen(why_not_open(pk))
     if verdict.state == FailedTaskState.RETRIED:
         _refuse_beyond_limits(pk)
     _move(FailedTask.objects.get(pk=pk).delivery_id, verdict.delivery_state)
@@ -193,7 +197,8 @@ def _move(delivery_id: int, state: DeliveryState) -> None:
     order.rejoin([delivery_id])
 
 
-def _why_not_open(pk: int) -> str:
+def why_not_open(pk: int) -> str:
+    """What an operator who comes too late is told."""
     failed = FailedTask.objects.filter(pk=pk).first()
     if failed is None:
         return "There is no such failed task."

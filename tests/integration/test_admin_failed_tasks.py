@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -7,11 +9,13 @@ from django.urls import reverse
 from router.models import (
     AttemptResult,
     DeliveryState,
+    EventRecord,
     FailedTask,
     FailedTaskState,
     Reason,
     Subscriber,
 )
+from router.operate.schemas import register_schema
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_person, a_viewer, an_operator, messages_of
 
@@ -234,3 +238,66 @@ def test_open_ones_stand_first_and_each_can_be_found(mail: Subscriber) -> None:
     assert list(open_ones) == [other]
     assert list(of_mail) == [newest]
     assert list(by_event.result_list) == [newest]
+
+
+def edit(client: Client, task: FailedTask, data: str, **form: str) -> tuple[Any, str]:
+    address = f"/admin/router/failedtask/{task.pk}/edit/"
+    answer = client.post(address, {"payload": data, "note": NOTE, **form}, follow=True)
+    return answer, f"{messages_of(answer)} {answer.content.decode()}"
+
+
+def test_an_edit_shows_what_changes_before_it_is_sent(mail: Subscriber) -> None:
+    task = a_task(mail)
+    operator = an_operator("olga")
+    opened = operator.get(f"/admin/router/failedtask/{task.pk}/edit/")
+    assert "&lt;script&gt;alert(1)" in opened.content.decode()
+
+    answer, page = edit(operator, task, '{"note": "fixed"}', preview="1")
+
+    assert "<ins>+  &quot;note&quot;: &quot;fixed&quot;</ins>" in page
+    assert state_of(task)[0] == FailedTaskState.OPEN
+    answer, page = edit(operator, task, '{"note": "fixed"}', send="1")
+    assert "undo it until then" in page
+    assert state_of(task) == (FailedTaskState.RETRIED, DeliveryState.CANCELLED)
+    assert task.successor is not None
+    assert task.successor.event.data == {"note": "fixed"}
+    assert (task.settled_by_name, task.settled_note) == ("olga", NOTE)
+    restore = f"/admin/router/failedtask/{task.pk}/restore/"
+    assert restore in page
+    operator.post(restore)
+    assert state_of(task) == (FailedTaskState.OPEN, DeliveryState.DEAD)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [("{", "This is no JSON"), ("7", "does not fit urn:t:1")]
+)
+def test_a_payload_that_is_wrong_is_not_sent(
+    mail: Subscriber, data: str, reason: str
+) -> None:
+    task = a_task(mail)
+    schema = {"$id": "urn:t:1", "type": "object"}
+    register_schema("purchase.completed", schema, by="test")
+    EventRecord.objects.update(dataschema="urn:t:1")
+    _, page = edit(an_operator(), task, data, send="1")
+    assert reason in page
+    assert state_of(task)[0] == FailedTaskState.OPEN
+
+
+def test_a_task_that_was_settled_meanwhile_is_not_edited(mail: Subscriber) -> None:
+    task = a_task(mail)
+    settle(an_operator("olga"), task, verb="discard")
+    _, page = edit(an_operator("otto"), task, '{"note": "fixed"}', send="1")
+    assert "It was already discarded by olga" in page
+
+
+def test_a_redirection_names_where_it_goes(mail: Subscriber) -> None:
+    task, spare = a_task(mail), a_subscriber("spare")
+    address = f"/admin/router/failedtask/{task.pk}/redirect/"
+    operator = an_operator()
+    form = {"subscriber": spare.pk, "note": NOTE}
+    assert "required" in operator.post(address, {"note": NOTE}).content.decode()
+    page = operator.post(address, form, follow=True).content.decode()
+    assert state_of(task) == (FailedTaskState.REDIRECTED, DeliveryState.CANCELLED)
+    assert "to Spare took its place" in page
+    again = operator.post(address, form, follow=True)
+    assert "already redirected" in messages_of(again)

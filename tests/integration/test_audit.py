@@ -80,6 +80,18 @@ BY_API = {
     "discard_failed_task": Act(
         "failed_task.discarded", "failed-tasks/{task}/discard/", reason="note"
     ),
+    "edit_and_retry_failed_task": Act(
+        "failed_task.edited",
+        "failed-tasks/{task}/edit-and-retry/",
+        {"data": {"n": 1}},
+        reason="note",
+    ),
+    "redirect_failed_task": Act(
+        "failed_task.redirected",
+        "failed-tasks/{task}/redirect/",
+        {"subscriber": "held"},
+        reason="note",
+    ),
     "restore_failed_task": Act(
         "failed_task.restored", "failed-tasks/{settled}/restore/", reason="note"
     ),
@@ -168,6 +180,12 @@ BY_ADMIN = {
     ),
     "failedtask_settle": Act(
         "failed_task.retried", "", {"verb": "retry", "ids": "{task}"}, reason="note"
+    ),
+    "failedtask_edit": Act(
+        "failed_task.edited", "{task}", {"payload": "[1]", "send": "1"}, reason="note"
+    ),
+    "failedtask_redirect": Act(
+        "failed_task.redirected", "{task}", {"subscriber": "{held}"}, reason="note"
     ),
     "failedtask_restore": Act("failed_task.restored", "{settled}"),
     "failedtaskgroup_retry": Act("ramped_retry.begun", "{group}", reason="note"),

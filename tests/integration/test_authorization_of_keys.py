@@ -126,6 +126,10 @@ CALLS = {
     "POST deliveries/{done}/resend/": Call(MANAGE, status=202),
     "POST deliveries/{waiting}/skip/": Call(MANAGE),
     "GET failed-tasks/": Call(MANAGE, foreign=None),
+    "POST failed-tasks/{task}/edit-and-retry/": Call(MANAGE, {"data": {"n": 1}}),
+    "POST failed-tasks/{spare_task}/redirect/": Call(
+        MANAGE, {"subscriber": "{who}-hook"}
+    ),
     "POST failed-tasks/{settled_task}/restore/": Call(MANAGE),
     "GET failed-tasks/groups/": Call(MANAGE, foreign=None),
     "POST failed-tasks/groups/{group}/retry/": Call(MANAGE, status=202),
@@ -207,6 +211,8 @@ def _things_of(who: str) -> dict[str, Any]:
     ramped_task = a_failed_task(
         a_delivery(event, hook, "DEAD", run=1), error="E: unlike"
     )
+    spare_event = an_event(source=f"/{who}", type=f"{who}.rare")
+    hook_alone = a_failed_task(a_delivery(spare_event, pull, "DEAD"), error="E: rare")
     group_by_cause()
     ramped_task.refresh_from_db()
     ramped = begin_ramped_retry(hook.pk, group=ramped_task.group, by="test")
@@ -221,6 +227,7 @@ def _things_of(who: str) -> dict[str, Any]:
         "leased": leased.pk,
         "task": task.pk,
         "settled_task": settled.pk,
+        "spare_task": hook_alone.pk,
         "group": FailedTask.objects.get(pk=task.pk).group_id,
         "ramped": ramped.group_id,
         "schema": schema.pk,

@@ -101,6 +101,8 @@ PAGES: dict[str, Row] = {
     "admin/router/eventschema/<int:pk>/retire/": (NOBODY, MANAGER),
     "admin/router/failedtask/": (VIEWER, OPERATOR),
     "admin/router/failedtask/settle/": (NOBODY, OPERATOR),
+    "admin/router/failedtask/<int:pk>/edit/": (OPERATOR, OPERATOR),
+    "admin/router/failedtask/<int:pk>/redirect/": (NOBODY, OPERATOR),
     "admin/router/failedtask/<int:pk>/restore/": (NOBODY, OPERATOR),
     "admin/router/failedtaskgroup/retry-since/": (NOBODY, OPERATOR),
     "admin/router/failedtaskgroup/cancel/<int:retry>/": (NOBODY, OPERATOR),

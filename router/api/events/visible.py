@@ -64,7 +64,9 @@ def _received(key: ApiKey) -> Q:
     # With its type, which has an index.
     keys = [subscriber.pk for subscriber in subscribers]
     own_tests = Q(type=TEST_TYPE, only_for__in=keys)
-    return own_tests | (Q(only_for=None) & received)
+    # Corrected events are addressed, too.
+    addressed = Q(only_for=None) | Q(only_for__in=keys)
+    return own_tests | (addressed & received)
 
 
 def _received_by(alike: list[Subscriber], key: ApiKey) -> Q:

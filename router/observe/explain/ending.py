@@ -91,6 +91,14 @@ def _cancelled(case: Case, row: Delivery) -> Explanation:
             failed_task=_failed_facts(failed),
             **known,
         )
+    if failed and failed.successor:
+        return case.explained(
+            Verdict.CANCELLED,
+            f"{_substituted(failed, failed.successor)} at {moment(failed.settled_at)}.",
+            failed_task=_failed_facts(failed),
+            successor=delivery_facts(failed.successor),
+            **known,
+        )
     if case.subscriber.deleted_at is not None:
         return of_deleted(case, **known)
     is_beyond = not case.subscriber.may_receive(case.event)
@@ -100,6 +108,13 @@ def _cancelled(case: Case, row: Delivery) -> Explanation:
         else ""
     )
     return case.explained(Verdict.CANCELLED, f"It was cancelled{why}.", **known)
+
+
+def _substituted(failed: FailedTask, successor: Delivery) -> str:
+    by = failed.settled_by_name
+    if failed.state == FailedTaskState.REDIRECTED:
+        return f"{by} redirected it to {successor.subscriber}"
+    return f"{by} edited it: event #{successor.event_id} took its place"
 
 
 def of_deleted(case: Case, **evidence: Facts) -> Explanation:
@@ -126,6 +141,7 @@ def of_deleted(case: Case, **evidence: Facts) -> Explanation:
 def _failed_task(row: Delivery) -> FailedTask | None:
     """The newest of the delivery. One statement."""
     tasks = FailedTask.objects.filter(delivery=row).defer("traceback")
+    tasks = tasks.select_related("successor__subscriber")
     return tasks.order_by("-pk").first()
 
 

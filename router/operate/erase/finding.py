@@ -13,7 +13,7 @@ from django.db.models.functions import Cast
 
 from router.contract.personal import Customer, PersonalFields
 from router.flow.publish.schemas import documents_of
-from router.models import EventRecord
+from router.models import EventRecord, FailedTask
 
 #: Events that one statement looks at.
 STEP = 2000
@@ -54,6 +54,7 @@ class Search:
                 self._note(event)
             self.number = to
             yield to
+        self._add_corrections()
 
     def whose(self) -> Customer:
         """The customer with all that the events tell of it."""
@@ -68,10 +69,35 @@ class Search:
         if not any(map(self.customer.is_address, personal.addresses_of(data))):
             self.unmarked.append(event.number)
             return
+        self._add(event)
+
+    def _add_corrections(self) -> None:
+        """An operator may have corrected the address alone: of an event and those that
+        took its place all are the customer's when one is."""
+        known = set(self.numbers)
+        while found := _corrections(known):
+            known |= found
+            for event in EventRecord.objects.filter(number__in_array=list(found)):
+                self._add(event)
+
+    def _add(self, event: EventRecord) -> None:
+        data, personal = event.json_data(), personal_fields(event.type)
         self.numbers.append(event.number)
         self.events.add((event.source, event.event_id))
         self.ids.update(str(each) for each in personal.ids_of(data))
         self.texts.update(personal.texts_of(data))
+
+
+def _corrections(numbers: set[int]) -> set[int]:
+    """Other events that took the places of these, or whose places these took."""
+    tasks = FailedTask.objects.filter(successor__isnull=False)
+    later = tasks.filter(event__number__in_array=list(numbers))
+    earlier = tasks.filter(successor__event__number__in_array=list(numbers))
+    pairs: list[Any] = [
+        *later.values_list("event", "successor__event"),
+        *earlier.values_list("event", "successor__event"),
+    ]
+    return {number for pair in pairs for number in pair} - numbers
 
 
 def _end_of_step(after: int) -> float:
