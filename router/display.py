@@ -25,6 +25,7 @@ from router.models import (
 )
 from router.models.gap import place_name
 from router.observe.explain.case import Verdict
+from router.observe.holds import is_held
 from router.observe.overview import CAP, SubscriberOverview
 from router.observe.wording import relative, span
 from router.operate.run_preview import RunPreview
@@ -121,11 +122,12 @@ def subscriber_badge(subscriber: Subscriber, *, is_missing: bool) -> SafeString:
 
 
 def delivery_badge(delivery: Delivery) -> SafeString:
-    """A delivery's state; one that waits for its next try, or for another of its key,
-    says so."""
-    if delivery.is_held:
+    """A delivery's state; one that waits for its next try says so, and so does one that
+    another of its key, or anything about its subscriber, holds."""
+    is_pending = delivery.state == DeliveryState.PENDING
+    if is_pending and (delivery.is_held or is_held(delivery.subscriber)):
         return badge("held")
-    is_retrying = delivery.state == DeliveryState.PENDING and delivery.failures > 0
+    is_retrying = is_pending and delivery.failures > 0
     return badge("retrying" if is_retrying else delivery.state)
 
 
@@ -187,6 +189,22 @@ def owed(overview: SubscriberOverview) -> str:
     """How many events wait or are at work: `1,235`."""
     count = overview.waiting + overview.working
     return at_least(count, overview.has_more_waiting)
+
+
+def backlog_words(overview: SubscriberOverview) -> str:
+    """`2,002+ held · 3 waiting · 1 moving`; "" where nothing is owed."""
+    backlog = overview.backlog
+    more = overview.has_more_waiting
+    counts = [
+        (backlog.held, "held", more and overview.is_stopped),
+        (backlog.waiting, "waiting", False),
+        (backlog.moving, "moving", more and not overview.is_stopped),
+    ]
+    return " · ".join(
+        f"{at_least(count, has_more)} {word}"
+        for count, word, has_more in counts
+        if count
+    )
 
 
 def counted(count: int, noun: str, *, is_more: bool = False) -> str:

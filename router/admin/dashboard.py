@@ -9,9 +9,9 @@ from typing import Any
 from django.http import HttpRequest
 
 from router.admin.charts import all_charts, bar_path, chosen_window, rate
-from router.admin.flow_picture import backlog_words, flow_picture
+from router.admin.flow_picture import flow_picture
 from router.admin.incidents import Strip, strips
-from router.display import NOTHING, at_least
+from router.display import NOTHING, at_least, backlog_words
 from router.observe.incidents import incidents
 from router.observe.overview import (
     SubscriberOverview,
@@ -129,7 +129,7 @@ def _rows(
             ),
             rate=rate(by_minute.get(each.subscriber.pk, nothing)[-1] / 60),
             backlog=backlog_words(each) or NOTHING,
-            error=situation.failure_owed(each) or situation.failure_given_up(each),
+            error=situation.failure(each),
         )
         for each in overviews
     ]
@@ -137,12 +137,10 @@ def _rows(
 
 def _backlog(overviews: Sequence[SubscriberOverview]) -> dict[str, Any]:
     backlogs = [each.backlog for each in overviews]
+    has_more = {each.is_stopped for each in overviews if each.has_more_waiting}
     return {
-        "moving": sum(each.moving for each in backlogs),
+        "moving": at_least(sum(each.moving for each in backlogs), False in has_more),
         "waiting": sum(each.waiting for each in backlogs),
-        "held": at_least(
-            sum(each.held for each in backlogs),
-            any(each.has_more_waiting and each.is_stopped for each in overviews),
-        ),
+        "held": at_least(sum(each.held for each in backlogs), True in has_more),
         "retrying": sum(each.retrying for each in overviews),
     }

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -11,19 +12,30 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import ReasonForm, act
 from router.admin.base import ReadOnlyAdmin
-from router.admin.filters import (
+from router.admin.delivery_filters import (
+    EventTypeFilter,
+    HoldFilter,
     OpenAtFilter,
     OpenStateFilter,
-    search_by_event,
 )
+from router.admin.filters import EventRecordedFilter, search_by_event
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
 from router.models import Delivery, DeliveryState, EventRecord
+from router.observe.explain.explaining import explain_delivery
 from router.observe.key_order import blocker_of
+from router.observe.last_failure import failures_of
 from router.observe.naming import event_numbers
 from router.operate.interventions import skip
 from router.operate.resend import resend
 
+if TYPE_CHECKING:
+    BaseChangeList = ChangeList
+else:
+    from unfold.views import ChangeList as BaseChangeList
+
+#: Deliveries whose failures are over.
+DONE = {DeliveryState.ACKNOWLEDGED, DeliveryState.CANCELLED}
 #: The newest attempts shown; each has its traceback on the page.
 MAX_ATTEMPTS = 100
 #: Events of a search that the list of deliveries names.
@@ -34,6 +46,17 @@ def newest_attempts(delivery: Delivery) -> dict[str, Any]:
     """What the list of a delivery's attempts shows."""
     newest = delivery.attempt_log.order_by("-pk")[:MAX_ATTEMPTS]
     return {"attempts": newest, "attempts_limit": MAX_ATTEMPTS}
+
+
+class FailureList(BaseChangeList):
+    """Rows with their last failure, read for all of a page at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        failed = [row.pk for row in self.result_list if row.state not in DONE]
+        words = failures_of(failed)
+        for row in self.result_list:
+            row.words = words.get(row.pk, "")
 
 
 @admin.register(Delivery)
@@ -50,13 +73,20 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "event",
         "subscriber",
         "state_badge",
+        "error_line",
         "attempts",
         "failures",
         "due",
         "done",
     )
     list_select_related = ("event", "subscriber")
-    list_filter = (OpenStateFilter, OpenAtFilter)
+    list_filter = (
+        OpenStateFilter,
+        HoldFilter,
+        OpenAtFilter,
+        EventTypeFilter,
+        EventRecordedFilter,
+    )
     search_fields = ("id",)
     search_help_text = "Delivery, or event's number, id or subject"
     list_before_template = "router/admin/searched_events.html"
@@ -74,6 +104,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
         request.searched_events = found.only("number", "type").order_by("-number")  # type: ignore[attr-defined]  # for the template
         return search_by_event(queryset, search_term, numbers)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return FailureList
+
+    @admin.display(description="Error")
+    def error_line(self, delivery: Any) -> str:
+        return delivery.words or NOTHING
+
     @admin.display(description="State")
     def state_badge(self, delivery: Delivery) -> SafeString:
         return delivery_badge(delivery)
@@ -89,6 +126,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def detail_context(self, request: HttpRequest, row: Delivery) -> dict[str, Any]:
         return {
             "delivery": row,
+            "explanation": explain_delivery(row),
             "blocker": blocker_of(row),
             **newest_attempts(row),
             "reason_form": ReasonForm(),

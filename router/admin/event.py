@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from router.admin.acting import actor, reason_field
 from router.admin.base import ReadOnlyAdmin
 from router.admin.explanation import choices, explanation_context
-from router.admin.filters import TypeFilter, UnroutedFilter
+from router.admin.filters import RecordedFilter, TypeFilter, UnroutedFilter
 from router.contract.errors import NotResendable
 from router.display import ago, badge
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
@@ -59,7 +59,7 @@ class EventAdmin(ReadOnlyAdmin):
         "`manage.py publish`, or send one to POST /api/events/."
     )
     list_display = ("number", "type", "subject", "source", "routing", "recorded")
-    list_filter = (TypeFilter, UnroutedFilter)
+    list_filter = (TypeFilter, RecordedFilter, UnroutedFilter)
     search_fields = ("number",)
     search_help_text = "Number, id or subject, exactly"
 

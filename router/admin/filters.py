@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,9 @@ from django.contrib import admin
 from django.contrib.admin.utils import get_fields_from_path
 from django.db.models import Field, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from router.models import (
-    DeliveryState,
     FailedTaskState,
     Reason,
     Subscriber,
@@ -36,10 +37,6 @@ def search_by_event(
 
 
 Choices = Iterable[tuple[str, str]]
-#: As `DeliveryQuerySet.open` asks, for the same reasons.
-OPEN = Q(attempts__gte=0) & (
-    Q(state=DeliveryState.PENDING) | Q(state=DeliveryState.LEASED)
-)
 
 
 def subscriber_choices() -> list[tuple[str, str]]:
@@ -73,34 +70,37 @@ class UnroutedFilter(admin.SimpleListFilter):
         return queryset.filter(position__isnull=True) if self.value() else None
 
 
-class OpenStateFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
+class RecordedFilter(admin.SimpleListFilter):
+    """When the event was recorded."""
+
+    title = "recorded"
+    parameter_name = "recorded"
+    field = "recorded_at"
+    hours = {"hour": 1, "day": 24, "week": 168}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [
-            ("waiting", "Waiting"),
-            ("retrying", "Retrying"),
-            ("working", "Working"),
-        ]
+        return [(name, f"In the last {name}") for name in self.hours]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> QuerySet[Any] | None:
-        chosen = {
-            "open": OPEN,
-            "waiting": Q(state=DeliveryState.PENDING),
-            "retrying": Q(state=DeliveryState.PENDING, failures__gt=0),
-            "working": Q(state=DeliveryState.LEASED),
-        }
-        value = self.value()
-        return queryset.filter(chosen[value]) if value in chosen else None
+        hours = self.hours.get(self.value() or "")
+        if hours is None:
+            return None
+        since = timezone.now() - timedelta(hours=hours)
+        return queryset.filter(**{f"{self.field}__gte": since})
+
+
+class EventRecordedFilter(RecordedFilter):
+    """Of a row that belongs to an event."""
+
+    title = "event recorded"
+    field = "event__recorded_at"
 
 
 class FailedAtFilter(admin.SimpleListFilter):
     title = "subscriber"
     parameter_name = "subscriber"
-    among = Q()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return subscriber_choices()
@@ -111,14 +111,7 @@ class FailedAtFilter(admin.SimpleListFilter):
         chosen = whole_number(self.value() or "")
         if chosen is None:
             return None
-        return queryset.filter(self.among, subscriber_id=chosen)
-
-
-class OpenAtFilter(FailedAtFilter):
-    """Open deliveries of one subscriber: only these are indexed by subscriber."""
-
-    parameter_name = "open_at"
-    among = OPEN
+        return queryset.filter(subscriber_id=chosen)
 
 
 class FailedTaskStateFilter(admin.SimpleListFilter):

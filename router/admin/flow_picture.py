@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from router.admin.charts import rate
-from router.display import at_least
+from router.display import backlog_words
 from router.observe.overview import SubscriberOverview
 
 #: Subscribers that the picture shows; the table below it has all.
@@ -75,19 +75,3 @@ def _short(title: str) -> str:
 def _numbers(overview: SubscriberOverview, per_second: float) -> str:
     words = backlog_words(overview)
     return f"{rate(per_second)} · {words}" if words else rate(per_second)
-
-
-def backlog_words(overview: SubscriberOverview) -> str:
-    """`2,002+ held · 3 waiting · 1 moving`; "" where nothing is owed."""
-    backlog = overview.backlog
-    more = overview.has_more_waiting
-    counts = [
-        (backlog.held, "held", more and overview.is_stopped),
-        (backlog.waiting, "waiting", False),
-        (backlog.moving, "moving", more and not overview.is_stopped),
-    ]
-    return " · ".join(
-        f"{at_least(count, has_more)} {word}"
-        for count, word, has_more in counts
-        if count
-    )

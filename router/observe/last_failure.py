@@ -47,6 +47,19 @@ def failures_given_up(task_ids: Collection[int]) -> dict[int, str]:
     return {pk: words.get(attempt) or error_line(error) for pk, error, attempt in rows}
 
 
+def failures_of(delivery_ids: Collection[int]) -> dict[int, str]:
+    """Primary key of a delivery → its last failure; those without one are left out.
+    Two statements."""
+    if not delivery_ids:
+        return {}
+    attempts = Attempt.objects.filter(delivery_id=OuterRef("pk")).exclude(error="")
+    newest = Subquery(attempts.order_by("-pk").values("pk")[:1])
+    rows = Delivery.objects.filter(pk__in=delivery_ids).values_list("pk", newest)
+    last = dict(rows)
+    words = _words(last.values())
+    return {pk: words[attempt] for pk, attempt in last.items() if attempt in words}
+
+
 def _newest_attempt_of_subscriber() -> Any:
     """The last failed attempt of the delivery of a subscriber that failed last."""
     failing = Delivery.objects.filter(

@@ -34,17 +34,13 @@ class Situation:
     @classmethod
     def read(cls) -> Situation:
         """Of the whole router."""
-        return cls._of(subscribers_overview(), signs_of_life())
+        return cls.of(subscribers_overview(), signs_of_life())
 
     @classmethod
-    def of_subscriber(cls, overview: SubscriberOverview) -> Situation:
-        """Of one subscriber, and of no process."""
-        return cls._of([overview], [])
-
-    @classmethod
-    def _of(
-        cls, overviews: Sequence[SubscriberOverview], signs: Sequence[Sign]
+    def of(
+        cls, overviews: Sequence[SubscriberOverview], signs: Sequence[Sign] = ()
     ) -> Situation:
+        """Of these subscribers and processes; five statements."""
         head: Any = LogHead.objects.annotate(now=Clock()).first()
         failing = [each.subscriber.pk for each in overviews if _may_have_failed(each)]
         task_ids = [each.newest_failed_id for each in overviews]
@@ -61,6 +57,10 @@ class Situation:
     def failure_owed(self, overview: SubscriberOverview) -> str:
         """The last failure of what the subscriber is still owed; "" where none is."""
         return self._owed.get(overview.subscriber.pk, "")
+
+    def failure(self, overview: SubscriberOverview) -> str:
+        """The last failure of what it is owed, else of what was given up."""
+        return self.failure_owed(overview) or self.failure_given_up(overview)
 
     def failure_given_up(self, overview: SubscriberOverview) -> str:
         """That of its newest open failed task; "" where none is open."""

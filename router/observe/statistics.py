@@ -68,14 +68,13 @@ class Statistics:
     @property
     def last_error(self) -> str:
         """Of what is owed, else of the newest failed task; "" where neither failed."""
-        owed = self.situation.failure_owed(self.overview)
-        return owed or self.situation.failure_given_up(self.overview)
+        return self.situation.failure(self.overview)
 
 
 def statistics_of(subscriber: Subscriber, window: Window) -> Statistics:
     """Raises `Subscriber.DoesNotExist` where it was deleted meanwhile."""
     overview = _overview(subscriber)
-    situation = Situation.of_subscriber(overview)
+    situation = Situation.of([overview])
     buckets = series(window, now=situation.now, subscriber_id=subscriber.pk)
     return Statistics(overview, situation, window, buckets)
 

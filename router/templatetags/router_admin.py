@@ -9,6 +9,7 @@ from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.urls import reverse
 
 from router import display
+from router.observe.last_failure import words_of
 
 register = template.Library()
 
@@ -27,6 +28,7 @@ register.filter(display.milliseconds)
 register.filter(display.seconds)
 register.filter(display.first_line)
 register.filter(display.pretty)
+register.filter(words_of)
 
 
 @register.simple_tag(takes_context=True)

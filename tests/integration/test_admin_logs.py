@@ -172,7 +172,7 @@ def test_events_are_filtered_by_type_and_routing() -> None:
 
 
 def test_deliveries_are_found_by_state_subscriber_and_event() -> None:
-    mail, stock = a_subscriber("mail"), a_subscriber("stock")
+    mail, stock = (a_subscriber(name, transport="pull") for name in ("mail", "stock"))
     event = an_event(subject="order-7")
     waiting = a_delivery(event, mail)
     working = a_delivery(event, stock, "LEASED")

@@ -60,7 +60,7 @@ def test_the_list_tells_how_each_is_doing(mail: Subscriber) -> None:
 
     page = a_viewer().get(LIST).content.decode()
 
-    assert "2 waiting (1 retrying), 1 working" in page
+    assert "2 held · 1 moving" in page
     assert "3 h ago" in page
     assert '<b class="fan-text-attention">1</b>' in page
 

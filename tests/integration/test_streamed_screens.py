@@ -226,10 +226,10 @@ class TestSubscribers:
         send(2)
         route()
         page = a_viewer().get("/admin/")
-        assert page.context["owed"] == "2"
-        ((row, rate),) = page.context["subscribers"]
-        assert (row.waiting, row.working, rate) == (2, 0, 3)
-        assert row.oldest_waiting_at
+        assert page.context["moving"] == "2"
+        (row,) = page.context["subscribers"]
+        assert row.backlog == "2 moving"
+        assert row.overview.oldest_owed_at
 
     def test_more_than_is_looked_at_is_said_so(
         self, receipts: Subscriber, monkeypatch: pytest.MonkeyPatch
@@ -238,9 +238,9 @@ class TestSubscribers:
         send(3)
         route()
         viewer = a_viewer()
-        assert viewer.get("/admin/").context["owed"] == "2+"
+        assert viewer.get("/admin/").context["moving"] == "2+"
         of_list = viewer.get("/admin/router/subscriber/").content.decode()
-        assert "2+ waiting" in of_list
+        assert "2+ moving" in of_list
         assert "2+" in printed("status")
 
     def test_its_page_tells_what_it_did_and_what_waits(

@@ -37,7 +37,7 @@ from router.contract.errors import (
     NotManaged,
     TooManySecrets,
 )
-from router.display import NOTHING, ago, number, subscriber_badge, waiting
+from router.display import NOTHING, ago, backlog_words, number, subscriber_badge
 from router.flow.breaker.held import held_because, is_held_back
 from router.flow.dispatch.queues import queue_of
 from router.flow.heartbeats import alive, served_queues
@@ -45,10 +45,10 @@ from router.flow.retry_waits import schedule_of
 from router.models import FailedTask, Subscriber, Transport
 from router.observe.last_failure import failures_given_up
 from router.observe.overview import (
-    SubscriberOverview,
     acknowledged_last_minute,
     subscribers_overview,
 )
+from router.observe.situation import Situation
 from router.operate.adjust import set_pace, set_schedule
 from router.operate.declared import pause, resume
 from router.operate.interventions import close_breaker, try_now
@@ -78,11 +78,13 @@ class OverviewList(BaseChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        overviews = {row.subscriber.pk: row for row in subscribers_overview()}
+        situation = Situation.of(subscribers_overview())
+        overviews = {row.subscriber.pk: row for row in situation.overviews}
         rates = acknowledged_last_minute()
         for row in self.result_list:
-            row.overview = overviews.get(row.pk)
-            row.rate = rates.get(row.pk, 0)
+            overview = overviews.get(row.pk)
+            row.overview, row.rate = overview, rates.get(row.pk, 0)
+            row.words = situation.failure(overview) if overview else ""
 
 
 @admin.register(Subscriber)
@@ -105,6 +107,7 @@ class SubscriberAdmin(RunViews):
         "oldest_waiting",
         "last_minute",
         "last_success",
+        "last_error",
         "open_failures",
     )
 
@@ -154,9 +157,9 @@ class SubscriberAdmin(RunViews):
 
     @admin.display(description="Backlog")
     def backlog(self, row: Any) -> str:
-        return backlog(row.overview)
+        return (row.overview and backlog_words(row.overview)) or NOTHING
 
-    @admin.display(description="Oldest waiting")
+    @admin.display(description="Oldest")
     def oldest_waiting(self, row: Any) -> SafeString:
         return ago(row.overview and row.overview.oldest_waiting_at)
 
@@ -168,7 +171,11 @@ class SubscriberAdmin(RunViews):
     def last_success(self, row: Any) -> SafeString:
         return ago(row.last_acknowledged_at)
 
-    @admin.display(description="Open failures")
+    @admin.display(description="Last error")
+    def last_error(self, row: Any) -> str:
+        return row.words or NOTHING
+
+    @admin.display(description="Failed")
     def open_failures(self, row: Any) -> SafeString | str:
         if not (row.overview and row.overview.open_failed):
             return "0"
@@ -378,12 +385,3 @@ def _try(form: ManagedForm, change: Callable[[], Managed]) -> Managed | None:
     except NameTaken as error:
         form.add_error("name", str(error))
     return None
-
-
-def backlog(overview: SubscriberOverview | None) -> str:
-    """What is owed in words: `12 waiting (3 retrying), 1 working`."""
-    if overview is None or not (overview.waiting or overview.working):
-        return NOTHING
-    retrying = f" ({overview.retrying:,} retrying)" if overview.retrying else ""
-    working = f", {overview.working:,} working" if overview.working else ""
-    return f"{waiting(overview)} waiting{retrying}{working}"

@@ -42,6 +42,14 @@ def explain(event: EventRecord, subscriber: Subscriber) -> Explanation:
     return beside(of_backfill(case, runs) or _without_delivery(case), case, runs)
 
 
+def explain_delivery(delivery: Delivery) -> Explanation:
+    """Why this delivery, of whatever run, is where it is."""
+    event, subscriber = delivery.event, delivery.subscriber
+    cursor = cursor_telling_of(event.position or 0, subscriber)
+    case = Case(event=event, subscriber=subscriber, cursor=cursor, rows=(delivery,))
+    return of_delivery(case, delivery)
+
+
 def explain_missing(number: int, subscriber: Subscriber) -> Explanation | None:
     """Why the log has no event of this number; None where it never gave the number."""
     head = LogHead.objects.filter(pruned_number__gte=number).first()

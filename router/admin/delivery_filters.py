@@ -1,0 +1,129 @@
+"""Filters of deliveries: what is open by an index, all else by the newest events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from router.admin.base import MAX_ROWS
+from router.admin.filters import Choices, FailedAtFilter
+from router.models import Delivery, DeliveryState, EventRecord
+from router.observe.holds import Hold, held_subscribers
+from router.observe.log_values import distinct_values
+from router.observe.naming import whole_number
+
+#: As `DeliveryQuerySet.open` asks, for the same reasons.
+OPEN = Q(attempts__gte=0) & (
+    Q(state=DeliveryState.PENDING) | Q(state=DeliveryState.LEASED)
+)
+PENDING = Q(state=DeliveryState.PENDING)
+BEHIND_KEY = Q(due_at__isnull=True)
+BY_KEY = "key"
+#: Parameters that leave no more rows than a list pages.
+NARROWING = ("state", "held_by", "open_at", "q")
+HOLDS = {
+    Hold.RECEIVER: "Receiver unreachable",
+    Hold.ASKED: "Receiver asked for time",
+    Hold.OPERATOR: "Subscriber paused or disabled",
+    Hold.CODE: "Handler missing",
+    BY_KEY: "An earlier event of its key",
+}
+
+
+class OpenStateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        states = ("waiting", "held", "retrying", "working")
+        return [(state, state.capitalize()) for state in states]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        match self.value():
+            case "open":
+                return _newest(queryset, OPEN)
+            case "working":
+                return _newest(queryset, Q(state=DeliveryState.LEASED))
+            case "retrying":
+                return _newest(queryset, PENDING & Q(failures__gt=0))
+            case "held":
+                return _newest(queryset, PENDING & _held())
+            case "waiting":
+                return _newest(queryset, PENDING & ~_held())
+        return None
+
+
+def _newest(queryset: QuerySet[Any], condition: Q) -> QuerySet[Any]:
+    """The rows of a condition that a partial index answers, as many as a list pages.
+
+    Their keys are read first: for a list that is ordered by its key, PostgreSQL would
+    go through all that was settled since.
+    """
+    rows = Delivery.objects.filter(condition).order_by("-pk")
+    keys = rows.values_list("pk", flat=True)[: MAX_ROWS + 1]
+    return queryset.filter(pk__in=list(keys))
+
+
+def _held() -> Q:
+    return BEHIND_KEY | Q(subscriber_id__in=held_subscribers())
+
+
+class OpenAtFilter(FailedAtFilter):
+    """Open deliveries of one subscriber: only these are indexed by subscriber."""
+
+    parameter_name = "open_at"
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        chosen = whole_number(self.value() or "")
+        if chosen is None:
+            return None
+        return _newest(queryset, OPEN & Q(subscriber_id=chosen))
+
+
+class HoldFilter(admin.SimpleListFilter):
+    """Why a delivery is held."""
+
+    title = "held by"
+    parameter_name = "held_by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(str(hold), label) for hold, label in HOLDS.items()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        value = self.value()
+        if value == BY_KEY:
+            return _newest(queryset, PENDING & BEHIND_KEY)
+        if value in set(Hold):
+            held = held_subscribers(Hold(value))
+            return _newest(queryset, PENDING & Q(subscriber_id__in=held))
+        return None
+
+
+class EventTypeFilter(admin.SimpleListFilter):
+    """The type of the delivery's event; by itself, of the newest events alone."""
+
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(value, value) for value in distinct_values("type")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        if not self.value():
+            return None
+        if any(request.GET.get(name) for name in NARROWING):
+            return queryset.filter(event__type=self.value())
+        events = EventRecord.objects.filter(type=self.value()).order_by("-number")
+        numbers = events.values_list("number", flat=True)[:MAX_ROWS]
+        return queryset.filter(event_id__in=list(numbers))
