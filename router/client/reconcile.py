@@ -66,7 +66,11 @@ def _windows(ask: Ask, first: int | None, last: int | None) -> Iterator[dict[str
             if first > last:
                 return
     while True:
-        answer = ask(first, min(last, first + MAX_POSITIONS - 1))
+        # The router cuts a window that begins among imports, and ends with them.
+        is_imported = first < 0 <= last
+        answer = ask(
+            first, last if is_imported else min(last, first + MAX_POSITIONS - 1)
+        )
         yield answer
         first = answer["to"] + 1
         if first > last:

@@ -169,13 +169,14 @@ def _bounds(
     start = head.pruned_to + 1 if first is None else first
     if head.imported < start < 0:
         # At the gap: on to the live events.
-        start, last = head.pruned_to + 1, None
-    if start < 0:
+        start = head.pruned_to + 1
+        last = None if last is None or last < start else _cut(start, last)
+    elif start < 0:
         position = head.imported if position >= 0 else position
-        last = None if last is None else min(last, head.imported)
+        last = None if last is None else _cut(start, min(last, head.imported))
     _check_pruned(start, head)
     if last is None:
-        return start, max(start - 1, min(position, start + MAX_POSITIONS - 1))
+        return start, max(start - 1, _cut(start, position))
     if last < start:
         raise _refused("/to", f"is before the start, which is position {start}")
     if last - start >= MAX_POSITIONS:
@@ -185,6 +186,11 @@ def _bounds(
             "more of them in parts",
         )
     return start, last
+
+
+def _cut(start: int, last: int) -> int:
+    """The last position up to `last` that a window from `start` on may have."""
+    return min(last, start + MAX_POSITIONS - 1)
 
 
 def _check_pruned(start: int, head: LogHead) -> None:

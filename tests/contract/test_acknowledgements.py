@@ -68,6 +68,15 @@ def test_those_of_one_hour_become_one(cursor: Cursor) -> None:
     assert (row.run_ms, row.worker, row.acknowledged_at) == (2.0, "", at(0, 59))
 
 
+def test_none_reaches_from_imports_to_live_events(cursor: Cursor) -> None:
+    for first in (-9, -7, 1, 3):
+        an_acknowledgement(cursor, first, first + 1)
+
+    merge(cursor.pk)
+
+    assert ranges() == [(-9, -6, 4), (1, 4, 4)]
+
+
 def test_what_is_not_a_day_old_stays_as_it_is(cursor: Cursor) -> None:
     now = timezone.now()
     an_acknowledgement(cursor, 1, 1, now - timedelta(hours=23))

@@ -199,6 +199,18 @@ def test_no_cursor_crosses_while_the_import_is_open() -> None:
     assert sorted(handler.got) == [0, 0, 1, 1, 2, 2, 3, 3, 4]
 
 
+@pytest.mark.parametrize("ordering", ["none", "key"])
+def test_a_cursor_of_rows_waits_where_an_open_import_ends(ordering: str) -> None:
+    publish_and_route(1)
+    stop_midway(1, 2)
+    row = a_puller(ordering=ordering)
+    assert pulled(row) == [1, 2]
+    stop_midway(3)
+    assert pulled(row) == [3]
+    close_import(by="test")
+    assert pulled(row) == [0]
+
+
 def test_nothing_is_tried_at_the_end_of_an_open_import() -> None:
     stop_midway(0, 1)
     publish_and_route(1)

@@ -23,6 +23,7 @@ from router.operate.subscribers import create_subscriber, edit_subscriber
 from router.operate.test_event import send_test_event
 from router.public import publish
 from router.testing import deliver_due
+from tests.contract.past_facts import imported
 from tests.contract.steps import TYPE, Subscribe, publish_and_route
 from tests.integration.api import a_key, assert_problem, send
 from tests.servers.receiving import Receiver, status
@@ -314,6 +315,27 @@ def test_a_log_is_compared_window_by_window(
     assert not router.reconcile("erp", have, first=5, last=24)
     with pytest.raises(Invalid):
         router.reconcile("erp", have, first=5, last=4)
+
+
+@pytest.mark.usefixtures("past")
+def test_imports_are_compared_before_live_events(
+    router: RouterClient, calls: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported(*range(25))
+    publish_and_route(3)
+    erp(start="beginning")
+    publish_and_route(2)
+    monkeypatch.setattr(digests, "MAX_POSITIONS", 10)
+    monkeypatch.setattr(reconcile, "MAX_POSITIONS", 10)
+    have = in_log(type=TYPE)
+    missing = [have.pop(-1)[0], have.pop(3)[0]]
+
+    found = router.reconcile("erp", have)
+
+    assert sorted(each.position for each in found.missing) == sorted(missing)
+    assert not found.extra
+    again = router.reconcile("erp", have, first=missing[1], last=3)
+    assert [each.position for each in again.missing] == missing[1:]
 
 
 def test_the_client_and_the_router_know_the_same_limits_and_digests() -> None:
