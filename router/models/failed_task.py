@@ -25,6 +25,10 @@ class Reason(models.TextChoices):
     SKIPPED = "SKIPPED"
 
 
+#: Kinds of evidence: a filter that raised, a version that the event can't be had in.
+UNSENT = ("FilterFailed", "DowngradeFailed")
+
+
 class FailedTaskQuerySet(models.QuerySet["FailedTask"]):
     def open(self) -> FailedTaskQuerySet:
         return self.filter(state=FailedTaskState.OPEN)
@@ -145,3 +149,9 @@ class FailedTask(models.Model):
 
     def __str__(self) -> str:
         return f"failed task {self.pk}"
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether the router itself could not prepare the event for the subscriber,
+        which was never asked."""
+        return self.error.partition(":")[0] in UNSENT

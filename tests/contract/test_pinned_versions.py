@@ -18,6 +18,7 @@ from router.models import (
     Scope,
     Subscriber,
 )
+from router.operate.failed_tasks import retry
 from router.operate.schemas import register_schema
 from router.public import Event, publish, subscriber
 from router.testing import deliver_due, isolated_subscribers, register_declared, route
@@ -150,7 +151,7 @@ def test_what_has_the_version_already_or_none_stays_as_it_is(schemas: None) -> N
         ({NEWEST: DOWNGRADES[NEWEST]}, f"The event has {NEWEST}, this subscriber pins"),
         (
             {NEWEST: (OLDEST, f"{__name__}.to_oldest")},
-            f"{__name__}.to_oldest raised KeyError",
+            f"{__name__}.to_oldest raised KeyError: 'first'",
         ),
         (
             {NEWEST: (OLDEST, f"{__name__}.forgets_the_name")},
@@ -176,11 +177,30 @@ def test_an_event_that_can_not_be_had_in_the_version_is_a_failed_task_at_once(
         old = Subscriber.objects.get(name="old")
 
     failed = FailedTask.objects.get()
-    assert failed.reason == "REJECTED"
+    assert (failed.reason, failed.is_unsent) == ("REJECTED", True)
     assert error in failed.error
     assert {event.data["n"] for event in got} == {0, 2}
     assert Attempt.objects.count() == 1
     assert old.breaker == BreakerState.CLOSED
+
+
+def test_a_retry_once_the_downgrade_is_there_delivers_the_event(
+    schemas: Callable[..., None],
+) -> None:
+    schemas({})
+    got: list[Event] = []
+    with isolated_subscribers():
+        subscriber("old", events=[TYPE], dataschemas=PIN)(got.append)
+        register_declared()
+        publish_newest()
+        deliver_due()
+        assert got == []
+
+        schemas(DOWNGRADES)
+        retry(FailedTask.objects.values_list("pk", flat=True), by="user olga")
+        deliver_due()
+
+    assert [seen(event.to_cloudevent()) for event in got] == [AS_PINNED]
 
 
 def test_it_stops_neither_the_others_of_its_chunk_nor_other_keys(

@@ -20,6 +20,7 @@ from router.contract.errors import DowngradeFailed, InvalidEvent, named
 from router.contract.event import Event
 from router.contract.json_text import text_problems
 from router.flow.publish import schemas
+from router.transports.evidence import evidence_of
 
 ATTRIBUTES = tuple(field.name for field in fields(Event))
 
@@ -89,8 +90,8 @@ def _called(step: Step, data: Any) -> Any:
     try:
         return _function(step.function)(data)
     except Exception as error:
-        kind = type(error).__name__
-        raise DowngradeFailed(f"{step.function} raised {kind}.") from error
+        raised = evidence_of(error).error
+        raise DowngradeFailed(f"{step.function} raised {raised}.") from error
 
 
 _function = cache(import_string)
