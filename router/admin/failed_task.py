@@ -4,9 +4,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseNotAllowed,
+)
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,6 +22,7 @@ from django.views.decorators.http import require_POST
 from router.admin.acting import act, actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
+from router.admin.failed_task_export import KINDS, export
 from router.admin.failed_task_forms import NoteForm
 from router.admin.failed_task_substitute import EditForm, RedirectForm, diff_of
 from router.admin.filters import (
@@ -24,6 +32,7 @@ from router.admin.filters import (
     ReasonFilter,
     search_by_event,
 )
+from router.admin.notes import NotesForm, keep_notes
 from router.contract.data import is_json
 from router.contract.errors import InvalidEvent, NotOpen
 from router.display import ago, badge, first_line
@@ -82,6 +91,7 @@ class FailedTaskAdmin(RemediationAdmin):
     actions: Any = ("retry_selected", "discard_selected")
     is_pruned = True
     detail_template = "router/admin/failed_task.html"
+    list_before_template = "router/admin/failed_task_list_links.html"
     empty_list_hint = (
         "When a subscriber rejects an event, or fails until its retry schedule is "
         "exhausted, the failed task appears here and needs attention."
@@ -138,6 +148,10 @@ class FailedTaskAdmin(RemediationAdmin):
             and self.has_remediate_permission(request),
             "may_restore": may_restore(row) and self.has_remediate_permission(request),
             "note_form": NoteForm(),
+            "noted": row,
+            "notes_form": NotesForm(row),
+            "notes_url": self.url("notes", row.pk),
+            "may_settle_any": self.has_remediate_permission(request),
             "redirect_form": RedirectForm(row),
             "is_editable": is_json(row.event.datacontenttype),
         }
@@ -158,13 +172,23 @@ class FailedTaskAdmin(RemediationAdmin):
         view = self.admin_site.admin_view(require_POST(self.settle_view))
         views: dict[str, Any] = {
             "edit": self.edit_view,
+            "notes": require_POST(self.notes_view),
             "redirect": require_POST(self.redirect_view),
             "restore": require_POST(self.restore_view),
         }
         return [
             path("settle/", view, name="router_failedtask_settle"),
+            *self._export_urls(),
             *self.row_urls(self.has_remediate_permission, **views),
             *super().get_urls(),
+        ]
+
+    def _export_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.export_view)
+        name = "router_failedtask_export"
+        return [
+            path(f"export/{kind}/", view, {"kind": kind}, name=f"{name}_{kind}")
+            for kind in KINDS
         ]
 
     def settle_view(self, request: HttpRequest) -> HttpResponse:
@@ -183,6 +207,22 @@ class FailedTaskAdmin(RemediationAdmin):
         if len(ids) == 1:
             return self.redirect_to(request, "change", ids[0])
         return self.redirect_to(request, "changelist")
+
+    def notes_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
+        keep_notes(request, row)
+        return self.redirect_to(request, "change", row.pk)
+
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """The list's rows, as the address filters them, as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        try:
+            listed = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseBadRequest("The list has no such filter.")
+        return export(request, listed.queryset, kind)
 
     def edit_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
         form = EditForm(row, request.POST or None)

@@ -20,6 +20,7 @@ from router.admin.charts import bar_path
 from router.admin.failed_task import MAX_LISTED, RemediationAdmin
 from router.admin.failed_task_forms import NoteForm
 from router.admin.filters import subscriber_choices
+from router.admin.notes import NotesForm, keep_notes
 from router.contract.errors import DoesNotApply
 from router.display import counted
 from router.models import FailedTask, FailedTaskGroup, RampedRetry, RampState
@@ -67,6 +68,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         posts = {
             "retry": require_POST(self.retry_view),
             "discard": require_POST(self.discard_view),
+            "notes": require_POST(self.notes_view),
         }
         since = self.admin_site.admin_view(require_POST(self.retry_since_view))
         cancel = self.admin_site.admin_view(require_POST(self.cancel_view))
@@ -122,6 +124,10 @@ class FailedTaskGroupAdmin(RemediationAdmin):
             "ramps": ramps,
             "is_moving": any(ramp.retry.state == RampState.ACTIVE for ramp in ramps),
             "note_form": NoteForm(),
+            "noted": row,
+            "notes_form": NotesForm(row),
+            "notes_url": self.url("notes", row.pk),
+            "may_settle_any": self.has_remediate_permission(request),
             "may_settle": self.has_remediate_permission(request),
         }
 
@@ -165,6 +171,10 @@ class FailedTaskGroupAdmin(RemediationAdmin):
             messages.warning(request, str(error))
         else:
             messages.success(request, f"{counted(count, 'failed task')} discarded.")
+        return HttpResponseRedirect(self.url("change", row.pk))
+
+    def notes_view(self, request: HttpRequest, row: FailedTaskGroup) -> HttpResponse:
+        keep_notes(request, row)
         return HttpResponseRedirect(self.url("change", row.pk))
 
     def retry_since_view(self, request: HttpRequest) -> HttpResponse:

@@ -63,6 +63,8 @@ class CauseSerializer(serializers.Serializer[Any]):
     opened_by_hour = serializers.ListField(
         child=serializers.IntegerField(), source="trend"
     )
+    notes = serializers.CharField(source="group.notes")
+    assignee = serializers.CharField(source="group.assignee")
     retry = RampedRetrySerializer(allow_null=True)
 
 

@@ -48,6 +48,8 @@ class FailedTaskSerializer(serializers.Serializer[Any]):
     settled_at = serializers.DateTimeField(allow_null=True)
     settled_by = serializers.CharField(source="settled_by_name")
     note = serializers.CharField(source="settled_note")
+    notes = serializers.CharField()
+    assignee = serializers.CharField()
     #: The delivery that took the place of its own.
     successor = serializers.IntegerField(source="successor_id", allow_null=True)
 

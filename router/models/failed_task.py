@@ -70,6 +70,10 @@ class FailedTask(models.Model):
     #: Who settled it, in words that outlive the account.
     settled_by_name = models.CharField(max_length=200, blank=True)
     settled_note = models.TextField(blank=True)
+    #: Of operators, for each other.
+    notes = models.TextField(blank=True, default="", db_default="")
+    #: The name of the user who looks after it.
+    assignee = models.CharField(max_length=150, blank=True, default="", db_default="")
     #: The earlier death of the same delivery, when a retry died again.
     previous = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.DO_NOTHING, related_name="later"

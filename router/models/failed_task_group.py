@@ -23,6 +23,11 @@ class FailedTaskGroup(models.Model):
     #: Keyed digest of `router.contract.cause.cause_text`.
     cause = models.CharField(max_length=64, editable=False)
 
+    #: Of operators, for each other.
+    notes = models.TextField(blank=True, default="", db_default="")
+    #: The name of the user who looks after it.
+    assignee = models.CharField(max_length=150, blank=True, default="", db_default="")
+
     class Meta:
         verbose_name = "cause"
         constraints = [

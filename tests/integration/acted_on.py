@@ -7,6 +7,7 @@ from typing import Any
 from router.flow.causes import group_by_cause
 from router.models import (
     AuditEntry,
+    FailedTask,
     FailedTaskGroup,
     IngressFailedTask,
     LogHead,
@@ -14,6 +15,7 @@ from router.models import (
     Subscriber,
 )
 from router.operate.api_keys import issue_key
+from router.operate.notes import seen
 from router.operate.ramped_retries import begin_ramped_retry
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
@@ -27,29 +29,33 @@ WEBHOOK = {
     "url": "https://erp.example.com/",
     "events": ["*"],
 }
+AN_EVENT = {"specversion": "1.0", "id": "7", "source": "/a", "type": "a.happened"}
+A_SCHEMA = {"$id": "https://a.example/lost-1", "type": "object"}
+#: What the page of a row without notes hands back.
+UNNOTED = {"seen": seen(FailedTask())}
 
 
-def rows_to_act_on() -> dict[str, Any]:
+def rows() -> dict[str, Any]:
     """Keys of rows, something to do each act to, by the name that the paths use."""
-    rows = _with_runs()
+    made = _with_runs()
     crm = create_subscriber("crm", by="test", **_options()).subscriber
     held = a_subscriber("held", state="paused", transport="pull")
     mail = a_subscriber("mail")
     event = an_event()
     done = a_delivery(event, crm, "ACKNOWLEDGED")
     task = a_failed_task(a_delivery(event, mail, "DEAD"))
-    rows = rows | _with_causes(mail)
+    made |= _with_causes(mail)
     key, _ = issue_key("old", scopes=["publish"], by="test")
     schema, _ = register_schema("parcel.found", {"$id": "urn:found"}, by="test")
     LogHead.objects.update(is_import_open=True)
     AuditEntry.objects.all().delete()
     down = a_subscriber("down", transport="webhook", breaker="open")
     waiting = a_delivery(event, down)
-    rows |= {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
+    made |= {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
     ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
-    rows |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
+    made |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
     return {
-        name: row.pk for name, row in {**rows, "key": key, "schema": schema}.items()
+        name: row.pk for name, row in {**made, "key": key, "schema": schema}.items()
     }
 
 

@@ -52,6 +52,8 @@ def test_a_failed_task_is_shown_with_its_evidence(get: Get) -> None:
         "settled_at": None,
         "settled_by": "",
         "note": "",
+        "notes": "",
+        "assignee": "",
         "successor": None,
     }
 

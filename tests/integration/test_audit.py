@@ -35,15 +35,13 @@ from router.models import (
     SigningSecret,
     Subscriber,
 )
-from tests.integration.acted_on import WEBHOOK, rows_to_act_on
+from tests.integration.acted_on import A_SCHEMA, AN_EVENT, UNNOTED, WEBHOOK, rows
 from tests.integration.api import description, send
 from tests.integration.staff import admins
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
 WHY = "the warehouse moves"
-AN_EVENT = {"specversion": "1.0", "id": "7", "source": "/a", "type": "a.happened"}
-A_SCHEMA = {"$id": "https://a.example/lost-1", "type": "object"}
 
 
 @dataclass(frozen=True)
@@ -187,6 +185,8 @@ BY_ADMIN = {
     "failedtask_redirect": Act(
         "failed_task.redirected", "{task}", {"subscriber": "{held}"}, reason="note"
     ),
+    "failedtask_notes": Act("failed_task.noted", "{task}", UNNOTED),
+    "failedtaskgroup_notes": Act("failed_task_group.noted", "{group}", UNNOTED),
     "failedtask_restore": Act("failed_task.restored", "{settled}"),
     "failedtaskgroup_retry": Act("ramped_retry.begun", "{group}", reason="note"),
     "failedtaskgroup_discard": Act(
@@ -209,7 +209,7 @@ BY_ADMIN = {
 }
 OF_DJANGO = {"changelist", "history", "delete", "change"}
 #: Pages of the router that show, and change nothing.
-SHOWS = {"explain"}
+SHOWS = {"explain", "export_csv", "export_json"}
 
 #: Command → its arguments.
 BY_COMMAND = {
@@ -228,7 +228,7 @@ NO_ACTS = {"bridge", "dispatch", "doctor", "explain", "publish", "status", "tail
 
 @pytest.fixture
 def world(db: None) -> dict[str, Any]:
-    return rows_to_act_on()
+    return rows()
 
 
 def operations() -> Iterator[tuple[str, str]]:

@@ -204,6 +204,8 @@ def test_the_api_lists_causes(get: Get, mail: Subscriber) -> None:
         "error": "KeyError: order 7",
         "open_count": 1,
         "sample": task.pk,
+        "notes": "",
+        "assignee": "",
         "retry": None,
     }
     assert len(get("failed-tasks/groups/").json()["results"]) == 2

@@ -20,6 +20,7 @@ from router.models import (
     Delivery,
     EventRecord,
     FailedTask,
+    FailedTaskGroup,
     IngressFailedTask,
     Turn,
 )
@@ -86,7 +87,11 @@ def erase_evidence(numbers: Collection[int], texts: Collection[str]) -> None:
             error=_class_alone(task.error),
             traceback=_nothing(task.traceback),
             settled_note=_without(task.settled_note, texts),
+            notes=_without(task.notes, texts),
         )
+    for group in FailedTaskGroup.objects.exclude(notes="").iterator():
+        notes = _without(group.notes, texts)
+        FailedTaskGroup.objects.filter(pk=group.pk).update(notes=notes)
 
 
 def erase_ingress(customer: Customer, *, is_dry_run: bool) -> int:
