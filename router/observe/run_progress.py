@@ -54,6 +54,8 @@ class RunProgress:
     rate: float | None
     #: None where the speed is not known.
     remaining_seconds: float | None
+    #: It has every import so far, and goes on when the import has ended.
+    is_at_gap: bool
     #: Positions of its part of the log that lie behind it, and all of them.
     passed: int
     length: int
@@ -99,6 +101,7 @@ def progress_of(run: Run) -> RunProgress:
         remaining_seconds=_seconds(
             remaining, rate or (run.rate_per_second if is_new else None)
         ),
+        is_at_gap=run.is_open and imported <= position < 0 <= run.end,
         passed=passed,
         length=length,
     )

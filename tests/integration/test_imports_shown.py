@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from router.models import EventRecord, Subscriber
+from router.models import Cursor, EventRecord, LogHead, Subscriber
 from router.operate.importing import Import
 from router.operate.run_request import RunRequest
 from router.operate.runs import begin_run
@@ -72,6 +72,11 @@ def test_an_open_import_is_an_incident_and_its_runs_say_where_they_are(
     assert "import_history" in page(admin_client, "index")
     run = row.runs.get()
     assert "import 1 to" in page(admin_client, "router_run_change", run.pk)
+    Cursor.objects.filter(run=run.number).update(
+        position=LogHead.objects.get().imported
+    )
+    shown = page(admin_client, "router_run_change", run.pk)
+    assert "It waits for the end of the import." in shown
     address = reverse("admin:router_subscriber_replay", args=[row.pk])
     preview = admin_client.post(address, {"start": "beginning", "preview": "1"})
     assert "import 1 to 0" in preview.content.decode()

@@ -51,6 +51,8 @@ def progress_line(progress: RunProgress) -> str:
     line = f"{title_of(run)}: {', '.join(parts)}."
     if run.state == RunState.PAUSED:
         return f"{line} It is paused: --resume {run.number} goes on."
+    if progress.is_at_gap:
+        return f"{line} It waits for the end of the import: import_history."
     held = held_because(run.subscriber)
     return f"{line} {run.subscriber.name} is held. {held}" if held else line
 

@@ -110,8 +110,8 @@ def _imported(case: Case) -> Explanation:
     return case.explained(
         Verdict.BEFORE_SUBSCRIBER,
         f"The event was imported at {moment(case.event.recorded_at)}: it is a fact "
-        f"from before the router, and {case.subscriber} did not ask for such facts, or "
-        "had passed them. A replay gives it, or a backfill.",
+        f"from before the router, and {case.subscriber} gets it by a backfill or a "
+        "replay alone.",
     )
 
 

@@ -57,11 +57,14 @@ def _ahead(case: Case, run: Any) -> int:
     return distance(run.position, case.position, imported=run.imported)
 
 
+def _state(run: Any) -> str:
+    return f"{run.state}, at {place_name(run.position)} of {run.end:,}"
+
+
 def beside(found: Explanation, case: Case, runs: Sequence[Any]) -> Explanation:
     """The explanation with the replays that cover the event."""
     replays = {
-        f"run_{run.number}": f"{run.state}, at {place_name(run.position)}, to "
-        f"{place_name(run.end)}"
+        f"run_{run.number}": _state(run)
         for run in runs
         if run.kind == RunKind.REPLAY and run.position is not None
     }
