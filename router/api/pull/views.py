@@ -10,6 +10,7 @@ from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -157,6 +158,9 @@ def _handed_out(pulled: Pulled) -> Iterator[dict[str, Any]]:
         try:
             event = as_pinned(delivery.event.to_event(), pulled.pins)
             yield _described(delivery, event)
+        except (DatabaseError, InterfaceError):
+            # The schemas could not be read: the leases run out, and it comes again.
+            raise
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
             settling.reject(delivery, evidence_of(error))
 
