@@ -189,7 +189,7 @@ def latency_charts(buckets: Sequence[Bucket]) -> ChartGroup:
         Line(title=title, values=[percentile(each.waits, share) for each in buckets])
         for title, share in shares.items()
     ]
-    title = "Latency, from recording to acknowledgement"
+    title = "Latency, from recording to acknowledgement (estimated)"
     return chart_group(title, _moments(buckets), lines, latency)
 
 

@@ -12,7 +12,7 @@ from router.admin.charts import all_charts, bar_path, chosen_window, rate
 from router.admin.flow_picture import flow_picture
 from router.admin.incidents import Strip, strips
 from router.display import NOTHING, at_least, backlog_words
-from router.observe.incidents import incidents
+from router.observe.incidents import IncidentKind, incidents
 from router.observe.overview import (
     SubscriberOverview,
     open_failed_count,
@@ -61,7 +61,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": "Dashboard",
         "may_look": True,
         "strips": shown,
-        "flow": flow_picture(overviews, rates, _tones(shown)),
+        "flow": flow_picture(overviews, rates, _tones(overviews, shown)),
         "subscribers": _rows(overviews, situation, by_minute),
         "unrouted": unrouted,
         "recorded": situation.recorded + unrouted,
@@ -85,9 +85,21 @@ def _published(
     return buckets[-1].per_second(buckets[-1].published)
 
 
-def _tones(shown: Sequence[Strip]) -> dict[int, str]:
-    """Primary key of a subscriber → the tone of the worst that is wrong with it."""
-    return {
+def _tones(
+    overviews: Sequence[SubscriberOverview], shown: Sequence[Strip]
+) -> dict[int, str]:
+    """Primary key of a subscriber → the tone of the worst that is wrong with it.
+
+    Those that acknowledged something are well, while all processes work: of others
+    nothing is known.
+    """
+    kinds = {strip.incident.kind for strip in shown}
+    well = {
+        each.subscriber.pk: "ok"
+        for each in overviews
+        if each.subscriber.last_acknowledged_at and IncidentKind.PROCESS not in kinds
+    }
+    return well | {
         strip.incident.subscriber.pk: strip.tone
         for strip in reversed(shown)
         if strip.incident.subscriber

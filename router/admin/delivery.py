@@ -75,7 +75,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "state_badge",
         "error_line",
         "attempts",
-        "failures",
         "due",
         "done",
     )

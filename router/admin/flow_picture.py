@@ -50,14 +50,14 @@ def flow_picture(
     tones: dict[int, str],
 ) -> FlowPicture:
     """The first subscribers, each with its rate a second and its backlog; `tones` has
-    those with which something is wrong."""
+    those of which is known whether they are well."""
     shown = overviews[:MAX_SHOWN]
     places = tuple(
         Place(
             overview=each,
             title=_short(str(each.subscriber)),
             text=_numbers(each, rates.get(each.subscriber.pk, 0.0)),
-            tone=tones.get(each.subscriber.pk, "ok"),
+            tone=tones.get(each.subscriber.pk, "quiet"),
             link=reverse("admin:router_subscriber_change", args=[each.subscriber.pk]),
             y=TOP + STEP * place,
         )

@@ -50,6 +50,23 @@ def test_it_tells_what_is_on_its_way() -> None:
     assert "0/s · 2 held" in page
 
 
+@pytest.mark.parametrize(
+    ("is_alive", "acknowledged", "tone"),
+    [(True, True, "ok"), (True, False, "quiet"), (False, True, "quiet")],
+)
+def test_green_is_not_shown_for_what_is_not_known(
+    request: pytest.FixtureRequest, is_alive: bool, acknowledged: bool, tone: str
+) -> None:
+    now = timezone.now()
+    a_subscriber(
+        "mail", transport="pull", last_acknowledged_at=now if acknowledged else None
+    )
+    if is_alive:
+        request.getfixturevalue("alive")
+    (place,) = a_viewer().get(HOME).context["flow"].places
+    assert place.tone == tone
+
+
 def test_a_still_router_says_what_will_appear() -> None:
     page = a_viewer().get(HOME).content.decode()
 
