@@ -178,10 +178,13 @@ def test_the_snippet_adds_the_same_without_its_secrets(
 ) -> None:
     erp.address = "https://erp.example/hooks?token=secret"
     erp.title = "Warehouse's ERP"
+    erp.events = ["purchase.completed"]
+    erp.dataschemas = {"purchase.completed": "urn:fanfare:purchase.completed:1"}
     erp.save()
     words = shlex.split(snippet(erp).replace("\\\n", " "))
     body = json.loads(words[words.index("-d") + 1])
     assert body["title"] == "Warehouse's ERP"
+    assert body["dataschemas"] == erp.dataschemas
     assert "secret" not in snippet(erp)
     again = {**body, "name": "again", "url": "https://erp.example/hooks"}
     key = a_key("manage")
@@ -190,7 +193,11 @@ def test_the_snippet_adds_the_same_without_its_secrets(
 
 
 def test_the_snippet_of_a_handler_is_its_declaration() -> None:
-    handler = a_subscriber("thank_you", events=["purchase.*"], filter={"exact": {}})
+    pins = {"purchase.completed": "urn:fanfare:purchase.completed:1"}
+    handler = a_subscriber(
+        "thank_you", events=["purchase.*"], filter={"exact": {}}, dataschemas=pins
+    )
     code = snippet(handler)
     compile(code, "snippet", "exec")
     assert '@subscriber(\n    "thank_you",\n    events=["purchase.*"],' in code
+    assert f"dataschemas={pins}," in code

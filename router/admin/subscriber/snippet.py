@@ -42,6 +42,8 @@ def _arguments(subscriber: Subscriber) -> Iterator[str]:
     yield f"title={json.dumps(subscriber.title, ensure_ascii=False)},"
     if subscriber.filter:
         yield f"filter={pprint.pformat(subscriber.filter, width=70)},"
+    if subscriber.dataschemas:
+        yield f"dataschemas={pprint.pformat(subscriber.dataschemas, width=70)},"
     if subscriber.ordering != Ordering.NONE:
         yield f"ordering={json.dumps(subscriber.ordering)},"
     if not subscriber.is_transactional:
@@ -59,6 +61,7 @@ def _body(subscriber: Subscriber) -> dict[str, Any]:
         "target": subscriber.target,
         "events": subscriber.events,
         "filter": subscriber.filter,
+        "dataschemas": subscriber.dataschemas,
         "rate_per_second": subscriber.rate_per_second,
         "in_flight_limit": subscriber.in_flight_limit,
         "waits_seconds": subscriber.waits_seconds,
