@@ -95,6 +95,11 @@ INTRODUCTIONS = {
     "throughput": "Deliveries a second ÷ those of others on the same machine.",
     "publish_added_ms": "One INSERT, whatever the number of subscribers.",
     "outage": "A subscriber that is down owns a window of rows, not a row an event.",
+    "catching_up": (
+        "By a backfill, each event acknowledged: a handler that does nothing and one "
+        "worker, a client that pulls over HTTP from one web process, a webhook whose "
+        "receiver answers after 50 ms."
+    ),
     "webhooks": "As many events to one receiver, which answers after 50 ms.",
     "foreign": "One process each; most of the servers are emulators.",
     "sizing": (

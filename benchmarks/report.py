@@ -36,6 +36,11 @@ WEBHOOKS = {
     "ten_endpoints": ("Fanfare, ten endpoints", "per_s_ten_endpoints"),
     "threads_requests": (TITLES["threads_requests"], "threads_requests_per_s"),
 }
+KINDS = {
+    "handler": "a handler",
+    "pull": "a client that pulls",
+    "webhook": "a webhook",
+}
 PARTS = ("ratio", "with", "without")
 #: Kind of a foreign router → the server that was used.
 FOREIGN = {
@@ -190,6 +195,16 @@ def _outage(taken: Taken) -> tuple[str, list[str], Rows]:
     return title, ["", "with ÷ without", "with", "without"], rows
 
 
+def _catching_up(taken: Taken) -> tuple[str, list[str], Rows]:
+    figure: Taken = taken["catching_up"]
+    rows = [
+        [KINDS[kind], number(per_s), number(figure["events"] / per_s)]
+        for kind, per_s in figure["per_s"].items()
+    ]
+    title = f"A new subscriber gets all of {figure['events']:,} events of history"
+    return title, ["", "events a second", "seconds"], rows
+
+
 def _webhooks(taken: Taken) -> tuple[str, list[str], Rows]:
     figure: Taken = taken["webhooks"]
     base = figure["threads_requests_per_s"]
@@ -257,6 +272,7 @@ TABLES = {
     "scaling": _scaling,
     "isolation": _isolation,
     "outage": _outage,
+    "catching_up": _catching_up,
     "webhooks": _webhooks,
     "foreign": _foreign,
     "sizing": _sizing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,14 @@ class Run:
         for number in range(self.setup.dispatchers):
             argv = [sys.executable, *self.contender.dispatcher]
             self._add("dispatcher", argv, f"dispatcher{number}")
+
+    def start_web(self, application: str, port: int) -> None:
+        """Start a web process with this application, and wait until it answers."""
+        argv = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"]
+        argv += ["--http", "1", "--workers", "1", "--log-level", "error"]
+        argv += ["--host", "127.0.0.1", "--port", str(port), application]
+        self._add("web", argv, "web")
+        self.wait(lambda: _is_listening(port))
 
     def wait_for_dispatcher(self) -> None:
         """Wait until a dispatcher works, where the contender has one."""
@@ -200,6 +209,11 @@ class Run:
             process.kill()
         if self._progress:
             self._progress.close()
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -40,6 +40,8 @@ class Sizes:
     foreign: int = 5000
     #: Events that an endpoint misses.
     outage: int = 200_000
+    #: Events of history for a subscriber that comes late.
+    history: int = 1_000_000
     #: Tried for bare Celery, which gets the best.
     prefetches: tuple[int, ...] = (1, 4, 16)
     subscribers: tuple[int, ...] = (1, 5, 50, 500)
@@ -73,6 +75,7 @@ QUICK = Sizes(
     paced_seconds=5,
     webhooks=5000,
     foreign=2000,
+    history=100_000,
     subscribers=(5,),
 )
 #: Every figure, up to the longest table, in an hour and a half.
@@ -95,6 +98,7 @@ TINY = Sizes(
     webhooks=100,
     foreign=300,
     outage=300,
+    history=300,
     prefetches=(4,),
     subscribers=(5,),
     growth=(1000,),

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import sys
+import time
 from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection
+from io import StringIO
 from typing import Any
 
+from django.core.management import call_command
 from django.db import connection
 
-from benchmarks.project.handler import TYPE
+from benchmarks.adapters.fanfare import IN_FLIGHT
+from benchmarks.project.handler import COUNT, TYPE
 from router.testing import (
     add_history,
     create_subscriber,
@@ -16,6 +26,9 @@ from router.testing import (
     register_declared,
 )
 
+RECEIVER = os.environ.get("BENCH_RECEIVER", "")
+#: The most that one call may ask for.
+MAX_PULLED = 100
 #: What the handlers expect.
 DATA = {"number": 0, "at_ns": 0}
 
@@ -41,6 +54,52 @@ def outlive(options: argparse.Namespace) -> dict[str, Any]:
     return {}
 
 
+def subscribe(options: argparse.Namespace) -> dict[str, Any]:
+    """A subscriber that comes late, and begins with all of history: a webhook where
+    there is a receiver, else one that pulls, or the last handler with `--is-silent`."""
+    if options.is_silent:
+        register_declared()
+        name = f"subscriber_{COUNT - 1}"
+    else:
+        name = "late"
+        wanted: dict[str, Any] = {"transport": "pull"}
+        if RECEIVER:
+            wanted = {"transport": "webhook", "url": RECEIVER}
+            wanted["in_flight_limit"] = IN_FLIGHT
+        create_subscriber(name, by="bench", events=[TYPE], **wanted)
+    began_at = time.time()
+    call_command("backfill", name, "--no-wait", stdout=sys.stderr)
+    return {"began_at": began_at}
+
+
+def pull(options: argparse.Namespace) -> dict[str, Any]:
+    """Pull and acknowledge `--count` events over HTTP; `--first` is the port."""
+    key = StringIO()
+    call_command("create_api_key", "bench", "--scopes=consume", stdout=key)
+    connection_ = HTTPConnection("127.0.0.1", options.first)
+    call = partial(_called, connection_, key.getvalue().strip())
+    began_at, left = time.time(), options.count
+    while left > 0:
+        body = {"max": MAX_PULLED, "wait_seconds": 5, "lease_seconds": 60}
+        pulled = call("/api/subscribers/late/pull/", body)["deliveries"]
+        names = ("id", "lease_token")
+        held = [{name: each[name] for name in names} for each in pulled]
+        if held:
+            call("/api/deliveries/ack/", {"deliveries": held})
+        left -= len(held)
+    return {"began_at": began_at, "ended_at": time.time()}
+
+
+def _called(http: HTTPConnection, key: str, path: str, body: Any) -> Any:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    http.request("POST", path, json.dumps(body), headers)
+    response = http.getresponse()
+    text = response.read()
+    if response.status != HTTPStatus.OK:
+        raise SystemExit(f"{path}: {response.status} {text[:300]!r}")
+    return json.loads(text)
+
+
 def _tidy() -> None:
     with connection.cursor() as cursor:
         # Ten million rows take their time.
@@ -52,4 +111,6 @@ def _tidy() -> None:
 SCENARIOS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "lengthen": lengthen,
     "outlive": outlive,
+    "subscribe": subscribe,
+    "pull": pull,
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.bench import Bench
+from benchmarks.figures.catching_up import catching_up
 from benchmarks.figures.foreign import foreign
 from benchmarks.figures.growth import growth
 from benchmarks.figures.idle import idle
@@ -39,6 +40,7 @@ FIGURES: dict[str, Figure] = {
     "scaling": scaling,
     "isolation": isolation,
     "outage": outage,
+    "catching_up": catching_up,
     "webhooks": webhooks,
     "foreign": foreign,
     "sizing": sizing,

@@ -12,11 +12,15 @@ VAR_DIR = real.VAR_DIR
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "rest_framework",
     "router",
     "benchmarks.orders",
     "benchmarks.project",
 ]
 USE_TZ = True
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "benchmarks.project.urls"
+REST_FRAMEWORK = real.REST_FRAMEWORK
 DEFAULT_AUTO_FIELD = real.DEFAULT_AUTO_FIELD
 DATABASES = real.DATABASES
 
