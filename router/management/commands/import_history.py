@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
+from django.db import connection, reset_queries
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -120,6 +120,8 @@ def _steps(history: Import) -> Iterator[None]:
     """Its steps, each followed by a rest where publishers need it."""
     for _ in history.steps():
         yield
+        # In debug Django keeps the statements, and these are long.
+        reset_queries()
         sleep(REST_SECONDS[connection.vendor])
 
 
