@@ -12,10 +12,10 @@ from router.models import Cursor, LogHead
 from router.public import subscriber
 from router.testing import isolated_subscribers, register_declared
 from tests.integration.staff import a_viewer
-from tests.integration.test_query_plans import FILL_LOG, is_read, plan
+from tests.integration.test_query_plans import FILL_LOG, SETTLED, is_read, plan
 
-#: The same plans come out at 1,000,000, which takes 20 s to write.
-EVENTS = 100_000
+#: The same plans come out at 1,000,000 events, which take 20 s to write.
+EVENTS = SETTLED
 HISTORY = ("router_eventrecord", "router_delivery", "router_attempt")
 FILL_ROLLUPS = """
     INSERT INTO router_rollup (
