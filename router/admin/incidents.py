@@ -76,8 +76,8 @@ def _link(incident: Incident, page_of: Subscriber | None) -> tuple[str, str]:
     match incident.kind:
         case IncidentKind.FAILED_TASKS:
             pk = subscriber.pk if subscriber else ""
-            tasks = reverse("admin:router_failedtask_changelist")
-            return f"{tasks}?subscriber={pk}&state=open", "Fix"
+            causes = reverse("admin:router_failedtaskgroup_changelist")
+            return f"{causes}?subscriber={pk}", "Fix"
         case IncidentKind.INGRESS:
             return reverse("admin:router_ingressfailedtask_changelist"), "Fix"
         case IncidentKind.UNROUTED:

@@ -11,12 +11,12 @@ from collections import defaultdict
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Exists, Max, OuterRef, Subquery
 
 from router.conf import digest_key
 from router.contract.cause import cause_text
 from router.db.statements import Select
-from router.models import Attempt, FailedTask, FailedTaskGroup
+from router.models import Attempt, FailedTask, FailedTaskGroup, RampedRetry
 
 #: Failed tasks of one step.
 BATCH = 500
@@ -32,12 +32,37 @@ def group_by_cause() -> int:
     with transaction.atomic():
         # In one order: two dispatchers may make the same groups.
         for (subscriber_id, cause), ids in sorted(by_cause.items()):
-            group, _ = FailedTaskGroup.objects.get_or_create(
-                subscriber_id=subscriber_id, cause=cause
-            )
-            rows = FailedTask.objects.filter(pk__in_array=ids, group__isnull=True)
-            rows.update(group=group)
+            _join(subscriber_id, cause, ids)
     return sum(map(len, by_cause.values()))
+
+
+@transaction.atomic
+def delete_unused_causes() -> int:
+    """Delete causes whose failed tasks were all pruned; returns how many.
+
+    A dispatcher that groups holds the cause's row. What joined one before this held it,
+    the second look sees.
+    """
+    unused = FailedTaskGroup.objects.filter(
+        ~Exists(FailedTask.objects.filter(group=OuterRef("pk")))
+    )
+    held = unused.select_for_update(skip_locked=True, of=("self",)).order_by("pk")
+    ids = list(held.values_list("pk", flat=True)[:BATCH])
+    if not ids:
+        return 0
+    gone = list(unused.filter(pk__in=ids).values_list("pk", flat=True))
+    RampedRetry.objects.filter(group__in=gone).delete()
+    return FailedTaskGroup.objects.filter(pk__in=gone).delete()[0]
+
+
+def _join(subscriber_id: int, cause: str, ids: list[int]) -> None:
+    groups = FailedTaskGroup.objects
+    groups.get_or_create(subscriber_id=subscriber_id, cause=cause)
+    held = groups.select_for_update().filter(subscriber=subscriber_id, cause=cause)
+    # Where it was deleted in between, the next second makes another.
+    for group in held:
+        rows = FailedTask.objects.filter(pk__in_array=ids, group__isnull=True)
+        rows.update(group=group)
 
 
 def _causes() -> list[tuple[int, int, str]]:

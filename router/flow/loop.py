@@ -18,7 +18,7 @@ from router.conf import conf
 from router.contract.pacing import Every, Gathering
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
-from router.flow.causes import group_by_cause
+from router.flow.causes import delete_unused_causes, group_by_cause
 from router.flow.cursor.acknowledgements import Merging
 from router.flow.cursor.deleted import delete_places_of_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
@@ -165,6 +165,7 @@ class DispatcherLoop:
         if self._stale_look.is_due():
             delete_stale()
             delete_places_of_deleted()
+            delete_unused_causes()
             start_waiting_streams()
         return routed.is_full or self._is_more_due
 

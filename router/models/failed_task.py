@@ -130,9 +130,9 @@ class FailedTask(models.Model):
                 condition=models.Q(state="open"),
             ),
             models.Index(
-                fields=["group", "id"],
-                name="failed_task_by_cause",
-                condition=models.Q(state="open", group__isnull=False),
+                fields=["group", "state", "id"],
+                name="failed_task_of_cause",
+                condition=models.Q(group__isnull=False),
             ),
             models.Index(
                 fields=["id"],

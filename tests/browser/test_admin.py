@@ -46,6 +46,8 @@ PAGES = [
     "router/delivery/{done}/change/",
     "router/failedtask/",
     "router/failedtask/{failed_task}/change/",
+    "router/failedtaskgroup/",
+    "router/failedtaskgroup/{cause}/change/",
     "router/ingressfailedtask/",
     "router/ingressfailedtask/{ingress}/change/",
     "router/apikey/",
@@ -112,16 +114,16 @@ run = open_run(subscriber, start=0, end=1, kind="replay", requested_by="command"
 Run.objects.filter(pk=run.pk).update(state="paused")
 ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{",
     problem="no " + "JSON_" * 40)
-task = a_failed_task(delivery, traceback="Traceback", error="no " + "warehouse_" * 40)
+cause = FailedTaskGroup.objects.create(subscriber=subscriber, cause="no warehouse")
+task = a_failed_task(delivery, group=cause, traceback="T", error="no " + "house_" * 60)
 schema, _ = register_schema("browsed.twice", {"$id": "urn:browsed:1"}, by="command")
 key, _ = issue_key("browsed", scopes=["publish"], by="command",
     bindings={"sources": ["/partner"]}, expires_in_days=30)
-print(json.dumps({"bus": bus.pk, "run": run.pk, "ingress": ingress.pk,
+print(json.dumps({"bus": bus.pk, "run": run.pk, "ingress": ingress.pk, "done": done.pk,
     "managed": managed.pk, "subscriber": subscriber.pk, "event": event.pk,
-    "delivery": delivery.pk, "done": done.pk, "failed_task": task.pk,
-    "unwanted": unwanted.pk,
-    "key": key.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
-    "user": User.objects.first().pk, "group": Group.objects.first().pk,
+    "delivery": delivery.pk, "failed_task": task.pk, "unwanted": unwanted.pk,
+    "cause": cause.pk, "audit": AuditEntry.objects.first().pk, "schema": schema.pk,
+    "user": User.objects.first().pk, "group": Group.objects.first().pk, "key": key.pk,
     "product": Product.objects.first().pk, "category": Category.objects.first().pk}))
 """
 

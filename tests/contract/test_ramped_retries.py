@@ -28,7 +28,7 @@ from router.operate.ramped_retries import (
     discard_group,
 )
 from router.public import Event, Reject, publish
-from router.testing import deliver_due, skip_waits
+from router.testing import deliver_due, route, skip_waits
 from tests.contract.keyed_router import KeyedRouter, subscribe
 from tests.contract.keys import happen, rounds
 from tests.contract.steps import TYPE
@@ -247,6 +247,20 @@ def test_what_is_taken_back_holds_its_key_again(bus: KeyedRouter) -> None:
     retry([task.pk], by=BY)
     rounds()
     assert dict(bus.taken) == {"a": [1, 2]}
+
+
+def test_what_is_taken_back_lets_its_key_go_on(bus: KeyedRouter) -> None:
+    bus.refused = (1,)
+    subscribe(on_dead="skip")
+    happen("a")
+    rounds()
+    task = FailedTask.objects.get()
+    retry([task.pk], by=BY)
+    happen("a")
+    route()
+    assert Delivery.objects.held().count() == 1
+    restore(task.pk, by=BY)
+    assert not Delivery.objects.held().exists()
 
 
 def test_a_discarded_cause_is_never_delivered(declare: Declare) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from router.flow.causes import group_by_cause
+from router.flow.ramped_retries import advance_ramped_retries
 from router.models import (
     AuditEntry,
     Delivery,
@@ -129,6 +132,71 @@ def test_a_note_that_can_not_be_kept_is_refused(call: Call) -> None:
         problem = call("POST", f"failed-tasks/{task.pk}/retry/", {"note": note})
         assert_problem(problem, 422)
     assert FailedTask.objects.get().state == FailedTaskState.OPEN
+
+
+class TestCauses:
+    """What is done to all failed tasks of one cause."""
+
+    def test_a_cause_is_retried_at_a_ramp_once(self, call: Call, get: Get) -> None:
+        task = a_dead()
+        group_by_cause()
+        [cause] = get("failed-tasks/groups/").json()["results"]
+        path = f"failed-tasks/groups/{cause['id']}"
+        begun = call("POST", f"{path}/retry/", {"note": "fixed"})
+        assert begun.status_code == 202
+        retry = begun.json()
+        assert (retry["state"], retry["remaining"]) == ("active", 1)
+        assert retry["requested_by"] == "key manager"
+
+        problem = assert_problem(call("POST", f"{path}/retry/", {}), 409)
+        assert "key manager began to retry these" in problem["detail"]
+        [cause] = get("failed-tasks/groups/").json()["results"]
+        assert cause["retry"]["id"] == retry["id"]
+        advance_ramped_retries()
+        cancelled = call("POST", f"{path}/cancel-retry/", {}).json()
+        assert (cancelled["state"], cancelled["moving"]) == ("cancelled", 0)
+        assert_problem(call("POST", f"{path}/cancel-retry/", {}), 409)
+        task.refresh_from_db()
+        assert task.state == FailedTaskState.OPEN
+        assert call("POST", f"{path}/discard/", {}).json() == {"discarded": 1}
+        assert_problem(call("POST", f"{path}/discard/", {}), 409)
+        assert_problem(call("POST", f"{path}/retry/", {}), 409)
+
+    def test_what_is_older_than_the_time_is_not_retried(self, call: Call) -> None:
+        a_dead()
+        path = "subscribers/erp/retry-failed-tasks/"
+        later = timezone.now() + timedelta(hours=1)
+        assert_problem(call("POST", path, {"since": later.isoformat()}), 409)
+        assert_problem(call("POST", path, {"since": "yesterday"}), 422)
+        assert call("POST", path, {}).json()["remaining"] == 1
+
+
+class TestSubstitutes:
+    def test_data_is_edited_once_and_taken_back(self, call: Call) -> None:
+        task = a_dead()
+        path = f"failed-tasks/{task.pk}"
+        assert_problem(call("POST", f"{path}/edit-and-retry/", {}), 422)
+        unchanged = {"data": task.event.data}
+        assert_problem(call("POST", f"{path}/edit-and-retry/", unchanged), 422)
+        edited = call("POST", f"{path}/edit-and-retry/", {"data": {"n": 1}}).json()
+        owed = Delivery.objects.get(pk=edited["successor"])
+        assert (edited["state"], owed.event.data) == ("retried", {"n": 1})
+        problem = call("POST", f"{path}/edit-and-retry/", {"data": {"n": 2}})
+        assert (
+            "already retried by key manager" in assert_problem(problem, 409)["detail"]
+        )
+        restored = call("POST", f"{path}/restore/", {}).json()
+        assert (restored["state"], restored["successor"]) == ("open", None)
+        assert_problem(call("POST", f"{path}/restore/", {}), 409)
+
+    def test_an_event_is_redirected_to_another_alone(self, call: Call) -> None:
+        task = a_dead()
+        a_subscriber("crm")
+        path = f"failed-tasks/{task.pk}/redirect/"
+        assert_problem(call("POST", path, {"subscriber": "nobody"}), 404)
+        assert_problem(call("POST", path, {"subscriber": "erp"}), 409)
+        body = call("POST", path, {"subscriber": "crm"}).json()
+        assert body["state"] == "redirected"
 
 
 class TestResend:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from router.flow.causes import group_by_cause
+from router.flow.causes import delete_unused_causes, group_by_cause
 from router.models import (
     AttemptResult,
     FailedTask,
@@ -131,6 +131,17 @@ def test_the_trend_has_the_last_hours(mail: Subscriber) -> None:
     assert len(cause.trend) == 24
     assert (cause.trend[-1], cause.trend[-2], cause.trend[0]) == (2, 1, 1)
     assert (cause.open_count, sum(cause.trend)) == (5, 4)
+
+
+def test_a_cause_goes_with_its_last_failed_task(mail: Subscriber) -> None:
+    pruned, kept = a_task(mail, "E: one"), a_task(mail, "E: two", state="open")
+    group_by_cause()
+    FailedTask.objects.filter(pk=kept.pk).update(state="discarded")
+    assert delete_unused_causes() == 0
+    pruned.delete()
+    assert delete_unused_causes() == 1
+    kept.refresh_from_db()
+    assert list(FailedTaskGroup.objects.all()) == [kept.group]
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'")
