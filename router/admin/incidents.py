@@ -74,6 +74,9 @@ def _strip(
 def _link(incident: Incident, page_of: Subscriber | None) -> tuple[str, str]:
     subscriber = incident.subscriber
     match incident.kind:
+        case IncidentKind.FAILED_TASKS if incident.cause_id:
+            page = "admin:router_failedtaskgroup_change"
+            return reverse(page, args=[incident.cause_id]), "Fix"
         case IncidentKind.FAILED_TASKS:
             pk = subscriber.pk if subscriber else ""
             causes = reverse("admin:router_failedtaskgroup_changelist")

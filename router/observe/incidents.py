@@ -66,6 +66,8 @@ class Incident:
     subscriber: Subscriber | None = None
     #: Events that it holds.
     held: int = 0
+    #: The group of the failed tasks, where they have one cause.
+    cause_id: int | None = None
 
     @property
     def may_be_tried(self) -> bool:
@@ -194,6 +196,7 @@ def _of_failed_tasks(overview: SubscriberOverview, error: str) -> Incident:
         text=_because(f"{count} {needs} attention", error),
         subscriber=overview.subscriber,
         held=overview.open_failed,
+        cause_id=overview.only_cause_id,
     )
 
 

@@ -64,6 +64,8 @@ class SubscriberOverview:
     open_failed: int
     #: The newest of them.
     newest_failed_id: int | None
+    #: The group of all of them, where they have one cause.
+    only_cause_id: int | None
     #: It was declared once, and no installed code has its name: its events are held.
     is_handler_missing: bool
 
@@ -108,7 +110,7 @@ def subscribers_overview() -> list[SubscriberOverview]:
 
 NO_PENDING = {"total": 0, "retrying": 0, "due": 0, "held": 0, "oldest": None}
 NO_LEASED = {"total": 0, "oldest": None}
-NO_FAILED = {"total": 0, "newest": None}
+NO_FAILED = {"total": 0, "newest": None, "causes": 0, "cause": None}
 
 
 def _overview(
@@ -135,6 +137,7 @@ def _overview(
         ),
         open_failed=failed["total"],
         newest_failed_id=failed["newest"],
+        only_cause_id=failed["cause"] if failed["causes"] == 1 else None,
         is_handler_missing=is_handler_missing(subscriber),
     )
 
@@ -181,7 +184,12 @@ def leased_counts() -> QuerySet[Any, Any]:
 
 def open_failed_counts() -> QuerySet[Any, Any]:
     rows = FailedTask.objects.open().values("subscriber_id")
-    return rows.annotate(total=Count("pk"), newest=Max("pk"))
+    return rows.annotate(
+        total=Count("pk"),
+        newest=Max("pk"),
+        causes=Count("group", distinct=True),
+        cause=Max("group"),
+    )
 
 
 def _by_subscriber(rows: QuerySet[Any, Any]) -> dict[int, dict[str, Any]]:

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from router.flow.causes import group_by_cause
 from router.models import (
     Attempt,
     BreakerState,
@@ -165,6 +166,20 @@ def test_failed_tasks_are_told_with_the_last_answer() -> None:
     assert incident.text == (
         "1 failed task needs attention: HTTP 503: unknown currency XXX in line 3."
     )
+
+
+def test_failed_tasks_of_one_cause_lead_to_its_page() -> None:
+    erp = a_webhook("erp")
+    for error in ("builtins.KeyError: 'sku'", "builtins.KeyError: 'sku'"):
+        a_failed_task(a_delivery(an_event(), erp, "DEAD"), error=error)
+    group_by_cause()
+    (incident,) = wrong()
+    assert incident.cause_id
+    page = reverse("admin:router_failedtaskgroup_change", args=[incident.cause_id])
+    assert f'class="fan-button" href="{page}"' in a_viewer().get(HOME).content.decode()
+    a_failed_task(a_delivery(an_event(), erp, "DEAD"), error="builtins.OSError: full")
+    group_by_cause()
+    assert [each.cause_id for each in wrong()] == [None]
 
 
 def test_the_statements_do_not_grow_with_what_is_wrong() -> None:
