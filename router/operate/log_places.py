@@ -105,7 +105,10 @@ def _end_at(moment: datetime, head: LogHead) -> int:
         return last
     past = _imported(head).filter(time__lt=moment).order_by("-position")
     last = past.values_list("position", flat=True).first()
-    return head.first_whole if last is None else last
+    if last == head.imported or not head.has_imports:
+        # Between the imports and the live events.
+        return head.pruned_to
+    return head.imports_pruned_to if last is None else last
 
 
 def _routed() -> QuerySet[EventRecord]:

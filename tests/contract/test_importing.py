@@ -293,6 +293,11 @@ def test_a_start_by_time_goes_by_the_times_of_the_facts() -> None:
     assert is_settled()
     today = RunRequest(kind=RunKind.REPLAY, start={"time": timezone.now()})
     assert begin_run(row, today, by="test").start == LogHead.objects.get().position
+    between = {"from": "2020-02-01", "until": "2020-02-02"}
+    times = {name: {"time": f"{day}T00:00:00Z"} for name, day in between.items()}
+    nothing = RunRequest(kind=RunKind.REPLAY, start=times["from"], until=times["until"])
+    run = begin_run(row, nothing, by="test")
+    assert (run.start, run.end) == (0, 0)
     wrong = RunRequest(kind=RunKind.REPLAY, start={"position": 1}, until=until)
     with pytest.raises(InvalidRun, match="before the start"):
         begin_run(row, wrong, by="test")
