@@ -34,11 +34,12 @@ def notify_holders(cursors: Mapping[int, int], before: datetime) -> None:
 def _notify(
     subscriber: Subscriber, position: int, before: datetime, notice_id: str
 ) -> None:
-    held = EventRecord.objects.filter(position__gt=position)
+    # Young imports may come before old live events.
+    held = EventRecord.objects.filter(position__gt=position, recorded_at__lt=before)
     first = held.order_by("position").values_list("recorded_at", flat=True).first()
-    if first is None or first >= before:
+    if first is None:
         return
-    count = held.filter(recorded_at__lt=before).count()
+    count = held.count()
     logger.warning("%s keeps %d old events from deletion", subscriber.name, count)
     data = {
         "subscriber": {"name": subscriber.name, "title": subscriber.title},

@@ -11,6 +11,7 @@ from router.contract.digest import digest_of
 from router.contract.errors import DoesNotApply, InvalidRun
 from router.flow.cursor import filling, reading, runs_in_stream
 from router.flow.dispatch.ring import RunsWaiting
+from router.flow.held_notices import HELD, notify_holders
 from router.flow.prune import Walk
 from router.flow.route import run_windows
 from router.flow.route.run_windows import fill_runs
@@ -329,6 +330,17 @@ def test_imports_are_pruned_by_a_mark_of_their_own() -> None:
         begin_run(behind, gone, by="test")
     assert begin_run(behind, RunRequest(kind=RunKind.REPLAY), by="test")
     assert pulled(behind) == [2, 0, 1]
+
+
+def test_young_imports_do_not_hide_what_a_subscriber_keeps_for_long() -> None:
+    publish_and_route(2)
+    long_ago = timezone.now() - past_facts.timedelta(days=40)
+    EventRecord.objects.update(recorded_at=long_ago)
+    imported(0, 1)
+    row = a_puller()
+    before = timezone.now() - past_facts.timedelta(days=30)
+    notify_holders({row.pk: BEFORE_IMPORTS}, before)
+    assert EventRecord.objects.get(type=HELD).data["event_count"] == 2
 
 
 def test_a_handler_is_not_streamed_before_it_has_passed_the_imports() -> None:
