@@ -18,6 +18,7 @@ from router.models import (
     DeliveryState,
     FailedTask,
     FailedTaskGroup,
+    FailedTaskQuerySet,
     FailedTaskState,
     RampedRetry,
     RampState,
@@ -46,14 +47,8 @@ def begin_ramped_retry(
             f"{other.requested_by} began to retry these at {other.created_at:%H:%M:%S} "
             "UTC, and that goes on. Nothing was changed."
         )
-    retry = RampedRetry(
-        subscriber=subscriber,
-        group=group,
-        since=since,
-        up_to=FailedTask.objects.aggregate(last=Max("pk"))["last"] or 0,
-        requested_by=by[:200],
-        reason=reason[:1000],
-    )
+    retry = _planned(subscriber, group, since)
+    retry.requested_by, retry.reason = by[:200], reason[:1000]
     count = remaining(retry).count()
     if not count:
         raise DoesNotApply(NOTHING_OPEN)
@@ -67,6 +62,20 @@ def begin_ramped_retry(
         detail=f"{count} failed tasks",
     )
     return retry
+
+
+def retryable(
+    subscriber: Subscriber, *, group: FailedTaskGroup | None, since: datetime | None
+) -> FailedTaskQuerySet:
+    """The failed tasks that `begin_ramped_retry` would retry now."""
+    return remaining(_planned(subscriber, group, since))
+
+
+def _planned(
+    subscriber: Subscriber, group: FailedTaskGroup | None, since: datetime | None
+) -> RampedRetry:
+    last = FailedTask.objects.aggregate(last=Max("pk"))["last"] or 0
+    return RampedRetry(subscriber=subscriber, group=group, since=since, up_to=last)
 
 
 @transaction.atomic

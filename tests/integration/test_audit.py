@@ -220,6 +220,7 @@ BY_COMMAND = {
     "backfill": ("run.begun", ["early", "--from", "beginning", "--no-wait"]),
     "replay": ("run.begun", ["ready", "--from", "beginning", "--no-wait"]),
     "import_history": ("log.import_closed", ["--close"]),
+    "retry_failed": ("ramped_retry.begun", ["mail", "--no-wait"]),
     "erase_customer": ("customer.erased", ["ada@example.com", "--no-input"]),
 }
 #: They change no setting: they read, run, or publish events.
