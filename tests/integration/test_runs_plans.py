@@ -29,6 +29,7 @@ from tests.integration.test_stream_plans import (
     assert_by_index,
     do,
     explained,
+    start_anew,
 )
 
 pytestmark = pytest.mark.skipif(
@@ -52,7 +53,7 @@ def runs(own_connection: None) -> Iterator[None]:
             )
             declare(lambda event: None)
         register_declared()
-        do("TRUNCATE router_eventrecord, router_delivery CASCADE")
+        start_anew()
         do(FILL_LOG, [EVENTS])
         LogHead.objects.update(position=EVENTS)
         Cursor.objects.update(position=EVENTS)

@@ -60,13 +60,18 @@ def do(sql: str, parameters: Any = None) -> None:
         cursor.execute(sql, parameters)
 
 
+def start_anew() -> None:
+    """Tables of which the planner knows nothing: what it learned of other tests' rows
+    would decide for this one."""
+    do("TRUNCATE router_eventrecord, router_delivery CASCADE")
+    tables = ", ".join(f"'{name}'::regclass" for name in TABLES)
+    do(f"DELETE FROM pg_statistic WHERE starelid IN ({tables})")
+
+
 def fill_log() -> None:
     """So fast that nobody has looked at the tables since."""
     do("SET statement_timeout = '10min'")
-    do("TRUNCATE router_eventrecord, router_delivery CASCADE")
-    for table in TABLES:
-        name = f"'{table}'::regclass"
-        do(f"DELETE FROM pg_statistic WHERE starelid = {name}")
+    start_anew()
     do(FILL_LOG, [EVENTS])
     for name, every in (("by_row", 3), ("busy", 1000)):
         do(FILL_DELIVERIES, [Subscriber.objects.get(name=name).pk, every])
