@@ -105,14 +105,15 @@ class FailedTaskAdmin(RemediationAdmin):
         "error_line",
         "opened",
     )
-    list_select_related = ("event", "subscriber")
     list_filter = (FailedTaskStateFilter, FailedAtFilter, ReasonFilter, CauseFilter)
     search_fields = ("id",)
     search_help_text = "Task, or event's number, id or subject"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailedTask]:
         heavy = ("traceback", "event__data", "event__extensions")
-        rows = super().get_queryset(request).select_related("successor__subscriber")
+        # Named here, all of them: beside these Django adds none for the list.
+        rows = super().get_queryset(request)
+        rows = rows.select_related("event", "subscriber", "successor__subscriber")
         return rows.defer(*heavy, "successor__subscriber__custom_headers")
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from router.models import AuditEntry, Run
+from router.flow.causes import group_by_cause
+from router.models import AuditEntry, FailedTaskGroup, Run
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
 from router.public import publish
@@ -26,6 +27,8 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "test_target": {"transport": "amqp", "target": {}},
     "create_subscriber": {"name": "new", "transport": "pull"},
     "resend_event": {"subscriber": "erp"},
+    "edit_and_retry_failed_task": {"data": {}},
+    "redirect_failed_task": {"subscriber": "erp"},
     "begin_run": {"kind": "backfill"},
     "register_schema": {"type": "parcel.lost", "schema": {}},
     **dict.fromkeys(("ack", "nack", "release", "extend"), {"deliveries": [AN_ENTRY]}),
@@ -61,6 +64,7 @@ def paths(db: None) -> dict[str, Any]:
     event = an_event()
     delivery = a_delivery(event, erp, "DEAD")
     task = a_failed_task(delivery)
+    group_by_cause()
     schema, _ = register_schema("parcel.lost", {"$id": "urn:lost"}, by="test")
     AuditEntry.objects.all().delete()
     return {
@@ -69,6 +73,7 @@ def paths(db: None) -> dict[str, Any]:
         "number": event.pk,
         "delivery_id": delivery.pk,
         "task_id": task.pk,
+        "group_id": FailedTaskGroup.objects.get().pk,
         "schema_id": schema.pk,
     }
 
