@@ -20,7 +20,12 @@ Handler = Callable[[Event], object]
 #: What overwrites the data of a customer; returns how many rows of each kind.
 Eraser = Callable[..., Mapping[str, int]]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-STARTS = ("now", "beginning")
+#: Option → what it may be.
+CHOICES = {
+    "start": ("now", "beginning"),
+    "ordering": ("none", "key"),
+    "on_dead": ("hold", "skip"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,8 @@ class Declaration:
     filter: Mapping[str, Any] | None = None
     dataschemas: Mapping[str, str] = field(default_factory=dict)
     start: str = "now"
+    ordering: str = "none"
+    on_dead: str = "hold"
     is_idempotent: bool = False
 
 
@@ -68,6 +75,8 @@ def subscriber(
     filter: Mapping[str, Any] | None = None,
     dataschemas: Mapping[str, str] | None = None,
     start: str = "now",
+    ordering: str = "none",
+    on_dead: str = "hold",
     is_idempotent: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the subscriber `name`.
@@ -84,7 +93,9 @@ def subscriber(
     with it, and `register_declared` refuses it. `dataschemas` pins event types to a
     version of their schema: newer events come in that version. A new subscriber with
     `start` "now" is owed every event routed from then on, with "beginning" also those
-    before that are still in the log. `is_idempotent` says that the handler does nothing
+    before that are still in the log. With `ordering` "key" the events of one
+    `partitionkey` come one after the other; a failed task holds the later ones of its
+    key, unless `on_dead` is "skip". `is_idempotent` says that the handler does nothing
     more for an event, by its `(source, id)`, that it has had: a replay needs no
     confirmation then.
 
@@ -109,6 +120,8 @@ def subscriber(
             filter=filter,
             dataschemas=dict(dataschemas or {}),
             start=start,
+            ordering=ordering,
+            on_dead=on_dead,
             is_idempotent=is_idempotent,
         )
         _validate(declaration)
@@ -185,8 +198,9 @@ def _problems(declaration: Declaration) -> Iterator[str]:
         yield "the handler must take exactly one argument, the event"
     if declaration.queue not in HANDLER_QUEUES:
         yield f"`queue` must be one of {', '.join(HANDLER_QUEUES)}"
-    if declaration.start not in STARTS:
-        yield f"`start` must be one of {', '.join(STARTS)}"
+    for option, choices in CHOICES.items():
+        if getattr(declaration, option) not in choices:
+            yield f"`{option}` must be one of {', '.join(choices)}"
     yield from _number_problems(declaration)
 
 

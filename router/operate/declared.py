@@ -27,8 +27,18 @@ from router.flow.route.streaming import (
     start_streaming,
     stop_streaming,
 )
-from router.models import Clock, LogHead, Subscriber, SubscriberState, Transport
+from router.models import (
+    Clock,
+    Cursor,
+    LogHead,
+    OnDead,
+    Ordering,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
 from router.operate.starting import start_subscriber
+from router.operate.switch_ordering import pass_the_dead, switch_ordering
 from router.registry import Declaration, declared
 
 logger = logging.getLogger(__name__)
@@ -117,7 +127,9 @@ def _is_any_to_stream() -> bool:
     names = [
         each.name
         for each in declared()
-        if each.is_transactional and not each.is_safe_concurrently
+        if each.is_transactional
+        and not each.is_safe_concurrently
+        and each.ordering == Ordering.NONE
     ]
     by_row = Subscriber.objects.known().filter(name__in=names, is_streamed=False)
     return conf().stream and by_row.exists()
@@ -136,15 +148,43 @@ def _register(declaration: Declaration, head: LogHead) -> None:
         )
         return
     if not is_new:
-        turn.lock(subscriber.pk)
-        Subscriber.objects.filter(pk=subscriber.pk).update(
-            **_declared_fields(declaration)
-        )
+        _bring_in_line(subscriber, declaration)
         subscriber.refresh_from_db(from_queryset=Subscriber.objects.known())
     else:
         start_subscriber(subscriber, head, declaration.start, by=audit.ROUTER)
     _serve_as_declared(subscriber, head)
     _hold_until_set_up(subscriber, declaration)
+
+
+def _bring_in_line(subscriber: Subscriber, declaration: Declaration) -> None:
+    turn.lock(subscriber.pk)
+    fields = _declared_fields(declaration)
+    if declaration.ordering != subscriber.ordering and not _switch(
+        subscriber, Ordering(declaration.ordering)
+    ):
+        del fields["ordering"]
+    Subscriber.objects.filter(pk=subscriber.pk).update(**fields)
+    if subscriber.on_dead == OnDead.HOLD and declaration.on_dead != OnDead.HOLD:
+        # Once the row is locked: what dies now waits for it, and reads it then.
+        pass_the_dead(subscriber.pk)
+
+
+def _switch(subscriber: Subscriber, ordering: Ordering) -> bool:
+    """Begin or end its order; False where too much is open: an error would keep the
+    dispatcher, which lets it be delivered, from starting."""
+    # The dispatcher that fills the window reads the subscriber under this lock.
+    cursors = Cursor.objects.select_for_update().filter(subscriber=subscriber)
+    list(cursors.values_list("pk"))
+    try:
+        switch_ordering(subscriber.pk, ordering)
+    except InvalidSubscriber as error:
+        logger.warning(
+            "@subscriber(%r) has no order until the next registration: %s",
+            subscriber.name,
+            error,
+        )
+        return False
+    return True
 
 
 def _serve_as_declared(subscriber: Subscriber, head: LogHead) -> None:
@@ -169,6 +209,8 @@ def _declared_fields(declaration: Declaration) -> dict[str, object]:
         "events": list(declaration.events),
         "filter": declaration.filter,
         "dataschemas": dict(declaration.dataschemas),
+        "ordering": declaration.ordering,
+        "on_dead": declaration.on_dead,
         "queue": declaration.queue,
         "is_transactional": declaration.is_transactional,
         "is_safe_concurrently": declaration.is_safe_concurrently,

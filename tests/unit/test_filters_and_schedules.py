@@ -84,6 +84,8 @@ def takes_two(event: Event, other: object) -> None: ...
         ("loyalty", {"events": []}, handler, "`events` is empty"),
         ("loyalty", {"events": ["no\ntype"]}, handler, "is not an event type"),
         ("loyalty", {"queue": "fast"}, handler, "`queue` must be one of default, slow"),
+        ("loyalty", {"ordering": "type"}, handler, "`ordering` must be one of none"),
+        ("loyalty", {"on_dead": "go"}, handler, "`on_dead` must be one of hold, skip"),
         ("loyalty", {"max_failures": 0}, handler, "`max_failures` must be above zero"),
         ("loyalty", {}, asynchronous, "`async def`"),
         ("loyalty", {}, takes_two, "exactly one argument"),

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from router.models import Ordering, Subscriber, Transport
+from router.models import OnDead, Ordering, Subscriber, Transport
 
 
 def snippet(subscriber: Subscriber) -> str:
@@ -46,6 +46,8 @@ def _arguments(subscriber: Subscriber) -> Iterator[str]:
         yield f"dataschemas={pprint.pformat(subscriber.dataschemas, width=70)},"
     if subscriber.ordering != Ordering.NONE:
         yield f"ordering={json.dumps(subscriber.ordering)},"
+        if subscriber.on_dead != OnDead.HOLD:
+            yield f"on_dead={json.dumps(subscriber.on_dead)},"
     if not subscriber.is_transactional:
         yield "is_transactional=False,"
     if subscriber.is_safe_concurrently:
