@@ -23,7 +23,7 @@ from router.flow.publish.own_events import is_own_source
 from router.flow.publish.schema_cost import MAX_WEIGHT, weight
 from router.flow.publish.schemas import load, of_files
 from router.messaging.kinds import broker_problems
-from router.registry import declared
+from router.registry import declared, former_name_problem
 from router.transports.kinds import KINDS, bridge_problems, missing_extra
 
 #: Of the token that opens `/metrics`.
@@ -53,6 +53,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_bridges(conf),
         *_check_metrics_token(conf),
         *_check_filters(),
+        *_check_former_names(),
     ]
 
 
@@ -78,6 +79,17 @@ def _check_filters() -> Iterator[CheckMessage]:
                 f"{f' (at {pointer})' if pointer else ''}.",
                 hint="Correct it or leave it out; docs/filters.md has what it may be.",
                 id="router.E034",
+            )
+
+
+def _check_former_names() -> Iterator[CheckMessage]:
+    for declaration in declared():
+        if problem := former_name_problem(declaration):
+            yield Error(
+                f"@subscriber({declaration.name!r}): {problem}.",
+                hint="Name a subscriber that is declared no more, and goes on under "
+                "this name alone, or leave `formerly` out.",
+                id="router.E039",
             )
 
 

@@ -51,6 +51,13 @@ class Declaration:
     ordering: str = "none"
     on_dead: str = "hold"
     is_idempotent: bool = False
+    formerly: str = ""
+
+    @property
+    def name_in_ids(self) -> str:
+        """The name from which the ids of what the handler publishes are made: a second
+        run of an event gives the same after the new name as before it."""
+        return self.formerly or self.name
 
 
 _declared: dict[str, Declaration] = {}
@@ -78,6 +85,7 @@ def subscriber(
     ordering: str = "none",
     on_dead: str = "hold",
     is_idempotent: bool = False,
+    formerly: str = "",
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the subscriber `name`.
 
@@ -97,7 +105,9 @@ def subscriber(
     `partitionkey` come one after the other; a failed task holds the later ones of its
     key, unless `on_dead` is "skip". `is_idempotent` says that the handler does nothing
     more for an event, by its `(source, id)`, that it has had: a replay needs no
-    confirmation then.
+    confirmation then. `formerly` is the name that it had before: the first registration
+    of the new one takes the old subscriber over, with all that it has and is owed; the
+    system check router.E039 finds a wrong one, and `register_declared` refuses it.
 
     Raises `InvalidSubscriber` when an option is wrong or the name is taken.
     """
@@ -123,6 +133,7 @@ def subscriber(
             ordering=ordering,
             on_dead=on_dead,
             is_idempotent=is_idempotent,
+            formerly=formerly,
         )
         _validate(declaration)
         _declared[name] = declaration
@@ -156,6 +167,19 @@ def declared() -> Iterator[Declaration]:
 
 def find(name: str) -> Declaration | None:
     return _declared.get(name)
+
+
+def former_name_problem(declaration: Declaration) -> str | None:
+    """Why it can't take over the subscriber of its former name; known once all are
+    declared."""
+    former = declaration.formerly
+    if not former:
+        return None
+    if former in _declared:
+        return f"`formerly` names {former}, which is declared too"
+    if sum(each.formerly == former for each in declared()) > 1:
+        return f"`formerly` names {former}, as another one does"
+    return None
 
 
 @contextmanager

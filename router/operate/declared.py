@@ -39,7 +39,7 @@ from router.models import (
 )
 from router.operate.starting import start_subscriber
 from router.operate.switch_ordering import pass_the_dead, switch_ordering
-from router.registry import Declaration, declared
+from router.registry import Declaration, declared, former_name_problem
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +47,11 @@ logger = logging.getLogger(__name__)
 def register_declared() -> None:
     """Bring the rows in line with the declarations; what people set stays.
 
-    Raises `InvalidSubscriber` for a filter that is none.
+    Raises `InvalidSubscriber` for a filter that is none, or a wrong former name.
     """
     for declaration in declared():
         _refuse_wrong_filter(declaration)
+        _refuse_wrong_former_name(declaration)
     with transaction.atomic():
         head = lock_head()
         if _is_any_to_stream():
@@ -122,11 +123,17 @@ def _refuse_wrong_filter(declaration: Declaration) -> None:
         raise InvalidSubscriber(message, problems=problems)
 
 
+def _refuse_wrong_former_name(declaration: Declaration) -> None:
+    if problem := former_name_problem(declaration):
+        raise InvalidSubscriber(f"@subscriber({declaration.name!r}): {problem}.")
+
+
 def _is_any_to_stream() -> bool:
     """Whether a subscriber that got deliveries so far may begin to be streamed."""
     names = [
-        each.name
+        name
         for each in declared()
+        for name in (each.name, each.formerly)
         if each.is_transactional
         and not each.is_safe_concurrently
         and each.ordering == Ordering.NONE
@@ -136,8 +143,9 @@ def _is_any_to_stream() -> bool:
 
 
 def _register(declaration: Declaration, head: LogHead) -> None:
+    former = _former(declaration)
     subscriber, is_new = Subscriber.objects.known().get_or_create(
-        name=declaration.name,
+        name=former.name if former else declaration.name,
         defaults={"live_from": head.position, **_declared_fields(declaration)},
     )
     if subscriber.transport != Transport.HANDLER:
@@ -156,6 +164,15 @@ def _register(declaration: Declaration, head: LogHead) -> None:
     _hold_until_set_up(subscriber, declaration)
 
 
+def _former(declaration: Declaration) -> Subscriber | None:
+    """The subscriber that goes on under the new name, where there is none of that."""
+    known = Subscriber.objects.known()
+    if not declaration.formerly or known.filter(name=declaration.name).exists():
+        return None
+    handlers = known.filter(transport=Transport.HANDLER)
+    return handlers.filter(name=declaration.formerly).first()
+
+
 def _bring_in_line(subscriber: Subscriber, declaration: Declaration) -> None:
     turn.lock(subscriber.pk)
     fields = _declared_fields(declaration)
@@ -164,6 +181,13 @@ def _bring_in_line(subscriber: Subscriber, declaration: Declaration) -> None:
     ):
         del fields["ordering"]
     Subscriber.objects.filter(pk=subscriber.pk).update(**fields)
+    if subscriber.name != declaration.name:
+        audit.note(
+            "subscriber.renamed",
+            f"subscriber {declaration.name}",
+            by=audit.ROUTER,
+            detail=f"formerly {subscriber.name}",
+        )
     if subscriber.on_dead == OnDead.HOLD and declaration.on_dead != OnDead.HOLD:
         # Once the row is locked: what dies now waits for it, and reads it then.
         pass_the_dead(subscriber.pk)
@@ -205,6 +229,7 @@ def _declared_fields(declaration: Declaration) -> dict[str, object]:
         "max_failures": declaration.max_failures,
     }
     return {
+        "name": declaration.name,
         "title": declaration.title,
         "events": list(declaration.events),
         "filter": declaration.filter,

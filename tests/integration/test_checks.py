@@ -96,6 +96,19 @@ def test_a_filter_that_is_none_is_found(settings: Any, wrong: Any) -> None:
             register_declared()
 
 
+@pytest.mark.parametrize("names", [("new",), ("new", "old"), ("new", "newer")])
+def test_a_former_name_that_is_none_is_found(settings: Any, names: list[str]) -> None:
+    settings.ROUTER = {}
+    with isolated():
+        for name in names:
+            former = "" if name == "old" else "old" if len(names) > 1 else name
+            subscriber(name, events=["a.b"], formerly=former)(lambda event: None)
+
+        assert ids(check_settings()) == {"router.E039"}
+        with pytest.raises(InvalidSubscriber, match="'new'.*`formerly`"):
+            register_declared()
+
+
 @pytest.mark.parametrize(
     ("keys", "is_debug", "problem"),
     [
