@@ -36,7 +36,7 @@ WEBHOOKS = {
     "ten_endpoints": ("Fanfare, ten endpoints", "per_s_ten_endpoints"),
     "threads_requests": (TITLES["threads_requests"], "threads_requests_per_s"),
 }
-KINDS = {
+LATE = {
     "handler": "a handler",
     "pull": "a client that pulls",
     "webhook": "a webhook",
@@ -198,7 +198,7 @@ def _outage(taken: Taken) -> tuple[str, list[str], Rows]:
 def _catching_up(taken: Taken) -> tuple[str, list[str], Rows]:
     figure: Taken = taken["catching_up"]
     rows = [
-        [KINDS[kind], number(per_s), number(figure["events"] / per_s)]
+        [LATE[kind], number(per_s), number(figure["events"] / per_s)]
         for kind, per_s in figure["per_s"].items()
     ]
     title = f"A new subscriber gets all of {figure['events']:,} events of history"
