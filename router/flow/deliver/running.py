@@ -70,11 +70,8 @@ class Runner:
 
         What it does beside the handler it does for each event that there is.
         """
-        name, run, times = (
-            self.declaration.name_in_ids,
-            self._transport.run,
-            list[float](),
-        )
+        name, run = self.declaration.name_in_ids, self._transport.run
+        times: list[float] = []
         ids, began_at = current_log_ids(), time.monotonic()
         last_at = self.ends_at - self.limit_seconds
         with causation.caused() as cause, log_ids() as log:
