@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
@@ -21,6 +22,7 @@ from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.observe.key_order import with_blockers
 from router.observe.naming import event_numbers
 from router.observe.outcome import Outcome, Outcomes, outcomes_of
+from router.observe.story import story_of
 from router.operate.resend import resend_event
 
 #: An event has one delivery for each subscriber and run; the page says when it
@@ -58,7 +60,15 @@ class EventAdmin(ReadOnlyAdmin):
         "Each published event appears here: buy something in the store, run "
         "`manage.py publish`, or send one to POST /api/events/."
     )
-    list_display = ("number", "type", "subject", "source", "routing", "recorded")
+    list_display = (
+        "number",
+        "type",
+        "subject",
+        "source",
+        "routing",
+        "recorded",
+        "story",
+    )
     list_filter = (TypeFilter, RecordedFilter, UnroutedFilter)
     search_fields = ("number",)
     search_help_text = "Number, id or subject, exactly"
@@ -82,6 +92,12 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display(description="Recorded")
     def recorded(self, event: EventRecord) -> SafeString:
         return ago(event.recorded_at)
+
+    @admin.display(description="Story")
+    def story(self, event: EventRecord) -> SafeString:
+        address = self.url("story", event.pk)
+        label = f"Story of {event}"
+        return format_html('<a href="{}" aria-label="{}">Story</a>', address, label)
 
     def detail_context(self, request: HttpRequest, row: EventRecord) -> dict[str, Any]:
         deliveries = with_blockers(row.deliveries.select_related("subscriber"))
@@ -119,7 +135,9 @@ class EventAdmin(ReadOnlyAdmin):
                 self.has_resend_permission, resend=require_POST(self.resend_view)
             ),
             *self.row_urls(
-                self.has_view_permission, explain=require_safe(self.explain_view)
+                self.has_view_permission,
+                explain=require_safe(self.explain_view),
+                story=require_safe(self.story_view),
             ),
             *super().get_urls(),
         ]
@@ -127,6 +145,11 @@ class EventAdmin(ReadOnlyAdmin):
     def explain_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
         context = explanation_context(request, event)
         return self.page(request, "router/admin/explanation.html", event, context)
+
+    def story_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
+        title = f"Story of {event.subject or event}"
+        context = {"title": title, "story": story_of(event)}
+        return self.page(request, "router/admin/story.html", event, context)
 
     def resend_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
         form = ResendEventForm(request.POST)

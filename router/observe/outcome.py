@@ -38,6 +38,9 @@ class Outcome:
     acknowledged_at: datetime | None = None
     #: The mean of the events that were acknowledged with it.
     run_ms: float | None = None
+    #: How many they were, and the worker that acknowledged them.
+    chunk_count: int = 0
+    worker: str = ""
     #: When this was read, by the database's clock.
     now: datetime
 
@@ -147,6 +150,8 @@ def _acknowledged(passed: Sequence[tuple[LiveCursor, EventRecord]]) -> list[Outc
                     state=DeliveryState.ACKNOWLEDGED,
                     acknowledged_at=chunk.acknowledged_at,
                     run_ms=chunk.run_ms,
+                    chunk_count=chunk.count,
+                    worker=chunk.worker,
                     now=cursor.now,
                 )
             )

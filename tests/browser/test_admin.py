@@ -40,6 +40,7 @@ PAGES = [
     "router/eventrecord/{event}/explain/",
     "router/eventrecord/{event}/explain/?subscriber={subscriber}",
     "router/eventrecord/{unwanted}/explain/?subscriber={bus}",
+    "router/eventrecord/{event}/story/",
     "router/eventrecord/?q=nothing-like-this",
     "router/delivery/",
     "router/delivery/{delivery}/change/",
@@ -259,10 +260,9 @@ def test_without_script_a_page_is_read_and_says_what_it_needs(
         page.context.clear_cookies()
     page.goto(f"{site.url}/admin/{path.removeprefix('logout')}")
 
-    # By its class: the browser's driver finds no text inside `noscript`.
-    expect(page.locator(".fan-noscript")).to_be_visible()
+    # By its class: its text is not found. Where something covers it, a click fails.
+    page.locator(".fan-noscript").click(trial=True)
     expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("main")).to_be_visible()
 
 
 def test_without_script_a_form_shows_the_fields_of_the_chosen_transport(

@@ -209,7 +209,7 @@ BY_ADMIN = {
 }
 OF_DJANGO = {"changelist", "history", "delete", "change"}
 #: Pages of the router that show, and change nothing.
-SHOWS = {"explain", "export_csv", "export_json"}
+SHOWS = {"explain", "story", "export_csv", "export_json"}
 
 #: Command → its arguments.
 BY_COMMAND = {

@@ -97,6 +97,7 @@ PAGES: dict[str, Row] = {
     "admin/router/delivery/<int:pk>/resend/": (NOBODY, OPERATOR),
     "admin/router/delivery/<int:pk>/skip/": (NOBODY, OPERATOR),
     "admin/router/eventrecord/<int:pk>/explain/": (VIEWER, NOBODY),
+    "admin/router/eventrecord/<int:pk>/story/": (VIEWER, NOBODY),
     "admin/router/eventrecord/<int:pk>/resend/": (NOBODY, OPERATOR),
     "admin/router/eventschema/<int:pk>/retire/": (NOBODY, MANAGER),
     "admin/router/failedtask/": (VIEWER, OPERATOR),

@@ -103,6 +103,7 @@ class TestOrderPage:
         number = EventRecord.objects.get().number
         page = order_page(an_admin())
         assert reverse("admin:router_eventrecord_change", args=[number]) in page
+        assert reverse("admin:router_eventrecord_story", args=[number]) in page
         assert "1 attempt · 0 failures" in words(page)
 
     def test_what_failed_is_shown_by_its_delivery(self, declare: Declare) -> None:
