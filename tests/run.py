@@ -32,11 +32,19 @@ PROOF = "tests/proof"
 CONTRACT = "tests/contract"
 #: `make proof` tries twice the examples of these that `make test` does.
 MACHINES = ("tests/contract/test_protocol.py", "tests/contract/test_pulling.py")
+#: Has tests that `make proof` runs alone: foreign routers under faults.
+FOREIGN = (
+    "tests/integration/test_foreign_in.py",
+    "tests/integration/test_foreign_out.py",
+)
 NO_TESTS = 5
 #: Much of the time is spent waiting for real processes. `-n0` turns it off again.
 SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadgroup")
-#: Plugins that only the proofs use, or nobody: they take a second of each process.
-NOT_LOADED = ("-p", "no:schemathesis", "-p", "no:anyio")
+#: Of the proofs; plugins that only these use, or nobody, take a second of each process.
+LEFT_OUT = (
+    *("-p", "no:schemathesis", "-p", "no:anyio"),
+    *("-m", "not under_faults", f"--ignore={PROOF}"),
+)
 #: Fewer: some of them measure.
 PROOF_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
 IS_CI = os.environ.get("CI", "").lower() in ("true", "1")
@@ -129,7 +137,7 @@ def main(arguments: list[str]) -> int:
             "VAR_DIR": servers.enter_context(TemporaryDirectory(prefix="fanfare-var-")),
         }
         if not is_proof:
-            arguments = [*NOT_LOADED, f"--ignore={PROOF}", *arguments]
+            arguments = [*LEFT_OUT, *arguments]
             compiling = servers.enter_context(_compiling(arguments, environment))
         wanted = PROOF_SERVICES if is_proof else SERVICES
         for name, (variable, service) in wanted.items():
@@ -154,7 +162,7 @@ def _proof(
         "TEST_NOTICES": "\n".join(notices),
         "PROTOCOL_EXAMPLES": os.environ.get("PROTOCOL_EXAMPLES", "30"),
     }
-    arguments = [*PROOF_SIDE_BY_SIDE, PROOF, *MACHINES, *arguments]
+    arguments = [*PROOF_SIDE_BY_SIDE, PROOF, *MACHINES, *FOREIGN, *arguments]
     return _pytest(arguments, {**environment, **given}).wait()
 
 

@@ -127,11 +127,11 @@ def test_the_order_page_shows_what_failed_and_an_operator_fixes_it(
     expect(page.get_by_text("ValueError: out of paper").first).to_be_visible()
     stale = page.context.new_page()
     stale.goto(page.url)
-    page.locator("[name=note]").fill("There is paper again.")
+    page.locator("#id_note").fill("There is paper again.")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("will be tried again")).to_be_visible()
 
-    stale.locator("[name=note]").fill("Me too.")
+    stale.locator("#id_note").fill("Me too.")
     stale.get_by_role("button", name="Discard").click()
     expect(stale.get_by_text("already retried by operator")).to_be_visible()
 

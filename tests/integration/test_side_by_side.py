@@ -62,7 +62,7 @@ def test_only_one_of_many_workers_gets_a_delivery(by_row: Subscriber) -> None:
     for _ in range(50):
         publish("thing.happened", {})
     route_batch()
-    ids = list(Delivery.objects.values_list("pk", flat=True))
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
 
     claims = side_by_side(*[lambda: claim(by_row.pk, ids)] * 4)
 

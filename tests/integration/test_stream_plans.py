@@ -63,7 +63,7 @@ def do(sql: str, parameters: Any = None) -> None:
 def start_anew() -> None:
     """Tables of which the planner knows nothing: what it learned of other tests' rows
     would decide for this one."""
-    do("TRUNCATE router_eventrecord, router_delivery CASCADE")
+    do("TRUNCATE router_eventrecord, router_delivery, router_acknowledgement CASCADE")
     tables = ", ".join(f"'{name}'::regclass" for name in TABLES)
     do(f"DELETE FROM pg_statistic WHERE starelid IN ({tables})")
 
