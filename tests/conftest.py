@@ -29,7 +29,10 @@ from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 from tests.servers.stack import Stack
 from tests.servers.valkey import Valkey, valkey
 
-CONTRACT = Path(__file__).parent / "contract"
+TESTS = Path(__file__).parent
+CONTRACT, PROOF = TESTS / "contract", TESTS / "proof"
+#: `make proof` tries twice the examples of these that `make test` does.
+MACHINES = (CONTRACT / "test_protocol.py", CONTRACT / "test_pulling.py")
 
 # A busy machine is no reason for a red test.
 hypothesis_settings.register_profile(
@@ -50,16 +53,29 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def _is_contract(item: pytest.Item) -> bool:
+    return CONTRACT in item.path.parents
+
+
+def _is_long(item: pytest.Item) -> bool:
+    is_marked = item.get_closest_marker("long") is not None
+    return is_marked or PROOF in item.path.parents or item.path in MACHINES
+
+
+#: Pass → the tests that it is for; the pass over all has no name.
+PASSES = {"contract": _is_contract, "proof": _is_long}
+
+
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Groups come first: one of them alone at the end would leave a core idle. The
-    pass on SQLite is for the contract tests alone."""
+    """Groups come first: one of them alone at the end would leave a core idle."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-    if os.environ.get("TEST_PASS") == "contract":
-        others = [item for item in items if CONTRACT not in item.path.parents]
+    is_meant = PASSES.get(os.environ.get("TEST_PASS", ""))
+    if is_meant is not None:
+        others = [item for item in items if not is_meant(item)]
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if CONTRACT in item.path.parents]
+        items[:] = [item for item in items if is_meant(item)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,8 +1,8 @@
 """`make test` and `make proof`: private servers on free ports, then the tests.
 
 `make test` runs the suite on PostgreSQL and, beside it, the contract tests on SQLite.
-`make proof` runs what is long by nature, in `tests/proof`, once; and more examples of
-the machines that try the protocol.
+`make proof` runs what is long by nature once: all in `tests/proof`, what has the mark
+`long`, and more examples of the machines that try the protocol.
 """
 
 from __future__ import annotations
@@ -30,20 +30,13 @@ from tests.servers.valkey import valkey
 
 PROOF = "tests/proof"
 CONTRACT = "tests/contract"
-#: `make proof` tries twice the examples of these that `make test` does.
-MACHINES = ("tests/contract/test_protocol.py", "tests/contract/test_pulling.py")
-#: Has tests that `make proof` runs alone: foreign routers under faults.
-FOREIGN = (
-    "tests/integration/test_foreign_in.py",
-    "tests/integration/test_foreign_out.py",
-)
 NO_TESTS = 5
 #: Much of the time is spent waiting for real processes. `-n0` turns it off again.
-SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadgroup")
+SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadgroup")
 #: Of the proofs; plugins that only these use, or nobody, take a second of each process.
 LEFT_OUT = (
     *("-p", "no:schemathesis", "-p", "no:anyio"),
-    *("-m", "not under_faults", f"--ignore={PROOF}"),
+    *("-m", "not long", f"--ignore={PROOF}"),
 )
 #: Fewer: some of them measure.
 PROOF_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadgroup")
@@ -160,9 +153,10 @@ def _proof(
     given = {
         "DATABASE_URL": environment.get("TEST_POSTGRESQL_URL", ""),
         "TEST_NOTICES": "\n".join(notices),
+        "TEST_PASS": "proof",
         "PROTOCOL_EXAMPLES": os.environ.get("PROTOCOL_EXAMPLES", "30"),
     }
-    arguments = [*PROOF_SIDE_BY_SIDE, PROOF, *MACHINES, *FOREIGN, *arguments]
+    arguments = [*PROOF_SIDE_BY_SIDE, *arguments]
     return _pytest(arguments, {**environment, **given}).wait()
 
 

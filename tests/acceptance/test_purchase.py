@@ -73,6 +73,7 @@ def test_a_purchase_without_javascript_reaches_all_six(
 
 
 @pytest.mark.xdist_group("stack")
+@pytest.mark.long
 def test_a_stop_with_purchases_in_flight_loses_nothing(stack: Stack) -> None:
     assert stack.find("broker") is not None
     stop_with_purchases_in_flight(stack)

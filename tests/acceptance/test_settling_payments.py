@@ -79,6 +79,7 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     return Idle(tmp_path_factory.mktemp("idle"))
 
 
+@pytest.mark.long
 def test_an_outage_of_the_database_ends_nothing_and_sigterm_ends_it(
     idle: Stack,
 ) -> None:
@@ -99,6 +100,7 @@ def test_an_outage_of_the_database_ends_nothing_and_sigterm_ends_it(
     assert state_after(stack) == "captured"
 
 
+@pytest.mark.long
 def test_a_long_pause_ends_at_once(idle: Stack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         state_after(idle, INTERRUPTED)

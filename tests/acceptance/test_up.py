@@ -165,6 +165,7 @@ def test_what_was_killed_comes_back(stack: Stack) -> None:
 
 
 @pytest.mark.xdist_group("stack")
+@pytest.mark.long
 def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
     stack: Stack, tmp_path: Path
 ) -> None:
@@ -185,6 +186,7 @@ def test_what_was_killed_leaves_nothing_running_and_is_not_taken_for_it(
 
 
 @pytest.mark.xdist_group("stack")
+@pytest.mark.long
 def test_what_was_left_behind_is_in_nobodys_way_and_sigterm_stops_everything(
     shared_stack: Stack, tmp_path: Path
 ) -> None:

@@ -39,7 +39,7 @@ def long_log(db: None) -> Iterator[None]:
         register_declared()
         with connection.cursor() as cursor:
             # What neighbours deleted leaves pages that make an index dearer.
-            cursor.execute("TRUNCATE router_eventrecord CASCADE")
+            cursor.execute(f"TRUNCATE {', '.join(HISTORY)} CASCADE")
             cursor.execute(FILL_LOG, [EVENTS])
             cursor.execute(FILL_ROLLUPS)
             cursor.execute("ANALYZE router_eventrecord, router_rollup")

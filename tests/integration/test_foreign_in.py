@@ -125,7 +125,7 @@ def other(n: int) -> Received:
     )
 
 
-@pytest.mark.under_faults
+@pytest.mark.long
 @pytest.mark.parametrize("message", [structured, other])
 def test_what_was_recorded_and_not_acknowledged_comes_again_and_is_known(
     bridged: ForeignRouter, router: None, message: Callable[[int], Received]
@@ -147,7 +147,7 @@ def test_what_was_recorded_and_not_acknowledged_comes_again_and_is_known(
     assert recorded() == 5
 
 
-@pytest.mark.under_faults
+@pytest.mark.long
 def test_a_router_that_is_killed_loses_nothing(
     bridged: ForeignRouter, router: None
 ) -> None:

@@ -151,7 +151,7 @@ def test_many_events_arrive_once_each_in_the_order_of_their_key(
     assert is_structured is (mode == "structured")
 
 
-@pytest.mark.under_faults
+@pytest.mark.long
 def test_what_a_killed_target_had_confirmed_stays_and_the_rest_follows(
     foreign: ForeignRouter, router: None
 ) -> None:
@@ -180,7 +180,7 @@ def test_what_a_killed_target_had_confirmed_stays_and_the_rest_follows(
     assert not FailedTask.objects.exists()
 
 
-@pytest.mark.under_faults
+@pytest.mark.long
 def test_a_frozen_target_costs_one_deadline_and_loses_nothing(
     foreign: ForeignRouter, router: None
 ) -> None:
@@ -209,7 +209,7 @@ def deliver_one_chunk() -> int:
     return len(chunk.ids)
 
 
-@pytest.mark.under_faults
+@pytest.mark.long
 def test_the_order_of_a_key_outlives_a_target_that_is_killed_and_frozen(
     foreign: ForeignRouter, router: None
 ) -> None:

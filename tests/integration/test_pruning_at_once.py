@@ -184,6 +184,7 @@ def assert_whole() -> None:
     assert young == LogHead.objects.get().position - gone
 
 
+@pytest.mark.long
 def test_a_killed_run_beside_live_traffic_is_resumed(declare: Declare) -> None:
     receiver = declare("listener", is_safe_concurrently=True)
     add_history(HISTORY, TYPE, {})
