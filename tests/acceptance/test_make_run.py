@@ -90,7 +90,10 @@ def terminal(folder: Path) -> Iterator[Terminal]:
         opened.close()
 
 
-@pytest.mark.parametrize("moment", ["preparing the database", READY])
+@pytest.mark.parametrize(
+    "moment",
+    ["preparing the database", pytest.param(READY, marks=pytest.mark.long)],
+)
 def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path, moment: str) -> None:
     with terminal(tmp_path) as person:
         person.shows(moment)

@@ -145,6 +145,7 @@ def stop_while_it_starts(stack: Stack, moment: str) -> None:
 
 # From the first import to the start of the programs.
 @pytest.mark.parametrize("moment", ["", "preparing", "starting at"])
+@pytest.mark.long
 def test_it_can_be_stopped_while_it_starts(
     start_stack: StartStack, moment: str
 ) -> None:

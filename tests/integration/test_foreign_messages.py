@@ -235,6 +235,7 @@ def assert_quiet(worker: Server) -> None:
     assert "Unrecoverable" not in log
 
 
+@pytest.mark.long
 def test_a_worker_drops_what_is_not_the_routers_and_goes_on(
     tmp_path: Path, any_broker: str, pool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

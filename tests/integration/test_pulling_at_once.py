@@ -73,6 +73,7 @@ def until_it_holds(process: Any) -> Iterator[str]:
     raise AssertionError("It ended before it held anything.")
 
 
+@pytest.mark.long
 def test_what_a_killed_puller_held_is_done_by_the_others_and_all_once(
     puller: Subscriber,
 ) -> None:
