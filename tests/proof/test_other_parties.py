@@ -31,7 +31,7 @@ subscribers.__path__.append({folder!r})
 
 def with_loyalty(folder: Path, text: str = "") -> dict[str, str]:
     """The file and the line of `docs/add-a-subscriber.md`, as they stand."""
-    subscriber, line, _ = texts("docs/add-a-subscriber.md", "python")
+    subscriber, line, *_ = texts("docs/add-a-subscriber.md", "python")
     (folder / "loyalty.py").write_text(subscriber)
     settings = WITH_LOYALTY.format(folder=str(folder)) + line + text
     (folder / "own_settings.py").write_text(settings)
@@ -56,7 +56,7 @@ def test_without_the_shop_a_purchase_by_curl_reaches_all_and_the_one_of_the_docs
 
 def test_the_test_of_the_docs_passes(tmp_path: Path) -> None:
     (tmp_path / "test_loyalty.py").write_text(
-        texts("docs/add-a-subscriber.md", "python")[2]
+        texts("docs/add-a-subscriber.md", "python")[-1]
     )
 
     done = subprocess.run(
