@@ -9,10 +9,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from router.admin.base import MAX_ROWS
-from router.admin.filters import Choices, FailedAtFilter
+from router.admin.filters import Choices, FailedAtFilter, TypeFilter
 from router.models import Delivery, DeliveryState, EventRecord
 from router.observe.holds import Hold, held_subscribers
-from router.observe.log_values import distinct_values
 from router.observe.naming import whole_number
 
 #: As `DeliveryQuerySet.open` asks, for the same reasons.
@@ -108,14 +107,8 @@ class HoldFilter(admin.SimpleListFilter):
         return None
 
 
-class EventTypeFilter(admin.SimpleListFilter):
+class EventTypeFilter(TypeFilter):
     """The type of the delivery's event; by itself, of the newest events alone."""
-
-    title = "type"
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [(value, value) for value in distinct_values("type")]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
