@@ -199,7 +199,8 @@ def test_what_was_on_its_way_when_it_opened_may_be_the_next_probe(
 def test_rounds_of_ten_probes_come_ever_more_rarely(
     declare: Declare, settings: Any
 ) -> None:
-    settings.ROUTER = {**settings.ROUTER, "PROBE_FIRST_SECONDS": 2}
+    # Longer than a busy machine takes for one step, which would probe twice.
+    settings.ROUTER = {**settings.ROUTER, "PROBE_FIRST_SECONDS": 10}
     down = declare("down", Outage(), retry_first_seconds=600)
     publish_events(6)
     deliver_due()
@@ -210,8 +211,8 @@ def test_rounds_of_ten_probes_come_ever_more_rarely(
         assert probe_at is not None
         waits.append((probe_at - timezone.now()).total_seconds())
 
-    assert max(waits[:9] + waits[10:19]) < 0.6
-    assert 2 < waits[9] < 4.8 < waits[19] < 9.6
+    assert max(waits[:9] + waits[10:19]) < 3
+    assert 10 < waits[9] < 24 < waits[19] < 48
 
 
 def test_a_probe_keeps_the_next_one_away_while_its_message_is_on_its_way(
