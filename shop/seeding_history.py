@@ -37,12 +37,12 @@ def seed_history(count: int = DEFAULT_COUNT) -> int:
     Nobody hears of them: they are from before the router. Made once: a shop that has
     the first of them gets none. The products must be there.
     """
-    random = Random(1848)  # noqa: S311 - made-up orders  # nosec B311
+    dice = Random(1848)  # noqa: S311 - made-up orders  # nosec B311
     products = list(Product.objects.order_by("sku"))
-    ids = [_id(random) for _ in range(count)]
+    ids = [_id(dice) for _ in range(count)]
     if not ids or Order.objects.filter(public_id=ids[0]).exists():
         return 0
-    customers = list(_customers(random, max(1, count // ORDERS_OF_CUSTOMER)))
+    customers = list(_customers(dice, max(1, count // ORDERS_OF_CUSTOMER)))
     Customer.objects.bulk_create(
         (
             Customer(customer_id=each["customer_id"], email=each["email"])
@@ -51,26 +51,26 @@ def seed_history(count: int = DEFAULT_COUNT) -> int:
         batch_size=STEP,
     )
     orders = [
-        Order(public_id=public_id, placed_at=at, **random.choice(customers))
+        Order(public_id=public_id, placed_at=at, **dice.choice(customers))
         for public_id, at in zip(ids, _moments(count), strict=True)
     ]
     for first in range(0, count, STEP):
-        _insert(orders[first : first + STEP], products, random)
+        _insert(orders[first : first + STEP], products, dice)
     return count
 
 
-def _id(random: Random) -> str:
-    return "".join(random.choices(ALPHABET, k=20))
+def _id(dice: Random) -> str:
+    return "".join(dice.choices(ALPHABET, k=20))
 
 
-def _customers(random: Random, count: int) -> Iterator[dict[str, str]]:
+def _customers(dice: Random, count: int) -> Iterator[dict[str, str]]:
     for number in range(1, count + 1):
-        city, postal_code, country = random.choice(CITIES)
+        city, postal_code, country = dice.choice(CITIES)
         yield {
-            "customer_id": f"cus_{_id(random)}",
+            "customer_id": f"cus_{_id(dice)}",
             "email": f"customer-{number}@example.com",
-            "name": f"{random.choice(FIRST_NAMES)} {random.choice(LAST_NAMES)}",
-            "line1": f"Hauptplatz {random.randint(1, 99)}",
+            "name": f"{dice.choice(FIRST_NAMES)} {dice.choice(LAST_NAMES)}",
+            "line1": f"Hauptplatz {dice.randint(1, 99)}",
             "city": city,
             "postal_code": postal_code,
             "country": country,
@@ -86,10 +86,8 @@ def _moments(count: int) -> Iterator[datetime]:
         yield first + timedelta(seconds=int(between.total_seconds() * place))
 
 
-def _insert(
-    orders: Sequence[Order], products: Sequence[Product], random: Random
-) -> None:
-    lines = [_lines(products, random) for _ in orders]
+def _insert(orders: Sequence[Order], products: Sequence[Product], dice: Random) -> None:
+    lines = [_lines(products, dice) for _ in orders]
     for order, of_order in zip(orders, lines, strict=True):
         order.subtotal_minor = sum(line["total_minor"] for line in of_order)
         order.shipping_minor = SHIPPING_MINOR
@@ -104,10 +102,10 @@ def _insert(
     Payment.objects.bulk_create(map(_payment, orders))
 
 
-def _lines(products: Sequence[Product], random: Random) -> list[dict[str, Any]]:
+def _lines(products: Sequence[Product], dice: Random) -> list[dict[str, Any]]:
     lines = []
-    for product in random.sample(products, k=min(len(products), random.randint(1, 3))):
-        quantity = random.choice((1, 1, 1, 2, 3))
+    for product in dice.sample(products, k=min(len(products), dice.randint(1, 3))):
+        quantity = dice.choice((1, 1, 1, 2, 3))
         lines.append(
             {
                 "sku": product.sku,
