@@ -19,6 +19,9 @@ from tests.conftest import StartStack
 
 WITHOUT_SHOP = """
 INSTALLED_APPS.remove("shop")
+# What names the shop's own functions goes with it.
+for name in ("HISTORY", "CUSTOMER_IDS", "ERASERS"):
+    del ROUTER[name]
 """
 #: The page writes `subscribers/loyalty.py`; here that is a folder beside the project's.
 WITH_LOYALTY = """
