@@ -1,7 +1,7 @@
 """Failed tasks retried together, and taken back before a worker has begun them.
 
-Whoever retries failed tasks of an ordered subscriber holds the head's lock: routing
-decides meanwhile nothing about their keys.
+The caller holds the head's lock for failed tasks of an ordered subscriber: routing then
+decides nothing about their keys.
 """
 
 from __future__ import annotations

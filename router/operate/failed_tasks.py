@@ -198,7 +198,7 @@ def _move(delivery_id: int, state: DeliveryState) -> None:
 
 
 def why_not_open(pk: int) -> str:
-    """What an operator who comes too late is told."""
+    """The message to an operator who comes too late."""
     failed = FailedTask.objects.filter(pk=pk).first()
     if failed is None:
         return "There is no such failed task."

@@ -88,7 +88,7 @@ def words_of_home() -> str:
     return " ".join(a_viewer().get(HOME).content.decode().split())
 
 
-def test_an_outage_is_told_in_the_receivers_words_with_numbers() -> None:
+def test_an_outage_is_shown_in_the_receivers_words_with_numbers() -> None:
     erp = an_unreachable()
     a_delivery(an_event(), erp)
     (incident,) = wrong()
@@ -116,7 +116,7 @@ def test_a_handler_fails_in_its_own_words_without_its_module() -> None:
     )
 
 
-def test_the_worst_comes_first_and_each_kind_is_told() -> None:
+def test_the_worst_comes_first_and_each_kind_is_shown() -> None:
     a_webhook("rests", state=SubscriberState.PAUSED, state_reason="moves")
     a_webhook("back", breaker=BreakerState.DRAINING)
     a_webhook("asks", not_before=timezone.now() + timedelta(hours=1))
@@ -128,8 +128,8 @@ def test_the_worst_comes_first_and_each_kind_is_told() -> None:
     a_failed_task(a_delivery(an_event(), a_webhook("refuses"), "DEAD"))
     an_event(is_routed=False, recorded_at=timezone.now() - timedelta(minutes=5))
     Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER).delete()
-    told = [(each.kind, each.title) for each in wrong()]
-    assert told == [
+    shown = [(each.kind, each.title) for each in wrong()]
+    assert shown == [
         (IncidentKind.PROCESS, "Workers"),
         (IncidentKind.HANDLER_MISSING, "Without code"),
         (IncidentKind.UNREACHABLE, "Many"),
@@ -145,8 +145,8 @@ def test_the_worst_comes_first_and_each_kind_is_told() -> None:
 
 def test_a_dispatcher_that_stopped_leaves_the_broker_unknown() -> None:
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=5))
-    told = [(each.title, each.text) for each in wrong()]
-    assert told == [
+    shown = [(each.title, each.text) for each in wrong()]
+    assert shown == [
         (
             "Dispatcher",
             "none runs. Start `manage.py dispatch`. Last heartbeat 5 min ago.",
@@ -158,7 +158,7 @@ def test_a_dispatcher_that_stopped_leaves_the_broker_unknown() -> None:
     ]
 
 
-def test_failed_tasks_are_told_with_the_last_answer() -> None:
+def test_failed_tasks_are_shown_with_the_last_answer() -> None:
     dead = a_delivery(an_event(), a_webhook("erp"), "DEAD", attempts=1)
     fails(dead, "unknown currency XXX in line 3")
     a_failed_task(dead)

@@ -186,8 +186,8 @@ def test_few_of_what_is_not_done_are_explained(
     event = an_event()
     for number in range(3):
         tried(event, a_subscriber(f"s{number}"), attempts=1)
-    (told,) = story_of(event).events
-    assert [bool(part.sentence) for part in told.parts] == [True, True, False]
+    (shown,) = story_of(event).events
+    assert [bool(part.sentence) for part in shown.parts] == [True, True, False]
 
 
 def test_what_is_beyond_the_limits_is_named(
@@ -197,9 +197,9 @@ def test_what_is_beyond_the_limits_is_named(
     monkeypatch.setattr(story, "MAX_ATTEMPTS", 2)
     first, _, last = an_event(), an_event(), an_event()
     tried(last, a_subscriber("erp"), attempts=3)
-    told = story_of(last)
-    assert [each.event for each in told.events] == [first, last]
-    assert [each.attempt.number for each in told.events[1].parts[0].entries] == [2, 3]  # type: ignore[union-attr]
+    shown = story_of(last)
+    assert [each.event for each in shown.events] == [first, last]
+    assert [each.attempt.number for each in shown.events[1].parts[0].entries] == [2, 3]  # type: ignore[union-attr]
     page = page_of(last)
     assert "the subject has more events than these 2" in page
     assert "Only the newest attempts are here" in page
