@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +37,14 @@ def subscribe(transactional_db: None, settings: Any) -> Iterator[Subscribe]:
     with isolated_subscribers():
         yield webhook_subscriber
     event_loop.close()
+
+
+@pytest.fixture
+def let_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """`let_pass(seconds)` on the monotonic clock, however fast the machine is."""
+    passed, ticking = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: ticking() + sum(passed))
+    return passed.append
 
 
 @pytest.fixture

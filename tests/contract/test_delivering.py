@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -317,13 +318,16 @@ def test_what_the_lease_leaves_no_time_for_is_given_back(
 
 @IN_BOTH_WAYS
 def test_a_chunk_that_fails_late_comes_back_smaller(
-    declare: Declare, settings: Any, way: dict[str, bool]
+    declare: Declare,
+    settings: Any,
+    way: dict[str, bool],
+    let_pass: Callable[[float], None],
 ) -> None:
-    settings.ROUTER = {"LEASE_SECONDS": 0.9, "TIME_LIMIT_SECONDS": 0.5}
+    settings.ROUTER = {"LEASE_SECONDS": 90, "TIME_LIMIT_SECONDS": 50}
 
     def fail_late(event: Event) -> None:
         if event.data["n"] == 9:
-            time.sleep(0.45)
+            let_pass(45)
             raise ValueError("late")
 
     listener = declare(behave=fail_late, **way)

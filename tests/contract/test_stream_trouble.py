@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def hang_at_two(event: Event) -> None:
 
 
 def test_what_hangs_until_its_time_limit_does_so_once(declare: Declare) -> None:
-    listener = declare(behave=hang_at_two, time_limit_seconds=0.2)
+    listener = declare(behave=hang_at_two, time_limit_seconds=1.0)
     is_measured()
     publish_events(5)
 
@@ -116,10 +117,16 @@ def test_what_hangs_until_its_time_limit_does_so_once(declare: Declare) -> None:
 
 
 def test_what_hangs_is_set_aside_though_its_neighbours_have_no_time_left(
-    declare: Declare, settings: Any
+    declare: Declare, settings: Any, let_pass: Callable[[float], None]
 ) -> None:
-    settings.ROUTER = {"LEASE_SECONDS": 0.6, "TIME_LIMIT_SECONDS": 0.4}
-    listener = declare(behave=hang_at_two)
+    settings.ROUTER = {"LEASE_SECONDS": 40, "TIME_LIMIT_SECONDS": 1.0}
+
+    def hang_late(event: Event) -> None:
+        if event.data["n"] == 2:
+            let_pass(39.5)
+        hang_at_two(event)
+
+    listener = declare(behave=hang_late)
     is_measured()
     publish_and_route(5)
 
@@ -136,7 +143,7 @@ def test_what_hangs_is_set_aside_though_its_neighbours_have_no_time_left(
 def test_what_the_lease_leaves_no_time_for_is_given_back(
     declare: Declare, settings: Any
 ) -> None:
-    settings.ROUTER = {"LEASE_SECONDS": 1.0, "TIME_LIMIT_SECONDS": 0.8}
+    settings.ROUTER = {"LEASE_SECONDS": 4.0, "TIME_LIMIT_SECONDS": 3.8}
     listener = declare(behave=lambda event: time.sleep(0.15))
     is_measured()
     publish_and_route(10)
@@ -150,13 +157,13 @@ def test_what_the_lease_leaves_no_time_for_is_given_back(
 
 
 def test_nothing_of_a_cut_chunk_runs_again_without_time_for_it(
-    declare: Declare, settings: Any
+    declare: Declare, settings: Any, let_pass: Callable[[float], None]
 ) -> None:
-    settings.ROUTER = {"LEASE_SECONDS": 0.9, "TIME_LIMIT_SECONDS": 0.5}
+    settings.ROUTER = {"LEASE_SECONDS": 90, "TIME_LIMIT_SECONDS": 50}
 
     def fail_late(event: Event) -> None:
         if event.data["n"] == 9:
-            time.sleep(0.45)
+            let_pass(45)
             raise ValueError("late")
 
     listener = declare(behave=fail_late)
