@@ -6,6 +6,7 @@
 # `make lint` checks style, imports and security, `make types` the types.
 # `make lock` writes every requirements.txt anew from the requirements.in beside it.
 # `make sbom` lists what the site installs, as CycloneDX; `make audit` checks it.
+# `make release` builds the wheels and sdists of the router and of its client, with notes.
 # `make clean` deletes .venv and var/, the database of `make run` with it.
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
@@ -15,10 +16,13 @@ NEWEST ?= python3.13
 # requirements-routers.txt has the libraries of Kafka, RabbitMQ, AWS and Google too.
 REQUIREMENTS ?= requirements.txt
 SBOM ?= var/sbom.cdx.json
+RELEASE ?= dist
+# What is built: the last commit, and never what nobody else can have.
+TREE ?= HEAD
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 RECENT = import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test proof newest bench chaos lint types lock sbom audit clean runtime tools
+.PHONY: run test proof newest bench chaos lint types lock sbom audit release clean runtime tools
 
 run: runtime
 	@test -f var/local.env \
@@ -73,6 +77,25 @@ sbom: tools
 
 audit: tools
 	@.venv/bin/python -m tests.known_vulnerabilities
+
+# A build leaves folders behind, so it gets a copy.
+release: tools
+	@set -e; source=$$(mktemp -d); trap 'rm -rf "$$source"' EXIT; \
+	git diff --quiet HEAD || [ "$(TREE)" != HEAD ] \
+		|| { echo "make release: there are changes that are not committed." >&2; exit 2; }; \
+	git archive $(TREE) | tar -x -C "$$source"; \
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' "$$source/pyproject.toml"); \
+	rm -rf "$(RELEASE)"; mkdir -p "$(RELEASE)"; \
+	awk -v version="$$version" '/^## /{is_it = $$2 == version; next} is_it' \
+		"$$source/CHANGELOG.md" > "$(RELEASE)/NOTES.md"; \
+	[ -s "$(RELEASE)/NOTES.md" ] \
+		|| { echo "make release: CHANGELOG.md has no section \"## $$version\"." >&2; exit 2; }; \
+	cp "$$source/LICENSE" "$$source/router/client/"; \
+	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
+	for part in "$$source" "$$source/router/client"; do \
+		.venv/bin/python -m build --outdir "$(RELEASE)" "$$part" > /dev/null; \
+	done; \
+	ls "$(RELEASE)"
 
 clean:
 	rm -rf .venv var .mypy_cache .ruff_cache .import_linter_cache .hypothesis

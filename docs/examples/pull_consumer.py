@@ -1,4 +1,4 @@
-"""A service that pulls what it is owed. It needs the folder `router/client` alone.
+"""A service that pulls what it is owed. It needs `fanfare-client` alone.
 
     ROUTER_URL=https://shop.example ROUTER_KEY=… python3 pull_consumer.py
 
@@ -17,7 +17,7 @@ import sqlite3
 import sys
 from contextlib import closing
 
-from router.client import Client, ClientError, Event
+from fanfare_client import Client, ClientError, Event
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS seen (

@@ -1,15 +1,15 @@
 """A client of the router for programs that know nothing of Django.
 
-It stands alone: standard library only, and nothing else of this project. Copy the
-folder, keeping its path `router/client`, or have the project on the path.
+It stands alone: standard library only, and nothing else of this project. Its wheel
+`fanfare-client` calls it `fanfare_client`; so its modules import each other relatively.
 """
 
 from __future__ import annotations
 
-from router.client.client import Client, Published
-from router.client.consumer import Consumer
-from router.client.delivery import Delivery
-from router.client.errors import (
+from .client import Client, Published
+from .consumer import Consumer
+from .delivery import Delivery
+from .errors import (
     ClientError,
     Conflict,
     Invalid,
@@ -19,8 +19,8 @@ from router.client.errors import (
     Unavailable,
     Unreachable,
 )
-from router.client.event import Event
-from router.client.reconcile import Difference, Missing
+from .event import Event
+from .reconcile import Difference, Missing
 
 __all__ = [
     "Client",

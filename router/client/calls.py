@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from router.client.errors import ClientError, Refused, Unreachable, kind_of
+from .errors import ClientError, Refused, Unreachable, kind_of
 
 JSON = "application/json"
 #: Said by the router, or by what stands before it, while it can't answer.

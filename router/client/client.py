@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from router.client.calls import Calls
-from router.client.consumer import Consumer
-from router.client.event import data_members
-from router.client.reconcile import Difference, Held, difference
+from .calls import Calls
+from .consumer import Consumer
+from .event import data_members
+from .reconcile import Difference, Held, difference
 
 STRUCTURED = "application/cloudevents+json"
 BINARY = "application/octet-stream"

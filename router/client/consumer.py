@@ -12,11 +12,11 @@ from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import quote
 
-from router.client.calls import Calls, sleep_unless
-from router.client.delivery import Delivery
-from router.client.errors import ClientError, Unavailable, Unreachable
-from router.client.event import Event
-from router.client.leases import Leases
+from .calls import Calls, sleep_unless
+from .delivery import Delivery
+from .errors import ClientError, Unavailable, Unreachable
+from .event import Event
+from .leases import Leases
 
 #: An answer with nothing in it is not asked for more often than this.
 IDLE_SECONDS = 1.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from router.client.event import Event
+from .event import Event
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from router.client.calls import Calls
-from router.client.delivery import Delivery
-from router.client.errors import ClientError, Unavailable, Unreachable
+from .calls import Calls
+from .delivery import Delivery
+from .errors import ClientError, Unavailable, Unreachable
 
 #: Extended so often in the time of one lease, it survives a try that fails.
 EXTENSIONS_PER_LEASE = 3

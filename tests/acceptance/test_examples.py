@@ -164,7 +164,7 @@ def test_the_puller_gets_a_purchase_and_acknowledges_it(
     body = {"name": "erp", "transport": "pull", "events": ["purchase.*"]}
     key = stack.manage("create_api_key", "erp", "--scopes", scopes).strip()
     # The client's folder and nothing else of the project.
-    shutil.copytree(BASE_DIR / "router" / "client", tmp_path / "alone/router/client")
+    shutil.copytree(BASE_DIR / "router" / "client", tmp_path / "alone/fanfare_client")
     environment = {
         "PYTHONPATH": str(tmp_path / "alone"),
         "ROUTER_URL": stack.url,

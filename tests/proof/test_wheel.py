@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
+import tomllib
 import venv
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 from cryptography.fernet import Fernet
@@ -31,6 +30,15 @@ client = Client(SERVER_NAME="127.0.0.1")
 client.force_login(User.objects.create_superuser("root"))
 for path in sys.argv[1:]:
     print(path, client.get(path).status_code)
+"""
+#: Prints the event's number, then what is installed.
+PUBLISH = """
+import importlib.metadata, sys
+from fanfare_client import Client
+client = Client(*sys.argv[1:])
+print(client.publish("parcel.arrived", {"number": 7}, source="/parcels").number)
+names = {each.name for each in importlib.metadata.distributions()}
+print(*sorted(names - {"setuptools", "wheel"}))
 """
 PAGES = [
     "/admin/",
@@ -59,6 +67,7 @@ class Project:
 
     def __init__(self, folder: Path, wheel: Path, extras: str, broker_url: str) -> None:
         self._folder = folder
+        folder.mkdir(exist_ok=True)
         venv.create(folder / "venv", with_pip=True)
         self.python = str(folder / "venv" / "bin" / "python")
         (folder / "static").mkdir()
@@ -72,7 +81,8 @@ class Project:
             "STATIC_ROOT": str(folder / "static"),
             "BROKER_URL": broker_url,
         }
-        name = f"django-fanfare{extras} @ file://{wheel}"
+        distribution = wheel.name.partition("-")[0].replace("_", "-")
+        name = f"{distribution}{extras} @ file://{wheel}"
         self.run("-m", "pip", "install", "--quiet", name)
 
     def write(self, name: str, *blocks: str) -> None:
@@ -113,23 +123,27 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, for a build leaves folders behind."""
-    folder = tmp_path_factory.mktemp("wheel")
-    files = subprocess.run(
-        ["git", "ls-files", "-z", "router", "pyproject.toml", "README.md", "LICENSE"],
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make release` makes of the files as they are, committed or not."""
+    folder = tmp_path_factory.mktemp("release")
+    made = subprocess.run(
+        ["git", "stash", "create"],
         cwd=BASE_DIR,
         check=True,
         capture_output=True,
         text=True,
-    ).stdout.split("\0")
-    for name in filter(None, files):
-        target = folder / "source" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((BASE_DIR / name).read_bytes())
-    command = f"-m pip wheel --quiet --no-deps --wheel-dir {folder} {folder}/source"
-    subprocess.run([sys.executable, *command.split()], check=True)
-    [built] = folder.glob("django_fanfare-*.whl")
+    ).stdout.strip()
+    subprocess.run(
+        ["make", "release", f"RELEASE={folder}", f"TREE={made or 'HEAD'}"],
+        cwd=BASE_DIR,
+        check=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(release: Path) -> Path:
+    [built] = release.glob("django_fanfare-*.whl")
     return built
 
 
@@ -150,6 +164,24 @@ def test_the_wheel_holds_the_router_alone(wheel: Path) -> None:
         "router/templates/router/admin/dashboard.html",
         "router/migrations/0001_initial.py",
     } <= set(names)
+
+
+def test_a_release_has_both_parts_of_one_version_and_its_notes(release: Path) -> None:
+    version = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())
+    version = version["project"]["version"]
+
+    assert sorted(path.name for path in release.iterdir()) == [
+        "NOTES.md",
+        f"django_fanfare-{version}-py3-none-any.whl",
+        f"django_fanfare-{version}.tar.gz",
+        f"fanfare_client-{version}-py3-none-any.whl",
+        f"fanfare_client-{version}.tar.gz",
+    ]
+    assert "### Added" in (release / "NOTES.md").read_text()
+    for wheel in release.glob("*.whl"):
+        names = zipfile.ZipFile(wheel).namelist()
+        assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert f"-{version}-py3" in blocks("sh")[0], "the page names another version"
 
 
 def test_an_empty_project_publishes_and_delivers_with_the_core_alone(
@@ -180,11 +212,14 @@ def test_an_empty_project_publishes_and_delivers_with_the_core_alone(
 
 def test_an_empty_project_has_the_api_and_the_admin(
     wheel: Path,
+    release: Path,
     tmp_path: Path,
     broker_url: str,
     wait_until: Callable[..., None],
 ) -> None:
-    project = Project(tmp_path, wheel, "[api,admin]", broker_url)
+    project = Project(tmp_path / "site", wheel, "[api,admin]", broker_url)
+    [client] = release.glob("fanfare_client-*.whl")
+    other = Project(tmp_path / "other", client, "", broker_url)
     core, listener, api, urls, admin, admin_urls = blocks("python")
     project.write("settings.py", core, api, admin)
     project.write("urls.py", urls, admin_urls)
@@ -205,32 +240,13 @@ def test_an_empty_project_has_the_api_and_the_admin(
     ):
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/healthz"))
-        published = ask(f"{url}/api/events/", key, EVENT)
+        published = other.run("-c", PUBLISH, url, key).split()
     visited = project.run("-c", VISIT, *PAGES).splitlines()
 
-    assert published["number"] == 1
+    assert published == ["1", "fanfare-client", "pip"]
     assert visited == [f"{page} 200" for page in PAGES]
-    assert (tmp_path / "static/router/admin.css").exists()
-    assert (tmp_path / "static/unfold").exists()
-
-
-EVENT = {
-    "specversion": "1.0",
-    "id": "parcel-7",
-    "source": "/parcels",
-    "type": "parcel.arrived",
-    "data": {"number": 7},
-}
-
-
-def ask(url: str, key: str, event: dict[str, object]) -> dict[str, int]:
-    headers = {
-        "Authorization": f"Bearer {key}",
-        "Content-Type": "application/cloudevents+json",
-    }
-    request = Request(url, json.dumps(event).encode(), headers)
-    with urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read())  # type: ignore[no-any-return]
+    assert (tmp_path / "site/static/router/admin.css").exists()
+    assert (tmp_path / "site/static/unfold").exists()
 
 
 def answers(url: str) -> bool:
