@@ -33,12 +33,13 @@ ADVERTISEMENT = re.compile(
 )
 
 
-def plain(text: str) -> str:
-    """One printable line of at most 120 characters, in which nothing becomes a link."""
+def plain(text: str, *, most: int = MAX_LENGTH) -> str:
+    """One printable line of at most `most` characters, in which nothing becomes a
+    link."""
     known = text[:MAX_READ]
     printable = "".join(" " if _is_unprintable(sign) else sign for sign in known)
     words = " ".join(SCHEME.sub("", printable).split())
-    return re.sub(f"({JOINT})", r"\1 ", words, flags=re.IGNORECASE)[:MAX_LENGTH]
+    return re.sub(f"({JOINT})", r"\1 ", words, flags=re.IGNORECASE)[:most]
 
 
 def name_to_greet(name: str) -> str:

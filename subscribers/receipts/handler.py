@@ -8,7 +8,7 @@ from router.public import Event, subscriber
 from subscribers.payload import read
 from subscribers.receipts.mail import receipt
 from subscribers.receipts.payloads import Purchase
-from subscribers.receipts.sending import send
+from subscribers.sending import send
 
 
 @subscriber(

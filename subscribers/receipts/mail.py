@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from email.utils import formataddr, parseaddr
-from hashlib import sha256
+from email.utils import formataddr
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -14,6 +13,7 @@ from django.utils.translation import gettext
 from router.public import Event
 from subscribers.receipts.conf import history_link, shop_name
 from subscribers.receipts.payloads import Purchase
+from subscribers.sending import message_id
 
 
 def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
@@ -24,19 +24,12 @@ def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
             subject=gettext("Your receipt from %(shop)s") % {"shop": shop_name()},
             body=render_to_string("receipts/receipt.txt", context),
             to=[_recipient(purchase)],
-            headers={"Message-ID": message_id(event)},
+            headers={"Message-ID": message_id("receipt", event)},
         )
         mail.attach_alternative(
             render_to_string("receipts/receipt.html", context), "text/html"
         )
     return mail
-
-
-def message_id(event: Event) -> str:
-    """The same event always has the same id, so that a mailbox recognises a double."""
-    digest = sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
-    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
-    return f"<receipt.{digest[:40]}@{domain or 'localhost'}>"
 
 
 def _recipient(purchase: Purchase) -> str:

@@ -1,16 +1,19 @@
-"""Sending, with the mail server's answers split into: later, unreachable, never.
+"""Sending mail, with the server's answers split into: later, unreachable, never.
 
-What the server says may quote the customer's address, so only its code is passed on.
+What the server says may quote the recipient's address, so only its code is passed on.
 """
 
 from __future__ import annotations
 
+from email.utils import parseaddr
+from hashlib import sha256
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 from smtplib import SMTPResponseException as SMTPAnswer
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 
-from router.public import Reject, RetryLater
+from router.public import Event, Reject, RetryLater
 
 PERMANENT = 500
 
@@ -41,10 +44,17 @@ def send(mail: EmailMessage) -> None:
         ) from None
 
 
+def message_id(kind: str, event: Event) -> str:
+    """The same event always has the same id, so that a mailbox recognises a double."""
+    digest = sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    return f"<{kind}.{digest[:40]}@{domain or 'localhost'}>"
+
+
 def _refusal(code: int) -> Exception:
     if code >= PERMANENT:
-        return Reject(f"The mail server refuses this receipt for good ({code}).")
-    return RetryLater(f"The mail server refuses this receipt for now ({code}).")
+        return Reject(f"The mail server refuses this mail for good ({code}).")
+    return RetryLater(f"The mail server refuses this mail for now ({code}).")
 
 
 def _complaint(answer: SMTPAnswer) -> Exception:
