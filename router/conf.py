@@ -39,6 +39,9 @@ POSTGRESQL_TIMEOUTS = {
 }
 #: More than a century; a time so long ago can be computed with.
 MAX_DAYS = 36_500
+#: The highest limits of alerts: a month; what counts of failed tasks stop at.
+MAX_ALERT_AGE_SECONDS = 30 * 24 * 3600
+MAX_ALERT_FAILED_TASKS = 10_000
 
 
 class PastFacts(BaseModel):
@@ -56,6 +59,22 @@ class PastFacts(BaseModel):
     @classmethod
     def _name_alone(cls, given: Any) -> Any:
         return {"facts": given} if isinstance(given, str) else given
+
+
+class AlertSettings(BaseModel):
+    """From where on the state of a subscriber is worth an alert; 0 turns a rule off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Age of the oldest event that is owed.
+    backlog_age_seconds: int = Field(3600, ge=0, le=MAX_ALERT_AGE_SECONDS)
+    #: The share of the attempts of the last ten minutes that failed.
+    failure_rate: float = Field(0.2, ge=0, le=1)
+    open_failed_tasks: int = Field(1, ge=0, le=MAX_ALERT_FAILED_TASKS)
+    #: How long the state lasts before an alert opens, and is over before it closes. A
+    #: dispatcher looks once a minute.
+    opens_after_seconds: float = Field(90, ge=0)
+    closes_after_seconds: float = Field(270, ge=0)
 
 
 class RouterSettings(BaseModel):
@@ -129,6 +148,7 @@ class RouterSettings(BaseModel):
     probe_first_seconds: float = Field(2, gt=0)
     probe_maximum_seconds: float = Field(120, gt=0)
     max_lost_leases: int = Field(5, ge=1)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
 
     #: What a client must send to read `/metrics`; empty: nobody may, outside debug.
     metrics_token: str = ""
@@ -183,6 +203,11 @@ def read() -> RouterSettings:
 def conf() -> RouterSettings:
     """The settings in force."""
     return read()
+
+
+def site_url() -> str:
+    """The address of the site, without a slash at its end; "" where it is not known."""
+    return str(getattr(settings, "SITE_URL", "") or "").rstrip("/")
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 #: What differs between two failures of one cause, and what stands in its place. Quotes
 #: come first: what they hold may look like any of the others.
@@ -16,6 +17,9 @@ VARIABLE = (
 FRAME = re.compile(r'^ *File "(?:[^"]*[/\\])?([^"]+)", line \d+, in (.+)$', re.M)
 #: Of a message: the rest may be a whole page.
 MAX_LENGTH = 500
+#: Shorter ones are in every sentence.
+WORD = re.compile(r"\w{3,}")
+MIN_TEXT_LENGTH = 3
 
 
 def cause_text(error: str, traceback: str, *, status: int | None, answer: str) -> str:
@@ -24,6 +28,25 @@ def cause_text(error: str, traceback: str, *, status: int | None, answer: str) -
     if status is not None:
         return f"HTTP {status}\n{_without_values(_first_line(answer))}"
     return f"{_without_values(_first_line(error))}\n{_place(traceback)}"
+
+
+def shareable(failure: str, texts: Iterable[str]) -> str:
+    """A failure in words, as it may be sent to people who may not see the event.
+
+    What is before the first colon stays: the kind of error, or `HTTP 503`. The rest
+    loses its numbers, ids and quoted values, and whatever is in the event's `texts`.
+    """
+    kind, colon, message = failure.partition(": ")
+    message = _without_values(message)
+    known: set[str] = set()
+    for text in texts:
+        if len(text) >= MIN_TEXT_LENGTH:
+            message = message.replace(text, "…")
+        known.update(word.casefold() for word in WORD.findall(text))
+    shown = WORD.sub(
+        lambda word: "…" if word[0].casefold() in known else word[0], message
+    )
+    return f"{kind}{colon}{shown}"
 
 
 def _first_line(text: str) -> str:

@@ -69,7 +69,7 @@ class PersonalFields:
     def texts_of(self, data: Any) -> Iterator[str]:
         """The texts that `erase` overwrites."""
         for value in _values(data, self.erased):
-            yield from _texts(value)
+            yield from texts_in(value)
 
     def erase(self, data: Any) -> Any:
         """The data with its personal values overwritten."""
@@ -152,9 +152,10 @@ def _erased(value: Any, *, is_email: bool) -> Any:
     return None
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a JSON value; names of members are none."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
+            yield from texts_in(inner)

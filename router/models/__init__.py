@@ -1,6 +1,7 @@
 from router.contract.breaker import BreakerState
 from router.db import lookups as _any_of  # noqa: F401 - registers a lookup
 from router.db import lookups as _unindexed  # noqa: F401 - registers a lookup
+from router.models.alert import Alert, AlertRule
 from router.models.api_key import ApiKey, Scope
 from router.models.attempt import Attempt, AttemptResult, Trigger
 from router.models.audit_entry import AuditEntry
@@ -61,6 +62,8 @@ __all__ = [
     "OWN_TYPES",
     "REMOTE",
     "Acknowledgement",
+    "Alert",
+    "AlertRule",
     "ApiKey",
     "Attempt",
     "AttemptResult",

@@ -160,6 +160,10 @@ class Subscriber(models.Model):
     waits_seconds = models.JSONField(null=True, blank=True)
     #: The declaration's schedule, used where no person has chosen another.
     declared_schedule = models.JSONField(default=dict, blank=True)
+    #: Name of a rule for alerts → its limit, where it is not that of the settings.
+    alert_rules = models.JSONField(
+        default=dict, blank=True, db_default=models.Value({}, models.JSONField())
+    )
     #: At or below this position is history to the subscriber, above it is live.
     live_from = models.BigIntegerField(default=0)
     breaker = models.CharField(

@@ -1,4 +1,5 @@
-"""The backlog of each subscriber over time: a dispatcher samples it once a minute."""
+"""The backlog of each subscriber over time: a dispatcher samples it once a minute, and
+judges by the same look which alerts open and close."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from django.db import DatabaseError
 
 from router.models import Measure, Rollup, Span
+from router.observe.alerts.judging import judge_alerts
 from router.observe.overview import SubscriberOverview, subscribers_overview
 
 logger = logging.getLogger(__name__)
@@ -30,19 +32,20 @@ class BacklogSamples:
             return
         self._minute = minute
         try:
-            sample_backlog()
+            judge_alerts(sample_backlog())
         except DatabaseError as error:
             logger.warning("The backlog was not sampled: %s", type(error).__name__)
 
 
-def sample_backlog() -> None:
-    """Write what is owed now as the backlog of this minute and this hour."""
+def sample_backlog() -> list[SubscriberOverview]:
+    """Write what is owed now as the backlog of this minute and hour; returns it."""
     now = datetime.now(UTC)
     minute = now.replace(second=0, microsecond=0)
     began = {Span.MINUTE: minute, Span.HOUR: minute.replace(minute=0)}
+    overviews = subscribers_overview()
     rows = [
         Rollup(span=span, began_at=began_at, **columns)
-        for each in subscribers_overview()
+        for each in overviews
         for columns in _columns(each, now)
         for span, began_at in began.items()
     ]
@@ -52,6 +55,7 @@ def sample_backlog() -> None:
         unique_fields=["span", "began_at", "measure", "subscriber_id", "label"],
         update_fields=["count", "seconds"],
     )
+    return overviews
 
 
 def _columns(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from router.models import (
+    Alert,
+    AlertRule,
     BreakerState,
     EventRecord,
     Subscriber,
@@ -28,6 +30,7 @@ from router.observe.wording import clock_time, span
 UNROUTED_SECONDS = 30
 #: A receiver that is well and gets its events later than this has a problem.
 OLD_BACKLOG_SECONDS = 300
+FAILED_LATELY = " of its attempts failed within ten minutes"
 
 
 class IncidentKind(StrEnum):
@@ -42,6 +45,8 @@ class IncidentKind(StrEnum):
     FAILED_TASKS = "failed_tasks"
     INGRESS = "ingress"
     OLD_BACKLOG = "old_backlog"
+    #: Many of its attempts fail: there is an alert about it.
+    FAILING = "failing"
     #: The receiver asked for time.
     ASKED_TO_WAIT = "asked_to_wait"
     #: One that was killed stays open.
@@ -52,6 +57,17 @@ class IncidentKind(StrEnum):
 
 
 SEVERITY = {kind: place for place, kind in enumerate(IncidentKind)}
+#: The rule whose alert is about an incident of this kind.
+RULE_OF = {
+    IncidentKind.UNREACHABLE: AlertRule.UNREACHABLE,
+    IncidentKind.DISABLED: AlertRule.UNREACHABLE,
+    IncidentKind.DRAINING: AlertRule.UNREACHABLE,
+    IncidentKind.HANDLER_MISSING: AlertRule.BACKLOG_AGE,
+    IncidentKind.OLD_BACKLOG: AlertRule.BACKLOG_AGE,
+    IncidentKind.ASKED_TO_WAIT: AlertRule.BACKLOG_AGE,
+    IncidentKind.PAUSED: AlertRule.BACKLOG_AGE,
+    IncidentKind.FAILED_TASKS: AlertRule.OPEN_FAILED_TASKS,
+}
 HELD_BY_RECEIVER = frozenset({IncidentKind.UNREACHABLE, IncidentKind.ASKED_TO_WAIT})
 
 
@@ -68,6 +84,8 @@ class Incident:
     held: int = 0
     #: The group of the failed tasks, where they have one cause.
     cause_id: int | None = None
+    #: When the alert about it was published; None: there is none.
+    alerted_at: datetime | None = None
 
     @property
     def may_be_tried(self) -> bool:
@@ -98,10 +116,31 @@ def _severity(incident: Incident) -> tuple[int, int]:
 
 def _of(overview: SubscriberOverview, situation: Situation) -> Iterator[Incident]:
     cause = situation.failure_owed(overview)
+    alerts = situation.alerts_of(overview)
     for kind in _kinds_of(overview, situation.now):
-        yield _of_delivery(kind, overview, cause, situation.now)
+        yield _alerted(_of_delivery(kind, overview, cause, situation.now), alerts)
+    if alert := alerts.get(AlertRule.FAILURE_RATE):
+        yield Incident(
+            kind=IncidentKind.FAILING,
+            title=str(overview.subscriber),
+            text=failing_in_words(alert.value, cause),
+            subscriber=overview.subscriber,
+            alerted_at=alert.opened_at,
+        )
     if overview.open_failed:
-        yield _of_failed_tasks(overview, situation.failure_given_up(overview))
+        tasks = _of_failed_tasks(overview, situation.failure_given_up(overview))
+        yield _alerted(tasks, alerts)
+
+
+def _alerted(incident: Incident, alerts: Mapping[str, Alert]) -> Incident:
+    alert = alerts.get(RULE_OF[incident.kind])
+    return replace(incident, alerted_at=alert.opened_at) if alert else incident
+
+
+def delivery_in_words(overview: SubscriberOverview, cause: str, now: datetime) -> str:
+    """What keeps the subscriber from its events, else how old they are."""
+    kind = next(_kinds_of(overview, now), IncidentKind.OLD_BACKLOG)
+    return " ".join(_sentences(kind, overview, cause, now))
 
 
 def _of_delivery(
@@ -149,7 +188,11 @@ def _sentences(
     kind: IncidentKind, overview: SubscriberOverview, cause: str, now: datetime
 ) -> Iterator[str]:
     subscriber = overview.subscriber
-    held = f"{_events(overview)} held." if overview.waiting else "Nothing is held yet."
+    held = (
+        f"{events_in_words(overview)} held."
+        if overview.waiting
+        else "Nothing is held yet."
+    )
     match kind:
         case IncidentKind.HANDLER_MISSING:
             yield f"no installed code has this name. {held}"
@@ -167,7 +210,7 @@ def _sentences(
             yield _next_try(subscriber, now)
         case IncidentKind.DRAINING:
             yield _because("reachable again, catching up", "")
-            yield f"{_events(overview)} to go."
+            yield f"{events_in_words(overview)} to go."
         case _:
             yield from _of_old_backlog(overview, cause, now)
 
@@ -177,7 +220,7 @@ def _of_old_backlog(
 ) -> Iterator[str]:
     oldest = overview.oldest_owed_at or now
     age = span((now - oldest).total_seconds(), units=1)
-    yield f"{_events(overview)} owed, the oldest for {age}."
+    yield f"{events_in_words(overview)} owed, the oldest for {age}."
     if overview.retrying:
         retried = f"{counted(overview.retrying, 'event')} failed and will be retried"
         yield _because(retried, cause)
@@ -187,13 +230,23 @@ def _of_old_backlog(
         yield "Some wait for an earlier event of their ordering key."
 
 
-def _of_failed_tasks(overview: SubscriberOverview, error: str) -> Incident:
+def failing_in_words(share: float, cause: str) -> str:
+    """`31 % of its attempts failed within ten minutes: HTTP 500.`"""
+    return _because(f"{share:.0%}".replace("%", " %") + FAILED_LATELY, cause)
+
+
+def failed_tasks_in_words(overview: SubscriberOverview, error: str) -> str:
+    """`1 failed task needs attention: HTTP 422: no such warehouse.`"""
     count = counted(overview.open_failed, "failed task")
     needs = "needs" if overview.open_failed == 1 else "need"
+    return _because(f"{count} {needs} attention", error)
+
+
+def _of_failed_tasks(overview: SubscriberOverview, error: str) -> Incident:
     return Incident(
         kind=IncidentKind.FAILED_TASKS,
         title=str(overview.subscriber),
-        text=_because(f"{count} {needs} attention", error),
+        text=failed_tasks_in_words(overview, error),
         subscriber=overview.subscriber,
         held=overview.open_failed,
         cause_id=overview.only_cause_id,
@@ -244,7 +297,8 @@ def _of_import(situation: Situation) -> Iterator[Incident]:
         )
 
 
-def _events(overview: SubscriberOverview) -> str:
+def events_in_words(overview: SubscriberOverview) -> str:
+    """`1 event`, `10,000+ events`: what waits."""
     more = "+" if overview.has_more_waiting else ""
     is_one = overview.waiting == 1 and not more
     return f"{overview.waiting:,}{more} event{'' if is_one else 's'}"

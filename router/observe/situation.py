@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from router.models import BreakerState, Clock, LogHead
+from router.models import Alert, BreakerState, Clock, LogHead
 from router.observe.last_failure import failures_given_up, last_failures
 from router.observe.overview import SubscriberOverview, subscribers_overview
 from router.observe.signs import Sign, signs_of_life
@@ -30,6 +30,8 @@ class Situation:
     _owed: Mapping[int, str]
     #: Primary key of a failed task → its last failure.
     _given_up: Mapping[int, str]
+    #: The alerts that are open.
+    _alerts: Sequence[Alert] = ()
 
     @classmethod
     def read(cls) -> Situation:
@@ -40,7 +42,7 @@ class Situation:
     def of(
         cls, overviews: Sequence[SubscriberOverview], signs: Sequence[Sign] = ()
     ) -> Situation:
-        """Of these subscribers and processes; five statements."""
+        """Of these subscribers and processes; six statements."""
         head: Any = LogHead.objects.annotate(now=Clock()).first()
         failing = [each.subscriber.pk for each in overviews if _may_have_failed(each)]
         task_ids = [each.newest_failed_id for each in overviews]
@@ -52,7 +54,13 @@ class Situation:
             signs=signs,
             _owed=last_failures(failing),
             _given_up=failures_given_up([pk for pk in task_ids if pk]),
+            _alerts=list(Alert.objects.opened()),
         )
+
+    def alerts_of(self, overview: SubscriberOverview) -> dict[str, Alert]:
+        """The rule of each alert that is open about the subscriber → the alert."""
+        pk = overview.subscriber.pk
+        return {each.rule: each for each in self._alerts if each.subscriber_id == pk}
 
     def failure_owed(self, overview: SubscriberOverview) -> str:
         """The last failure of what the subscriber is still owed; "" where none is."""

@@ -73,13 +73,14 @@ class Statistics:
 
 def statistics_of(subscriber: Subscriber, window: Window) -> Statistics:
     """Raises `Subscriber.DoesNotExist` where it was deleted meanwhile."""
-    overview = _overview(subscriber)
+    overview = overview_of(subscriber)
     situation = Situation.of([overview])
     buckets = series(window, now=situation.now, subscriber_id=subscriber.pk)
     return Statistics(overview, situation, window, buckets)
 
 
-def _overview(subscriber: Subscriber) -> SubscriberOverview:
+def overview_of(subscriber: Subscriber) -> SubscriberOverview:
+    """Raises `Subscriber.DoesNotExist` where it was deleted meanwhile."""
     for overview in subscribers_overview():
         if overview.subscriber.pk == subscriber.pk:
             return overview

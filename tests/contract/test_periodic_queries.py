@@ -38,6 +38,7 @@ from router.models import (
     RollupMark,
     Subscriber,
 )
+from router.observe.alerts.judging import judge_alerts
 from router.observe.backlog_samples import sample_backlog
 from router.observe.health import readiness
 from router.observe.overview import (
@@ -167,6 +168,7 @@ def periodic_queries(pulling: Subscriber) -> dict[str, Callable[[], object]]:
         "web: dashboard, an hour": lambda: series(Window.HOUR, now=timezone.now()),
         "web: dashboard, sparklines": lambda: acknowledged_by_minute(timezone.now()),
         "dispatcher: sample the backlog": sample_backlog,
+        "dispatcher: judge alerts": lambda: judge_alerts(subscribers_overview()),
         "web: dashboard, unrouted": unrouted_count,
         "web: dashboard, failed": open_failed_count,
         "web: dashboard, signs of life": signs_of_life,

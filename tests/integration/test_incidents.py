@@ -189,7 +189,7 @@ def test_the_statements_do_not_grow_with_what_is_wrong() -> None:
             wrong()
         return len(queries)
 
-    assert statements() == statements() == 11
+    assert statements() == statements() == 12
 
 
 def test_an_operator_tries_from_the_strip_and_a_viewer_opens_the_page() -> None:

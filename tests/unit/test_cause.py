@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.contract.cause import cause_text
+from router.contract.cause import cause_text, shareable
 
 RAISED = """Traceback (most recent call last):
   File "/app/router/deliver.py", line 10, in run
@@ -64,3 +64,25 @@ def test_of_an_answer_the_status_and_the_first_line_count() -> None:
     one = cause_text("HttpStatus", "a", status=422, answer="\nbad line 3\n<html>1")
     other = cause_text("", "", status=422, answer="bad line 77\n<html>2")
     assert one == other == "HTTP 422\nbad line <number>"
+
+
+@pytest.mark.parametrize(
+    ("failure", "texts", "shown"),
+    [
+        ("HTTP 503: overloaded", ["Clara"], "HTTP 503: overloaded"),
+        ("HTTP 503", ["503"], "HTTP 503"),
+        ("", ["Clara"], ""),
+        ("HTTP 422: no order 4711", [], "HTTP 422: no order <number>"),
+        ("KeyError: 'clara'", [], "KeyError: <text>"),
+        # The event's words, however they are written.
+        ("ValueError: who is CLARA Horn?", ["Clara Horn"], "ValueError: who is … …?"),
+        ("ValueError: 王小明不存在", ["王小明"], "ValueError: …不存在"),
+        # Short ones are in every sentence.
+        ("ValueError: it is in DE", ["DE"], "ValueError: it is in DE"),
+        ("ValueError: half : Clara", ["Clara"], "ValueError: half : …"),
+    ],
+)
+def test_a_failure_is_shared_without_what_the_event_holds(
+    failure: str, texts: list[str], shown: str
+) -> None:
+    assert shareable(failure, texts) == shown

@@ -36,6 +36,7 @@ STYLE_OF_BREAKER: dict[str, str] = {
 }
 STYLE_OF_INCIDENT = {
     IncidentKind.OLD_BACKLOG: "yellow",
+    IncidentKind.FAILING: "yellow",
     IncidentKind.ASKED_TO_WAIT: "yellow",
     IncidentKind.IMPORT_OPEN: "yellow",
     IncidentKind.PAUSED: "yellow",
