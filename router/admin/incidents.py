@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from router.models import Subscriber
 from router.observe.incidents import Incident, IncidentKind
+from router.observe.pages import failed_tasks_page
 
 #: Kind → tone and icon.
 LOOKS = {
@@ -21,6 +22,7 @@ LOOKS = {
     IncidentKind.FAILED_TASKS: ("attention", "report"),
     IncidentKind.INGRESS: ("attention", "move_to_inbox"),
     IncidentKind.OLD_BACKLOG: ("retry", "hourglass_bottom"),
+    IncidentKind.FAILING: ("retry", "trending_down"),
     IncidentKind.ASKED_TO_WAIT: ("retry", "hourglass_top"),
     IncidentKind.IMPORT_OPEN: ("retry", "history"),
     IncidentKind.PAUSED: ("retry", "pause_circle"),
@@ -74,13 +76,8 @@ def _strip(
 def _link(incident: Incident, page_of: Subscriber | None) -> tuple[str, str]:
     subscriber = incident.subscriber
     match incident.kind:
-        case IncidentKind.FAILED_TASKS if incident.cause_id:
-            page = "admin:router_failedtaskgroup_change"
-            return reverse(page, args=[incident.cause_id]), "Fix"
-        case IncidentKind.FAILED_TASKS:
-            pk = subscriber.pk if subscriber else ""
-            causes = reverse("admin:router_failedtaskgroup_changelist")
-            return f"{causes}?subscriber={pk}", "Fix"
+        case IncidentKind.FAILED_TASKS if subscriber:
+            return failed_tasks_page(subscriber.pk, incident.cause_id), "Fix"
         case IncidentKind.INGRESS:
             return reverse("admin:router_ingressfailedtask_changelist"), "Fix"
         case IncidentKind.UNROUTED:

@@ -1,4 +1,4 @@
-"""An operator sets the retry schedule or the pace of any subscriber."""
+"""An operator sets the retry schedule, the pace or the alerts of any subscriber."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def set_schedule(
 def set_pace(subscriber_id: int, *, by: str, reason: str = "", **values: Any) -> None:
     """Set `fixed_queue`, `rate_per_second`, `in_flight_limit`; None is no limit."""
     _set("subscriber.pace_set", subscriber_id, values, by=by, reason=reason)
+
+
+def set_alert_rules(
+    subscriber_id: int, *, by: str, reason: str = "", **limits: float | None
+) -> None:
+    """Set the limits of its alerts, by their names in `settings.ROUTER["ALERTS"]`; None
+    is the settings' own, 0 turns a rule off."""
+    own = {name: limit for name, limit in limits.items() if limit is not None}
+    values = {"alert_rules": own}
+    _set("subscriber.alerts_set", subscriber_id, values, by=by, reason=reason)
 
 
 @transaction.atomic

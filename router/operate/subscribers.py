@@ -46,6 +46,7 @@ from router.models import (
     Subscriber,
     Transport,
 )
+from router.operate.alert_rules import alert_problems
 from router.operate.log_places import NOW, Place
 from router.operate.schema_pins import pin_problems
 from router.operate.secrets import new_secret
@@ -81,6 +82,7 @@ def subscriber_problems(wanted: Mapping[str, Any]) -> list[Problem]:
         *_limit_problems(wanted),
         *_retry_problems(wanted),
         *_ordering_problems(wanted),
+        *alert_problems(wanted["alert_rules"]),
     ]
 
 
@@ -202,6 +204,7 @@ DEFAULTS: dict[str, Any] = {
     "max_failures": None,
     "ordering": Ordering.NONE,
     "on_dead": OnDead.HOLD,
+    "alert_rules": {},
 }
 #: Field → the attribute with its whole value, where the column has a part.
 COLUMN_OF = {"url": "address", "target": "whole_target"}

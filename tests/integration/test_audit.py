@@ -153,6 +153,8 @@ BY_ADMIN = {
     "subscriber_close_breaker": Act("subscriber.breaker_closed", "{down}"),
     "delivery_skip": Act("delivery.skipped", "{waiting}"),
     "subscriber_schedule": Act("subscriber.schedule_set", "{crm}", {"max_failures": 3}),
+    "subscriber_alerts": Act("subscriber.alerts_set", "{crm}", {"failure_rate": "1"}),
+    "subscriber_test_alert": Act("subscriber.alert_tested", "{crm}"),
     "subscriber_pace": Act("subscriber.pace_set", "{mail}", {"fixed_queue": "slow"}),
     "subscriber_load_history": Act("run.begun", "{early}", {"preview": "1"}),
     "subscriber_replay": Act("run.begun", "{ready}", {"preview": "1"}),
@@ -344,10 +346,9 @@ def state() -> list[Any]:
     ]
 
 
-def _callers(model: Any) -> list[int]:
-    if model is not ApiKey:
-        return []
-    return list(ApiKey.objects.filter(name="manager").values_list("pk", flat=True))
+def _callers(model: Any) -> Any:
+    callers = ApiKey.objects.filter(name="manager")
+    return callers.values("pk") if model is ApiKey else []
 
 
 def no_line(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
@@ -381,8 +382,7 @@ def test_a_change_says_what_it_was_and_what_it_is(world: Any) -> None:
 
 def test_a_form_that_changes_one_field_names_that_field_alone(world: Any) -> None:
     post("subscriber_edit", world)
-    entry = AuditEntry.objects.get()
-    assert entry.detail == "title"
+    assert AuditEntry.objects.get().detail == "title"
 
 
 def test_the_list_shows_who_did_what_and_why(world: Any) -> None:

@@ -127,6 +127,8 @@ PAGES: dict[str, Row] = {
     "admin/router/subscriber/<int:pk>/close-breaker/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/schedule/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/pace/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:pk>/alerts/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:pk>/test-alert/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/load-history/": (OPERATOR, OPERATOR),
     "admin/router/subscriber/<int:pk>/replay/": (OPERATOR, OPERATOR),
     "admin/router/run/<int:pk>/pause/": (NOBODY, OPERATOR),

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from router.admin.acting import ReasonForm, act, actor
 from router.admin.base import RowView
-from router.admin.run.views import RunViews
+from router.admin.subscriber.alerts import AlertViews
 from router.admin.subscriber.figures import figures
 from router.admin.subscriber.forms import (
     PaceForm,
@@ -88,7 +88,7 @@ class OverviewList(BaseChangeList):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(RunViews):
+class SubscriberAdmin(AlertViews):
     detail_template = "router/admin/subscriber.html"
     add_form = ManagedForm
     add_template = FORM
@@ -130,6 +130,8 @@ class SubscriberAdmin(RunViews):
             "close_breaker": self.close_breaker_view,
             "schedule": self.schedule_view,
             "pace": self.pace_view,
+            "alerts": self.alerts_view,
+            "test_alert": self.test_alert_view,
         }
         posts = {name: require_POST(view) for name, view in operate.items()}
         posts |= {"load_history": self.load_history_view, "replay": self.replay_view}
@@ -349,17 +351,6 @@ class SubscriberAdmin(RunViews):
             return self.redirect_back(request, managed.subscriber)
         context = {"subscriber": managed.subscriber, "secret": managed.secret}
         return self.page(request, SECRET, managed.subscriber, context)
-
-    def rerender(
-        self, request: HttpRequest, row: Subscriber, **forms: object
-    ) -> HttpResponse:
-        row.refresh_from_db()
-        context = {**self.detail_context(request, row), **forms}
-        return self.page(request, self.detail_template, row, context)
-
-    def notify(self, request: HttpRequest, row: Subscriber, message: str) -> None:
-        self.log_change(request, row, message)
-        messages.success(request, message)
 
     def warn(self, request: HttpRequest, message: str) -> None:
         messages.warning(request, message)

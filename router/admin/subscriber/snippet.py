@@ -68,6 +68,7 @@ def _body(subscriber: Subscriber) -> dict[str, Any]:
         "in_flight_limit": subscriber.in_flight_limit,
         "waits_seconds": subscriber.waits_seconds,
         "max_failures": subscriber.max_failures,
+        "alert_rules": subscriber.alert_rules,
     }
     if subscriber.is_ordered:
         given |= {"ordering": subscriber.ordering, "on_dead": subscriber.on_dead}

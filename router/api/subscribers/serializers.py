@@ -13,6 +13,7 @@ from router.api.bodies import ReasonBody
 from router.api.fields import FORBIDDEN, whole
 from router.api.filter_shape import FILTER
 from router.api.places import StartField
+from router.api.subscribers.alert_rules import AlertRulesBody
 from router.contract.attributes import MAX_LENGTHS
 from router.contract.retry import MAX_WAIT_SECONDS, MAX_WAITS
 from router.flow.dispatch.limits import in_flight_limit, is_limited
@@ -26,6 +27,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.observe.alerts.readings import limits_of
 from router.operate.secrets import MAX_OVERLAP_SECONDS
 from router.operate.subscribers import (
     MAX_IN_FLIGHT,
@@ -85,6 +87,8 @@ MEANING = {
     "max_failures": "Failures that count against an event before a failed task is"
     " opened: refusals, and those beside which the receiver acknowledged other events."
     " The failures of an outage do not count.",
+    "alert_rules": "From where on its state is worth an alert, by the names of"
+    ' `ROUTER["ALERTS"]`; null: the router\'s setting; 0: none.',
     "in_force": "What holds now, where a field above is null.",
     "state": "Only an active one is delivered to; all are owed.",
     "state_reason": "Why it is paused or disabled.",
@@ -216,6 +220,7 @@ class SubscriberUpdate(Meaning, ReasonBody):
     )
     ordering = fields.EnumField(Ordering, required=False)
     on_dead = fields.EnumField(OnDead, required=False)
+    alert_rules = AlertRulesBody(required=False)
 
     def wanted(self) -> dict[str, Any]:
         """The fields of the model that the body names, and the reason."""
@@ -271,6 +276,7 @@ class InForceSerializer(serializers.Serializer[Any]):
     in_flight_limit = serializers.IntegerField(
         allow_null=True, help_text="Deliveries under way at once; null: no limit."
     )
+    alert_rules = AlertRulesBody(help_text="From where on its state is worth an alert.")
 
     def to_representation(self, instance: Subscriber) -> dict[str, Any]:
         schedule = schedule_of(instance)
@@ -282,6 +288,7 @@ class InForceSerializer(serializers.Serializer[Any]):
             "longest_wait_seconds": None if waits else schedule.maximum_seconds,
             "max_failures": schedule.max_failures,
             "in_flight_limit": in_flight_limit(instance) if has_limit else None,
+            "alert_rules": limits_of(instance),
         }
 
 
@@ -305,6 +312,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
         child=serializers.IntegerField(), allow_null=True
     )
 
+    alert_rules = AlertRulesBody()
     in_force = InForceSerializer(source="*")
 
     class Meta:
@@ -327,6 +335,7 @@ class SubscriberSerializer(Meaning, serializers.ModelSerializer[Subscriber]):
             "in_flight_limit",
             "waits_seconds",
             "max_failures",
+            "alert_rules",
             "in_force",
             "state",
             "state_reason",

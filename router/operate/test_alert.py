@@ -1,0 +1,32 @@
+"""A test alert: proves the whole way to those that receive alerts."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from router.flow import audit
+from router.flow.publish.recording import Published
+from router.models import Subscriber
+from router.observe.alerts.notices import publish_test
+from router.observe.statistics import overview_of
+
+
+def send_test_alert(subscriber_id: int, *, by: str, reason: str = "") -> Published:
+    """Publish an alert about this subscriber that is marked as a test.
+
+    Every subscriber that asks for `router.alert.opened` is owed it, as any other.
+    Raises `Subscriber.DoesNotExist`.
+    """
+    subscriber = Subscriber.objects.known().get(pk=subscriber_id)
+    overview = overview_of(subscriber)
+    with transaction.atomic():
+        sent = publish_test(overview, now=timezone.now())
+        audit.note(
+            "subscriber.alert_tested",
+            f"subscriber {subscriber.name}",
+            by=by,
+            reason=reason,
+            detail=f"event #{sent.number}",
+        )
+    return sent
