@@ -61,6 +61,8 @@ class Environment(BaseSettings):
     email_use_tls: bool = True
     default_from_email: str = "Fanfare <shop@localhost>"
     slack_webhook_url: str = ""
+    #: Where alerts are mailed to, with commas between; empty: nowhere.
+    alert_mail_to: Annotated[str, NoDecode] = ""
     #: In production: yes, this shop is a demonstration, and sells for nothing.
     sandbox_payments: bool = False
     webhook_allowed_networks: Annotated[str, NoDecode] = ""

@@ -32,6 +32,7 @@ SECRET_KEY_FALLBACKS = comma_separated(ENV.secret_key_fallbacks)
 TRUSTED_PROXIES = ENV.trusted_proxies or 0
 ALLOWED_HOSTS = comma_separated(ENV.allowed_hosts) or (["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = comma_separated(ENV.csrf_trusted_origins)
+ALERT_MAIL_TO = comma_separated(ENV.alert_mail_to)
 SITE_URL = (ENV.site_url or f"http://127.0.0.1:{ENV.port}").rstrip("/")
 
 INSTALLED_APPS = [
@@ -59,6 +60,7 @@ INSTALLED_APPS = [
     "subscribers.order_history",
     "subscribers.customer_profiles",
     "subscribers.slack_alerts",
+    *(["subscribers.mail_alerts"] if ALERT_MAIL_TO else []),
 ]
 
 MIDDLEWARE = [

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from django.conf import settings
-from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from pydantic import Field
 
 from router.public import Event
+from subscribers.alert import CLOSED, OPENED, announcement
 from subscribers.money import formatted
 from subscribers.payload import (
     Currency,
@@ -25,25 +21,9 @@ from subscribers.payload import (
 )
 from subscribers.plain_text import PlainText, plain
 
-FAILED_TASK = "router.failed_task.opened"
 THROTTLED = "router.sign_in.throttled"
-#: Type of an event about a receiver → the alert's title and its last line.
-RECEIVERS = {
-    "router.breaker.opened": (
-        gettext_lazy("%(title)s cannot do its work"),
-        gettext_lazy(
-            "Its events are held and none is lost. The router tries it again by itself."
-        ),
-    ),
-    "router.subscriber.recovered": (
-        gettext_lazy("%(title)s is back"),
-        gettext_lazy("The held events are being delivered."),
-    ),
-    "router.subscriber.disabled": (
-        gettext_lazy("%(title)s needs attention"),
-        gettext_lazy("Its events are held. Resume it in the admin when it is back."),
-    ),
-}
+#: The types of the router's own events.
+OWN_TYPES = "router."
 MAX_LINES = 10
 #: Slack refuses longer texts: 150 characters in a header, 3,000 in a section.
 MAX_TITLE_LENGTH = 150
@@ -51,7 +31,6 @@ MAX_LINE_LENGTH = 250
 SHORT_ID_LENGTH = 8
 #: Signs of Slack's markup: links, mentions of a channel or a person.
 MARKUP = str.maketrans({"<": None, ">": None, "@": "@\N{ZERO WIDTH SPACE}"})
-ERROR_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 class Order(Part):
@@ -78,34 +57,6 @@ class Purchase(Part):
     order: Order
     lines: tuple[Line, ...]
     totals: Totals
-
-
-class Failure(Part):
-    id: Annotated[int | str, Field(union_mode="left_to_right")]
-    reason: str
-    error: str = ""
-
-
-class Failing(Part):
-    name: str
-    title: str
-
-
-class About(Part):
-    number: int
-    type: str
-
-
-class FailedTask(Part):
-    failed_task: Failure
-    subscriber: Failing
-    event: About
-    is_first_of_incident: bool
-
-
-class Receiver(Part):
-    subscriber: Failing
-    reason: str = ""
 
 
 class Throttled(Part):
@@ -152,15 +103,23 @@ class Alert:
 
 
 def alert_for(event: Event) -> Alert | None:
-    """The alert for this event; None if its incident has been announced."""
-    if event.type == FAILED_TASK:
-        return _failure(read(FailedTask, event))
+    """The alert for this event; None for one of the router's own that it has no words
+    for: an older release asked for others."""
+    if event.type in (OPENED, CLOSED):
+        return _of_router(event)
     if event.type == THROTTLED:
         return _throttled(read(Throttled, event))
-    if event.type in RECEIVERS:
-        title, line = RECEIVERS[event.type]
-        return _receiver(read(Receiver, event), str(title), str(line))
+    if event.type.startswith(OWN_TYPES):
+        return None
     return _purchase(read(Purchase, event))
+
+
+def _of_router(event: Event) -> Alert:
+    said = announcement(event)
+    link_text = _("Open it in the admin")
+    return Alert(
+        title=said.title, lines=said.lines, link=said.link, link_text=link_text
+    )
 
 
 def _purchase(purchase: Purchase) -> Alert:
@@ -187,43 +146,6 @@ def _throttled(throttled: Throttled) -> Alert:
             _("The audit names the account and the addresses."),
         ],
     )
-
-
-def _receiver(receiver: Receiver, title: str, line: str) -> Alert:
-    return Alert(
-        title=title % {"title": receiver.subscriber.title},
-        lines=[text for text in (receiver.reason, line) if text],
-    )
-
-
-def _failure(failed: FailedTask) -> Alert | None:
-    if not failed.is_first_of_incident:
-        return None
-    # The error's own words may quote a customer's data; its class can't.
-    error = ERROR_CLASS.match(failed.failed_task.error)
-    values = {
-        "number": failed.event.number,
-        "type": failed.event.type,
-        "reason": failed.failed_task.reason.lower(),
-        "error": f", {error[0]}" if error else "",
-    }
-    return Alert(
-        title=_("%(title)s needs attention") % {"title": failed.subscriber.title},
-        lines=[
-            _("The router gave up event %(number)d (%(type)s): %(reason)s%(error)s.")
-            % values,
-            _("Further failures of this incident are not announced."),
-        ],
-        link=f"{settings.SITE_URL}{_admin_path(failed.failed_task.id)}",
-        link_text=_("Open it in the admin"),
-    )
-
-
-def _admin_path(failed_task_id: int | str) -> str:
-    try:
-        return reverse("admin:router_failedtask_change", args=[failed_task_id])
-    except NoReverseMatch:
-        return reverse("admin:index")
 
 
 def _plain(text: str) -> dict[str, Any]:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 
 from router.public import Event, subscriber
-from subscribers.slack_alerts.alerts import (
-    FAILED_TASK,
-    RECEIVERS,
-    THROTTLED,
-    alert_for,
-)
+from subscribers.alert import CLOSED, OPENED
+from subscribers.slack_alerts.alerts import THROTTLED, alert_for
 from subscribers.slack_alerts.files import write
 from subscribers.slack_alerts.posting import post
 
@@ -27,7 +23,7 @@ def missing() -> str | None:
 
 @subscriber(
     "slack_alerts",
-    events=["purchase.completed", FAILED_TASK, THROTTLED, *RECEIVERS],
+    events=["purchase.completed", OPENED, CLOSED, THROTTLED],
     title="Team alert",
     is_transactional=False,
     missing=missing,

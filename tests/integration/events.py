@@ -73,6 +73,29 @@ def event(
     )
 
 
+def an_alert(
+    type_: str = "router.alert.opened",
+    *,
+    rule: str = "unreachable",
+    title: str = "Receipt by mail",
+    **changes: Any,
+) -> Event:
+    """Of the router, about the receipts."""
+    data = {
+        "alert": {"id": 3, "rule": rule, "is_test": rule == "test"},
+        "subscriber": {"name": "receipts", "title": title},
+        "cause": "HTTP 503: overloaded",
+        "status": "unreachable since 08:10 UTC: HTTP 503: overloaded. 2,002 events "
+        "held.",
+        "backlog": {"events": 2002, "has_more": False, "oldest_seconds": 7500.0},
+        "open_failed_tasks": 0,
+        "since": "2026-11-20T08:10:00Z",
+        "link": "https://shop.example/admin/router/subscriber/7/change/",
+        **changes,
+    }
+    return event(type_, data, source="/router")
+
+
 def without(given: Event, *path: str) -> Event:
     """The same event, with one member of its data gone."""
     *steps, last = path

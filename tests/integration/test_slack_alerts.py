@@ -11,27 +11,12 @@ from typing import Any
 
 import pytest
 
-from router.public import Event, Reject, RetryLater
+from router.public import Reject, RetryLater
 from subscribers.slack_alerts import posting
 from subscribers.slack_alerts.handler import alert_team, missing
-from tests.integration.events import event, line, purchase
+from tests.integration.events import an_alert, event, line, purchase
 
 SECRET = "T00/B00/very-secret"
-
-
-def failed(is_first: bool = True, **changes: Any) -> Event:
-    data = {
-        "failed_task": {
-            "id": 7,
-            "reason": "EXHAUSTED",
-            "error": "ValueError: clara@example.com is odd",
-        },
-        "subscriber": {"name": "receipts", "title": "Receipt by mail"},
-        "event": {"number": 12, "type": "purchase.completed"},
-        "is_first_of_incident": is_first,
-        **changes,
-    }
-    return event("router.failed_task.opened", data, source="/router")
 
 
 class Slack(BaseHTTPRequestHandler):
@@ -113,7 +98,7 @@ def test_no_text_from_outside_becomes_a_link_or_a_mention(
     forged = purchase(lines=[line("x", 1, 1, text)])
     forged.data["order"]["number"] = text[:32]
     alert_team(forged)
-    alert_team(failed(subscriber={"name": "x", "title": "<!channel> @here"}))
+    alert_team(an_alert(title="<!channel> @here", status=f"HTTP 500: {text}"))
     text = json.dumps(slack.posts)
 
     for markup in ("<!", "<@", "<http", "@channel", "@here", "evil.example"):
@@ -121,31 +106,65 @@ def test_no_text_from_outside_becomes_a_link_or_a_mention(
     assert all(post["mrkdwn"] is False for post in slack.posts)
 
 
-def test_a_failed_task_is_announced_with_the_way_to_it(slack: Any) -> None:
-    alert_team(failed())
+def test_an_alert_says_what_is_wrong_with_the_way_to_it(slack: Any) -> None:
+    alert_team(an_alert())
     (post,) = slack.posts
 
-    assert post["blocks"][0]["text"]["text"] == "Receipt by mail needs attention"
-    link = post["blocks"][-1]["elements"][0]["url"]
-    assert link == "http://127.0.0.1:8000/admin/router/failedtask/7/change/"
-    assert "ValueError" in post["text"]
-    assert "clara" not in json.dumps(post)
+    assert post["blocks"][0]["text"]["text"] == "Receipt by mail is unreachable"
+    assert post["blocks"][1]["text"]["text"] == (
+        "Unreachable since 08:10 UTC: HTTP 503: overloaded. 2,002 events held.\n"
+        "2,002 events are owed, the oldest for 2 hours, 5 minutes.\n"
+        "Since 2026-11-20 08:10 UTC."
+    )
+    (button,) = post["blocks"][-1]["elements"]
+    assert button["url"] == "https://shop.example/admin/router/subscriber/7/change/"
+
+
+def test_an_alert_that_is_over_says_how_long_it_took(slack: Any) -> None:
+    status = "over after 3 h 2 min. 12 events owed."
+    alert_team(an_alert("router.alert.closed", status=status))
+    (post,) = slack.posts
+
+    assert post["text"].startswith(
+        "Over: Receipt by mail is unreachable\nOver after 3 h"
+    )
+    assert "are owed" not in post["text"]
 
 
 @pytest.mark.parametrize(
-    ("happened", "message"),
+    ("rule", "title"),
     [
-        ("router.breaker.opened", "Receipt mail cannot do its work"),
-        ("router.subscriber.recovered", "Receipt mail is back"),
-        ("router.subscriber.disabled", "Receipt mail needs attention"),
+        ("backlog_age", "Receipt by mail has an old backlog"),
+        ("failure_rate", "Receipt by mail fails often"),
+        ("open_failed_tasks", "Receipt by mail has failed tasks"),
+        ("test", "Test: alerts about Receipt by mail arrive"),
+        # Of a newer release.
+        ("phase_of_the_moon", "Receipt by mail needs attention"),
     ],
 )
-def test_a_receiver_that_goes_down_or_comes_back_is_announced(
-    slack: Any, happened: str, message: str
+def test_the_title_of_an_alert_names_its_rule(
+    slack: Any, rule: str, title: str
 ) -> None:
-    data = {"subscriber": {"name": "receipts", "title": "Receipt mail"}}
-    alert_team(event(happened, data, source="/router"))
-    assert message in json.dumps(slack.posts)
+    alert_team(an_alert(rule=rule))
+
+    assert slack.posts[0]["blocks"][0]["text"]["text"] == title
+
+
+@pytest.mark.parametrize("link", ["", "/admin/", "javascript:alert(1)"])
+def test_without_a_whole_address_there_is_no_button(slack: Any, link: str) -> None:
+    alert_team(an_alert(link=link))
+
+    assert {block["type"] for block in slack.posts[0]["blocks"]} == {
+        "header",
+        "section",
+    }
+
+
+def test_what_an_older_release_asked_for_is_passed_over(slack: Any) -> None:
+    data = {"subscriber": {"name": "receipts", "title": "Receipt by mail"}}
+    alert_team(event("router.breaker.opened", data, source="/router"))
+
+    assert slack.posts == []
 
 
 def test_repeated_wrong_passwords_are_announced(slack: Any) -> None:
@@ -157,15 +176,9 @@ def test_repeated_wrong_passwords_are_announced(slack: Any) -> None:
     assert "waits 30 s" in post["text"]
 
 
-def test_only_the_first_of_an_incident_is_announced(slack: Any) -> None:
-    alert_team(failed(is_first=False))
-
-    assert slack.posts == []
-
-
 def test_an_event_that_can_not_be_read_is_rejected(slack: Any) -> None:
-    with pytest.raises(Reject, match="/subscriber"):
-        alert_team(failed(subscriber={}))
+    with pytest.raises(Reject, match="/since"):
+        alert_team(an_alert(since="yesterday"))
 
 
 # ── Slack's answers ──────────────────────────────────────────────────────────
