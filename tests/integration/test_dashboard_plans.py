@@ -8,11 +8,18 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from router.models import Cursor, LogHead
+from router.models import Cursor, LogHead, Subscriber
 from router.public import subscriber
 from router.testing import isolated_subscribers, register_declared
 from tests.integration.staff import a_viewer
-from tests.integration.test_query_plans import FILL_LOG, SETTLED, is_read, plan
+from tests.integration.test_query_plans import (
+    FILL_ATTEMPTS,
+    FILL_DELIVERIES,
+    FILL_LOG,
+    SETTLED,
+    is_read,
+    plan,
+)
 
 #: The same plans come out at 1,000,000 events, which take 20 s to write.
 EVENTS = SETTLED
@@ -41,8 +48,10 @@ def long_log(db: None) -> Iterator[None]:
             # What neighbours deleted leaves pages that make an index dearer.
             cursor.execute(f"TRUNCATE {', '.join(HISTORY)} CASCADE")
             cursor.execute(FILL_LOG, [EVENTS])
+            cursor.execute(FILL_DELIVERIES, [Subscriber.objects.first().pk])
+            cursor.execute(FILL_ATTEMPTS)
             cursor.execute(FILL_ROLLUPS)
-            cursor.execute("ANALYZE router_eventrecord, router_rollup")
+            cursor.execute("ANALYZE")
         LogHead.objects.update(position=EVENTS)
         Cursor.objects.update(position=EVENTS)
         yield

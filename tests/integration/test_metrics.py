@@ -21,6 +21,7 @@ from tests.contract.steps import boom, count_all, drain, publish_events
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.scraping import Samples, families_of, scrape, value
 from tests.integration.test_query_plans import (
+    FILL_ATTEMPTS,
     FILL_DELIVERIES,
     FILL_LOG,
     SETTLED,
@@ -246,11 +247,7 @@ def test_a_scrape_reads_no_log(empty_router: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL_LOG, [SETTLED])
         cursor.execute(FILL_DELIVERIES, [each.pk])
-        cursor.execute(
-            "INSERT INTO router_attempt (delivery_id, number, trigger, result, error, "
-            "traceback, ended_at) SELECT id, 1, 'SCHEDULED', 'ACKNOWLEDGED', '', '', "
-            "now() FROM router_delivery"
-        )
+        cursor.execute(FILL_ATTEMPTS)
         cursor.execute("ANALYZE")
     a_delivery(an_event(event_id="owed"), each)
     with CaptureQueriesContext(connection) as captured:

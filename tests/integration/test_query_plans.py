@@ -41,6 +41,10 @@ FILL_DELIVERIES = """
         acknowledged_at, dispatch_count, attempts, failures, vanished, is_manual)
     SELECT number, %s, 0, 'live', '', 'ACKNOWLEDGED', now(), now(), now(), 0, 1, 0, 0,
         false FROM router_eventrecord"""
+FILL_ATTEMPTS = """
+    INSERT INTO router_attempt (
+        delivery_id, number, trigger, result, error, traceback, ended_at)
+    SELECT id, 1, 'SCHEDULED', 'ACKNOWLEDGED', '', '', now() FROM router_delivery"""
 
 
 @pytest.fixture
