@@ -29,7 +29,8 @@ class Measured:
 def backlog(
     bench: Bench, contender: Contender, setup: Setup, *, share: float = 1.0
 ) -> Measured:
-    """From the moment when all workers are ready until nothing is left."""
+    """From the first acknowledgement after all workers are ready until nothing is
+    left."""
     deliveries = bench.sizes.share(contender.name, int(bench.sizes.backlog * share))
     events = deliveries // setup.subscribers
     with running(bench, contender, setup) as run:
@@ -41,9 +42,7 @@ def backlog(
         if done.count < deliveries * MIN_SHARE:
             # A tiny backlog is done before all workers are ready.
             done = run.finished(0.0)
-            ready_at = 0.0
-        seconds = done.last_at - max(ready_at, done.first_at)
-        return measured(run, before, deliveries, done.count, seconds)
+        return measured(run, before, deliveries, *run.after_first(done))
 
 
 def live(bench: Bench, contender: Contender, setup: Setup) -> Measured:

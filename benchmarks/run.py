@@ -153,6 +153,14 @@ class Run:
             return self._progress.finished(since)
         return results.counted(self.folder, since)
 
+    def after_first(self, done: results.Finished) -> tuple[int, float]:
+        """How many of these were done after the first acknowledgement, and in how many
+        seconds: the work of the first chunk began before there was a time to count
+        from."""
+        later = self.finished(done.first_at).count
+        # All of a tiny backlog may be one chunk.
+        return later or done.count, done.last_at - done.first_at
+
     def ask(self, statement: str) -> Any:
         """The first value of an answer of the contender's database."""
         return first_row(self._url, statement)[0]

@@ -105,9 +105,8 @@ def _out(bench: Bench, router: ForeignRouter, count: int) -> float:
     with running(bench, OUT, SETUP.but(target=json.dumps(target))) as run:
         run.play("fill", count=count)
         run.start()
-        first_at = run.wait_done(count, seconds=DONE_SECONDS).first_at
-        later = run.finished(first_at)
-        return later.count / max(later.last_at - first_at, 1e-3)
+        later, seconds = run.after_first(run.wait_done(count, seconds=DONE_SECONDS))
+        return later / max(seconds, 1e-3)
 
 
 def _in(bench: Bench, router: ForeignRouter, count: int) -> float:

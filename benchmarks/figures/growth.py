@@ -66,7 +66,8 @@ def _per_s(bench: Bench, size: Size, template: str) -> float:
         whole = run.finished(0.0).count + due
         ready_at = run.start()
         done = run.wait_done(whole, since=ready_at, seconds=DONE_SECONDS)
-    return done.count / max(done.last_at - max(ready_at, done.first_at), 1e-3)
+        count, seconds = run.after_first(done)
+    return count / max(seconds, 1e-3)
 
 
 def _entry(size: Size, per_s: float | None, empty: float | None) -> dict[str, Any]:

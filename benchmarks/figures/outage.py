@@ -71,11 +71,11 @@ def _round(bench: Bench, *, is_down: bool) -> Values:
         began_at = time.time()
         run.play("burst", publishers=PUBLISHERS, count=bench.sizes.outage, first=1)
         _wait_for_others(run, 1 + bench.sizes.outage)
-        burst = run.finished(began_at)
+        count, seconds = run.after_first(run.finished(began_at))
         time.sleep(SETTLE_SECONDS)
         waits = _waits(bench, run)
         return {
-            "per_s": burst.count / (burst.last_at - burst.first_at),
+            "per_s": count / seconds,
             "p50_ms": percentile(waits, 0.5) or 0.0,
             "p99_ms": percentile(waits, 0.99) or 0.0,
             "rows": open_deliveries(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,6 +20,7 @@ from benchmarks.arithmetic import (
 )
 from benchmarks.bench import Bench
 from benchmarks.contenders import (
+    BARE,
     FANFARE,
     GRAPHILE,
     PGQUEUER,
@@ -34,6 +36,7 @@ from benchmarks.measuring import Measured
 from benchmarks.peers import modules_for_node
 from benchmarks.plots import Bar, Chart, Group, svg
 from benchmarks.report import number, tables
+from benchmarks.run import Run
 from benchmarks.sizes import SHARES, WHOLE
 from config.supervisor.processes import WORKERS
 from tests.servers.on_demand import Servers
@@ -179,6 +182,27 @@ def test_what_was_done_before_a_moment_is_not_counted(tmp_path: Path) -> None:
     assert results.counted(tmp_path, since=100.5) == results.Finished(
         count=(30 - 5) + (4 - 1), first_at=101.0, last_at=102.0
     )
+
+
+def test_a_rate_counts_from_the_first_acknowledgement_and_without_it(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(
+        servers=Servers(),
+        sizes=WHOLE,
+        folder=tmp_path,
+        peers=None,
+        node_modules=None,
+        log=print,
+    )
+    run = Run(bench, replace(BARE, celery=""), OURS, "")
+    done = run.folder / "done-1"
+
+    done.write_text("100.0 200\n101.0 300\n102.0 400\n")
+    assert run.after_first(run.finished(0.0)) == (200, 2.0)
+
+    done.write_text("100.0 50\n")
+    assert run.after_first(run.finished(0.0)) == (50, 0.0)
 
 
 def test_waits_come_in_the_order_of_publishing(tmp_path: Path) -> None:
