@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,80 +12,58 @@ from pathlib import Path
 from config.env import BASE_DIR
 from tests.chaos.cells import Cell
 from tests.chaos.foreign import BRIDGE
-from tests.chaos.program import Program
+from tests.chaos.program import Program, Programs
 from tests.servers.granian import granian_argv
 from tests.servers.waiting import free_port
 
-KEEP_SECONDS = 0.1
 QUEUES = "router.default,router.slow,router.webhooks"
 CONCURRENCY = 2
 #: Of each kind, so that one is left when the other is hit.
 COUNT = 2
 
 
-class Fleet:
-    """A thread starts again each process that ended."""
+class Fleet(Programs):
+    """The programs of one cell, by their kinds."""
 
     def __init__(self, cell: Cell, folder: Path, environment: Mapping[str, str]):
+        super().__init__(folder, environment)
         self.cell = cell
-        self._folder = folder
-        self._environment = environment
-        self._end = threading.Event()
-        self._programs: list[Program] = []
         self.publishers: list[Program] = []
         #: Of another shop, which is not broken.
         self._sellers: list[Program] = []
         self.dispatchers: list[Program] = []
         self.workers = [
-            self._add(name, _worker(cell, name)) for name in _names("worker")
+            self.add(name, worker_argv(cell, name)) for name in _names("worker")
         ]
         if not cell.is_naive:
             self._start_router()
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
-        self._keeper.start()
 
     def _start_router(self) -> None:
         """What plain Celery lacks; the web process serves the pullers."""
-        web_port = int(self._environment["CHAOS_WEB_PORT"])
+        web_port = int(self.environment["CHAOS_WEB_PORT"])
         self.dispatchers = [
-            self._add(name, _argv("dispatch")) for name in _names("dispatcher")
+            self.add(name, manage_argv("dispatch")) for name in _names("dispatcher")
         ]
-        self.webs = [self._add("web1", granian_argv(web_port))]
+        self.webs = [self.add("web1", granian_argv(web_port))]
         self.pullers = [
-            self._add(name, _argv("chaos_pull")) for name in _names("puller")
+            self.add(name, manage_argv("chaos_pull")) for name in _names("puller")
         ]
         self.bridges = [
-            self._add(name, _argv("bridge", BRIDGE)) for name in _names("bridge")
+            self.add(name, manage_argv("bridge", BRIDGE)) for name in _names("bridge")
         ]
-        self._add("receiver1", _argv("chaos_receive"))
+        self.add("receiver1", manage_argv("chaos_receive"))
 
     def open_shop(self) -> None:
         self.publishers = [
-            self._add(name, _argv("chaos_publish", name))
+            self.add(name, manage_argv("chaos_publish", name))
             for name in _names("publisher")
         ]
         if not self.cell.is_naive:
-            self._sellers = [self._add("seller1", _argv("chaos_send"))]
+            self._sellers = [self.add("seller1", manage_argv("chaos_send"))]
 
     def close_shop(self) -> None:
         for program in (*self.publishers, *self._sellers):
             program.stop()
-
-    def stop(self) -> None:
-        self._end.set()
-        self._keeper.join()
-        for program in self._programs:
-            program.kill()
-
-    def _add(self, name: str, argv: list[str]) -> Program:
-        program = Program(argv, self._environment, self._folder / f"{name}.log")
-        self._programs.append(program)
-        return program
-
-    def _keep(self) -> None:
-        while not self._end.wait(KEEP_SECONDS):
-            for program in list(self._programs):
-                program.keep()
 
 
 @contextmanager
@@ -104,11 +81,11 @@ def _names(kind: str) -> list[str]:
     return [f"{kind}{number}" for number in range(1, COUNT + 1)]
 
 
-def _argv(*arguments: str) -> list[str]:
+def manage_argv(*arguments: str) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
 
-def _worker(cell: Cell, name: str) -> list[str]:
+def worker_argv(cell: Cell, name: str) -> list[str]:
     app = "tests.chaos.project.naive" if cell.is_naive else "config"
     queues = [] if cell.is_naive else ["-Q", QUEUES]
     options = f"-n {name}@%h --pool {cell.pool} --concurrency {CONCURRENCY}"
@@ -141,7 +118,7 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     It holds no lease, and the database gives it as much time as it takes.
     """
     return subprocess.run(
-        _argv(*arguments),
+        manage_argv(*arguments),
         cwd=BASE_DIR,
         env={**os.environ, **environment, "CHAOS_COMMAND": "1"},
         check=True,

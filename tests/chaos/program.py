@@ -1,4 +1,4 @@
-"""A process of the system under test that is started again when it has ended."""
+"""Processes of the system under test that are started again when they have ended."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from config.env import BASE_DIR
 from tests.servers.server import Server
 
 STOP_SECONDS = 12.0
+KEEP_SECONDS = 0.1
 
 
 class Program:
@@ -56,3 +57,32 @@ class Program:
         self._is_wanted = False
         with self._lock:
             self.server.kill()
+
+
+class Programs:
+    """Programs with one environment; a thread starts again each that ended."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self.environment = environment
+        self._programs: list[Program] = []
+        self._end = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    def add(self, name: str, argv: Sequence[str]) -> Program:
+        program = Program(argv, self.environment, self._folder / f"{name}.log")
+        self._programs.append(program)
+        return program
+
+    def stop(self) -> None:
+        """Kill all of them, for good."""
+        self._end.set()
+        self._keeper.join()
+        for program in self._programs:
+            program.kill()
+
+    def _keep(self) -> None:
+        while not self._end.wait(KEEP_SECONDS):
+            for program in list(self._programs):
+                program.keep()
