@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from config.env import BASE_DIR
+from router.observe.incidents import IncidentKind
 from tests.code_blocks import Block, all_blocks, blocks_of, pages
 from tests.proof.docs_claims import CANNOT_RUN, FOLLOWED, RUN_ELSEWHERE, Claim
 
@@ -122,3 +123,37 @@ def test_every_link_leads_somewhere(page: str) -> None:
         target = origin.parent / path if path else origin
         assert target.exists(), path
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+#: What is wrong → its section in the operator's handbook.
+SECTIONS = {
+    IncidentKind.PROCESS: "a-process-or-a-server-is-away",
+    IncidentKind.HANDLER_MISSING: "the-code-of-a-subscriber-is-missing",
+    IncidentKind.UNREACHABLE: "a-receiver-is-unreachable",
+    IncidentKind.DISABLED: "a-subscriber-is-disabled",
+    IncidentKind.UNROUTED: "events-are-not-routed",
+    IncidentKind.FAILED_TASKS: "failed-tasks",
+    IncidentKind.INGRESS: "messages-of-a-bridge-are-no-events",
+    IncidentKind.OLD_BACKLOG: "a-subscriber-is-behind",
+    IncidentKind.ASKED_TO_WAIT: "a-receiver-asked-for-time",
+    IncidentKind.IMPORT_OPEN: "an-import-is-open",
+    IncidentKind.PAUSED: "a-subscriber-is-paused",
+    IncidentKind.DRAINING: "a-receiver-catches-up",
+}
+HANDBOOK = BASE_DIR / "docs" / "operators-handbook.md"
+
+
+@pytest.mark.parametrize("kind", IncidentKind)
+def test_the_handbook_has_a_section_for_everything_that_goes_wrong(
+    kind: IncidentKind,
+) -> None:
+    assert SECTIONS[kind] in anchors(HANDBOOK)
+    assert f"](#{SECTIONS[kind]})" in HANDBOOK.read_text()
+
+
+def test_the_handbook_has_a_row_for_every_alert() -> None:
+    rules = (BASE_DIR / "docker" / "monitoring" / "alerts.yml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", rules)
+
+    assert alerts
+    assert [name for name in alerts if f"`{name}`" not in HANDBOOK.read_text()] == []
