@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Before the theme's, whose form of it cannot be replaced.
     path("admin/password_change/", admin.site.admin_view(change_password)),
     path("admin/", admin.site.urls),
+    path("docs/", include("config.docs_site.urls")),
     path("", include("router.urls")),
     path("", include("subscribers.order_history.urls")),
     path("", include("subscribers.receipts.urls")),

@@ -32,6 +32,7 @@ PAGES = {
     "Admin": "admin:index",
     "Mail": "receipts:mails",
     "Sales": "order_history:sales",
+    "Docs": "docs:contents",
 }
 
 console = Console(file=sys.stdout, highlight=False)

@@ -61,6 +61,10 @@ def shelves(site: Stack) -> dict[str, str]:
         "/account/orders/",
         "/account/orders/unknown/",
         "/account/orders/{expired}/",
+        "/docs/",
+        "/docs/settings/",
+        "/docs/concepts/",
+        "/docs/?q=lease+seconds",
     ],
 )
 def test_what_anybody_may_see_is_accessible(

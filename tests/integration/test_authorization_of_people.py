@@ -143,6 +143,9 @@ PAGES: dict[str, Row] = {
     "readyz": (EVERYBODY, NOBODY),
     # It asks for the token of a setting, and is closed without.
     "metrics": (NOBODY, NOBODY),
+    "docs/": (EVERYBODY, NOBODY),
+    "docs/<slug:page>/": (EVERYBODY, NOBODY),
+    "docs/files/<path:file>": (EVERYBODY, NOBODY),
     "sales/": (SELLER, NOBODY),
     "sales/by-day.csv": (SELLER, NOBODY),
     "sales/by-product.csv": (SELLER, NOBODY),
@@ -337,6 +340,7 @@ def _path(address: str, rows: dict[str, Any]) -> str:
     named = {"slug": rows["shop.product"].slug, "id": rows["auth.user"].pk}
     named["public_id"] = rows["shop.order"].public_id
     named["key"] = "00000000-0000-4000-8000-000000000000"
+    named |= {"page": "publish", "file": "docs/pictures/house.svg"}
     model = re.match(r"admin/(\w+)/(\w+)/", address)
     row = rows.get(f"{model[1]}.{model[2]}") if model else None
     if address.endswith("/pace/"):

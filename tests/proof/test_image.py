@@ -44,6 +44,13 @@ from router.models import EventRecord
 print(EventRecord.objects.filter(source="/kafka").exists())
 """
 STYLESHEET = re.compile(r'href="(/static/[^"]+\.css)"')
+#: Pages of each part of the docs that the image brings, and a picture.
+DOCS = [
+    "/docs/architecture/",
+    "/docs/docker/",
+    "/docs/changelog/",
+    "/docs/files/docs/pictures/house.svg",
+]
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +204,9 @@ def every_health_check_passes(composition: Composition) -> None:
 
 
 def pages_have_their_style(composition: Composition) -> None:
-    for path in ("/", "/admin/login/", "/api/docs/"):
+    for path in DOCS:
+        assert composition.get(path)[0] == 200, path
+    for path in ("/", "/admin/login/", "/api/docs/", "/docs/"):
         status, page = composition.get(path)
         assert status == 200, page
         sheets = STYLESHEET.findall(page)
