@@ -135,6 +135,7 @@ SECTIONS = {
     IncidentKind.FAILED_TASKS: "failed-tasks",
     IncidentKind.INGRESS: "messages-of-a-bridge-are-no-events",
     IncidentKind.OLD_BACKLOG: "a-subscriber-is-behind",
+    IncidentKind.FAILING: "many-attempts-fail",
     IncidentKind.ASKED_TO_WAIT: "a-receiver-asked-for-time",
     IncidentKind.IMPORT_OPEN: "an-import-is-open",
     IncidentKind.PAUSED: "a-subscriber-is-paused",
