@@ -1,4 +1,4 @@
-"""Operators act, viewers read: the two groups that the router creates."""
+"""Viewers read, operators act, managers set up: the groups that the router creates."""
 
 from __future__ import annotations
 
@@ -7,16 +7,46 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.contrib.auth.management import create_permissions
 from django.db import DEFAULT_DB_ALIAS
+from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy
 
 VIEWERS = "Viewers"
 OPERATORS = "Operators"
-OPERATING = ("remediate_failedtask", "change_subscriber")
+MANAGERS = "Managers"
+#: Group → what a member is called. Each may do all that those before it may.
+ROLES = {
+    VIEWERS: gettext_lazy("Viewer"),
+    OPERATORS: gettext_lazy("Operator"),
+    MANAGERS: gettext_lazy("Manager"),
+}
+#: Permission → the first group that has it; the others begin with `view_`, for viewers.
+#: What each permission opens is a table of docs/security-model.md.
+ACTS = {
+    "remediate_failedtask": OPERATORS,
+    "change_subscriber": OPERATORS,
+    "add_subscriber": MANAGERS,
+    "add_apikey": MANAGERS,
+    "change_apikey": MANAGERS,
+    "add_eventschema": MANAGERS,
+    "change_eventschema": MANAGERS,
+}
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    """Whether the person who asks has this permission of the router."""
+    return request.user.has_perm(f"router.{permission}")
+
+
+def needed(permission: str) -> str:
+    """Which role a person lacks who does not have this permission of the router."""
+    role = ROLES[ACTS.get(permission, VIEWERS)]
+    return gettext("Needs the role %(role)s") % {"role": role}
 
 
 def ensure_roles(
     app_config: AppConfig | None = None, using: str = DEFAULT_DB_ALIAS, **_: Any
 ) -> None:
-    """Give both groups the router's permissions (a receiver of `post_migrate`).
+    """Give each group its permissions of the router (a receiver of `post_migrate`).
 
     It only adds: what else an administrator gave to a group stays.
     """
@@ -24,8 +54,9 @@ def ensure_roles(
     create_permissions(router, verbosity=0, using=using)
     permissions = apps.get_model("auth", "Permission").objects.using(using)
     of_router = permissions.filter(content_type__app_label=router.label)
-    looking = list(of_router.filter(codename__startswith="view_"))
-    operating = list(of_router.filter(codename__in=OPERATING))
     groups = apps.get_model("auth", "Group").objects.using(using)
-    groups.get_or_create(name=VIEWERS)[0].permissions.add(*looking)
-    groups.get_or_create(name=OPERATORS)[0].permissions.add(*looking, *operating)
+    held = list(of_router.filter(codename__startswith="view_"))
+    for name in ROLES:
+        codenames = [act for act, group in ACTS.items() if group == name]
+        held += of_router.filter(codename__in=codenames)
+        groups.get_or_create(name=name)[0].permissions.add(*held)

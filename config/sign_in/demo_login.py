@@ -15,7 +15,12 @@ PASSWORD = "fanfare"  # nosec B105  # shown on the sign-in page; debug only
 #: Marks an account as one of the demo's, whatever its name.
 MAIL_DOMAIN = "@demo.invalid"
 #: User name → the group whose rights it has; None for all rights.
-LOGINS = {"demo": None, "operator": "Operators", "viewer": "Viewers"}
+LOGINS = {
+    "demo": None,
+    "manager": "Managers",
+    "operator": "Operators",
+    "viewer": "Viewers",
+}
 
 
 class DemoRefusingBackend(ModelBackend):

@@ -1,11 +1,14 @@
-"""Who acts in the admin, and why: what the flow keeps in the audit."""
+"""Who acts in the admin, whether they may, and why: what the audit keeps."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+
+from router.groups import may, needed
 
 
 def reason_field() -> forms.CharField:
@@ -22,6 +25,12 @@ class ReasonForm(forms.Form):
     """The form of a button that acts without a further page."""
 
     reason = reason_field()
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Raise `PermissionDenied`, which names the role, unless the person has it."""
+    if not may(request, permission):
+        raise PermissionDenied(f"{needed(permission)}.")
 
 
 def actor(request: HttpRequest) -> str:

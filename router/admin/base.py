@@ -27,6 +27,7 @@ from django.views.decorators.debug import (
     sensitive_variables,
 )
 
+from router.admin.acting import require
 from router.admin.cells import tidy
 from router.admin.filters import limit_lookups
 from router.observe.pruned import hint_of_missing
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 else:
     RowsPaginator = Paginator
 
-Permission = Callable[[HttpRequest], bool]
 RowView = Callable[[HttpRequest, Any], HttpResponse]
 
 #: Older rows are found by the search, not by turning pages.
@@ -77,6 +77,9 @@ class ReadOnlyAdmin(BaseAdmin):
     """
 
     detail_template: str
+    #: Label and permission of what the list offers: it hides them from other people.
+    list_acts: tuple[tuple[str, str], ...] = ()
+    list_before_template = "router/admin/list_acts.html"
     #: What an empty list says: what will appear here, and how to make it appear.
     empty_list_hint = ""
     #: Whether rows go with their events when these are old.
@@ -103,7 +106,7 @@ class ReadOnlyAdmin(BaseAdmin):
     add_title: str
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+        return hasattr(self, "add_form") and super().has_add_permission(request)
 
     def add(self, request: HttpRequest, form: Any) -> HttpResponse | None:
         """The answer to a row that is added; None, with reasons in the form, if not."""
@@ -117,8 +120,9 @@ class ReadOnlyAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if not self.has_add_permission(request):
+        if not hasattr(self, "add_form"):
             raise PermissionDenied
+        require(request, f"add_{self.opts.model_name}")
         form = self.add_form(request.POST or None)
         response = self.add(request, form) if form.is_valid() else None
         context = {"form": form, "title": self.add_title}
@@ -145,8 +149,7 @@ class ReadOnlyAdmin(BaseAdmin):
         if row is None:
             hint = hint_of_missing() if self.is_pruned else ""
             raise Http404(f"No {self.opts.verbose_name} {object_id}. {hint}".strip())
-        if not self.has_view_permission(request, row):
-            raise PermissionDenied
+        require(request, f"view_{self.opts.model_name}")
         return self.page(
             request, self.detail_template, row, self.detail_context(request, row)
         )
@@ -173,16 +176,15 @@ class ReadOnlyAdmin(BaseAdmin):
         request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**common, **context})
 
-    def row_urls(self, is_allowed: Permission, **views: RowView) -> list[URLPattern]:
+    def row_urls(self, permission: str, **views: RowView) -> list[URLPattern]:
         """`<pk>/<name>/` for each view; the views get the row instead of its key.
 
-        Answers 403 to a user that is not allowed, and 404 without a row.
+        Answers 403 to a user without the permission, and 404 without a row.
         """
 
         def url(name: str, view: RowView) -> URLPattern:
             def respond(request: HttpRequest, pk: int) -> HttpResponse:
-                if not is_allowed(request):
-                    raise PermissionDenied
+                require(request, permission)
                 row = self.get_object(request, str(pk))
                 if row is None:
                     raise Http404

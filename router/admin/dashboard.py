@@ -49,7 +49,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("router.view_subscriber"):
         return context
     situation = Situation.read()
-    shown = strips(request, incidents(situation))
+    shown = strips(incidents(situation))
     overviews = _worst_first(situation.overviews, shown)
     by_minute = acknowledged_by_minute(situation.now)
     rates = {pk: counts[-1] / 60 for pk, counts in by_minute.items()}

@@ -129,26 +129,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "blocker": blocker_of(row),
             **newest_attempts(row),
             "reason_form": ReasonForm(),
-            "may_resend": self.may_resend(request, row),
-            "may_skip": self.may_skip(request, row),
+            # What is dead is retried by its failed task.
+            "is_resendable": row.state == DeliveryState.ACKNOWLEDGED,
+            "is_skippable": row.state == DeliveryState.PENDING,
             "failed_tasks": row.failed_tasks.order_by("-pk")[:MAX_ATTEMPTS],
         }
 
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
-
-    def may_resend(self, request: HttpRequest, delivery: Delivery) -> bool:
-        """Offered for what is done; what is dead is retried by its failed task."""
-        is_done = delivery.state == DeliveryState.ACKNOWLEDGED
-        return is_done and self.has_resend_permission(request)
-
-    def may_skip(self, request: HttpRequest, delivery: Delivery) -> bool:
-        is_waiting = delivery.state == DeliveryState.PENDING
-        return is_waiting and self.has_resend_permission(request)
-
     def get_urls(self) -> list[URLPattern]:
         own = self.row_urls(
-            self.has_resend_permission,
+            "remediate_failedtask",
             resend=require_POST(self.resend_view),
             skip=require_POST(self.skip_view),
         )

@@ -108,16 +108,11 @@ class EventAdmin(ReadOnlyAdmin):
             "deliveries_limit": MAX_DELIVERIES,
             "by_cursor": found.by_cursor,
             "cloudevent": row.shown(),
-            "resend_form": self._resend_form(request, found),
+            "resend_form": self._resend_form(found),
             "subscribers": choices(),
         }
 
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
-
-    def _resend_form(
-        self, request: HttpRequest, found: Outcomes
-    ) -> ResendEventForm | None:
+    def _resend_form(self, found: Outcomes) -> ResendEventForm | None:
         """Offered where a subscriber acknowledged the event."""
         rows: list[Delivery | Outcome] = [*found.deliveries, *found.by_cursor]
         done = {
@@ -125,17 +120,15 @@ class EventAdmin(ReadOnlyAdmin):
             for each in rows
             if each.state == DeliveryState.ACKNOWLEDGED
         }
-        if not (done and self.has_resend_permission(request)):
-            return None
-        return ResendEventForm(among=done)
+        return ResendEventForm(among=done) if done else None
 
     def get_urls(self) -> list[URLPattern]:
         return [
             *self.row_urls(
-                self.has_resend_permission, resend=require_POST(self.resend_view)
+                "remediate_failedtask", resend=require_POST(self.resend_view)
             ),
             *self.row_urls(
-                self.has_view_permission,
+                "view_eventrecord",
                 explain=require_safe(self.explain_view),
                 story=require_safe(self.story_view),
             ),

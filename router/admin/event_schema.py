@@ -49,15 +49,10 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         "Register a schema here or by POST /api/schemas/, and events of its type are "
         'checked at publish. The files of ROUTER["SCHEMAS"] are not listed.'
     )
+    list_acts = (("Add schema", "add_eventschema"),)
     list_display = ("dataschema", "type", "state_badge", "registered")
     search_fields = ("type",)
     search_help_text = "Event type, exactly"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.add_eventschema")
-
-    def has_retire_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.change_eventschema")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventSchema]:
         return super().get_queryset(request).defer("schema")
@@ -77,12 +72,11 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         return ago(schema.created_at)
 
     def detail_context(self, request: HttpRequest, row: EventSchema) -> dict[str, Any]:
-        may_retire = row.retired_at is None and self.has_retire_permission(request)
-        return {"may_retire": may_retire, "reason_form": ReasonForm()}
+        return {"reason_form": ReasonForm()}
 
     def get_urls(self) -> list[URLPattern]:
         retire = require_POST(self.retire_view)
-        own = self.row_urls(self.has_retire_permission, retire=retire)
+        own = self.row_urls("change_eventschema", retire=retire)
         return [*own, *super().get_urls()]
 
     def retire_view(self, request: HttpRequest, row: EventSchema) -> HttpResponse:

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, Value, When
 from django.http import (
     HttpRequest,
@@ -19,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import act, actor
+from router.admin.acting import act, actor, require
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
 from router.admin.failed_task_export import KINDS, export
@@ -36,6 +35,7 @@ from router.admin.notes import NotesForm, keep_notes
 from router.contract.data import is_json
 from router.contract.errors import InvalidEvent, NotOpen
 from router.display import ago, badge, first_line
+from router.groups import may
 from router.models import FailedTask, FailedTaskState, Subscriber
 from router.observe.causes import words_of_task
 from router.observe.naming import whole_number
@@ -62,13 +62,13 @@ class RemediationAdmin(ReadOnlyAdmin):
     """Failed tasks, of either kind, of which an operator settles one or many."""
 
     def has_remediate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.remediate_failedtask")
+        return may(request, "remediate_failedtask")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if request.method == "POST" and not self.has_remediate_permission(request):
-            raise PermissionDenied
+        if request.method == "POST":
+            require(request, "remediate_failedtask")
         return super().changelist_view(request, extra_context)
 
     def confirmation(
@@ -89,6 +89,10 @@ class RemediationAdmin(ReadOnlyAdmin):
 @admin.register(FailedTask)
 class FailedTaskAdmin(RemediationAdmin):
     actions: Any = ("retry_selected", "discard_selected")
+    list_acts = (
+        ("Retry…", "remediate_failedtask"),
+        ("Discard…", "remediate_failedtask"),
+    )
     is_pruned = True
     detail_template = "router/admin/failed_task.html"
     list_before_template = "router/admin/failed_task_list_links.html"
@@ -145,14 +149,11 @@ class FailedTaskAdmin(RemediationAdmin):
             "words": words_of_task(row),
             "cloudevent": row.event.shown(),
             **newest_attempts(row.delivery),
-            "may_settle": row.state == FailedTaskState.OPEN
-            and self.has_remediate_permission(request),
-            "may_restore": may_restore(row) and self.has_remediate_permission(request),
+            "is_restorable": may_restore(row),
             "note_form": NoteForm(),
             "noted": row,
             "notes_form": NotesForm(row),
             "notes_url": self.url("notes", row.pk),
-            "may_settle_any": self.has_remediate_permission(request),
             "redirect_form": RedirectForm(row),
             "is_editable": is_json(row.event.datacontenttype),
         }
@@ -180,7 +181,7 @@ class FailedTaskAdmin(RemediationAdmin):
         return [
             path("settle/", view, name="router_failedtask_settle"),
             *self._export_urls(),
-            *self.row_urls(self.has_remediate_permission, **views),
+            *self.row_urls("remediate_failedtask", **views),
             *super().get_urls(),
         ]
 
@@ -193,8 +194,7 @@ class FailedTaskAdmin(RemediationAdmin):
         ]
 
     def settle_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_remediate_permission(request):
-            raise PermissionDenied
+        require(request, "remediate_failedtask")
         verb = request.POST.get("verb", "")
         if verb not in SETTLE:
             return HttpResponseBadRequest("Say whether to retry or to discard.")
@@ -215,8 +215,7 @@ class FailedTaskAdmin(RemediationAdmin):
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """The list's rows, as the address filters them, as a file."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        require(request, "view_failedtask")
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
         try:

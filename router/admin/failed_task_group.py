@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -15,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import act, actor
+from router.admin.acting import act, actor, require
 from router.admin.charts import bar_path
 from router.admin.failed_task import MAX_LISTED, RemediationAdmin
 from router.admin.failed_task_forms import NoteForm
@@ -76,7 +75,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         return [
             path("retry-since/", since, name=f"{name}_retry_since"),
             path("cancel/<int:retry>/", cancel, name=f"{name}_cancel"),
-            *self.row_urls(self.has_remediate_permission, **posts),
+            *self.row_urls("remediate_failedtask", **posts),
             *super().get_urls(),
         ]
 
@@ -84,8 +83,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Causes, the one with most failed tasks first."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        require(request, "view_failedtaskgroup")
         return self._list(request, request.GET.get("subscriber", ""), SinceForm())
 
     def _list(
@@ -105,7 +103,6 @@ class FailedTaskGroupAdmin(RemediationAdmin):
             "chosen": str(chosen or ""),
             "ramps": _shown(ramps.active() if chosen is None else ramps),
             "since_form": form,
-            "may_settle": self.has_remediate_permission(request),
         }
         return self.page(request, "router/admin/causes.html", None, context)
 
@@ -127,8 +124,6 @@ class FailedTaskGroupAdmin(RemediationAdmin):
             "noted": row,
             "notes_form": NotesForm(row),
             "notes_url": self.url("notes", row.pk),
-            "may_settle_any": self.has_remediate_permission(request),
-            "may_settle": self.has_remediate_permission(request),
         }
 
     def changeform_view(
@@ -178,8 +173,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         return HttpResponseRedirect(self.url("change", row.pk))
 
     def retry_since_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_remediate_permission(request):
-            raise PermissionDenied
+        require(request, "remediate_failedtask")
         form, subscriber = SinceForm(request.POST), request.POST.get("subscriber", "")
         chosen = {key for key, _ in subscriber_choices()} & {subscriber}
         if not form.is_valid() or not chosen:
@@ -198,8 +192,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         return HttpResponseRedirect(address)
 
     def cancel_view(self, request: HttpRequest, retry: int) -> HttpResponse:
-        if not self.has_remediate_permission(request):
-            raise PermissionDenied
+        require(request, "remediate_failedtask")
         try:
             cancel_ramped_retry(retry, **act(request))
         except DoesNotApply as error:

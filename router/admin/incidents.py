@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.http import HttpRequest
 from django.urls import reverse
 
 from router.models import Subscriber
@@ -45,31 +44,24 @@ class Strip:
 
 
 def strips(
-    request: HttpRequest,
-    incidents: Iterable[Incident],
-    *,
-    page_of: Subscriber | None = None,
+    incidents: Iterable[Incident], *, page_of: Subscriber | None = None
 ) -> list[Strip]:
-    """What to show of these incidents to this person; on the page of a subscriber
-    none leads to that page."""
-    return [_strip(request, each, page_of) for each in incidents]
+    """What to show of these incidents; on the page of a subscriber none leads to that
+    page."""
+    return [_strip(each, page_of) for each in incidents]
 
 
-def _strip(
-    request: HttpRequest, incident: Incident, page_of: Subscriber | None
-) -> Strip:
+def _strip(incident: Incident, page_of: Subscriber | None) -> Strip:
     tone, icon = LOOKS[incident.kind]
     link, word = _link(incident, page_of)
-    may_try = incident.may_be_tried and request.user.has_perm(
-        "router.change_subscriber"
-    )
+    subscriber = incident.subscriber if incident.may_be_tried else None
     return Strip(
         incident=incident,
         tone=tone,
         icon=icon,
         link=link,
         word=word,
-        try_now=_of_subscriber("try_now", incident.subscriber) if may_try else "",
+        try_now=_of_subscriber("try_now", subscriber),
     )
 
 

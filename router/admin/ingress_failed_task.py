@@ -6,14 +6,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import actor
+from router.admin.acting import actor, require
 from router.admin.failed_task import (
     MAX_LISTED,
     RemediationAdmin,
@@ -62,6 +61,7 @@ class IngressForm(forms.Form):
 @admin.register(IngressFailedTask)
 class IngressFailedTaskAdmin(RemediationAdmin):
     actions: Any = ("discard_selected",)
+    list_acts = (("Discard…", "remediate_failedtask"),)
     detail_template = TEMPLATE
     empty_list_hint = (
         "What a bridge takes from a foreign router and can't publish appears here, "
@@ -96,7 +96,7 @@ class IngressFailedTaskAdmin(RemediationAdmin):
             "publish": require_POST(self.publish_view),
             "discard": require_POST(self.discard_view),
         }
-        own = self.row_urls(self.has_remediate_permission, **views)
+        own = self.row_urls("remediate_failedtask", **views)
         discard_all = path(
             "discard/", view, name="router_ingressfailedtask_discard_all"
         )
@@ -105,11 +105,10 @@ class IngressFailedTaskAdmin(RemediationAdmin):
     def detail_context(
         self, request: HttpRequest, row: IngressFailedTask
     ) -> dict[str, Any]:
-        is_open = row.state == IngressState.OPEN
         return {
             "task": row,
             "size": len(row.body),
-            "may_settle": is_open and self.has_remediate_permission(request),
+            "is_open": row.state == IngressState.OPEN,
             "form": IngressForm(initial={"event": proposed_event(row)}),
         }
 
@@ -149,8 +148,7 @@ class IngressFailedTaskAdmin(RemediationAdmin):
         return self.redirect_to(request, "change", row.pk)
 
     def discard_all_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_remediate_permission(request):
-            raise PermissionDenied
+        require(request, "remediate_failedtask")
         ids, form = posted_ids(request.POST.get("ids", "")), NoteForm(request.POST)
         if not form.is_valid():
             return self.confirm(request, ids, form)

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from router.groups import OPERATORS, VIEWERS
+from router.groups import MANAGERS, OPERATORS, VIEWERS
 
 
 def a_person(name: str, group: str = "") -> Client:
@@ -24,6 +24,10 @@ def admins() -> dict[Any, admin.ModelAdmin[Any]]:
     """The models of the admin, each with its pages."""
     models = filter(admin.site.is_registered, apps.get_models())
     return {model: admin.site.get_model_admin(model) for model in models}
+
+
+def a_manager(name: str = "max") -> Client:
+    return a_person(name, MANAGERS)
 
 
 def an_operator(name: str = "olga") -> Client:

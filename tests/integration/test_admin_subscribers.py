@@ -176,7 +176,7 @@ def test_a_waiting_delivery_is_skipped_from_its_page(mail: Subscriber) -> None:
     page = reverse("admin:router_delivery_change", args=[waiting.pk])
     skips = reverse("admin:router_delivery_skip", args=[waiting.pk])
     viewer = a_viewer()
-    assert skips not in viewer.get(page).content.decode()
+    assert "Needs the role Operator" in viewer.get(page).content.decode()
     assert viewer.post(skips).status_code == 403
     operator = an_operator()
     assert skips in operator.get(page).content.decode()
@@ -284,12 +284,11 @@ BUTTONS = [
 
 
 @pytest.mark.parametrize("name", BUTTONS)
-def test_viewers_see_no_button_and_are_refused(mail: Subscriber, name: str) -> None:
+def test_viewers_look_and_are_refused(mail: Subscriber, name: str) -> None:
     viewer = a_viewer()
     page = viewer.get(page_of(mail)).content.decode()
 
     assert "purchase.*" in page
-    assert button(mail, name) not in page
     assert viewer.post(button(mail, name), {"reason": "why"}).status_code == 403
     assert fresh(mail).state == SubscriberState.ACTIVE
     assert not EventRecord.objects.exists()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.db import models, transaction
 from django.template import Origin
 from django.template.loaders.base import Loader
@@ -18,7 +18,7 @@ from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from router.flow.cursor.runs import open_run
-from router.groups import OPERATORS, VIEWERS
+from router.groups import MANAGERS, OPERATORS, VIEWERS
 from router.models import Run
 from subscribers.order_history.roles import SALES
 from tests.integration.rows import (
@@ -32,12 +32,12 @@ from tests.integration.staff import admins
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
-#: Role → the groups of an account; a manager has each permission of the router.
+#: Role → the groups of an account.
 ROLES = {
     "staff": [],
     "viewer": [VIEWERS],
     "operator": [OPERATORS],
-    "manager": [OPERATORS],
+    "manager": [MANAGERS],
     "sales": [SALES],
     "superuser": [],
 }
@@ -221,14 +221,12 @@ def test_every_address_has_a_row() -> None:
 @pytest.fixture
 def sign_in(db: None) -> Callable[[str], Client]:
     """A browser in which a person of this role is logged in."""
-    of_router = Permission.objects.filter(content_type__app_label="router")
     browsers = {"anonymous": Client()}
     for role in EVERYBODY - {"anonymous"}:
         user = User.objects.create_user(
             role, is_staff=role in STAFF, is_superuser=role == "superuser"
         )
         user.groups.set(Group.objects.filter(name__in=ROLES.get(role, [])))
-        user.user_permissions.set(of_router if role == "manager" else [])
         browsers[role] = Client()
         browsers[role].force_login(user)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Group, Permission
 
-from router.groups import OPERATORS, VIEWERS, ensure_roles
+from router.groups import MANAGERS, OPERATORS, VIEWERS, ensure_roles
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +28,17 @@ def test_operators_mend_beside() -> None:
     assert more == {"remediate_failedtask", "change_subscriber"}
 
 
+def test_managers_set_up_beside() -> None:
+    assert rights(OPERATORS) < rights(MANAGERS)
+    assert rights(MANAGERS) - rights(OPERATORS) == {
+        "add_subscriber",
+        "add_apikey",
+        "change_apikey",
+        "add_eventschema",
+        "change_eventschema",
+    }
+
+
 def test_what_an_administrator_gave_stays() -> None:
     extra = Permission.objects.get(codename="add_apikey")
     Group.objects.get(name=OPERATORS).permissions.add(extra)
@@ -43,3 +54,4 @@ def test_a_group_that_was_deleted_comes_back() -> None:
     ensure_roles()
 
     assert "remediate_failedtask" in rights(OPERATORS)
+    assert "add_apikey" in rights(MANAGERS)

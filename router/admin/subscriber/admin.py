@@ -98,6 +98,7 @@ class SubscriberAdmin(AlertViews):
         "by themselves: decorate one with @subscriber, name its module in "
         "settings.ROUTER['HANDLERS'], and restart."
     )
+    list_acts = (("Add subscriber", "add_subscriber"),)
     ordering = ("name",)
     list_per_page = 100
     list_display = (
@@ -110,16 +111,6 @@ class SubscriberAdmin(AlertViews):
         "last_error",
         "open_failures",
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.add_subscriber")
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("router.change_subscriber")
-
-    def may_manage(self, request: HttpRequest, row: Subscriber) -> bool:
-        is_managed = row.transport != Transport.HANDLER
-        return is_managed and self.has_add_permission(request)
 
     def get_urls(self) -> list[URLPattern]:
         operate: dict[str, RowView] = {
@@ -141,8 +132,8 @@ class SubscriberAdmin(AlertViews):
             "remove": self.remove_view,
         }
         return [
-            *self.row_urls(self.has_operate_permission, **posts),
-            *self.row_urls(self.has_add_permission, **manage),
+            *self.row_urls("change_subscriber", **posts),
+            *self.row_urls("add_subscriber", **manage),
             *super().get_urls(),
         ]
 
@@ -197,10 +188,6 @@ class SubscriberAdmin(AlertViews):
             "schedule": schedule_of(row),
             "target": titled(row.transport, row.target),
             "is_managed": row.transport != Transport.HANDLER,
-            "may_manage": self.may_manage(request, row),
-            "may_remove": self.has_add_permission(request)
-            and shown["overview"].is_handler_missing,
-            "may_operate": self.has_operate_permission(request),
             "schedule_form": ScheduleForm(
                 subscriber=row, declared=declared_schedule(row)
             ),

@@ -26,7 +26,7 @@ def figures(request: HttpRequest, row: Subscriber) -> dict[str, Any]:
     found = statistics_of(row, window)
     return {
         "overview": found.overview,
-        "strips": strips(request, of_subscribers(found.situation), page_of=row),
+        "strips": strips(of_subscribers(found.situation), page_of=row),
         "window": window,
         "windows": list(Window),
         "charts": all_charts(found.buckets, of_one=True),
