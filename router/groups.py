@@ -24,6 +24,7 @@ ROLES = {
 ACTS = {
     "remediate_failedtask": OPERATORS,
     "change_subscriber": OPERATORS,
+    "add_auditentry": OPERATORS,
     "add_subscriber": MANAGERS,
     "add_apikey": MANAGERS,
     "change_apikey": MANAGERS,

@@ -22,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
+from django.utils.http import urlencode
 from django.views.decorators.debug import (
     sensitive_post_parameters,
     sensitive_variables,
@@ -30,6 +31,9 @@ from django.views.decorators.debug import (
 from router.admin.acting import require
 from router.admin.cells import tidy
 from router.admin.filters import limit_lookups
+from router.flow.audit import TARGETS, target_of
+from router.groups import may
+from router.models import Subscriber
 from router.observe.pruned import hint_of_missing
 
 if TYPE_CHECKING:
@@ -170,11 +174,25 @@ class ReadOnlyAdmin(BaseAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
+            "audit_url": self._audit_url(request, row),
             "preserved_filters": self.get_preserved_filters(request),
             "title": str(row) if row else self.opts.verbose_name_plural,
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**common, **context})
+
+    def _audit_url(self, request: HttpRequest, row: Model | None) -> str:
+        """The list of what was done to the row; "" where there is none for the person.
+
+        That of a subscriber has what was done to its runs and failed tasks, too.
+        """
+        if row is None or self.opts.model_name not in TARGETS:
+            return ""
+        if not may(request, "view_auditentry"):
+            return ""
+        is_subscriber = isinstance(row, Subscriber)
+        query = {"subscriber": row.pk} if is_subscriber else {"object": target_of(row)}
+        return f"{reverse('admin:router_auditentry_changelist')}?{urlencode(query)}"
 
     def row_urls(self, permission: str, **views: RowView) -> list[URLPattern]:
         """`<pk>/<name>/` for each view; the views get the row instead of its key.

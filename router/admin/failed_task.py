@@ -21,9 +21,10 @@ from django.views.decorators.http import require_POST
 from router.admin.acting import act, actor, require
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery import newest_attempts
+from router.admin.diff import diff_of
 from router.admin.failed_task_export import KINDS, export
 from router.admin.failed_task_forms import NoteForm
-from router.admin.failed_task_substitute import EditForm, RedirectForm, diff_of
+from router.admin.failed_task_substitute import EditForm, RedirectForm
 from router.admin.filters import (
     CauseFilter,
     FailedAtFilter,

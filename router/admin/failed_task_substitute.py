@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -15,9 +13,6 @@ from router.contract.json_text import parse
 from router.display import pretty
 from router.models import FailedTask
 from router.operate.substitutes import corrected
-
-#: Mark of a line of a diff → its element.
-KINDS = {"+": "ins", "-": "del"}
 
 
 class EditForm(NoteForm):
@@ -62,12 +57,3 @@ class RedirectForm(NoteForm):
         own = str(task.subscriber_id)
         choices = [each for each in subscriber_choices() if each[0] != own]
         self.fields["subscriber"].choices = choices  # type: ignore[attr-defined]
-
-
-def diff_of(before: Any, after: Any) -> Iterator[tuple[str, str]]:
-    """The lines that differ, and three around each: their element and their text."""
-    lines = difflib.unified_diff(
-        pretty(before).splitlines(), pretty(after).splitlines(), n=3, lineterm=""
-    )
-    for line in list(lines)[2:]:
-        yield KINDS.get(line[:1], "span"), line

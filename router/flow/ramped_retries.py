@@ -64,7 +64,7 @@ def end(retry: RampedRetry, state: RampState, *, by: str, reason: str = "") -> N
     RampedRetry.objects.filter(pk=retry.pk).update(state=state, finished_at=Clock())
     audit.note(
         f"ramped_retry.{state}",
-        f"ramped retry {retry.pk} of subscriber {retry.subscriber.name}",
+        retry,
         by=by,
         reason=reason,
         detail=f"{tasks.count()} retried, {count} taken back",

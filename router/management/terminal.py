@@ -31,7 +31,7 @@ def console(out: Any, *, is_plain: bool = False) -> Console:
     return made
 
 
-def operator(options: Mapping[str, Any]) -> dict[str, str]:
+def operator(options: Mapping[str, Any]) -> dict[str, Any]:
     """Who runs a command, and why: what the flow's functions keep in the audit."""
     try:
         account = getpass.getuser()

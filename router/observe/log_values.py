@@ -1,8 +1,9 @@
-"""The different types and sources of the log, at one index look-up each."""
+"""The different values of an indexed column, at one index look-up each."""
 
 from __future__ import annotations
 
 from django.db import connections, router
+from django.db.models import Model
 
 from router.models import EventRecord
 
@@ -19,12 +20,12 @@ SELECT value FROM found WHERE value IS NOT NULL LIMIT {most}
 """
 
 
-def distinct_values(column: str) -> list[str]:
-    """The different values of an indexed column of the log (`type` or `source`)."""
-    connection = connections[router.db_for_read(EventRecord)]
+def distinct_values(column: str, model: type[Model] = EventRecord) -> list[str]:
+    """The first hundred of the different values of an indexed column of texts."""
+    connection = connections[router.db_for_read(model)]
     statement = JUMPS.format(
         column=connection.ops.quote_name(column),
-        table=connection.ops.quote_name(EventRecord._meta.db_table),
+        table=connection.ops.quote_name(model._meta.db_table),
         most=MAX_DISTINCT,
     )
     with connection.cursor() as cursor:

@@ -46,11 +46,5 @@ def _set(
     if not changes:
         return
     Subscriber.objects.filter(pk=row.pk).update(**changes)
-    changed = [f"{name}: {before[name]} → {new}" for name, new in changes.items()]
-    audit.note(
-        action,
-        f"subscriber {row.name}",
-        by=by,
-        reason=reason,
-        detail=", ".join(changed),
-    )
+    shown = {name: (before[name], new) for name, new in changes.items()}
+    audit.note(action, row, by=by, reason=reason, changes=shown)

@@ -18,6 +18,8 @@ from router.flow import audit
 from router.models import ApiKey, Clock, Scope
 
 BINDINGS = ("sources", "types", "subscribers")
+#: What the audit shows of a new key.
+GIVEN = ("scopes", *BINDINGS, "expires_at", "calls_per_minute")
 #: Scopes that are of use for subscribers alone.
 FOR_SUBSCRIBERS = {Scope.CONSUME, Scope.MANAGE}
 
@@ -55,12 +57,14 @@ def issue_key(
     except IntegrityError:
         problem = f"There is a key with the name {name!r} already; choose another."
         raise NameTaken(problem) from None
+    given = {field: (None, value) for field in GIVEN if (value := getattr(key, field))}
     audit.note(
         "api_key.created",
-        f"key {name}",
+        key,
         by=by,
         reason=reason,
         detail=", ".join(scopes),
+        changes=given,
     )
     return key, text
 
@@ -71,7 +75,7 @@ def revoke_key(key: ApiKey, *, by: str, reason: str = "") -> bool:
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
     is_changed = bool(usable.update(revoked_at=Clock()))
     if is_changed:
-        audit.note("api_key.revoked", f"key {key.name}", by=by, reason=reason)
+        audit.note("api_key.revoked", key, by=by, reason=reason)
     return is_changed
 
 

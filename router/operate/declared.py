@@ -93,8 +93,8 @@ def resume(subscriber_id: int, *, by: str, reason: str = "") -> bool:
 
 
 def _note(action: str, subscriber_id: int, *, by: str, reason: str) -> None:
-    name = Subscriber.objects.values_list("name", flat=True).get(pk=subscriber_id)
-    audit.note(action, f"subscriber {name}", by=by, reason=reason)
+    row = Subscriber.objects.only("name").get(pk=subscriber_id)
+    audit.note(action, row, by=by, reason=reason)
 
 
 def _set_state(
@@ -184,7 +184,7 @@ def _bring_in_line(subscriber: Subscriber, declaration: Declaration) -> None:
     if subscriber.name != declaration.name:
         audit.note(
             "subscriber.renamed",
-            f"subscriber {declaration.name}",
+            Subscriber.objects.only("name").get(pk=subscriber.pk),
             by=audit.ROUTER,
             detail=f"formerly {subscriber.name}",
         )

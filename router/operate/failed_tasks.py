@@ -106,7 +106,7 @@ def restore(pk: int, *, by: str, note: str = "") -> None:
     undo = (take_back, undo_discard, undo_substitute)
     if not is_kept or sum(each(tasks) for each in undo) != 1:
         raise NotOpen(_why_not_restored(pk))
-    audit.note("failed_task.restored", f"failed task {pk}", by=by, reason=note)
+    audit.note("failed_task.restored", tasks.get(), by=by, reason=note)
 
 
 def may_restore(task: FailedTask) -> bool:
@@ -153,10 +153,11 @@ def _settle(pk: int, verdict: _Verdict) -> None:
         raise NotOpen(why_not_open(pk))
     if verdict.state == FailedTaskState.RETRIED:
         _refuse_beyond_limits(pk)
-    _move(FailedTask.objects.get(pk=pk).delivery_id, verdict.delivery_state)
+    failed = FailedTask.objects.get(pk=pk)
+    _move(failed.delivery_id, verdict.delivery_state)
     audit.note(
         f"failed_task.{verdict.state}",
-        f"failed task {pk}",
+        failed,
         by=verdict.by,
         reason=verdict.note,
     )

@@ -89,7 +89,7 @@ def skip(delivery_id: int, *, by: str, reason: str = "") -> FailedTask:
     _close_if_idle(delivery.subscriber)
     audit.note(
         "delivery.skipped",
-        f"delivery {delivery.pk}",
+        delivery,
         by=by,
         reason=reason,
         detail=f"failed task {failed.pk}",
@@ -106,7 +106,7 @@ def _locked(subscriber_id: int) -> Subscriber:
 
 
 def _note(action: str, row: Subscriber, *, by: str, reason: str) -> None:
-    audit.note(action, f"subscriber {row.name}", by=by, reason=reason)
+    audit.note(action, row, by=by, reason=reason)
 
 
 def _evidence(delivery: Delivery) -> Evidence:

@@ -1,4 +1,4 @@
-"""What operators write beside a failed task or a cause: notes, and an assignee."""
+"""What operators write beside a failed task, a cause, or an entry of the audit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import transaction
 
 from router.contract.errors import DoesNotApply
 from router.flow import audit
-from router.models import FailedTask, FailedTaskGroup
+from router.models import AuditEntry, FailedTask, FailedTaskGroup
 
 Noted = FailedTask | FailedTaskGroup
 #: Row → what the audit calls it.
@@ -40,6 +40,10 @@ def write_notes(
     type(row)._default_manager.filter(pk=row.pk).update(**columns)
     # The words may quote a customer, and the audit is kept for ever.
     detail = f"assigned to {assignee}" if assignee != now.assignee and assignee else ""
-    audit.note(
-        f"{KINDS[type(row)]}.noted", str(row), by=by, reason=reason, detail=detail
-    )
+    audit.note(f"{KINDS[type(row)]}.noted", row, by=by, reason=reason, detail=detail)
+
+
+@transaction.atomic
+def note_entry(entry: AuditEntry, *, note: str, by: str) -> None:
+    """Add a note to an entry of the audit: a further entry, since none is changed."""
+    audit.note("audit_entry.noted", entry, by=by, reason=note)

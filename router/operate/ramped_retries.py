@@ -56,7 +56,7 @@ def begin_ramped_retry(
     retry.refresh_from_db()
     audit.note(
         "ramped_retry.begun",
-        f"ramped retry {retry.pk} of subscriber {subscriber.name}",
+        retry,
         by=by,
         reason=reason,
         detail=f"{count} failed tasks",
@@ -117,7 +117,7 @@ def discard_group(
     order.rejoin(deliveries)
     audit.note(
         "failed_task_group.discarded",
-        f"{group} of subscriber {group.subscriber.name}",
+        group,
         by=by,
         reason=note,
         detail=f"{len(tasks)} failed tasks",

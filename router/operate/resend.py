@@ -60,7 +60,7 @@ def resend(
     owed = _new_run(delivery)
     audit.note(
         "delivery.resent",
-        f"delivery {delivery.pk}",
+        delivery,
         by=by,
         reason=reason,
         detail=f"as {owed.pk}",
@@ -101,7 +101,7 @@ def resend_event(
     owed = _owe(event.pk, subscriber, run=next_number(subscriber.pk))
     audit.note(
         "event.resent",
-        f"event #{event.pk}",
+        event,
         by=by,
         reason=reason,
         detail=f"to {subscriber.name} as delivery {owed.pk}",

@@ -7,6 +7,7 @@ retention has deleted.
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from django.db import transaction
 
@@ -98,8 +99,8 @@ def set_rate(run_id: int, rate: float | None, *, by: str, reason: str = "") -> N
     run = _locked(run_id)
     _refuse_over(run)
     Run.objects.filter(pk=run_id).update(rate_per_second=rate, next_at=None)
-    detail = "no limit" if rate is None else f"{rate:g} events a second"
-    _note("rate_changed", run, by=by, reason=reason, detail=detail)
+    changes = {"rate_per_second": (run.rate_per_second, rate)}
+    _note("rate_changed", run, by=by, reason=reason, changes=changes)
 
 
 @transaction.atomic
@@ -140,6 +141,5 @@ def _refuse_over(run: Run) -> None:
         raise DoesNotApply(f"The run is {run.state} already.")
 
 
-def _note(action: str, run: Run, *, by: str, reason: str, detail: str = "") -> None:
-    target = f"run {run.number} of subscriber {run.subscriber.name}"
-    audit.note(f"run.{action}", target, by=by, reason=reason, detail=detail)
+def _note(action: str, run: Run, *, by: str, reason: str, **options: Any) -> None:
+    audit.note(f"run.{action}", run, by=by, reason=reason, **options)

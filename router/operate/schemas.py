@@ -60,7 +60,7 @@ def register_schema(
     if is_changed:
         audit.note(
             "schema.registered",
-            f"schema {identity}",
+            row,
             by=by,
             reason=reason,
             detail=event_type,
@@ -80,7 +80,7 @@ def retire_schema(row: EventSchema, *, by: str, reason: str = "") -> bool:
     if is_changed:
         audit.note(
             "schema.retired",
-            f"schema {row.dataschema}",
+            row,
             by=by,
             reason=reason,
             detail=row.type,

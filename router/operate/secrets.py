@@ -87,7 +87,7 @@ def _note(
 ) -> None:
     audit.note(
         "subscriber.secret_rotated",
-        f"subscriber {subscriber.name}",
+        subscriber,
         by=by,
         reason=reason,
         detail=f"overlap {overlap} s" + (", old secrets ended" if is_ended else ""),

@@ -36,7 +36,7 @@ def start_subscriber(
     )
     audit.note(
         "run.begun",
-        f"run {run.number} of subscriber {subscriber.name}",
+        run,
         by=by,
         reason=reason,
         detail=f"backfill of positions {start + 1} to {head.position}",

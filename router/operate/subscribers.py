@@ -51,6 +51,7 @@ from router.operate.log_places import NOW, Place
 from router.operate.schema_pins import pin_problems
 from router.operate.secrets import new_secret
 from router.operate.starting import start_subscriber
+from router.operate.subscriber_changes import shown_changes
 from router.operate.switch_ordering import pass_the_dead, switch_ordering
 from router.operate.switch_transport import QUEUE_OF, switch_transport
 from router.operate.targets import MANAGED, problems_of_target, with_kept_secrets
@@ -248,7 +249,8 @@ def create_subscriber(
     _refuse_too_many(bound_to)
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
     begin_period(subscriber, head)
-    audit.note("subscriber.created", f"subscriber {name}", by=by, reason=reason)
+    changes = shown_changes(DEFAULTS, fields)
+    audit.note("subscriber.created", subscriber, by=by, reason=reason, changes=changes)
     start_subscriber(subscriber, head, start, by=by, reason=reason)
     return Managed(subscriber=subscriber, secret=_secret_if_needed(subscriber))
 
@@ -284,11 +286,8 @@ def edit_subscriber(
     _switch(row, fields)
     _write(row, changes)
     begin_period(row, head)
-    changed = sorted(name for name in changes if changes[name] != before[name])
-    if changed:
-        detail = ", ".join(changed)
-        target = f"subscriber {row.name}"
-        audit.note("subscriber.changed", target, by=by, reason=reason, detail=detail)
+    if shown := shown_changes(before, changes):
+        audit.note("subscriber.changed", row, by=by, reason=reason, changes=shown)
     return Managed(subscriber=row, secret=_secret_if_needed(row))
 
 
@@ -331,8 +330,7 @@ def delete_subscriber(subscriber: Subscriber, *, by: str, reason: str = "") -> N
         rows = Subscriber.objects.known().filter(pk=subscriber.pk)
         if rows.update(deleted_at=Clock()):
             SigningSecret.objects.filter(subscriber=subscriber).delete()
-            target = f"subscriber {subscriber.name}"
-            audit.note("subscriber.deleted", target, by=by, reason=reason)
+            audit.note("subscriber.deleted", subscriber, by=by, reason=reason)
     cancel_owed_to_deleted()
 
 

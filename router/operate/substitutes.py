@@ -181,7 +181,7 @@ def _note(action: str, failed: FailedTask, owed: Delivery, act: Act) -> None:
     to = "" if owed.subscriber_id == failed.subscriber_id else f" to {owed.subscriber}"
     audit.note(
         action,
-        f"failed task {failed.pk}",
+        failed,
         by=act.by,
         reason=act.note,
         detail=f"event #{owed.event_id}{to} as delivery {owed.pk}",

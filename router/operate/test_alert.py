@@ -24,7 +24,7 @@ def send_test_alert(subscriber_id: int, *, by: str, reason: str = "") -> Publish
         sent = publish_test(overview, now=timezone.now())
         audit.note(
             "subscriber.alert_tested",
-            f"subscriber {subscriber.name}",
+            subscriber,
             by=by,
             reason=reason,
             detail=f"event #{sent.number}",

@@ -27,7 +27,7 @@ def send_test_event(subscriber_id: int, *, by: str, reason: str = "") -> Publish
     )
     audit.note(
         "subscriber.tested",
-        f"subscriber {subscriber.name}",
+        subscriber,
         by=by,
         reason=reason,
         detail=f"event #{sent.number}",

@@ -51,7 +51,17 @@ def rows() -> dict[str, Any]:
     AuditEntry.objects.all().delete()
     down = a_subscriber("down", transport="webhook", breaker="open")
     waiting = a_delivery(event, down)
-    made |= {"crm": crm, "held": held, "mail": mail, "done": done, "task": task}
+    entry = AuditEntry.objects.create(
+        actor="test", action="tests.begun", target="the log"
+    )
+    made |= {
+        "entry": entry,
+        "crm": crm,
+        "held": held,
+        "mail": mail,
+        "done": done,
+        "task": task,
+    }
     ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
     made |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
     return {

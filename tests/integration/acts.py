@@ -170,6 +170,7 @@ BY_ADMIN = {
     "apikey_add": Act(
         "api_key.created", "", {"name": "n", "scopes": ["publish"], "sources": "*"}
     ),
+    "auditentry_note": Act("audit_entry.noted", "{entry}", reason="note"),
     "apikey_revoke": Act("api_key.revoked", "{key}"),
     "eventschema_retire": Act("schema.retired", "{schema}"),
     "eventschema_add": Act(

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from router.flow.cursor.runs import open_run
 from router.groups import MANAGERS, OPERATORS, VIEWERS
-from router.models import Run
+from router.models import AuditEntry, Run
 from subscribers.order_history.roles import SALES
 from tests.integration.rows import (
     a_delivery,
@@ -94,6 +94,8 @@ PAGES: dict[str, Row] = {
     "admin/second-factor/set-up/": (NOBODY, NOBODY),
     "admin/auth/user/<id>/password/": (SUPERUSER, SUPERUSER),
     "admin/router/apikey/<int:pk>/revoke/": (NOBODY, MANAGER),
+    "admin/router/auditentry/<int:pk>/object/": (VIEWER, NOBODY),
+    "admin/router/auditentry/<int:pk>/note/": (NOBODY, OPERATOR),
     "admin/router/delivery/<int:pk>/resend/": (NOBODY, OPERATOR),
     "admin/router/delivery/<int:pk>/skip/": (NOBODY, OPERATOR),
     "admin/router/eventrecord/<int:pk>/explain/": (VIEWER, NOBODY),
@@ -313,6 +315,7 @@ def test_each_person_opens_what_the_table_says(
     run = open_run(crm, start=0, end=1, kind="replay", requested_by="test")
     rows |= {"router.delivery": waiting, "router.run": run}
     rows |= {"pace": a_subscriber("mail")}
+    AuditEntry.objects.update(target="subscriber mail")
     expected, actual = {}, {}
     for address, allowed in table().items():
         if section != max((s for s in SECTIONS if _is_in(address, s)), key=len):

@@ -25,7 +25,7 @@ def test_viewers_look_at_everything_of_the_router() -> None:
 def test_operators_mend_beside() -> None:
     more = rights(OPERATORS) - rights(VIEWERS)
 
-    assert more == {"remediate_failedtask", "change_subscriber"}
+    assert more == {"remediate_failedtask", "change_subscriber", "add_auditentry"}
 
 
 def test_managers_set_up_beside() -> None:

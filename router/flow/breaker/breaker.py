@@ -169,7 +169,7 @@ def disable(
         subscriber.state = SubscriberState.DISABLED
         audit.note(
             "subscriber.disabled",
-            f"subscriber {subscriber.name}",
+            subscriber,
             by=audit.ROUTER,
             reason=reason,
         )
