@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
@@ -24,6 +25,7 @@ from config.sign_in.throttling import (
     must_wait,
     remember_client,
 )
+from router.flow import audit
 from router.operate.credential_throttling import MustWait
 
 MAX_PASSWORD_BYTES = 4096
@@ -82,6 +84,12 @@ class PasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
                 return old
         except MustWait as wait:
             raise must_wait(wait.seconds) from None
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> Any:
+        name = self.user.get_username()
+        audit.note("account.password_changed", f"account {name}", by=f"user {name}")
+        return super().save(commit)
 
 
 class SignInMiddleware:

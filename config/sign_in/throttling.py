@@ -24,6 +24,7 @@ from django.urls import reverse
 
 from router.conf import conf
 from router.contract.errors import RouterError
+from router.flow import audit
 from router.flow.publish.publishing import publish_notice
 from router.models import CredentialThrottle
 from router.observe.wording import span
@@ -50,11 +51,18 @@ STRANGER_WAIT_SECONDS, OWNER_WAIT_SECONDS = 0.05, 5
 
 
 def remember_client(request: HttpRequest, user: AbstractBaseUser) -> None:
-    """Count this browser and this address apart from now on, for this account."""
-    account = _normalized(user.get_username())
+    """Count this browser and this address apart from now on, for this account, and
+    note in the audit that it signed in."""
+    name = user.get_username()
+    account = _normalized(name)
     request.signed_in_account = account  # type: ignore[attr-defined]
     if address := request.META.get("REMOTE_ADDR"):
         remember(_home_bucket(account, address))
+        detail = f"from {network_of(address)}"
+        with transaction.atomic():
+            audit.note(
+                "account.signed_in", f"account {name}", by=f"user {name}", detail=detail
+            )
 
 
 @contextmanager
