@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router.contract.log_ids import NAMES, current_log_ids
+from router.tracing.spans import current_ids
 
 SECRET = re.compile(r"/(orders|checkout)/(?!progress/|leave/)[^/\s\"'?,)]+")
 
@@ -54,6 +55,7 @@ class JsonFormatter(logging.Formatter):
 
 def _ids(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
     """The ids of this line: its own before those of what is at work."""
+    yield from current_ids().items()
     meta = getattr(getattr(record, "request", None), "META", {})
     known = {**current_log_ids(), **record.__dict__}
     for name in NAMES:

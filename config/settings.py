@@ -71,6 +71,8 @@ MIDDLEWARE = [
     "config.web.body_limits.BodyLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # After static files, of which there are many.
+    "config.web.tracing.TracingMiddleware",
     "config.web.content_security.ContentSecurityPolicyMiddleware",
     "config.web.private_pages.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -19,7 +19,13 @@ class RouterConfig(AppConfig):
     def ready(self) -> None:
         handlers = conf().handlers
         # Not above: they import models, which need every app.
-        from router import checks, database_checks, sources, worker_signals
+        from router import (
+            checks,
+            database_checks,
+            sources,
+            tracing_checks,
+            worker_signals,
+        )
 
         autodiscover_modules("handler", "erasing")
         for dotted in handlers:

@@ -8,13 +8,19 @@ from threading import Thread
 from typing import Any
 
 from celery import current_app
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from django.db import Error, connection
 
 from router.conf import conf
 from router.db.reachability import why
 from router.flow.heartbeats import beat, heartbeat_name, remove_heartbeat
 from router.models import Heartbeat
+from router.tracing import spans
 from router.transports.webhook import event_loop
 
 logger = logging.getLogger(__name__)
@@ -26,6 +32,8 @@ def connect() -> None:
     worker_ready.connect(_start, dispatch_uid="router.worker_signals")
     worker_shutdown.connect(_end, dispatch_uid="router.worker_signals")
     worker_shutting_down.connect(_begin_no_more, dispatch_uid="router.worker_end")
+    # A child of the pool ends without what `atexit` has.
+    worker_process_shutdown.connect(spans.end, dispatch_uid="router.worker_spans")
 
 
 def _queues() -> set[str]:

@@ -6,14 +6,16 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiWebhook
 
-from router.api.events.serializers import EVENT
+from router.api.events.serializers import EVENT, TRACEPARENT
 
 
-def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+def _header(
+    name: str, schema: dict[str, Any], description: str, *, is_required: bool = True
+) -> dict[str, Any]:
     return {
         "name": name,
         "in": "header",
-        "required": True,
+        "required": is_required,
         "description": description,
         "schema": schema,
     }
@@ -46,6 +48,12 @@ WEBHOOK_HEADERS = [
         "router-position",
         {"type": "integer", "minimum": 1},
         "The event's place in the log: reconcile by it.",
+    ),
+    _header(
+        "traceparent",
+        {"type": "string", "pattern": TRACEPARENT},
+        "W3C Trace Context of this attempt, where the router records traces.",
+        is_required=False,
     ),
 ]
 ANSWERS = {

@@ -26,6 +26,10 @@ class Request:
     attempt: int = 1
     origin: str = ""
     position: int = 0
+    #: For people who look at traces: the subscriber's name, and whether it may have had
+    #: the event before.
+    subscriber: str = ""
+    is_again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 from router.conf import conf
 from router.contract.masking import scrubbed, target_secrets
 from router.contract.outcomes import Dead, Evidence, FailureKind, Outcome, Retry
+from router.tracing.spans import note_sent
 from router.transports import connections
 from router.transports.base import Answer, Request, Terms, ms_since
 from router.transports.evidence import evidence_of
@@ -104,6 +105,20 @@ class BatchTransport:
 
     def _sent(self, publisher: Publisher[Any], batch: Sequence[Ready]) -> list[Answer]:
         """Raises `Unsent`, whatever goes wrong with the batch as a whole."""
+        began_ns = time.time_ns()
+        requests = [each.request for each in batch]
+        try:
+            answers = self._published(publisher, batch)
+        except Unsent as error:
+            note_sent(requests, [error.outcome] * len(batch), began_ns=began_ns)
+            raise
+        outcomes = [answer.outcome for answer in answers]
+        note_sent(requests, outcomes, began_ns=began_ns)
+        return answers
+
+    def _published(
+        self, publisher: Publisher[Any], batch: Sequence[Ready]
+    ) -> list[Answer]:
         started_at = time.monotonic()
         try:
             outcomes = publisher.publish(

@@ -119,10 +119,12 @@ def test_a_webhook_is_described_with_the_headers_that_it_has(
         key=1, event=sent_event, webhook_id="msg_1", attempt=1, origin="live"
     )
     receiver = Receiver(url="https://crm.example.com/", secrets=("whsec_" + "A" * 32,))
-    sent = sign(letter, receiver, at=letter.event.time).headers
+    at, traceparent = letter.event.time, f"00-{'a' * 32}-{'b' * 16}-01"
+    sent = sign(letter, receiver, at=at, traceparent=traceparent).headers
 
     described = {parameter["name"] for parameter in operation["parameters"]}
-    assert described == {name for name in sent if name.startswith(("webhook-", "rout"))}
+    own = ("webhook-", "router-", "traceparent")
+    assert described == {name for name in sent if name.startswith(own)}
     content = operation["requestBody"]["content"]
     assert [*content] == [sent["content-type"].partition(";")[0]]
     assert content["application/cloudevents+json"]["schema"]["$ref"] == A_REFERENCE

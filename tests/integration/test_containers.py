@@ -217,12 +217,21 @@ NOT_GIVEN = {
 }
 
 
+#: Read by OpenTelemetry itself.
+OF_TRACES = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+}
+
+
 def test_every_variable_is_known_and_shown_in_the_example() -> None:
     used = set(re.findall(r"\$\{(\w+)", containers.compose_text()))
     known = {name.upper() for name in Environment.model_fields}
     given = set(containers.filled()["services"]["web"]["environment"])
 
-    assert given == known - set(NOT_GIVEN)
+    assert given == known - set(NOT_GIVEN) | OF_TRACES
     assert used | {"COMPOSE_PROFILES"} == set(containers.example())
 
 

@@ -29,10 +29,9 @@ from router.api.events.serializers import EVENT, EVENTS
 from router.api.view import View
 from router.contract.cloudevents import publish_arguments
 from router.contract.data import BINARY_TYPE, JSON_TYPE, TEXT_TYPE
-from router.flow.publish.publishing import for_each, publish_batch
+from router.flow.publish.publishing import for_each, publish_batch, publish_given
 from router.flow.publish.recording import Published
 from router.models import ApiKey
-from router.public import publish
 
 
 class PublishStatus(IntegerChoices):
@@ -102,7 +101,7 @@ class PublishApi(View):
             return _batch(sent, key_of(request))
         arguments = publish_arguments(sent.events[0])
         refuse_unbound(key_of(request), arguments)
-        shown = _shown(publish(**arguments))
+        shown = _shown(publish_given(arguments))
         return Response(shown, status=shown["status"])
 
 

@@ -82,6 +82,8 @@ class Streamed(tuple[Any, ...]):
     causation_depth = property(itemgetter(2))
     #: Its chunk tells.
     is_again = False
+    #: One that failed has a delivery.
+    attempts = 1
 
     @property
     def is_addressed(self) -> bool:

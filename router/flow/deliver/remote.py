@@ -92,7 +92,8 @@ def _requests(settling: Settling) -> Iterable[Request]:
         outcome: Retry | Dead | None = None
         try:
             if delivery.ordering_key not in unreadable:
-                yield _request(delivery, as_pinned(delivery.to_event(), pins))
+                event = as_pinned(delivery.to_event(), pins)
+                yield _request(delivery, event, settling.claim.subscriber)
                 continue
         except DowngradeFailed as error:
             outcome = Dead(evidence_of(error))
@@ -106,7 +107,7 @@ def _requests(settling: Settling) -> Iterable[Request]:
         settling.settle([Answer(key=delivery.pk, outcome=outcome)])
 
 
-def _request(delivery: Leased, event: Event) -> Request:
+def _request(delivery: Leased, event: Event, subscriber: Subscriber) -> Request:
     return Request(
         key=delivery.pk,
         event=event,
@@ -114,6 +115,8 @@ def _request(delivery: Leased, event: Event) -> Request:
         attempt=delivery.attempts,
         origin=delivery.origin,
         position=delivery.position,
+        subscriber=subscriber.name,
+        is_again=delivery.is_again,
     )
 
 

@@ -16,6 +16,7 @@ from router.contract.outcomes import Acknowledged, Dead, Retry
 from router.flow.publish import causation
 from router.flow.publish.downgrades import as_pinned
 from router.registry import Declaration, find
+from router.tracing.spans import traced_runs
 from router.transports.evidence import evidence_of
 from router.transports.handler import HandlerTransport
 
@@ -33,6 +34,9 @@ class Owed(Protocol):
     def is_again(self) -> bool: ...
     @property
     def log_ids(self) -> Mapping[str, int]: ...
+    #: This one included.
+    @property
+    def attempts(self) -> int: ...
     def to_event(self) -> Event: ...
 
 
@@ -71,6 +75,7 @@ class Runner:
         What it does beside the handler it does for each event that there is.
         """
         name, run = self.declaration.name_in_ids, self._transport.run
+        run_traced = traced_runs(self.declaration.name, run)
         times: list[float] = []
         ids, began_at = current_log_ids(), time.monotonic()
         last_at = self.ends_at - self.limit_seconds
@@ -82,7 +87,9 @@ class Runner:
                 is_again = each.is_again or self.is_again
                 cause(causation.Cause(event, name, each.causation_depth, is_again))
                 log({**ids, **each.log_ids})
-                outcome = run(event)
+                outcome = (
+                    run_traced(event, each, is_again) if run_traced else run(event)
+                )
                 ended_at = time.monotonic()
                 run_ms, began_at = (ended_at - began_at) * 1000, ended_at
                 if not isinstance(outcome, Acknowledged):

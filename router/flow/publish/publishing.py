@@ -10,6 +10,7 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, transaction
@@ -31,6 +32,7 @@ from router.db.transient import is_collision
 from router.flow.publish import causation, schemas
 from router.flow.publish.own_events import own_problems
 from router.flow.publish.recording import Published, record
+from router.tracing import spans
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -77,28 +79,41 @@ def publish(
     Joins the caller's transaction. `(source, id)` names the event: the same pair with
     the same envelope and body is the same event and is recorded once, `is_new` tells.
     Within a handler the default id derives from the delivery, so that a second run
-    publishes nothing twice. `time` is aware, or text as RFC 3339 has it.
+    publishes nothing twice. `time` is aware, or text as RFC 3339 has it. `traceparent`
+    is what it happened in: where traces are recorded, the event gets that of a child.
 
     Raises `InvalidEvent`, `SchemaViolation`, `EventTooLarge`, `EventConflict` or
     `CausationTooDeep`; then nothing is recorded.
     """
+    with spans.publishing(type, parent=traceparent) as own:
+        return _publish(
+            {
+                "type": type,
+                "data": data,
+                "datacontenttype": datacontenttype,
+                "source": source,
+                "id": id,
+                "subject": subject,
+                "time": time,
+                "partitionkey": partitionkey,
+                "dataschema": dataschema,
+                "traceparent": own,
+                "extensions": extensions,
+            }
+        )
+
+
+def publish_given(entry: Mapping[str, Any]) -> Published:
+    """Record the event of a publisher elsewhere: arguments of `publish`, whose errors
+    are raised. A traceparent that it comes with stays."""
+    with spans.publishing_given([entry]) as own:
+        return _publish(entry, traceparent=own)
+
+
+def _publish(entry: Mapping[str, Any], *, traceparent: str = "") -> Published:
     depth = causation.next_depth()
-    event = checked_event(
-        {
-            "type": type,
-            "data": data,
-            "datacontenttype": datacontenttype,
-            "source": source,
-            "id": id,
-            "subject": subject,
-            "time": time,
-            "partitionkey": partitionkey,
-            "dataschema": dataschema,
-            "traceparent": traceparent,
-            "extensions": extensions,
-        }
-    )
-    return record(event, depth=depth, is_settled=_is_settled(id))
+    event = checked_event(entry, traceparent=traceparent)
+    return record(event, depth=depth, is_settled=_is_settled(entry.get("id")))
 
 
 def publish_notice(
@@ -110,19 +125,29 @@ def publish_notice(
     arguments of `publish`, whose errors are raised.
     """
     depth = causation.next_depth()
-    event = _checked({"type": event_type, "data": data, **attributes})
-    return record(event, depth=depth, only_for=only_for)
+    parent = attributes.pop("traceparent", "")
+    with spans.publishing(event_type, parent=parent) as own:
+        entry = {"type": event_type, "data": data, **attributes}
+        return record(_checked(entry, own), depth=depth, only_for=only_for)
 
 
 def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:
-    """Record all of these events in their order, or none: arguments of `publish` each.
+    """Record all of these events in their order, or none: each as `publish_given` does.
 
     An event that is in the batch twice is recorded once. Raises `BatchRefused`, whose
     pointers begin with the index of the event.
     """
+    with spans.publishing_given(entries) as own:
+        with schemas.as_one_batch():
+            check = partial(checked_event, traceparent=own)
+            events = for_each(entries, check)
+        return _record_all(entries, events)
+
+
+def _record_all(
+    entries: Sequence[Mapping[str, Any]], events: Sequence[Event]
+) -> list[Published]:
     depth = causation.next_depth()
-    with schemas.as_one_batch():
-        events = for_each(entries, checked_event)
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
@@ -145,20 +170,21 @@ def _is_settled(given_id: str | None) -> bool:
     return cause is not None and cause.is_again and not given_id
 
 
-def checked_event(entry: Mapping[str, Any]) -> Event:
+def checked_event(entry: Mapping[str, Any], *, traceparent: str = "") -> Event:
     """The event of a publisher by arguments of `publish`, checked; nothing is recorded.
 
-    What is the router's own is refused: raises what `publish` raises.
+    `traceparent` is for one that has none. What is the router's own is refused: raises
+    what `publish` raises.
     """
     problems = own_problems(entry["type"], entry.get("source"))
     if problems:
         raise InvalidEvent(
             f"The event is not valid: {named(problems)}.", problems=problems
         )
-    return _checked(entry)
+    return _checked(entry, traceparent)
 
 
-def _checked(entry: Mapping[str, Any]) -> Event:
+def _checked(entry: Mapping[str, Any], traceparent: str) -> Event:
     """The event that is checked, and nothing of it missing."""
     cause = causation.current()
     given = entry.get
@@ -174,7 +200,7 @@ def _checked(entry: Mapping[str, Any]) -> Event:
         datacontenttype=datacontenttype,
         dataschema=given("dataschema", ""),
         partitionkey=given("partitionkey", ""),
-        traceparent=given("traceparent") or _traceparent(cause),
+        traceparent=given("traceparent") or traceparent or _traceparent(cause),
         extensions=given("extensions") or {},
         data=None if data is NO_DATA else data,
         has_data=data is not NO_DATA,

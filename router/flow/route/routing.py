@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from router.flow.route.behind import fall_behind
 from router.flow.route.head import MOVE
 from router.flow.route.wanting import HasRoom, choose_rung, turns_of, wanted_to
 from router.models import EventRecord, Subscriber
+from router.tracing.spans import note_routed
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ class Plan:
 
 
 def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Routed:
+    began_ns = time.time_ns()
     with own_transaction() as owns_transaction:
         batch = next_batch(after, delivery_limit, owns_transaction=owns_transaction)
         if not (batch.head and batch.events):
@@ -121,6 +124,7 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Ro
         chunks = _write(plan, owns_transaction=owns_transaction and not plan.broken)
         if plan.broken:
             give_up_on_unfiltered(plan.broken)
+    note_routed(batch.events, began_ns=began_ns)
     return Routed(
         event_count=len(batch.events),
         delivery_count=len(plan.owed),

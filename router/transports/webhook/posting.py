@@ -45,8 +45,9 @@ async def post(
     receiver: Receiver,
     *,
     deadline_seconds: float,
+    traceparent: str = "",
 ) -> Outcome:
-    """Post the request once.
+    """Post the request once, with this `traceparent` in its headers if it is not empty.
 
     The deadline is of the whole: name, connection, headers and body. Once the status
     line is here the outcome is known, whatever follows it. A connection that was kept
@@ -54,7 +55,8 @@ async def post(
     """
     ends_at = asyncio.get_running_loop().time() + deadline_seconds
     try:
-        signed = sign(request, receiver, at=datetime.now(UTC))
+        at = datetime.now(UTC)
+        signed = sign(request, receiver, at=at, traceparent=traceparent)
     except ValueError as error:
         return fault(evidence_of(error), receiver)
     wire = Wire()

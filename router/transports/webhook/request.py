@@ -51,7 +51,9 @@ class SignedRequest:
         return tuple(one.partition(",")[2] for one in signed)
 
 
-def sign(request: Request, receiver: Receiver, *, at: datetime) -> SignedRequest:
+def sign(
+    request: Request, receiver: Receiver, *, at: datetime, traceparent: str = ""
+) -> SignedRequest:
     """Write and sign the request, as of now: receivers refuse an old signature."""
     body = dumped(request.event.to_cloudevent())
     own = {
@@ -64,6 +66,7 @@ def sign(request: Request, receiver: Receiver, *, at: datetime) -> SignedRequest
         "router-attempt": str(request.attempt),
         "router-origin": request.origin,
         "router-position": str(request.position),
+        **({"traceparent": traceparent} if traceparent else {}),
     }
     headers, shown = merge_headers(own, receiver.custom_headers)
     return SignedRequest(

@@ -7,6 +7,7 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 
+from router.tracing.spans import posting
 from router.transports.base import Answer, Request, Terms, ms_since
 from router.transports.evidence import evidence_of
 from router.transports.webhook.errors import fault, refusal
@@ -87,12 +88,15 @@ class WebhookTransport:
         started_at = time.monotonic()
         try:
             session = loop.session(is_plain=is_plain(wire_url(self._receiver.url)))
-            outcome = await post(
-                session,
-                request,
-                self._receiver,
-                deadline_seconds=self._terms.deadline_seconds,
-            )
+            with posting(request, self._receiver.url) as span:
+                outcome = await post(
+                    session,
+                    request,
+                    self._receiver,
+                    deadline_seconds=self._terms.deadline_seconds,
+                    traceparent=span.traceparent,
+                )
+                span.end_in(outcome)
         except Exception as error:  # noqa: BLE001 - whatever it is, it has an answer
             outcome = fault(evidence_of(error), self._receiver)
         return Answer(key=request.key, outcome=outcome, run_ms=ms_since(started_at))
