@@ -10,6 +10,7 @@ from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
 from router.conf import conf
+from router.task_queues import has_framework, names_backend
 
 
 class RouterConfig(AppConfig):
@@ -23,6 +24,7 @@ class RouterConfig(AppConfig):
             checks,
             database_checks,
             sources,
+            task_checks,
             tracing_checks,
             worker_signals,
         )
@@ -30,9 +32,17 @@ class RouterConfig(AppConfig):
         autodiscover_modules("handler", "erasing")
         for dotted in handlers:
             import_module(dotted)
+        _declare_task_queues()
         sources.connect_sources()
         worker_signals.connect()
         post_migrate.connect(_register, sender=self)
+
+
+def _declare_task_queues() -> None:
+    if names_backend() and has_framework():
+        from router.task_backend.running import declare_queues
+
+        declare_queues()
 
 
 def _register(app_config: AppConfig, using: str, **given: Any) -> None:

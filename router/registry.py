@@ -52,6 +52,7 @@ class Declaration:
     on_dead: str = "hold"
     is_idempotent: bool = False
     formerly: str = ""
+    fails_by_type: bool = False
 
     @property
     def name_in_ids(self) -> str:
@@ -86,6 +87,7 @@ def subscriber(
     on_dead: str = "hold",
     is_idempotent: bool = False,
     formerly: str = "",
+    fails_by_type: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the subscriber `name`.
 
@@ -108,6 +110,8 @@ def subscriber(
     confirmation then. `formerly` is the name that it had before: the first registration
     of the new one takes the old subscriber over, with all that it has and is owed; the
     system check router.E039 finds a wrong one, and `register_declared` refuses it.
+    `fails_by_type` says that all events of one type may fail while the handler is well
+    for others: only failures of different types in a row open its breaker.
 
     Raises `InvalidSubscriber` when an option is wrong or the name is taken.
     """
@@ -134,6 +138,7 @@ def subscriber(
             on_dead=on_dead,
             is_idempotent=is_idempotent,
             formerly=formerly,
+            fails_by_type=fails_by_type,
         )
         _validate(declaration)
         _declared[name] = declaration

@@ -19,6 +19,7 @@ from typing import Any
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, Max, Min, Model, OuterRef, Q, Sum
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from router.db.patterns import within
@@ -39,6 +40,7 @@ from router.models import (
     LIVE,
     Acknowledgement,
     Attempt,
+    Clock,
     Cursor,
     Delivery,
     DeliveryState,
@@ -167,7 +169,7 @@ def skip_waits() -> int:
     Run.objects.filter(next_at__isnull=False).update(next_at=None)
     return Delivery.objects.filter(
         state=DeliveryState.PENDING, due_at__gt=timezone.now()
-    ).update(due_at=F("created_at"), dispatched_until=None)
+    ).update(due_at=Least(F("created_at"), Clock()), dispatched_until=None)
 
 
 def is_settled() -> bool:

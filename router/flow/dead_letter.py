@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
 from router.flow import order
-from router.flow.publish.own_events import is_own_type
+from router.flow.publish.own_events import is_notice
 from router.flow.publish.publishing import publish_notice
 from router.models import (
     Attempt,
@@ -123,7 +123,7 @@ def _notice(
         },
     )
     # Failing to deliver a notice must not make another notice, and so on for ever.
-    if is_own_type(delivery.event.type):
+    if is_notice(delivery.event.type):
         return
     try:
         with transaction.atomic():

@@ -9,6 +9,7 @@ from router.contract.failures import Verdict
 from router.contract.outcomes import Retry
 from router.contract.retry import MAX_WAIT_SECONDS, RetrySchedule
 from router.models import REMOTE, BreakerState, Delivery, Subscriber
+from router.models.subscriber import fails_by_type
 
 # Full jitter may say zero, and a failing handler would spin.
 SHORTEST_WAIT_SECONDS = 0.5
@@ -45,7 +46,10 @@ def wait_seconds(delivery: Delivery, outcome: Retry, verdict: Verdict) -> float:
         return 0.0
     if verdict.lacks_witness:
         return conf().probe_maximum_seconds
-    return scheduled_wait_seconds(delivery, delivery.failures)
+    # No breaker opens for one type alone: its waits must grow by themselves.
+    is_alone = not verdict.counts and fails_by_type(delivery.subscriber)
+    count = delivery.attempts if is_alone else delivery.failures
+    return scheduled_wait_seconds(delivery, count)
 
 
 def scheduled_wait_seconds(delivery: Delivery, failures: int) -> float:

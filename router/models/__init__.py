@@ -21,6 +21,8 @@ from router.models.delivery import (
 from router.models.event import (
     EVENT_COLUMNS,
     EVENT_FIELDS,
+    NOT_BEFORE,
+    OWN_TYPES,
     EventRecord,
     LogHead,
     event_of,
@@ -42,7 +44,6 @@ from router.models.signing_secret import SigningSecret
 from router.models.subscriber import (
     BREAKER_LABELS,
     FOREIGN,
-    OWN_TYPES,
     REMOTE,
     OnDead,
     Ordering,
@@ -59,6 +60,7 @@ __all__ = [
     "FOREIGN",
     "LIVE",
     "NEVER_FAILED",
+    "NOT_BEFORE",
     "OWN_TYPES",
     "REMOTE",
     "Acknowledgement",

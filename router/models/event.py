@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -28,6 +29,12 @@ EVENT_FIELDS = {
 }
 #: What `event_of` takes, in this order.
 EVENT_COLUMNS = (*EVENT_FIELDS.values(), "data", "data_encoding")
+
+
+#: Extension of an event of the router itself: it is not delivered before that time.
+NOT_BEFORE = "notbefore"
+#: What the types of the router's own events begin with.
+OWN_TYPES = "router."
 
 
 def event_of(values: Sequence[Any]) -> Event:
@@ -115,6 +122,14 @@ class EventRecord(models.Model):
     def is_imported(self) -> bool:
         """Whether it is a fact from before the router."""
         return is_imported(self.position)
+
+    @property
+    def not_before(self) -> datetime | None:
+        """When it may be delivered first; of events of the router itself alone, since
+        only code of the project can publish these."""
+        if not self.type.startswith(OWN_TYPES) or NOT_BEFORE not in self.extensions:
+            return None
+        return datetime.fromisoformat(self.extensions[NOT_BEFORE])
 
     def context(self) -> dict[str, str | int | bool]:
         """The context attributes that filters look at; it needs no data."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 
@@ -12,13 +12,7 @@ from router.contract.filters import EVERYTHING, matches_any
 from router.contract.masking import masked, masked_target
 from router.contract.retry import RetrySchedule
 from router.models.encrypted import EncryptedJSONField, SealedText, SealedTextField
-
-if TYPE_CHECKING:
-    from router.models.event import EventRecord
-
-
-#: What the types of the router's own events begin with.
-OWN_TYPES = "router."
+from router.models.event import OWN_TYPES, EventRecord
 
 
 class SubscriberState(models.TextChoices):
@@ -289,6 +283,13 @@ class Subscriber(models.Model):
             if self.max_failures is None:
                 chosen["max_failures"] = len(self.waits_seconds) + 1
         return RetrySchedule(**chosen)
+
+
+def fails_by_type(subscriber: Subscriber) -> bool:
+    """Whether its handler declares that its types fail apart from each other."""
+    is_handler = subscriber.transport == Transport.HANDLER
+    declaration = registry.find(subscriber.name) if is_handler else None
+    return declaration is not None and declaration.fails_by_type
 
 
 def is_handler_missing(subscriber: Subscriber) -> bool:

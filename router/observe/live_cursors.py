@@ -129,7 +129,7 @@ def cursor_telling_of(position: int, subscriber: Subscriber) -> LiveCursor | Non
     """The cursor that tells of this position, of a subscriber that may be deleted: that
     of the backfill that covers it, or the live one. None where a release that knew no
     cursors made the subscriber. One statement."""
-    cursors = _cursors(_rows(_TELLS, Q(subscriber=subscriber)))
+    cursors = _cursors(_rows(_tells(), Q(subscriber=subscriber)))
     covering = (
         each
         for each in cursors
@@ -186,7 +186,7 @@ def _leased_to(row: _Row) -> int:
 
 
 def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
-    run = _BACKFILLS.values
+    run = _backfills().values
     rows = Cursor.objects.annotate(
         end=Subquery(run("end")[:1]),
         run_events=Subquery(run("events")[:1]),
@@ -199,6 +199,17 @@ def _rows(*conditions: Q) -> QuerySet[Cursor, Any]:
     of_subscriber = (f"subscriber__{name}" for name in OF_SUBSCRIBER)
     rows = rows.order_by("subscriber_id", "run", "subscriber__periods__after")
     return rows.values_list(*of_subscriber, *OF_ROW)
+
+
+# Made when they are asked for: an app's models may import its tasks, and these with
+# them, before every model is there.
+def _backfills() -> QuerySet[Run]:
+    of_cursor = {"subscriber": OuterRef("subscriber"), "number": OuterRef("run")}
+    return Run.objects.filter(**of_cursor, kind=RunKind.BACKFILL)
+
+
+def _tells() -> Q:
+    return Q(run=LIVE) | Q(Exists(_backfills()))
 
 
 #: What is read for each value of `_Row`.
@@ -223,10 +234,6 @@ OF_ROW = (
     "subscriber__periods__events",
     "subscriber__periods__filter",
 )
-_BACKFILLS = Run.objects.filter(
-    subscriber=OuterRef("subscriber"), number=OuterRef("run"), kind=RunKind.BACKFILL
-)
-_TELLS = Q(run=LIVE) | Q(Exists(_BACKFILLS))
 # One that moved once may have acknowledged something.
-_ALL = Select(lambda: _rows(_TELLS, Cursor.IS_IN_USE | Q(position__gt=F("start"))))
+_ALL = Select(lambda: _rows(_tells(), Cursor.IS_IN_USE | Q(position__gt=F("start"))))
 _IN_USE = Select(lambda: _rows(Cursor.IS_IN_USE, Q(run=LIVE)))

@@ -45,6 +45,8 @@ RUN_ELSEWHERE: dict[Claim, str] = {
     ),
     ("docs/routers.md", "json", ""): "tests/acceptance/test_router_examples.py",
     ("docs/routers.md", "python", ""): "tests/integration/test_legacy_shop.py",
+    ("docs/tasks.md", "python", ""): "tests/contract/test_tasks_page.py",
+    ("docs/tasks.md", "json", ""): "tests/contract/test_tasks_page.py",
     ("docs/use-elsewhere.md", "python", ""): "tests/proof/test_wheel.py",
     ("docs/use-elsewhere.md", "html", ""): "tests/proof/test_wheel.py",
     ("docs/use-elsewhere.md", "sh", ""): "tests/proof/test_wheel.py",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from django.db.models import F, Q
 
@@ -32,6 +33,7 @@ from router.models import (
     SubscriberState,
     Transport,
 )
+from router.models.subscriber import fails_by_type
 
 GONE = "Gone (HTTP 410): it says that it wants nothing any more."
 KEPT = "What it is owed is kept: resume it when it is back."
@@ -194,9 +196,10 @@ def _note_failure(
     subscriber: Subscriber, delivery: Any, outcome: Retry, verdict: Verdict
 ) -> None:
     last = subscriber.last_acknowledged_at
+    culprit, kind = _culprit(subscriber, delivery, outcome)
     after = _breaker_of(subscriber).after_failure(
-        delivery.pk,
-        outcome.kind,
+        culprit,
+        kind,
         is_witnessed=verdict.is_witnessed,
         is_recent=last is not None and delivery.now - last < RECENTLY,
         threshold=conf().breaker_threshold,
@@ -206,6 +209,19 @@ def _note_failure(
         return
     subscriber.failed_in_a_row = list(after.failed_in_a_row)
     subscriber.save(update_fields=["failed_in_a_row"])
+
+
+def _culprit(
+    subscriber: Subscriber, delivery: Any, outcome: Retry
+) -> tuple[int, FailureKind]:
+    """What failed, as the row of failures counts it, and how.
+
+    A type that fails twice in a row says nothing of the others, whatever its error.
+    """
+    if not fails_by_type(subscriber):
+        return delivery.pk, outcome.kind
+    # Below zero, where no delivery is.
+    return -1 - crc32(delivery.event.type.encode()), FailureKind.REFUSED
 
 
 def _open(subscriber: Subscriber, delivery: Delivery, after: Breaker) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from router.contract.errors import RouterError
-from router.flow.publish.own_events import is_own_type
+from router.flow.publish.own_events import is_notice
 from router.flow.publish.publishing import publish_notice
 from router.models import Delivery, Subscriber
 
@@ -42,7 +42,7 @@ def _publish(type_: str, subscriber: Subscriber, cause: str, **more: str) -> Non
     An error here must not undo the change that the notice is about.
     """
     # A subscriber that fails on a notice must not cause another notice, and so on.
-    if is_own_type(cause):
+    if is_notice(cause):
         return
     data: dict[str, Any] = {
         "subscriber": {"name": subscriber.name, "title": subscriber.title},

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 from router.conf import conf
 
 NAMESPACE = "router"
+#: What the types of enqueued tasks begin with.
+TASKS = f"{NAMESPACE}.task."
 #: Spaces, and what Unicode has no sign for (Default_Ignorable_Code_Point).
 UNSEEN = re.compile(
     r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -29,6 +31,12 @@ def is_own_type(event_type: object) -> bool:
         return False
     name = _as_read(event_type)
     return name == NAMESPACE or name.startswith(f"{NAMESPACE}.")
+
+
+def is_notice(event_type: str) -> bool:
+    """Whether the router says something by it, about work that went wrong or is done: a
+    notice that fails makes no further one. A task is the router's own, and work."""
+    return is_own_type(event_type) and not event_type.startswith(TASKS)
 
 
 def is_own_source(source: object) -> bool:

@@ -128,7 +128,12 @@ def publish_notice(
     parent = attributes.pop("traceparent", "")
     with spans.publishing(event_type, parent=parent) as own:
         entry = {"type": event_type, "data": data, **attributes}
-        return record(_checked(entry, own), depth=depth, only_for=only_for)
+        return record(
+            _checked(entry, own),
+            depth=depth,
+            only_for=only_for,
+            is_settled=_is_settled(attributes.get("id")),
+        )
 
 
 def publish_batch(entries: Sequence[Mapping[str, Any]]) -> list[Published]:

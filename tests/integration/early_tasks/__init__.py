@@ -1,0 +1,1 @@
+"""An app whose models import tasks, as a project may do."""
