@@ -16,6 +16,8 @@ from drf_spectacular.drainage import set_override
 from drf_spectacular.plumbing import build_choice_description_list
 from rest_framework import serializers
 
+from router.models.gap import MIN_IMPORT_POSITION
+
 #: Python's type → what JSON calls it.
 KINDS = {
     "dict": "an object",
@@ -98,6 +100,19 @@ class IntegerField(_Bounded, serializers.IntegerField):
         if not is_whole or isinstance(data, bool):
             self.fail("invalid")
         return int(data)
+
+
+class PositionField(IntegerField):
+    """A position in a query, which has texts alone."""
+
+    def __init__(self, *, min_value: int = MIN_IMPORT_POSITION, **options: Any) -> None:
+        super().__init__(
+            min_value=min_value, max_value=2**63 - 1, required=False, **options
+        )
+
+    def to_internal_value(self, data: Any) -> int:
+        is_number = re.fullmatch("-?[0-9]{1,30}", str(data)) is not None
+        return super().to_internal_value(int(data) if is_number else data)
 
 
 class FloatField(_Bounded, serializers.FloatField):

@@ -20,6 +20,7 @@ from .errors import (
     Unreachable,
 )
 from .event import Event
+from .log import Log, Logged
 from .reconcile import Difference, Missing
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Difference",
     "Event",
     "Invalid",
+    "Log",
+    "Logged",
     "Missing",
     "NotAllowed",
     "NotFound",

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from .calls import Calls
 from .consumer import Consumer
 from .event import data_members
+from .log import Log
 from .reconcile import Difference, Held, difference
 
 STRUCTURED = "application/cloudevents+json"
@@ -109,6 +110,10 @@ class Client:
             batch=batch,
             wait_seconds=wait_seconds,
         )
+
+    def log(self) -> Log:
+        """The log, for a key that may manage: read, or followed by position."""
+        return Log(self._calls, patience_seconds=self._patience_seconds)
 
     def reconcile(
         self,

@@ -12,6 +12,12 @@ def pruned_to() -> int | None:
     return LogHead.objects.values_list("pruned_to", flat=True).first() or None
 
 
+def whole_log() -> tuple[int | None, int]:
+    """Up to which position the log has gaps, as `pruned_to` has it, and its head."""
+    row = LogHead.objects.values_list("pruned_to", "position").first() or (0, 0)
+    return row[0] or None, row[1]
+
+
 def hint_of_missing(number: int | None = None) -> str:
     """`HINT` where it may be so; nothing for an event whose number is too high."""
     pruned = LogHead.objects.filter(pruned_number__gte=max(1, number or 1))

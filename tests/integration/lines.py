@@ -37,7 +37,8 @@ class _Passing(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         line = self.server
         line.request_count += 1
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = self.headers["Content-Length"]
+        body = self.rfile.read(int(length)) if length else None
         if line.refusals:
             status, headers = line.refusals.pop(0)
             self._answer(status, headers, b"<h1>Not now</h1>")
@@ -49,7 +50,9 @@ class _Passing(BaseHTTPRequestHandler):
         else:
             self._hand_on(body)
 
-    def _hand_on(self, body: bytes) -> None:
+    do_GET = do_POST
+
+    def _hand_on(self, body: bytes | None) -> None:
         headers = {
             name: self.headers[name] for name in ("Authorization", "Content-Type")
         }

@@ -15,6 +15,7 @@ FOLLOWED = [
     "docs/manage-subscribers.md",
     "docs/history.md",
     "docs/remediation.md",
+    "docs/listen.md",
 ]
 
 #: Claim → the test that runs these blocks.

@@ -11,6 +11,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from router.api import fields
 from router.api.auth.keys import key_of
@@ -35,7 +36,7 @@ from router.models import (
 from router.observe.key_order import with_blockers
 from router.observe.log_values import values_of_log
 from router.observe.outcome import Outcome, outcomes_of
-from router.observe.pruned import hint_of_missing, pruned_to
+from router.observe.pruned import hint_of_missing, whole_log
 
 
 class EventQuerySerializer(QuerySerializer):
@@ -46,6 +47,11 @@ class EventQuerySerializer(QuerySerializer):
     subject = fields.CharField(required=False, max_length=255, trim_whitespace=False)
     since = fields.DateTimeField(required=False)
     until = fields.DateTimeField(required=False)
+    after = fields.PositionField(
+        min_value=0,
+        help_text="Follow the log: what was routed after this position, the oldest "
+        "first; `position` of an answer is where it ended then.",
+    )
 
 
 def narrowed(
@@ -58,6 +64,8 @@ def narrowed(
         wanted["recorded_at__gte"] = asked["since"]
     if "until" in asked:
         wanted["recorded_at__lt"] = asked["until"]
+    if "after" in asked:
+        wanted["position__gt"] = asked["after"]
     if "subject" in wanted and "source" not in wanted:
         # The index of subjects begins with the source.
         wanted |= {"source__in": known} if (known := values_of_log("source")) else {}
@@ -73,18 +81,28 @@ MAX_ATTEMPTS_IN_ALL = 2000
 
 class LogPages(CursorPages):
     """`pruned_to` tells a client where the log has gaps, also behind a cursor that it
-    has had for long."""
+    has had for long, and `position` where it ends. With `after` a page goes on from
+    there, in the order of positions."""
 
     weight = F("size_bytes")
 
+    def get_ordering(
+        self, request: Request, queryset: Any, view: APIView
+    ) -> tuple[str]:
+        return ("position" if "after" in request.query_params else "-pk",)
+
     def get_paginated_response(self, data: Any) -> Response:
         response = super().get_paginated_response(data)
-        response.data["pruned_to"] = pruned_to()
+        response.data["pruned_to"], response.data["position"] = whole_log()
         return response
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         page = super().get_paginated_response_schema(schema)
-        page["required"].append("pruned_to")
+        page["required"] += ["pruned_to", "position"]
+        page["properties"]["position"] = {
+            "type": "integer",
+            "description": "The last position that was given, read after the events.",
+        }
         page["properties"]["pruned_to"] = {
             "type": ["integer", "null"],
             "description": "Events up to this position were pruned, but for those that "
@@ -106,7 +124,8 @@ class EventLogApi(View, ListAPIView[EventRecord]):
         operation_id="list_events", tags=["events"], parameters=[EventQuerySerializer]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The events of the log that this key may see, the newest first."""
+        """The events of the log that this key may see, the newest first; with `after`,
+        the oldest first."""
         return super().get(request, *args, **kwargs)
 
 

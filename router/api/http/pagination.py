@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from django.db.models.expressions import Combinable
@@ -54,12 +54,13 @@ class CursorPages(CursorPagination):
     ) -> list[Any] | None:
         if self.weight is None:
             return super().paginate_queryset(queryset, request, view)
-        light = queryset.only("pk").annotate(weight=self.weight)
+        [order] = self.get_ordering(request, queryset, cast(APIView, view))
+        light = queryset.only("pk", order.lstrip("-")).annotate(weight=self.weight)
         rows: list[Any] = super().paginate_queryset(light, request, view) or []
         kept = within_bytes((row.pk, row.weight) for row in rows)
         if len(kept) < len(rows):
             self.page, self.has_next = rows[: len(kept)], True
-            self.next_position = str(rows[len(kept)].pk)
+            self.next_position = str(getattr(rows[len(kept)], order.lstrip("-")))
         # A row that was deleted meanwhile is not shown.
         row_of = queryset.in_bulk(kept)
         return [row_of[pk] for pk in kept if pk in row_of]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -15,41 +14,26 @@ from router.api.auth.keys import find_receiver
 from router.api.auth.permissions import MayReconcile
 from router.api.http.exceptions import BadQuery
 from router.api.http.query_params import QuerySerializer
-from router.api.pull.serializers import MAX_ID
 from router.api.subscribers.preview import PreviewedEventSerializer
 from router.api.view import View
 from router.contract.digest import digest_text
 from router.contract.errors import InvalidWindow
-from router.models.gap import MIN_IMPORT_POSITION
 from router.observe.digests import MAX_PARTS, MAX_POSITIONS, Part, window_of
 
 DIGEST = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 
 
-class PositionField(fields.IntegerField):
-    """A position in a query, which has texts alone."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            min_value=MIN_IMPORT_POSITION, max_value=MAX_ID, required=False, **options
-        )
-
-    def to_internal_value(self, data: Any) -> int:
-        is_number = re.fullmatch("-?[0-9]{1,30}", str(data)) is not None
-        return super().to_internal_value(int(data) if is_number else data)
-
-
 class DigestQuery(QuerySerializer):
     """The first and the last position of the window."""
 
-    to = PositionField(
+    to = fields.PositionField(
         help_text="The last position; left out, where the subscriber stands. At most "
         f"{MAX_POSITIONS:,} positions in one call."
     )
 
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's own.
-        start = PositionField(
+        start = fields.PositionField(
             help_text="The first position; left out, where the log is whole: that of "
             "an import, which is negative, where the subscriber was owed any."
         )
