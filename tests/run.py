@@ -21,6 +21,7 @@ from tests.servers.buildah import buildah_program
 from tests.servers.chromium import chromium
 from tests.servers.node import GENERATORS, PACKAGES, node_modules
 from tests.servers.pgbouncer import pgbouncer_program
+from tests.servers.php import php_program
 from tests.servers.postgresql import postgresql
 from tests.servers.proxies import nginx_program
 from tests.servers.python_programs import python_programs
@@ -80,6 +81,11 @@ def generator() -> Iterator[str]:
 
 
 @contextmanager
+def php() -> Iterator[str]:
+    yield php_program()
+
+
+@contextmanager
 def nginx() -> Iterator[str]:
     yield nginx_program()
 
@@ -111,6 +117,7 @@ PROOF_SERVICES = {
     "Caddy": ("CADDY", caddy),
     "Buildah": ("BUILDAH", image_builder),
     "openapi-python-client": ("CLIENT_GENERATOR", generator),
+    "PHP": ("PHP", php),
 }
 
 

@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -26,32 +27,34 @@ from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOLERANCE_SECONDS = 5 * 60
-LARGEST_BODY = 2 * 1024 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
 TABLES = """
-    CREATE TABLE IF NOT EXISTS seen (webhook_id TEXT PRIMARY KEY);
+    CREATE TABLE IF NOT EXISTS seen (
+        source TEXT, id TEXT, PRIMARY KEY (source, id)
+    );
     CREATE TABLE IF NOT EXISTS received (type TEXT, subject TEXT);
 """
 
 
-class Forged(Exception):
-    """These headers do not prove this body."""
+class Refused(Exception):
+    """A request that is answered before any work: the status, and why."""
 
 
-def verify(secrets: list[str], headers: Mapping[str, str], body: bytes) -> str:
-    """The webhook's id. Raises `Forged`."""
+def verify(secrets: list[str], headers: Mapping[str, str], body: bytes) -> None:
+    """Raises `Refused` unless these headers prove this body."""
     webhook_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
     if not webhook_id or not timestamp.isascii() or not timestamp.isdigit():
-        raise Forged("webhook-id or webhook-timestamp is missing")
+        raise Refused(401, "webhook-id or webhook-timestamp is missing")
     if abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
-        raise Forged("webhook-timestamp is too far from now")
+        raise Refused(401, "webhook-timestamp is too far from now")
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     # Bytes: compare_digest raises for text that is not ASCII.
     expected = [b"v1," + signature(secret, signed) for secret in secrets]
     for given in headers.get("webhook-signature", "").encode().split(b" "):
         if any(hmac.compare_digest(given, one) for one in expected):
-            return webhook_id
-    raise Forged("no webhook-signature fits")
+            return
+    raise Refused(401, "no webhook-signature fits")
 
 
 def signature(secret: str, signed: bytes) -> bytes:
@@ -59,14 +62,26 @@ def signature(secret: str, signed: bytes) -> bytes:
     return base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
 
 
-def receive(database: str, webhook_id: str, event: dict[str, object]) -> bool:
+def read_event(body: bytes) -> dict[str, object]:
+    """The CloudEvent in that body. Raises `Refused`."""
+    try:
+        event = json.loads(body)
+        if all(isinstance(event[name], str) for name in ("source", "id", "type")):
+            return dict(event)
+    except (ValueError, TypeError, KeyError):
+        """Refused as what has members that are no text."""
+    raise Refused(400, "the body is no CloudEvent in JSON")
+
+
+def receive(database: str, event: dict[str, object]) -> bool:
     """Do the work once; returns whether this was the first time.
 
-    The id is remembered in the transaction of the work: both happen, or neither.
+    The event is remembered in the transaction of the work: both happen, or neither.
     """
     with closing(sqlite3.connect(database)) as connection, connection:
-        known = "INSERT OR IGNORE INTO seen VALUES (?)"
-        is_first = connection.execute(known, [webhook_id]).rowcount == 1
+        known = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
+        pair = [event["source"], event["id"]]
+        is_first = connection.execute(known, pair).rowcount == 1
         if is_first:
             work(connection, event)
     return is_first
@@ -84,21 +99,29 @@ class Receiver(BaseHTTPRequestHandler):
     database = ""
 
     def do_POST(self) -> None:
-        # An answer that is not 2xx, or none: the router sends it again later.
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
-            return self.send_error(411)
-        if int(length) > LARGEST_BODY:
-            return self.send_error(413)
-        body = self.rfile.read(int(length))
+        """The status is all that the router looks at: unless 2xx, it sends again."""
         try:
-            webhook_id = verify(self.secrets, self.headers, body)
-        except Forged as why:
-            return self.send_error(401, str(why))
-        is_first = receive(self.database, webhook_id, json.loads(body))
-        print(webhook_id, "done" if is_first else "known already", flush=True)
+            body = self.body()
+            verify(self.secrets, self.headers, body)
+            event = read_event(body)
+            is_first = receive(self.database, event)
+        except Refused as refused:
+            return self.send_error(*refused.args)
+        except Exception:
+            logging.exception("The work failed")
+            return self.send_error(500)
+        print(event["id"], "done" if is_first else "known already", flush=True)
         self.send_response(204)
         return self.end_headers()
+
+    def body(self) -> bytes:
+        """The raw bytes: written anew, the same JSON has another signature."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isascii() or not length.isdigit():
+            raise Refused(411, "no Content-Length")
+        if int(length) > MAX_BODY_BYTES:
+            raise Refused(413, "the body is too large")
+        return self.rfile.read(int(length))
 
     def log_message(self, *_: object) -> None:
         """One line for each webhook is enough."""

@@ -7,8 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -20,19 +21,34 @@ from tests.servers.waiting import wait_until
 EXAMPLES = BASE_DIR / "docs" / "examples"
 
 
+@dataclass(frozen=True)
+class Program:
+    """How an example is started, what it says then, and how it is ended."""
+
+    #: Ends with the file of the example.
+    command: Sequence[str]
+    greeting: str
+    farewell: str = "Stopped"
+    ending: signal.Signals = signal.SIGTERM
+
+
+def in_python(
+    name: str, greeting: str, *options: str, python: str = sys.executable
+) -> Program:
+    """That file of the examples, by an interpreter that has the packages it needs."""
+    return Program([python, *options, str(EXAMPLES / f"{name}.py")], greeting)
+
+
 class Service:
     """An example in a process of its own, with an environment of its own."""
 
-    def __init__(
-        self, name: str, folder: Path, *, has_packages: bool, **environment: str
-    ) -> None:
+    def __init__(self, program: Program, folder: Path, **environment: str) -> None:
+        name = Path(program.command[-1]).stem
         self.database = folder / f"{name}.sqlite3"
         self._log = folder / f"{name}.log"
-        # -S: no installed packages.
-        options = [] if has_packages else ["-S"]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *options, str(EXAMPLES / f"{name}.py")],
+                program.command,
                 cwd=folder,
                 env={**environment, "DATABASE": str(self.database)},
                 stdout=log,
@@ -58,16 +74,24 @@ class Service:
 
 
 @contextmanager
-def service(
-    name: str, folder: Path, *, has_packages: bool = False, **environment: str
-) -> Iterator[Service]:
-    """Asked to stop afterwards, which must end well."""
-    started = Service(name, folder, has_packages=has_packages, **environment)
-    try:
+def service(program: Program, folder: Path, **environment: str) -> Iterator[Service]:
+    """It is ready; asked to stop afterwards, which must end well."""
+    with killed_service(program, folder, **environment) as started:
         yield started
-        started.process.send_signal(signal.SIGTERM)
+        started.process.send_signal(program.ending)
         assert started.process.wait(60) == 0, started.log_text()
-        assert "Stopped" in started.log_text()
+        assert program.farewell in started.log_text()
+
+
+@contextmanager
+def killed_service(
+    program: Program, folder: Path, **environment: str
+) -> Iterator[Service]:
+    """It is ready; killed afterwards, with no time to finish anything."""
+    started = Service(program, folder, **environment)
+    try:
+        started.wait_for_log(program.greeting)
+        yield started
     finally:
         started.process.kill()
         started.process.wait()

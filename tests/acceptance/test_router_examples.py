@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.customer import Customer
-from tests.acceptance.examples import EXAMPLES, service, subscribed
+from tests.acceptance.examples import EXAMPLES, in_python, service, subscribed
 from tests.acceptance.purchases import purchase
 from tests.code_blocks import texts
 from tests.servers.fauxqs import fauxqs
@@ -80,9 +80,7 @@ def test_a_purchase_is_counted_once_by_the_analytics_behind_kafka(
     with (
         subscribed(stack, key, binary),
         subscribed(stack, key, structured),
-        service(
-            "kafka_analytics", tmp_path, has_packages=True, **environment
-        ) as example,
+        service(in_python("kafka_analytics", ""), tmp_path, **environment) as example,
     ):
         Customer(stack.url).buy()
         wait_until(lambda: example.log_text().count(" done") == 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.proof.docs_claims import FOLLOWED
 from tests.proof.failing import open_failed_tasks
 from tests.proof.reader import SECONDS, reader
 from tests.servers.debian import program
+from tests.servers.node import node_program
+from tests.servers.php import php_program
 from tests.servers.stack import Stack, running
 from tests.servers.waiting import free_port, wait_until
 
@@ -23,6 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What `make run` starts, as `docs/examples/README.md` starts it."""
     for name in ("curl", "jq"):
         program(name, package=name)
+    php_program()
     folder = tmp_path_factory.mktemp("docs")
     with running(folder, WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8") as started:
         yield started
@@ -44,10 +48,15 @@ PREPARATIONS = {
 @pytest.mark.parametrize("page", FOLLOWED)
 def test_a_reader_follows_the_page(page: str, stack: Stack, tmp_path: Path) -> None:
     port = str(free_port())
-    here = {"http://127.0.0.1:8000": stack.url, "127.0.0.1:9100": f"127.0.0.1:{port}"}
+    here = {
+        "http://127.0.0.1:8000": stack.url,
+        "127.0.0.1:9100": f"127.0.0.1:{port}",
+    }
+    programs = f"{Path(node_program()).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**stack.environment, "PORT": port, "PATH": programs}
     PREPARATIONS.get(page, str)(stack)
 
-    with reader(tmp_path, {**stack.environment, "PORT": port}, here) as person:
+    with reader(tmp_path, environment, here) as person:
         person.follow([block for block in blocks_of(page) if not starts_all(block)])
 
 

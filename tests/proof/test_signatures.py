@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_examples import forged, genuine, snippet
+from tests.acceptance.test_examples import snippet
+from tests.acceptance.webhooks import forged, genuine
 from tests.servers.debian import program
 from tests.servers.unavailable import Unavailable
 
