@@ -11,7 +11,8 @@
 # `PORT=9000 make run` chooses the port, `make test ARGS="-k name"` narrows the tests.
 
 LOCKS = requirements requirements-routers tests/requirements benchmarks/requirements \
-	tests/newest tests/servers/client_generator tests/servers/caddy
+	tests/newest tests/servers/client_generator tests/servers/caddy \
+	docs/examples/requirements
 NEWEST ?= python3.13
 # requirements-routers.txt has the libraries of Kafka, RabbitMQ, AWS and Google too.
 REQUIREMENTS ?= requirements.txt

@@ -29,6 +29,7 @@ from tests.servers.rabbitmq import rabbitmq_program
 from tests.servers.unavailable import Unavailable
 from tests.servers.valkey import valkey
 
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 PROOF = "tests/proof"
 CONTRACT = "tests/contract"
 NO_TESTS = 5
@@ -81,6 +82,11 @@ def generator() -> Iterator[str]:
 
 
 @contextmanager
+def example_packages() -> Iterator[str]:
+    yield str(python_programs("requirements", EXAMPLES) / "python")
+
+
+@contextmanager
 def php() -> Iterator[str]:
     yield php_program()
 
@@ -117,6 +123,7 @@ PROOF_SERVICES = {
     "Caddy": ("CADDY", caddy),
     "Buildah": ("BUILDAH", image_builder),
     "openapi-python-client": ("CLIENT_GENERATOR", generator),
+    "Flask and FastAPI": ("EXAMPLES_PYTHON", example_packages),
     "PHP": ("PHP", php),
 }
 

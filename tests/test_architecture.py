@@ -34,6 +34,7 @@ PINNED = [
     "tests/servers/client_generator",
     "tests/servers/caddy",
     "benchmarks/requirements",
+    "docs/examples/requirements",
 ]
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 

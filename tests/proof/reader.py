@@ -16,7 +16,8 @@ from config.env import BASE_DIR
 from tests.code_blocks import Block
 from tests.servers.waiting import wait_until
 
-SECONDS = 60
+#: Some blocks install packages.
+SECONDS = 240
 #: A refusal of the server ends the block, as a person would stop there.
 BEGINNING = """
 set -euo pipefail

@@ -51,6 +51,8 @@ def test_a_reader_follows_the_page(page: str, stack: Stack, tmp_path: Path) -> N
     here = {
         "http://127.0.0.1:8000": stack.url,
         "127.0.0.1:9100": f"127.0.0.1:{port}",
+        # The pages name these ports where they start a program, too.
+        **{written: str(free_port()) for written in ("9200", "9300")},
     }
     programs = f"{Path(node_program()).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**stack.environment, "PORT": port, "PATH": programs}
