@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from config.env import BASE_DIR
+from config.screenshots.pictures import BROKEN, CALM
 from router.observe.incidents import IncidentKind
 from tests.code_blocks import Block, all_blocks, blocks_of, pages
 from tests.proof.docs_claims import CANNOT_RUN, FOLLOWED, RUN_ELSEWHERE, Claim
@@ -158,3 +159,16 @@ def test_the_handbook_has_a_row_for_every_alert() -> None:
 
     assert alerts
     assert [name for name in alerts if f"`{name}`" not in HANDBOOK.read_text()] == []
+
+
+def test_the_docs_show_the_pictures_that_the_command_takes() -> None:
+    shown = {
+        name
+        for page in pages()
+        for name in re.findall(
+            r"!\[[^\]]+\]\(\S*pictures/([\w-]+)\.png\)", (BASE_DIR / page).read_text()
+        )
+    }
+    kept = {path.stem for path in (BASE_DIR / "docs" / "pictures").glob("*.png")}
+
+    assert shown == kept == {*CALM, *BROKEN}
