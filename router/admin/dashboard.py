@@ -8,9 +8,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from router.admin.charts import all_charts, bar_path, chosen_window, rate
 from router.admin.flow_picture import flow_picture
 from router.admin.incidents import Strip, strips
+from router.charts import all_charts, bar_path, chosen_window, rate
 from router.display import NOTHING, at_least, backlog_words
 from router.observe.incidents import IncidentKind, incidents
 from router.observe.overview import (

@@ -15,11 +15,11 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import act, actor, require
-from router.admin.charts import bar_path
 from router.admin.failed_task import MAX_LISTED, RemediationAdmin
 from router.admin.failed_task_forms import NoteForm
 from router.admin.filters import subscriber_choices
 from router.admin.notes import NotesForm, keep_notes
+from router.charts import bar_path
 from router.contract.errors import DoesNotApply
 from router.display import counted
 from router.models import FailedTask, FailedTaskGroup, RampedRetry, RampState

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from router.admin.charts import rate
+from router.charts import rate
 from router.display import backlog_words
 from router.observe.overview import SubscriberOverview
 

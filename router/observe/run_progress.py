@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
@@ -22,6 +23,7 @@ from router.models import (
     LogHead,
     Run,
     RunState,
+    Subscriber,
 )
 from router.models.gap import distance, end_of_part
 
@@ -71,6 +73,20 @@ def fraction_done(run: Run, passed: int, length: int, open_deliveries: int) -> f
     events that it gave and that are not over yet; `Run.passed` gives the positions."""
     share = passed / length if length > 0 else 1.0
     return share * (1 - open_deliveries / max(run.count, open_deliveries, 1))
+
+
+def newest_runs(subscriber: Subscriber, limit: int) -> list[tuple[Run, int]]:
+    """The newest runs of a subscriber, each with its progress in percent."""
+    runs: Any = Run.objects.filter(subscriber=subscriber)
+    placed = runs.with_position().with_imported().with_open_count()
+    newest = placed.order_by("-number")[:limit]
+    return [(run, percent_of(run)) for run in newest]
+
+
+def percent_of(run: Any) -> int:
+    """How much of a run is done; it has its `position`, `imported` and `open_count`."""
+    passed, length = run.passed(run.position, imported=run.imported)
+    return int(100 * fraction_done(run, passed, length, run.open_count))
 
 
 def progress_of(run: Run) -> RunProgress:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from router.admin.charts import all_charts
+from router.charts import all_charts
 from router.flow.loop import DispatcherLoop
 from router.models import Measure, Rollup, Span, SubscriberState, Transport
 from router.observe.backlog_samples import BacklogSamples, sample_backlog

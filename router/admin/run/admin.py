@@ -16,13 +16,12 @@ from router.admin.acting import ReasonForm, act, actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import FailedAtFilter
 from router.admin.run.forms import RateForm
-from router.admin.run.views import percent_of
 from router.contract.digest import digest_text
 from router.contract.errors import DoesNotApply
 from router.display import ago, badge, number
 from router.flow.breaker.held import held_because
 from router.models import Run
-from router.observe.run_progress import progress_of
+from router.observe.run_progress import percent_of, progress_of
 from router.operate.runs import cancel_run, pause_run, resume_run, set_rate
 
 

@@ -16,7 +16,7 @@ from router.admin.run.forms import BackfillForm, ReplayForm, RunForm
 from router.contract.errors import DoesNotApply, InvalidRun, NotConfirmed
 from router.display import effect_of
 from router.models import Run, Subscriber
-from router.observe.run_progress import fraction_done
+from router.observe.run_progress import newest_runs
 from router.operate.run_preview import RunPreview, preview_run
 from router.operate.run_request import RunRequest, needs_confirmation
 from router.operate.runs import begin_run
@@ -43,7 +43,7 @@ class RunViews(ReadOnlyAdmin):
         context: dict[str, Any],
     ) -> TemplateResponse:
         if template == self.detail_template:
-            context = {"runs": runs_of(row), **context}
+            context = {"runs": newest_runs(row, MAX_RUNS), **context}
         return super().page(request, template, row, context)
 
     def load_history_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
@@ -131,17 +131,3 @@ def _fingerprint(request: HttpRequest) -> str:
         if value.strip() and (name, value) not in AS_IT_IS
     )
     return sha256(repr(fields).encode()).hexdigest()
-
-
-def runs_of(subscriber: Subscriber) -> list[tuple[Run, int]]:
-    """The newest runs of a subscriber, each with its progress in percent."""
-    runs: Any = Run.objects.filter(subscriber=subscriber)
-    placed = runs.with_position().with_imported().with_open_count()
-    newest = placed.order_by("-number")[:MAX_RUNS]
-    return [(run, percent_of(run)) for run in newest]
-
-
-def percent_of(run: Any) -> int:
-    """How much of a run is done; it has its `position`, `imported` and `open_count`."""
-    passed, length = run.passed(run.position, imported=run.imported)
-    return int(100 * fraction_done(run, passed, length, run.open_count))

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from router.admin.charts import all_charts, chosen_window, latency
 from router.admin.incidents import strips
 from router.admin.subscriber.snippet import snippet
+from router.charts import all_charts, chosen_window, latency
 from router.display import NOTHING
 from router.models import Subscriber
 from router.observe.attempts import last_tried
