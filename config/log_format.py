@@ -16,7 +16,7 @@ from typing import Any
 from router.contract.log_ids import NAMES, current_log_ids
 from router.tracing.spans import current_ids
 
-SECRET = re.compile(r"/(orders|checkout)/(?!progress/|leave/)[^/\s\"'?,)]+")
+SECRET = re.compile(r"/(orders|checkout|portal/open)/(?!progress/|leave/)[^/\s\"'?,)]+")
 
 
 def hidden(text: str) -> str:

@@ -207,6 +207,7 @@ ROUTER: dict[str, Any] = {
     "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),
     "WEBHOOK_ALLOWED_NETWORKS": comma_separated(ENV.webhook_allowed_networks),
     "METRICS_TOKEN": ENV.metrics_token,
+    "PORTAL": {"name": "Fanfare"},
     **{name.upper(): value for name, value in ENV.router.items()},
 }
 

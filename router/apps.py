@@ -23,6 +23,7 @@ class RouterConfig(AppConfig):
         from router import (
             checks,
             database_checks,
+            portal_checks,
             sources,
             task_checks,
             tracing_checks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +37,12 @@ POSTGRESQL_TIMEOUTS = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "75s",
 }
+#: The cookie of an endpoint's owner.
+PORTAL_COOKIE = "fanfare_portal"
+#: A site, as `frame-ancestors` of a Content-Security-Policy names it.
+Origin = Annotated[
+    str, Field(pattern=r"^(https://(\*\.)?|http://)[a-zA-Z0-9.-]+(:[0-9]+)?$")
+]
 #: More than a century; a time so long ago can be computed with.
 MAX_DAYS = 36_500
 #: The highest limits of alerts: a month; what counts of failed tasks stop at.
@@ -75,6 +81,22 @@ class AlertSettings(BaseModel):
     #: dispatcher looks once a minute.
     opens_after_seconds: float = Field(90, ge=0)
     closes_after_seconds: float = Field(270, ge=0)
+
+
+class PortalSettings(BaseModel):
+    """How the pages of endpoints' owners look, and which sites may show them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: What stands at the top of each page; empty: "Webhooks".
+    name: str = ""
+    #: A path of this site: a page asks no other host.
+    logo: str = Field("", pattern=r"^(/[^/\\\s][^\\\s]*)?$")
+    #: The colour of links and buttons, on a light ground and on a dark one.
+    accent: str = Field("#7d5100", pattern=r"^#[0-9a-fA-F]{6}$")
+    accent_dark: str = Field("#efbd62", pattern=r"^#[0-9a-fA-F]{6}$")
+    #: Origins of the sites that may show the portal in a frame.
+    frame_ancestors: tuple[Origin, ...] = ()
 
 
 class RouterSettings(BaseModel):
@@ -168,6 +190,7 @@ class RouterSettings(BaseModel):
     pull_wait_maximum_seconds: float = Field(8, ge=0)
     #: Pulls that may wait in one web process: each keeps a thread of it.
     pull_waits_at_once: int = Field(8, ge=0)
+    portal: PortalSettings = Field(default_factory=PortalSettings)
     api_calls_per_minute: int = Field(6000, ge=1)
     #: Each is looked at for every event that is routed.
     max_subscribers: int = Field(1000, ge=1)

@@ -12,4 +12,5 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/", include("router.api.urls")),
+    path("portal/", include("router.portal.urls")),
 ]

@@ -50,3 +50,7 @@ def content_length(environ: Mapping[str, Any]) -> int:
 
 def is_api(path: str) -> bool:
     return path.startswith("/api/")
+
+
+def is_portal(path: str) -> bool:
+    return path.startswith("/portal/")

@@ -23,8 +23,10 @@ from config.web.body_limits import (
     MAX_FORM_BYTES,
     content_length,
     is_api,
+    is_portal,
     max_body_bytes,
 )
+from router.conf import PORTAL_COOKIE
 
 #: From a request's head to the end of its body.
 BODY_SECONDS = 20.0
@@ -158,7 +160,8 @@ def _is_worth_reading(environ: Environ) -> bool:
         return False
     if is_api(path):
         return "HTTP_AUTHORIZATION" in environ
-    return settings.CSRF_COOKIE_NAME in environ.get("HTTP_COOKIE", "")
+    proof = PORTAL_COOKIE if is_portal(path) else settings.CSRF_COOKIE_NAME
+    return proof in environ.get("HTTP_COOKIE", "")
 
 
 async def _parts(receive: Receive) -> AsyncGenerator[bytes, None]:

@@ -15,6 +15,7 @@ PRIVATE = (
     "/checkout/",
     "/mail/",
     "/orders/",
+    "/portal/",
     "/sales/",
 )
 #: The address alone opens these pages, so no other site may get it as a referrer. They

@@ -30,6 +30,7 @@ from router.api.pull.views import AckApi, ExtendApi, NackApi, PullApi, ReleaseAp
 from router.api.reference.page import DescriptionApi, api_reference
 from router.api.schemas import SchemaApi, SchemasApi
 from router.api.subscribers.digests import DigestApi
+from router.api.subscribers.portal_links import PortalLinkApi, PortalLinksApi
 from router.api.subscribers.preview import PreviewFilterApi
 from router.api.subscribers.runs import RunApi, RunsApi
 from router.api.subscribers.statistics import AttemptsApi, StatisticsApi
@@ -65,6 +66,8 @@ urlpatterns = [
     path("subscribers/<slug:name>/runs/<int:id>/", RunApi.as_view(), name="api-run"),
     path("subscribers/<slug:name>/digest/", DigestApi.as_view(), name="api-digest"),
     path("subscribers/<slug:name>/retry-failed-tasks/", RetryOfSubscriberApi.as_view()),
+    path("subscribers/<slug:name>/portal-links/", PortalLinksApi.as_view()),
+    path("subscribers/<slug:name>/portal-links/<int:id>/", PortalLinkApi.as_view()),
     path("subscribers/<slug:name>/pull/", PullApi.as_view(), name="api-pull"),
     path("targets/test/", TestTargetApi.as_view(), name="api-test-target"),
     path(

@@ -37,6 +37,7 @@ from router.models.failed_task import (
 from router.models.failed_task_group import FailedTaskGroup
 from router.models.heartbeat import Heartbeat
 from router.models.ingress_failed_task import IngressFailedTask, IngressState
+from router.models.portal_link import PortalLink
 from router.models.ramped_retry import RampedRetry, RampState
 from router.models.rollup import Measure, Rollup, RollupMark, Span
 from router.models.run import Run, RunKind, RunState
@@ -92,6 +93,7 @@ __all__ = [
     "Ordering",
     "Origin",
     "Period",
+    "PortalLink",
     "Settlement",
     "settled_by",
     "RampState",

@@ -18,7 +18,7 @@ from router.flow.audit import TARGETS
 from router.models import AuditEntry, Subscriber
 from router.observe.log_values import distinct_values
 
-ACTORS = ("user", "key", "command")
+ACTORS = ("user", "key", "command", "portal:")
 FIELD = re.compile(r"\{0\.([\w.]+)\}")
 #: What stands in a text for these is a number.
 NUMBERS = {"pk", "number"}

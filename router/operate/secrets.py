@@ -68,6 +68,21 @@ def rotate_secret(
     return Rotated(secret=secret, old_expire_at=last)
 
 
+@transaction.atomic
+def show_secrets(
+    subscriber: Subscriber, *, by: str, reason: str = ""
+) -> list[SigningSecret]:
+    """The secrets that sign its webhooks now, the newest first, for its owner's eyes.
+
+    Staff and API keys see a secret once; the owner may come back for it. Raises
+    `DoesNotApply` for a subscriber that is not reached by webhook.
+    """
+    if subscriber.transport != Transport.WEBHOOK:
+        raise DoesNotApply("Only webhooks are signed; this subscriber has none.")
+    audit.note("subscriber.secret_shown", subscriber, by=by, reason=reason)
+    return list(SigningSecret.objects.live().filter(subscriber=subscriber))
+
+
 def _refuse_too_many(live: QuerySet[SigningSecret]) -> None:
     """Each signs every webhook: the header grows, and receivers try them all."""
     ends = [secret.expires_at for secret in live if secret.expires_at]

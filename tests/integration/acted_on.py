@@ -16,6 +16,7 @@ from router.models import (
 )
 from router.operate.api_keys import issue_key
 from router.operate.notes import seen
+from router.operate.portal_links import create_portal_link
 from router.operate.ramped_retries import begin_ramped_retry
 from router.operate.schemas import register_schema
 from router.operate.subscribers import create_subscriber
@@ -46,6 +47,7 @@ def rows() -> dict[str, Any]:
     task = a_failed_task(a_delivery(event, mail, "DEAD"))
     made |= _with_causes(mail)
     key, _ = issue_key("old", scopes=["publish"], by="test")
+    link, _ = create_portal_link([crm], label="Ada", by="test")
     schema, _ = register_schema("parcel.found", {"$id": "urn:found"}, by="test")
     LogHead.objects.update(is_import_open=True)
     AuditEntry.objects.all().delete()
@@ -63,7 +65,13 @@ def rows() -> dict[str, Any]:
         "task": task,
     }
     ingress = IngressFailedTask.objects.create(bridge="legacy", body=b"{", problem="?")
-    made |= {"down": down, "waiting": waiting, "ingress": ingress, "event": event}
+    made |= {
+        "link": link,
+        "down": down,
+        "waiting": waiting,
+        "ingress": ingress,
+        "event": event,
+    }
     return {
         name: row.pk for name, row in {**made, "key": key, "schema": schema}.items()
     }

@@ -97,6 +97,12 @@ BY_API = {
         "subscriber.breaker_closed", "subscribers/down/close-breaker/"
     ),
     "skip_delivery": Act("delivery.skipped", "deliveries/{waiting}/skip/"),
+    "create_portal_link": Act(
+        "portal_link.created", "subscribers/crm/portal-links/", {"label": "Ada"}
+    ),
+    "revoke_portal_link": Act(
+        "portal_link.revoked", "subscribers/crm/portal-links/{link}/"
+    ),
     "retire_schema": Act("schema.retired", "schemas/{schema}/"),
     "begin_run": Act(
         "run.begun", "subscribers/ready/runs/", {"kind": "replay", "from": "beginning"}
@@ -115,6 +121,12 @@ BY_ADMIN = {
     ),
     "subscriber_remove": Act("subscriber.deleted", "{crm}"),
     "subscriber_rotate": Act("subscriber.secret_rotated", "{crm}"),
+    "subscriber_portal_link": Act(
+        "portal_link.created", "{crm}", {"label": "Ada", "days": "7"}
+    ),
+    "subscriber_revoke_portal_link": Act(
+        "portal_link.revoked", "{crm}", {"link": "{link}"}
+    ),
     "subscriber_pause": Act("subscriber.paused", "{crm}"),
     "subscriber_resume": Act("subscriber.resumed", "{held}"),
     "subscriber_test": Act("subscriber.tested", "{crm}"),
@@ -205,7 +217,7 @@ def post(client: Client, name: str, world: dict[str, Any]) -> Any:
     act = BY_ADMIN[name]
     args = [act.path.format(**world)] if act.path else []
     body = {**act.body, act.reason: WHY}
-    for key in {"ids", "subscriber"} & body.keys():
+    for key in {"ids", "subscriber", "link"} & body.keys():
         body[key] = body[key].format(**world)
     page = reverse(f"admin:router_{name}", args=args)
     if body.pop("preview", None):

@@ -28,6 +28,7 @@ from router.models import (
     EventSchema,
     FailedTask,
     IngressFailedTask,
+    PortalLink,
     Run,
     SigningSecret,
     Subscriber,
@@ -50,6 +51,7 @@ SHOWS = {"explain", "story", "export_csv", "export_json", "object"}
 BY_COMMAND = {
     "create_api_key": ("api_key.created", ["new", "--scopes", "publish"]),
     "revoke_api_key": ("api_key.revoked", ["old"]),
+    "create_portal_link": ("portal_link.created", ["crm"]),
     "rotate_encryption_key": ("encryption_key.rotated", []),
     "prune": ("log.pruned", ["--days", "30"]),
     "backfill": ("run.begun", ["early", "--from", "beginning", "--no-wait"]),
@@ -142,6 +144,7 @@ def state() -> list[Any]:
         EventSchema,
         FailedTask,
         IngressFailedTask,
+        PortalLink,
         Run,
         SigningSecret,
         Subscriber,

@@ -29,10 +29,12 @@ from router.models import (
     EventSchema,
     FailedTask,
     IngressFailedTask,
+    PortalLink,
     RampedRetry,
     Run,
     Subscriber,
 )
+from router.operate.portal_links import create_portal_link
 from router.operate.ramped_retries import begin_ramped_retry
 from router.operate.schemas import register_schema
 from tests.integration.api import an_envelope, assert_problem
@@ -57,6 +59,7 @@ KEPT = (
     IngressFailedTask,
     EventRecord,
     EventSchema,
+    PortalLink,
     AuditEntry,
     RampedRetry,
     Run,
@@ -116,6 +119,8 @@ CALLS = {
     ),
     "GET subscribers/{who}-hook/attempts/": Call(MANAGE),
     "GET subscribers/{who}-hook/statistics/": Call(MANAGE),
+    "POST subscribers/{who}-hook/portal-links/": Call(MANAGE, {"label": "A"}, 201),
+    "DELETE subscribers/{who}-hook/portal-links/{link}/": Call(MANAGE, status=204),
     "GET subscribers/{who}-pull/runs/": Call(MANAGE),
     "POST subscribers/{who}-pull/runs/": Call(MANAGE, {"kind": "replay"}, 201),
     "GET subscribers/{who}-pull/runs/{run}/": Call(MANAGE),
@@ -216,10 +221,12 @@ def _things_of(who: str) -> dict[str, Any]:
     group_by_cause()
     ramped_task.refresh_from_db()
     ramped = begin_ramped_retry(hook.pk, group=ramped_task.group, by="test")
+    link, _ = create_portal_link([hook], label=who, by="test")
     AuditEntry.objects.all().delete()
     return {
         "who": who,
         "run": run.number,
+        "link": link.pk,
         "event": event.pk,
         "waiting": a_delivery(event, hook).pk,
         "done_event": done.pk,

@@ -20,6 +20,7 @@ from django.utils import timezone
 from router.flow.cursor.runs import open_run
 from router.groups import MANAGERS, OPERATORS, VIEWERS
 from router.models import AuditEntry, Run
+from router.portal import urls as portal
 from subscribers.order_history.roles import SALES
 from tests.integration.rows import (
     a_delivery,
@@ -79,6 +80,9 @@ MODELS: dict[str, tuple[Who, Who, Who, Who]] = {
 }
 #: Address → who gets an answer to a GET, and to a POST.
 PAGES: dict[str, Row] = {
+    # A link opens it, and no account: tests/integration/test_portal_hostile.py.
+    **{f"portal/{each.pattern}": (NOBODY, NOBODY) for each in portal.urlpatterns},
+    "portal/theme.css": (EVERYBODY, NOBODY),
     "admin/": (STAFF, STAFF),
     "admin/search/": (STAFF, STAFF),
     "admin/login/": (EVERYBODY, EVERYBODY),
@@ -122,6 +126,8 @@ PAGES: dict[str, Row] = {
     "admin/router/subscriber/<int:pk>/edit/": (MANAGER, MANAGER),
     "admin/router/subscriber/<int:pk>/rotate/": (NOBODY, MANAGER),
     "admin/router/subscriber/<int:pk>/remove/": (MANAGER, MANAGER),
+    "admin/router/subscriber/<int:pk>/portal-link/": (NOBODY, MANAGER),
+    "admin/router/subscriber/<int:pk>/revoke-portal-link/": (NOBODY, MANAGER),
     "admin/router/subscriber/<int:pk>/pause/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/resume/": (NOBODY, OPERATOR),
     "admin/router/subscriber/<int:pk>/test/": (NOBODY, OPERATOR),

@@ -22,6 +22,7 @@ from router.conf import POSTGRESQL_TIMEOUTS, QUEUES
 from router.contract.errors import InvalidSubscriber
 from router.database_checks import check_database
 from router.operate.declared import register_declared
+from router.portal_checks import check_portal
 from router.public import subscriber
 from router.registry import isolated
 
@@ -59,6 +60,12 @@ def database_complaints() -> set[str]:
         ({"METRICS_TOKEN": "guess me"}, "router.E033"),
         ({"METRICS_TOKEN": f"{'with blanks ' * 3}x"}, "router.E033"),
         ({"METRICS_TOKEN": "é" * 32}, "router.E033"),
+        ({"PORTAL": {"accent": "brass"}}, "router.E001"),
+        ({"PORTAL": {"logo": "https://cdn.example/logo.svg"}}, "router.E001"),
+        ({"PORTAL": {"logo": "//cdn.example/logo.svg"}}, "router.E001"),
+        ({"PORTAL": {"frame_ancestors": ["*"]}}, "router.E001"),
+        ({"PORTAL": {"frame_ancestors": ["https://a.example; x"]}}, "router.E001"),
+        ({"PORTAL": {"colour": "#7d5100"}}, "router.E001"),
         # No event could be published from there.
         ({"OWN_SOURCE": "my router"}, "router.E026"),
         ({"OWN_SOURCE": ""}, "router.E026"),
@@ -110,6 +117,23 @@ def test_a_former_name_that_is_none_is_found(settings: Any, names: list[str]) ->
 
 
 @pytest.mark.parametrize(
+    ("colours", "problem"),
+    [
+        ({}, set()),
+        ({"accent": "#c9a227"}, {"router.W044"}),
+        ({"accent_dark": "#402a00"}, {"router.W044"}),
+        ({"accent": "#1c5a9e", "accent_dark": "#8abcf5"}, set()),
+    ],
+)
+def test_colours_of_the_portal_that_are_hard_to_read_are_found(
+    settings: Any, colours: dict[str, str], problem: set[str]
+) -> None:
+    settings.ROUTER = {"PORTAL": colours}
+
+    assert ids(check_portal()) == problem
+
+
+@pytest.mark.parametrize(
     ("keys", "is_debug", "problem"),
     [
         ([], True, set()),
@@ -130,7 +154,7 @@ def test_secrets_without_a_key_of_their_own_are_found(
 
 def test_the_settings_as_they_are_have_no_faults(settings: Any) -> None:
     settings.DEBUG = True
-    checks = (check_settings, check_encryption, check_celery)
+    checks = (check_settings, check_encryption, check_celery, check_portal)
 
     assert [problem for check in checks for problem in check()] == []
     assert database_complaints() == set()

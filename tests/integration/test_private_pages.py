@@ -49,6 +49,9 @@ def order(client: Client) -> Order:
         ("/checkout/{key}/", "no-referrer"),
         ("{link}", "no-referrer"),
         ("/account/orders/forged/", "no-referrer"),
+        ("/portal/open/forged/", "no-referrer"),
+        # Without a link, and with one: its address has no secret.
+        ("/portal/", "same-origin"),
         # Their forms need the referrer; their addresses are no secret.
         ("/account/orders/", "same-origin"),
         ("/checkout/", "same-origin"),
@@ -155,14 +158,21 @@ def log() -> Iterator[io.StringIO]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/orders/{}/", "/orders/{}/progress/", "/checkout/{}/", "/account/orders/{}/"],
+    [
+        "/orders/{}/",
+        "/orders/{}/progress/",
+        "/checkout/{}/",
+        "/account/orders/{}/",
+        "/portal/open/{}/",
+        "/portal/open/{}/more/",
+    ],
 )
 def test_a_failed_request_logs_no_secret_address(
     client: Client, log: io.StringIO, path: str
 ) -> None:
     client.get(path.format("s3cret"))
 
-    assert "Not Found: " in log.getvalue()
+    assert re.search("Not Found: |Forbidden: ", log.getvalue())
     assert path.partition("{")[0] in log.getvalue()
     assert "s3cret" not in log.getvalue()
 

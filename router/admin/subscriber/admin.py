@@ -28,6 +28,7 @@ from router.admin.subscriber.forms import (
     declared_schedule,
 )
 from router.admin.subscriber.managed_form import ManagedForm
+from router.admin.subscriber.portal_links import PortalLinkViews
 from router.admin.subscriber.trials import is_trial
 from router.contract.errors import (
     DoesNotApply,
@@ -88,7 +89,7 @@ class OverviewList(BaseChangeList):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(AlertViews):
+class SubscriberAdmin(AlertViews, PortalLinkViews):
     detail_template = "router/admin/subscriber.html"
     add_form = ManagedForm
     add_template = FORM

@@ -41,10 +41,12 @@ _known: _Known | None = None
 
 def of_type(event_type: str) -> Known:
     """The schemas of this type."""
-    known = _known
-    if known is None or _age(known) > conf().schema_refresh_seconds:
-        known = _read(known)
-    return _select(known, event_type)
+    return _select(_fresh(), event_type)
+
+
+def types() -> set[str]:
+    """The types that have a schema which is in force."""
+    return {kind for kind, _, schema in _fresh().rows.values() if schema is not None}
 
 
 def look_again(event_type: str, dataschema: str) -> Known:
@@ -60,6 +62,13 @@ def forget() -> None:
     """Forget the schemas: the next call reads the database."""
     global _known
     _known = None
+
+
+def _fresh() -> _Known:
+    known = _known
+    if known is None or _age(known) > conf().schema_refresh_seconds:
+        known = _read(known)
+    return known
 
 
 def _read(before: _Known | None) -> _Known:

@@ -9,7 +9,7 @@ side; an event that names none gets the newest.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -101,6 +101,20 @@ def in_force(event_type: str) -> list[str]:
     """The `$id` of each schema that events of the type are checked against, oldest
     first."""
     return list(_live(_schemas_of(event_type)))
+
+
+def newest_schema(event_type: str) -> tuple[str, Mapping[str, Any]] | None:
+    """The `$id` and the document of the newest schema in force; None without one."""
+    live = _live(_schemas_of(event_type))
+    if not live:
+        return None
+    identity, compiled = list(live.items())[-1]
+    return identity, compiled.schema
+
+
+def described_types() -> set[str]:
+    """Every event type that a file or a registered schema describes."""
+    return {*conf().schemas, *registered_schemas.types()}
 
 
 def documents_of(event_type: str) -> list[dict[str, Any]]:

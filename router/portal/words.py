@@ -1,0 +1,19 @@
+"""What was done, in the owner's words."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+#: What the address of a page says was done → the words; nothing else is shown of it.
+NEWS: dict[str, str | Promise] = {
+    "address": _("The address is saved. Events go there from now on."),
+    "types": _("The event types are saved. They hold for events from now on."),
+    "rotated": _("There is a new signing secret. The old one signs too for a while."),
+    "tested": _("A test event is on its way. It appears among the attempts."),
+    "paused": _("The endpoint is paused. Its events are kept."),
+    "resumed": _("The endpoint is resumed. Kept events are sent now."),
+    "recovering": _("Recovery has begun. Events that were given up are sent again."),
+    "resent": _("The event is sent again."),
+    "revoked": _("The pull key is revoked. It opens nothing any more."),
+}

@@ -1,0 +1,73 @@
+"""Template tags of the portal's pages: states, times and numbers for an owner."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from router import display
+from router.models import (
+    AttemptResult,
+    BreakerState,
+    DeliveryState,
+    RunState,
+    Subscriber,
+    SubscriberState,
+    Transport,
+)
+from router.observe.last_failure import words_of
+
+register = template.Library()
+
+register.simple_tag(display.ago)
+register.simple_tag(display.at)
+register.filter(display.number)
+register.filter(display.milliseconds)
+register.filter(display.pretty)
+register.filter(words_of)
+
+#: State → tone and word; the tone has a sign of its own beside the colour.
+STATES: dict[str, tuple[str, str | Promise]] = {
+    SubscriberState.ACTIVE: ("ok", _("Active")),
+    SubscriberState.PAUSED: ("retry", _("Paused")),
+    SubscriberState.DISABLED: ("attention", _("Disabled")),
+    "pulls": ("ok", _("Pulls")),
+    "breaker-open": ("attention", _("Unreachable")),
+    "breaker-draining": ("working", _("Catching up")),
+    DeliveryState.PENDING: ("working", _("Waiting")),
+    DeliveryState.LEASED: ("working", _("Under way")),
+    DeliveryState.ACKNOWLEDGED: ("ok", _("Delivered")),
+    DeliveryState.DEAD: ("attention", _("Given up")),
+    DeliveryState.CANCELLED: ("quiet", _("Cancelled")),
+    AttemptResult.RETRY: ("retry", _("Failed")),
+    AttemptResult.VANISHED: ("retry", _("Interrupted")),
+    AttemptResult.UNCOUNTED: ("retry", _("Probe failed")),
+    "run-active": ("working", _("Under way")),
+    "run-paused": ("retry", _("Paused")),
+    f"run-{RunState.CANCELLED}": ("quiet", _("Cancelled")),
+    f"run-{RunState.COMPLETE}": ("ok", _("Complete")),
+    "usable": ("ok", _("Usable")),
+    "expired": ("quiet", _("Expired")),
+    "revoked": ("quiet", _("Revoked")),
+}
+
+
+@register.filter
+def state(name: str) -> SafeString:
+    """A state as sign and word."""
+    tone, word = STATES[name]
+    return format_html('<span class="state state--{}">{}</span>', tone, word)
+
+
+@register.filter
+def state_of(subscriber: Subscriber) -> str:
+    """The key in `STATES`."""
+    if subscriber.state != SubscriberState.ACTIVE:
+        return subscriber.state
+    if subscriber.transport == Transport.PULL:
+        return "pulls"
+    is_well = subscriber.breaker == BreakerState.CLOSED
+    return subscriber.state if is_well else f"breaker-{subscriber.breaker}"
