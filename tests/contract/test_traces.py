@@ -11,8 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from router.contract.errors import InvalidEvent
+from router.flow.publish.publishing import publish_batch, publish_given
 from router.models import EventRecord
-from router.public import Event, publish
+from router.public import Event, Reject, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract import keyed_router
 from tests.contract.keyed_router import KeyedRouter
@@ -143,6 +144,39 @@ def test_without_traces_a_webhook_is_as_it_was(
     deliver_due()
 
     assert "traceparent" not in receiver.received[0].headers
+
+
+def test_events_from_elsewhere_keep_their_trace_and_others_get_one(
+    declare: Declare, traces: Traces
+) -> None:
+    elsewhere = f"00-{'a' * 32}-{'b' * 16}-01"
+    entry = {"type": TYPE, "source": "/elsewhere", "data": {}}
+    given = {**entry, "id": "1", "traceparent": elsewhere}
+    publish_batch([given, {**entry, "id": "2"}])
+    publish_given({**entry, "id": "3"})
+
+    events = EventRecord.objects.order_by("number")
+    batch, alone = traces.of("publish")
+    assert [event.traceparent for event in events] == [
+        elsewhere,
+        traceparent_of(batch),
+        traceparent_of(alone),
+    ]
+
+
+def test_a_notice_is_in_the_trace_of_its_event(
+    declare: Declare, traces: Traces
+) -> None:
+    def refuse(event: Event) -> None:
+        raise Reject("never")
+
+    declare(behave=refuse)
+    publish_events()
+
+    deliver_due()
+
+    notice = traces.one("publish router.failed_task.opened")
+    assert is_child(notice, traces.one(PUBLISH))
 
 
 def test_a_publish_of_no_valid_event_is_refused_as_without_traces(
