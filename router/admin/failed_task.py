@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -37,7 +37,7 @@ from router.contract.data import is_json
 from router.contract.errors import InvalidEvent, NotOpen
 from router.display import ago, badge, first_line
 from router.groups import may
-from router.models import FailedTask, FailedTaskState, Subscriber
+from router.models import OPEN_FIRST, FailedTask, Subscriber
 from router.observe.causes import words_of_task
 from router.observe.naming import whole_number
 from router.operate import substitutes
@@ -122,8 +122,7 @@ class FailedTaskAdmin(RemediationAdmin):
         return rows.defer(*heavy, "successor__subscriber__custom_headers")
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
-        is_open = When(state=FailedTaskState.OPEN, then=Value(0))
-        return [Case(is_open, default=Value(1)), "-pk"]
+        return [OPEN_FIRST, "-pk"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

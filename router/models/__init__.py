@@ -29,6 +29,7 @@ from router.models.event import (
 )
 from router.models.event_schema import EventSchema
 from router.models.failed_task import (
+    OPEN_FIRST,
     FailedTask,
     FailedTaskQuerySet,
     FailedTaskState,
@@ -62,6 +63,7 @@ __all__ = [
     "LIVE",
     "NEVER_FAILED",
     "NOT_BEFORE",
+    "OPEN_FIRST",
     "OWN_TYPES",
     "REMOTE",
     "Acknowledgement",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Case, F, Value, When
 
 from router.models.delivery import Delivery
 from router.models.event import EventRecord
@@ -16,6 +17,12 @@ class FailedTaskState(models.TextChoices):
     DISCARDED = "discarded"
     #: Another subscriber gets the event instead.
     REDIRECTED = "redirected"
+
+
+#: The order of the list: what is open first. Two indexes have the same expression.
+OPEN_FIRST = Case(
+    When(state=FailedTaskState.OPEN.value, then=Value(0)), default=Value(1)
+)
 
 
 class Reason(models.TextChoices):
@@ -128,6 +135,13 @@ class FailedTask(models.Model):
                 fields=["subscriber"],
                 name="failed_task_open",
                 condition=models.Q(state="open"),
+            ),
+            models.Index(OPEN_FIRST, F("id").desc(), name="failed_task_listed"),
+            models.Index(
+                F("subscriber"),
+                OPEN_FIRST,
+                F("id").desc(),
+                name="failed_task_listed_of",
             ),
             models.Index(
                 fields=["group", "state", "id"],
