@@ -33,6 +33,8 @@ OF_MANAGERS = {
     "subscriber_edit",
     "subscriber_remove",
     "subscriber_rotate",
+    "subscriber_portal_link",
+    "subscriber_revoke_portal_link",
     "apikey_add",
     "apikey_revoke",
     "eventschema_add",
@@ -52,6 +54,8 @@ BUTTONS: dict[str, dict[str, str]] = {
         "Change": MANAGER,
         "Delete": MANAGER,
         "Rotate secret": MANAGER,
+        "Create portal link": MANAGER,
+        "Revoke the link of Ada": MANAGER,
     },
     "subscriber/{held}/change/": {
         "Load history": OPERATOR,
