@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -196,7 +197,9 @@ def _link(
     token.attrs = token.attrs | {name: environment["address"](str(token.attrs[name]))}
     if token.type == "link_open":
         return renderer.renderToken([token], 0, options, environment)
-    return renderer.image([token], 0, options, environment)
+    picture = renderer.image([token], 0, options, environment)
+    # A phone shows a screen too small to read; the picture alone can be enlarged.
+    return f'<a href="{escapeHtml(str(token.attrs[name]))}">{picture}</a>'
 
 
 # Pages are the project's own; a tag in one is a slip, and is shown as text.
