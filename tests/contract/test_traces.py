@@ -135,6 +135,21 @@ def test_an_event_sent_to_a_foreign_router_has_a_span(
     assert is_child(sent[trace_of(second)], second)
 
 
+def test_a_call_that_fails_as_a_whole_has_a_span_for_each_of_its_events(
+    bus: KeyedRouter, traces: Traces
+) -> None:
+    keyed_router.subscribe("bus")
+    bus.is_down = True
+    publish_events(2)
+
+    deliver_due()
+
+    errors = [
+        (span.attributes or {}).get("error.type") for span in traces.of("send bus")
+    ]
+    assert errors == ["Down", "Down"]
+
+
 def test_without_traces_a_webhook_is_as_it_was(
     subscribe: Subscribe, receiver: Receiver
 ) -> None:

@@ -18,8 +18,10 @@ from config.web.request_id import HEADER
 from router.contract.log_ids import current_log_ids, log_ids
 from router.models import Delivery, EventRecord
 from router.public import Event, Reject
+from router.tracing import spans
 from tests.contract.steps import boom, drain, publish_events
 from tests.receivers import Declare
+from tests.traces import recorded, traceparent_of
 
 logger = logging.getLogger("tests.json_logs")
 MINE = "from-the.proxy_77"
@@ -56,6 +58,18 @@ def test_a_line_is_an_object_with_time_level_logger_and_message(lines: Lines) ->
         "logger": "tests.json_logs",
         "message": "Two\nlines of text",
     }
+
+
+def test_a_line_has_the_ids_of_the_span_at_work(lines: Lines) -> None:
+    with recorded() as traces:
+        with spans.serving("GET", ""):
+            logger.warning("inner")
+        logger.warning("outer")
+    [span] = traces.all
+    inner, outer = lines.all()
+    ids = f"00-{inner['trace_id']}-{inner['span_id']}-"
+    assert traceparent_of(span).startswith(ids)
+    assert "trace_id" not in outer
 
 
 def test_an_error_has_its_traceback_and_no_address_of_a_customer(lines: Lines) -> None:
