@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import reload
 from pathlib import Path
 
 import pytest
 from celery import Celery
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from config.env import BASE_DIR
 from router.celery_settings import DEFAULTS
 from router.messaging.broker import Doorbell, Message
 from router.models import Subscriber
 from router.testing import isolated_subscribers, register_declared, route
+from router.tracing import spans
+from router.tracing.starting import Exporter
 from tests.contract.steps import TYPE, fates, publish_events
 from tests.integration import traced_handler
 from tests.servers.celery_worker import celery_worker
@@ -112,6 +116,21 @@ def test_a_collector_that_is_away_fails_nothing(free_port: int) -> None:
     completed = run(PUBLISHING, OTEL_EXPORTER_OTLP_ENDPOINT=away)
 
     assert completed.stdout.startswith("own 00-")
+
+
+def test_an_ending_process_begins_no_more_batches(collector: Collector) -> None:
+    """A collector that does not answer would hold it up, batch after batch."""
+    exporter = Exporter(endpoint=f"{collector.url}/v1/traces")
+    with recorded() as traces, spans.serving("GET", ""):
+        pass
+
+    exporter.export(traces.all)
+    exporter.ends_at = time.monotonic()
+    result = exporter.export(traces.all)
+    exporter.shutdown()
+
+    assert result is SpanExportResult.FAILURE
+    assert len(collector.spans) == 1
 
 
 def test_a_library_that_can_not_start_fails_nothing() -> None:
