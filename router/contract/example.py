@@ -54,7 +54,11 @@ class _Example:
 
     def _object(self, flat: Schema, depth: int) -> dict[str, Any]:
         properties = _properties(flat)
-        return {name: self.of(inner, depth + 1) for name, inner in properties.items()}
+        return {
+            name: self.of(inner, depth + 1)
+            for name, inner in properties.items()
+            if self._left > 0
+        }
 
     def _flat(self, schema: Any, depth: int) -> dict[str, Any]:
         """The schema with what it refers to, all of `allOf`, and the first choice."""
