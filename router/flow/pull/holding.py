@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Prefetch
+
 from router.flow.lease import Claim
 from router.models import (
     Clock,
@@ -67,8 +69,10 @@ def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, 
             subscriber__transport=Transport.PULL,
         )
         .annotate(now=Clock())
-        .select_related("subscriber")
-        .defer("subscriber__custom_headers")
+        # Not joined: each row would bring a copy of its own, as large as itself.
+        .prefetch_related(
+            Prefetch("subscriber", Subscriber.objects.defer("custom_headers"))
+        )
         .select_for_update(of=("self",))
         .order_by("pk")
     )
