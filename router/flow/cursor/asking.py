@@ -42,6 +42,10 @@ class Asking:
         asked.events, asked.filter = run.events, run.filter
         return cls(asked, ())
 
+    @property
+    def has_filter(self) -> bool:
+        return any(asked.filter is not None for _, asked, _ in self._asked)
+
     def owed(
         self, events: Sequence[EventRecord], broken: Broken
     ) -> Iterator[EventRecord]:

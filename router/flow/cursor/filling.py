@@ -27,6 +27,11 @@ from router.models import (
 #: Positions that one step looks at, and events that it reads where few are to be found.
 STEP = 5000
 MIN_READ = 100
+#: What is read of an event that no filter is asked about: most of it is for filters.
+UNFILTERED = (
+    "number", "position", "source", "event_id", "type", "partitionkey", "only_for",
+    "size_bytes",
+)  # fmt: skip
 
 
 def fill(cursor: Cursor, subscriber: Subscriber, *, to: int, limit: int) -> int:
@@ -73,9 +78,13 @@ def next_owed(
     What a filter raises is noted in `broken`.
     """
     until = min(to, after + STEP)
-    size = min(STEP, max(MIN_READ, 2 * limit))
-    above = events.filter(position__gt=after, position__lte=until).defer("data")
-    read = list(above.order_by("position")[:size])
+    above = events.filter(position__gt=after, position__lte=until).order_by("position")
+    if asking.has_filter:
+        size = min(STEP, max(MIN_READ, 2 * limit))
+        read = list(above.defer("data")[:size])
+    else:
+        size = min(STEP, limit)
+        read = list(above.only(*UNFILTERED)[:size])
     if len(read) == size:
         until = read[-1].position or 0
     owed: list[EventRecord] = []
