@@ -11,7 +11,7 @@ from tests.contract.alert_steps import CLOSED, OPENED, look, make_owed_for, rule
 from tests.contract.puller_processes import begin, pullers
 from tests.contract.steps import a_puller, publish_and_route
 
-DISPATCHERS = 3
+DISPATCHERS = 2
 #: Each has an old backlog.
 SUBSCRIBERS = 12
 

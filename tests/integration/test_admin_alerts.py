@@ -101,7 +101,10 @@ def test_the_dashboard_says_that_an_incident_is_announced(mailer: Subscriber) ->
 def test_failing_attempts_are_an_incident_while_their_alert_is_open(
     mailer: Subscriber,
 ) -> None:
-    an_alert(mailer, AlertRule.FAILURE_RATE, value=0.31, limit=0.2)
+    watched = an_alert(mailer, AlertRule.FAILURE_RATE, value=0.31, limit=0.2)
+    Alert.objects.update(opened_at=None)
+    assert "of its attempts failed" not in home()
+    Alert.objects.update(opened_at=watched.since)
     assert "31 % of its attempts failed within ten minutes." in home()
 
 
