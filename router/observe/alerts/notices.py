@@ -80,13 +80,17 @@ def publish_closed(
         extra={"subscriber": subscriber.name},
     )  # fmt: skip
     seconds = max(0.0, (over_at - row.since).total_seconds())
-    left = (
-        f"{events_in_words(overview)} owed" if overview else "The subscriber is deleted"
-    )
     data = _data(row.pk, row.rule, subscriber, overview, over_at)
-    data |= {"status": f"over after {span(seconds)}. {left}."}
+    data |= {"status": f"over after {span(seconds)}. {_left(overview)}"}
     data |= {"since": format_time(row.since), "seconds": round(seconds, 3)}
     publish_notice(CLOSED, data, subject=subscriber.name)
+
+
+def _left(overview: SubscriberOverview | None) -> str:
+    if overview is None:
+        return "The subscriber is deleted."
+    owed = f"{events_in_words(overview)} owed."
+    return owed if overview.waiting else "Nothing is owed."
 
 
 def publish_test(overview: SubscriberOverview, *, now: datetime) -> Published:
