@@ -13,8 +13,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-#: Every key of Saleor has it.
-KID = "1"
+KID = "a-thumbprint-of-the-key"
+#: The header of a signature by RS256 whose payload is not inside.
+DETACHED = {
+    "alg": "RS256",
+    "b64": False,
+    "crit": ["b64"],
+    "kid": KID,
+    "typ": "JWT",
+}
 ORDER_ID = "T3JkZXI6YjUwNGM4YzgtZDVlMS00ZWM3LWI4ZmItMmE0ZDIwYjc5YzQ4"
 
 
@@ -31,12 +38,13 @@ class Saleor(ThreadingHTTPServer):
 
     def jwks(self) -> dict[str, Any]:
         numbers = self.private_key.public_key().public_numbers()
-        key = {"kty": "RSA", "key_ops": ["verify"], "use": "sig", "kid": KID}
-        return {"keys": [{**key, "n": _number(numbers.n), "e": _number(numbers.e)}]}
+        key = {"kty": "RSA", "key_ops": ["verify"], "use": "sig", "alg": "RS256"}
+        number = {"n": _number(numbers.n), "e": _number(numbers.e)}
+        return {"keys": [{**key, **number, "kid": KID}]}
 
     def sign(self, body: bytes, **header: Any) -> str:
         """`Saleor-Signature`: RFC 7515, appendix F, with RFC 7797."""
-        protected = encoded({"alg": "RS256", "b64": False, "kid": KID, **header})
+        protected = encoded({**DETACHED, **header})
         return f"{protected}..{self.signature(protected, body)}"
 
     def access_token(self, claims: dict[str, Any]) -> str:
