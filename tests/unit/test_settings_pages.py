@@ -122,3 +122,11 @@ def test_the_page_of_checks_names_each_of_the_code() -> None:
     assert not missing, f"docs/checks.md lacks a row for {sorted(missing)}"
     unknown = page - checks_of_the_code()
     assert not unknown, f"docs/checks.md has rows of no check: {sorted(unknown)}"
+
+
+def test_the_page_of_metrics_names_each_of_the_code() -> None:
+    page = re.findall(r"^\| `(fanfare_\w+)`", (DOCS / "metrics.md").read_text(), re.M)
+    code = (BASE_DIR / "router" / "observe" / "metrics.py").read_text()
+
+    assert page
+    assert sorted(page) == sorted(set(re.findall(r'"(fanfare_\w+)"', code)))
