@@ -45,16 +45,39 @@ def test_what_is_after_a_position_comes_oldest_first(get: Get) -> None:
     assert positions(get("events/", after=2**63 - 1)) == []
 
 
+def at_positions(*positions: int) -> list[int]:
+    """The numbers of new events, which get these positions in turn."""
+    numbers = []
+    for position in positions:
+        number = an_event(is_routed=False).number
+        EventRecord.objects.filter(pk=number).update(position=position)
+        numbers.append(number)
+    LogHead.objects.update(position=max(positions))
+    return numbers
+
+
 def test_the_order_is_that_of_positions_not_of_numbers(get: Get) -> None:
     """What committed late has a lower number, and a higher position."""
-    first, second = an_event(is_routed=False), an_event(is_routed=False)
-    EventRecord.objects.filter(pk=second.pk).update(position=1)
-    EventRecord.objects.filter(pk=first.pk).update(position=2)
-    LogHead.objects.update(position=2)
+    late, first, second = at_positions(3, 1, 2)
 
     results = get("events/", after=0).json()["results"]
 
-    assert [each["number"] for each in results] == [second.number, first.number]
+    assert [each["number"] for each in results] == [first, second, late]
+
+
+def test_a_number_is_not_taken_for_a_position(
+    get: Get, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page ends before an event whose number is the position of its own."""
+    monkeypatch.setattr(pagination, "within_bytes", lambda rows: [next(rows)[0]])
+    late, early = at_positions(10**9 + 2, 10**9 + 1)
+    EventRecord.objects.filter(pk=early).update(position=late)
+    page = get("events/", after=late - 1).json()
+    assert [each["number"] for each in page["results"]] == [early]
+
+    rest = get("events/", after=late - 1, cursor=page["next"]).json()
+
+    assert [each["number"] for each in rest["results"]] == [late]
 
 
 @pytest.mark.parametrize("is_heavy", [False, True])
