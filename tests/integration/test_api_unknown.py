@@ -31,6 +31,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "redirect_failed_task": {"subscriber": "erp"},
     "begin_run": {"kind": "backfill"},
     "register_schema": {"type": "parcel.lost", "schema": {}},
+    "create_portal_link": {"label": "Ada"},
     **dict.fromkeys(("ack", "nack", "release", "extend"), {"deliveries": [AN_ENTRY]}),
 }
 

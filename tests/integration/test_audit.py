@@ -61,7 +61,16 @@ BY_COMMAND = {
     "erase_customer": ("customer.erased", ["ada@example.com", "--no-input"]),
 }
 #: They change no setting: they read, run, or publish events.
-NO_ACTS = {"bridge", "dispatch", "doctor", "explain", "publish", "status", "tail"}
+NO_ACTS = {
+    "bridge",
+    "dispatch",
+    "doctor",
+    "explain",
+    "listen",
+    "publish",
+    "status",
+    "tail",
+}
 
 
 @pytest.fixture
