@@ -57,6 +57,7 @@ BY_COMMAND = {
     "backfill": ("run.begun", ["early", "--from", "beginning", "--no-wait"]),
     "replay": ("run.begun", ["ready", "--from", "beginning", "--no-wait"]),
     "import_history": ("log.import_closed", ["--close"]),
+    "test_alert": ("subscriber.alert_tested", ["mail"]),
     "retry_failed": ("ramped_retry.begun", ["mail", "--no-wait"]),
     "erase_customer": ("customer.erased", ["ada@example.com", "--no-input"]),
 }
