@@ -112,7 +112,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_display_links = ("moment",)
     list_filter = (ActFilter, ConcernsFilter, NotedFilter, ObjectFilter)
     search_fields = ("id",)
-    search_help_text = "Who, act, object or number, subscriber, day (2026-01-31)"
+    search_help_text = "Who, act, object, number, subscriber, day"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -26,7 +26,8 @@ class Change:
 def diff_of(before: Any, after: Any) -> Iterator[tuple[str, str]]:
     """The lines that differ, and three around each: their element and their text."""
     lines = difflib.unified_diff(_lines(before), _lines(after), n=3, lineterm="")
-    for line in list(lines)[2:]:
+    # Without the names of the files and the place of the first lines.
+    for line in list(lines)[3:]:
         yield KINDS.get(line[:1], "span"), line
 
 

@@ -35,8 +35,9 @@ TARGETS = {
 }
 #: Field → its value before and after, as it may be shown to everybody who may look.
 Changes = Mapping[str, tuple[Any, Any]]
-#: A longer value is left out of the summary; the page of the entry has it.
+#: A longer change is left out of the summary; the page of the entry has it.
 MAX_SUMMARY = 40
+NOTHING = "–"
 
 
 def note(
@@ -77,13 +78,16 @@ def target_of(target: Model | str) -> str:
 
 
 def summary(changes: Changes) -> str:
-    """`max_failures: 3 → 5, filter`: short values whole, of others the field."""
+    """`max_failures: 3 → 5, filter`: of lists, objects and long texts the field."""
     return ", ".join(_summed(name, *values) for name, values in changes.items())
 
 
 def _summed(name: str, before: Any, after: Any) -> str:
-    text = f"{before} → {after}"
-    return f"{name}: {text}" if len(text) <= MAX_SUMMARY else name
+    pair = (before, after)
+    text = " → ".join(NOTHING if each in (None, "") else str(each) for each in pair)
+    is_short = len(text) <= MAX_SUMMARY
+    is_plain = not any(isinstance(each, list | dict) for each in pair)
+    return f"{name}: {text}" if is_short and is_plain else name
 
 
 def _as_json(changes: Changes) -> dict[str, list[Any]]:

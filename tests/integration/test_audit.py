@@ -201,7 +201,7 @@ def test_without_its_line_no_change_is_kept_by_the_admin(name: str, world: Any) 
 def test_a_change_says_what_it_was_and_what_it_is(world: Any) -> None:
     by_carla("subscriber_schedule", world)
     entry = acted().get()
-    assert entry.detail == "max_failures: None → 3"
+    assert entry.detail == "max_failures: – → 3"
     assert entry.changes == {"max_failures": [None, 3]}
 
 
