@@ -128,7 +128,7 @@ def test_staff_without_a_role_see_no_numbers() -> None:
     page = a_person("nina").get(HOME).content.decode()
 
     assert "waits for a person" not in page
-    assert "Viewers and Operators" in page
+    assert "Viewers, Operators and Managers" in page
     assert "/admin/router/event" not in page
 
 
