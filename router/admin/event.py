@@ -2,17 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from router.admin.acting import actor, reason_field
+from router.admin.acting import actor, reason_field, require
 from router.admin.base import ReadOnlyAdmin
 from router.admin.explanation import choices, explanation_context
 from router.admin.filters import RecordedFilter, TypeFilter, UnroutedFilter
@@ -28,6 +29,8 @@ from router.operate.resend import resend_event
 #: An event has one delivery for each subscriber and run; the page says when it
 #: shows not all of them.
 MAX_DELIVERIES = 200
+#: Events that a search compares before it opens their story; an order has a few.
+MAX_FOUND = 50
 
 
 class ResendEventForm(forms.Form):
@@ -132,8 +135,25 @@ class EventAdmin(ReadOnlyAdmin):
                 explain=require_safe(self.explain_view),
                 story=require_safe(self.story_view),
             ),
+            path(
+                "find/",
+                self.admin_site.admin_view(require_safe(self.find_view)),
+                name="router_eventrecord_find",
+            ),
             *super().get_urls(),
         ]
+
+    def find_view(self, request: HttpRequest) -> HttpResponse:
+        """The story that the term means; the list where it means several or none."""
+        require(request, "view_eventrecord")
+        term = request.GET.get("q", "").strip()
+        numbers = event_numbers(term)
+        found = EventRecord.objects.filter(pk__in=numbers[:MAX_FOUND])
+        stories = set(found.values_list("source", "subject"))
+        if len(stories) == 1 and (len(numbers) == 1 or stories.pop()[1]):
+            return HttpResponseRedirect(self.url("story", numbers[0]))
+        address = f"{self.url('changelist')}?{urlencode({'q': term})}"
+        return HttpResponseRedirect(address)
 
     def explain_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
         context = explanation_context(request, event)

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -20,6 +20,7 @@ from router.admin.failed_task_forms import NoteForm
 from router.admin.filters import subscriber_choices
 from router.admin.notes import NotesForm, keep_notes
 from router.charts import bar_path
+from router.contract.data import is_json
 from router.contract.errors import DoesNotApply
 from router.display import counted
 from router.models import FailedTask, FailedTaskGroup, RampedRetry, RampState
@@ -111,13 +112,15 @@ class FailedTaskGroupAdmin(RemediationAdmin):
     ) -> dict[str, Any]:
         cause = next(iter(open_causes(Q(group=row))), None)
         ramps = _shown(RampedRetry.objects.filter(group=row))
+        tasks = _newest(row)
         return {
             "title": f"Cause {row.pk} of {row.subscriber}",
             "group": row,
             "cause": cause,
             "trend": trend_of(cause, max(cause.trend)) if cause else "",
             "settled": _settled(row),
-            "tasks": _newest(row),
+            "tasks": tasks,
+            "edit_url": _edit_url(tasks),
             "ramps": ramps,
             "is_moving": any(ramp.retry.state == RampState.ACTIVE for ramp in ramps),
             "note_form": NoteForm(),
@@ -226,3 +229,10 @@ def _newest(group: FailedTaskGroup) -> list[FailedTask]:
     tasks = FailedTask.objects.open().filter(group=group).order_by("-pk")
     rows = tasks.select_related("event").defer("traceback", "event__data")
     return list(rows[:MAX_LISTED])
+
+
+def _edit_url(tasks: list[FailedTask]) -> str:
+    """Where the one failed task is edited; of several each is a payload of its own."""
+    if len(tasks) != 1 or not is_json(tasks[0].event.datacontenttype):
+        return ""
+    return reverse("admin:router_failedtask_edit", args=[tasks[0].pk])

@@ -102,8 +102,9 @@ BUTTONS: dict[str, dict[str, str]] = {
     },
     "failedtask/{settled}/change/": {"Restore": OPERATOR, "Keep notes": OPERATOR},
     "failedtaskgroup/{group}/change/": {
-        "Retry 1 at a ramp": OPERATOR,
-        "Discard 1": OPERATOR,
+        "Retry": OPERATOR,
+        "Edit and retry…": OPERATOR,
+        "Discard": OPERATOR,
         "Keep notes": OPERATOR,
     },
     "failedtaskgroup/{ramped}/change/": {
@@ -131,6 +132,7 @@ UNMARKED = {
     "event_schema_add.html",
     "explain_choice.html",
     "failed_task_edit.html",
+    "find.html",
     "run_begin.html",
     "settle.html",
     "subscriber_delete.html",

@@ -283,6 +283,20 @@ def test_a_payload_that_is_wrong_is_not_sent(
     assert state_of(task)[0] == FailedTaskState.OPEN
 
 
+def test_a_wrong_payload_is_named_where_the_page_compares_it(
+    mail: Subscriber,
+) -> None:
+    address = f"/admin/router/failedtask/{a_task(mail).pk}/edit/"
+    operator = an_operator()
+    typed = operator.post(address, {"payload": "{"}, headers={"HX-Request": "true"})
+    sent = operator.post(address, {"payload": "{"})
+
+    problems = [
+        page.content.decode().count("This is no JSON") for page in (typed, sent)
+    ]
+    assert problems == [2, 1]
+
+
 def test_a_task_that_was_settled_meanwhile_is_not_edited(mail: Subscriber) -> None:
     task = a_task(mail)
     settle(an_operator("olga"), task, verb="discard")

@@ -189,6 +189,19 @@ def test_the_page_lists_causes_and_one_cause_lists_its_tasks(mail: Subscriber) -
     assert len(listed.context["cl"].result_list) == 3
 
 
+def test_a_cause_with_one_failed_task_leads_to_its_payload(mail: Subscriber) -> None:
+    task = a_task(mail, "E: no paper")
+    group_by_cause()
+    edit = f"/admin/router/failedtask/{task.pk}/edit/"
+    address = f"{LIST}{FailedTaskGroup.objects.get().pk}/change/"
+    operator = an_operator()
+    assert edit in operator.get(address).content.decode()
+
+    a_task(mail, "E: no paper")
+    group_by_cause()
+    assert "/edit/" not in operator.get(address).content.decode()
+
+
 def test_the_page_has_the_causes_of_one_subscriber(mail: Subscriber) -> None:
     stock = a_subscriber("stock")
     a_task(mail, "E: one")

@@ -219,3 +219,31 @@ def test_it_is_reached_from_the_list_and_the_page_of_the_event(
     for page in ("?q=order-1", f"{event.pk}/change/"):
         shown = viewer.get(f"/admin/router/eventrecord/{page}").content.decode()
         assert address in shown, page
+
+
+def test_the_search_of_the_dashboard_opens_the_story_of_an_order() -> None:
+    order = an_event(subject="order-7", event_id="paid")
+    an_event(subject="order-7", event_id="sent")
+    viewer = a_viewer()
+
+    def found(term: str) -> str:
+        answer = viewer.get(reverse("admin:router_eventrecord_find"), {"q": term})
+        assert answer.status_code == 302
+        return str(answer["Location"])
+
+    story_page = reverse("admin:router_eventrecord_story", args=[order.pk])
+    assert found(" paid ") == story_page
+    assert found(f"#{order.pk}") == story_page
+    assert found("order-7").endswith("/story/")
+
+
+def test_a_search_that_means_several_stories_or_none_opens_the_list() -> None:
+    an_event(subject="7", source="/shop")
+    an_event(subject="7", source="/outlet", event_id="other")
+    for number in range(2):
+        an_event(subject="", event_id="same", source=f"/plain/{number}")
+    viewer = a_viewer()
+    events = reverse("admin:router_eventrecord_changelist")
+    for term, query in {"7": "7", "same": "same", "a b": "a+b", "": ""}.items():
+        answer = viewer.get(reverse("admin:router_eventrecord_find"), {"q": term})
+        assert answer["Location"] == f"{events}?q={query}"
