@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -82,8 +83,8 @@ def an_alert(row: Subscriber, rule: AlertRule, **columns: Any) -> Alert:
     )
 
 
-def home() -> str:
-    return " ".join(a_viewer().get("/admin/").content.decode().split())
+def home(viewer: Client) -> str:
+    return " ".join(viewer.get("/admin/").content.decode().split())
 
 
 def test_the_dashboard_says_that_an_incident_is_announced(mailer: Subscriber) -> None:
@@ -91,7 +92,7 @@ def test_the_dashboard_says_that_an_incident_is_announced(mailer: Subscriber) ->
     Alert.objects.create(
         subscriber=mailer, rule=AlertRule.OPEN_FAILED_TASKS, since=timezone.now()
     )
-    assert "Alert sent" not in home()
+    assert "Alert sent" not in home(a_viewer())
     Alert.objects.all().delete()
     an_alert(mailer, AlertRule.OPEN_FAILED_TASKS)
     shown = an_operator().get("/admin/").content.decode()
@@ -103,9 +104,10 @@ def test_failing_attempts_are_an_incident_while_their_alert_is_open(
 ) -> None:
     watched = an_alert(mailer, AlertRule.FAILURE_RATE, value=0.31, limit=0.2)
     Alert.objects.update(opened_at=None)
-    assert "of its attempts failed" not in home()
+    viewer = a_viewer()
+    assert "of its attempts failed" not in home(viewer)
     Alert.objects.update(opened_at=watched.since)
-    assert "31 % of its attempts failed within ten minutes." in home()
+    assert "31 % of its attempts failed within ten minutes." in home(viewer)
 
 
 def test_the_rules_are_fields_of_the_api(call: Call) -> None:

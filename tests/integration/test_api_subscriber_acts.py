@@ -121,6 +121,11 @@ def test_a_subscriber_shows_what_is_in_force(call: Call) -> None:
         "longest_wait_seconds": conf().retry_maximum_seconds,
         "max_failures": conf().max_failures,
         "in_flight_limit": None,
+        "alert_rules": {
+            "backlog_age_seconds": conf().alerts.backlog_age_seconds,
+            "failure_rate": conf().alerts.failure_rate,
+            "open_failed_tasks": conf().alerts.open_failed_tasks,
+        },
     }
 
 

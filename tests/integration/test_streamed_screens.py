@@ -20,7 +20,6 @@ from router.flow.cursor.reading import next_chunk
 from router.management.screens.tail import Tail
 from router.models import ApiKey, AuditEntry, Cursor, Delivery, EventRecord, Subscriber
 from router.observe import above
-from router.observe.live_cursors import live_cursors
 from router.observe.progress import progress_of
 from router.public import Event, publish
 from router.testing import deliver_due, route
@@ -126,8 +125,8 @@ class TestOrderPage:
             declare(f"subscriber_{index}", events=["parcel.*"])
         send(3)
         deliver_due()
-        # The statement that is built once has an empty transaction then.
-        live_cursors()
+        # Statements that are built once each have an empty transaction then.
+        progress_of(source="/shop", subject="order-1")
         with CaptureQueriesContext(connection) as queries:
             progress = progress_of(source="/shop", subject="order-1")
         assert progress.done_count == 12

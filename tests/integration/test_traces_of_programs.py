@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib import reload
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,11 @@ from config.env import BASE_DIR
 from router.celery_settings import DEFAULTS
 from router.messaging.broker import Doorbell, Message
 from router.models import Subscriber
+from router.public import subscriber
 from router.testing import isolated_subscribers, register_declared, route
 from router.tracing import spans
 from router.tracing.starting import Exporter
 from tests.contract.steps import TYPE, fates, publish_events
-from tests.integration import traced_handler
 from tests.servers.celery_worker import celery_worker
 from tests.servers.collector import Collector
 from tests.servers.waiting import wait_until
@@ -169,7 +168,8 @@ def test_a_worker_that_stops_sends_what_its_pool_recorded(
         "OTEL_BSP_SCHEDULE_DELAY": "3600000",
     }
     with isolated_subscribers():
-        reload(traced_handler)
+        # Imported here, it would stay declared in all tests of this process.
+        subscriber("traced", events=[TYPE])(lambda event: None)
         register_declared()
         with recorded() as traces:
             publish_events(2)
