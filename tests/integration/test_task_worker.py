@@ -27,6 +27,7 @@ from tests.servers.server import Server
 from tests.servers.waiting import wait_until
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(
         connection.vendor != "postgresql", reason="SQLite has one writer at a time"
     ),

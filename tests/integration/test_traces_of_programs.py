@@ -27,6 +27,9 @@ from tests.servers.collector import Collector
 from tests.servers.waiting import wait_until
 from tests.traces import id_of, recorded
 
+# Each starts a program.
+pytestmark = pytest.mark.long
+
 #: Publishes nothing: the door alone.
 PUBLISHING = """
 import sys
