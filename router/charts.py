@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.http import HttpRequest
+from django.utils.formats import date_format
 
-from router.display import NOTHING
+from router.display import NOTHING, grouped
 from router.observe.series import Bucket, Window, percentile
 from router.observe.wording import span
 
@@ -94,7 +95,7 @@ def _times(moments: Sequence[datetime]) -> list[str]:
     """In UTC: hour and minute, with the day where they are of several."""
     utc = [moment.astimezone(UTC) for moment in moments]
     is_one_day = utc[0].date() == utc[-1].date()
-    return [each.strftime("%H:%M" if is_one_day else "%d %b %H:%M") for each in utc]
+    return [date_format(each, "H:i" if is_one_day else "d M H:i") for each in utc]
 
 
 def _shown(value: float | None, show: Format) -> str:
@@ -143,7 +144,9 @@ def rate(value: float) -> str:
     if value == 0:
         return "0/s"
     digits = 0 if value >= 100 else 1 if value >= 1 else 2
-    return f"{value:,.{digits}f}/s" if value >= 0.01 else "< 0.01/s"
+    if value < 0.01:
+        return f"< {grouped(0.01)}/s"
+    return f"{grouped(value, digits=digits)}/s"
 
 
 def latency(value: float) -> str:
@@ -154,7 +157,7 @@ def latency(value: float) -> str:
 
 
 def count(value: float) -> str:
-    return f"{value:,.0f}"
+    return grouped(value, digits=0)
 
 
 def age(value: float) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -227,7 +228,13 @@ def effect_of(subscriber: Subscriber, preview: RunPreview) -> str:
 
 def number(value: float | None) -> str:
     """`12,345`."""
-    return NOTHING if value is None else f"{value:,}"
+    return NOTHING if value is None else grouped(value)
+
+
+def grouped(value: float, *, digits: int | None = None) -> str:
+    """`1,234.5`, as the active language writes it; `digits` follow the point."""
+    rounded = value if digits is None else round(value, digits)
+    return number_format(rounded, digits, force_grouping=True)
 
 
 def place(position: int) -> str:
@@ -239,7 +246,7 @@ def milliseconds(value: float | None) -> str:
     """A run's length: `3.4 ms`, `1,250 ms`."""
     if value is None:
         return NOTHING
-    return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+    return f"{grouped(value, digits=1 if value < 100 else 0)} ms"
 
 
 def seconds(value: float | None) -> str:

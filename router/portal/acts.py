@@ -23,6 +23,7 @@ from router.portal import pages
 from router.portal.entry import let_out
 from router.portal.forms import AddressForm, KeyForm, RecoverForm, RotateForm
 from router.portal.gate import Visit
+from router.portal.words import refusal
 
 CONFLICT, UNFIT = HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -43,7 +44,7 @@ def save_address(visit: Visit) -> HttpResponse:
             edit_subscriber(here.subscriber, by=visit.by, **form.cleaned_data)
         except InvalidSubscriber as error:
             for _, problem in error.problems:
-                form.add_error("url", problem)
+                form.add_error("url", refusal(problem))
         else:
             return _done(visit, "address")
     return pages.endpoint(visit, status=UNFIT, address_form=form)
@@ -57,7 +58,7 @@ def save_types(visit: Visit) -> HttpResponse:
             edit_subscriber(here.subscriber, by=visit.by, **form.cleaned_data)
         except InvalidSubscriber as error:
             for _, problem in error.problems:
-                form.add_error("events", problem)
+                form.add_error("events", refusal(problem))
         else:
             return _done(visit, "types")
     return pages.types(visit, status=UNFIT, form=form)
@@ -69,7 +70,7 @@ def secret(visit: Visit) -> HttpResponse:
     try:
         secrets = show_secrets(visit.endpoint.subscriber, by=visit.by)
     except RouterError as error:
-        return pages.endpoint(visit, status=CONFLICT, problem=str(error))
+        return pages.endpoint(visit, status=CONFLICT, problem=refusal(error))
     return pages.endpoint(visit, secrets=secrets)
 
 
@@ -125,7 +126,7 @@ def send_again(visit: Visit) -> HttpResponse:
     try:
         owed = resend(visit.delivery.pk, by=visit.by)
     except RouterError as error:
-        return pages.delivery(visit, status=CONFLICT, problem=str(error))
+        return pages.delivery(visit, status=CONFLICT, problem=refusal(error))
     address = reverse("router:portal-delivery", args=[here.name, owed.pk])
     return HttpResponseRedirect(f"{address}?done=resent")
 
@@ -147,7 +148,7 @@ def create_key(visit: Visit) -> HttpResponse:
             expires_in_days=form.cleaned_data["expires_in_days"],
         )
     except RouterError as error:
-        form.add_error("label", str(error))
+        form.add_error("label", refusal(error))
         return pages.endpoint(visit, status=UNFIT, key_form=form)
     return pages.endpoint(visit, new_key=key, new_key_text=text)
 
@@ -162,7 +163,7 @@ def _try(visit: Visit, news: str, do: Callable[[], object]) -> HttpResponse:
     try:
         do()
     except RouterError as error:
-        return pages.endpoint(visit, status=CONFLICT, problem=str(error))
+        return pages.endpoint(visit, status=CONFLICT, problem=refusal(error))
     return _done(visit, news)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from router.charts import ChartGroup, Line, chart_group, count, rate
@@ -44,7 +45,9 @@ class Health:
         share = success_rate(self.buckets)
         if share is None:
             return ""
-        return "100 %" if share == 1 else f"{min(99.9, share * 100):.1f} %"
+        if share == 1:
+            return "100 %"
+        return f"{number_format(min(99.9, share * 100), 1)} %"
 
     @cached_property
     def owed(self) -> int | None:

@@ -1,8 +1,10 @@
-"""What was done, in the owner's words."""
+"""What was done, and what was not, in the owner's words."""
 
 from __future__ import annotations
 
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 #: What the address of a page says was done → the words; nothing else is shown of it.
@@ -17,3 +19,9 @@ NEWS: dict[str, str | Promise] = {
     "resent": _("The event is sent again."),
     "revoked": _("The pull key is revoked. It opens nothing any more."),
 }
+
+
+def refusal(reason: object) -> SafeString:
+    """Why something was not done. The router's functions say it in English, as they do
+    to API clients: the page's own language is another."""
+    return format_html('<span lang="en">{}</span>', reason)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import template
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from router import display
@@ -13,17 +17,17 @@ from router.models import (
     AttemptResult,
     BreakerState,
     DeliveryState,
+    RunKind,
     RunState,
     Subscriber,
     SubscriberState,
     Transport,
 )
 from router.observe.last_failure import words_of
+from router.templatetags.router_progress import wait
 
 register = template.Library()
 
-register.simple_tag(display.ago)
-register.simple_tag(display.at)
 register.filter(display.number)
 register.filter(display.milliseconds)
 register.filter(display.pretty)
@@ -53,6 +57,40 @@ STATES: dict[str, tuple[str, str | Promise]] = {
     "expired": ("quiet", _("Expired")),
     "revoked": ("quiet", _("Revoked")),
 }
+
+
+KINDS = {RunKind.BACKFILL: _("Backfill"), RunKind.REPLAY: _("Replay")}
+register.filter("kind", lambda name: KINDS[name])
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> str:
+    """A time relative to now, the exact one on hover."""
+    return display.NOTHING if moment is None else _time(moment, _since(moment))
+
+
+@register.simple_tag
+def at(moment: datetime | None) -> str:
+    """The exact time, which ISO 8601 writes alike in every language."""
+    return display.NOTHING if moment is None else _time(moment, display.exact(moment))
+
+
+def _time(moment: datetime, text: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        display.exact(moment),
+        text,
+    )
+
+
+def _since(moment: datetime) -> str:
+    seconds = int((timezone.now() - moment).total_seconds())
+    if not seconds:
+        return gettext("just now")
+    if seconds < 0:
+        return gettext("in %(wait)s") % {"wait": wait(-seconds)}
+    return gettext("%(wait)s ago") % {"wait": wait(seconds)}
 
 
 @register.filter

@@ -1,5 +1,7 @@
-"""One date format everywhere: sortable, and with its zone."""
+"""One date format everywhere: times sortable, and with their zone."""
 
 from __future__ import annotations
 
+DATE_FORMAT = "j F Y"
+MONTH_DAY_FORMAT = "j M"
 DATETIME_FORMAT = "Y-m-d H:i:s T"

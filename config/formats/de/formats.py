@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+DATE_FORMAT = "j. F Y"
+MONTH_DAY_FORMAT = "j. M"
+DATETIME_FORMAT = "Y-m-d H:i:s T"
