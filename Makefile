@@ -5,6 +5,7 @@
 # `make chaos` breaks everything and counts what that cost; ARGS="--quick" is short.
 # `make lint` checks style, imports and security, `make types` the types.
 # `make lock` writes every requirements.txt anew from the requirements.in beside it.
+# `make messages` brings the translations up to date with the texts of the code.
 # `make sbom` lists what the site installs, as CycloneDX; `make audit` checks it.
 # `make release` builds the wheels and sdists of the router and of its client, with notes.
 # `make clean` deletes .venv and var/, the database of `make run` with it.
@@ -69,6 +70,9 @@ lock: tools
 			--generate-hashes --no-strip-extras --custom-compile-command "make lock" $(ARGS) \
 			$$name.in --output-file $$name.txt || exit; \
 	done
+
+messages: tools
+	@DEBUG=true .venv/bin/python -m tests.catalogues
 
 sbom: tools
 	@mkdir -p "$(dir $(SBOM))"

@@ -68,6 +68,8 @@ MIDDLEWARE = [
     "config.web.request_id.RequestIdMiddleware",
     # Before all that counts or logs by the client's address.
     "config.web.client_address.ClientAddressMiddleware",
+    # Before all that answers with a page.
+    "config.web.language.LanguageMiddleware",
     "config.web.body_limits.BodyLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -76,7 +78,6 @@ MIDDLEWARE = [
     "config.web.content_security.ContentSecurityPolicyMiddleware",
     "config.web.private_pages.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -136,7 +137,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ] + [{"NAME": "config.sign_in.passwords.MaximumLengthValidator"}]
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+# By their own names; a browser chooses.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
+# The folders `locale` of the installed apps are found without a line here.
+LOCALE_PATHS = [BASE_DIR / "subscribers/locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -73,7 +73,7 @@ def _text(
 
 
 def _card_text(
-    label: Any, longest: int, autocomplete: str, hint: str
+    label: Any, longest: int, autocomplete: str, hint: Any
 ) -> forms.CharField:
     attributes = {
         "autocomplete": autocomplete,
@@ -118,7 +118,7 @@ class CheckoutForm(forms.Form):
         error_messages={"invalid_choice": _("Choose a country from the list.")},
     )
     card_number = _card_text(_("Card number"), 30, "cc-number", "4242 4242 4242 4242")
-    card_expiry = _card_text(_("Valid until"), 9, "cc-exp", "MM/YY")
+    card_expiry = _card_text(_("Valid until"), 9, "cc-exp", _("MM/YY"))
     card_cvc = _card_text(_("Security code"), 6, "cc-csc", "123")
 
     contact_fields = ("name", "email")

@@ -58,7 +58,7 @@ STATES: dict[str, tuple[str, str | Promise]] = {
     "revoked": ("quiet", _("Revoked")),
 }
 
-
+#: A run's kind → its word.
 KINDS = {RunKind.BACKFILL: _("Backfill"), RunKind.REPLAY: _("Replay")}
 register.filter("kind", lambda name: KINDS[name])
 
@@ -66,21 +66,22 @@ register.filter("kind", lambda name: KINDS[name])
 @register.simple_tag
 def ago(moment: datetime | None) -> str:
     """A time relative to now, the exact one on hover."""
-    return display.NOTHING if moment is None else _time(moment, _since(moment))
+    if moment is None:
+        return display.NOTHING
+    return _time(moment, _since(moment), title=display.exact(moment))
 
 
 @register.simple_tag
 def at(moment: datetime | None) -> str:
     """The exact time, which ISO 8601 writes alike in every language."""
-    return display.NOTHING if moment is None else _time(moment, display.exact(moment))
+    if moment is None:
+        return display.NOTHING
+    return _time(moment, display.exact(moment), title=_since(moment))
 
 
-def _time(moment: datetime, text: str) -> SafeString:
+def _time(moment: datetime, text: str, *, title: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
-        display.exact(moment),
-        text,
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), title, text
     )
 
 

@@ -160,6 +160,7 @@ def test_the_wheel_holds_the_router_alone(wheel: Path) -> None:
     }
     assert {
         "router/py.typed",
+        "router/locale/de/LC_MESSAGES/django.mo",
         "router/static/router/admin.css",
         "router/templates/router/admin/dashboard.html",
         "router/migrations/0001_initial.py",
