@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from router.templatetags.router_portal import ago
+from shop.models import Order
 from subscribers.payload import read
 from subscribers.receipts.mail import receipt
 from subscribers.receipts.payloads import Purchase
@@ -90,7 +91,7 @@ def test_an_order_is_dated_and_priced_as_the_language_does(client: Client) -> No
         language: client.get(path, headers={"accept-language": language})
         for language in ("en", "de", "fr")
     }
-    placed = timezone.now()
+    placed = Order.objects.get().placed_at
     with translation.override("de"):
         month = translation.gettext(f"{placed:%B}")
     assert f"{placed.day}. {month} {placed.year}, " in pages["de"].content.decode()
