@@ -139,8 +139,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 # By their own names; a browser chooses.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
-# The folders `locale` of the installed apps are found without a line here.
-LOCALE_PATHS = [BASE_DIR / "subscribers/locale"]
+# Before those of the installed apps: for the same word, the theme's own would win.
+LOCALE_PATHS = [
+    BASE_DIR / folder / "locale"
+    for folder in ("shop", "subscribers", "router", "config")
+]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from tests.catalogues import LANGUAGES, TRANSLATIONS, Translation, compiled, template
 
@@ -64,6 +65,17 @@ def test_a_message_has_one_translation_wherever_it_is(language: str) -> None:
             if message.id:
                 found[message.context, message.id].add(message.string)
     assert {key for key, texts in found.items() if len(texts) > 1} == set()
+
+
+@each_one
+def test_django_shows_this_translation_and_no_other_app_s(each: Translation) -> None:
+    kept = {
+        message.id: message.string
+        for message in each.read()
+        if message.id and isinstance(message.id, str) and not message.context
+    }
+    with translation.override(each.language):
+        assert {text: translation.gettext(text) for text in kept} == kept
 
 
 def test_the_languages_of_the_site_are_those_of_the_catalogues() -> None:
