@@ -36,6 +36,7 @@ def record(stack: Stack) -> Path:
     return second_terminal.FOLDER / f"{stack.process.pid}.json"
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("stack")
 def test_a_command_that_uses_another_database_than_up_warns(
     stack: Stack, tmp_path: Path

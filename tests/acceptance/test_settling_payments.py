@@ -36,6 +36,7 @@ def state_after(stack: Stack, code: str = "") -> str:
     return stack.manage("shell", "-v0", "-c", code + STATE).splitlines()[-1]
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("stack")
 def test_up_finishes_an_interrupted_payment(stack: Stack) -> None:
     assert state_after(stack, INTERRUPTED) == "authorised"

@@ -19,6 +19,7 @@ create_subscriber("partner-pull", transport="pull", **limits)
 """
 
 
+@pytest.mark.long
 def test_an_owner_looks_after_endpoints_and_every_page_is_accessible(
     page: Page, site: Stack
 ) -> None:

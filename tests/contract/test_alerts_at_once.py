@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from router.models import Alert, Subscriber
@@ -23,6 +24,7 @@ def judge_at_once(one: Subscriber) -> None:
         assert [each.stdout.readline() for each in running] == ["done\n"] * DISPATCHERS
 
 
+@pytest.mark.long
 def test_one_alone_opens_and_others_close_after_a_restart(
     transactional_db: None,
 ) -> None:

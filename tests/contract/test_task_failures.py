@@ -125,7 +125,7 @@ def test_a_task_that_this_code_does_not_have_waits_for_code_that_does(
 
 @pytest.mark.parametrize("poison", [some_tasks.fail_too, some_tasks.reach_nobody])
 def test_one_function_never_opens_the_breaker_for_the_others(poison: object) -> None:
-    for _ in range(60):
+    for _ in range(8):
         poison.enqueue()  # type: ignore[attr-defined]
     deliver_due()
     go_on(3)

@@ -304,6 +304,7 @@ def empty_pages(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TEMPLATES = [{**engine, "APP_DIRS": False, "OPTIONS": options}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("section", SECTIONS)
 def test_each_person_opens_what_the_table_says(
     sign_in: Callable[[str], Client], section: str, request: pytest.FixtureRequest

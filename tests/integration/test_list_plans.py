@@ -53,6 +53,7 @@ def many(db: None) -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("many")
 @pytest.mark.parametrize(
     ("address", "indexes"),

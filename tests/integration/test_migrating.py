@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from config.env import BASE_DIR
 
 #: In one process: to start eleven takes longer than what is tested.
@@ -46,6 +48,7 @@ def run_in_own_process(database_url: str, var_dir: Path, *arguments: str) -> str
     return done.stdout
 
 
+@pytest.mark.long
 def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) -> None:
     output = run_in_own_process(database_url, tmp_path, "-c", BACK_AND_FORTH)
 
