@@ -55,6 +55,7 @@ def viewer(
         yield context
 
 
+@pytest.mark.long
 def test_what_a_viewer_sees_is_accessible_and_says_who_may_do_it(
     viewer: BrowserContext, site: Stack, rows: dict[str, int]
 ) -> None:

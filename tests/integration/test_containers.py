@@ -292,6 +292,7 @@ def test_a_short_secret_key_is_named_and_a_short_former_one_too() -> None:
     assert "security.W025" in completed.stderr
 
 
+@pytest.mark.long
 def test_networks_that_webhooks_may_reach_must_be_meant() -> None:
     environment = production(WEBHOOK_ALLOWED_NETWORKS="10.1.0.0/16")
     command = ["check", "--deploy", "--fail-level", "WARNING"]

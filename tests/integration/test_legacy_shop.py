@@ -72,6 +72,7 @@ def bridging(folder: Path) -> Iterator[Server]:
         server.kill()
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("foreign rabbitmq")
 @pytest.mark.usefixtures("seeded_shop")
 def test_the_six_subscribers_serve_the_orders_of_a_legacy_shop_once(

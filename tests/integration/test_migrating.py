@@ -56,6 +56,7 @@ def test_every_migration_goes_back_and_forth(database_url: str, tmp_path: Path) 
     assert "receipts" in output
 
 
+@pytest.mark.long
 def test_work_in_flight_is_migrated_back_and_forth(
     database_url: str, tmp_path: Path
 ) -> None:

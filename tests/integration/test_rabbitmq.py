@@ -130,6 +130,7 @@ def test_a_queue_that_was_deleted_in_quiet_hours_is_made_again(
     assert doorbell.waiting_count("default") == len(SIX)
 
 
+@pytest.mark.long
 def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
     loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_frozen_one_is_noticed_soon_and_used_again_when_it_wakes(
     assert is_reachable() is True
 
 
+@pytest.mark.long
 def test_what_it_confirmed_survives_its_death_and_what_it_missed_is_sent_again(
     loop: DispatcherLoop, rabbitmq_server: RabbitMQ, doorbell: Doorbell
 ) -> None:

@@ -35,6 +35,7 @@ from tests.integration import stream_worker
 from tests.servers.waiting import wait_until
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.usefixtures("postgresql_url"),
     pytest.mark.skipif(
         connection.vendor != "postgresql", reason="SQLite has one writer at a time"

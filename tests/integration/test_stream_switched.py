@@ -36,6 +36,7 @@ from tests.servers.waiting import wait_until
 __all__ = ["listener"]
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.usefixtures("postgresql_url"),
     pytest.mark.skipif(
         connection.vendor != "postgresql", reason="SQLite has one writer at a time"
