@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import socket
-import subprocess  # nosec B404: it runs this project's own manage.py.
+import subprocess  # nosec B404  # it runs this project's own manage.py.
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ class Site:
 
     def manage(self, *arguments: str) -> str:
         """What a management command on the site's own state prints."""
-        return subprocess.run(  # nosec B603: no shell, and no foreign input.
+        return subprocess.run(  # nosec B603  # no shell, and no foreign input.
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
             env=self.environment,
@@ -62,7 +62,7 @@ class Site:
         }
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url}/api/{path}", data, headers)
-        with urlopen(request, timeout=30) as answer:  # nosec B310: its own address.
+        with urlopen(request, timeout=30) as answer:  # nosec B310  # its own address.
             return json.load(answer)
 
 
@@ -108,7 +108,7 @@ def _own(folder: Path, port: int) -> dict[str, str]:
 
 def _up(started: Site, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
-        return subprocess.Popen(  # nosec B603: no shell, and no foreign input.
+        return subprocess.Popen(  # nosec B603  # no shell, and no foreign input.
             [sys.executable, "manage.py", "up"],
             cwd=BASE_DIR,
             env=started.environment,
