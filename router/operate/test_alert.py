@@ -15,7 +15,7 @@ from router.observe.statistics import overview_of
 def send_test_alert(subscriber_id: int, *, by: str, reason: str = "") -> Published:
     """Publish an alert about this subscriber that is marked as a test.
 
-    Every subscriber that asks for `router.alert.opened` is owed it, as any other.
+    It is owed like any other alert: to each subscriber of `router.alert.opened`.
     Raises `Subscriber.DoesNotExist`.
     """
     subscriber = Subscriber.objects.known().get(pk=subscriber_id)

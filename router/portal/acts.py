@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.forms import Form
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
@@ -37,31 +38,31 @@ def leave(visit: Visit) -> HttpResponse:
 
 @sensitive_variables()
 def save_address(visit: Visit) -> HttpResponse:
-    here = visit.endpoint
     form = AddressForm(visit.request.POST)
-    if here.is_webhook and form.is_valid():
-        try:
-            edit_subscriber(here.subscriber, by=visit.by, **form.cleaned_data)
-        except InvalidSubscriber as error:
-            for _, problem in error.problems:
-                form.add_error("url", refusal(problem))
-        else:
-            return _done(visit, "address")
+    if visit.endpoint.is_webhook and _is_saved(visit, form, "url"):
+        return _done(visit, "address")
     return pages.endpoint(visit, status=UNFIT, address_form=form)
 
 
 def save_types(visit: Visit) -> HttpResponse:
-    here = visit.endpoint
-    form = pages.types_form(here, visit.request.POST)
-    if here.choices and form.is_valid():
-        try:
-            edit_subscriber(here.subscriber, by=visit.by, **form.cleaned_data)
-        except InvalidSubscriber as error:
-            for _, problem in error.problems:
-                form.add_error("events", refusal(problem))
-        else:
-            return _done(visit, "types")
+    form = pages.types_form(visit.endpoint, visit.request.POST)
+    if visit.endpoint.choices and _is_saved(visit, form, "events"):
+        return _done(visit, "types")
     return pages.types(visit, status=UNFIT, form=form)
+
+
+@sensitive_variables()
+def _is_saved(visit: Visit, form: Form, field: str) -> bool:
+    """Change the subscriber; what is wrong with it stands at this field."""
+    if not form.is_valid():
+        return False
+    try:
+        edit_subscriber(visit.endpoint.subscriber, by=visit.by, **form.cleaned_data)
+    except InvalidSubscriber as error:
+        for _, problem in error.problems:
+            form.add_error(field, refusal(problem))
+        return False
+    return True
 
 
 @sensitive_variables()
