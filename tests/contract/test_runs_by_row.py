@@ -108,6 +108,20 @@ def test_a_run_owns_a_small_window_and_its_cursor_waits() -> None:
     assert Run.objects.with_position().get().position == 4
 
 
+def test_a_puller_gets_a_run_without_a_dispatcher_and_not_while_it_is_paused() -> None:
+    row = create("beginning")
+    pulled = list(take(row))
+    ack(pulled)
+    run = Run.objects.get()
+    pause_run(run.pk, by="user ada")
+    assert not take(row)
+    resume_run(run.pk, by="user ada")
+    while batch := take(row):
+        ack(batch)
+        pulled += batch
+    assert positions(pulled) == list(range(1, 11))
+
+
 def test_the_end_is_told_with_count_and_digest() -> None:
     row = create("beginning")
     pull_all(row)

@@ -85,6 +85,14 @@ def test_it_gets_all_in_their_order_and_then_follows_the_head(erp: Subscriber) -
     assert pull_and_ack(erp) == [23]
 
 
+def test_a_puller_that_catches_up_waits_for_no_dispatcher(erp: Subscriber) -> None:
+    publish_events(23)
+    route()
+    got = [number for _ in range(5) for number in pull_and_ack(erp)]
+    assert got == list(range(23))
+    assert not is_behind()
+
+
 def test_what_waits_for_a_retry_keeps_nothing_out(erp: Subscriber) -> None:
     publish_events(20)
     route()

@@ -24,9 +24,11 @@ from django.db.models import Exists, F, OuterRef
 from router.conf import conf
 from router.contract.errors import NotPulling
 from router.flow.dispatch.chunk import within_bytes
+from router.flow.route.window import fill_for
 from router.flow.sweep import sweep
 from router.models import (
     Clock,
+    Cursor,
     Delivery,
     DeliveryState,
     Subscriber,
@@ -70,7 +72,7 @@ def pull(
     seen = _look(subscriber_id)
     if seen.has_expired:
         sweep(subscriber_id=subscriber_id)
-    elif seen.state != SubscriberState.ACTIVE or not seen.has_due:
+    elif seen.state != SubscriberState.ACTIVE or not _is_any_due(seen):
         return Pulled(state=SubscriberState(seen.state))
     with transaction.atomic():
         subscriber = _lock(subscriber_id)
@@ -83,14 +85,22 @@ def pull(
         return Pulled(state=state, deliveries=leased, pins=subscriber.dataschemas)
 
 
+def _is_any_due(seen: Any) -> bool:
+    """Whether there is anything to lease; what waits in the log above a cursor gets
+    deliveries now: the dispatcher comes too seldom for a puller that catches up."""
+    return seen.has_due or (seen.is_behind and fill_for(seen.pk) > 0)
+
+
 def _look(subscriber_id: int) -> Any:
     """Whether there is anything to lease: one cheap statement without a transaction."""
     of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    behind = Cursor.objects.filter(subscriber=OuterRef("pk"), is_behind=True)
     return _pulling(
         Subscriber.objects.filter(pk=subscriber_id)
         .only("state", "transport", "deleted_at")
         .annotate(has_due=Exists(of_subscriber.due()))
         .annotate(has_expired=Exists(of_subscriber.expired()))
+        .annotate(is_behind=Exists(behind))
         .first()
     )
 

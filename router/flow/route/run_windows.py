@@ -13,7 +13,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from router.conf import conf
 from router.contract.times import format_time
-from router.db.statements import Select
+from router.db.statements import SUBSCRIBER, Select
 from router.flow.cursor.at_gap import IS_BESIDE_GAP
 from router.flow.cursor.giving import at_rate
 from router.flow.cursor.limit import AGAIN, notify_full, open_count
@@ -48,6 +48,11 @@ def fill_runs() -> int:
     """Give the next events of active runs deliveries, where they get deliveries and
     have room; returns how many."""
     return sum(_fill(*keys) for keys in _WITH_ROOM.rows())
+
+
+def fill_runs_of(subscriber_id: int) -> int:
+    """`fill_runs` for one subscriber."""
+    return sum(_fill(*keys) for keys in _OF_ONE.rows(subscriber_id=subscriber_id))
 
 
 def finish_runs() -> int:
@@ -177,4 +182,5 @@ def _at_the_end() -> Any:
 
 
 _WITH_ROOM = Select(_with_room)
+_OF_ONE = Select(lambda: _with_room().filter(subscriber=SUBSCRIBER))
 _AT_THE_END = Select(_at_the_end)

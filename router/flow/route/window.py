@@ -16,14 +16,14 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.conf import conf
 from router.contract.pacing import Every
-from router.db.statements import Select
+from router.db.statements import SUBSCRIBER, Select
 from router.flow.cursor.at_gap import IS_BESIDE_GAP
 from router.flow.cursor.filling import STEP, fill
 from router.flow.cursor.limit import AGAIN, notify_full, open_count
 from router.flow.route.behind import BEHIND
 from router.flow.route.crossing import cross_gap
 from router.flow.route.head import HEAD
-from router.flow.route.run_windows import fill_runs
+from router.flow.route.run_windows import fill_runs, fill_runs_of
 from router.models import (
     LIVE,
     Cursor,
@@ -96,6 +96,13 @@ def fill_windows() -> int:
     """Give the next events of subscribers that are behind deliveries, as far as there
     is room; returns how many."""
     return sum(_fill_window(pk) for (pk,) in _WITH_ROOM.rows())
+
+
+def fill_for(subscriber_id: int) -> int:
+    """Give the next events of one subscriber deliveries, live ones and those of runs,
+    as far as there is room; returns how many."""
+    rows = _OF_ONE.rows(subscriber_id=subscriber_id)
+    return sum(_fill_window(pk) for (pk,) in rows) + fill_runs_of(subscriber_id)
 
 
 @transaction.atomic
@@ -185,3 +192,4 @@ def _with_room() -> QuerySet[Subscriber, Any]:
 _CROWDED = Select(_crowded)
 _STOPPED = Select(_stopped)
 _WITH_ROOM = Select(_with_room)
+_OF_ONE = Select(lambda: _with_room().filter(pk=SUBSCRIBER))
