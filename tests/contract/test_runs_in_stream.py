@@ -79,6 +79,22 @@ def test_live_goes_three_times_before_a_run(
     assert sorted(handler.got) == sorted([*range(10), *range(9)])
 
 
+def test_a_run_takes_short_chunks_beside_live_events(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = declare(handler)
+    Subscriber.objects.filter(pk=row.pk).update(mean_run_ms=25)
+    monkeypatch.setattr(stream, "SERVE_SECONDS", 0)
+    publish_and_route(1)
+    runs_in_stream._places.clear()
+    runs_in_stream.look_again()
+    serve(row.pk)
+    assert handler.got == [0]
+    Subscriber.objects.filter(pk=row.pk).update(mean_run_ms=25)
+    serve(row.pk)
+    assert len(handler.got) == 1 + 2
+
+
 def test_a_live_cursor_with_nothing_costs_a_run_no_turn(
     handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ positions are given after the commit, under the head's lock.
 from __future__ import annotations
 
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -157,7 +158,9 @@ class Chunk:
         return replace(self, events=tuple(events), position=position, until=until)
 
 
-def next_chunk(subscriber_id: int, *, run: Run | None = None) -> Chunk | None:
+def next_chunk(
+    subscriber_id: int, *, run: Run | None = None, most_seconds: float = math.inf
+) -> Chunk | None:
     """Lease the next events of the live cursor, or of a run; None where there is
     nothing to serve now: another has the lease, it is held, or has not one event more.
 
@@ -165,7 +168,9 @@ def next_chunk(subscriber_id: int, *, run: Run | None = None) -> Chunk | None:
     other types, the cursor has moved past them, and the chunk has no events.
     """
     token = uuid.uuid4()
-    here, *rows = _read(subscriber_id, token, run.number if run else LIVE) or [None]
+    seconds = min(chunk_seconds(), most_seconds)
+    number = run.number if run else LIVE
+    here, *rows = _read(subscriber_id, token, number, seconds) or [None]
     if here is None:
         return None
     cursor_id, position, until, head, count, size, filter_ = here[: len(OF_CURSOR)]
@@ -191,14 +196,16 @@ def chunk_seconds() -> float:
     return min(seconds, MAX_SQLITE_SECONDS) if is_sqlite else seconds
 
 
-def _read(subscriber_id: int, token: uuid.UUID, run: int) -> Sequence[Any]:
+def _read(
+    subscriber_id: int, token: uuid.UUID, run: int, seconds: float
+) -> Sequence[Any]:
     """The rows of `claim_text`; none where the lease is another's."""
     is_alone = is_wary()
     take = (TAKE_WARILY if is_alone else TAKE).bound(
         subscriber_id=subscriber_id, token=token, run=run
     )
     limit = 1 if is_alone else conf().stream_limit
-    read = _statement(subscriber_id, token, limit, run)
+    read = _statement(subscriber_id, token, limit, run, seconds)
     if connection.vendor == "postgresql":
         return rows_of_planned([take, read])[-1]
     with transaction.atomic():
@@ -221,8 +228,10 @@ def _note_lease(subscriber_id: int, run: int, rows: Sequence[Any]) -> None:
         cursor.update(leased_to=None, position=rows[0][2] if rows else F("position"))
 
 
-def _statement(subscriber_id: int, token: uuid.UUID, limit: int, run: int) -> Statement:
-    limits = SPAN, conf().chunk_bytes, chunk_seconds(), conf().stream_limit
+def _statement(
+    subscriber_id: int, token: uuid.UUID, limit: int, run: int, seconds: float
+) -> Statement:
+    limits = SPAN, conf().chunk_bytes, seconds, conf().stream_limit
     sql, names = _sql(connection.vendor, run != LIVE, *limits)
     field: Any = Turn._meta.get_field("token")
     values = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from typing import Any
 
@@ -17,6 +19,9 @@ from router.models import Clock, Run, Subscriber
 LOOK_SECONDS = 1.0
 #: One chunk of so many is that of a run, where the live cursor has enough for all.
 PLACES = 4
+#: So long after a live event the chunks of the subscriber's runs are short: the next
+#: live one waits for such a chunk.
+LIVE_SECONDS, SHORT_SECONDS = 1.0, 0.05
 OF_SUBSCRIBER = Param("subscriber_id", BigIntegerField())
 
 
@@ -39,6 +44,8 @@ class Looking:
 
 _looking = Looking()
 _places: Counter[int] = Counter()
+#: Primary key of a subscriber → when this process last served a live event of it.
+_live_at: dict[int, float] = {}
 
 
 def look_again() -> None:
@@ -60,6 +67,18 @@ def is_turn_of_run(subscriber_id: int) -> bool:
     """Whether the next chunk is to be a run's; each question counts as a chunk."""
     _places[subscriber_id] = (_places[subscriber_id] + 1) % PLACES
     return _places[subscriber_id] == 0
+
+
+def note_live(subscriber_id: int) -> None:
+    """A live event was served."""
+    _live_at[subscriber_id] = time.monotonic()
+
+
+def most_seconds(subscriber_id: int) -> float:
+    """How long a chunk of a run may take at most."""
+    live_at = _live_at.get(subscriber_id, -math.inf)
+    is_beside_live = time.monotonic() - live_at < LIVE_SECONDS
+    return SHORT_SECONDS if is_beside_live else math.inf
 
 
 def next_run(subscriber_id: int) -> Run | None:

@@ -94,13 +94,18 @@ def _next_chunk(subscriber_id: int) -> Chunk | None:
     for place in places:
         chunk = place(subscriber_id)
         if chunk is not None and (chunk.events or chunk.has_more):
+            if chunk.run is None and chunk.events:
+                runs.note_live(subscriber_id)
             return chunk
     return None
 
 
 def _chunk_of_run(subscriber_id: int) -> Chunk | None:
     run = runs.next_run(subscriber_id)
-    return None if run is None else next_chunk(subscriber_id, run=run)
+    if run is None:
+        return None
+    most_seconds = runs.most_seconds(subscriber_id)
+    return next_chunk(subscriber_id, run=run, most_seconds=most_seconds)
 
 
 def _carry_out(chunk: Chunk, *, ends_at: float) -> bool:
