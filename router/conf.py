@@ -77,8 +77,9 @@ class AlertSettings(BaseModel):
     #: The share of the attempts of the last ten minutes that failed.
     failure_rate: float = Field(0.2, ge=0, le=1)
     open_failed_tasks: int = Field(1, ge=0, le=MAX_ALERT_FAILED_TASKS)
-    #: How long the state lasts before an alert opens, and is over before it closes. A
-    #: dispatcher looks once a minute.
+    #: Between two looks of a dispatcher; each minute of the charts needs one.
+    look_seconds: float = Field(60, gt=0, le=60)
+    #: How long the state lasts before an alert opens, and is over before it closes.
     opens_after_seconds: float = Field(90, ge=0)
     closes_after_seconds: float = Field(270, ge=0)
 

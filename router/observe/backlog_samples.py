@@ -1,14 +1,16 @@
-"""The backlog of each subscriber over time: a dispatcher samples it once a minute, and
-judges by the same look which alerts open and close."""
+"""The backlog of each subscriber over time: a dispatcher samples it now and then, by
+default once a minute, and judges by the same look which alerts open and close."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from django.db import DatabaseError
 
+from router.conf import conf
 from router.models import Measure, Rollup, Span
 from router.observe.alerts.judging import judge_alerts
 from router.observe.overview import SubscriberOverview, subscribers_overview
@@ -20,17 +22,18 @@ class BacklogSamples:
     """What a dispatcher does beside its work; several overwrite the same rows."""
 
     def __init__(self) -> None:
-        self._minute: datetime | None = None
+        self._look: int | None = None
 
     def turn(self) -> None:
-        """Take a sample if a new minute began.
+        """Take a sample if it is time for one: at the start of each minute, where the
+        setting is a minute.
 
         A failure of the database never ends the turn of the dispatcher.
         """
-        minute = datetime.now(UTC).replace(second=0, microsecond=0)
-        if minute == self._minute:
+        look = int(time.time() // conf().alerts.look_seconds)
+        if look == self._look:
             return
-        self._minute = minute
+        self._look = look
         try:
             judge_alerts(sample_backlog())
         except DatabaseError as error:
