@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from router.contract.errors import RouterError
 from router.contract.outcomes import Evidence
 from router.flow import order
+from router.flow.publish import causation
 from router.flow.publish.own_events import is_notice
 from router.flow.publish.publishing import publish_notice
 from router.models import (
@@ -122,8 +123,10 @@ def _notice(
             "delivery": delivery.pk,
         },
     )
-    # Failing to deliver a notice must not make another notice, and so on for ever.
-    if is_notice(delivery.event.type):
+    # A notice that fails, or what a notice caused, must not make another notice, and so
+    # on for ever. Notices of an earlier release have no depth of their own.
+    event = delivery.event
+    if is_notice(event.type) or causation.is_of_notice(event.causation_depth):
         return
     try:
         with transaction.atomic():

@@ -15,7 +15,7 @@ from router.models import (
     FailedTask,
 )
 from router.operate import failed_tasks
-from router.public import Event, Reject, RetryLater
+from router.public import Event, Reject, RetryLater, publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.steps import (
     TYPE,
@@ -103,6 +103,22 @@ def test_failing_to_tell_of_a_death_makes_no_further_notice(declare: Declare) ->
     deliver_due()
 
     assert EventRecord.objects.filter(type__startswith="router.").count() == 1
+    assert FailedTask.objects.count() == 2
+
+
+def test_what_a_notice_caused_makes_no_further_notice(declare: Declare) -> None:
+    def open_ticket(event: Event) -> None:
+        publish("ticket.opened")
+
+    declare("sick", behave=boom, events=[TYPE, "ticket.opened"], max_failures=1)
+    declare("tickets", behave=open_ticket, events=["router.failed_task.opened"])
+    publish_events()
+
+    for _ in range(4):
+        deliver_due()
+
+    assert EventRecord.objects.filter(type__startswith="router.").count() == 1
+    assert EventRecord.objects.filter(type="ticket.opened").count() == 1
     assert FailedTask.objects.count() == 2
 
 

@@ -12,6 +12,8 @@ from router.contract.errors import CausationTooDeep
 from router.contract.event import Event
 
 MAX_DEPTH = 32
+#: The depth of the router's notices: what they cause lies deeper, nothing else does.
+OF_NOTICE = 1000
 NAMESPACE = uuid.UUID("7b0f6c1e-3f0a-4c0e-9a2d-5e2f4f7d9c11")
 
 
@@ -41,13 +43,20 @@ def current() -> Cause | None:
     return _cause.get()
 
 
-def next_depth() -> int:
+def next_depth(*, is_notice: bool = False) -> int:
     """How deep an event published now lies. Raises `CausationTooDeep` past 32."""
     cause = _cause.get()
     depth = cause.depth + 1 if cause else 0
-    if depth > MAX_DEPTH:
+    if is_notice:
+        depth = max(depth, OF_NOTICE)
+    if depth % OF_NOTICE > MAX_DEPTH:
         raise CausationTooDeep
     return depth
+
+
+def is_of_notice(depth: int) -> bool:
+    """Whether an event of this depth is a notice of the router, or caused by one."""
+    return depth >= OF_NOTICE
 
 
 @contextmanager

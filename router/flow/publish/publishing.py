@@ -30,7 +30,7 @@ from router.contract.event import Event
 from router.contract.times import parse_time
 from router.db.transient import is_collision
 from router.flow.publish import causation, schemas
-from router.flow.publish.own_events import own_problems
+from router.flow.publish.own_events import is_notice, own_problems
 from router.flow.publish.recording import Published, record
 from router.tracing import spans
 
@@ -124,7 +124,7 @@ def publish_notice(
     `only_for` is the primary key of a subscriber to owe it to alone, `attributes` are
     arguments of `publish`, whose errors are raised.
     """
-    depth = causation.next_depth()
+    depth = causation.next_depth(is_notice=is_notice(event_type))
     parent = attributes.pop("traceparent", "")
     with spans.publishing(event_type, parent=parent) as own:
         entry = {"type": event_type, "data": data, **attributes}
