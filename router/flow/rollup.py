@@ -67,8 +67,8 @@ STEP_ROWS = 1000
 REST_FACTOR = 4
 #: The upper bounds of the buckets of times.
 BOUNDS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
-    3600, 86_400,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
+    180, 300, 900, 3600, 86_400,
 )  # fmt: skip
 ABOVE = "+Inf"
 #: A publisher that makes up types must not make the metrics grow without end.
