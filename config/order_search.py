@@ -1,4 +1,5 @@
-"""Joins the router's search to the shop: an order's number leads to its events."""
+"""Joins the router's search to the shop: an order's number leads to its events, and is
+their name."""
 
 from __future__ import annotations
 
@@ -12,3 +13,11 @@ def subjects(typed: str) -> list[str]:
         return []
     numbers: list[str] = import_string("shop.order_numbers.public_ids")(typed)
     return numbers
+
+
+def title(subject: str) -> str:
+    """`order RS3X-M2QZ`; "" where the subject is no order of the shop."""
+    if not apps.is_installed("shop"):
+        return ""
+    number: str = import_string("shop.order_numbers.number_of")(subject)
+    return f"order {number}" if number else ""

@@ -207,8 +207,9 @@ ROUTER: dict[str, Any] = {
     # One line for each subscriber that is a single file: its dotted name. One that
     # is an installed app with a module `handler` is found without a line here.
     "HANDLERS": [],
-    # The order's number leads to its events in the admin's search.
+    # The order's number leads to its events in the admin's search, and names them.
     "SUBJECT_SEARCH": "config.order_search.subjects",
+    "SUBJECT_TITLE": "config.order_search.title",
     "CUSTOMER_IDS": "shop.erasing.customer_ids",
     "ERASERS": ["shop.erasing.erase"],
     "ENCRYPTION_KEYS": comma_separated(ENV.encryption_keys),

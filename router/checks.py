@@ -43,7 +43,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     return [
         *_check_times(),
         *_check_networks(),
-        *_check_subject_search(),
+        *_check_subject_functions(),
         *_check_erasing(),
         *_check_history(conf),
         *_check_sources(conf),
@@ -196,15 +196,19 @@ def _check_deadline(conf: RouterSettings) -> Iterator[CheckMessage]:
         )
 
 
-def _check_subject_search() -> Iterator[CheckMessage]:
-    name = read().subject_search
-    if name and not _is_function(name):
-        yield Error(
-            f"ROUTER['SUBJECT_SEARCH'] names {name!r}, which is no function.",
-            hint="Name a function that takes what a person typed and returns a list of "
-            "subjects, or leave the setting out.",
-            id="router.E025",
-        )
+def _check_subject_functions() -> Iterator[CheckMessage]:
+    hints = {
+        "subject_search": "takes what a person typed and returns a list of subjects",
+        "subject_title": "takes a subject and returns what people call it",
+    }
+    for setting, hint in hints.items():
+        name = getattr(read(), setting)
+        if name and not _is_function(name):
+            yield Error(
+                f"ROUTER[{setting.upper()!r}] names {name!r}, which is no function.",
+                hint=f"Name a function that {hint}, or leave the setting out.",
+                id="router.E025",
+            )
 
 
 def _is_function(name: str) -> bool:

@@ -116,6 +116,8 @@ class RouterSettings(BaseModel):
     own_source: str = "/router"
     #: Dotted name of a function: what a person typed → the subjects that it means.
     subject_search: str = ""
+    #: Dotted name of a function: a subject → what people call it, or "".
+    subject_title: str = ""
     #: Dotted name of a function: a mail address → the ids of that customer.
     customer_ids: str = ""
     #: Dotted names of erasers, beside those that `@eraser` registers.

@@ -18,3 +18,9 @@ def public_ids(typed: str) -> list[str]:
     """The public ids of the orders of this number: the subjects of their events."""
     orders = Order.objects.filter(number__in=spellings(typed)).order_by("-pk")
     return list(orders.values_list("public_id", flat=True)[:MAX_ORDERS])
+
+
+def number_of(public_id: str) -> str:
+    """The number of the order; "" where there is none."""
+    orders = Order.objects.filter(public_id=public_id).order_by("pk")
+    return orders.values_list("number", flat=True).first() or ""

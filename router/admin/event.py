@@ -21,7 +21,7 @@ from router.contract.errors import NotResendable
 from router.display import ago, badge
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.observe.key_order import with_blockers
-from router.observe.naming import event_numbers
+from router.observe.naming import event_numbers, title_of
 from router.observe.outcome import Outcome, Outcomes, outcomes_of
 from router.observe.story import story_of
 from router.operate.resend import resend_event
@@ -160,7 +160,7 @@ class EventAdmin(ReadOnlyAdmin):
         return self.page(request, "router/admin/explanation.html", event, context)
 
     def story_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
-        title = f"Story of {event.subject or event}"
+        title = f"Story of {title_of(event)}"
         context = {"title": title, "story": story_of(event)}
         return self.page(request, "router/admin/story.html", event, context)
 

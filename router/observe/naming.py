@@ -38,6 +38,14 @@ def _subjects(term: str) -> set[str]:
     return {term, *(import_string(name)(term) if name else ())}
 
 
+def title_of(event: EventRecord) -> str:
+    """What people call the event's subject, by `ROUTER["SUBJECT_TITLE"]`; else the
+    subject, or the event where it has none."""
+    name = conf().subject_title
+    title = import_string(name)(event.subject) if name and event.subject else ""
+    return title or event.subject or str(event)
+
+
 def whole_number(term: str) -> int | None:
     """`term` as a row's number, `#` allowed before it."""
     digits = term.removeprefix("#")

@@ -51,6 +51,7 @@ def database_complaints() -> set[str]:
         ({"RETRY_FIRST_SECONDS": 601}, "router.E004"),
         ({"SUBJECT_SEARCH": "config.order_search.nobody"}, "router.E025"),
         ({"SUBJECT_SEARCH": "nowhere"}, "router.E025"),
+        ({"SUBJECT_TITLE": "nowhere"}, "router.E025"),
         ({"HISTORY": {"a.b": "nowhere"}}, "router.E038"),
         ({"HISTORY": {"a.b": {"facts": "os.walk", "source": "a b"}}}, "router.E026"),
         # A webhook's answer would find its time limit passed.

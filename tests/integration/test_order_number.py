@@ -86,6 +86,13 @@ def test_the_pick_list_is_headed_by_the_number(
     assert f">{order.number}</h1>" in sheet
 
 
+def test_the_story_is_headed_by_the_number(admin_client: Client, order: Order) -> None:
+    event = EventRecord.objects.get(type="purchase.completed")
+    page = admin_client.get(f"/admin/router/eventrecord/{event.pk}/story/")
+
+    assert page.context["title"] == f"Story of order {order.number}"
+
+
 LISTS = [
     "shop/order",
     "fulfilment/shipment",
