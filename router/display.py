@@ -125,11 +125,23 @@ def subscriber_badge(subscriber: Subscriber, *, is_missing: bool) -> SafeString:
 def delivery_badge(delivery: Delivery) -> SafeString:
     """A delivery's state; one that waits for its next try says so, and so does one that
     another of its key, or anything about its subscriber, holds."""
-    is_pending = delivery.state == DeliveryState.PENDING
-    if is_pending and (delivery.is_held or is_held(delivery.subscriber)):
+    if is_delivery_held(delivery):
         return badge("held")
+    is_pending = delivery.state == DeliveryState.PENDING
     is_retrying = is_pending and delivery.failures > 0
     return badge("retrying" if is_retrying else delivery.state)
+
+
+def is_delivery_held(delivery: Delivery) -> bool:
+    """Whether its key or its subscriber keeps it from being tried."""
+    is_pending = delivery.state == DeliveryState.PENDING
+    return is_pending and (delivery.is_held or is_held(delivery.subscriber))
+
+
+def outcome_badge(state: str, subscriber: Subscriber) -> SafeString:
+    """The state of an event that has no delivery for the subscriber."""
+    is_kept = state == DeliveryState.PENDING and is_held(subscriber)
+    return badge("held" if is_kept else state)
 
 
 def exact(moment: datetime | None) -> str:

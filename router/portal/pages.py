@@ -216,6 +216,7 @@ def delivery(
 ) -> HttpResponse:
     """One event on its way to the endpoint, with each request and answer."""
     here, row = visit.endpoint, visit.delivery
+    row.subscriber = here.subscriber
     # Limits that were narrowed since hide what was recorded before.
     may_see = here.subscriber.may_receive(row.event)
     return shown(

@@ -16,6 +16,7 @@ from router import display
 from router.models import (
     AttemptResult,
     BreakerState,
+    Delivery,
     DeliveryState,
     RunKind,
     RunState,
@@ -42,6 +43,7 @@ STATES: dict[str, tuple[str, str | Promise]] = {
     "breaker-open": ("attention", _("Unreachable")),
     "breaker-draining": ("working", _("Catching up")),
     DeliveryState.PENDING: ("working", _("Waiting")),
+    "held": ("quiet", _("Held")),
     DeliveryState.LEASED: ("working", _("Under way")),
     DeliveryState.ACKNOWLEDGED: ("ok", _("Delivered")),
     DeliveryState.DEAD: ("attention", _("Given up")),
@@ -99,6 +101,12 @@ def state(name: str) -> SafeString:
     """A state as sign and word."""
     tone, word = STATES[name]
     return format_html('<span class="state state--{}">{}</span>', tone, word)
+
+
+@register.filter
+def state_of_delivery(delivery: Delivery) -> str:
+    """The key in `STATES`."""
+    return "held" if display.is_delivery_held(delivery) else delivery.state
 
 
 @register.filter

@@ -97,6 +97,14 @@ def test_a_delivery_has_each_request_and_answer(owner: Owner, own: Things) -> No
     assert "own-password" not in page
 
 
+def test_a_delivery_that_is_held_does_not_wait(owner: Owner, own: Things) -> None:
+    row = a_delivery(an_event(type="own.thing"), own.hook)
+    address = f"{HOOK}deliveries/{row.pk}/"
+    assert '<span class="state state--working">Waiting</span>' in owner.text(address)
+    Subscriber.objects.filter(pk=own.hook.pk).update(breaker="open")
+    assert '<span class="state state--quiet">Held</span>' in owner.text(address)
+
+
 def test_what_the_limits_hide_now_is_not_shown(owner: Owner, own: Things) -> None:
     Subscriber.objects.filter(pk=own.hook.pk).update(allowed_sources=["/elsewhere"])
 
