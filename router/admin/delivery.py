@@ -7,6 +7,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
@@ -14,6 +15,7 @@ from router.admin.acting import ReasonForm, act
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery_filters import (
     EventTypeFilter,
+    FailedCauseFilter,
     HoldFilter,
     OpenAtFilter,
     OpenStateFilter,
@@ -22,6 +24,7 @@ from router.admin.filters import EventRecordedFilter, search_by_event
 from router.contract.errors import DoesNotApply, NotResendable
 from router.display import NOTHING, ago, delivery_badge
 from router.models import Delivery, DeliveryState, EventRecord
+from router.observe.causes import causes_of
 from router.observe.explain.explaining import explain_delivery
 from router.observe.key_order import blocker_of
 from router.observe.last_failure import failures_of
@@ -49,14 +52,14 @@ def newest_attempts(delivery: Delivery) -> dict[str, Any]:
 
 
 class FailureList(BaseChangeList):
-    """Rows with their last failure, read for all of a page at once."""
+    """Rows with their last failure and its cause, read for all of a page at once."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         failed = [row.pk for row in self.result_list if row.state not in DONE]
-        words = failures_of(failed)
+        words, causes = failures_of(failed), causes_of(failed)
         for row in self.result_list:
-            row.words = words.get(row.pk, "")
+            row.words, row.cause = words.get(row.pk, ""), causes.get(row.pk)
 
 
 @admin.register(Delivery)
@@ -83,6 +86,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         OpenStateFilter,
         HoldFilter,
         OpenAtFilter,
+        FailedCauseFilter,
         EventTypeFilter,
         EventRecordedFilter,
     )
@@ -108,7 +112,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Error")
     def error_line(self, delivery: Any) -> str:
-        return delivery.words or NOTHING
+        if delivery.cause is None or not delivery.words:
+            return delivery.words or NOTHING
+        label = f"Deliveries given up for the same cause: {delivery.words}"
+        address = f"?cause={delivery.cause}"
+        return format_html(
+            '<a href="{}" title="{}">{}</a>', address, label, delivery.words
+        )
 
     @admin.display(description="State")
     def state_badge(self, delivery: Delivery) -> SafeString:

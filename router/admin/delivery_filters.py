@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from router.admin.base import MAX_ROWS
-from router.admin.filters import Choices, FailedAtFilter, TypeFilter
-from router.models import Delivery, DeliveryState, EventRecord
+from router.admin.filters import CauseFilter, Choices, FailedAtFilter, TypeFilter
+from router.models import Delivery, DeliveryState, EventRecord, FailedTask
 from router.observe.holds import Hold, held_subscribers
 from router.observe.naming import whole_number
 
@@ -22,7 +22,7 @@ PENDING = Q(state=DeliveryState.PENDING)
 BEHIND_KEY = Q(due_at__isnull=True)
 BY_KEY = "key"
 #: Parameters that leave no more rows than a list pages.
-NARROWING = ("state", "held_by", "open_at", "q")
+NARROWING = ("state", "held_by", "open_at", "cause", "q")
 HOLDS = {
     Hold.RECEIVER: "Receiver unreachable",
     Hold.ASKED: "Receiver asked for time",
@@ -105,6 +105,20 @@ class HoldFilter(admin.SimpleListFilter):
             held = held_subscribers(Hold(value))
             return _newest(queryset, PENDING & Q(subscriber_id__in=held))
         return None
+
+
+class FailedCauseFilter(CauseFilter):
+    """Deliveries given up for one cause, while their failed tasks are open."""
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        chosen = whole_number(self.value() or "")
+        if chosen is None:
+            return None
+        tasks = FailedTask.objects.open().filter(group=chosen).order_by("-pk")
+        keys = tasks.values_list("delivery_id", flat=True)[: MAX_ROWS + 1]
+        return queryset.filter(pk__in=list(keys))
 
 
 class EventTypeFilter(TypeFilter):

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from router.admin import base
+from router.flow.causes import group_by_cause
 from router.models import AttemptResult, AuditEntry, Delivery, EventRecord
 from router.public import publish
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
@@ -185,6 +186,25 @@ def test_deliveries_are_found_by_state_subscriber_and_event() -> None:
     assert shown(DELIVERIES, open_at=stock.pk) == [working.pk]
     assert shown(DELIVERIES, q="order-7") == [working.pk, waiting.pk]
     assert done.pk in shown(DELIVERIES)
+
+
+def test_the_error_of_a_delivery_leads_to_all_of_its_cause() -> None:
+    mail = a_subscriber("mail", transport="pull")
+    dead = [a_delivery(an_event(), mail, "DEAD") for _ in range(3)]
+    for row, error in zip(dead, ["E: no ink", "E: no ink", "E: no paper"], strict=True):
+        row.attempt_log.create(
+            number=1, result=AttemptResult.DEAD, error=error, ended_at=timezone.now()
+        )
+        a_failed_task(row, error=error)
+    group_by_cause()
+    cause = dead[0].failed_tasks.get().group_id
+
+    page = a_viewer().get(DELIVERIES).content.decode()
+
+    assert f'<a href="?cause={cause}"' in page
+    assert shown(DELIVERIES, cause=cause) == [dead[1].pk, dead[0].pk]
+    dead[0].failed_tasks.update(state="retried")
+    assert shown(DELIVERIES, cause=cause) == [dead[1].pk]
 
 
 def test_a_list_does_not_read_the_payloads() -> None:
