@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from router.charts import rate
-from router.display import backlog_words
+from router.display import backlog_words, counted
 from router.observe.overview import SubscriberOverview
 
 #: Subscribers that the picture shows; the table below it has all.
@@ -73,5 +73,9 @@ def _short(title: str) -> str:
 
 
 def _numbers(overview: SubscriberOverview, per_second: float) -> str:
-    words = backlog_words(overview)
+    """`0.2/s · 3 moving`; with what needs attention where nothing is owed."""
+    failed = overview.open_failed
+    words = backlog_words(overview) or (
+        counted(failed, "failed task") if failed else ""
+    )
     return f"{rate(per_second)} · {words}" if words else rate(per_second)

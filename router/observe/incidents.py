@@ -42,11 +42,12 @@ class IncidentKind(StrEnum):
     UNREACHABLE = "unreachable"
     DISABLED = "disabled"
     UNROUTED = "unrouted"
-    FAILED_TASKS = "failed_tasks"
-    INGRESS = "ingress"
     OLD_BACKLOG = "old_backlog"
     #: Many of its attempts fail: there is an alert about it.
     FAILING = "failing"
+    #: All else goes on beside these.
+    FAILED_TASKS = "failed_tasks"
+    INGRESS = "ingress"
     #: The receiver asked for time.
     ASKED_TO_WAIT = "asked_to_wait"
     #: One that was killed stays open.

@@ -62,7 +62,7 @@ def test_the_list_tells_how_each_is_doing(mail: Subscriber) -> None:
 
     assert "2 held · 1 moving" in page
     assert "3 h ago" in page
-    assert '<b class="fan-text-attention">1</b>' in page
+    assert '<b class="fan-text-review">1</b>' in page
 
 
 def test_more_subscribers_cost_no_more_statements(mail: Subscriber) -> None:

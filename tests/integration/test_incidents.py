@@ -143,6 +143,16 @@ def test_the_worst_comes_first_and_each_kind_is_shown() -> None:
     ]
 
 
+def test_a_failed_task_is_drawn_as_work_and_not_as_an_outage() -> None:
+    an_unreachable("down")
+    a_failed_task(a_delivery(an_event(), a_webhook("refuses"), "DEAD"))
+    flow = a_viewer().get(HOME).context["flow"]
+    drawn = {each.title: (each.tone, each.text) for each in flow.places}
+    assert drawn["Refuses"] == ("review", "0/s · 1 failed task")
+    assert drawn["Down"] == ("attention", "0/s · 1 held")
+    assert list(drawn) == ["Down", "Refuses"]
+
+
 def test_a_dispatcher_that_stopped_leaves_the_broker_unknown() -> None:
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=5))
     shown = [(each.title, each.text) for each in wrong()]
