@@ -28,6 +28,10 @@ class Statistics:
     window: Window
     buckets: Sequence[Bucket]
 
+    def of(self, window: Window) -> Statistics:
+        """The same for another window; one statement where it is another."""
+        return self if window is self.window else statistics_in(self.situation, window)
+
     @cached_property
     def attempts(self) -> dict[str, int]:
         """Ended attempts by their result, in small letters."""
@@ -73,9 +77,14 @@ class Statistics:
 
 def statistics_of(subscriber: Subscriber, window: Window) -> Statistics:
     """Raises `Subscriber.DoesNotExist` where it was deleted meanwhile."""
-    overview = overview_of(subscriber)
-    situation = Situation.of([overview])
-    buckets = series(window, now=situation.now, subscriber_id=subscriber.pk)
+    return statistics_in(Situation.of([overview_of(subscriber)]), window)
+
+
+def statistics_in(situation: Situation, window: Window) -> Statistics:
+    """Of the one subscriber of a situation. One statement."""
+    [overview] = situation.overviews
+    pk = overview.subscriber.pk
+    buckets = series(window, now=situation.now, subscriber_id=pk)
     return Statistics(overview, situation, window, buckets)
 
 

@@ -124,6 +124,7 @@ PAGES: dict[str, Row] = {
     "admin/router/ingressfailedtask/discard/": (NOBODY, OPERATOR),
     "admin/router/ingressfailedtask/<int:pk>/publish/": (NOBODY, OPERATOR),
     "admin/router/ingressfailedtask/<int:pk>/discard/": (NOBODY, OPERATOR),
+    "admin/router/subscriber/<int:pk>/attempts/": (VIEWER, NOBODY),
     "admin/router/subscriber/<int:pk>/edit/": (MANAGER, MANAGER),
     "admin/router/subscriber/<int:pk>/rotate/": (NOBODY, MANAGER),
     "admin/router/subscriber/<int:pk>/remove/": (MANAGER, MANAGER),

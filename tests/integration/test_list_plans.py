@@ -8,12 +8,16 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from router.models import Subscriber
+from router.observe import attempts
+from router.observe.attempts import last_tried
 from router.testing import isolated_subscribers
-from tests.integration.rows import a_subscriber
+from tests.integration.rows import a_delivery, a_subscriber, an_event
 from tests.integration.staff import a_viewer
 from tests.integration.test_query_plans import (
+    FILL_ATTEMPTS,
     FILL_DELIVERIES,
     FILL_LOG,
     SETTLED,
@@ -90,3 +94,25 @@ def test_a_page_of_a_list_is_read_by_an_index(address: str, indexes: set[str]) -
     for sql in read:
         if re.search(r"COUNT\(\*\)", sql) and "state" not in sql:
             assert "LIMIT 10001" in sql
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("many")
+def test_attempts_of_a_quiet_subscriber_are_found_by_indexes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind thousands of a busy neighbour, and without a look at them."""
+    monkeypatch.setattr(attempts, "LOOK_BACK", 1000)
+    quiet = a_subscriber("quiet", events=["quiet.*"])
+    event = an_event(type="quiet.thing", event_id="quiet")
+    delivery = a_delivery(event, quiet, "ACKNOWLEDGED")
+    delivery.attempt_log.create(
+        number=1, result="ACKNOWLEDGED", ended_at=timezone.now()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"{FILL_ATTEMPTS} WHERE subscriber_id <> %s", [quiet.pk])
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as captured:
+        assert len(last_tried(quiet, 20)) == 1
+    plans = "\n".join(plan(sql) for each in captured if is_read(sql := each["sql"]))
+    assert not re.search(r"Seq Scan on router_(attempt|delivery|eventrecord)", plans)

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from router.admin.subscriber import figures
 from router.admin.subscriber.snippet import snippet
 from router.models import (
     Acknowledgement,
@@ -26,7 +27,7 @@ from router.models import (
 from router.observe import attempts
 from router.observe.attempts import last_tried
 from tests.integration.api import a_key, send
-from tests.integration.rows import a_delivery, a_subscriber, an_event
+from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
 from tests.integration.staff import a_viewer
 
 pytestmark = pytest.mark.usefixtures("empty_router")
@@ -130,13 +131,27 @@ def test_attempts_are_listed_by_result_and_time(
         assert [each["id"] for each in page["results"]] == [attempt.pk]
 
 
-def test_only_the_newest_attempts_are_looked_at(
-    erp: Subscriber, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("quiet", "count"),
+    # A busy neighbour's attempts come after those of a quiet subscriber.
+    [(2, 2), (9, 4)],
+    ids=["a busy one has the newest alone", "a quiet one has its older ones too"],
+)
+def test_what_is_looked_at(
+    erp: Subscriber, monkeypatch: pytest.MonkeyPatch, quiet: int, count: int
 ) -> None:
-    monkeypatch.setattr(attempts, "LOOK_BACK", 2)
-    for _ in range(3):
-        an_attempt(erp)
-    assert len(last_tried(erp, 20)) == 2
+    monkeypatch.setattr(attempts, "LOOK_BACK", 4)
+    monkeypatch.setattr(attempts, "QUIET", quiet)
+    neighbour = a_subscriber("neighbour")
+    for row in (erp, neighbour, neighbour, erp, erp, neighbour):
+        an_attempt(row)
+    given_up = a_delivery(an_event(type="other.type"), erp, "DEAD")
+    a_failed_task(given_up)
+    given_up.attempt_log.create(number=1, result="DEAD", ended_at=timezone.now())
+    an_attempt(neighbour)
+    done = erp.deliveries.order_by("pk").values("pk")[:1]
+    erp.deliveries.filter(pk__in=done).update(state="ACKNOWLEDGED", last_failed_at=None)
+    assert len(last_tried(erp, 20)) == count
 
 
 def test_chunks_stand_among_the_attempts(erp: Subscriber) -> None:
@@ -171,6 +186,34 @@ def test_the_page_shows_figures_charts_and_the_last_attempts(erp: Subscriber) ->
     assert "HTTP 422: unknown currency XXX in line 3" in page
     assert '<a href="?window=day" aria-current="true">' in page
     assert "Published" not in page
+
+
+def test_the_charts_begin_at_an_hour_while_something_is_wrong(erp: Subscriber) -> None:
+    Subscriber.objects.update(breaker="open", incident_since=timezone.now())
+    address = reverse("admin:router_subscriber_change", args=[erp.pk])
+    page = a_viewer().get(address).content.decode()
+    assert '<a href="?window=hour" aria-current="true">' in page
+
+
+def test_the_attempts_of_a_day_are_a_list_of_their_own(
+    erp: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "ON_PAGE", 2)
+    an_attempt(erp, ended_at=timezone.now() - timedelta(hours=25))
+    refused(erp)
+    for _ in range(2):
+        an_attempt(erp)
+    address = reverse("admin:router_subscriber_attempts", args=[erp.pk])
+    viewer = a_viewer()
+
+    def results(query: str) -> list[str]:
+        return [each.result for each in viewer.get(address + query).context["tried"]]
+
+    assert results("") == ["ACKNOWLEDGED", "ACKNOWLEDGED"]
+    assert 'href="?page=2"' in viewer.get(address).content.decode()
+    assert results("?page=2") == ["RETRY"]
+    assert results("?failed=1") == ["RETRY"]
+    assert results("?page=nonsense") == results("")
 
 
 def test_the_snippet_adds_the_same_without_its_secrets(

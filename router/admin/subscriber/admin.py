@@ -14,12 +14,12 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from router.admin.acting import ReasonForm, act, actor
 from router.admin.base import RowView
 from router.admin.subscriber.alerts import AlertViews
-from router.admin.subscriber.figures import figures
+from router.admin.subscriber.figures import attempts_page, figures
 from router.admin.subscriber.forms import (
     PaceForm,
     PauseForm,
@@ -133,6 +133,9 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
             "remove": self.remove_view,
         }
         return [
+            *self.row_urls(
+                "view_subscriber", attempts=require_safe(self.attempts_view)
+            ),
             *self.row_urls("change_subscriber", **posts),
             *self.row_urls("add_subscriber", **manage),
             *super().get_urls(),
@@ -174,7 +177,7 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         if not (row.overview and row.overview.open_failed):
             return "0"
         return format_html(
-            '<b class="fan-text-attention">{}</b>', number(row.overview.open_failed)
+            '<b class="fan-text-review">{}</b>', number(row.overview.open_failed)
         )
 
     def detail_context(self, request: HttpRequest, row: Subscriber) -> dict[str, Any]:
@@ -201,6 +204,10 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
             "queue": queue_of(row, served_queues(alive())),
             "failures": [(task, words[task.pk]) for task in newest],
         }
+
+    def attempts_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
+        template = "router/admin/subscriber_attempts.html"
+        return self.page(request, template, row, attempts_page(request, row))
 
     def pause_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         form = PauseForm(request.POST)

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from router.admin.incidents import strips
 from router.admin.subscriber.snippet import snippet
 from router.charts import all_charts, chosen_window, latency
-from router.display import NOTHING
+from router.display import NOTHING, counted, number
 from router.models import Subscriber
 from router.observe.attempts import last_tried
 from router.observe.incidents import of_subscribers
-from router.observe.series import Window
-from router.observe.statistics import Statistics, statistics_of
+from router.observe.naming import whole_number
+from router.observe.series import ACKNOWLEDGED, Window
+from router.observe.situation import Situation
+from router.observe.statistics import Statistics, overview_of, statistics_in
 
 MAX_TRIED = 20
+ON_PAGE, MAX_PAGES = 50, 20
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def figures(request: HttpRequest, row: Subscriber) -> dict[str, Any]:
     """What is wrong, charts, figures, and the last attempts; for its template."""
-    window = chosen_window(request, default=Window.DAY)
-    found = statistics_of(row, window)
+    situation = Situation.of([overview_of(row)])
+    wrong = of_subscribers(situation)
+    window = chosen_window(request, default=Window.HOUR if wrong else Window.DAY)
+    found = statistics_in(situation, window)
     return {
         "overview": found.overview,
-        "strips": strips(of_subscribers(found.situation), page_of=row),
+        "strips": strips(wrong, page_of=row),
         "window": window,
         "windows": list(Window),
         "charts": all_charts(found.buckets, of_one=True),
@@ -35,8 +42,36 @@ def figures(request: HttpRequest, row: Subscriber) -> dict[str, Any]:
             (title, _latency(found, share)) for title, share in SHARES.items()
         ],
         "tried": last_tried(row, MAX_TRIED),
+        "tried_today": _tried_today(found),
         "snippet": snippet(row),
     }
+
+
+def attempts_page(request: HttpRequest, row: Subscriber) -> dict[str, Any]:
+    """The attempts of the last 24 hours, by pages: `?page=2`; `?failed=1` leaves out
+    the successes."""
+    is_failed = request.GET.get("failed") == "1"
+    page = min(max(1, whole_number(request.GET.get("page", "")) or 1), MAX_PAGES)
+    since = timezone.now() - timedelta(days=1)
+    limit = page * ON_PAGE
+    found = last_tried(row, limit + 1, since=since, is_failed=is_failed)
+    has_more = len(found) > limit and page < MAX_PAGES
+    return {
+        "title": f"Attempts of {row} in the last 24 hours",
+        "subscriber": row,
+        "tried": found[limit - ON_PAGE : limit],
+        "is_failed": is_failed,
+        "next_page": page + 1 if has_more else None,
+    }
+
+
+def _tried_today(found: Statistics) -> str:
+    """`1,234 attempts in 24 hours, 3 failed`."""
+    day = found.of(Window.DAY).attempts
+    total = sum(day.values())
+    failed = total - day.get(ACKNOWLEDGED, 0)
+    words = f"{counted(total, 'attempt')} in 24 hours"
+    return f"{words}, {number(failed)} failed" if failed else words
 
 
 def _success(found: Statistics) -> str:

@@ -146,7 +146,8 @@ class AttemptsApi(View, ListAPIView[Attempt]):
         tags=TAGS,
         parameters=[AttemptsQuery],
         description=f"Its attempts among the newest {LOOK_BACK:,} of the router, the "
-        "newest first.\n\nWhat a handler acknowledges in the stream makes no attempt: "
+        "newest first; of a subscriber with few, older ones too.\n\nWhat a handler "
+        "acknowledges in the stream makes no attempt: "
         "the statistics count it.",
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
