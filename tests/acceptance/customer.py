@@ -41,13 +41,13 @@ class Customer:
     """Keeps cookies, follows redirects, sends forms with what they hide."""
 
     def __init__(self, site: str) -> None:
-        self._site = site
+        self.site = site
         cookies = urllib.request.HTTPCookieProcessor(CookieJar())
         self._opener = urllib.request.build_opener(cookies)
 
     def look(self, path: str, form: dict[str, str] | None = None) -> Page:
         body = None if form is None else urllib.parse.urlencode(form).encode()
-        url = urllib.parse.urljoin(self._site, path)
+        url = urllib.parse.urljoin(self.site, path)
         with self._opener.open(url, body, timeout=PATIENCE_SECONDS) as answer:
             return Page(answer.url, answer.read().decode())
 

@@ -112,14 +112,16 @@ def environment_of(cell: Cell, folder: Path, **urls: str) -> dict[str, str]:
     }
 
 
-def manage(environment: Mapping[str, str], *arguments: str) -> str:
-    """Run a command of the site to its end; returns what it printed.
+def manage(
+    environment: Mapping[str, str], *arguments: str, folder: Path = BASE_DIR
+) -> str:
+    """Run a command of the site in `folder` to its end; returns what it printed.
 
     It holds no lease, and the database gives it as much time as it takes.
     """
     return subprocess.run(
         manage_argv(*arguments),
-        cwd=BASE_DIR,
+        cwd=folder,
         env={**os.environ, **environment, "CHAOS_COMMAND": "1"},
         check=True,
         stdout=subprocess.PIPE,

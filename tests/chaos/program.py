@@ -21,9 +21,14 @@ class Program:
     """What its main process leaves behind is killed before the next start."""
 
     def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str], log: Path
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        folder: Path = BASE_DIR,
     ) -> None:
         self._argv = argv
+        self._folder = folder
         self._environment = {**os.environ, **environment}
         self._log = log
         self._lock = threading.Lock()
@@ -31,7 +36,7 @@ class Program:
         self.server = self._start()
 
     def _start(self) -> Server:
-        return Server(self._argv, self._log, env=self._environment, cwd=BASE_DIR)
+        return Server(self._argv, self._log, env=self._environment, cwd=self._folder)
 
     def keep(self) -> None:
         """Start it again if it ended."""
@@ -70,8 +75,10 @@ class Programs:
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
 
-    def add(self, name: str, argv: Sequence[str]) -> Program:
-        program = Program(argv, self.environment, self._folder / f"{name}.log")
+    def add(self, name: str, argv: Sequence[str], folder: Path = BASE_DIR) -> Program:
+        """Start it in `folder`, where its code is."""
+        log = self._folder / f"{name}.log"
+        program = Program(argv, self.environment, log, folder)
         self._programs.append(program)
         return program
 

@@ -18,22 +18,23 @@ def open_failed_tasks(stack: Stack) -> None:
     key = stack.manage("create_api_key", NAME, *scopes).strip()
     events = {"events": ["purchase.*"], "max_failures": 1}
     body = {"name": NAME, "transport": "pull", **events}
-    _call(stack, key, "/api/subscribers/", body)
+    call(stack.url, key, "/api/subscribers/", body)
     for order_id in ("order-given-up", "order-discarded"):
         post(stack, key, purchase(order_id))
-        pulled = _call(
-            stack, key, f"/api/subscribers/{NAME}/pull/", {"wait_seconds": 8}
+        pulled = call(
+            stack.url, key, f"/api/subscribers/{NAME}/pull/", {"wait_seconds": 8}
         )
         leases = [
             {"id": delivery["id"], "lease_token": delivery["lease_token"]}
             for delivery in pulled["deliveries"]
         ]
         assert leases, pulled
-        _call(stack, key, "/api/deliveries/nack/", {"deliveries": leases})
+        call(stack.url, key, "/api/deliveries/nack/", {"deliveries": leases})
 
 
-def _call(stack: Stack, key: str, path: str, body: dict[str, Any]) -> Any:
+def call(url: str, key: str, path: str, body: dict[str, Any]) -> Any:
+    """Post JSON to the API; returns the answer's."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = Request(stack.url + path, json.dumps(body).encode(), headers)
+    request = Request(url + path, json.dumps(body).encode(), headers)
     with urlopen(request, timeout=20) as answer:
         return json.load(answer)

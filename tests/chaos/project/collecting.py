@@ -6,19 +6,11 @@ from typing import Any
 
 from django.conf import settings
 
-from router.models import (
-    LIVE,
-    Cursor,
-    Delivery,
-    EventRecord,
-    FailedTask,
-    LogHead,
-    Subscriber,
-    Turn,
-)
+from router.models import Delivery, EventRecord, FailedTask, Turn
 from router.testing import is_settled
 from tests.chaos.checker import Outcome
 from tests.chaos.history import read_sent
+from tests.chaos.project.cursor_states import cursor_states
 from tests.chaos.project.models import Effect, Order
 from tests.chaos.subscribers import OTHER_SHOP, SOURCES, SUBSCRIBERS
 
@@ -65,7 +57,7 @@ def everything() -> dict[str, Any]:
         "positions": _positions(),
         "deliveries": Delivery.objects.filter(event__source__in=SOURCES).count(),
         "open": [*_unrouted(), *_open(), *_above_cursors()],
-        "cursors": _cursors(),
+        "cursors": cursor_states(),
         "failed": _failed(),
     }
 
@@ -94,39 +86,10 @@ def _failed() -> list[list[str]]:
     return [list(row) for row in rows]
 
 
-def _cursors() -> list[dict[str, Any]]:
-    return [_cursor_of(row) for row in Subscriber.objects.known()]
-
-
-def _cursor_of(subscriber: Subscriber) -> dict[str, Any]:
-    """See `CursorState`. Where each event has a row, it counts as at the head."""
-    cursor = Cursor.objects.get(subscriber=subscriber, run=LIVE)
-    is_read = subscriber.is_streamed or cursor.is_behind
-    head = LogHead.objects.get().position
-    rows = Delivery.objects.filter(subscriber=subscriber, run=LIVE)
-    acknowledged = cursor.acknowledgements.order_by("last")
-    leased = Turn.objects.filter(subscriber=subscriber, token__isnull=False)
-    return {
-        "name": subscriber.name,
-        "start": cursor.start,
-        "position": cursor.position if is_read else head,
-        "wanted": _wanted(subscriber),
-        "rows": sorted(rows.values_list("event__position", flat=True)),
-        "acknowledgements": list(acknowledged.values_list("first", "last", "count")),
-        "is_leased": leased.exists(),
-    }
-
-
-def _wanted(subscriber: Subscriber) -> list[int]:
-    routed = EventRecord.objects.filter(position__isnull=False).order_by("position")
-    rows = routed.values_list("position", "type")
-    return [position for position, type_ in rows if subscriber.asks_for(type_)]
-
-
 def _above_cursors() -> list[list[str]]:
     """What a cursor has not passed, and no row speaks of."""
     found = []
-    for state in _cursors():
+    for state in cursor_states():
         above = [each for each in state["wanted"] if each > state["position"]]
         single = set(above).difference(state["rows"])
         events = EventRecord.objects.filter(position__in=single, source__in=SOURCES)
