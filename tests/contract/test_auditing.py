@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.transaction import TransactionManagementError
 
 from router.flow import audit
 from router.models import ApiKey, AuditEntry, FailedTaskGroup, Subscriber
@@ -182,3 +183,9 @@ def test_a_note_is_a_further_entry_and_changes_none(crm: Subscriber) -> None:
     assert note.subscriber == crm
     assert row_of(note) == entry
     assert AuditEntry.objects.values().get(pk=entry.pk) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_entry_outside_the_transaction_of_its_change_is_refused() -> None:
+    with pytest.raises(TransactionManagementError):
+        audit.note("subscriber.paused", "subscriber crm", by="user carla")

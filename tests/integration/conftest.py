@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_django
 from django.contrib import admin
 from django.test import Client
 from django.utils import timezone
@@ -16,6 +18,7 @@ from router.operate.subscribers import create_subscriber
 from tests.conftest import private_rabbitmq
 from tests.integration.api import STRUCTURED, Call, Get, Post, a_key, send
 from tests.integration.lines import Line, line_to
+from tests.integration.rows import undone
 from tests.integration.shopping import a_product, put_in_basket
 from tests.receivers import Declare
 from tests.servers.fauxqs import Fauxqs, fauxqs
@@ -36,6 +39,28 @@ def empty_router(db: None) -> Iterator[None]:
     Subscriber.objects.all().delete()
     with registry.isolated():
         yield
+
+
+@pytest.fixture(scope="module")
+def rows_of_module(
+    request: pytest.FixtureRequest,
+    django_db_setup: None,
+    django_db_blocker: pytest_django.DjangoDbBlocker,
+) -> Iterator[Any]:
+    """What `make_rows` of the module returns, in a router where nobody else is."""
+    with django_db_blocker.unblock(), registry.isolated(), undone():
+        Subscriber.objects.all().delete()
+        yield request.module.make_rows()
+
+
+@pytest.fixture
+def shared_rows(rows_of_module: Any) -> Iterator[Any]:
+    """Rows that are made once for a module; what a test does to them is undone.
+
+    Its tests use no other fixture of the database: that would close the connection.
+    """
+    with registry.isolated(), undone():
+        yield deepcopy(rows_of_module)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +125,19 @@ def foreign(request: pytest.FixtureRequest) -> ForeignRouter:
     return router
 
 
-@pytest.fixture(params=[ON_RABBITMQ, "kafka", *ON_FAUXQS, "pubsub"])
+ON_SQS, ON_SNS = ON_FAUXQS
+
+
+# A bridge reads what SNS sends from a queue of SQS.
+@pytest.fixture(
+    params=[
+        ON_RABBITMQ,
+        "kafka",
+        ON_SQS,
+        pytest.param("sns", marks=[pytest.mark.long, *ON_SNS.marks]),
+        "pubsub",
+    ]
+)
 def bridged(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind that a bridge takes from, up and empty."""
     router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")

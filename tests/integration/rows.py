@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -16,6 +19,14 @@ from router.models import (
     Reason,
     Subscriber,
 )
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is written to the database within is rolled back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def a_subscriber(name: str, **fields: Any) -> Subscriber:

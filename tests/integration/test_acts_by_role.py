@@ -19,8 +19,6 @@ from tests.integration.acted_on import rows
 from tests.integration.acts import BY_ADMIN, post
 from tests.integration.staff import a_manager, a_person, a_viewer, an_operator
 
-pytestmark = pytest.mark.usefixtures("empty_router")
-
 PEOPLE: dict[str, Callable[[], Client]] = {
     "Viewer": a_viewer,
     "Operator": an_operator,
@@ -143,9 +141,12 @@ ELEMENT = re.compile(
 )
 
 
+make_rows = rows
+
+
 @pytest.fixture
-def world(db: None) -> dict[str, Any]:
-    return rows()
+def world(shared_rows: dict[str, Any]) -> dict[str, Any]:
+    return shared_rows
 
 
 def words_of(html: str) -> str:

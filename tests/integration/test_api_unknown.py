@@ -19,8 +19,6 @@ from tests.integration import api
 from tests.integration.api import assert_problem
 from tests.integration.rows import a_delivery, a_failed_task, an_event
 
-pytestmark = pytest.mark.usefixtures("empty_router")
-
 AN_ENTRY = {"id": 1, "lease_token": "x"}
 #: Where a field is required: the body that has it all.
 COMPLETE: dict[str, dict[str, Any]] = {
@@ -55,8 +53,7 @@ WITH_BODY = [
 ]
 
 
-@pytest.fixture
-def paths(db: None) -> dict[str, Any]:
+def make_rows() -> dict[str, Any]:
     """Rows that the paths name."""
     publish("thing.happened", {}, source="/test")
     route()
@@ -77,6 +74,11 @@ def paths(db: None) -> dict[str, Any]:
         "group_id": FailedTaskGroup.objects.get().pk,
         "schema_id": schema.pk,
     }
+
+
+@pytest.fixture
+def paths(shared_rows: dict[str, Any]) -> dict[str, Any]:
+    return shared_rows
 
 
 def send(client: Client, name: str, paths: Any, body: Any, query: str = "") -> Any:

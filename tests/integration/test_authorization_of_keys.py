@@ -6,14 +6,12 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern
 from django.utils import timezone
@@ -43,9 +41,8 @@ from tests.integration.rows import (
     a_failed_task,
     a_subscriber,
     an_event,
+    undone,
 )
-
-pytestmark = pytest.mark.usefixtures("empty_router")
 
 PUBLISH, CONSUME, MANAGE = {"publish"}, {"consume"}, {"manage"}
 #: `manage` includes `schemas` while the key is bound to nothing.
@@ -183,9 +180,13 @@ def test_every_call_has_a_row() -> None:
     assert set(operations()) - {"GET "} == rows
 
 
-@pytest.fixture
-def world(db: None) -> dict[str, dict[str, Any]]:
+def make_rows() -> dict[str, dict[str, Any]]:
     return {who: _things_of(who) for who in ("own", "other")}
+
+
+@pytest.fixture
+def world(shared_rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return shared_rows
 
 
 def _things_of(who: str) -> dict[str, Any]:
@@ -282,13 +283,6 @@ def status_of(response: Any) -> int:
     return int(response.status_code)
 
 
-@contextmanager
-def rolled_back() -> Iterator[None]:
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-
-
 def state() -> list[Any]:
     return [list(model._default_manager.order_by("pk").values()) for model in KEPT]
 
@@ -310,7 +304,7 @@ def test_a_call_needs_a_key_with_its_scope(
         assert_problem(make(client, name, world["own"], a_key([scope])), 403)
     assert state() == before
     for scope in CALLS[name].scopes:
-        with rolled_back():
+        with undone():
             key = a_key([scope, *CALLS[name].beside])
             done = make(client, name, world["other"], key)
             assert status_of(done) == CALLS[name].status, done.content
@@ -321,7 +315,7 @@ def test_a_bound_key_reaches_its_own_alone(
     client: Client, name: str, world: dict[str, dict[str, Any]]
 ) -> None:
     call, key = CALLS[name], a_key(SCOPES, **BOUND)
-    with rolled_back():
+    with undone():
         own = make(client, name, world["own"], key)
         assert status_of(own) == (call.bound or call.status), own.content
         if call.foreign is None and not call.bound:
