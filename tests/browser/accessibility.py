@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
@@ -13,8 +15,18 @@ WCAG = {
     "resultTypes": ["violations"],
 }
 WIDE, NARROW = 1280, 390
-LOOKS = [(WIDE, "light"), (WIDE, "dark"), (NARROW, "dark")]
+LOOKS = [(WIDE, "light"), (NARROW, "dark")]
 NARROWEST = 360
+DESKTOP, PHONE = LOOKS
+
+
+def in_turn(pages: Sequence[str]) -> list[Any]:
+    """Each page in one of two looks; `make proof` sees it in the other, too."""
+    return [
+        pytest.param(look, page, marks=() if (n + m) % 2 else pytest.mark.long)
+        for m, look in enumerate(LOOKS)
+        for n, page in enumerate(pages)
+    ]
 
 
 def violations(
@@ -34,7 +46,7 @@ def fits(page: Page) -> bool:
 
 
 def assert_accessible(page: Page) -> None:
-    """No violation, wide and narrow, light and dark; and it fits a small phone."""
+    """No violation, wide and light, narrow and dark; and it fits a small phone."""
     all_of = {
         f"{width} px, {theme}": seen(page, width, theme) for width, theme in LOOKS
     }

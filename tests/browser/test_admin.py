@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
-from tests.browser.accessibility import fits, violations
+from tests.browser.accessibility import DESKTOP, fits, in_turn, violations
 from tests.browser.conftest import watched
 from tests.browser.visitors import sign_in
 from tests.servers.receiving import Receiver, status
@@ -154,7 +154,7 @@ def rows(site: Stack, bought: dict[str, str]) -> dict[str, str]:
     return {**bought, **json.loads(site.manage("shell", "-v0", "-c", ROWS))}
 
 
-@pytest.fixture(scope="module", params=[(1280, "light"), (390, "dark")])
+@pytest.fixture(scope="module", params=[DESKTOP])
 def staff(
     request: pytest.FixtureRequest, browser: Browser, site: Stack
 ) -> Iterator[BrowserContext]:
@@ -174,7 +174,7 @@ def signed_in(browser: Browser, site: Stack) -> StorageState:
         return context.storage_state()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("staff", "path"), in_turn(PAGES), indirect=["staff"])
 def test_each_page_is_accessible_and_fits_its_window(
     staff: BrowserContext, site: Stack, rows: dict[str, str], path: str
 ) -> None:
@@ -320,7 +320,9 @@ OVERLAPS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [1280, 1440, 390])
+@pytest.mark.parametrize(
+    "width", [1280, pytest.param(1440, marks=pytest.mark.long), 390]
+)
 @pytest.mark.parametrize(
     "path",
     [
@@ -357,6 +359,7 @@ def test_a_list_shows_its_last_column_without_scrolling(
         assert table["x"] + table["width"] <= right + 1, address
 
 
+@pytest.mark.long
 def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(
     page: Page, site: Stack
 ) -> None:
@@ -388,11 +391,7 @@ def test_an_operator_tries_a_receiver_closes_its_breaker_and_skips_an_event(
         texts,
         [
             ("delivery.skipped", f"delivery {waiting}", "a broken order"),
-            (
-                "subscriber.breaker_closed",
-                "subscriber down",
-                "it is back",
-            ),
+            ("subscriber.breaker_closed", "subscriber down", "it is back"),
             ("subscriber.tried_now", "subscriber down", "the partner called"),
         ],
         strict=True,

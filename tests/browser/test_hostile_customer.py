@@ -14,7 +14,8 @@ from tests.browser.purchases import purchase
 from tests.browser.visitors import sign_in
 from tests.servers.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("browser")
+# tests/integration/test_hostile_pages.py reads the same pages without a browser.
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.long]
 
 # Each runs in another place: between tags, in an attribute, in an expression that the
 # admin's theme evaluates, in a template, in a raw text element.
