@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_django
@@ -24,6 +25,12 @@ from tests.contract.steps import a_puller
 from tests.flush import QuickFlush
 from tests.receivers import Declare, declaring
 from tests.servers import waiting
+from tests.servers.fauxqs import IN_MEMORY
+from tests.servers.migrated import (
+    MIGRATED_POSTGRESQL,
+    MIGRATED_SQLITE,
+    copy_migrated,
+)
 from tests.servers.postgresql import database_of_its_own
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 from tests.servers.stack import Stack
@@ -54,7 +61,12 @@ def pytest_collection() -> Iterator[None]:
 
 
 def _is_contract(item: pytest.Item) -> bool:
-    return CONTRACT in item.path.parents
+    return CONTRACT in item.path.parents and not _is_left_to_proof(item)
+
+
+def _is_left_to_proof(item: pytest.Item) -> bool:
+    """Of those on SQLite: what takes longest, and asks least of a database."""
+    return item.get_closest_marker("one_database") is not None
 
 
 def _is_long(item: pytest.Item) -> bool:
@@ -63,7 +75,11 @@ def _is_long(item: pytest.Item) -> bool:
 
 
 #: Pass → the tests that it is for; the pass over all has no name.
-PASSES = {"contract": _is_contract, "proof": _is_long}
+PASSES = {
+    "contract": _is_contract,
+    "rest of the contract": _is_left_to_proof,
+    "proof": _is_long,
+}
 
 
 def pytest_collection_modifyitems(
@@ -107,14 +123,26 @@ def no_known_schemas() -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+) -> Iterator[None]:
     """A file, where SQLite would take memory: threads then wait for each other's
-    locks as processes do."""
+    locks as processes do. Each is a copy of what `make test` has migrated."""
     database = settings.DATABASES["default"]
+    test = database.setdefault("TEST", {})
     if database["ENGINE"].endswith("sqlite3"):
-        folder = tmp_path_factory.mktemp("database")
-        database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
+        with TemporaryDirectory(prefix="fanfare-", dir=IN_MEMORY) as folder:
+            test["NAME"] = f"{folder}/test.sqlite3"
+            copy_migrated(Path(test["NAME"]))
+            yield
+    else:
+        test["TEMPLATE"] = os.environ.get(MIGRATED_POSTGRESQL)
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Whether the database is there: Django would delete the copy of a file."""
+    is_file = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    return is_file and MIGRATED_SQLITE in os.environ
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 `make test` runs the suite on PostgreSQL and, beside it, the contract tests on SQLite.
 `make proof` runs what is long by nature once: all in `tests/proof`, what has the mark
-`long`, and more examples of the machines that try the protocol.
+`long`, more examples of the machines that try the protocol, and on SQLite what `make
+test` leaves out there.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
+from urllib.parse import urlsplit
 
 from router.encryption import make_key
 from tests.servers.buildah import buildah_program
 from tests.servers.chromium import chromium
+from tests.servers.migrated import MIGRATED_POSTGRESQL, MIGRATED_SQLITE
 from tests.servers.node import GENERATORS, PACKAGES, node_modules
 from tests.servers.pgbouncer import pgbouncer_program
 from tests.servers.php import php_program
-from tests.servers.postgresql import postgresql
+from tests.servers.postgresql import database_of_its_own, postgresql
 from tests.servers.proxies import nginx_program
 from tests.servers.python_programs import python_programs
 from tests.servers.rabbitmq import rabbitmq_program
@@ -157,6 +160,7 @@ def main(arguments: list[str]) -> int:
             return 1
         if is_proof:
             return _proof(arguments[1:], environment, notices)
+        environment |= servers.enter_context(_migrated(environment))
         compiling.wait()
         return _two_passes(arguments, environment, notices)
 
@@ -170,8 +174,11 @@ def _proof(
         "TEST_PASS": "proof",
         "PROTOCOL_EXAMPLES": os.environ.get("PROTOCOL_EXAMPLES", "30"),
     }
-    arguments = [*PROOF_SIDE_BY_SIDE, *arguments]
-    return _pytest(arguments, {**environment, **given}).wait()
+    on_sqlite = {**environment, "TEST_PASS": "rest of the contract"}
+    return _together(
+        _pytest([*PROOF_SIDE_BY_SIDE, *arguments], {**environment, **given}).wait(),
+        _pytest(_contract(arguments), on_sqlite).wait(),
+    )
 
 
 def _two_passes(
@@ -181,8 +188,7 @@ def _two_passes(
     print(f"All tests on {'PostgreSQL' if postgresql_url else 'SQLite'}", flush=True)
     with TemporaryFile() as output:
         on_sqlite = _pytest(
-            # To collect all tests takes longer than half of those which then run.
-            arguments if any(map(_is_path, arguments)) else [CONTRACT, *arguments],
+            _contract(arguments),
             {**environment, "TEST_PASS": "contract"},
             output,
         )
@@ -205,6 +211,35 @@ def _compiling(
     """Imports the tests while the servers start, so that they are compiled: each
     process would do it for itself, for twenty seconds of a fresh clone."""
     return _pytest([*arguments, "--collect-only"], environment, subprocess.DEVNULL)
+
+
+@contextmanager
+def _migrated(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The databases that those of the tests are copies of, by their variables.
+
+    To migrate each of them takes ten seconds of the processor.
+    """
+    with TemporaryDirectory(prefix="fanfare-migrated-") as folder, ExitStack() as stack:
+        _migrate({**environment, "VAR_DIR": folder, "DATABASE_URL": ""})
+        made = {MIGRATED_SQLITE: f"{folder}/fanfare.sqlite3"}
+        if url := environment.get("TEST_POSTGRESQL_URL"):
+            template = stack.enter_context(database_of_its_own(url))
+            _migrate({**environment, "DATABASE_URL": template})
+            made[MIGRATED_POSTGRESQL] = urlsplit(template).path.removeprefix("/")
+        yield made
+
+
+def _migrate(environment: dict[str, str]) -> None:
+    subprocess.run(  # noqa: S603
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+        env={**environment, "PYTHONDEVMODE": ""},
+        check=True,
+    )
+
+
+def _contract(arguments: list[str]) -> list[str]:
+    """To collect all tests takes longer than half of those which then run."""
+    return arguments if any(map(_is_path, arguments)) else [CONTRACT, *arguments]
 
 
 def _is_path(argument: str) -> bool:

@@ -43,6 +43,8 @@ from tests.contract.steps import (
 from tests.integration.rows import a_delivery, a_failed_task, an_event
 from tests.receivers import Declare
 
+pytestmark = pytest.mark.one_database
+
 NAME = "Clara Horn"
 
 

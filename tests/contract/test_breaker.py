@@ -38,7 +38,7 @@ from tests.contract.outages import (
 from tests.contract.steps import TYPE, delivery_ids, drain, go_on, publish_events
 from tests.receivers import Declare
 
-pytestmark = pytest.mark.usefixtures("probes_by_hand")
+pytestmark = [pytest.mark.usefixtures("probes_by_hand"), pytest.mark.one_database]
 
 
 def test_an_outage_with_a_poison_among_many_gives_up_on_the_poison_alone(

@@ -42,7 +42,7 @@ from tests.contract.outages import (
 from tests.contract.steps import delivery_ids, drain, go_on, publish_events
 from tests.receivers import Declare
 
-pytestmark = pytest.mark.usefixtures("probes_by_hand")
+pytestmark = [pytest.mark.usefixtures("probes_by_hand"), pytest.mark.one_database]
 UNCOUNTED = Q(attempt_log__result="UNCOUNTED")
 
 

@@ -175,6 +175,7 @@ def test_what_lost_its_lease_takes_nothing_along(
     assert open_by_key()["a"][1] == "held"
 
 
+@pytest.mark.one_database
 def test_a_key_with_very_many_events_travels_in_chunks(bus: KeyedRouter) -> None:
     row = subscribe()
     happen("cold", *["hot"] * HOT, "cold")

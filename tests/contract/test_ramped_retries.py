@@ -34,6 +34,8 @@ from tests.contract.keys import happen, rounds
 from tests.contract.steps import TYPE
 from tests.receivers import Declare, Receiver
 
+pytestmark = pytest.mark.one_database
+
 BY = "user olga"
 
 

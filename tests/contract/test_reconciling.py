@@ -28,7 +28,7 @@ from tests.contract.steps import TYPE, Subscribe, publish_and_route
 from tests.integration.api import a_key, assert_problem, send
 from tests.servers.receiving import Receiver, status
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 A_ALONE = {"exact": {"data.who": "a"}}
 PATH = "subscribers/erp/digest/"
 #: Position, source, id.

@@ -18,6 +18,8 @@ from router.testing import deliver_due, skip_waits
 from tests.contract.steps import TYPE, Subscribe, drain, publish_events
 from tests.servers.receiving import Behaviour, Received, Receiver, status
 
+pytestmark = pytest.mark.one_database
+
 
 def number_in(received: Received) -> int:
     n: int = json.loads(received.body)["data"]["n"]

@@ -38,6 +38,8 @@ from tests.contract.steps import (
 )
 from tests.servers.receiving import Received, Receiver, status
 
+pytestmark = pytest.mark.one_database
+
 
 def test_of_a_mixed_chunk_each_gets_its_own_answer(
     subscribe: Subscribe, receiver: Receiver

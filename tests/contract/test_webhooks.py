@@ -38,6 +38,8 @@ from tests.contract.steps import (
 from tests.servers.node import run_script
 from tests.servers.receiving import Received, Receiver, status
 
+pytestmark = pytest.mark.one_database
+
 
 def test_an_event_is_posted_signed_and_acknowledged(
     subscribe: Subscribe, receiver: Receiver

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from config.env import BASE_DIR
+from tests.servers.migrated import copy_migrated
 from tests.servers.waiting import free_port, wait_until
 
 READY = "Fanfare is ready"
@@ -137,7 +138,13 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Stack]:
-    """A stack that is ready; stopped afterwards, and nothing of it is left."""
+    """A stack that is ready; stopped afterwards, and nothing of it is left.
+
+    On SQLite it finds a migrated database, as at each start but its first.
+    """
+    (folder / "var").mkdir(mode=0o700, exist_ok=True)
+    if not environment.get("DATABASE_URL"):
+        copy_migrated(folder / "var" / "fanfare.sqlite3")
     stack = Stack(folder, **environment)
     try:
         stack.wait_ready()
