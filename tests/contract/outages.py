@@ -27,10 +27,11 @@ class Outage:
         self.poison_error: Exception = ValueError("choked")
 
     def __call__(self, event: Event) -> None:
+        # An error that is raised again keeps its traceback, which would grow for ever.
         if self.is_down:
-            raise self.error
+            raise self.error.with_traceback(None)
         if event.data["n"] in self.poison:
-            raise self.poison_error
+            raise self.poison_error.with_traceback(None)
 
 
 def acknowledged_count() -> int:
