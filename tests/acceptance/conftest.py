@@ -54,7 +54,7 @@ KINDS = [
         "stack_on_servers",
         id="postgresql and RabbitMQ",
         # That process has the node too, which takes long to start.
-        marks=pytest.mark.xdist_group("rabbitmq"),
+        marks=[pytest.mark.xdist_group("rabbitmq"), pytest.mark.long],
     ),
 ]
 

@@ -103,6 +103,7 @@ def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path, moment: str) -> N
         assert [process for process in started if not is_over(process)] == []
 
 
+@pytest.mark.long
 def test_sigterm_to_make_stops_what_it_started(tmp_path: Path) -> None:
     with subprocess.Popen(
         ["make", "run"],

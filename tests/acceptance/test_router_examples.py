@@ -59,6 +59,7 @@ def parcels() -> ModuleType:
     return module
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("stack")
 def test_a_purchase_is_counted_once_by_the_analytics_behind_kafka(
     stack: Stack, kafka: ForeignKafka, key: str, tmp_path: Path
@@ -90,6 +91,7 @@ def test_a_purchase_is_counted_once_by_the_analytics_behind_kafka(
     ]
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("stack")
 def test_the_function_behind_a_fifo_queue_works_in_the_order_of_each_customer(
     stack: Stack,

@@ -33,7 +33,7 @@ from tests.servers.waiting import wait_until
 
 SECONDS = 120
 #: Some batches of the bridge, and more than a router gives before it is answered.
-COUNT = 450
+COUNT = 250
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.servers.valkey import Valkey
 from tests.servers.waiting import wait_until
 
 pytestmark = [
-    pytest.mark.xdist_group("rabbitmq"),
+    pytest.mark.xdist_group("foreign rabbitmq"),
     pytest.mark.django_db(transaction=True),
 ]
 QUEUE = QUEUES["default"]
@@ -187,7 +187,7 @@ def pool(request: pytest.FixtureRequest) -> str:
 def any_broker(request: pytest.FixtureRequest) -> str:
     if request.param == "redis":
         return str(request.getfixturevalue("broker_url"))
-    server: RabbitMQ = request.getfixturevalue("rabbitmq_server")
+    server: RabbitMQ = request.getfixturevalue("foreign_rabbitmq_server")
     return server.url
 
 
