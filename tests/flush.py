@@ -6,6 +6,7 @@ anew: five times the processor time of the usual test.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from django.core.management.commands.flush import Command
@@ -71,9 +72,10 @@ def _rows(table: str) -> Rows:
 
 
 def _insert(table: str, rows: Rows) -> None:
-    for row in rows:
-        places = ", ".join(["%s"] * len(row))
-        _execute(f"INSERT INTO {_name(table)} VALUES ({places})", row)
+    if rows:
+        row = f"({', '.join(['%s'] * len(rows[0]))})"
+        places = ", ".join([row] * len(rows))
+        _execute(f"INSERT INTO {_name(table)} VALUES {places}", tuple(chain(*rows)))
 
 
 def _execute(statement: str, parameters: tuple[Any, ...] = ()) -> None:

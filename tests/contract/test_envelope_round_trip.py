@@ -21,6 +21,8 @@ from router.testing import isolated_subscribers
 from router.transports.base import Request
 from router.transports.webhook.request import Receiver, sign
 
+pytestmark = pytest.mark.one_database
+
 RECEIVER = Receiver(url="https://example.com/", secrets=(make_secret(),))
 OPTIONAL = ["subject", "partitionkey"]
 RESERVED = {"id", "source", "type", "subject", "time", "data", "dataschema"} | {
@@ -48,7 +50,7 @@ ENVELOPES = st.fixed_dictionaries(
     optional={"time": TIMES, **dict.fromkeys(OPTIONAL, TEXT)},
 )
 often = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -387,7 +387,7 @@ def test_the_protocol_keeps_its_invariants(four: None) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Protocol,
         settings=settings(
-            max_examples=EXAMPLES or 10,
+            max_examples=EXAMPLES or 6,
             derandomize=EXAMPLES <= 30,
             stateful_step_count=40,
             deadline=None,

@@ -223,7 +223,7 @@ def test_a_number_beyond_64_bits_is_kept(post: Post) -> None:
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

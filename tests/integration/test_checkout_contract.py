@@ -29,7 +29,7 @@ from tests.integration.shopping import DETAILS, PAYS, a_product
 from tests.unit.test_schemas import PURCHASE
 
 EACH = settings(
-    max_examples=50,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

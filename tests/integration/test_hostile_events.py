@@ -21,7 +21,7 @@ NAMES = [*an_envelope(), "time", "subject", "partitionkey", "dataschema", "trace
 CHANGES = st.dictionaries(st.sampled_from(NAMES) | TEXT, JSON, min_size=1, max_size=3)
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
 hostile = settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
