@@ -22,7 +22,6 @@ from router.flow.causes import delete_unused_causes, group_by_cause
 from router.flow.cursor.acknowledgements import Merging
 from router.flow.cursor.deleted import delete_places_of_deleted
 from router.flow.dispatch.dispatcher import Dispatcher
-from router.flow.dispatch.ring import Wanted
 from router.flow.heartbeats import (
     beat,
     delete_stale,
@@ -119,7 +118,7 @@ class DispatcherLoop:
                 )
                 connection.close()
                 self.low_water = LowWater()
-                self._dispatcher.wanted = Wanted()
+                self._dispatcher.forget()
                 self._merging = Merging()
                 self._rollups = Rollups()
             stop.wait(pause)
@@ -179,7 +178,10 @@ class DispatcherLoop:
             self.low_water.note_routed()
             return NOTHING
         routed = route_batch(
-            after=after, has_room=self._dispatcher.has_room, fits=self._windows.fits
+            after=after,
+            has_room=self._dispatcher.has_room,
+            fits=self._windows.fits,
+            streamed=self._dispatcher.streamed,
         )
         self._windows.note_routed(routed.made, is_any_full=routed.is_any_full)
         self.low_water.note_routed(routed.last_number)

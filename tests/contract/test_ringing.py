@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from router.flow.cursor.reading import next_chunk
+from router.flow.cursor.streamed import MAX_AGE_SECONDS, Streamed
 from router.flow.dispatch.ring import Wanted
 from router.flow.route.routing import Routed, route_batch
 from router.models import Delivery, EventRecord, Subscriber, Turn
@@ -31,11 +32,11 @@ def everywhere(_: Subscriber) -> bool:
     return True
 
 
-def happen(count: int = 1, **named: Any) -> Routed:
+def happen(count: int = 1, *, streamed: Streamed | None = None, **named: Any) -> Routed:
     with transaction.atomic():
         for _ in range(count):
             publish(TYPE, None, **named)
-    return route_batch(has_room=everywhere)
+    return route_batch(has_room=everywhere, streamed=streamed)
 
 
 def rung(routed: Routed) -> list[Subscriber]:
@@ -154,13 +155,90 @@ def is_last(batch: Routed) -> bool:
     return batch.last_number in (0, newest.number)
 
 
-def test_what_a_subscriber_asks_for_now_is_what_routing_knows(row: Subscriber) -> None:
-    """Subscribers are kept from one batch to the next, unless their rows changed."""
-    assert happen().wanted == {row.pk: 1}
+def declare_again(declare: Declare, **options: Any) -> None:
+    with isolated():
+        declare(**options)
 
-    Subscriber.objects.update(events=["other.*"])
-    assert happen().wanted == {}
-    Subscriber.objects.update(events=[TYPE])
-    assert happen().wanted == {row.pk: 3}
+
+def ask_for_less(declare: Declare) -> None:
+    declare_again(declare, events=["other.*"])
+
+
+def be_another(declare: Declare) -> None:
+    declare("another")
+
+
+def be_served_by_row(declare: Declare) -> None:
+    declare_again(declare, is_safe_concurrently=True)
+
+
+def be_served_by_row_and_again_in_the_stream(declare: Declare) -> None:
+    be_served_by_row(declare)
+    declare_again(declare)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (ask_for_less, []),
+        (be_another, ["listener", "another"]),
+        (be_served_by_row, []),
+        (be_served_by_row_and_again_in_the_stream, ["listener"]),
+    ],
+)
+def test_what_changed_since_the_last_batch_is_known_in_the_next(
+    row: Subscriber,
+    declare: Declare,
+    change: Callable[[Declare], None],
+    expected: list[str],
+) -> None:
+    """Though a dispatcher keeps what subscribers ask for from one batch to the next."""
+    kept = Streamed()
+    happen(streamed=kept)
+
+    change(declare)
+
+    wanted = Subscriber.objects.filter(pk__in=happen(streamed=kept).wanted)
+    assert [each.name for each in wanted] == expected
+
+
+def test_a_second_change_at_one_position_is_known_as_well(
+    row: Subscriber, declare: Declare
+) -> None:
+    kept = Streamed()
+    happen(streamed=kept)
+
+    ask_for_less(declare)
+    # Nothing is new, but the change.
+    assert not route_batch(streamed=kept).event_count
+    declare_again(declare)
+
+    assert happen(streamed=kept).wanted == {row.pk: 2}
+
+
+def test_one_that_was_deleted_since_the_last_batch_is_not_marked(
+    row: Subscriber,
+) -> None:
+    kept = Streamed()
+    happen(streamed=kept)
+    Turn.objects.update(marked_until=None)
     Subscriber.objects.update(deleted_at=timezone.now())
-    assert happen().wanted == {}
+
+    assert rung(happen(streamed=kept)) == []
+    assert not is_marked(row)
+
+
+def test_a_change_of_queue_is_known_after_a_while(row: Subscriber) -> None:
+    now = 0.0
+    kept = Streamed(clock=lambda: now)
+
+    def queue() -> str:
+        Turn.objects.update(marked_until=None)
+        [subscriber] = rung(happen(streamed=kept))
+        return subscriber.fixed_queue
+
+    assert queue() == ""
+    Subscriber.objects.update(fixed_queue="slow")
+    assert queue() == ""
+    now += 2 * MAX_AGE_SECONDS
+    assert queue() == "slow"

@@ -10,9 +10,11 @@ import pytest
 from django.db import connection
 
 from router.conf import QUEUES
+from router.flow.cursor.streamed import Streamed
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.stream import serve
 from router.flow.dispatch.queues import queue_of
+from router.flow.dispatch.ring import Wanted
 from router.flow.route.routing import route_batch
 from router.models import Delivery, EventRecord, Subscriber, Turn
 from router.public import publish
@@ -41,8 +43,8 @@ def has_queue(row: Subscriber) -> bool:
     return queue_of(row, ["router.slow"]) in QUEUES
 
 
-def messages(work: Callable[[], object]) -> int:
-    """How many the driver sends, by its own trace."""
+def traced(work: Callable[[], object]) -> list[tuple[str, str]]:
+    """What the driver sends (F) and gets (B), by its own trace."""
     connection.ensure_connection()
     session = connection.connection.pgconn
     with tempfile.TemporaryFile("w+") as trace:
@@ -53,16 +55,28 @@ def messages(work: Callable[[], object]) -> int:
             session.untrace()
         trace.seek(0)
         lines = [line.rstrip().split("\t") for line in trace]
+    return [(line[1], line[3]) for line in lines if len(line) > 3]
+
+
+def messages(work: Callable[[], object]) -> int:
     # A pipeline ends with a Sync, for which alone the driver waits.
-    return sum(line[1:2] == ["F"] and line[3] in ("Query", "Sync") for line in lines)
+    lines = traced(work)
+    return sum(way == "F" and kind in ("Query", "Sync") for way, kind in lines)
+
+
+def rows(work: Callable[[], object]) -> int:
+    return traced(work).count(("B", "DataRow"))
 
 
 def test_an_event_takes_two_to_be_routed(listen: Callable[..., Subscriber]) -> None:
-    row = listen(silent)
-    publish(TYPE, {})
+    row, kept = listen(silent), Streamed()
+    for _ in range(2):
+        publish(TYPE, {})
+        Turn.objects.update(marked_until=None)
+        issued = messages(lambda: route_batch(has_room=has_queue, streamed=kept))
 
     # All that is read, all that is written.
-    assert messages(lambda: route_batch(has_room=has_queue)) == 2
+    assert issued == 2
     assert EventRecord.objects.filter(position=None).count() == 0
     assert Turn.objects.get(pk=row.pk).marked_until is not None
 
@@ -95,3 +109,28 @@ def test_a_chunk_of_the_stream_takes_two_and_what_its_handler_says(
 
     assert messages(lambda: serve(row.pk)) == count
     assert position_of(row) == 2
+
+
+@pytest.mark.parametrize("is_routed_by_another", [False, True])
+def test_those_that_want_none_of_a_batch_are_not_read_for_it(
+    listen: Callable[..., Subscriber], declare: Declare, is_routed_by_another: bool
+) -> None:
+    listen(silent)
+    kept = Streamed(clock=lambda: 0.0)
+    wanted = Wanted(kept)
+    wanted.due()
+
+    def read() -> int:
+        publish(TYPE, {})
+        if is_routed_by_another:
+            route_batch()
+            return rows(wanted.due)
+        return rows(lambda: route_batch(has_room=has_queue, streamed=kept))
+
+    # A dispatcher that has just begun takes more for granted.
+    _, _, few = read(), read(), read()
+    for n in range(20):
+        declare(f"other_{n}", events=["other.happened"])
+    # Once, since they are new.
+    assert read() > few
+    assert read() == few

@@ -28,6 +28,7 @@ from router.flow.breaker.pace import note_start
 from router.flow.breaker.probes import choose_probe
 from router.flow.cursor import turn
 from router.flow.cursor.above import set_next_aside
+from router.flow.cursor.streamed import Streamed
 from router.flow.dispatch.chunk import Chunk, chunk_size, within_bytes
 from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.queues import queue_of
@@ -63,10 +64,15 @@ class Dispatcher:
         #: broker is in trouble.
         self._waiting: dict[str, int] = {}
         self._sent_at = -math.inf
-        self.wanted = Wanted()
+        self.forget()
         self._runs = RunsWaiting()
         #: Of streamed subscribers: whose last message was for deliveries.
         self._had_deliveries: set[int] = set()
+
+    def forget(self) -> None:
+        """Forget what it knew of the log and of who reads it: the database failed."""
+        self.streamed = Streamed()
+        self.wanted = Wanted(self.streamed)
 
     def has_just_sent(self) -> bool:
         """Whether it sent something within the last second."""

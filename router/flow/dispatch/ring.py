@@ -20,6 +20,7 @@ from router.db.statements import IDS, Select, Statement
 from router.flow.cursor import turn
 from router.flow.cursor.reading import SPAN
 from router.flow.cursor.runs_in_stream import Looking, subscribers_to_ring
+from router.flow.cursor.streamed import NEWEST_PERIOD, Streamed
 from router.flow.dispatch.chunk import Chunk, ring
 from router.models import LIVE, Cursor, EventRecord, LogHead, Period, Subscriber
 from router.models.subscriber import is_handler_missing
@@ -31,7 +32,8 @@ OF_SUBSCRIBER = ("pk", "name", "transport", "queue", "fixed_queue", "mean_run_ms
 class Wanted:
     """What one dispatcher knows of the events above the cursors."""
 
-    def __init__(self) -> None:
+    def __init__(self, streamed: Streamed | None = None) -> None:
+        self._streamed = streamed or Streamed()
         #: Primary key of a subscriber → the last position that it may want.
         self._positions: dict[int, int] = {}
         #: The head's position when it last knew all; None: it knows nothing.
@@ -69,13 +71,13 @@ class Wanted:
         """Learn of what others routed, up to the head's position."""
         known_to = self._known_to
         if known_to is None or head < known_to or self._assumption.is_due():
-            self._assume(head, _STREAMED.rows())
+            self._assume(head, _all_streamed())
         elif head > known_to:
-            self._assume(head, _may_want(known_to, head))
+            self._assume(head, _may_want(known_to, head, self._streamed))
         self._known_to = head
 
-    def _assume(self, head: int, ids: Iterable[Any]) -> None:
-        self._positions.update({pk: head for (pk,) in ids})
+    def _assume(self, head: int, ids: Iterable[int]) -> None:
+        self._positions.update(dict.fromkeys(ids, head))
 
 
 class RunsWaiting:
@@ -117,21 +119,23 @@ def mark_rung(subscribers: Sequence[Subscriber]) -> list[Chunk]:
     return [ring(each) for each in subscribers if each.pk in marked]
 
 
-def _may_want(after: int, head: int) -> list[tuple[int]]:
-    """The streamed subscribers that may want an event between these positions."""
+def _all_streamed() -> list[int]:
+    return [pk for (pk,) in _STREAMED.rows()]
+
+
+def _may_want(after: int, head: int, streamed: Streamed) -> Iterable[int]:
+    """The subscribers that may want an event between these positions, among them all
+    that are streamed."""
     is_changed = Period.objects.filter(after__gt=after).exists()
     if head - after > SPAN or is_changed:
         # What they asked for then may be other than what they ask for now.
-        return list(_STREAMED.rows())
+        return _all_streamed()
+    # Later than the head: what was asked for up to there is committed.
+    streamed.refresh(NEWEST_PERIOD.rows())
     events = EventRecord.objects.filter(position__gt=after, position__lte=head)
     types = set(events.filter(only_for=None).values_list("type", flat=True).distinct())
     alone = set(events.exclude(only_for=None).values_list("only_for", flat=True))
-    streamed = Subscriber.objects.known().filter(is_streamed=True)
-    return [
-        (each.pk,)
-        for each in streamed.only("pk", "transport", "events")
-        if each.pk in alone or any(map(each.asks_for, types))
-    ]
+    return alone.union(*map(streamed.asking_for, types))
 
 
 def _look() -> QuerySet[Subscriber, Any]:

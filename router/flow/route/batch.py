@@ -11,6 +11,7 @@ from django.db.models import BigIntegerField, QuerySet
 
 from router.db.pipeline import rows_of_first, rows_of_planned
 from router.db.statements import Param, Select
+from router.flow.cursor.streamed import NEWEST_PERIOD, Streamed
 from router.flow.route.behind import BEHIND
 from router.flow.route.head import TRY_LOCK
 from router.models import EventRecord, Subscriber
@@ -23,7 +24,7 @@ _known_count = 1
 _last_known: dict[Any, Subscriber] = {}
 #: Whether another held the head when this process last asked.
 _is_head_held = False
-#: What is read of each subscriber: for what it is owed, and for its queue.
+#: What is read of each subscriber that gets deliveries: for what it is owed.
 OF_SUBSCRIBER = (
     "name",
     "transport",
@@ -31,11 +32,7 @@ OF_SUBSCRIBER = (
     "filter",
     "allowed_types",
     "allowed_sources",
-    "mean_run_ms",
-    "queue",
-    "fixed_queue",
     "ordering",
-    "is_streamed",
 )
 
 
@@ -44,28 +41,20 @@ class Batch:
     """The next events, and all that is needed to route them."""
 
     head: Sequence[Any]
-    subscribers: Sequence[Subscriber]
-    #: Primary keys of subscribers that get no deliveries from routing.
+    #: Those that are served row by row.
+    by_row: Sequence[Subscriber]
+    #: Primary keys of those among them that get no deliveries from routing.
     behind: Collection[int]
     events: Sequence[EventRecord]
     is_full: bool
 
     @cached_property
-    def streamed(self) -> list[Subscriber]:
-        """Those that read the log by their cursors."""
-        return [each for each in self.subscribers if each.is_streamed]
-
-    @cached_property
-    def by_row(self) -> list[Subscriber]:
+    def receiving(self) -> list[Subscriber]:
         """Those that get a delivery of each event."""
-        return [
-            each
-            for each in self.subscribers
-            if not (each.is_streamed or each.pk in self.behind)
-        ]
+        return [each for each in self.by_row if each.pk not in self.behind]
 
 
-NO_BATCH = Batch(head=(), subscribers=(), behind=(), events=(), is_full=False)
+NO_BATCH = Batch(head=(), by_row=(), behind=(), events=(), is_full=False)
 
 
 def has_unrouted(*, after: int = 0) -> bool:
@@ -73,11 +62,13 @@ def has_unrouted(*, after: int = 0) -> bool:
     return bool(_LOOK.rows(after=after))
 
 
-def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Batch:
+def next_batch(
+    after: int, delivery_limit: int, streamed: Streamed, *, owns_transaction: bool
+) -> Batch:
     """The next events and their subscribers; no head while another process routes.
 
     In the caller's transaction; `owns_transaction` says that it is one of the router's
-    own.
+    own. `streamed` then knows what was asked for up to now.
     """
     global _is_head_held, _known_count
     if _is_head_held and not rows_of_first([TRY_LOCK.bound()])[0]:
@@ -85,27 +76,27 @@ def next_batch(after: int, delivery_limit: int, *, owns_transaction: bool) -> Ba
         return NO_BATCH
     guess = max(1, delivery_limit // max(1, _known_count))
     statements = [
-        *(query.bound() for query in (TRY_LOCK, _SUBSCRIBERS, BEHIND)),
+        *(query.bound() for query in (TRY_LOCK, NEWEST_PERIOD, _BY_ROW, BEHIND)),
         _first_unrouted(guess).bound(after=after),
     ]
-    head, *rows = rows_of_planned(statements, owns_transaction=owns_transaction)
+    head, newest, *rows = rows_of_planned(statements, owns_transaction=owns_transaction)
     _is_head_held = not head
     if not head:
         return NO_BATCH
+    streamed.refresh(newest)
     batch = _batch(head, rows, delivery_limit, guess)
-    _known_count = len(batch.by_row)
+    _known_count = len(batch.receiving)
     return batch
 
 
 def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) -> Batch:
     """The batch of these rows; of the events no more than the deliveries allow."""
     first, (known, behind, unrouted) = _first_unrouted(guess), rows
-    subscribers = _as_subscribers(known)
-    by_row = sum(not each.is_streamed for each in subscribers)
-    limit = max(1, delivery_limit // max(1, by_row))
+    by_row = _as_subscribers(known)
+    limit = max(1, delivery_limit // max(1, len(by_row)))
     return Batch(
         head=head,
-        subscribers=subscribers,
+        by_row=by_row,
         behind={pk for (pk,) in behind},
         events=first.as_models(unrouted)[:limit],
         is_full=len(unrouted) >= min(limit, guess),
@@ -114,10 +105,10 @@ def _batch(head: Rows, rows: Sequence[Rows], delivery_limit: int, guess: int) ->
 
 def _as_subscribers(rows: Rows) -> list[Subscriber]:
     """The subscribers of these rows; one whose row is as it was in the last batch is
-    not made again: of hundreds that want none of the events, hardly any has changed."""
+    not made again: of hundreds hardly any has changed."""
     global _last_known
     missing = [row for row in rows if row not in _last_known]
-    made = dict(zip(missing, _SUBSCRIBERS.as_models(missing), strict=True))
+    made = dict(zip(missing, _BY_ROW.as_models(missing), strict=True))
     _last_known = {row: made.get(row) or _last_known[row] for row in rows}
     return list(_last_known.values())
 
@@ -132,4 +123,6 @@ def _first_unrouted(limit: int) -> Select:
 
 
 _LOOK = Select(lambda: _unrouted(AFTER).values_list("number")[:1])
-_SUBSCRIBERS = Select(lambda: Subscriber.objects.known().only(*OF_SUBSCRIBER))
+_BY_ROW = Select(
+    lambda: Subscriber.objects.known().filter(is_streamed=False).only(*OF_SUBSCRIBER)
+)

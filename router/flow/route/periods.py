@@ -18,6 +18,7 @@ def begin_period(subscriber: Subscriber, head: LogHead) -> None:
     if last is None:
         Period.objects.create(subscriber=subscriber, after=BEFORE_EVERYTHING, **asked)
     elif asked != {"events": last.events, "filter": last.filter}:
-        Period.objects.update_or_create(
-            subscriber=subscriber, after=head.position, defaults=asked
-        )
+        # Never updated: dispatchers know by the newest row that something changed.
+        begun = {"subscriber": subscriber, "after": head.position}
+        Period.objects.filter(**begun).delete()
+        Period.objects.create(**begun, **asked)

@@ -23,6 +23,7 @@ from router.flow.cursor import turn
 from router.flow.cursor.filling import give_up_on_unfiltered
 from router.flow.cursor.insertions import Owed, insertions
 from router.flow.cursor.matching import Broken, Filters, Matching
+from router.flow.cursor.streamed import Streamed
 from router.flow.dispatch.chunk import Chunk
 from router.flow.route.batch import Batch, next_batch
 from router.flow.route.behind import fall_behind
@@ -73,20 +74,26 @@ def no_limit(_subscriber_id: int, _count: int) -> bool:
 
 
 def route_batch(
-    *, after: int = 0, has_room: HasRoom = no_room, fits: Fits = no_limit
+    *,
+    after: int = 0,
+    has_room: HasRoom = no_room,
+    fits: Fits = no_limit,
+    streamed: Streamed | None = None,
 ) -> Routed:
     """Route the next events above the number `after`, halving the batch on failure.
 
     An event whose deliveries can't be written must not stop those before it. Streamed
     subscribers that want an event are marked where `has_room` says so, and the caller
     must send them a message. `fits` says whether so many deliveries more fit into a
-    subscriber's window: one that has no room falls behind. Raises the failure when even
-    a single event can't be routed.
+    subscriber's window: one that has no room falls behind. `streamed` is what the
+    caller keeps from batch to batch; without it all subscribers are read. Raises the
+    failure when even a single event can't be routed.
     """
     limit = conf().route_limit
+    streamed = streamed or Streamed()
     while True:
         try:
-            return _route(after, limit, has_room, fits)
+            return _route(after, limit, has_room, fits, streamed)
         except OperationalError:
             raise
         except PlanForgotten:
@@ -106,21 +113,25 @@ class Plan:
     #: The last position that was given before.
     position: int
     owed: Sequence[Owed]
-    #: Primary keys of streamed subscribers that are rung for at once.
-    rung: Collection[int]
+    #: Streamed subscribers that are rung for at once.
+    rung: Sequence[Subscriber]
     #: Primary keys of subscribers whose windows have no room: they fall behind.
     full: Collection[int]
     wanted: Mapping[int, int]
     broken: Broken
 
 
-def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Routed:
+def _route(
+    after: int, delivery_limit: int, has_room: HasRoom, fits: Fits, streamed: Streamed
+) -> Routed:
     began_ns = time.time_ns()
     with own_transaction() as owns_transaction:
-        batch = next_batch(after, delivery_limit, owns_transaction=owns_transaction)
+        batch = next_batch(
+            after, delivery_limit, streamed, owns_transaction=owns_transaction
+        )
         if not (batch.head and batch.events):
             return NOTHING
-        plan = _plan(batch, has_room, fits)
+        plan = _plan(batch, has_room, fits, streamed)
         chunks = _write(plan, owns_transaction=owns_transaction and not plan.broken)
         if plan.broken:
             give_up_on_unfiltered(plan.broken)
@@ -139,20 +150,20 @@ def _route(after: int, delivery_limit: int, has_room: HasRoom, fits: Fits) -> Ro
     )
 
 
-def _plan(batch: Batch, has_room: HasRoom, fits: Fits) -> Plan:
+def _plan(batch: Batch, has_room: HasRoom, fits: Fits, streamed: Streamed) -> Plan:
     broken: Broken = {}
     [(position,)] = batch.head
-    owed = list(_owed(batch.events, batch.by_row, broken))
+    owed = list(_owed(batch.events, batch.receiving, broken))
     counts = Counter(subscriber.pk for _, subscriber in owed)
     full = {pk for pk, count in counts.items() if not fits(pk, count)}
     owed = [each for each in owed if each[1].pk not in full]
     broken = {key: error for key, error in broken.items() if key[1] not in full}
-    wanted = wanted_to(batch, position)
+    wanted = wanted_to(batch, position, streamed)
     return Plan(
         batch=batch,
         position=position,
         owed=owed,
-        rung=choose_rung(batch.streamed, wanted, has_room),
+        rung=choose_rung(streamed.subscribers(wanted), has_room),
         wanted=wanted,
         full=full,
         broken=broken,
@@ -163,7 +174,7 @@ def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
     """Write all of a batch; returns what is marked, and now to be sent."""
     events = plan.batch.events
     statements = [
-        *([turn.mark(plan.rung)] if plan.rung else []),
+        *([turn.mark(each.pk for each in plan.rung)] if plan.rung else []),
         _positions(plan.position, events),
         MOVE.bound(position=plan.position + len(events)),
         *([fall_behind(plan.full, plan.position)] if plan.full else []),
@@ -174,7 +185,7 @@ def _write(plan: Plan, *, owns_transaction: bool) -> tuple[Chunk, ...]:
         after=commits(owns_transaction),
         owns_transaction=owns_transaction,
     )
-    return turns_of(results[0], plan.batch.streamed) if plan.rung else ()
+    return turns_of(results[0], plan.rung) if plan.rung else ()
 
 
 def _positions(last: int, events: Sequence[EventRecord]) -> Statement:

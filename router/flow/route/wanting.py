@@ -6,8 +6,9 @@ is in the way, the dispatcher's look rings later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
+from router.flow.cursor.streamed import Streamed
 from router.flow.dispatch.chunk import Chunk, ring
 from router.flow.route.batch import Batch
 from router.models import Subscriber
@@ -16,36 +17,27 @@ from router.models.subscriber import is_handler_missing
 HasRoom = Callable[[Subscriber], bool]
 
 
-def wanted_to(batch: Batch, position: int) -> dict[int, int]:
+def wanted_to(batch: Batch, position: int, streamed: Streamed) -> dict[int, int]:
     """Primary key of a streamed subscriber → the last of the batch's events that it may
     want, by its position; whatever its filter says. The first is after `position`."""
     wanted: dict[int, int] = {}
-    of_type: dict[str, list[int]] = {}
     for place, event in enumerate(batch.events, position + 1):
         if event.only_for_id is not None:
             wanted[event.only_for_id] = place
-            continue
-        if event.type not in of_type:
-            of_type[event.type] = [
-                each.pk for each in batch.streamed if each.asks_for(event.type)
-            ]
-        wanted.update(dict.fromkeys(of_type[event.type], place))
-    return {each.pk: wanted[each.pk] for each in batch.streamed if each.pk in wanted}
+        else:
+            wanted.update(dict.fromkeys(streamed.asking_for(event.type), place))
+    for each in batch.by_row:
+        wanted.pop(each.pk, None)
+    return wanted
 
 
-def choose_rung(
-    streamed: Iterable[Subscriber], wanted: Container[int], has_room: HasRoom
-) -> set[int]:
-    """The primary keys of streamed subscribers to ring for now, where they are free."""
-    return {
-        each.pk
-        for each in streamed
-        if each.pk in wanted and not is_handler_missing(each) and has_room(each)
-    }
+def choose_rung(wanted: Iterable[Subscriber], has_room: HasRoom) -> list[Subscriber]:
+    """The streamed subscribers to ring for now, where they are free."""
+    return [each for each in wanted if not is_handler_missing(each) and has_room(each)]
 
 
 def turns_of(
-    rows: Iterable[tuple[int]], subscribers: Sequence[Subscriber]
+    rows: Iterable[tuple[int]], subscribers: Iterable[Subscriber]
 ) -> tuple[Chunk, ...]:
     """What rings for those of these subscribers that were marked."""
     marked = {pk for (pk,) in rows}
