@@ -22,6 +22,8 @@ class Setup:
     dispatchers: int = 1
     subscribers: int = 5
     prefetch: int = 4
+    #: Subscribers beside these, that want none of the events.
+    uninterested: int = 0
     #: The subscriber whose handler hangs; -1 is none.
     hanging: int = -1
     is_timed: bool = False
@@ -47,6 +49,7 @@ class Setup:
         return {
             "BENCH_HANDLER": self.handler,
             "BENCH_SUBSCRIBERS": str(self.subscribers),
+            "BENCH_UNINTERESTED": str(self.uninterested),
             "BENCH_HANGING": str(self.hanging),
             "BENCH_ENDPOINTS": str(self.endpoints),
             "BENCH_IN_FLIGHT": str(self.in_flight or ""),

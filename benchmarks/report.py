@@ -257,6 +257,20 @@ def _idle(taken: Taken) -> tuple[str, list[str], Rows]:
     return title, ["", "dispatcher", "database"], rows
 
 
+def _uninterested(taken: Taken) -> tuple[str, list[str], Rows]:
+    figures: list[Taken] = taken["uninterested"]
+    kinds = KINDS[1:]
+    together = [sum(each[kind] or 0 for kind in kinds) for each in figures]
+    rows = [
+        [f"{each['uninterested']} others", number(ratio(whole, together[0]))]
+        + [number(each[kind]) for kind in kinds]
+        + [number(whole)]
+        for each, whole in zip(figures, together, strict=True)
+    ]
+    title = "An event for five subscribers, ms of processor time, beside uninterested"
+    return title, ["", "÷ none", *kinds, "together"], rows
+
+
 def _percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{number(share * 100)} %"
 
@@ -277,4 +291,5 @@ TABLES = {
     "foreign": _foreign,
     "sizing": _sizing,
     "idle": _idle,
+    "uninterested": _uninterested,
 }

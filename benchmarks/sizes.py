@@ -52,6 +52,8 @@ class Sizes:
     sizing: tuple[float, ...] = (0, 1, 10, 50, 200)
     #: Settled events beside a dispatcher without work.
     idle: tuple[int, ...] = (0, 100_000)
+    #: Subscribers in the stream beside five that want the type.
+    uninterested: tuple[int, ...] = (0, 495)
 
     def share(self, contender: str, total: int) -> int:
         """This contender's deliveries of `total`, in whole events of five."""
@@ -106,5 +108,6 @@ TINY = Sizes(
     scaling=(1, 2),
     sizing=(0, 20),
     idle=(0, 1000),
+    uninterested=(0, 5),
 )
 SIZES = {"whole": WHOLE, "hour": HOUR, "quick": QUICK, "tiny": TINY}

@@ -17,6 +17,7 @@ from benchmarks.figures.publishing import publish_added_ms, publish_throughput
 from benchmarks.figures.scaling import scaling
 from benchmarks.figures.sizing import sizing
 from benchmarks.figures.throughput import main_cells, throughput
+from benchmarks.figures.uninterested import uninterested
 from benchmarks.figures.webhooks import webhooks
 
 Figure = Callable[[Bench], dict[str, Any]]
@@ -45,6 +46,7 @@ FIGURES: dict[str, Figure] = {
     "foreign": foreign,
     "sizing": sizing,
     "idle": idle,
+    "uninterested": uninterested,
 }
 #: What `--quick` runs.
 QUICK: dict[str, Figure] = {
