@@ -199,9 +199,7 @@ def _sentences(
             yield f"no installed code has this name. {held}"
             yield "Install its app or name its module in settings.ROUTER['HANDLERS']."
         case IncidentKind.DISABLED | IncidentKind.PAUSED:
-            since = _since(subscriber.state_changed_at, now)
-            yield _because(f"{subscriber.state}{since}", subscriber.state_reason)
-            yield f"{held} An operator resumes it."
+            yield from _of_pause(subscriber, held, now)
         case IncidentKind.UNREACHABLE:
             since = _since(subscriber.incident_since, now)
             yield _because(f"unreachable{since}", cause)
@@ -214,6 +212,14 @@ def _sentences(
             yield f"{events_in_words(overview)} to go."
         case _:
             yield from _of_old_backlog(overview, cause, now)
+
+
+def _of_pause(subscriber: Subscriber, held: str, now: datetime) -> Iterator[str]:
+    since = _since(subscriber.state_changed_at, now)
+    yield _because(f"{subscriber.state}{since}", subscriber.state_reason)
+    waits = subscriber.is_held_for_setup
+    end = "It resumes once it is set." if waits else "An operator resumes it."
+    yield f"{held} {end}"
 
 
 def _of_old_backlog(

@@ -20,7 +20,6 @@ from router.models import (
     EventRecord,
     FailedTask,
     IngressFailedTask,
-    LogHead,
     Subscriber,
     SubscriberState,
 )
@@ -144,11 +143,6 @@ def _overview(
 
 def _oldest(*moments: datetime | None) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def is_import_open() -> bool:
-    """Whether an import was begun and has not come to its end."""
-    return LogHead.objects.filter(is_import_open=True).exists()
 
 
 def unrouted_count() -> int:

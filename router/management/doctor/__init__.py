@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from router.management.doctor.broker import examine_broker
 from router.management.doctor.database import examine_database
 from router.management.doctor.finding import Finding, Level
-from router.management.doctor.imports import examine_imports
+from router.management.doctor.incidents import examine_incidents
 from router.management.doctor.processes import examine_processes
 from router.management.doctor.schemas import examine_schemas
 from router.management.doctor.settings import examine_settings
-from router.management.doctor.subscribers import examine_subscribers
 
 __all__ = ["Finding", "Level", "examine"]
 
@@ -22,6 +21,5 @@ def examine() -> Iterator[Finding]:
     yield from examine_database()
     yield from examine_broker()
     yield from examine_processes()
-    yield from examine_subscribers()
-    yield from examine_imports()
+    yield from examine_incidents()
     yield from examine_schemas()
