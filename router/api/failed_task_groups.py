@@ -15,7 +15,6 @@ from rest_framework.response import Response
 
 from router.api import fields
 from router.api.auth.keys import actor, find_receiver, key_of, receivers_of
-from router.api.auth.permissions import MayManage
 from router.api.bodies import checked
 from router.api.failed_tasks import TAGS, NoteBody
 from router.api.http.query_params import QuerySerializer
@@ -77,7 +76,6 @@ class CausesQuerySerializer(QuerySerializer):
 
 
 class FailedTaskGroupsApi(View):
-    permission_classes = (MayManage,)
     queries = {"GET": CausesQuerySerializer}
 
     @extend_schema(
@@ -99,8 +97,6 @@ class FailedTaskGroupsApi(View):
 
 
 class RetryGroupApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="retry_failed_task_group",
         tags=TAGS,
@@ -121,8 +117,6 @@ class RetryGroupApi(View):
 
 
 class CancelGroupRetryApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="cancel_failed_task_group_retry",
         tags=TAGS,
@@ -145,8 +139,6 @@ class DiscardedSerializer(serializers.Serializer[Any]):
 
 
 class DiscardGroupApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="discard_failed_task_group",
         tags=TAGS,
@@ -169,8 +161,6 @@ class RetrySinceBody(NoteBody):
 
 
 class RetryOfSubscriberApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="retry_failed_tasks_of_subscriber",
         tags=TAGS,

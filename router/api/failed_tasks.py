@@ -20,7 +20,6 @@ from router.api.auth.keys import (
     key_of,
     receivers_of,
 )
-from router.api.auth.permissions import MayManage
 from router.api.bodies import Body, checked
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
@@ -66,7 +65,6 @@ class NoteBody(Body):
 
 
 class FailedTasksApi(View, ListAPIView[FailedTask]):
-    permission_classes = (MayManage,)
     serializer_class = FailedTaskSerializer
     pagination_class = CursorPages
     queries = {"GET": FailedTaskQuerySerializer}
@@ -89,8 +87,6 @@ class FailedTasksApi(View, ListAPIView[FailedTask]):
 
 
 class RetryFailedTaskApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="retry_failed_task",
         tags=TAGS,
@@ -103,8 +99,6 @@ class RetryFailedTaskApi(View):
 
 
 class DiscardFailedTaskApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="discard_failed_task",
         tags=TAGS,
@@ -123,8 +117,6 @@ class EditBody(NoteBody):
 
 
 class EditFailedTaskApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="edit_and_retry_failed_task",
         tags=TAGS,
@@ -152,8 +144,6 @@ class RedirectBody(NoteBody):
 
 
 class RedirectFailedTaskApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="redirect_failed_task",
         tags=TAGS,
@@ -174,8 +164,6 @@ class RedirectFailedTaskApi(View):
 
 
 class RestoreFailedTaskApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="restore_failed_task",
         tags=TAGS,

@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from router.api import fields
 from router.api.auth.keys import actor, key_of
-from router.api.auth.permissions import MayManage
 from router.api.bodies import checked
 from router.api.failed_tasks import NoteBody
 from router.api.http.pagination import CursorPages
@@ -49,7 +48,6 @@ class IngressFailedTaskQuerySerializer(QuerySerializer):
 
 
 class IngressFailedTasksApi(View, ListAPIView[IngressFailedTask]):
-    permission_classes = (MayManage,)
     serializer_class = IngressFailedTaskSerializer
     pagination_class = CursorPages
     queries = {"GET": IngressFailedTaskQuerySerializer}
@@ -68,8 +66,6 @@ class IngressFailedTasksApi(View, ListAPIView[IngressFailedTask]):
 
 
 class DiscardIngressFailedTaskApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="discard_ingress_failed_task",
         tags=TAGS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.cache import patch_cache_control
@@ -10,6 +10,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from router.api.auth.permissions import HasScope, MayManage
 from router.api.http.exceptions import EncodedBody
 from router.api.http.query_params import QuerySerializer
 from router.api.http.request_body import measure_chunks
@@ -20,8 +21,12 @@ NONE = ("", "identity")
 
 
 class View(APIView):
-    """A call of the API; its query and the coding of its body are checked first."""
+    """A call of the API; its query and the coding of its body are checked first.
 
+    It needs the scope `manage`, unless it names another.
+    """
+
+    permission_classes: Sequence[type[HasScope]] = (MayManage,)
     #: Method → the query parameters that it takes; a method that is not named, none.
     queries: Mapping[str, type[QuerySerializer]] = {}
     #: What was asked by the query.

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from router.api import fields
 from router.api.auth.keys import key_of
-from router.api.auth.permissions import MayManage
 from router.api.events.visible import visible_events
 from router.api.http.query_params import QuerySerializer
 from router.api.view import View
@@ -37,7 +36,6 @@ class ExplanationSerializer(serializers.Serializer[Any]):
 
 
 class ExplainApi(View):
-    permission_classes = (MayManage,)
     queries = {"GET": ExplainQuerySerializer}
 
     @extend_schema(

@@ -15,7 +15,6 @@ from rest_framework.views import APIView
 
 from router.api import fields
 from router.api.auth.keys import key_of
-from router.api.auth.permissions import MayManage
 from router.api.events.serializers import (
     EventWithDeliveriesSerializer,
     LoggedEventSerializer,
@@ -112,7 +111,6 @@ class LogPages(CursorPages):
 
 
 class EventLogApi(View, ListAPIView[EventRecord]):
-    permission_classes = (MayManage,)
     serializer_class = LoggedEventSerializer
     pagination_class = LogPages
     queries = {"GET": EventQuerySerializer}
@@ -130,8 +128,6 @@ class EventLogApi(View, ListAPIView[EventRecord]):
 
 
 class EventApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="get_event",
         tags=["events"],

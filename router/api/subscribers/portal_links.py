@@ -19,7 +19,6 @@ from router.api.auth.keys import (
     key_of,
     refuse_change,
 )
-from router.api.auth.permissions import MayManage
 from router.api.bodies import ReasonBody, checked
 from router.api.subscribers.views import TAGS, ReasonQuery
 from router.api.view import View
@@ -64,8 +63,6 @@ class PortalLinkSerializer(serializers.Serializer[Any]):
 
 
 class PortalLinksApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="create_portal_link",
         tags=TAGS,
@@ -91,7 +88,6 @@ class PortalLinksApi(View):
 
 
 class PortalLinkApi(View):
-    permission_classes = (MayManage,)
     queries = {"DELETE": ReasonQuery}
 
     @extend_schema(

@@ -15,7 +15,6 @@ from router.api.auth.keys import (
     refuse_change,
     refuse_wider,
 )
-from router.api.auth.permissions import MayManage
 from router.api.bodies import Body, checked
 from router.api.subscribers.serializers import (
     FilterField,
@@ -82,8 +81,6 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class PreviewFilterApi(View):
-    permission_classes = (MayManage,)
-
     @extend_schema(
         operation_id="preview_filter",
         tags=["subscribers"],

@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from router.api import fields
 from router.api.auth.keys import find_receiver
-from router.api.auth.permissions import MayManage
 from router.api.events.serializers import AttemptSerializer
 from router.api.http.pagination import CursorPages
 from router.api.http.query_params import QuerySerializer
@@ -92,7 +91,6 @@ class StatisticsSerializer(serializers.Serializer[Statistics]):
 
 
 class StatisticsApi(View):
-    permission_classes = (MayManage,)
     queries = {"GET": StatisticsQuery}
 
     @extend_schema(
@@ -131,7 +129,6 @@ LOOKUPS = {"since": "ended_at__gte", "until": "ended_at__lt"}
 
 
 class AttemptsApi(View, ListAPIView[Attempt]):
-    permission_classes = (MayManage,)
     serializer_class = SubscriberAttemptSerializer
     pagination_class = CursorPages
     queries = {"GET": AttemptsQuery}
