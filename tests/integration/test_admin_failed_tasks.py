@@ -17,7 +17,7 @@ from router.models import (
 )
 from router.operate.schemas import register_schema
 from tests.integration.rows import a_delivery, a_failed_task, a_subscriber, an_event
-from tests.integration.staff import a_person, a_viewer, an_operator, messages_of
+from tests.integration.staff import a_viewer, an_operator, messages_of
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -195,13 +195,6 @@ def test_viewers_are_refused_to_change_anything(mail: Subscriber, address: str) 
 
     assert answer.status_code == 403
     assert state_of(task)[0] == FailedTaskState.OPEN
-
-
-def test_staff_without_a_role_see_nothing(mail: Subscriber) -> None:
-    task = a_task(mail)
-
-    assert a_person("nina").get(page_of(task)).status_code == 403
-    assert a_person("nora").get(LIST).status_code == 403
 
 
 def test_looking_at_an_address_settles_nothing(mail: Subscriber) -> None:

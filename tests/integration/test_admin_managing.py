@@ -17,7 +17,6 @@ from router.models import (
 )
 from router.operate.subscribers import create_subscriber
 from tests.integration.rows import a_delivery, a_subscriber, an_event
-from tests.integration.staff import an_operator
 
 pytestmark = pytest.mark.usefixtures("empty_router")
 
@@ -213,13 +212,3 @@ def test_what_code_declares_is_not_changed_here_but_removed_when_its_code_is_gon
     assert page("remove", mail) in chief.get(page("change", mail)).content.decode()
     chief.post(page("remove", mail))
     assert not Subscriber.objects.known().exists()
-
-
-@pytest.mark.parametrize("name", ["edit", "rotate", "remove"])
-def test_an_operator_mends_but_does_not_manage(name: str, crm: Subscriber) -> None:
-    operator = an_operator()
-
-    assert operator.post(page(name, crm), FILLED).status_code == 403
-    assert operator.get(ADD).status_code == 403
-    shown = operator.get(page("change", crm)).content.decode()
-    assert "Needs the role Manager" in shown

