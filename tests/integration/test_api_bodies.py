@@ -174,25 +174,9 @@ def test_an_attribute_with_outer_spaces_is_found_as_it_is(
     ]
 
 
-@pytest.mark.parametrize("encoded", ["AAAA=", "aGl=", "aGk", "a-_k"])
-def test_base64_is_of_one_form(post: Post, encoded: str) -> None:
-    body = an_envelope(data=None, data_base64=encoded)
-
-    problem = assert_problem(post(body), 422)
-
-    assert problem["errors"][0]["pointer"] == "/data_base64"
-
-
 def test_a_schema_whose_id_is_half_a_character_is_refused(call: Call) -> None:
     schema = {"$id": "https://x.example/\ud800"}
 
     response = call("POST", "schemas/", {"type": "parcel.lost", "schema": schema})
 
     assert "/schema/$id" in assert_problem(response, 422)["detail"]
-
-
-def test_a_refusal_says_which_media_types_are_accepted(post: Post) -> None:
-    detail = assert_problem(post("{}", "application/json"), 415)["detail"]
-
-    assert "*/*" not in detail
-    assert "application/cloudevents+json" in detail

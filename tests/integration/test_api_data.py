@@ -181,6 +181,9 @@ def test_data_that_is_left_out_is_not_null(post: Post) -> None:
     [
         ({"data": 1, "data_base64": "AAAA"}, "/data_base64"),
         ({"data": None, "data_base64": "A"}, "/data_base64"),
+        ({"data": None, "data_base64": "AAAA="}, "/data_base64"),
+        ({"data": None, "data_base64": "aGl="}, "/data_base64"),
+        ({"data": None, "data_base64": "aGk"}, "/data_base64"),
         ({"data": None, "data_base64": "A-_="}, "/data_base64"),
         ({"data": None, "data_base64": "AA\nAA"}, "/data_base64"),
         ({"data": None, "data_base64": "ä"}, "/data_base64"),

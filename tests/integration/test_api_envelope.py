@@ -53,16 +53,6 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "pointer"), REFUSED)
-def test_a_bad_attribute_is_422_and_named(
-    post: Post, changes: dict[str, Any], pointer: str
-) -> None:
-    problem = assert_problem(post(an_envelope(**changes)), 422)
-
-    assert pointer in [error["pointer"] for error in problem["errors"]]
-    assert not EventRecord.objects.exists()
-
-
-@pytest.mark.parametrize(("changes", "pointer"), REFUSED)
 def test_a_bad_event_refuses_its_batch_and_is_named(
     post: Post, changes: dict[str, Any], pointer: str
 ) -> None:

@@ -113,19 +113,6 @@ def test_a_failed_task_is_settled_once(
     assert AuditEntry.objects.count() == 1
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "failed-tasks/99/retry/",
-        f"failed-tasks/{'9' * 30}/discard/",
-        "deliveries/99/resend/",
-        f"deliveries/{'9' * 30}/resend/",
-    ],
-)
-def test_what_is_not_there_is_not_found(call: Call, path: str) -> None:
-    assert_problem(call("POST", path, {}), 404)
-
-
 def test_a_note_that_can_not_be_kept_is_refused(call: Call) -> None:
     task = a_dead()
     for note in ("x" * 1001, "\x00", ["fixed"]):

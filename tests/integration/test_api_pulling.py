@@ -159,45 +159,9 @@ def test_an_answer_says_when_a_pull_that_may_not_wait_asks_again(
     assert "Retry-After" not in call("subscribers/erp/pull")
 
 
-def test_a_call_sent_again_is_answered_as_before(call: Call) -> None:
-    lose_parcels()
-    body = {"deliveries": [named(pulled(call)[0])]}
-    first = call("deliveries/ack", body)
-    assert call("deliveries/ack", body).json() == first.json()
-    (late,) = call("deliveries/release", body).json()["results"]
-    assert late["status"] == 409
-    assert late["detail"].endswith("it does not come again.")
-
-
 def test_a_subscriber_that_does_not_pull_is_a_conflict(call: Call) -> None:
     Subscriber.objects.update(transport=Transport.WEBHOOK)
     assert "webhook" in assert_problem(call("subscribers/erp/pull"), 409)["detail"]
-
-
-@pytest.mark.parametrize("verb", ["ack", "nack", "release", "extend"])
-def test_a_key_settles_nothing_of_others(call: Call, verb: str) -> None:
-    lose_parcels()
-    other = a_key(Scope.CONSUME)
-    response = call("subscribers/crm/pull", key=other)
-    (foreign,) = response.json()["deliveries"]
-
-    body = call(f"deliveries/{verb}", {"deliveries": [named(foreign)]}).json()
-    unknown = {"id": foreign["id"] + 100, "lease_token": foreign["lease_token"]}
-    never = call(f"deliveries/{verb}", {"deliveries": [unknown]}).json()
-
-    assert body["results"][0]["status"] == 409
-    assert body["results"][0]["detail"] == never["results"][0]["detail"]
-    assert Delivery.objects.get(pk=foreign["id"]).state == "LEASED"
-
-
-@pytest.mark.parametrize(
-    "path", ["subscribers/erp/pull"]
-    + [f"deliveries/{verb}" for verb in ("ack", "nack", "release", "extend")],
-)  # fmt: skip
-def test_a_key_without_the_scope_is_refused(call: Call, path: str) -> None:
-    publisher = a_key(Scope.PUBLISH, Scope.MANAGE)
-    assert "consume" in assert_problem(call(path, key=publisher), 403)["detail"]
-    assert_problem(call(path, key="nobody's"), 401)
 
 
 @pytest.mark.parametrize(
@@ -241,23 +205,6 @@ def test_what_is_wrong_is_said_by_pointer(
     errors = assert_problem(call(path, body), 422)["errors"]
     assert [error["pointer"] for error in errors] == [pointer]
     assert errors[0]["detail"]
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ("{", 400),
-        ("[" * 100_000, 400),
-        ('{"max": NaN}', 400),
-        (b'"\xff"', 400),  # No UTF-8.
-        ('"text"', 422),  # No object.
-        (" " * 2_000_000, 413),
-    ],
-)
-def test_a_body_that_can_not_be_read_is_a_problem_too(
-    call: Call, body: str | bytes, status: int
-) -> None:
-    assert_problem(call("deliveries/ack", body), status)
 
 
 def test_a_refusal_says_which_content_type_is_accepted(

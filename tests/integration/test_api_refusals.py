@@ -37,6 +37,7 @@ def key(db: None) -> str:
         ("Token abc", "has no key"),
         ("fanfare_abc", "has no key"),  # The scheme is forgotten.
         ("Bearer fanfare_guess", "is not known"),
+        ("Bearer \xe9\xff", "is not known"),  # Not even ASCII.
     ],
 )
 @pytest.mark.parametrize("path", ["events/", "subscribers/", "failed-tasks/"])
@@ -196,7 +197,16 @@ def test_a_refusal_says_which_methods_are_allowed(
     assert sorted(response["Allow"].split(", ")) == sorted(listed)
 
 
-@pytest.mark.parametrize("path", ["events", "nothing/", "", "subscribers/erp/pause"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "events",
+        "nothing/",
+        "",
+        "subscribers/erp/pause",
+        "subscribers/a%00b/",  # PostgreSQL would refuse the NUL.
+    ],
+)
 def test_a_refusal_of_an_unknown_path_says_where_the_calls_are(
     client: Client, path: str
 ) -> None:
