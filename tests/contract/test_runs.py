@@ -130,12 +130,6 @@ def test_a_backfill_ends_where_the_subscriber_began() -> None:
     assert noted.detail == "backfill of positions 3 to 10"
 
 
-def test_one_backfill_at_a_time() -> None:
-    row = create("beginning")
-    with pytest.raises(DoesNotApply, match="under way"):
-        begin_run(row, backfill(), by="test")
-
-
 def test_nothing_comes_before_what_a_backfill_gave() -> None:
     row = create({"position": 5})
     Run.objects.update(state=RunState.COMPLETE)

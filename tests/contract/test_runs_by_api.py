@@ -72,17 +72,19 @@ def test_a_subscriber_is_created_with_all_of_history() -> None:
     assert shown["requested_by"].startswith("key key ")
 
 
-@pytest.mark.parametrize(("place", "first"), [(4, 4), (4.0, 4), (11, None)])
-def test_a_subscriber_is_created_from_a_position(place: Any, first: int | None) -> None:
-    assert create(**{"from": {"position": place}}).status_code == 201
+@pytest.mark.parametrize(
+    ("place", "first"),
+    [
+        ({"position": 4}, 4),
+        ({"position": 4.0}, 4),
+        ({"position": 11}, None),
+        ({"time": "2020-01-01T00:00:00Z"}, 1),
+    ],
+)
+def test_a_subscriber_is_created_from_a_place(place: Any, first: int | None) -> None:
+    assert create(**{"from": place}).status_code == 201
     runs = call("GET", RUNS).json()["results"]
     assert [run["from"] for run in runs] == ([first] if first else [])
-
-
-def test_a_subscriber_is_created_from_a_time() -> None:
-    event = EventRecord.objects.get(position=7)
-    create(**{"from": {"time": event.recorded_at.isoformat()}})
-    assert Run.objects.get().start <= 6
 
 
 @pytest.mark.parametrize(
@@ -283,6 +285,32 @@ def test_a_key_of_less_may_not_replay_what_it_may_not_receive() -> None:
     assert_problem(call("POST", RUNS, {"kind": "replay"}, **bound), 403)
     assert_problem(call("GET", RUNS, **bound), 403)
     assert not Run.objects.exists()
+
+
+def test_a_subscriber_that_is_deleted_in_the_middle_takes_its_run_along() -> None:
+    for name in ("erp", "crm"):
+        assert create(name=name, **{"from": "beginning"}).status_code == 201
+    deliver_due()
+    leased = pull("erp", most=2)
+
+    assert call("DELETE", "subscribers/erp/").status_code == 204
+
+    deliver_due()
+    states = dict(Run.objects.values_list("subscriber__name", "state"))
+    assert states == {"erp": "cancelled", "crm": "active"}
+    assert_problem(call("GET", RUNS), 404)
+    assert_problem(call("POST", "subscribers/erp/pull/", {"max": 1}, "consume"), 404)
+    late = call("POST", "deliveries/ack/", {"deliveries": leased}, "consume")
+    assert {entry["status"] for entry in late.json()["results"]} == {409}
+    assert not Delivery.objects.open().filter(subscriber__name="erp").exists()
+    assert len(pull("crm", most=100)) == 9
+
+
+def pull(name: str, *, most: int) -> list[dict[str, Any]]:
+    """The leases of what is pulled."""
+    pulled = call("POST", f"subscribers/{name}/pull/", {"max": most}, "consume")
+    rows = pulled.json()["deliveries"]
+    return [{key: row[key] for key in ("id", "lease_token")} for row in rows]
 
 
 @pytest.fixture

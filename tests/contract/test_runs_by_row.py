@@ -31,7 +31,6 @@ from router.operate.run_request import RunRequest
 from router.operate.runs import begin_run, cancel_run, pause_run, resume_run, set_rate
 from router.operate.subscribers import (
     create_subscriber,
-    delete_subscriber,
     edit_subscriber,
 )
 from router.public import publish
@@ -259,16 +258,6 @@ def test_cancelling_cancels_what_is_open_and_nothing_else() -> None:
     assert states == {DeliveryState.ACKNOWLEDGED: 1, DeliveryState.CANCELLED: 3}
     assert positions(pull_all(row)) == [11]
     assert Run.objects.with_position().get().position == 4
-
-
-def test_deleting_the_subscriber_in_the_middle_ends_the_run() -> None:
-    row = create("beginning")
-    route()
-    delete_subscriber(row, by="test")
-    route()
-    assert Run.objects.get().state == RunState.CANCELLED
-    assert set(Delivery.objects.values_list("state", flat=True)) == {"CANCELLED"}
-    assert is_settled()
 
 
 def test_an_ordered_subscriber_gets_the_past_in_order_then_live() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from router.db.plan_cache import SETTINGS
 from router.flow.cursor import runs_in_stream
@@ -21,7 +20,7 @@ from router.operate.run_request import RunRequest
 from router.operate.runs import begin_run
 from router.public import subscriber
 from router.testing import isolated_subscribers, register_declared
-from tests.integration.test_query_plans import FILL_LOG, is_read
+from tests.integration.test_query_plans import FILL_LOG
 from tests.integration.test_stream_plans import (
     COMMON,
     FILL_DELIVERIES,
@@ -29,6 +28,7 @@ from tests.integration.test_stream_plans import (
     assert_by_index,
     do,
     explained,
+    hot_statements,
     start_anew,
 )
 
@@ -110,18 +110,9 @@ def test_runs_read_a_long_log_by_index(
         if is_analysed:
             do(f"ANALYZE {', '.join(TABLES)}")
         Delivery.objects.filter(run=1).update(state="ACKNOWLEDGED")
-        issued = list(hot_statements())
+        issued = list(hot_statements(HOT))
         assert [sql for sql in issued if "here AS MATERIALIZED" in sql]
         how: Any
         for sql in issued:
             for how in ({}, SETTINGS):
                 assert_by_index(explained(sql, how))
-
-
-def hot_statements() -> Iterator[str]:
-    for work in HOT:
-        with CaptureQueriesContext(connection) as captured:
-            work()
-        for query in captured:
-            if is_read(query["sql"]) and "router_" in query["sql"]:
-                yield query["sql"]

@@ -120,7 +120,7 @@ def test_the_stream_reads_its_log_by_index_whatever_the_planner_knows(
     for is_analysed in (False, True):
         if is_analysed:
             do(f"ANALYZE {', '.join(TABLES)}")
-        issued = list(hot_statements())
+        issued = list(hot_statements(HOT))
         claims = [sql for sql in issued if "here AS MATERIALIZED" in sql]
         assert len(claims) == 2
         assert kept("here AS MATERIALIZED")
@@ -136,8 +136,8 @@ def test_the_stream_reads_its_log_by_index_whatever_the_planner_knows(
             assert_reads_a_span(sql)
 
 
-def hot_statements() -> Iterator[str]:
-    for work in HOT:
+def hot_statements(works: list[Callable[[], None]]) -> Iterator[str]:
+    for work in works:
         with CaptureQueriesContext(connection) as captured:
             work()
         for query in captured:
