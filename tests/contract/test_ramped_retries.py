@@ -192,13 +192,6 @@ def test_of_two_operators_one_begins(declare: Declare) -> None:
     assert RampedRetry.objects.count() == 1
 
 
-def test_nothing_open_is_said(declare: Declare) -> None:
-    failing(declare, 1)
-    discard([FailedTask.objects.get().pk], by=BY)
-    with pytest.raises(DoesNotApply, match="No failed task"):
-        begin()
-
-
 def test_all_since_a_time_are_retried_whatever_their_cause(declare: Declare) -> None:
     receiver = failing(declare, 3)
     old = FailedTask.objects.earliest("pk")

@@ -16,7 +16,7 @@ from router.models import Attempt, BreakerState, Delivery, FailedTask, Subscribe
 from router.public import publish
 from router.testing import deliver_due, skip_waits
 from tests.contract.steps import TYPE, Subscribe, drain, publish_events
-from tests.servers.receiving import Behaviour, Received, Receiver, status
+from tests.servers.receiving import Received, Receiver, status
 
 pytestmark = pytest.mark.one_database
 
@@ -24,32 +24,6 @@ pytestmark = pytest.mark.one_database
 def number_in(received: Received) -> int:
     n: int = json.loads(received.body)["data"]["n"]
     return n
-
-
-def by_number(*bad: int, code: int) -> Behaviour:
-    """These events are answered with `code`, all others with 204."""
-
-    def answer(connection: socket.socket, received: Received) -> None:
-        is_bad = number_in(received) in bad
-        status(code if is_bad else 204)(connection, received)
-
-    return answer
-
-
-@pytest.mark.parametrize("code", [422, 500])
-def test_one_poison_event_among_sixty_is_given_up_at_max_failures(
-    subscribe: Subscribe, receiver: Receiver, code: int
-) -> None:
-    receiver.behave = by_number(17, code=code)
-    row = subscribe(receiver.url, waits_seconds=[4], max_failures=4)
-    publish_events(60)
-
-    drain()
-
-    [failed] = FailedTask.objects.all()
-    assert failed.attempts == 4
-    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 59
-    assert Subscriber.objects.get(pk=row.pk).breaker == BreakerState.CLOSED
 
 
 def test_every_ninth_event_is_refused_and_every_other_one_arrives(
@@ -71,24 +45,6 @@ def test_every_ninth_event_is_refused_and_every_other_one_arrives(
     failed = FailedTask.objects.values_list("event__data__n", flat=True)
     assert set(failed) == bad
     assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 160
-
-
-def test_an_outage_of_500_kills_nothing_and_ends_by_itself(
-    subscribe: Subscribe, receiver: Receiver
-) -> None:
-    receiver.behave = status(500)
-    row = subscribe(receiver.url, waits_seconds=[2, 5, 10], max_failures=3)
-    publish_events(30)
-    for _ in range(30):
-        deliver_due()
-        skip_waits()
-    assert Subscriber.objects.get(pk=row.pk).breaker == BreakerState.OPEN
-    assert not FailedTask.objects.exists()
-
-    receiver.behave = status(204)
-    drain()
-
-    assert Delivery.objects.filter(state="ACKNOWLEDGED").count() == 30
 
 
 @pytest.mark.parametrize("code", [429, 503])
