@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import jsonschema_rs
 import pytest
 from django.test import Client
@@ -202,7 +200,7 @@ def test_an_empty_basket_has_no_checkout(client: Client) -> None:
     assert charges() == []
 
 
-@pytest.mark.parametrize("key", ["", "1", "x" * 5000, "<script>", "\x00"])
+@pytest.mark.parametrize("key", ["", "1", "x" * 5000, "<script>", "\x00", "' OR 1=1"])
 def test_a_forged_key_buys_nothing(shopper: Client, key: str) -> None:
     page = shopper.get("/checkout/")
 
@@ -230,11 +228,3 @@ def test_the_checkout_page_names_the_test_cards(shopper: Client) -> None:
 
     for number in ("4242 4242 4242 4242", "4000 0000 0000 0002"):
         assert number in page
-
-
-def test_pages_with_private_data_are_kept_by_no_cache(shopper: Client) -> None:
-    order = check_out(shopper)["Location"]
-
-    for address in ("/basket/", "/checkout/", order, f"{order}progress/"):
-        answer: Any = shopper.get(address)
-        assert "no-store" in answer["Cache-Control"], address

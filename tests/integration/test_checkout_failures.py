@@ -14,7 +14,6 @@ from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
-from router.contract.errors import SchemaViolation
 from router.models import EventRecord
 from shop.intents import STALE
 from shop.models import CheckoutIntent, Order, SandboxCharge
@@ -102,29 +101,6 @@ def test_an_event_that_cannot_be_recorded_sells_nothing_and_is_voided(
     assert_nothing_sold()
     assert charged() == ["voided"]
     assert intent_state() == "voided"
-
-
-@pytest.fixture
-def refusing_receiver() -> Iterator[None]:
-    """The log refuses what the event holds, and always will."""
-
-    def refuse(**_: object) -> None:
-        raise SchemaViolation
-
-    purchase_completed.connect(refuse)
-    yield
-    purchase_completed.disconnect(refuse)
-
-
-@pytest.mark.usefixtures("refusing_receiver")
-def test_a_refusal_for_good_asks_nobody_to_try_again(shopper: Client) -> None:
-    answer = check_out(shopper)
-
-    assert answer.status_code == 500
-    assert "trying again will not help" in answer.content.decode()
-    assert "in a minute" not in answer.content.decode()
-    assert_nothing_sold()
-    assert charged() == ["voided"]
 
 
 def test_a_customer_s_data_stays_out_of_the_log_of_a_failure(

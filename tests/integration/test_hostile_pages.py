@@ -26,6 +26,8 @@ from tests.integration.shopping import (
 pytestmark = pytest.mark.django_db
 SCRIPT = "<script>1</script>"
 ESCAPED = "&lt;script&gt;1"
+#: Of a product.
+TEXTS = ("name", "summary", "description")
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def staff(db: None) -> Client:
 @pytest.fixture
 def order(client: Client) -> Order:
     """Bought with script in every text, and delivered to every subscriber."""
-    put_in_basket(client, a_product(name=SCRIPT, summary=SCRIPT))
+    put_in_basket(client, a_product(**dict.fromkeys(TEXTS, SCRIPT)))
     fields = ("name", "line1", "line2", "city")
     answer = check_out(client, **dict.fromkeys(fields, SCRIPT), postal_code="<i>1</i>")
     assert answer.status_code == 302

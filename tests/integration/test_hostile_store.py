@@ -37,20 +37,14 @@ def refused_event(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_a_purchase_whose_event_is_refused_is_not_sold(
     shopper: Client, refused_event: None
 ) -> None:
-    assert check_out(shopper).status_code == 500
+    answer = check_out(shopper)
+
+    assert answer.status_code == 500
+    assert "trying again will not help" in answer.content.decode()
+    assert "in a minute" not in answer.content.decode()
     assert Order.objects.count() == 0
     assert EventRecord.objects.count() == 0
     assert SandboxCharge.objects.get().state == "voided"
-
-
-@pytest.mark.parametrize("forged", ["", "1", "\x00", "' OR 1=1", "9" * 10_000])
-def test_a_forged_key_buys_nothing(shopper: Client, forged: str) -> None:
-    form: dict[str, Any] = filled_in(shopper.get("/checkout/"))
-
-    answer = shopper.post("/checkout/", {**form, "key": forged})
-
-    assert answer.status_code == 409
-    assert SandboxCharge.objects.count() == 0
 
 
 @pytest.mark.parametrize("field", DETAILS)

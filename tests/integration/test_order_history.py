@@ -130,15 +130,6 @@ def test_without_a_link_the_page_says_how_to_get_one(client: Client) -> None:
     assert "You need no account" in answer.content.decode()
 
 
-def test_the_link_leaves_no_trace_of_the_token(client: Client) -> None:
-    answer = client.get(history_link("/shop", "cus_1"))
-
-    assert answer.status_code == 302
-    assert answer["Location"] == PURCHASES
-    assert answer["Referrer-Policy"] == "no-referrer"
-    assert "no-store" in answer["Cache-Control"]
-
-
 def test_the_token_tells_nothing_of_the_customer() -> None:
     link = history_link("/shop", "cus_secret")
 
