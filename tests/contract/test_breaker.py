@@ -72,7 +72,7 @@ def test_three_days_down_kill_nothing(declare: Declare) -> None:
     down = declare("down", outage, max_failures=2)
     publish_events(7)
     deliver_due()
-    for _ in range(72):
+    for _ in range(24):
         an_hour = timedelta(hours=1)
         Subscriber.objects.filter(incident_since__isnull=False).update(
             incident_since=timezone.now() - an_hour * 72
@@ -224,7 +224,7 @@ def test_a_receiver_that_refuses_everything_is_held_and_nothing_is_given_up(
     publish_events(9)
     deliver_due()
 
-    go_on(60)
+    go_on(25)
 
     assert breaker_of(picky) == BreakerState.OPEN
     assert FailedTask.objects.count() == 0
