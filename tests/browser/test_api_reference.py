@@ -56,7 +56,10 @@ def opened(browser: Browser, site: Stack, width: int, theme: str) -> Iterator[Pa
         yield page
 
 
-@EACH_LOOK
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.long)],
+)
 def test_a_call_of_each_group_is_accessible(
     browser: Browser, site: Stack, width: int, theme: str
 ) -> None:
