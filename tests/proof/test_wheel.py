@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tomllib
-import venv
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -63,12 +63,15 @@ PAGES = [
 
 
 class Project:
-    """An empty folder with a virtual environment that knows the wheel alone."""
+    """An empty folder with a virtual environment of `python` that knows the wheel
+    alone."""
 
-    def __init__(self, folder: Path, wheel: Path, extras: str, broker_url: str) -> None:
+    def __init__(
+        self, folder: Path, python: str, wheel: Path, extras: str, broker_url: str
+    ) -> None:
         self._folder = folder
         folder.mkdir(exist_ok=True)
-        venv.create(folder / "venv", with_pip=True)
+        subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
         self.python = str(folder / "venv" / "bin" / "python")
         (folder / "static").mkdir()
         self.environment = {
@@ -141,6 +144,27 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", params=["3.11", "3.13"])
+def python(request: pytest.FixtureRequest) -> str:
+    """The program of a Python of that version: this one, that of the PATH, or the one
+    that the variable NEWEST names, as for `make newest`."""
+    named = [sys.executable, f"python{request.param}", os.environ.get("NEWEST", "")]
+    for program in filter(None, named):
+        if _version(program) == request.param:
+            return program
+    pytest.skip(f"no Python {request.param} runs here; NEWEST may name one")
+
+
+def _version(program: str) -> str:
+    """Like `3.13`; "" where it does not run, as a version manager's shim may not."""
+    code = "import sys; print(*sys.version_info[:2], sep='.')"
+    try:
+        done = subprocess.run([program, "-c", code], check=False, capture_output=True)
+    except OSError:
+        return ""
+    return done.stdout.decode().strip()
+
+
 @pytest.fixture(scope="module")
 def wheel(release: Path) -> Path:
     [built] = release.glob("django_fanfare-*.whl")
@@ -186,12 +210,13 @@ def test_a_release_has_both_parts_of_one_version_and_its_notes(release: Path) ->
 
 
 def test_an_empty_project_publishes_and_delivers_with_the_core_alone(
+    python: str,
     wheel: Path,
     tmp_path: Path,
     broker_url: str,
     wait_until: Callable[..., None],
 ) -> None:
-    project = Project(tmp_path, wheel, "", broker_url)
+    project = Project(tmp_path, python, wheel, "", broker_url)
     settings, listener, *_ = blocks("python")
     project.write("settings.py", settings)
     project.write("listener.py", listener)
@@ -212,15 +237,16 @@ def test_an_empty_project_publishes_and_delivers_with_the_core_alone(
 
 
 def test_an_empty_project_has_the_api_and_the_admin(
+    python: str,
     wheel: Path,
     release: Path,
     tmp_path: Path,
     broker_url: str,
     wait_until: Callable[..., None],
 ) -> None:
-    project = Project(tmp_path / "site", wheel, "[api,admin]", broker_url)
+    project = Project(tmp_path / "site", python, wheel, "[api,admin]", broker_url)
     [client] = release.glob("fanfare_client-*.whl")
-    other = Project(tmp_path / "other", client, "", broker_url)
+    other = Project(tmp_path / "other", python, client, "", broker_url)
     core, listener, api, urls, admin, admin_urls = blocks("python")
     project.write("settings.py", core, api, admin)
     project.write("urls.py", urls, admin_urls)
