@@ -59,6 +59,7 @@ def purchase(order: Order) -> dict[str, Any]:
             "number": order.number,
             "placed_at": rfc3339(order.placed_at),
             "currency": order.currency,
+            **({"language": order.language} if order.language else {}),
         },
         "customer": {
             "id": order.customer_id,

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from django.contrib import admin
 from django.db import models
 from django.db.models.functions import Concat, Substr, Upper
 from django.urls import reverse
 from django.utils.crypto import get_random_string
+from django.utils.translation import gettext_lazy as _
 
 from shop.mail_addresses import readable
 from shop.money import formatted
@@ -67,6 +69,8 @@ class Order(models.Model):
     postal_code = models.CharField(max_length=POSTAL_CODE_LENGTH, blank=True)
     city = models.CharField(max_length=CITY_LENGTH)
     country = models.CharField(max_length=2)
+    #: In which the customer read the store; empty for an order of an older release.
+    language = models.CharField(max_length=16, blank=True, db_default="", default="")
 
     subtotal_minor = models.PositiveBigIntegerField()
     shipping_minor = models.PositiveBigIntegerField()
@@ -88,6 +92,7 @@ class Order(models.Model):
         return readable(self.email)
 
     @property
+    @admin.display(description=_("total"))
     def total(self) -> str:
         return formatted(self.total_minor, self.currency)
 

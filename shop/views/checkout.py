@@ -7,8 +7,8 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import Promise
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
@@ -70,7 +70,7 @@ def _post(request: HttpRequest, key: UUID | None, current: Priced) -> HttpRespon
         key=key,
         owner=owner_of(request),
         basket_id=Basket(request.session).id,
-        details=form.details(),
+        details={**form.details(), "language": get_language() or ""},
         priced=current,
         card_last4=form.card().last4,
         buyer=by,

@@ -17,8 +17,9 @@ from subscribers.sending import message_id
 
 
 def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
-    """The mail for this purchase, in the site's language."""
-    with translation.override(settings.LANGUAGE_CODE):
+    """The mail for this purchase, in the language in which it was ordered, or in the
+    site's where that is unknown."""
+    with translation.override(_language(purchase)):
         context = _context(event, purchase)
         mail = EmailMultiAlternatives(
             subject=gettext("Your receipt from %(shop)s") % {"shop": shop_name()},
@@ -30,6 +31,13 @@ def receipt(event: Event, purchase: Purchase) -> EmailMultiAlternatives:
             render_to_string("receipts/receipt.html", context), "text/html"
         )
     return mail
+
+
+def _language(purchase: Purchase) -> str:
+    try:
+        return translation.get_supported_language_variant(purchase.order.language)
+    except LookupError:
+        return settings.LANGUAGE_CODE
 
 
 def _recipient(purchase: Purchase) -> str:

@@ -47,6 +47,8 @@ class Order(Part):
     number: OrderNumber = ""
     placed_at: Moment
     currency: Currency
+    #: In which the customer ordered, where the publisher says it.
+    language: str = ""
 
     @property
     def name(self) -> str:
