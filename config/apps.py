@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib import admin
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
@@ -10,6 +10,7 @@ from django.core import checks
 from django.db.backends.signals import connection_created
 
 from config.databases import close_to_others
+from router.model_names import translate_names
 
 
 class SiteConfig(AppConfig):
@@ -20,6 +21,7 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         connection_created.connect(close_to_others)
+        translate_names(apps.get_app_config("shop"))
         # Not above: they import models, which need every app.
         from config import checks as _checks
 

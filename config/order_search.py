@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 
 
 def subjects(typed: str) -> list[str]:
@@ -20,4 +21,4 @@ def title(subject: str) -> str:
     if not apps.is_installed("shop"):
         return ""
     number: str = import_string("shop.order_numbers.number_of")(subject)
-    return f"order {number}" if number else ""
+    return gettext("order %(number)s") % {"number": number} if number else ""

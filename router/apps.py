@@ -8,13 +8,16 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
 
 from router.conf import conf
+from router.model_names import translate_names
 from router.task_queues import has_framework, names_backend
 
 
 class RouterConfig(AppConfig):
     name = "router"
+    verbose_name = _("Router")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
@@ -30,6 +33,7 @@ class RouterConfig(AppConfig):
             worker_signals,
         )
 
+        translate_names(self)
         autodiscover_modules("handler", "erasing")
         for dotted in handlers:
             import_module(dotted)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest
 from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from router.display import NOTHING, grouped
+from router.display import NOTHING
 from router.observe.series import Bucket, Window, percentile
-from router.observe.wording import span
+from router.observe.wording import grouped, span
 
 #: The drawing's own units; it is stretched to the width of its card.
 WIDTH, HEIGHT = 600, 72
@@ -19,6 +21,11 @@ WIDTH, HEIGHT = 600, 72
 MIN_BAR = 1.5
 GAP_SHARE = 0.2
 Format = Callable[[float], str]
+WINDOWS = {
+    Window.HOUR: _("Hour"),
+    Window.DAY: _("Day"),
+    Window.WEEK: _("Week"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +159,10 @@ def rate(value: float) -> str:
 def latency(value: float) -> str:
     """`12 ms`, `1.4 s`, `4 min 10 s`."""
     if value < 1:
-        return f"{value * 1000:,.0f} ms"
-    return f"{value:.1f} s" if value < 60 else span(value)
+        return gettext("%(count)s ms") % {"count": grouped(value * 1000, digits=0)}
+    if value >= 60:
+        return span(value)
+    return gettext("%(count)s s") % {"count": grouped(value, digits=1)}
 
 
 def count(value: float) -> str:
@@ -167,23 +176,23 @@ def age(value: float) -> str:
 def throughput_charts(buckets: Sequence[Bucket], *, of_one: bool) -> ChartGroup:
     """Rates; one subscriber publishes nothing."""
     published = Line(
-        title="Published",
+        title=gettext("Published"),
         values=[each.per_second(each.published) for each in buckets],
     )
     lines = [
         Line(
-            title="Acknowledged",
+            title=gettext("Acknowledged"),
             values=[each.per_second(each.acknowledged) for each in buckets],
             tone="ok",
         ),
         Line(
-            title="Failed attempts",
+            title=gettext("Failed attempts"),
             values=[each.per_second(each.failed) for each in buckets],
             tone="attention",
         ),
     ]
     lines = lines if of_one else [published, *lines]
-    return chart_group("Events per second", _moments(buckets), lines, rate)
+    return chart_group(gettext("Events per second"), _moments(buckets), lines, rate)
 
 
 def latency_charts(buckets: Sequence[Bucket]) -> ChartGroup:
@@ -192,28 +201,35 @@ def latency_charts(buckets: Sequence[Bucket]) -> ChartGroup:
         Line(title=title, values=[percentile(each.waits, share) for each in buckets])
         for title, share in shares.items()
     ]
-    title = "Latency, from recording to acknowledgement (estimated)"
+    title = gettext("Latency, from recording to acknowledgement (estimated)")
     return chart_group(title, _moments(buckets), lines, latency)
 
 
 def backlog_charts(buckets: Sequence[Bucket]) -> Iterator[ChartGroup]:
     """Events owed, and how long the oldest has waited: two scales."""
     lines = [
-        Line(title="Moving", values=[_sampled(each, "moving") for each in buckets]),
         Line(
-            title="Waiting for a retry",
+            title=gettext("Moving"),
+            values=[_sampled(each, "moving") for each in buckets],
+        ),
+        Line(
+            title=gettext("Waiting for a retry"),
             values=[_sampled(each, "waiting") for each in buckets],
             tone="retry",
         ),
         Line(
-            title="Held",
+            title=gettext("Held"),
             values=[_sampled(each, "held") for each in buckets],
             tone="attention",
         ),
     ]
-    yield chart_group("Backlog", _moments(buckets), lines, count)
-    oldest = Line(title="Oldest", values=[each.oldest_seconds for each in buckets])
-    yield chart_group("Age of the oldest event", _moments(buckets), [oldest], age)
+    yield chart_group(gettext("Backlog"), _moments(buckets), lines, count)
+    oldest = Line(
+        title=gettext("Oldest"), values=[each.oldest_seconds for each in buckets]
+    )
+    yield chart_group(
+        gettext("Age of the oldest event"), _moments(buckets), [oldest], age
+    )
 
 
 def _sampled(bucket: Bucket, label: str) -> float | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.formats import number_format
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.contract.json_text import repaired
 from router.models import (
@@ -24,77 +27,81 @@ from router.models import (
     SubscriberState,
     Transport,
 )
-from router.models.gap import place_name
+from router.models.gap import is_imported, place_name
 from router.observe.explain.case import Verdict
 from router.observe.holds import is_held
 from router.observe.overview import CAP, SubscriberOverview
-from router.observe.wording import relative, span
+from router.observe.wording import events_counted, grouped, relative, span
 from router.operate.run_preview import RunPreview
 
 #: Shown in place of an empty value.
 NOTHING = "–"
 #: State → (tone, icon, word): never colour alone.
-BADGES: dict[str, tuple[str, str, str]] = {
-    SubscriberState.ACTIVE: ("ok", "play_circle", "Active"),
-    SubscriberState.PAUSED: ("retry", "pause_circle", "Paused"),
-    SubscriberState.DISABLED: ("attention", "block", "Disabled"),
-    DeliveryState.PENDING: ("working", "schedule", "Waiting"),
-    DeliveryState.LEASED: ("working", "sync", "Working"),
-    DeliveryState.ACKNOWLEDGED: ("ok", "check_circle", "Acknowledged"),
-    DeliveryState.DEAD: ("attention", "error", "Dead"),
-    DeliveryState.CANCELLED: ("quiet", "cancel", "Cancelled"),
-    FailedTaskState.OPEN: ("attention", "error", "Open"),
-    FailedTaskState.RETRIED: ("ok", "replay", "Retried"),
-    FailedTaskState.DISCARDED: ("quiet", "delete", "Discarded"),
-    FailedTaskState.REDIRECTED: ("ok", "alt_route", "Redirected"),
-    AttemptResult.RETRY: ("retry", "replay", "Retry"),
-    AttemptResult.VANISHED: ("retry", "visibility_off", "Vanished"),
-    AttemptResult.UNCOUNTED: ("quiet", "sensors", "Probe failed"),
-    "ramp-active": ("working", "replay", "Retrying"),
-    "ramp-complete": ("ok", "check_circle", "Complete"),
-    "ramp-stopped": ("attention", "front_hand", "Stopped"),
-    "ramp-cancelled": ("quiet", "cancel", "Cancelled"),
-    RunState.CANCELLED: ("quiet", "cancel", "Cancelled"),
-    RunState.COMPLETE: ("ok", "check_circle", "Complete"),
-    "breaker-open": ("attention", "cloud_off", "Unreachable"),
-    "breaker-draining": ("working", "waterfall_chart", "Catching up"),
-    "pulls": ("ok", "download", "Pulls"),
-    "retrying": ("retry", "replay", "Retrying"),
-    "held": ("quiet", "pause_circle", "Held"),
-    "routed": ("ok", "alt_route", "Routed"),
-    "unrouted": ("working", "schedule", "Unrouted"),
-    "imported": ("ok", "history", "Imported"),
-    "missing": ("attention", "code_off", "Handler missing"),
-    "alive": ("ok", "check_circle", "Alive"),
-    "silent": ("attention", "error", "Silent"),
-    "disconnected": ("attention", "cloud_off", "Not connected"),
-    "lacking": ("attention", "error", "Queue not served"),
-    "unknown": ("quiet", "help", "Unknown"),
-    "usable": ("ok", "key", "Usable"),
-    "expired": ("quiet", "timer_off", "Expired"),
-    "revoked": ("quiet", "key_off", "Revoked"),
-    "in_force": ("ok", "check_circle", "In force"),
-    "published": ("ok", "check_circle", "Published"),
-    "retired": ("quiet", "cancel", "Retired"),
-    Verdict.ACKNOWLEDGED: ("ok", "check_circle", "Acknowledged"),
-    Verdict.WORKING: ("working", "sync", "At work now"),
-    Verdict.WAITING_FOR_TURN: ("working", "schedule", "Waits for its turn"),
-    Verdict.WAITING_FOR_TIME: ("retry", "replay", "Waits for its next attempt"),
-    Verdict.WAITING_FOR_KEY: ("quiet", "low_priority", "Waits for its key"),
-    Verdict.WAITING_FOR_RECEIVER: ("attention", "cloud_off", "Waits for the receiver"),
-    Verdict.WAITING_FOR_OPERATOR: ("retry", "pause_circle", "Waits for an operator"),
-    Verdict.WAITING_FOR_LIMIT: ("attention", "block", "Waits: at its limit"),
-    Verdict.WAITING_FOR_RUN: ("working", "history", "Waits for a backfill"),
-    Verdict.WAITING_FOR_CODE: ("attention", "code_off", "Waits for code"),
-    Verdict.FILTERED_BY_TYPE: ("quiet", "filter_alt", "Another event type"),
-    Verdict.FILTERED_BY_CLAUSE: ("quiet", "filter_alt", "Rejected by the filter"),
-    Verdict.FILTERED_BY_LIMITS: ("quiet", "lock", "Beyond its limits"),
-    Verdict.FOR_ANOTHER_SUBSCRIBER: ("quiet", "person", "For another subscriber"),
-    Verdict.BEFORE_SUBSCRIBER: ("quiet", "history", "From before it began"),
-    Verdict.CANCELLED: ("quiet", "cancel", "Cancelled"),
-    Verdict.GIVEN_UP: ("attention", "error", "Given up"),
-    Verdict.NOT_ROUTED: ("working", "schedule", "Not yet routed"),
-    Verdict.PRUNED: ("quiet", "delete", "Pruned"),
+BADGES: dict[str, tuple[str, str, Promise]] = {
+    SubscriberState.ACTIVE: ("ok", "play_circle", _("Active")),
+    SubscriberState.PAUSED: ("retry", "pause_circle", _("Paused")),
+    SubscriberState.DISABLED: ("attention", "block", _("Disabled")),
+    DeliveryState.PENDING: ("working", "schedule", _("Waiting")),
+    DeliveryState.LEASED: ("working", "sync", _("Working")),
+    DeliveryState.ACKNOWLEDGED: ("ok", "check_circle", _("Acknowledged")),
+    DeliveryState.DEAD: ("attention", "error", _("Dead")),
+    DeliveryState.CANCELLED: ("quiet", "cancel", _("Cancelled")),
+    FailedTaskState.OPEN: ("attention", "error", _("Open")),
+    FailedTaskState.RETRIED: ("ok", "replay", _("Retried")),
+    FailedTaskState.DISCARDED: ("quiet", "delete", _("Discarded")),
+    FailedTaskState.REDIRECTED: ("ok", "alt_route", _("Redirected")),
+    AttemptResult.RETRY: ("retry", "replay", _("Retry")),
+    AttemptResult.VANISHED: ("retry", "visibility_off", _("Vanished")),
+    AttemptResult.UNCOUNTED: ("quiet", "sensors", _("Probe failed")),
+    "ramp-active": ("working", "replay", _("Retrying")),
+    "ramp-complete": ("ok", "check_circle", _("Complete")),
+    "ramp-stopped": ("attention", "front_hand", _("Stopped")),
+    "ramp-cancelled": ("quiet", "cancel", _("Cancelled")),
+    RunState.CANCELLED: ("quiet", "cancel", _("Cancelled")),
+    RunState.COMPLETE: ("ok", "check_circle", _("Complete")),
+    "breaker-open": ("attention", "cloud_off", _("Unreachable")),
+    "breaker-draining": ("working", "waterfall_chart", _("Catching up")),
+    "pulls": ("ok", "download", _("Pulls")),
+    "retrying": ("retry", "replay", _("Retrying")),
+    "held": ("quiet", "pause_circle", _("Held")),
+    "routed": ("ok", "alt_route", _("Routed")),
+    "unrouted": ("working", "schedule", _("Unrouted")),
+    "imported": ("ok", "history", _("Imported")),
+    "missing": ("attention", "code_off", _("Handler missing")),
+    "alive": ("ok", "check_circle", _("Alive")),
+    "silent": ("attention", "error", _("Silent")),
+    "disconnected": ("attention", "cloud_off", _("Not connected")),
+    "lacking": ("attention", "error", _("Queue not served")),
+    "unknown": ("quiet", "help", _("Unknown")),
+    "usable": ("ok", "key", _("Usable")),
+    "expired": ("quiet", "timer_off", _("Expired")),
+    "revoked": ("quiet", "key_off", _("Revoked")),
+    "in_force": ("ok", "check_circle", _("In force")),
+    "published": ("ok", "check_circle", _("Published")),
+    "retired": ("quiet", "cancel", _("Retired")),
+    Verdict.ACKNOWLEDGED: ("ok", "check_circle", _("Acknowledged")),
+    Verdict.WORKING: ("working", "sync", _("At work now")),
+    Verdict.WAITING_FOR_TURN: ("working", "schedule", _("Waits for its turn")),
+    Verdict.WAITING_FOR_TIME: ("retry", "replay", _("Waits for its next attempt")),
+    Verdict.WAITING_FOR_KEY: ("quiet", "low_priority", _("Waits for its key")),
+    Verdict.WAITING_FOR_RECEIVER: (
+        "attention",
+        "cloud_off",
+        _("Waits for the receiver"),
+    ),
+    Verdict.WAITING_FOR_OPERATOR: ("retry", "pause_circle", _("Waits for an operator")),
+    Verdict.WAITING_FOR_LIMIT: ("attention", "block", _("Waits: at its limit")),
+    Verdict.WAITING_FOR_RUN: ("working", "history", _("Waits for a backfill")),
+    Verdict.WAITING_FOR_CODE: ("attention", "code_off", _("Waits for code")),
+    Verdict.FILTERED_BY_TYPE: ("quiet", "filter_alt", _("Another event type")),
+    Verdict.FILTERED_BY_CLAUSE: ("quiet", "filter_alt", _("Rejected by the filter")),
+    Verdict.FILTERED_BY_LIMITS: ("quiet", "lock", _("Beyond its limits")),
+    Verdict.FOR_ANOTHER_SUBSCRIBER: ("quiet", "person", _("For another subscriber")),
+    Verdict.BEFORE_SUBSCRIBER: ("quiet", "history", _("From before it began")),
+    Verdict.CANCELLED: ("quiet", "cancel", _("Cancelled")),
+    Verdict.GIVEN_UP: ("attention", "error", _("Given up")),
+    Verdict.NOT_ROUTED: ("working", "schedule", _("Not yet routed")),
+    Verdict.PRUNED: ("quiet", "delete", _("Pruned")),
 }
 
 
@@ -144,6 +151,12 @@ def outcome_badge(state: str, subscriber: Subscriber) -> SafeString:
     return badge("held" if is_kept else state)
 
 
+def in_english(text: object) -> SafeString:
+    """A text that is the same in every language of the page: what the audit keeps, and
+    what is wrong with a field, as the API says it."""
+    return format_html('<span lang="en">{}</span>', text)
+
+
 def exact(moment: datetime | None) -> str:
     """A time with its zone: `2026-07-02 10:49:05 UTC`."""
     if moment is None:
@@ -169,7 +182,9 @@ def at(moment: datetime | None, never: str = NOTHING) -> SafeString:
 def due(moment: datetime) -> SafeString:
     """For a future time: relative to now; a time that has passed is `now`."""
     is_late = moment <= timezone.now()
-    return _time(moment, "now" if is_late else since(moment), title=exact(moment))
+    return _time(
+        moment, gettext("now") if is_late else since(moment), title=exact(moment)
+    )
 
 
 def _time(moment: datetime, text: str, *, title: str) -> SafeString:
@@ -185,12 +200,12 @@ def since(moment: datetime) -> str:
 
 def capped(count: int) -> str:
     """A count that stops at the overview's cap: `10,000+`."""
-    return f"{count:,}+" if count >= CAP else f"{count:,}"
+    return at_least(count, count >= CAP)
 
 
 def at_least(count: int, has_more: bool) -> str:
     """A count; `12,345+` where there may be more."""
-    return f"{count:,}+" if has_more else f"{count:,}"
+    return f"{grouped(count)}+" if has_more else grouped(count)
 
 
 def waiting(overview: SubscriberOverview) -> str:
@@ -209,33 +224,50 @@ def backlog_words(overview: SubscriberOverview) -> str:
     backlog = overview.backlog
     more = overview.has_more_waiting
     counts = [
-        (backlog.held, "held", more and overview.is_stopped),
-        (backlog.waiting, "waiting", False),
-        (backlog.moving, "moving", more and not overview.is_stopped),
+        (backlog.held, gettext("%(count)s held"), more and overview.is_stopped),
+        (backlog.waiting, gettext("%(count)s waiting"), False),
+        (backlog.moving, gettext("%(count)s moving"), more and not overview.is_stopped),
     ]
     return " · ".join(
-        f"{at_least(count, has_more)} {word}"
-        for count, word, has_more in counts
+        text % {"count": at_least(count, has_more)}
+        for count, text, has_more in counts
         if count
     )
 
 
-def counted(count: int, noun: str, *, is_more: bool = False) -> str:
-    """`1 event`, `1,234 events`, `more than 100,000 events`."""
-    more = "more than " if is_more else ""
-    return f"{more}{count:,} {noun if count == 1 and not is_more else noun + 's'}"
+def waits(seconds_each: Iterable[float]) -> str:
+    """The waits of a retry schedule: `5 s, 5 min, 30 min`."""
+    return ", ".join(map(seconds, seconds_each))
+
+
+def counted(count: int, noun: str) -> str:
+    """For commands: `1 fact`, `1,234 facts`."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 def effect_of(subscriber: Subscriber, preview: RunPreview) -> str:
     """What a run that is begun now does, as a sentence."""
-    events = counted(preview.count, "event", is_more=preview.is_more)
+    return _effect(preview) % {"subscriber": subscriber, "events": _previewed(preview)}
+
+
+def _effect(preview: RunPreview) -> str:
     if not preview.count:
-        return f"Gives nothing: {subscriber} gets no event of this part of the log."
+        return gettext(
+            "Gives nothing: %(subscriber)s gets no event of this part of the log."
+        )
     if preview.plan.only_failed:
-        return f"Gives {subscriber} what it gave up on again: {events}."
+        return gettext("Gives %(subscriber)s what it gave up on again: %(events)s.")
     if preview.plan.kind == RunKind.BACKFILL:
-        return f"Gives {subscriber} {events} from before it, beside its live ones."
-    return f"Gives {subscriber} {events} once more, beside its live ones."
+        return gettext(
+            "Gives %(subscriber)s %(events)s from before it, beside its live ones."
+        )
+    return gettext("Gives %(subscriber)s %(events)s once more, beside its live ones.")
+
+
+def _previewed(preview: RunPreview) -> str:
+    if not preview.is_more:
+        return events_counted(preview.count)
+    return gettext("more than %(count)s events") % {"count": grouped(preview.count)}
 
 
 def number(value: float | None) -> str:
@@ -243,22 +275,17 @@ def number(value: float | None) -> str:
     return NOTHING if value is None else grouped(value)
 
 
-def grouped(value: float, *, digits: int | None = None) -> str:
-    """`1,234.5`, as the active language writes it; `digits` follow the point."""
-    rounded = value if digits is None else round(value, digits)
-    return number_format(rounded, digits, force_grouping=True)
-
-
 def place(position: int) -> str:
     """A position in a list of facts: `12,345`, `import 3`."""
-    return place_name(position).removeprefix("position ")
+    return place_name(position) if is_imported(position) else grouped(position)
 
 
 def milliseconds(value: float | None) -> str:
     """A run's length: `3.4 ms`, `1,250 ms`."""
     if value is None:
         return NOTHING
-    return f"{grouped(value, digits=1 if value < 100 else 0)} ms"
+    count = grouped(value, digits=1 if value < 100 else 0)
+    return gettext("%(count)s ms") % {"count": count}
 
 
 def seconds(value: float | None) -> str:
@@ -266,7 +293,9 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     is_short = value < 10 and value != int(value)
-    return f"{value:.1f} s" if is_short else span(value)
+    if not is_short:
+        return span(value)
+    return gettext("%(count)s s") % {"count": grouped(value, digits=1)}
 
 
 def first_line(text: str) -> str:

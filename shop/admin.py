@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from shop.mail_addresses import normalised
@@ -65,11 +66,11 @@ class LineInline(ReadOnly, TabularInline):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
         return OrderLine.objects.select_related("order")
 
-    @admin.display(description="unit price")
+    @admin.display(description=_("unit price"))
     def unit_price(self, line: OrderLine) -> str:
         return formatted(line.unit_price_minor, line.order.currency)
 
-    @admin.display(description="total")
+    @admin.display(description=_("total"))
     def total(self, line: OrderLine) -> str:
         return formatted(line.total_minor, line.order.currency)
 
@@ -81,7 +82,7 @@ class PaymentInline(ReadOnly, TabularInline):  # type: ignore[misc]
     hide_title = True
     extra = 0
 
-    @admin.display(description="amount")
+    @admin.display(description=_("amount"))
     def amount(self, payment: Payment) -> str:
         return formatted(payment.amount_minor, payment.currency)
 
@@ -93,7 +94,7 @@ class OrderAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("=public_id", "=email", "name")
-    search_help_text = "Order number, mail address, or a part of the name"
+    search_help_text = _("Order number, mail address, or a part of the name")
     fields = (
         "number", "public_id", "customer_id", "placed_at", "name", "email", "line1",
         "line2", "postal_code", "city", "country", "subtotal", "shipping", "total",
@@ -110,14 +111,14 @@ class OrderAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
         meant = Q(number__in=spellings(search_term)) | _mailed_to(search_term.strip())
         return orders | queryset.filter(meant), has_doubles
 
-    @admin.display(description="items")
+    @admin.display(description=_("items"))
     def subtotal(self, order: Order) -> str:
         return formatted(order.subtotal_minor, order.currency)
 
-    @admin.display(description="shipping")
+    @admin.display(description=_("shipping"))
     def shipping(self, order: Order) -> str:
         return formatted(order.shipping_minor, order.currency)
 
-    @admin.display(description="payment")
+    @admin.display(description=_("payment"))
     def payment_state(self, order: Order) -> str:
         return order.payment.get_state_display()

@@ -10,12 +10,17 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import django
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from django.contrib import admin
+from django.utils import translation
 from django.utils.translation.template import templatize
 
 from config.env import BASE_DIR
@@ -24,21 +29,15 @@ LANGUAGES = ("de", "fr")
 DATE = datetime(2026, 1, 1, tzinfo=UTC)
 #: The screens of these are English: `config.web.language` has their addresses.
 UNTRANSLATED = (
-    "config/admin_site/",
     "config/docs_site/",
-    "config/sign_in/",
-    "config/templates/admin/",
     "config/templates/docs/",
-    "config/templates/unfold/",
-    "router/admin/",
     "router/api/",
-    "router/groups.py",
-    "router/templates/router/admin/",
     "router/templates/router/api_reference",
 )
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_lazy": None,
+    "gettext_noop": None,
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
 }
@@ -88,6 +87,7 @@ TRANSLATIONS = [
 ]
 
 
+@cache
 def template(folder: str) -> Catalog:
     """Every message of the Python modules and templates below this folder."""
     catalog = Catalog()
@@ -96,7 +96,32 @@ def template(folder: str) -> Catalog:
         if not name.startswith(UNTRANSLATED):
             for message, context in _messages(path):
                 catalog.add(message, locations=[(name, 0)], context=context)
+    for label, name in _names_in_admin(folder):
+        catalog.add(name, locations=[(label, 0)])
     return catalog
+
+
+def _names_in_admin(folder: str) -> Iterator[tuple[str, str]]:
+    """What the admin calls models of the folder and their fields: model, and name."""
+    admin.autodiscover()
+    for site in admin.site._registry.values():
+        for shown in (
+            site,
+            *(inline(site.model, admin.site) for inline in site.inlines),
+        ):
+            if shown.model.__module__.startswith(f"{folder}."):
+                with translation.override(None):
+                    for name in _names(shown):
+                        yield shown.opts.label, str(name)
+
+
+def _names(shown: Any) -> Iterator[object]:
+    yield from (shown.opts.verbose_name, shown.opts.verbose_name_plural)
+    columns = (*getattr(shown, "list_display", ()), *(shown.fields or ()))
+    names = {getattr(column, "__name__", column) for column in columns}
+    for field in shown.opts.fields:
+        if field.name in names:
+            yield field.verbose_name
 
 
 def _messages(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
@@ -141,4 +166,5 @@ def is_translated(message: object) -> bool:
 
 
 if __name__ == "__main__":
+    django.setup()
     update()

@@ -18,49 +18,57 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 logger = logging.getLogger(__name__)
 
 
 class Words(NamedTuple):
-    title: str
-    meaning: str
-    advice: str
+    title: Promise
+    meaning: Promise
+    advice: Promise
 
 
 STALE = Words(
-    "This page was open too long",
-    "The form could not be checked to be yours, so nothing was changed.",
-    "Go back, reload the page and send it again. The browser must accept cookies.",
+    _("This page was open too long"),
+    _("The form could not be checked to be yours, so nothing was changed."),
+    _("Go back, reload the page and send it again. The browser must accept cookies."),
 )
 WORDS = {
     400: Words(
-        "Unreadable request",
-        "What the browser sent is not complete, or is not what this page takes. "
-        "Nothing was changed.",
-        "Go back and try again.",
+        _("Unreadable request"),
+        _(
+            "What the browser sent is not complete, or is not what this page takes. "
+            "Nothing was changed."
+        ),
+        _("Go back and try again."),
     ),
     403: Words(
-        "You do not have permission",
-        "Your account may not see this page or do this. Nothing was changed.",
-        "Ask an administrator for the permission, or to add you to a group.",
+        _("You do not have permission"),
+        _("Your account may not see this page or do this. Nothing was changed."),
+        _("Ask an administrator for the permission, or to add you to a group."),
     ),
     404: Words(
-        "Page not found",
-        "There is nothing at this address. It may have been deleted, or the address "
-        "has a typing error.",
-        "Search the list for what you want.",
+        _("Page not found"),
+        _(
+            "There is nothing at this address. It may have been deleted, or the "
+            "address has a typing error."
+        ),
+        _("Search the list for what you want."),
     ),
     405: Words(
-        "This address takes a form",
-        "It does something only when a form is sent to it. Nothing was changed.",
-        "Open the page with the form, and send it again.",
+        _("This address takes a form"),
+        _("It does something only when a form is sent to it. Nothing was changed."),
+        _("Open the page with the form, and send it again."),
     ),
     500: Words(
-        "This page failed",
-        "The fault is in the site, not in what you did. The error is in its log.",
-        "Check whether your change was made, then try again. If it fails again, give "
-        "an administrator the address and the time.",
+        _("This page failed"),
+        _("The fault is in the site, not in what you did. The error is in its log."),
+        _(
+            "Check whether your change was made, then try again. If it fails again, "
+            "give an administrator the address and the time."
+        ),
     ),
 }
 

@@ -11,8 +11,10 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from config.sign_in.backend import MAX_PASSWORD_BYTES, PasswordChangeForm
+from router.observe.wording import grouped
 
 
 class MaximumLengthValidator:
@@ -23,7 +25,8 @@ class MaximumLengthValidator:
             raise ValidationError(self.get_help_text(), code="password_too_long")
 
     def get_help_text(self) -> str:
-        return f"Your password can be at most {MAX_PASSWORD_BYTES:,} bytes long."
+        text = gettext("Your password can be at most %(count)s bytes long.")
+        return text % {"count": grouped(MAX_PASSWORD_BYTES)}
 
 
 def change_password(request: HttpRequest, **_: Any) -> HttpResponseBase:

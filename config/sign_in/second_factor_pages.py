@@ -13,6 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -27,6 +29,7 @@ Page = Callable[[HttpRequest, User], HttpResponse]
 
 class CodeForm(forms.Form):
     code = forms.CharField(
+        label=_("Code"),
         max_length=16,
         widget=forms.TextInput(
             attrs={
@@ -66,7 +69,7 @@ def verify(request: HttpRequest, account: User) -> HttpResponse:
     status = _try(form, lambda code: second_factor.verify(request, account, code))
     if status is None:
         return redirect(_next(request))
-    return _show(request, "code", status, form=form, title="Enter a code")
+    return _show(request, "code", status, form=form, title=gettext("Enter a code"))
 
 
 @for_account
@@ -88,7 +91,7 @@ def set_up(request: HttpRequest, account: User) -> HttpResponse:
         "qr_code": second_factor.qr_code(device),
         "secret": second_factor.secret_text(device),
     }
-    title = "Set up a second factor"
+    title = gettext("Set up a second factor")
     return _show(request, "set_up", status, form=form, title=title, **shown)
 
 
@@ -99,7 +102,7 @@ def _change(request: HttpRequest, account: User) -> HttpResponse:
     if request.method == "POST":
         return _show_codes(request, second_factor.new_recovery_codes(account))
     left = second_factor.recovery_codes_left(account)
-    return _show(request, "state", 200, title="Second factor", left=left)
+    return _show(request, "state", 200, title=gettext("Second factor"), left=left)
 
 
 def _try(form: CodeForm, check: Callable[[str], bool]) -> int | None:
@@ -112,15 +115,16 @@ def _try(form: CodeForm, check: Callable[[str], bool]) -> int | None:
     except MustWait as wait:
         form.add_error(None, must_wait(wait.seconds))
         return 429
-    form.add_error(
-        None, "This code is wrong or was used. Wait for the next one, and try again."
+    wrong = gettext(
+        "This code is wrong or was used. Wait for the next one, and try again."
     )
+    form.add_error(None, wrong)
     return 200
 
 
 def _show_codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
     context = {"codes": codes, "next": _next(request)}
-    return _show(request, "codes", 200, title="Recovery codes", **context)
+    return _show(request, "codes", 200, title=gettext("Recovery codes"), **context)
 
 
 def _show(request: HttpRequest, name: str, status: int, **context: Any) -> HttpResponse:

@@ -21,6 +21,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from router.conf import conf
 from router.contract.errors import RouterError
@@ -191,8 +192,10 @@ def mark_device(response: HttpResponse, account: str) -> None:
 
 def must_wait(seconds: int) -> ValidationError:
     return ValidationError(
-        "Too many sign-in attempts. Try again in %(wait)s; until then even the right "
-        "answer is refused.",
+        _(
+            "Too many sign-in attempts. Try again in %(wait)s; until then even the "
+            "right answer is refused."
+        ),
         code="throttled",
         params={"wait": span(seconds)},
     )

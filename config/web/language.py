@@ -9,10 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
-#: Programs read these, or they are not translated yet: the site's own language for all
-#: of a page is better than another for half of it.
-UNTRANSLATED = (
-    "/admin/",
+#: Programs read these, or they are written in English alone.
+ENGLISH = (
     "/api/",
     "/docs/",
     "/healthz",
@@ -23,7 +21,7 @@ UNTRANSLATED = (
 
 
 class LanguageMiddleware:
-    """In place of Django's, which would translate the admin and the API in part.
+    """In place of Django's, which would translate the API in part.
 
     The language ends with the request: the next one on this thread has its own.
     """
@@ -32,8 +30,8 @@ class LanguageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        is_translated = not request.path.startswith(UNTRANSLATED)
-        language = settings.LANGUAGE_CODE
+        is_translated = not request.path.startswith(ENGLISH)
+        language = "en"
         if is_translated:
             language = translation.get_language_from_request(request)
         with translation.override(language):

@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.groups import may, needed
 
@@ -14,10 +16,10 @@ from router.groups import may, needed
 def reason_field() -> forms.CharField:
     """An optional reason."""
     return forms.CharField(
-        label="Reason",
+        label=_("Reason"),
         required=False,
         max_length=300,
-        help_text="Kept in the audit.",
+        help_text=_("Kept in the audit."),
     )
 
 
@@ -31,6 +33,11 @@ def require(request: HttpRequest, permission: str) -> None:
     """Raise `PermissionDenied`, which names the role, unless the person has it."""
     if not may(request, permission):
         raise PermissionDenied(f"{needed(permission)}.")
+
+
+def unchanged(why: object) -> str:
+    """The message of an act that was refused."""
+    return gettext("%(why)s Nothing was changed.") % {"why": why}
 
 
 def actor(request: HttpRequest) -> str:

@@ -7,6 +7,8 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
@@ -23,12 +25,21 @@ from router.operate.api_keys import (
     revoke_key,
 )
 
+#: What a key may be bound to → its word.
+KINDS = {
+    "sources": _("Sources"),
+    "types": _("Event types"),
+    "subscribers": _("Subscribers"),
+}
+
 
 class PatternsField(forms.CharField):
     """Comma-separated patterns, as a list."""
 
-    def __init__(self, *, help_text: str) -> None:
-        super().__init__(required=False, max_length=2000, help_text=help_text)
+    def __init__(self, *, label: Any, help_text: Any) -> None:
+        super().__init__(
+            label=label, required=False, max_length=2000, help_text=help_text
+        )
 
     def clean(self, value: object) -> list[str]:
         try:
@@ -39,37 +50,48 @@ class PatternsField(forms.CharField):
 
 class ApiKeyForm(forms.Form):
     name = forms.CharField(
-        max_length=100, help_text="Who will use it: one key for each client."
+        label=_("Name"),
+        max_length=100,
+        help_text=_("Who will use it: one key for each client."),
     )
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose what the key may do."},
+        error_messages={"required": _("Choose what the key may do.")},
     )
     sources = PatternsField(
-        help_text="Sources it may publish for, by commas: /partner, /shop/*; * for all."
+        label=KINDS["sources"],
+        help_text=_(
+            "Sources it may publish for, by commas: /partner, /shop/*; * for all."
+        ),
     )
     types = PatternsField(
-        help_text="Event types it may publish, and its subscribers receive, by commas: "
-        "parcel.*; * for all. Empty: all of the sources that it publishes for."
+        label=KINDS["types"],
+        help_text=_(
+            "Event types it may publish, and its subscribers receive, by commas: "
+            "parcel.*; * for all. Empty: all of the sources that it publishes for."
+        ),
     )
     subscribers = PatternsField(
-        help_text="Subscribers it may consume for or manage, by commas: erp, crm-*; * "
-        "for all. Empty beside sources or types: none."
+        label=KINDS["subscribers"],
+        help_text=_(
+            "Subscribers it may consume for or manage, by commas: erp, crm-*; * "
+            "for all. Empty beside sources or types: none."
+        ),
     )
     expires_in_days = forms.IntegerField(
-        label="Expires in",
+        label=_("Expires in"),
         required=False,
         min_value=1,
         max_value=36_500,
-        help_text="Days. Empty: never.",
+        help_text=_("Days. Empty: never."),
     )
     calls_per_minute = forms.IntegerField(
-        label="Calls a minute",
+        label=_("Calls a minute"),
         required=False,
         min_value=1,
         max_value=2**31 - 1,
-        help_text="Empty: the router's setting.",
+        help_text=_("Empty: the router's setting."),
     )
     reason = reason_field()
 
@@ -78,7 +100,8 @@ class ApiKeyForm(forms.Form):
         publishes = Scope.PUBLISH in cleaned.get("scopes", ())
         if publishes and cleaned.get("sources") == []:
             self.add_error(
-                "sources", "Name the sources that it publishes for, or write * for all."
+                "sources",
+                gettext("Name the sources that it publishes for, or write * for all."),
             )
         return cleaned
 
@@ -95,38 +118,42 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/api_key.html"
     add_form = ApiKeyForm
     add_template = "router/admin/api_key_add.html"
-    add_title = "New API key"
-    empty_list_hint = "Create the first key: publishers need one for POST /api/events/."
-    list_acts = (("Add API key", "add_apikey"),)
+    add_title = _("New API key")
+    empty_list_hint = _(
+        "Create the first key: publishers need one for POST /api/events/."
+    )
+    list_acts = ((_("Add API key"), "add_apikey"),)
     list_display = ("name", "state_badge", "may", "bound", "created", "last_used")
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, key: ApiKey) -> SafeString:
         return badge(key.state)
 
-    @admin.display(description="Permissions")
+    @admin.display(description=_("Permissions"))
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
-    @admin.display(description="Bound to")
+    @admin.display(description=_("Bound to"))
     def bound(self, key: ApiKey) -> str:
         if not key.is_bound:
-            return "nothing: reaches all"
+            return gettext("nothing: reaches all")
         named = [(kind, getattr(key, kind)) for kind in BINDINGS]
-        return "; ".join(f"{kind} {', '.join(each)}" for kind, each in named if each)
+        return "; ".join(
+            f"{KINDS[kind]}: {', '.join(each)}" for kind, each in named if each
+        )
 
-    @admin.display(description="Created")
+    @admin.display(description=_("Created"))
     def created(self, key: ApiKey) -> SafeString:
         return ago(key.created_at)
 
-    @admin.display(description="Last used")
+    @admin.display(description=_("Last used"))
     def last_used(self, key: ApiKey) -> SafeString:
         return ago(key.last_used_at)
 
     def detail_context(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
         return {
             "key": row,
-            "bindings": [(kind, row.patterns(kind)) for kind in BINDINGS],
+            "bindings": [(KINDS[kind], row.patterns(kind)) for kind in BINDINGS],
             "warnings": reach_warnings(row),
             "reason_form": ReasonForm(),
         }
@@ -154,9 +181,11 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def revoke_view(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
         if revoke_key(key, **act(request)):
             self.log_change(request, key, "Revoked")
-            messages.success(request, f"{key} is revoked: it opens nothing any more.")
+            message = gettext("%(key)s is revoked: it opens nothing any more.")
+            messages.success(request, message % {"key": key})
         else:
-            messages.warning(request, f"{key} was revoked already; nothing changed.")
+            message = gettext("%(key)s was revoked already; nothing changed.")
+            messages.warning(request, message % {"key": key})
         return self.redirect_to(request, "change", key.pk)
 
 

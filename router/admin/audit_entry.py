@@ -11,7 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from router.admin.acting import actor
@@ -22,7 +23,7 @@ from router.admin.filters import (
     FailedAtFilter,
     RecordedFilter,
 )
-from router.display import ago
+from router.display import NOTHING, ago, in_english
 from router.models import AuditEntry, RampedRetry, Subscriber
 from router.observe.audited import (
     acts,
@@ -40,7 +41,7 @@ MAX_NOTES = 100
 
 
 class ActFilter(admin.SimpleListFilter):
-    title = "act"
+    title = _("act")
     parameter_name = "act"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -68,7 +69,7 @@ class ConcernsFilter(FailedAtFilter):
 class ObjectFilter(admin.SimpleListFilter):
     """One object, named by the link on its page."""
 
-    title = "object"
+    title = _("object")
     parameter_name = "object"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -82,17 +83,17 @@ class ObjectFilter(admin.SimpleListFilter):
 
 
 class NotedFilter(RecordedFilter):
-    title = "when"
+    title = _("when")
     parameter_name = "when"
     field = "at"
 
 
 class EntryNoteForm(forms.Form):
     note = forms.CharField(
-        label=gettext_lazy("Note"),
+        label=_("Note"),
         max_length=1000,
         widget=forms.Textarea({"rows": 3}),
-        help_text=gettext_lazy(
+        help_text=_(
             "Kept as long as the audit, for ever: write no data of a customer."
         ),
     )
@@ -103,16 +104,16 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what, and why."""
 
     detail_template = "router/admin/audit_entry.html"
-    empty_list_hint = (
+    empty_list_hint = _(
         "When a person or a program creates or revokes an API key, changes, pauses or "
         "tests a subscriber, or settles a failed task, by API, here or by command, a "
         "line appears here."
     )
-    list_display = ("moment", "actor", "action", "about", "detail", "reason")
+    list_display = ("moment", "actor", "act", "about", "noted", "reason")
     list_display_links = ("moment",)
     list_filter = (ActFilter, ConcernsFilter, NotedFilter, ObjectFilter)
     search_fields = ("id",)
-    search_help_text = "Who, act, object, number, subscriber, day"
+    search_help_text = _("Who, act, object, number, subscriber, day")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -124,17 +125,25 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         return super().get_queryset(request).defer("changes")
 
-    @admin.display(description="When")
+    @admin.display(description=_("When"))
     def moment(self, entry: AuditEntry) -> SafeString:
         return ago(entry.at)
 
-    @admin.display(description="Object")
-    def about(self, entry: AuditEntry) -> SafeString | str:
+    @admin.display(description=_("Action"))
+    def act(self, entry: AuditEntry) -> SafeString:
+        return in_english(entry.action)
+
+    @admin.display(description=_("Detail"))
+    def noted(self, entry: AuditEntry) -> SafeString:
+        return in_english(entry.detail or NOTHING)
+
+    @admin.display(description=_("Object"))
+    def about(self, entry: AuditEntry) -> SafeString:
         if not has_row(entry):
-            return entry.target
+            return in_english(entry.target)
         # It is looked up when the link is followed: each would cost a query here.
-        address = self.url("object", entry.pk)
-        return format_html('<a href="{}">{}</a>', address, entry.target)
+        link = '<a href="{}" lang="en">{}</a>'
+        return format_html(link, self.url("object", entry.pk), entry.target)
 
     def detail_context(self, request: HttpRequest, row: AuditEntry) -> dict[str, Any]:
         return {

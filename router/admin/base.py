@@ -21,8 +21,9 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.debug import (
     sensitive_post_parameters,
     sensitive_variables,
@@ -82,10 +83,10 @@ class ReadOnlyAdmin(BaseAdmin):
 
     detail_template: str
     #: Label and permission of what the list offers: it hides them from other people.
-    list_acts: tuple[tuple[str, str], ...] = ()
+    list_acts: tuple[tuple[str | Promise, str], ...] = ()
     list_before_template = "router/admin/list_acts.html"
     #: What an empty list says: what will appear here, and how to make it appear.
-    empty_list_hint = ""
+    empty_list_hint: str | Promise = ""
     #: Whether rows go with their events when these are old.
     is_pruned = False
 
@@ -107,7 +108,7 @@ class ReadOnlyAdmin(BaseAdmin):
     #: Of the page that adds a row, where one is added.
     add_form: Callable[..., Form]
     add_template: str
-    add_title: str
+    add_title: str | Promise
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return hasattr(self, "add_form") and super().has_add_permission(request)
@@ -152,7 +153,9 @@ class ReadOnlyAdmin(BaseAdmin):
         row = self.get_object(request, object_id)
         if row is None:
             hint = hint_of_missing() if self.is_pruned else ""
-            raise Http404(f"No {self.opts.verbose_name} {object_id}. {hint}".strip())
+            values = {"name": self.opts.verbose_name, "id": object_id}
+            missing = gettext("No %(name)s %(id)s.") % values
+            raise Http404(f"{missing} {hint}".strip())
         require(request, f"view_{self.opts.model_name}")
         return self.page(
             request, self.detail_template, row, self.detail_context(request, row)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from router.admin.flow_picture import flow_picture
 from router.admin.incidents import Strip, strips
-from router.charts import all_charts, bar_path, chosen_window, rate
+from router.charts import WINDOWS, all_charts, bar_path, chosen_window, rate
 from router.display import NOTHING, at_least, backlog_words
 from router.observe.incidents import IncidentKind, incidents
 from router.observe.overview import (
@@ -58,7 +59,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     unrouted = unrouted_count()
     return {
         **context,
-        "title": "Dashboard",
+        "title": gettext("Dashboard"),
         "may_look": True,
         "strips": shown,
         "flow": flow_picture(overviews, rates, _tones(overviews, shown)),
@@ -71,7 +72,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "charts": all_charts(buckets),
         "published": rate(_published(window, buckets, situation)),
         "window": window,
-        "windows": list(Window),
+        "windows": WINDOWS.items(),
         "refresh_seconds": REFRESH_SECONDS[window],
     }
 

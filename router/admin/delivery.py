@@ -9,9 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import ReasonForm, act
+from router.admin.acting import ReasonForm, act, unchanged
 from router.admin.base import ReadOnlyAdmin
 from router.admin.delivery_filters import (
     EventTypeFilter,
@@ -66,7 +68,7 @@ class FailureList(BaseChangeList):
 class DeliveryAdmin(ReadOnlyAdmin):
     is_pruned = True
     detail_template = "router/admin/delivery.html"
-    empty_list_hint = (
+    empty_list_hint = _(
         "An event that a subscriber fails on, and each event of a subscriber that is "
         "reached over the network, appears here. What became of all others is on the "
         "page of the event."
@@ -91,7 +93,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         EventRecordedFilter,
     )
     search_fields = ("id",)
-    search_help_text = "Delivery, or event's number, id or subject"
+    search_help_text = _("Delivery, or event's number, id or subject")
     list_before_template = "router/admin/searched_events.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
@@ -110,25 +112,26 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return FailureList
 
-    @admin.display(description="Error")
+    @admin.display(description=_("Error"))
     def error_line(self, delivery: Any) -> str:
         if delivery.cause is None or not delivery.words:
             return delivery.words or NOTHING
-        label = f"Deliveries given up for the same cause: {delivery.words}"
+        label = gettext("Deliveries given up for the same cause: %(error)s")
+        label %= {"error": delivery.words}
         address = f"?cause={delivery.cause}"
         return format_html(
             '<a href="{}" title="{}">{}</a>', address, label, delivery.words
         )
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, delivery: Delivery) -> SafeString:
         return delivery_badge(delivery)
 
-    @admin.display(description="Due")
+    @admin.display(description=_("Due"))
     def due(self, delivery: Delivery) -> SafeString | str:
         return ago(delivery.due_at) if delivery.state == "PENDING" else NOTHING
 
-    @admin.display(description="Acknowledged")
+    @admin.display(description=_("Acknowledged"))
     def done(self, delivery: Delivery) -> SafeString:
         return ago(delivery.acknowledged_at)
 
@@ -157,12 +160,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
         try:
             failed = skip(delivery.pk, **act(request))
         except DoesNotApply as error:
-            messages.warning(request, f"{error} Nothing was changed.")
+            messages.warning(request, unchanged(error))
         else:
             self.log_change(request, delivery, f"Skipped: failed task {failed.pk}")
-            messages.success(
-                request, f"The event is skipped: failed task {failed.pk} keeps it."
-            )
+            message = gettext("The event is skipped: failed task %(task)s keeps it.")
+            messages.success(request, message % {"task": failed.pk})
         return self.redirect_to(request, "change", delivery.pk)
 
     def resend_view(self, request: HttpRequest, delivery: Delivery) -> HttpResponse:
@@ -171,13 +173,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def _resent(self, request: HttpRequest, delivery: Delivery) -> int:
         """The delivery to look at next."""
         if not request.POST.get("is_sure"):
-            messages.warning(request, "Tick that it may have the event twice.")
+            messages.warning(request, gettext("Tick that it may have the event twice."))
             return delivery.pk
         try:
             owed = resend(delivery.pk, user=request.user, **act(request))  # type: ignore[arg-type]  # somebody is signed in
         except NotResendable as error:
-            messages.warning(request, f"{error} Nothing was changed.")
+            messages.warning(request, unchanged(error))
             return delivery.pk
         self.log_change(request, delivery, f"Sent again as delivery {owed.pk}")
-        messages.success(request, f"Delivery {owed.pk} is on its way.")
+        message = gettext("Delivery %(delivery)s is on its way.")
+        messages.success(request, message % {"delivery": owed.pk})
         return owed.pk

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from router.admin.base import MAX_ROWS
 from router.admin.filters import CauseFilter, Choices, FailedAtFilter, TypeFilter
@@ -23,22 +24,27 @@ BEHIND_KEY = Q(due_at__isnull=True)
 BY_KEY = "key"
 #: Parameters that leave no more rows than a list pages.
 NARROWING = ("state", "held_by", "open_at", "cause", "q")
+STATES = {
+    "waiting": _("Waiting"),
+    "held": _("Held"),
+    "retrying": _("Retrying"),
+    "working": _("Working"),
+}
 HOLDS = {
-    Hold.RECEIVER: "Receiver unreachable",
-    Hold.ASKED: "Receiver asked for time",
-    Hold.OPERATOR: "Subscriber paused or disabled",
-    Hold.CODE: "Handler missing",
-    BY_KEY: "An earlier event of its key",
+    Hold.RECEIVER: _("Receiver unreachable"),
+    Hold.ASKED: _("Receiver asked for time"),
+    Hold.OPERATOR: _("Subscriber paused or disabled"),
+    Hold.CODE: _("Handler missing"),
+    BY_KEY: _("An earlier event of its key"),
 }
 
 
 class OpenStateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        states = ("waiting", "held", "retrying", "working")
-        return [(state, state.capitalize()) for state in states]
+        return list(STATES.items())
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
@@ -89,7 +95,7 @@ class OpenAtFilter(FailedAtFilter):
 class HoldFilter(admin.SimpleListFilter):
     """Why a delivery is held."""
 
-    title = "held by"
+    title = _("held by")
     parameter_name = "held_by"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:

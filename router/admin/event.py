@@ -11,9 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from router.admin.acting import actor, reason_field, require
+from router.admin.acting import actor, reason_field, require, unchanged
 from router.admin.base import ReadOnlyAdmin
 from router.admin.explanation import choices, explanation_context
 from router.admin.filters import RecordedFilter, TypeFilter, UnroutedFilter
@@ -37,12 +39,13 @@ class ResendEventForm(forms.Form):
     """Which subscriber gets the event once more."""
 
     subscriber = forms.ModelChoiceField(
+        label=_("Subscriber"),
         queryset=Subscriber.objects.none(),
-        error_messages={"required": "Choose a subscriber."},
+        error_messages={"required": _("Choose a subscriber.")},
     )
     is_sure = forms.BooleanField(
-        label="It has had this event, and may have it twice.",
-        error_messages={"required": "Tick that it may have the event twice."},
+        label=_("It has had this event, and may have it twice."),
+        error_messages={"required": _("Tick that it may have the event twice.")},
     )
     reason = reason_field()
 
@@ -59,7 +62,7 @@ class ResendEventForm(forms.Form):
 class EventAdmin(ReadOnlyAdmin):
     is_pruned = True
     detail_template = "router/admin/event.html"
-    empty_list_hint = (
+    empty_list_hint = _(
         "Each published event appears here: buy something in the store, run "
         "`manage.py publish`, or send one to POST /api/events/."
     )
@@ -74,7 +77,7 @@ class EventAdmin(ReadOnlyAdmin):
     )
     list_filter = (TypeFilter, RecordedFilter, UnroutedFilter)
     search_fields = ("number",)
-    search_help_text = "Number, id or subject, exactly"
+    search_help_text = _("Number, id or subject, exactly")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventRecord]:
         return super().get_queryset(request).defer("data", "extensions")
@@ -86,21 +89,22 @@ class EventAdmin(ReadOnlyAdmin):
             return queryset, False
         return queryset.filter(pk__in=event_numbers(search_term.strip())), False
 
-    @admin.display(description="Routing")
+    @admin.display(description=_("Routing"))
     def routing(self, event: EventRecord) -> SafeString:
         if event.position is None:
             return badge("unrouted")
         return badge("imported" if event.is_imported else "routed")
 
-    @admin.display(description="Recorded")
+    @admin.display(description=_("Recorded"))
     def recorded(self, event: EventRecord) -> SafeString:
         return ago(event.recorded_at)
 
-    @admin.display(description="Story")
+    @admin.display(description=_("Story"))
     def story(self, event: EventRecord) -> SafeString:
         address = self.url("story", event.pk)
-        label = f"Story of {event}"
-        return format_html('<a href="{}" aria-label="{}">Story</a>', address, label)
+        label = gettext("Story of %(event)s") % {"event": event}
+        link = '<a href="{}" aria-label="{}">{}</a>'
+        return format_html(link, address, label, gettext("Story"))
 
     def detail_context(self, request: HttpRequest, row: EventRecord) -> dict[str, Any]:
         deliveries = with_blockers(row.deliveries.select_related("subscriber"))
@@ -160,7 +164,7 @@ class EventAdmin(ReadOnlyAdmin):
         return self.page(request, "router/admin/explanation.html", event, context)
 
     def story_view(self, request: HttpRequest, event: EventRecord) -> HttpResponse:
-        title = f"Story of {title_of(event)}"
+        title = gettext("Story of %(event)s") % {"event": title_of(event)}
         context = {"title": title, "story": story_of(event)}
         return self.page(request, "router/admin/story.html", event, context)
 
@@ -168,7 +172,7 @@ class EventAdmin(ReadOnlyAdmin):
         form = ResendEventForm(request.POST)
         if not form.is_valid():
             for problem in form.errors.values():
-                messages.warning(request, f"{problem[0]} Nothing was changed.")
+                messages.warning(request, unchanged(problem[0]))
             return self.redirect_to(request, "change", event.pk)
         subscriber = form.cleaned_data["subscriber"]
         try:
@@ -180,10 +184,11 @@ class EventAdmin(ReadOnlyAdmin):
                 reason=form.cleaned_data["reason"],
             )
         except NotResendable as error:
-            messages.warning(request, f"{error} Nothing was changed.")
+            messages.warning(request, unchanged(error))
         else:
             self.log_change(
                 request, event, f"Sent to {subscriber} again as delivery {owed.pk}"
             )
-            messages.success(request, f"Delivery {owed.pk} is on its way.")
+            message = gettext("Delivery %(delivery)s is on its way.")
+            messages.success(request, message % {"delivery": owed.pk})
         return self.redirect_to(request, "change", event.pk)

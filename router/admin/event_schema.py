@@ -8,24 +8,28 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import ReasonForm, act, actor, reason_field
 from router.admin.base import ReadOnlyAdmin
 from router.contract.errors import InvalidSchema, SchemaConflict
-from router.display import ago, badge
+from router.display import ago, badge, in_english
 from router.models import EventSchema
 from router.operate.schemas import register_schema, retire_schema
 
 
 class SchemaForm(forms.Form):
     type = forms.CharField(
-        label="Event type", max_length=255, help_text="Such as purchase.completed."
+        label=_("Event type"),
+        max_length=255,
+        help_text=_("Such as purchase.completed."),
     )
     schema = forms.JSONField(
-        label="JSON Schema",
+        label=_("JSON Schema"),
         widget=forms.Textarea({"rows": 16, "spellcheck": "false"}),
-        help_text="Draft 2020-12, with an $id that names this version for good.",
+        help_text=_("Draft 2020-12, with an $id that names this version for good."),
     )
     reason = reason_field()
 
@@ -34,7 +38,7 @@ class SchemaForm(forms.Form):
         for pointer, problem in error.problems:
             name = "type" if pointer == "/type" else "schema"
             where = pointer.removeprefix(f"/{name}")
-            self.add_error(name, f"{where} {problem}".strip())
+            self.add_error(name, in_english(f"{where} {problem}".strip()))
 
 
 @admin.register(EventSchema)
@@ -44,15 +48,15 @@ class EventSchemaAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/event_schema.html"
     add_form = SchemaForm
     add_template = "router/admin/event_schema_add.html"
-    add_title = "New schema"
-    empty_list_hint = (
+    add_title = _("New schema")
+    empty_list_hint = _(
         "Register a schema here or by POST /api/schemas/, and events of its type are "
         'checked at publish. The files of ROUTER["SCHEMAS"] are not listed.'
     )
-    list_acts = (("Add schema", "add_eventschema"),)
+    list_acts = ((_("Add schema"), "add_eventschema"),)
     list_display = ("dataschema", "type", "state_badge", "registered")
     search_fields = ("type",)
-    search_help_text = "Event type, exactly"
+    search_help_text = _("Event type, exactly")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventSchema]:
         return super().get_queryset(request).defer("schema")
@@ -63,11 +67,11 @@ class EventSchemaAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         return (queryset.filter(type=term) if term else queryset), False
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, schema: EventSchema) -> SafeString:
         return badge("retired" if schema.retired_at else "in_force")
 
-    @admin.display(description="Registered")
+    @admin.display(description=_("Registered"))
     def registered(self, schema: EventSchema) -> SafeString:
         return ago(schema.created_at)
 
@@ -82,9 +86,11 @@ class EventSchemaAdmin(ReadOnlyAdmin):
     def retire_view(self, request: HttpRequest, row: EventSchema) -> HttpResponse:
         if retire_schema(row, **act(request)):
             self.log_change(request, row, "Retired")
-            messages.success(request, f"{row} is retired: it no longer refuses events.")
+            message = gettext("%(schema)s is retired: it no longer refuses events.")
+            messages.success(request, message % {"schema": row})
         else:
-            messages.warning(request, f"{row} was retired already; nothing changed.")
+            message = gettext("%(schema)s was retired already; nothing changed.")
+            messages.warning(request, message % {"schema": row})
         return self.redirect_to(request, "change", row.pk)
 
     def add(self, request: HttpRequest, form: SchemaForm) -> HttpResponse | None:
@@ -108,6 +114,10 @@ class EventSchemaAdmin(ReadOnlyAdmin):
             return None
         if is_new:
             self.log_addition(request, row, "Registered")
-        outcome = "is registered" if is_new else "was known already; nothing changed"
-        messages.success(request, f"{row} {outcome}.")
+        message = (
+            gettext("%(schema)s is registered.")
+            if is_new
+            else gettext("%(schema)s was known already; nothing changed.")
+        )
+        messages.success(request, message % {"schema": row})
         return row

@@ -11,8 +11,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from router import display
+from router.admin.fact_names import NAMES
 from router.models import EventRecord, Subscriber
 from router.observe.explain.case import Explanation, Facts
 from router.observe.explain.explaining import explain
@@ -26,6 +28,8 @@ PAGE_OF = {
     ("blocker", "event"): "eventrecord",
     ("blocker", "delivery"): "delivery",
 }
+#: Facts whose values are those of the API.
+TOKENS = ("origin", "result", "state", "transport")
 #: Deleted subscribers that are offered beside the others, the newest.
 MAX_DELETED = 50
 
@@ -44,7 +48,7 @@ def explanation_context(request: HttpRequest, event: EventRecord) -> dict[str, A
     rows = Subscriber.objects.filter(pk=number or 0).defer("custom_headers")
     chosen = rows.first()
     return {
-        "title": f"Why event #{event.number}?",
+        "title": gettext("Why event #%(number)s?") % {"number": event.number},
         "chosen": chosen,
         "subscribers": choices(),
         **(_explained(explain(event, chosen)) if chosen else {}),
@@ -82,16 +86,21 @@ def _value(section: str, name: str, value: Any) -> SafeString | str:
     if page := PAGE_OF.get((section, name)):
         address = reverse(f"admin:router_{page}_change", args=[value])
         return format_html('<a href="{}">{}</a>', address, value)
-    if isinstance(value, dict | list):
-        return format_html(
-            '<code class="fan-inline-code">{}</code>', display.compact(value)
-        )
+    if isinstance(value, dict | list) or name in TOKENS:
+        text = value if name in TOKENS else display.compact(value)
+        return format_html('<code class="fan-inline-code">{}</code>', text)
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
     if name == "run_ms":
         return display.milliseconds(value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):
         return display.number(value)
     return str(value)
 
 
 def _words(name: str) -> str:
-    return "Run time" if name == "run_ms" else name.replace("_", " ").capitalize()
+    """Runs of a subscriber have their numbers in their names."""
+    kind, _, number = name.rpartition("_")
+    if kind == "run" and number.isdecimal():
+        return gettext("Run %(number)s") % {"number": number}
+    return str(NAMES.get(name, name))

@@ -16,6 +16,8 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import act, actor, require
@@ -40,6 +42,7 @@ from router.groups import may
 from router.models import OPEN_FIRST, FailedTask, Subscriber
 from router.observe.causes import words_of_task
 from router.observe.naming import whole_number
+from router.observe.wording import grouped
 from router.operate import substitutes
 from router.operate.failed_tasks import (
     Settled,
@@ -55,7 +58,6 @@ MAX_AT_ONCE = 1000
 #: Tasks named on the confirmation page, and refusals listed one by one.
 MAX_LISTED = 10
 SETTLE: dict[str, Callable[..., Settled]] = {"retry": retry, "discard": discard}
-DONE = {"retry": "will be tried again", "discard": "discarded"}
 MAX_ERROR_LENGTH = 90
 
 
@@ -91,13 +93,13 @@ class RemediationAdmin(ReadOnlyAdmin):
 class FailedTaskAdmin(RemediationAdmin):
     actions: Any = ("retry_selected", "discard_selected")
     list_acts = (
-        ("Retry…", "remediate_failedtask"),
-        ("Discard…", "remediate_failedtask"),
+        (_("Retry…"), "remediate_failedtask"),
+        (_("Discard…"), "remediate_failedtask"),
     )
     is_pruned = True
     detail_template = "router/admin/failed_task.html"
     list_before_template = "router/admin/failed_task_list_links.html"
-    empty_list_hint = (
+    empty_list_hint = _(
         "When a subscriber rejects an event, or fails until its retry schedule is "
         "exhausted, the failed task appears here and needs attention."
     )
@@ -112,7 +114,7 @@ class FailedTaskAdmin(RemediationAdmin):
     )
     list_filter = (FailedTaskStateFilter, FailedAtFilter, ReasonFilter, CauseFilter)
     search_fields = ("id",)
-    search_help_text = "Task, or event's number, id or subject"
+    search_help_text = _("Task, or event's number, id or subject")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailedTask]:
         heavy = ("traceback", "event__data", "event__extensions")
@@ -129,17 +131,19 @@ class FailedTaskAdmin(RemediationAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         return search_by_event(queryset, search_term)
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, task: FailedTask) -> SafeString:
-        by = f" by {task.settled_by_name}" if task.settled_by_name else ""
-        return format_html("{}{}", badge(task.state), by)
+        by = gettext("by %(name)s") % {"name": task.settled_by_name}
+        return format_html(
+            "{} {}", badge(task.state), by if task.settled_by_name else ""
+        )
 
-    @admin.display(description="Error")
+    @admin.display(description=_("Error"))
     def error_line(self, task: FailedTask) -> str:
         line = first_line(task.error)
         return line if len(line) <= MAX_ERROR_LENGTH else f"{line[:MAX_ERROR_LENGTH]}…"
 
-    @admin.display(description="Opened")
+    @admin.display(description=_("Opened"))
     def opened(self, task: FailedTask) -> SafeString:
         return ago(task.opened_at)
 
@@ -158,13 +162,13 @@ class FailedTaskAdmin(RemediationAdmin):
             "is_editable": is_json(row.event.datacontenttype),
         }
 
-    @admin.action(description="Retry…", permissions=["remediate"])
+    @admin.action(description=_("Retry…"), permissions=["remediate"])
     def retry_selected(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse:
         return self.ask(request, "retry", queryset)
 
-    @admin.action(description="Discard…", permissions=["remediate"])
+    @admin.action(description=_("Discard…"), permissions=["remediate"])
     def discard_selected(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse:
@@ -197,7 +201,8 @@ class FailedTaskAdmin(RemediationAdmin):
         require(request, "remediate_failedtask")
         verb = request.POST.get("verb", "")
         if verb not in SETTLE:
-            return HttpResponseBadRequest("Say whether to retry or to discard.")
+            message = gettext("Say whether to retry or to discard.")
+            return HttpResponseBadRequest(message)
         ids = posted_ids(request.POST.get("ids", ""))
         form = NoteForm(request.POST)
         if not form.is_valid():
@@ -221,7 +226,7 @@ class FailedTaskAdmin(RemediationAdmin):
         try:
             listed = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            return HttpResponseBadRequest("The list has no such filter.")
+            return HttpResponseBadRequest(gettext("The list has no such filter."))
         return export(request, listed.queryset, kind)
 
     def edit_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
@@ -235,7 +240,7 @@ class FailedTaskAdmin(RemediationAdmin):
             )
         before, after = row.event.json_data(), form.cleaned_data if is_valid else {}
         context = {
-            "title": f"Edit {row}",
+            "title": gettext("Edit failed task %(task)s") % {"task": row.pk},
             "task": row,
             "form": form,
             "diff": list(diff_of(before, after["payload"])) if is_valid else [],
@@ -261,9 +266,8 @@ class FailedTaskAdmin(RemediationAdmin):
         except (NotOpen, InvalidEvent) as error:
             messages.warning(request, str(error))
         else:
-            messages.success(
-                request, f"It goes out in {UNDO_SECONDS} seconds; undo it until then."
-            )
+            message = gettext("It goes out in %(count)s seconds; undo it until then.")
+            messages.success(request, message % {"count": UNDO_SECONDS})
         return self.redirect_to(request, "change", row.pk)
 
     def restore_view(self, request: HttpRequest, row: FailedTask) -> HttpResponse:
@@ -273,7 +277,7 @@ class FailedTaskAdmin(RemediationAdmin):
         except NotOpen as error:
             messages.warning(request, str(error))
         else:
-            messages.success(request, "It is open again, as before.")
+            messages.success(request, gettext("It is open again, as before."))
         return self.redirect_to(request, "change", row.pk)
 
     def ask(
@@ -289,7 +293,7 @@ class FailedTaskAdmin(RemediationAdmin):
         return self.confirmation(
             request,
             "router/admin/settle.html",
-            f"{verb.capitalize()} {counted(len(ids))}",
+            OFFERED[verb](len(ids)),
             ids,
             verb=verb,
             tasks=tasks[:MAX_LISTED],
@@ -303,8 +307,40 @@ def _act(request: HttpRequest, form: NoteForm) -> substitutes.Act:
     return substitutes.Act(by=actor(request), user=user, note=note)
 
 
-def counted(count: int) -> str:
-    return f"{count:,} failed {'task' if count == 1 else 'tasks'}"
+def _retry_offered(count: int) -> str:
+    text = ngettext(
+        "Retry %(count)s failed task", "Retry %(count)s failed tasks", count
+    )
+    return text % {"count": grouped(count)}
+
+
+def _discard_offered(count: int) -> str:
+    text = ngettext(
+        "Discard %(count)s failed task", "Discard %(count)s failed tasks", count
+    )
+    return text % {"count": grouped(count)}
+
+
+OFFERED = {"retry": _retry_offered, "discard": _discard_offered}
+
+
+def retried(count: int) -> str:
+    text = ngettext(
+        "%(count)s failed task will be tried again.",
+        "%(count)s failed tasks will be tried again.",
+        count,
+    )
+    return text % {"count": grouped(count)}
+
+
+def discarded(count: int) -> str:
+    text = ngettext(
+        "%(count)s failed task discarded.", "%(count)s failed tasks discarded.", count
+    )
+    return text % {"count": grouped(count)}
+
+
+DONE = {"retry": retried, "discard": discarded}
 
 
 def chosen_ids(request: HttpRequest, tasks: QuerySet[Any]) -> list[int]:
@@ -313,8 +349,11 @@ def chosen_ids(request: HttpRequest, tasks: QuerySet[Any]) -> list[int]:
     if len(ids) == MAX_AT_ONCE and (count := tasks.count()) > MAX_AT_ONCE:
         messages.warning(
             request,
-            f"{count:,} failed tasks are chosen, and one act settles at most "
-            f"{MAX_AT_ONCE:,}: repeat it for the rest.",
+            gettext(
+                "%(count)s failed tasks are chosen, and one act settles at most "
+                "%(most)s: repeat it for the rest."
+            )
+            % {"count": grouped(count), "most": grouped(MAX_AT_ONCE)},
         )
     return ids
 
@@ -328,11 +367,11 @@ def posted_ids(text: str) -> list[int]:
 def notify(request: HttpRequest, verb: str, settled: Settled) -> None:
     done, refused = len(settled.settled), settled.refused
     if done:
-        messages.success(request, f"{counted(done)} {DONE[verb]}.")
+        messages.success(request, DONE[verb](done))
     for task_id, why in refused[:MAX_LISTED]:
-        messages.warning(request, f"Failed task {task_id}: {why}")
+        message = gettext("Failed task %(task)s: %(why)s")
+        messages.warning(request, message % {"task": task_id, "why": why})
     if len(refused) > MAX_LISTED:
         more = len(refused) - MAX_LISTED
-        messages.warning(
-            request, f"{more:,} more were not changed, for similar reasons."
-        )
+        message = gettext("%(count)s more were not changed, for similar reasons.")
+        messages.warning(request, message % {"count": grouped(more)})

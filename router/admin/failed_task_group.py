@@ -12,21 +12,29 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import act, actor, require
-from router.admin.failed_task import MAX_LISTED, RemediationAdmin
+from router.admin.failed_task import MAX_LISTED, RemediationAdmin, discarded
 from router.admin.failed_task_forms import NoteForm
 from router.admin.filters import subscriber_choices
 from router.admin.notes import NotesForm, keep_notes
 from router.charts import bar_path
 from router.contract.data import is_json
 from router.contract.errors import DoesNotApply
-from router.display import counted
-from router.models import FailedTask, FailedTaskGroup, RampedRetry, RampState
+from router.models import (
+    FailedTask,
+    FailedTaskGroup,
+    FailedTaskState,
+    RampedRetry,
+    RampState,
+)
 from router.observe.causes import MAX_CAUSES, Cause, open_causes
 from router.observe.naming import whole_number
 from router.observe.ramp_progress import RampProgress, ramp_progress
+from router.observe.wording import grouped
 from router.operate.ramped_retries import (
     begin_ramped_retry,
     cancel_ramped_retry,
@@ -35,17 +43,17 @@ from router.operate.ramped_retries import (
 
 #: Ramped retries that a page shows: what runs, and what became of the last ones.
 MAX_RAMPS = 3
-BEGUN = "The retry begins: one event first."
+BEGUN = _("The retry begins: one event first.")
 
 
 class SinceForm(NoteForm):
     """From when on everything of a subscriber is retried."""
 
     since = forms.DateTimeField(
-        label="Opened since",
+        label=_("Opened since"),
         required=False,
         widget=forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M"),
-        help_text="In UTC. Left empty: everything that is open.",
+        help_text=_("In UTC. Left empty: everything that is open."),
     )
 
 
@@ -54,7 +62,8 @@ def trend_of(cause: Cause, top: int) -> SafeString:
     return format_html(
         '<svg class="fan-spark fan-attention" viewBox="0 0 96 24" role="img"'
         ' aria-label="{0}"><title>{0}</title><path d="{1}"/></svg>',
-        f"{sum(cause.trend):,} opened in 24 hours, {cause.trend[-1]:,} in this hour",
+        gettext("%(day)s opened in 24 hours, %(hour)s in this hour")
+        % {"day": grouped(sum(cause.trend)), "hour": grouped(cause.trend[-1])},
         bar_path(cause.trend, top, 96, 24),
     )
 
@@ -96,7 +105,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         top = max((max(cause.trend) for cause in causes), default=0)
         ramps = RampedRetry.objects.filter(among)
         context = {
-            "title": "Failed tasks by cause",
+            "title": gettext("Failed tasks by cause"),
             "causes": [(cause, trend_of(cause, top)) for cause in causes],
             "is_more": len(causes) == MAX_CAUSES,
             "ungrouped_count": FailedTask.objects.ungrouped().count(),
@@ -114,7 +123,8 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         ramps = _shown(RampedRetry.objects.filter(group=row))
         tasks = _newest(row)
         return {
-            "title": f"Cause {row.pk} of {row.subscriber}",
+            "title": gettext("Cause %(cause)s of %(subscriber)s")
+            % {"cause": row.pk, "subscriber": row.subscriber},
             "group": row,
             "cause": cause,
             "trend": trend_of(cause, max(cause.trend)) if cause else "",
@@ -168,7 +178,7 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         except DoesNotApply as error:
             messages.warning(request, str(error))
         else:
-            messages.success(request, f"{counted(count, 'failed task')} discarded.")
+            messages.success(request, discarded(count))
         return HttpResponseRedirect(self.url("change", row.pk))
 
     def notes_view(self, request: HttpRequest, row: FailedTaskGroup) -> HttpResponse:
@@ -201,7 +211,8 @@ class FailedTaskGroupAdmin(RemediationAdmin):
         except DoesNotApply as error:
             messages.warning(request, str(error))
         else:
-            messages.success(request, "Cancelled. What was not begun is open again.")
+            message = gettext("Cancelled. What was not begun is open again.")
+            messages.success(request, message)
         row = RampedRetry.objects.filter(pk=retry, group__isnull=False).first()
         if row is None:
             return HttpResponseRedirect(self.url("changelist"))
@@ -219,10 +230,13 @@ def _shown(ramps: Any) -> list[RampProgress]:
     return [ramp_progress(row) for row in rows[:MAX_RAMPS]]
 
 
-def _settled(group: FailedTaskGroup) -> list[tuple[str, int]]:
-    """How many of its failed tasks were settled, by how."""
+def _settled(group: FailedTaskGroup) -> list[tuple[str, str, int]]:
+    """How many of its failed tasks were settled: state, its word, and the number."""
     rows = FailedTask.objects.filter(group=group).exclude(state="open").order_by()
-    return list(rows.values_list("state").annotate(count=Count("pk")))
+    counts = rows.values_list("state").annotate(count=Count("pk"))
+    return [
+        (state, str(FailedTaskState(state).label), count) for state, count in counts
+    ]
 
 
 def _newest(group: FailedTaskGroup) -> list[FailedTask]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
-from router.admin.failed_task_forms import NoteForm
+from router.admin.failed_task_forms import NoteForm, no_json
 from router.admin.filters import subscriber_choices
 from router.contract.errors import RouterError
 from router.contract.json_text import parse
@@ -19,12 +20,12 @@ class EditForm(NoteForm):
     """The whole data of the corrected event, and why it is corrected."""
 
     payload = forms.CharField(
-        label="Payload",
+        label=_("Payload"),
         strip=False,
         widget=forms.Textarea(
             {"rows": 18, "spellcheck": "false", "class": "fan-editor", "wrap": "off"}
         ),
-        help_text="The event's data, as JSON. The event in the log stays as it is.",
+        help_text=_("The event's data, as JSON. The event in the log stays as it is."),
     )
     field_order = ("payload", "note")
 
@@ -41,14 +42,14 @@ class EditForm(NoteForm):
         except RouterError as error:
             raise forms.ValidationError(str(error)) from None
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"This is no JSON: {error}.") from None
+            raise forms.ValidationError(no_json(error)) from None
         return data
 
 
 class RedirectForm(NoteForm):
     """Which subscriber gets the event instead."""
 
-    subscriber = forms.ChoiceField(label="To")
+    subscriber = forms.ChoiceField(label=_("To"))
     field_order = ("subscriber", "note")
 
     def __init__(self, task: FailedTask, *args: Any, **kwargs: Any) -> None:

@@ -12,6 +12,8 @@ from django.contrib.admin.utils import get_fields_from_path
 from django.db.models import Field, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.models import (
     FailedTaskState,
@@ -36,7 +38,7 @@ def search_by_event(
     return rows.filter(wanted), False
 
 
-Choices = Iterable[tuple[str, str]]
+Choices = Iterable[tuple[str, Any]]
 
 
 def subscriber_choices() -> list[tuple[str, str]]:
@@ -45,7 +47,7 @@ def subscriber_choices() -> list[tuple[str, str]]:
 
 
 class TypeFilter(admin.SimpleListFilter):
-    title = "type"
+    title = _("type")
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -58,11 +60,11 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class UnroutedFilter(admin.SimpleListFilter):
-    title = "routing"
+    title = _("routing")
     parameter_name = "unrouted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [("1", "Not yet routed")]
+        return [("1", gettext("Not yet routed"))]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
@@ -73,13 +75,18 @@ class UnroutedFilter(admin.SimpleListFilter):
 class RecordedFilter(admin.SimpleListFilter):
     """When the event was recorded."""
 
-    title = "recorded"
+    title = _("recorded")
     parameter_name = "recorded"
     field = "recorded_at"
     hours = {"hour": 1, "day": 24, "week": 168}
+    names = {
+        "hour": _("In the last hour"),
+        "day": _("In the last day"),
+        "week": _("In the last week"),
+    }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [(name, f"In the last {name}") for name in self.hours]
+        return list(self.names.items())
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
@@ -94,12 +101,12 @@ class RecordedFilter(admin.SimpleListFilter):
 class EventRecordedFilter(RecordedFilter):
     """Of a row that belongs to an event."""
 
-    title = "event recorded"
+    title = _("event recorded")
     field = "event__recorded_at"
 
 
 class FailedAtFilter(admin.SimpleListFilter):
-    title = "subscriber"
+    title = _("subscriber")
     parameter_name = "subscriber"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -115,7 +122,7 @@ class FailedAtFilter(admin.SimpleListFilter):
 
 
 class FailedTaskStateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -130,12 +137,13 @@ class FailedTaskStateFilter(admin.SimpleListFilter):
 class CauseFilter(admin.SimpleListFilter):
     """One cause, named by a link: there may be a hundred to choose from."""
 
-    title = "cause"
+    title = _("cause")
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         chosen = whole_number(request.GET.get(self.parameter_name, ""))
-        return [] if chosen is None else [(str(chosen), f"Cause {chosen}")]
+        title = gettext("Cause %(cause)s") % {"cause": chosen}
+        return [] if chosen is None else [(str(chosen), title)]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
@@ -145,7 +153,7 @@ class CauseFilter(admin.SimpleListFilter):
 
 
 class ReasonFilter(admin.SimpleListFilter):
-    title = "reason"
+    title = _("reason")
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from router.charts import rate
-from router.display import backlog_words, counted
+from router.display import backlog_words
 from router.observe.overview import SubscriberOverview
+from router.observe.wording import failed_counted
 
 #: Subscribers that the picture shows; the table below it has all.
 MAX_SHOWN = 7
@@ -75,7 +76,5 @@ def _short(title: str) -> str:
 def _numbers(overview: SubscriberOverview, per_second: float) -> str:
     """`0.2/s · 3 moving`; with what needs attention where nothing is owed."""
     failed = overview.open_failed
-    words = backlog_words(overview) or (
-        counted(failed, "failed task") if failed else ""
-    )
+    words = backlog_words(overview) or (failed_counted(failed) if failed else "")
     return f"{rate(per_second)} · {words}" if words else rate(per_second)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext, pgettext
 
 from router.models import Subscriber
 from router.observe.incidents import Incident, IncidentKind
@@ -69,17 +70,17 @@ def _link(incident: Incident, page_of: Subscriber | None) -> tuple[str, str]:
     subscriber = incident.subscriber
     match incident.kind:
         case IncidentKind.FAILED_TASKS if subscriber:
-            return failed_tasks_page(subscriber.pk, incident.cause_id), "Fix"
+            return failed_tasks_page(subscriber.pk, incident.cause_id), gettext("Fix")
         case IncidentKind.INGRESS:
-            return reverse("admin:router_ingressfailedtask_changelist"), "Fix"
+            return reverse("admin:router_ingressfailedtask_changelist"), gettext("Fix")
         case IncidentKind.UNROUTED:
             return (
                 f"{reverse('admin:router_eventrecord_changelist')}?unrouted=1",
-                "Open",
+                pgettext("button", "Open"),
             )
     is_here = subscriber is not None and subscriber == page_of
     link = "" if is_here else _of_subscriber("change", subscriber)
-    return link, "Open" if link else ""
+    return link, pgettext("button", "Open") if link else ""
 
 
 def _of_subscriber(page: str, subscriber: Subscriber | None) -> str:

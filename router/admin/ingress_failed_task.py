@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from router.admin.acting import actor, require
@@ -20,11 +22,12 @@ from router.admin.failed_task import (
     notify,
     posted_ids,
 )
-from router.admin.failed_task_forms import NoteForm
+from router.admin.failed_task_forms import NoteForm, no_json
 from router.contract.errors import NotOpen, RouterError
 from router.contract.json_text import parse
 from router.display import ago, badge, first_line
 from router.models import IngressFailedTask, IngressState
+from router.observe.wording import grouped
 from router.operate.ingress import (
     discard_ingress,
     discard_ingress_tasks,
@@ -37,16 +40,18 @@ TEMPLATE = "router/admin/ingress_failed_task.html"
 
 class IngressForm(forms.Form):
     event = forms.CharField(
-        label="Event",
+        label=_("Event"),
         required=False,
         widget=forms.Textarea({"rows": 16, "spellcheck": "false"}),
-        help_text="In CloudEvents' JSON format. Publish sends it in place of the "
-        "message; Discard does not look at it.",
+        help_text=_(
+            "In CloudEvents' JSON format. Publish sends it in place of the "
+            "message; Discard does not look at it."
+        ),
     )
     note = forms.CharField(
-        label="Reason",
+        label=_("Reason"),
         max_length=1000,
-        error_messages={"required": "Say why: the reason is kept with the message."},
+        error_messages={"required": _("Say why: the reason is kept with the message.")},
     )
 
     def clean_event(self) -> Any:
@@ -55,15 +60,20 @@ class IngressForm(forms.Form):
         except RouterError as error:
             raise forms.ValidationError(str(error)) from None
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"This is no JSON: {error}.") from None
+            raise forms.ValidationError(no_json(error)) from None
+
+
+def _discard_offered(count: int) -> str:
+    text = ngettext("Discard %(count)s message", "Discard %(count)s messages", count)
+    return text % {"count": grouped(count)}
 
 
 @admin.register(IngressFailedTask)
 class IngressFailedTaskAdmin(RemediationAdmin):
     actions: Any = ("discard_selected",)
-    list_acts = (("Discard…", "remediate_failedtask"),)
+    list_acts = ((_("Discard…"), "remediate_failedtask"),)
     detail_template = TEMPLATE
-    empty_list_hint = (
+    empty_list_hint = _(
         "What a bridge takes from a foreign router and can't publish appears here, "
         "with its bytes. Bridges are in settings.ROUTER['BRIDGES']."
     )
@@ -72,19 +82,19 @@ class IngressFailedTaskAdmin(RemediationAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("body")
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, task: IngressFailedTask) -> SafeString:
         return badge(task.state)
 
-    @admin.display(description="Problem")
+    @admin.display(description=_("Problem"))
     def problem_line(self, task: IngressFailedTask) -> str:
         return first_line(task.problem)[:90]
 
-    @admin.display(description="Opened")
+    @admin.display(description=_("Opened"))
     def opened(self, task: IngressFailedTask) -> SafeString:
         return ago(task.opened_at)
 
-    @admin.action(description="Discard…", permissions=["remediate"])
+    @admin.action(description=_("Discard…"), permissions=["remediate"])
     def discard_selected(
         self, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse:
@@ -128,7 +138,8 @@ class IngressFailedTaskAdmin(RemediationAdmin):
             except RouterError as error:
                 form.add_error("event", str(error))
             else:
-                messages.success(request, f"It is event #{published.number} now.")
+                message = gettext("It is event #%(number)s now.")
+                messages.success(request, message % {"number": published.number})
                 return self.redirect_to(request, "change", row.pk)
         return self.rerender(request, row, form)
 
@@ -144,7 +155,7 @@ class IngressFailedTaskAdmin(RemediationAdmin):
                 request, " ".join(getattr(error, "messages", [str(error)]))
             )
         else:
-            messages.success(request, "It is discarded; its bytes stay here.")
+            messages.success(request, gettext("It is discarded; its bytes stay here."))
         return self.redirect_to(request, "change", row.pk)
 
     def discard_all_view(self, request: HttpRequest) -> HttpResponse:
@@ -165,7 +176,7 @@ class IngressFailedTaskAdmin(RemediationAdmin):
         return self.confirmation(
             request,
             "router/admin/ingress_discard.html",
-            f"Discard {len(ids):,} {'message' if len(ids) == 1 else 'messages'}",
+            _discard_offered(len(ids)),
             ids,
             tasks=tasks.order_by("-pk")[:MAX_LISTED],
             note_form=form,

@@ -8,6 +8,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.admin.acting import act
 from router.contract.errors import DoesNotApply
@@ -17,9 +19,12 @@ from router.operate.notes import Noted, seen, write_notes
 class NotesForm(forms.Form):
     """For the others who look at it; `seen` says which notes the page had."""
 
-    assignee = forms.ChoiceField(label="Assigned to", required=False)
+    assignee = forms.ChoiceField(label=_("Assigned to"), required=False)
     notes = forms.CharField(
-        required=False, max_length=5000, widget=forms.Textarea({"rows": 3})
+        label=_("Notes"),
+        required=False,
+        max_length=5000,
+        widget=forms.Textarea({"rows": 3}),
     )
     seen = forms.CharField(widget=forms.HiddenInput)
 
@@ -30,7 +35,7 @@ class NotesForm(forms.Form):
         users = get_user_model()._default_manager
         staff = users.filter(is_staff=True, is_active=True).order_by("username")
         names = {*staff.values_list("username", flat=True), row.assignee} - {""}
-        choices = [("", "Nobody"), *((name, name) for name in sorted(names))]
+        choices = [("", gettext("Nobody")), *((name, name) for name in sorted(names))]
         self.fields["assignee"].choices = choices  # type: ignore[attr-defined]
 
 
@@ -38,7 +43,8 @@ def keep_notes(request: HttpRequest, row: Noted) -> None:
     """Write what was posted, and say how that went."""
     form = NotesForm(row, request.POST)
     if not form.is_valid():
-        messages.warning(request, "Nothing is kept: choose a person of the list.")
+        message = gettext("Nothing is kept: choose a person of the list.")
+        messages.warning(request, message)
         return
     values = form.cleaned_data
     was_seen = values.pop("seen")
@@ -47,4 +53,4 @@ def keep_notes(request: HttpRequest, row: Noted) -> None:
     except DoesNotApply as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, "The notes are kept.")
+        messages.success(request, gettext("The notes are kept."))

@@ -6,19 +6,20 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from router.contract.filters import EVERYTHING, are_covered, matches_any
 from router.models.subscriber import Subscriber
 
 
 class Scope(models.TextChoices):
-    PUBLISH = "publish"
-    CONSUME = "consume"
-    MANAGE = "manage"
-    SCHEMAS = "schemas"
+    PUBLISH = "publish", _("Publish")
+    CONSUME = "consume", _("Consume")
+    MANAGE = "manage", _("Manage")
+    SCHEMAS = "schemas", _("Schemas")
     #: Name where a foreign router takes events: the router sends there from its own
     #: network, perhaps with credentials of its environment.
-    TARGETS = "targets"
+    TARGETS = "targets", _("Targets")
 
 
 class ApiKey(models.Model):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext
 
 from router.models.clock import Clock
 from router.models.subscriber import Subscriber
@@ -49,4 +50,6 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} of {self.target} by {self.actor}"
+        text = gettext("%(action)s of %(target)s by %(actor)s")
+        values = {"action": self.action, "target": self.target, "actor": self.actor}
+        return text % values

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.models.clock import Clock
 from router.models.event import EventRecord
@@ -57,10 +59,10 @@ def settled_by(settlement: Settlement) -> dict[str, Any]:
 
 
 class Origin(models.TextChoices):
-    LIVE = "live"
-    REPLAY = "replay"
-    BACKFILL = "backfill"
-    IMPORT = "import"
+    LIVE = "live", _("Live")
+    REPLAY = "replay", _("Replay")
+    BACKFILL = "backfill", _("Backfill")
+    IMPORT = "import", _("Import")
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -232,7 +234,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"delivery {self.pk}"
+        return gettext("delivery %(number)s") % {"number": self.pk}
 
     @property
     def is_held(self) -> bool:

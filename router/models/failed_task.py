@@ -3,6 +3,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Value, When
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.models.delivery import Delivery
 from router.models.event import EventRecord
@@ -12,11 +14,11 @@ from router.models.subscriber import Subscriber
 
 
 class FailedTaskState(models.TextChoices):
-    OPEN = "open"
-    RETRIED = "retried"
-    DISCARDED = "discarded"
+    OPEN = "open", _("Open")
+    RETRIED = "retried", _("Retried")
+    DISCARDED = "discarded", _("Discarded")
     #: Another subscriber gets the event instead.
-    REDIRECTED = "redirected"
+    REDIRECTED = "redirected", _("Redirected")
 
 
 #: The order of the list: what is open first. Two indexes have the same expression.
@@ -26,10 +28,10 @@ OPEN_FIRST = Case(
 
 
 class Reason(models.TextChoices):
-    EXHAUSTED = "EXHAUSTED"
-    REJECTED = "REJECTED"
+    EXHAUSTED = "EXHAUSTED", _("Exhausted")
+    REJECTED = "REJECTED", _("Rejected")
     #: An operator gave the event up.
-    SKIPPED = "SKIPPED"
+    SKIPPED = "SKIPPED", _("Skipped")
 
 
 #: Kinds of evidence: a filter that raised, a version that the event can't be had in.
@@ -166,7 +168,7 @@ class FailedTask(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"failed task {self.pk}"
+        return gettext("failed task %(number)s") % {"number": self.pk}
 
     @property
     def is_unsent(self) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext
 
 from router.models.subscriber import Subscriber
 
@@ -37,4 +38,4 @@ class FailedTaskGroup(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"cause {self.pk}"
+        return gettext("cause %(number)s") % {"number": self.pk}

@@ -7,6 +7,9 @@ positions that no event ever has: a cursor jumps over them, and nothing counts t
 
 from __future__ import annotations
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 MIN_IMPORT_POSITION = -(2**53 - 1)
 #: Where a cursor starts that reads every import.
 BEFORE_IMPORTS = MIN_IMPORT_POSITION - 1
@@ -34,5 +37,11 @@ def place_name(position: int) -> str:
     """A position in words: `position 1,234`; of imports, whose positions nobody can
     read, their count: `import 3`."""
     if is_imported(position):
-        return f"import {position - BEFORE_IMPORTS:,}"
-    return f"position {position:,}"
+        return gettext("import %(count)s") % {
+            "count": _grouped(position - BEFORE_IMPORTS)
+        }
+    return gettext("position %(count)s") % {"count": _grouped(position)}
+
+
+def _grouped(count: int) -> str:
+    return number_format(count, force_grouping=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext
 
 from router.models.clock import Clock
 from router.models.event import EventRecord
@@ -67,4 +68,4 @@ class IngressFailedTask(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"ingress failed task {self.pk}"
+        return gettext("ingress failed task %(number)s") % {"number": self.pk}

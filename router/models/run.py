@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from router.models.clock import Clock
 from router.models.cursor import Cursor
@@ -15,8 +16,8 @@ from router.models.subscriber import Subscriber
 class RunKind(models.TextChoices):
     """The origin of a run's deliveries."""
 
-    BACKFILL = Origin.BACKFILL.value, "Backfill"
-    REPLAY = Origin.REPLAY.value, "Replay"
+    BACKFILL = Origin.BACKFILL.value, _("Backfill")
+    REPLAY = Origin.REPLAY.value, _("Replay")
 
 
 class RunState(models.TextChoices):

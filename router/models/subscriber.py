@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from router import registry
 from router.contract.breaker import BreakerState
@@ -16,9 +17,9 @@ from router.models.event import OWN_TYPES, EventRecord
 
 
 class SubscriberState(models.TextChoices):
-    ACTIVE = "active"
-    PAUSED = "paused"
-    DISABLED = "disabled"
+    ACTIVE = "active", _("Active")
+    PAUSED = "paused", _("Paused")
+    DISABLED = "disabled", _("Disabled")
 
 
 #: State → what staff read.
@@ -30,9 +31,9 @@ BREAKER_LABELS = {
 
 
 class Transport(models.TextChoices):
-    HANDLER = "handler", "In-process handler"
-    WEBHOOK = "webhook", "Webhook"
-    PULL = "pull", "Pull"
+    HANDLER = "handler", _("In-process handler")
+    WEBHOOK = "webhook", _("Webhook")
+    PULL = "pull", _("Pull")
     KAFKA = "kafka", "Kafka"
     SQS = "sqs", "Amazon SQS"
     SNS = "sns", "Amazon SNS"
@@ -43,15 +44,15 @@ class Transport(models.TextChoices):
 class Ordering(models.TextChoices):
     """Whether events with the same `partitionkey` reach the subscriber in order."""
 
-    NONE = "none", "In any order"
-    KEY = "key", "In the order of their key"
+    NONE = "none", _("In any order")
+    KEY = "key", _("In the order of their key")
 
 
 class OnDead(models.TextChoices):
     """What an event that was given up means for the later ones of its key."""
 
-    HOLD = "hold", "Hold the later events of its key"
-    SKIP = "skip", "Go on with the next event of its key"
+    HOLD = "hold", _("Hold the later events of its key")
+    SKIP = "skip", _("Go on with the next event of its key")
 
 
 #: Routers that people already run, to which the router publishes.

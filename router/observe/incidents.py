@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from django.utils.translation import gettext, ngettext
+
 from router.models import (
     Alert,
     AlertRule,
@@ -16,7 +18,6 @@ from router.models import (
     SubscriberState,
     Transport,
 )
-from router.observe.explain.case import counted, ended
 from router.observe.overview import (
     CAP,
     SubscriberOverview,
@@ -24,13 +25,19 @@ from router.observe.overview import (
     unrouted_count,
 )
 from router.observe.situation import Situation
-from router.observe.wording import clock_time, span
+from router.observe.wording import (
+    because,
+    clock_time,
+    ended,
+    events_counted,
+    grouped,
+    span,
+)
 
 #: A dispatcher routes within a second; a longer wait has a cause.
 UNROUTED_SECONDS = 30
 #: A receiver that is well and gets its events later than this has a problem.
 OLD_BACKLOG_SECONDS = 300
-FAILED_LATELY = " of its attempts failed within ten minutes"
 
 
 class IncidentKind(StrEnum):
@@ -189,37 +196,43 @@ def _sentences(
     kind: IncidentKind, overview: SubscriberOverview, cause: str, now: datetime
 ) -> Iterator[str]:
     subscriber = overview.subscriber
-    held = (
-        f"{events_in_words(overview)} held."
-        if overview.waiting
-        else "Nothing is held yet."
-    )
+    held = _held(overview)
     match kind:
         case IncidentKind.HANDLER_MISSING:
-            yield f"no installed code has this name. {held}"
-            yield "Install its app or name its module in settings.ROUTER['HANDLERS']."
+            yield gettext("no installed code has this name.")
+            yield held
+            yield gettext(
+                "Install its app or name its module in settings.ROUTER['HANDLERS']."
+            )
         case IncidentKind.DISABLED | IncidentKind.PAUSED:
             yield from _of_pause(subscriber, held, now)
         case IncidentKind.UNREACHABLE:
-            since = _since(subscriber.incident_since, now)
-            yield _because(f"unreachable{since}", cause)
+            since = _since(gettext("unreachable"), subscriber.incident_since, now)
+            yield because(since, cause)
             yield f"{held} {_next_try(subscriber, now)}"
         case IncidentKind.ASKED_TO_WAIT:
-            yield f"the receiver asked for time (Retry-After). {held}"
+            yield gettext("the receiver asked for time (Retry-After).")
+            yield held
             yield _next_try(subscriber, now)
         case IncidentKind.DRAINING:
-            yield _because("reachable again, catching up", "")
-            yield f"{events_in_words(overview)} to go."
+            yield gettext("reachable again, catching up.")
+            yield gettext("%(events)s to go.") % {"events": events_in_words(overview)}
         case _:
             yield from _of_old_backlog(overview, cause, now)
 
 
 def _of_pause(subscriber: Subscriber, held: str, now: datetime) -> Iterator[str]:
-    since = _since(subscriber.state_changed_at, now)
-    yield _because(f"{subscriber.state}{since}", subscriber.state_reason)
+    is_paused = subscriber.state == SubscriberState.PAUSED
+    state = gettext("paused") if is_paused else gettext("disabled")
+    since = _since(state, subscriber.state_changed_at, now)
+    yield because(since, subscriber.state_reason)
+    yield held
     waits = subscriber.is_held_for_setup
-    end = "It resumes once it is set." if waits else "An operator resumes it."
-    yield f"{held} {end}"
+    yield (
+        gettext("It resumes once it is set.")
+        if waits
+        else gettext("An operator resumes it.")
+    )
 
 
 def _of_old_backlog(
@@ -227,26 +240,31 @@ def _of_old_backlog(
 ) -> Iterator[str]:
     oldest = overview.oldest_owed_at or now
     age = span((now - oldest).total_seconds(), units=1)
-    yield f"{events_in_words(overview)} owed, the oldest for {age}."
+    owed = gettext("%(events)s owed, the oldest for %(age)s.")
+    yield owed % {"events": events_in_words(overview), "age": age}
     if overview.retrying:
-        retried = f"{counted(overview.retrying, 'event')} failed and will be retried"
-        yield _because(retried, cause)
+        retried = gettext("%(events)s failed and will be retried")
+        yield because(retried % {"events": events_counted(overview.retrying)}, cause)
     elif overview.subscriber.transport == Transport.PULL:
-        yield "Its consumer does not pull them."
+        yield gettext("Its consumer does not pull them.")
     elif overview.held_in_order:
-        yield "Some wait for an earlier event of their ordering key."
+        yield gettext("Some wait for an earlier event of their ordering key.")
 
 
 def failing_in_words(share: float, cause: str) -> str:
     """`31 % of its attempts failed within ten minutes: HTTP 500.`"""
-    return _because(f"{share:.0%}".replace("%", " %") + FAILED_LATELY, cause)
+    text = gettext("%(share)s %% of its attempts failed within ten minutes")
+    return because(text % {"share": f"{share * 100:.0f}"}, cause)
 
 
 def failed_tasks_in_words(overview: SubscriberOverview, error: str) -> str:
     """`1 failed task needs attention: HTTP 422: no such warehouse.`"""
-    count = counted(overview.open_failed, "failed task")
-    needs = "needs" if overview.open_failed == 1 else "need"
-    return _because(f"{count} {needs} attention", error)
+    text = ngettext(
+        "%(count)s failed task needs attention",
+        "%(count)s failed tasks need attention",
+        overview.open_failed,
+    )
+    return because(text % {"count": grouped(overview.open_failed)}, error)
 
 
 def _of_failed_tasks(overview: SubscriberOverview, error: str) -> Incident:
@@ -265,8 +283,11 @@ def _of_processes(situation: Situation) -> Iterator[Incident]:
     for sign in situation.signs:
         if sign.state in ("alive", "unknown"):
             continue
-        last = f" Last heartbeat {_ago(sign.beat_at, now)}." if sign.beat_at else ""
-        text = f"{sign.text[:1].lower()}{ended(sign.text[1:])}{last}"
+        sentences = [f"{sign.text[:1].lower()}{ended(sign.text[1:])}"]
+        if sign.beat_at:
+            last = gettext("Last heartbeat %(ago)s.")
+            sentences.append(last % {"ago": _ago(sign.beat_at, now)})
+        text = " ".join(sentences)
         yield Incident(kind=IncidentKind.PROCESS, title=sign.name, text=text)
 
 
@@ -277,19 +298,25 @@ def _of_log(now: datetime) -> Iterator[Incident]:
         count = unrouted_count()
         yield Incident(
             kind=IncidentKind.UNROUTED,
-            title="Events without a position",
-            text=f"{_capped(count, 'event')} not routed; the oldest was recorded "
-            f"{_ago(oldest, now)}. A dispatcher must run, and no transaction may stay "
-            "open for long.",
+            title=gettext("Events without a position"),
+            text=gettext(
+                "%(events)s not routed; the oldest was recorded %(ago)s. A dispatcher "
+                "must run, and no transaction may stay open for long."
+            )
+            % {"events": _capped_events(count), "ago": _ago(oldest, now)},
             held=count,
         )
     if count := open_ingress_count():
-        needs = "needs" if count == 1 else "need"
+        text = ngettext(
+            "%(count)s message needs attention: no valid event; the bytes are kept.",
+            "%(count)s messages need attention: no valid event; the bytes are kept.",
+            count,
+        )
+        shown = grouped(count) + ("+" if count >= CAP else "")
         yield Incident(
             kind=IncidentKind.INGRESS,
-            title="Bridges",
-            text=f"{_capped(count, 'message')} {needs} attention: no valid event; the "
-            "bytes are kept.",
+            title=gettext("Bridges"),
+            text=text % {"count": shown},
             held=count,
         )
 
@@ -298,37 +325,51 @@ def _of_import(situation: Situation) -> Iterator[Incident]:
     if situation.is_import_open:
         yield Incident(
             kind=IncidentKind.IMPORT_OPEN,
-            title="Import",
-            text="is open: runs and subscribers that read it wait at its end. Unless "
-            "manage.py import_history runs, run it again to go on, or with --close.",
+            title=gettext("Import"),
+            text=gettext(
+                "is open: runs and subscribers that read it wait at its end. Unless "
+                "manage.py import_history runs, run it again to go on, or with --close."
+            ),
         )
 
 
 def events_in_words(overview: SubscriberOverview) -> str:
     """`1 event`, `10,000+ events`: what waits."""
-    more = "+" if overview.has_more_waiting else ""
-    is_one = overview.waiting == 1 and not more
-    return f"{overview.waiting:,}{more} event{'' if is_one else 's'}"
+    return _events(overview.waiting, has_more=overview.has_more_waiting)
 
 
-def _capped(count: int, noun: str) -> str:
-    return f"{CAP:,}+ {noun}s" if count >= CAP else counted(count, noun)
+def _events(count: int, *, has_more: bool) -> str:
+    if not has_more:
+        return events_counted(count)
+    return gettext("%(count)s+ events") % {"count": grouped(count)}
 
 
-def _because(state: str, cause: str) -> str:
-    return ended(f"{state}: {cause}" if cause else state)
+def _capped_events(count: int) -> str:
+    return _events(min(count, CAP), has_more=count >= CAP)
 
 
-def _since(moment: datetime | None, now: datetime) -> str:
-    return f" since {clock_time(moment, now)}" if moment else ""
+def _held(overview: SubscriberOverview) -> str:
+    if not overview.waiting:
+        return gettext("Nothing is held yet.")
+    return gettext("%(events)s held.") % {"events": events_in_words(overview)}
+
+
+def _since(state: str, moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return state
+    values = {"state": state, "time": clock_time(moment, now)}
+    return gettext("%(state)s since %(time)s") % values
 
 
 def _ago(moment: datetime, now: datetime) -> str:
-    return f"{span(max(0.0, (now - moment).total_seconds()), units=1)} ago"
+    wait = span(max(0.0, (now - moment).total_seconds()), units=1)
+    return gettext("%(wait)s ago") % {"wait": wait}
 
 
 def _next_try(subscriber: Subscriber, now: datetime) -> str:
     moments = [subscriber.probe_at, subscriber.not_before]
     next_at = max((each for each in moments if each), default=None)
     seconds = (next_at - now).total_seconds() if next_at else 0
-    return f"Next try in {span(seconds, units=1)}." if seconds >= 1 else "Next try now."
+    if seconds < 1:
+        return gettext("Next try now.")
+    return gettext("Next try in %(wait)s.") % {"wait": span(seconds, units=1)}

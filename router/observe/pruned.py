@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from router.models import LogHead
 
-HINT = "It may have been pruned: what is old and settled is deleted."
+HINT = _("It may have been pruned: what is old and settled is deleted.")
 
 
 def pruned_to() -> int | None:
@@ -21,4 +23,4 @@ def whole_log() -> tuple[int | None, int]:
 def hint_of_missing(number: int | None = None) -> str:
     """`HINT` where it may be so; nothing for an event whose number is too high."""
     pruned = LogHead.objects.filter(pruned_number__gte=max(1, number or 1))
-    return HINT if pruned.exists() else ""
+    return str(HINT) if pruned.exists() else ""

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from router.conf import conf
 from router.flow.dispatch.queues import unserved_queues
 from router.flow.heartbeats import served_queues
 from router.models import Heartbeat
-from router.observe.wording import relative
+from router.observe.wording import grouped, relative
 
 #: What starts a process of each kind.
 COMMANDS = {
@@ -41,7 +42,7 @@ def signs_of_life() -> list[Sign]:
     oldest = timezone.now() - timedelta(seconds=conf().stale_after_seconds)
     alive = [beat for beat in beats if beat.beat_at >= oldest]
     return [
-        _sign("Dispatcher", Heartbeat.Kind.DISPATCHER, beats, alive),
+        _sign(gettext("Dispatcher"), Heartbeat.Kind.DISPATCHER, beats, alive),
         _workers(beats, alive),
         _broker_sign(alive),
         *(_bridge_sign(name, beats, alive) for name in conf().bridges),
@@ -56,37 +57,42 @@ def _sign(
     living = sum(beat.kind == kind for beat in alive)
     beat_at = seen[0].beat_at if seen else None
     if living:
-        return Sign(name=name, state="alive", text=f"{living} running", beat_at=beat_at)
-    text = f"None runs. Start `{COMMANDS[kind]}`."
+        text = gettext("%(count)s running") % {"count": living}
+        return Sign(name=name, state="alive", text=text, beat_at=beat_at)
+    text = gettext("None runs. Start `%(command)s`.") % {"command": COMMANDS[kind]}
     return Sign(name=name, state="silent", text=text, beat_at=beat_at)
 
 
 def _workers(beats: list[Heartbeat], alive: list[Heartbeat]) -> Sign:
     kind = Heartbeat.Kind.WORKER
-    sign = _sign("Workers", kind, beats, alive)
+    sign = _sign(gettext("Workers"), kind, beats, alive)
     served = served_queues(beat for beat in alive if beat.kind == kind)
     missing = unserved_queues(served) if served else []
     if not missing:
         return sign
-    queues = ",".join(missing)
-    text = (
-        f"{sign.text}, and none takes from {', '.join(missing)}. Start "
-        f"`{COMMANDS[kind]} -Q {queues}`."
-    )
+    text = gettext(
+        "%(running)s, and none takes from %(queues)s. Start `%(command)s`."
+    ) % {
+        "running": sign.text,
+        "queues": ", ".join(missing),
+        "command": f"{COMMANDS[kind]} -Q {','.join(missing)}",
+    }
     return Sign(name=sign.name, state="lacking", text=text, beat_at=sign.beat_at)
 
 
 def _bridge_sign(name: str, beats: list[Heartbeat], alive: list[Heartbeat]) -> Sign:
     """What the processes of this bridge wrote: connection, rate, lag, last error."""
+    title = gettext("Bridge %(name)s") % {"name": name}
     own = [beat for beat in beats if beat.details.get("bridge") == name]
     living = [beat for beat in own if beat in alive]
     beat_at = own[0].beat_at if own else None
     if not living:
-        text = f"None runs. Start `manage.py bridge {name}`."
-        return Sign(name=f"Bridge {name}", state="silent", text=text, beat_at=beat_at)
+        command = f"manage.py bridge {name}"
+        text = gettext("None runs. Start `%(command)s`.") % {"command": command}
+        return Sign(name=title, state="silent", text=text, beat_at=beat_at)
     is_connected = all(beat.details["is_connected"] for beat in living)
     return Sign(
-        name=f"Bridge {name}",
+        name=title,
         state="alive" if is_connected else "disconnected",
         text=" · ".join(_bridge_facts(living)),
         beat_at=beat_at,
@@ -94,31 +100,41 @@ def _bridge_sign(name: str, beats: list[Heartbeat], alive: list[Heartbeat]) -> S
 
 
 def _bridge_facts(living: list[Heartbeat]) -> Iterator[str]:
-    yield f"{sum(beat.details['per_minute'] for beat in living):,} in the last minute"
+    per_minute = sum(beat.details["per_minute"] for beat in living)
+    yield gettext("%(published)s in the last minute") % {
+        "published": grouped(per_minute)
+    }
     details = living[0].details
     if details["waiting"] is not None:
-        yield f"{details['waiting']:,} waiting at {details['from']}"
+        text = gettext("%(count)s waiting at %(place)s")
+        yield text % {"count": grouped(details["waiting"]), "place": details["from"]}
     failed = [beat.details for beat in living if beat.details.get("failed_at")]
     if failed:
         last = max(failed, key=lambda details: str(details["failed_at"]))
         failed_at = datetime.fromisoformat(last["failed_at"])
         since = relative((timezone.now() - failed_at).total_seconds())
-        yield f"last error {since}: {last['last_error']}"
+        text = gettext("last error %(ago)s: %(error)s")
+        yield text % {"ago": since, "error": last["last_error"]}
 
 
 def _broker_sign(alive: list[Heartbeat]) -> Sign:
     seen = [beat for beat in alive if beat.is_broker_reachable is not None]
     if not seen:
-        text = "Unknown while no dispatcher runs."
-        return Sign(name="Broker", state="unknown", text=text)
+        text = gettext("Unknown while no dispatcher runs.")
+        return Sign(name=gettext("Broker"), state="unknown", text=text)
     if seen[0].is_broker_reachable:
-        text = "Reachable from the dispatcher"
-        return Sign(name="Broker", state="alive", text=text, beat_at=seen[0].beat_at)
-    text = "Not reachable: events wait in the database."
-    return Sign(name="Broker", state="disconnected", text=text, beat_at=seen[0].beat_at)
+        text = gettext("Reachable from the dispatcher")
+        return Sign(
+            name=gettext("Broker"), state="alive", text=text, beat_at=seen[0].beat_at
+        )
+    text = gettext("Not reachable: events wait in the database.")
+    return Sign(
+        name=gettext("Broker"), state="disconnected", text=text, beat_at=seen[0].beat_at
+    )
 
 
 def _database() -> Sign:
     version = ".".join(map(str, connection.get_database_version()))
-    text = f"{connection.display_name} {version} answers"
-    return Sign(name="Database", state="alive", text=text)
+    database = f"{connection.display_name} {version}"
+    text = gettext("%(database)s answers") % {"database": database}
+    return Sign(name=gettext("Database"), state="alive", text=text)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Prefetch, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.models import (
     Attempt,
@@ -20,10 +23,11 @@ from router.models import (
     Origin,
     Subscriber,
 )
-from router.observe.explain.case import Verdict, counted, moment
+from router.observe.explain.case import Verdict, moment
 from router.observe.explain.explaining import explain, explain_delivery
 from router.observe.last_failure import error_line, printable_line, words_of
 from router.observe.outcome import Outcome, outcomes_of
+from router.observe.wording import events_counted
 
 #: An order has a few events; of a subject with more, the oldest are shown.
 MAX_EVENTS = 50
@@ -34,9 +38,9 @@ MAX_ATTEMPTS = 100
 MAX_EXPLAINED = 10
 
 SENT_AGAIN = {
-    Origin.REPLAY: "Sent once more, beside the live events",
-    Origin.BACKFILL: "Given by a backfill",
-    Origin.IMPORT: "Given by an import",
+    Origin.REPLAY: _("Sent once more, beside the live events"),
+    Origin.BACKFILL: _("Given by a backfill"),
+    Origin.IMPORT: _("Given by an import"),
 }
 
 
@@ -203,7 +207,9 @@ class _Telling:
 
     def _sentence(self, row: Delivery | Outcome) -> str:
         if row.state == DeliveryState.ACKNOWLEDGED:
-            return f"{row.subscriber} acknowledged it at {moment(row.acknowledged_at)}."
+            text = gettext("%(subscriber)s acknowledged it at %(moment)s.")
+            acknowledged = moment(row.acknowledged_at)
+            return text % {"subscriber": row.subscriber, "moment": acknowledged}
         self._explained += 1
         if self._explained > MAX_EXPLAINED:
             return ""
@@ -213,11 +219,11 @@ class _Telling:
 
 
 def _begun(delivery: Delivery, replaced: int | None) -> Iterator[Entry]:
-    words = SENT_AGAIN.get(Origin(delivery.origin))
+    words: str | Promise | None = SENT_AGAIN.get(Origin(delivery.origin))
     if replaced is not None:
-        words = f"In place of delivery {replaced}"
+        words = gettext("In place of delivery %(delivery)s") % {"delivery": replaced}
     if words:
-        yield Entry(at=delivery.created_at, state="routed", words=words)
+        yield Entry(at=delivery.created_at, state="routed", words=str(words))
 
 
 def _of_attempt(attempt: Attempt) -> Entry:
@@ -241,22 +247,26 @@ def _acknowledged(delivery: Delivery, attempts: Sequence[Attempt]) -> Iterator[E
 def _of_chunk(outcome: Outcome) -> Iterator[Entry]:
     if outcome.acknowledged_at is None:
         return
-    worker = f", on worker {outcome.worker}" if outcome.worker else ""
+    text = (
+        gettext("In a chunk of %(events)s, on worker %(worker)s")
+        if outcome.worker
+        else gettext("In a chunk of %(events)s")
+    )
+    values = {"events": events_counted(outcome.chunk_count), "worker": outcome.worker}
     yield Entry(
         at=outcome.acknowledged_at,
         state=DeliveryState.ACKNOWLEDGED,
-        words=f"In a chunk of {counted(outcome.chunk_count, 'event')}{worker}",
+        words=text % values,
         run_ms=outcome.run_ms,
     )
 
 
 def _of_failed_tasks(delivery: Delivery) -> Iterator[Entry]:
     for task in delivery.failed_tasks.all():
-        error = error_line(task.error)
         yield Entry(
             at=task.opened_at,
             state=Verdict.GIVEN_UP,
-            words=f"The router gave it up: {error}" if error else "The router gave up",
+            words=_given_up(error_line(task.error)),
             failed_task_id=task.pk,
         )
         if task.settled_at is not None:
@@ -268,12 +278,26 @@ def _of_failed_tasks(delivery: Delivery) -> Iterator[Entry]:
             )
 
 
+def _given_up(error: str) -> str:
+    if not error:
+        return gettext("The router gave up")
+    return gettext("The router gave it up: %(error)s") % {"error": error}
+
+
 def _settled(task: FailedTask) -> str:
-    by = f"By {task.settled_by_name or 'an unknown operator'}"
+    done = _settled_by(task)
     note = printable_line(task.settled_note)
-    why = f": {note}" if note else ""
+    if not note:
+        return done
+    return gettext("%(state)s: %(cause)s") % {"state": done, "cause": note}
+
+
+def _settled_by(task: FailedTask) -> str:
+    person = task.settled_by_name or gettext("an unknown operator")
     if task.successor is None:
-        return f"{by}{why}"
+        return gettext("By %(person)s") % {"person": person}
     if task.state == FailedTaskState.REDIRECTED:
-        return f"{by}, to {task.successor.subscriber}{why}"
-    return f"{by}, edited: event #{task.successor.event_id} takes its place{why}"
+        values = {"person": person, "subscriber": task.successor.subscriber}
+        return gettext("By %(person)s, to %(subscriber)s") % values
+    text = gettext("By %(person)s, edited: event #%(event)s takes its place")
+    return text % {"person": person, "event": task.successor.event_id}

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from router.conf import conf
@@ -55,7 +56,9 @@ def issue_key(
                 **bound,
             )
     except IntegrityError:
-        problem = f"There is a key with the name {name!r} already; choose another."
+        problem = gettext(
+            "There is a key with the name %(name)r already; choose another."
+        ) % {"name": name}
         raise NameTaken(problem) from None
     given = {field: (None, value) for field in GIVEN if (value := getattr(key, field))}
     audit.note(
@@ -83,19 +86,25 @@ def reach_warnings(key: ApiKey) -> list[str]:
     """What an operator may not have meant: a key that reaches all, or nothing."""
     if not key.is_bound:
         return [
-            "This key is bound to nothing: its scopes hold for every source, event "
-            "type and subscriber. Bind each key to what its client needs."
+            gettext(
+                "This key is bound to nothing: its scopes hold for every source, event "
+                "type and subscriber. Bind each key to what its client needs."
+            )
         ]
     warnings = []
     if Scope.PUBLISH in key.scopes and not (key.sources and key.types):
         warnings.append(
-            "This key can publish nothing: a key that is bound needs sources and types "
-            "too (* for all)."
+            gettext(
+                "This key can publish nothing: a key that is bound needs sources and "
+                "types too (* for all)."
+            )
         )
     if not (key.subscribers or set(key.scopes).isdisjoint(FOR_SUBSCRIBERS)):
         warnings.append(
-            "This key reaches no subscriber: a key that is bound needs subscribers too "
-            "(* for all)."
+            gettext(
+                "This key reaches no subscriber: a key that is bound needs subscribers "
+                "too (* for all)."
+            )
         )
     return warnings
 

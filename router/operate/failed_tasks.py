@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.conf import conf
 from router.contract.errors import NotOpen
@@ -25,8 +27,9 @@ from router.models import (
     Ordering,
     Subscriber,
 )
+from router.observe.wording import grouped
 
-BEYOND = (
+BEYOND = _(
     "The event lies beyond what its subscriber may receive. An operator changes that "
     "at the subscriber."
 )
@@ -175,16 +178,16 @@ def _refuse_beyond_limits(pk: int) -> None:
     rows = FailedTask.objects.select_related("subscriber", "event")
     failed = rows.defer("event__data", "subscriber__custom_headers").get(pk=pk)
     if not failed.subscriber.may_receive(failed.event):
-        raise NotOpen(BEYOND)
+        raise NotOpen(str(BEYOND))
     if is_full(failed.subscriber_id):
         raise NotOpen(too_many(failed.subscriber))
 
 
 def too_many(subscriber: Subscriber) -> str:
-    return (
-        f"{subscriber.name} has {conf().max_open:,} open deliveries, which is the "
+    return gettext(
+        "%(subscriber)s has %(count)s open deliveries, which is the "
         "limit: let some of them be delivered first."
-    )
+    ) % {"subscriber": subscriber.name, "count": grouped(conf().max_open)}
 
 
 def _move(delivery_id: int, state: DeliveryState) -> None:
@@ -194,7 +197,9 @@ def _move(delivery_id: int, state: DeliveryState) -> None:
     else:
         moved = dead.cancel(**NEVER_FAILED)
     if moved != 1:
-        raise NotOpen("Its delivery is not dead any more. Nothing was changed.")
+        raise NotOpen(
+            gettext("Its delivery is not dead any more. Nothing was changed.")
+        )
     order.rejoin([delivery_id])
 
 
@@ -202,21 +207,25 @@ def why_not_open(pk: int) -> str:
     """The message to an operator who comes too late."""
     failed = FailedTask.objects.filter(pk=pk).first()
     if failed is None:
-        return "There is no such failed task."
-    return (
-        f"It was already {failed.get_state_display().lower()} by "
-        f"{failed.settled_by_name or 'somebody'} at {failed.settled_at:%Y-%m-%d %H:%M} "
-        "UTC. Nothing was changed."
-    )
+        return gettext("There is no such failed task.")
+    return gettext(
+        "It was already %(state)s by %(person)s at %(time)s UTC. Nothing was changed."
+    ) % {
+        "state": failed.get_state_display().lower(),
+        "person": failed.settled_by_name or gettext("somebody"),
+        "time": f"{failed.settled_at:%Y-%m-%d %H:%M}",
+    }
 
 
 def _why_not_restored(pk: int) -> str:
     rows = FailedTask.objects.filter(pk=pk).select_related("subscriber")
     failed = rows.defer("subscriber__custom_headers").first()
     if failed is None:
-        return "There is no such failed task."
+        return gettext("There is no such failed task.")
     if failed.state == FailedTaskState.OPEN:
-        return "It is open: there is nothing to undo."
+        return gettext("It is open: there is nothing to undo.")
     if failed.subscriber.deleted_at is not None:
-        return "Its subscriber was deleted: nothing is delivered to it any more."
-    return "A worker has begun its delivery since: it can't be taken back."
+        return gettext(
+            "Its subscriber was deleted: nothing is delivered to it any more."
+        )
+    return gettext("A worker has begun its delivery since: it can't be taken back.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from router.conf import conf
 from router.contract.binding import STRUCTURED_TYPE, Message, content
@@ -95,7 +96,9 @@ def _settle(
         state=state, settled_at=Clock(), settled_by=by, settled_note=note, **columns
     )
     if not changed:
-        raise NotOpen("It was settled already, or it is gone. Nothing was changed.")
+        raise NotOpen(
+            gettext("It was settled already, or it is gone. Nothing was changed.")
+        )
     audit.note(
         f"ingress_failed_task.{state}",
         f"ingress failed task {task_id}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.contract.errors import DoesNotApply
 from router.contract.outcomes import Evidence
@@ -27,10 +29,10 @@ from router.models import (
 
 #: Why a delivery that no longer waits can't be skipped.
 NOT_WAITING = {
-    DeliveryState.LEASED: "An attempt is under way; skip it once that has ended.",
-    DeliveryState.ACKNOWLEDGED: "The event is acknowledged already.",
-    DeliveryState.DEAD: "It was given up already: see its failed task.",
-    DeliveryState.CANCELLED: "It was cancelled: it is owed no more.",
+    DeliveryState.LEASED: _("An attempt is under way; skip it once that has ended."),
+    DeliveryState.ACKNOWLEDGED: _("The event is acknowledged already."),
+    DeliveryState.DEAD: _("It was given up already: see its failed task."),
+    DeliveryState.CANCELLED: _("It was cancelled: it is owed no more."),
 }
 
 
@@ -44,13 +46,15 @@ def try_now(subscriber_id: int, *, by: str, reason: str = "") -> None:
     turn.ring_again(subscriber_id)
     row = _locked(subscriber_id)
     if held_because(row) is None:
-        raise DoesNotApply("Nothing is held: what is due goes out as it is.")
+        raise DoesNotApply(gettext("Nothing is held: what is due goes out as it is."))
     is_open = row.breaker == BreakerState.OPEN
     waiting = Delivery.objects.filter(subscriber=row, state=DeliveryState.PENDING)
     in_turn = waiting.filter(due_at__isnull=False).order_by("due_at", "id")
     first = in_turn.values_list("pk", flat=True).first()
     if first is None and not is_owed_above(row):
-        raise DoesNotApply("Nothing waits for it: the next event is tried at once.")
+        raise DoesNotApply(
+            gettext("Nothing waits for it: the next event is tried at once.")
+        )
     rows = Delivery.objects.filter(pk__in=[] if first is None else [first])
     rows.filter(due_at__gt=Clock()).update(due_at=Clock())
     changes: dict[str, Any] = {"probe_at": Clock()} if is_open else {}
@@ -64,7 +68,7 @@ def close_breaker(subscriber_id: int, *, by: str, reason: str = "") -> None:
     turn.ring_again(subscriber_id)
     row = _locked(subscriber_id)
     if row.breaker != BreakerState.OPEN:
-        raise DoesNotApply("The breaker is not open: it holds nothing.")
+        raise DoesNotApply(gettext("The breaker is not open: it holds nothing."))
     Subscriber.objects.filter(pk=row.pk).update(**breaker.DRAINING)
     _note("subscriber.breaker_closed", row, by=by, reason=reason)
 
@@ -82,7 +86,7 @@ def skip(delivery_id: int, *, by: str, reason: str = "") -> FailedTask:
         .get(pk=delivery_id)
     )
     if delivery.state != DeliveryState.PENDING:
-        raise DoesNotApply(NOT_WAITING[DeliveryState(delivery.state)])
+        raise DoesNotApply(str(NOT_WAITING[DeliveryState(delivery.state)]))
     # Concurrent deaths of one subscriber see each other by its row.
     Subscriber.objects.select_for_update().only("pk").get(pk=delivery.subscriber_id)
     failed = give_up(delivery, reason=Reason.SKIPPED, evidence=_evidence(delivery))
@@ -101,7 +105,9 @@ def _locked(subscriber_id: int) -> Subscriber:
     rows = Subscriber.objects.known().select_for_update()
     row: Subscriber = rows.get(pk=subscriber_id)
     if row.state != SubscriberState.ACTIVE:
-        raise DoesNotApply(f"It is {row.state}: resume it.")
+        raise DoesNotApply(
+            gettext("It is %(state)s: resume it.") % {"state": row.state}
+        )
     return row
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from router.contract.errors import DoesNotApply
 from router.flow import audit
@@ -33,8 +34,10 @@ def write_notes(
     now = rows.only("notes", "assignee").get(pk=row.pk)
     if seen(now) != was_seen:
         raise DoesNotApply(
-            "Another operator changed the notes meanwhile. Nothing was changed: read "
-            "them, and write yours again."
+            gettext(
+                "Another operator changed the notes meanwhile. Nothing was changed: "
+                "read them, and write yours again."
+            )
         )
     columns = {"notes": notes, "assignee": assignee}
     type(row)._default_manager.filter(pk=row.pk).update(**columns)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from router.conf import site_url
@@ -42,8 +43,11 @@ def create_portal_link(
     for subscriber in subscribers:
         if subscriber.transport == Transport.HANDLER:
             raise DoesNotApply(
-                f"{subscriber.name} is a function of this site: only webhooks, pullers "
-                "and foreign routers have an owner elsewhere."
+                gettext(
+                    "%(subscriber)s is a function of this site: only webhooks, "
+                    "pullers and foreign routers have an owner elsewhere."
+                )
+                % {"subscriber": subscriber.name}
             )
     PortalLink.objects.filter(expires_at__lt=_in_days(-KEPT_DAYS)).delete()
     token, kept = PortalLink.new_token()

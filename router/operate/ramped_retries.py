@@ -6,6 +6,8 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.contract.errors import DoesNotApply
 from router.flow import audit, order
@@ -25,7 +27,7 @@ from router.models import (
     Subscriber,
 )
 
-NOTHING_OPEN = "No failed task of it is open any more. Nothing was changed."
+NOTHING_OPEN = _("No failed task of it is open any more. Nothing was changed.")
 
 
 @transaction.atomic
@@ -44,14 +46,17 @@ def begin_ramped_retry(
     running = RampedRetry.objects.active().filter(subscriber=subscriber, group=group)
     if (other := running.first()) is not None:
         raise DoesNotApply(
-            f"{other.requested_by} began to retry these at {other.created_at:%H:%M:%S} "
-            "UTC, and that goes on. Nothing was changed."
+            gettext(
+                "%(person)s began to retry these at %(time)s UTC, and that "
+                "goes on. Nothing was changed."
+            )
+            % {"person": other.requested_by, "time": f"{other.created_at:%H:%M:%S}"}
         )
     retry = _planned(subscriber, group, since)
     retry.requested_by, retry.reason = by[:200], reason[:1000]
     count = remaining(retry).count()
     if not count:
-        raise DoesNotApply(NOTHING_OPEN)
+        raise DoesNotApply(str(NOTHING_OPEN))
     retry.save()
     retry.refresh_from_db()
     audit.note(
@@ -84,7 +89,7 @@ def cancel_ramped_retry(retry_id: int, *, by: str, reason: str = "") -> None:
     `DoesNotApply`."""
     retry = locked(retry_id)
     if retry is None:
-        raise DoesNotApply("It is over already. Nothing was changed.")
+        raise DoesNotApply(gettext("It is over already. Nothing was changed."))
     end(retry, RampState.CANCELLED, by=by, reason=reason)
 
 
@@ -104,7 +109,7 @@ def discard_group(
         rows = rows.filter(pk__lte=up_to)
     tasks = dict(rows.select_for_update(of=("self",)).values_list("pk", "delivery_id"))
     if not tasks:
-        raise DoesNotApply(NOTHING_OPEN)
+        raise DoesNotApply(str(NOTHING_OPEN))
     FailedTask.objects.filter(pk__in_array=list(tasks)).update(
         state=FailedTaskState.DISCARDED,
         settled_at=Clock(),

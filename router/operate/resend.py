@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.utils.translation import gettext
 
 from router.contract.errors import NotResendable
 from router.flow import audit
@@ -53,7 +54,9 @@ def resend(
     held = rows.select_for_update(no_key=True, of=("event",))
     delivery = held.filter(pk=delivery_id).first()
     if delivery is None:
-        raise NotResendable("Its event was pruned: it is not in the log any more.")
+        raise NotResendable(
+            gettext("Its event was pruned: it is not in the log any more.")
+        )
     _check(delivery)
     if delivery.state == DeliveryState.DEAD:
         return _revived(delivery, by, user, reason)
@@ -87,7 +90,9 @@ def resend_event(
     held = EventRecord.objects.select_for_update(no_key=True).defer("data")
     event = held.filter(pk=number).first()
     if event is None:
-        raise NotResendable("The event was pruned: it is not in the log any more.")
+        raise NotResendable(
+            gettext("The event was pruned: it is not in the log any more.")
+        )
     subscriber = Subscriber.objects.defer("custom_headers").get(pk=subscriber_id)
     runs = Delivery.objects.filter(event=event, subscriber=subscriber)
     # The cursor is read before the deliveries: set aside between the two, the event
@@ -118,37 +123,47 @@ def _refuse_unserved(
     event: EventRecord, subscriber: Subscriber, outcomes: Iterable[Outcome]
 ) -> None:
     if event.position is None:
-        raise NotResendable("It is not routed yet: it comes by itself.")
+        raise NotResendable(gettext("It is not routed yet: it comes by itself."))
     states = [each.state for each in outcomes if each.subscriber.pk == subscriber.pk]
     if not states:
         raise NotResendable(
-            f"{subscriber.name} was not owed this event: it did not ask for it when it "
-            "was routed, or was created later."
+            gettext(
+                "%(subscriber)s was not owed this event: it did not ask for it "
+                "when it was routed, or was created later."
+            )
+            % {"subscriber": subscriber.name}
         )
     if states != [DeliveryState.ACKNOWLEDGED]:
-        raise NotResendable("It is not served yet: it comes by itself in its turn.")
+        raise NotResendable(
+            gettext("It is not served yet: it comes by itself in its turn.")
+        )
 
 
 def _check(delivery: Delivery) -> None:
     if delivery.state == DeliveryState.CANCELLED:
-        raise NotResendable("It was cancelled: the event is no longer owed.")
+        raise NotResendable(gettext("It was cancelled: the event is no longer owed."))
     _check_owed(delivery.event, delivery.subscriber)
     others = _runs(delivery).filter(state__in=UNSETTLED).order_by("-run")
     earlier = others.first()
     if earlier is not None and earlier.pk != delivery.pk:
         raise NotResendable(
-            f"Delivery {earlier.pk} of the same event is {earlier.state}: that "
-            "comes first."
+            gettext(
+                "Delivery %(delivery)s of the same event is %(state)s: that "
+                "comes first."
+            )
+            % {"delivery": earlier.pk, "state": earlier.state}
         )
     if delivery.state in (DeliveryState.PENDING, DeliveryState.LEASED):
-        raise NotResendable("It is still owed: it comes by itself when it is due.")
+        raise NotResendable(
+            gettext("It is still owed: it comes by itself when it is due.")
+        )
 
 
 def _check_owed(event: EventRecord, subscriber: Subscriber) -> None:
     if subscriber.deleted_at is not None:
-        raise NotResendable("Its subscriber was deleted: nobody would get it.")
+        raise NotResendable(gettext("Its subscriber was deleted: nobody would get it."))
     if not subscriber.may_receive(event):
-        raise NotResendable(BEYOND)
+        raise NotResendable(str(BEYOND))
     if is_full(subscriber.pk):
         raise NotResendable(too_many(subscriber))
 
@@ -158,7 +173,9 @@ def _revived(
 ) -> Delivery:
     failed = FailedTask.objects.open().filter(delivery=delivery).first()
     if failed is None:
-        raise NotResendable("It is dead, and its failed task is settled already.")
+        raise NotResendable(
+            gettext("It is dead, and its failed task is settled already.")
+        )
     settled = failed_tasks.retry(
         [failed.pk], by=by, user=user, note=reason or "Sent again"
     )

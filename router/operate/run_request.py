@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Max
+from django.utils.translation import gettext
 
 from router.contract.dialects import filter_problems
 from router.contract.errors import DoesNotApply, InvalidRun, named
@@ -176,13 +177,19 @@ def _unseen(subscriber: Subscriber, start: int, head: LogHead) -> tuple[int, int
     """
     if subscriber.is_ordered:
         raise DoesNotApply(
-            f"{subscriber.name} gets events in the order of their keys: older ones "
-            "can't come before those that it has had. Create a subscriber that starts "
-            "there, or replay them: they then come after newer ones."
+            gettext(
+                "%(subscriber)s gets events in the order of their keys: older "
+                "ones can't come before those that it has had. Create a "
+                "subscriber that starts there, or replay them: they then come "
+                "after newer ones."
+            )
+            % {"subscriber": subscriber.name}
         )
     backfills = Run.objects.filter(subscriber=subscriber, kind=RunKind.BACKFILL)
     if backfills.open().exists():
-        raise DoesNotApply("A backfill is under way: cancel it first, or wait for it.")
+        raise DoesNotApply(
+            gettext("A backfill is under way: cancel it first, or wait for it.")
+        )
     end = _lowest_start(subscriber, backfills)
     passed = _last_passed_import(subscriber)
     if start < 0 and passed is not None and passed < head.imported:
@@ -190,8 +197,11 @@ def _unseen(subscriber: Subscriber, start: int, head: LogHead) -> tuple[int, int
         start, end = max(start, passed), 0
     if start >= end:
         raise DoesNotApply(
-            f"{subscriber.name} has had, or gets anyway, every event after position "
-            f"{end}. Replay those that it is to get once more."
+            gettext(
+                "%(subscriber)s has had, or gets anyway, every event after "
+                "position %(end)s. Replay those that it is to get once more."
+            )
+            % {"subscriber": subscriber.name, "end": end}
         )
     _refuse_overlap(backfills, start)
     return start, end
@@ -226,9 +236,17 @@ def _refuse_overlap(backfills: Any, start: int) -> None:
     for run in cancelled.filter(position__gt=start).order_by("-position"):
         if run.position > run.start:
             raise DoesNotApply(
-                f"A backfill that was cancelled, run {run.number}, has given the "
-                f"events from position {run.start + 1} to {run.position} already. "
-                f"Begin at position {run.position + 1}, and replay the rest."
+                gettext(
+                    "A backfill that was cancelled, run %(run)s, has given the "
+                    "events from position %(start)s to %(end)s already. Begin "
+                    "at position %(next)s, and replay the rest."
+                )
+                % {
+                    "run": run.number,
+                    "start": run.start + 1,
+                    "end": run.position,
+                    "next": run.position + 1,
+                }
             )
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from router.contract.errors import DoesNotApply, InvalidRun, NotConfirmed, named
 from router.flow import audit
@@ -50,13 +51,20 @@ def begin_run(
     head = lock_head()
     known = Subscriber.objects.known().filter(pk=subscriber.pk).first()
     if known is None:
-        raise DoesNotApply(f"{subscriber.name} was deleted: it gets no events.")
+        raise DoesNotApply(
+            gettext("%(subscriber)s was deleted: it gets no events.")
+            % {"subscriber": subscriber.name}
+        )
     plan = plan_of(known, request, head)
     if needs_confirmation(known, request) and not is_confirmed:
         raise NotConfirmed(
-            f"The handler {known.name} does not say that it is idempotent: it may do "
-            "its work once more for events that it has had. Confirm that this is "
-            "wanted, or declare it with `is_idempotent=True` once it is true."
+            gettext(
+                "The handler %(handler)s does not say that it is idempotent: it "
+                "may do its work once more for events that it has had. Confirm "
+                "that this is wanted, or declare it with `is_idempotent=True` "
+                "once it is true."
+            )
+            % {"handler": known.name}
         )
     run = open_run(known, reason=reason[:1000], requested_by=by[:200], **asdict(plan))
     detail = f"{run.kind} of positions {run.start + 1} to {run.end}"
@@ -70,7 +78,10 @@ def pause_run(run_id: int, *, by: str, reason: str = "") -> None:
     on. Raises `DoesNotApply`."""
     run = _locked(run_id)
     if run.state != RunState.ACTIVE:
-        raise DoesNotApply(f"The run is {run.state}: only an active one can be paused.")
+        raise DoesNotApply(
+            gettext("The run is %(state)s: only an active one can be paused.")
+            % {"state": run.state}
+        )
     Run.objects.filter(pk=run_id).update(state=RunState.PAUSED)
     _note("paused", run, by=by, reason=reason)
 
@@ -80,10 +91,15 @@ def resume_run(run_id: int, *, by: str, reason: str = "") -> None:
     """Go on with a run that was paused. Raises `DoesNotApply`."""
     run = _locked(run_id)
     if run.state != RunState.PAUSED:
-        hint = "" if run.is_open else " Begin another one."
-        raise DoesNotApply(
-            f"The run is {run.state}: only a paused one can be resumed.{hint}"
+        text = (
+            gettext("The run is %(state)s: only a paused one can be resumed.")
+            if run.is_open
+            else gettext(
+                "The run is %(state)s: only a paused one can be resumed. Begin another "
+                "one."
+            )
         )
+        raise DoesNotApply(text % {"state": run.state})
     Run.objects.filter(pk=run_id).update(state=RunState.ACTIVE, next_at=None)
     _note("resumed", run, by=by, reason=reason)
 
@@ -138,7 +154,9 @@ def _locked(run_id: int) -> Run:
 
 def _refuse_over(run: Run) -> None:
     if not run.is_open:
-        raise DoesNotApply(f"The run is {run.state} already.")
+        raise DoesNotApply(
+            gettext("The run is %(state)s already.") % {"state": run.state}
+        )
 
 
 def _note(action: str, run: Run, *, by: str, reason: str, **options: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from router.contract.attributes import MAX_LENGTHS, is_uri, type_problem
 from router.contract.errors import (
@@ -46,7 +47,9 @@ def register_schema(
     _check(event_type, schema)
     identity = schema["$id"]
     if identity in named_by_files():
-        raise SchemaConflict(f"{identity} is a file of ROUTER['SCHEMAS'].")
+        raise SchemaConflict(
+            gettext("%(schema)s is a file of ROUTER['SCHEMAS'].") % {"schema": identity}
+        )
     row, is_new = EventSchema.objects.get_or_create(
         dataschema=identity, defaults={"type": event_type, "schema": schema}
     )
@@ -54,7 +57,11 @@ def register_schema(
     if not is_same:
         raise SchemaConflict(
             # Not of which type: that may be another partner's.
-            f"{identity} names another schema. Give the new version an $id of its own."
+            gettext(
+                "%(schema)s names another schema. Give the new version an $id "
+                "of its own."
+            )
+            % {"schema": identity}
         )
     is_changed = is_new or _set_retired(row, None)
     if is_changed:

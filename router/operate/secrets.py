@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Model, QuerySet
+from django.utils.translation import gettext
 
 from router.conf import conf
 from router.contract.errors import DoesNotApply, InvalidSubscriber, TooManySecrets
@@ -54,7 +55,9 @@ def rotate_secret(
     """
     overlap = _checked_overlap(overlap_seconds)
     if subscriber.transport != Transport.WEBHOOK:
-        raise DoesNotApply("Only webhooks are signed; this subscriber has none.")
+        raise DoesNotApply(
+            gettext("Only webhooks are signed; this subscriber has none.")
+        )
     Subscriber.objects.select_for_update().get(pk=subscriber.pk)
     before = SigningSecret.objects.filter(subscriber=subscriber)
     if end_old_secrets:
@@ -78,7 +81,9 @@ def show_secrets(
     `DoesNotApply` for a subscriber that is not reached by webhook.
     """
     if subscriber.transport != Transport.WEBHOOK:
-        raise DoesNotApply("Only webhooks are signed; this subscriber has none.")
+        raise DoesNotApply(
+            gettext("Only webhooks are signed; this subscriber has none.")
+        )
     audit.note("subscriber.secret_shown", subscriber, by=by, reason=reason)
     return list(SigningSecret.objects.live().filter(subscriber=subscriber))
 
@@ -90,10 +95,13 @@ def _refuse_too_many(live: QuerySet[SigningSecret]) -> None:
         return
     listed = ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in sorted(ends))
     raise TooManySecrets(
-        f"{len(live)} secrets sign its webhooks already, the most that may. The old "
-        f"ones end at {listed}. Wait for the first end, or rotate with "
-        "`end_old_secrets`: the old ones then end at once, and the present one after "
-        "the overlap."
+        gettext(
+            "%(count)s secrets sign its webhooks already, the most that may. "
+            "The old ones end at %(times)s. Wait for the first end, or "
+            "rotate with `end_old_secrets`: the old ones then end at once, "
+            "and the present one after the overlap."
+        )
+        % {"count": len(live), "times": listed}
     )
 
 

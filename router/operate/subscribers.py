@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from router.conf import conf
@@ -245,7 +246,10 @@ def create_subscriber(
     _check_plain_name(fields)
     head = lock_head()
     if find(name) or Subscriber.objects.known().filter(name=name).exists():
-        raise NameTaken(f"There is a subscriber {name!r} already; choose another name.")
+        raise NameTaken(
+            gettext("There is a subscriber %(name)s already; choose another name.")
+            % {"name": repr(name)}
+        )
     _refuse_too_many(bound_to)
     subscriber = Subscriber.objects.create(name=name, **_columns(name, fields, head))
     begin_period(subscriber, head)

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.utils.translation import gettext
 
 from router.contract.data import is_json
 from router.contract.errors import InvalidEvent, NotOpen
@@ -135,21 +136,27 @@ def _locked(task_id: int) -> FailedTask:
 
 def _refuse(subscriber: Subscriber, event: EventRecord) -> None:
     if subscriber.deleted_at is not None:
-        raise NotOpen("The subscriber was deleted: nothing is delivered to it.")
+        raise NotOpen(
+            gettext("The subscriber was deleted: nothing is delivered to it.")
+        )
     if not subscriber.may_receive(event):
-        raise NotOpen(BEYOND)
+        raise NotOpen(str(BEYOND))
     if is_full(subscriber.pk):
         raise NotOpen(too_many(subscriber))
 
 
 def _refuse_served(to: Subscriber, failed: FailedTask) -> None:
     if to.pk == failed.subscriber_id:
-        raise NotOpen("It is the same subscriber: use Retry.")
+        raise NotOpen(gettext("It is the same subscriber: use Retry."))
     runs = Delivery.objects.filter(event=failed.event_id, subscriber=to)
     found = outcomes_of([failed.event], runs)
     if found.deliveries or any(each.subscriber == to for each in found.by_cursor):
         raise NotOpen(
-            f"{to.name} is owed this event itself, or had it: send it again there."
+            gettext(
+                "%(subscriber)s is owed this event itself, or had it: send it "
+                "again there."
+            )
+            % {"subscriber": to.name}
         )
 
 
@@ -171,7 +178,9 @@ def _replace(
 ) -> None:
     dead = Delivery.objects.filter(pk=failed.delivery_id, state=DeliveryState.DEAD)
     if dead.cancel(**NEVER_FAILED) != 1:
-        raise NotOpen("Its delivery is not dead any more. Nothing was changed.")
+        raise NotOpen(
+            gettext("Its delivery is not dead any more. Nothing was changed.")
+        )
     FailedTask.objects.filter(pk=failed.pk).update(
         state=state, successor=owed, **act.columns()
     )

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
 from router.contract.errors import InvalidSubscriber, RouterError
+from router.display import in_english
 from router.models import RunKind, Scope
 from router.operate.api_keys import issue_key, revoke_key
 from router.operate.declared import pause, resume
@@ -60,7 +61,7 @@ def _is_saved(visit: Visit, form: Form, field: str) -> bool:
         edit_subscriber(visit.endpoint.subscriber, by=visit.by, **form.cleaned_data)
     except InvalidSubscriber as error:
         for _, problem in error.problems:
-            form.add_error(field, refusal(problem))
+            form.add_error(field, in_english(problem))
         return False
     return True
 

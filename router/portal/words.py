@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from django.utils.functional import Promise
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+
+from router.contract.errors import RouterError
+from router.display import in_english
 
 #: What the address of a page says was done → the words; nothing else is shown of it.
 NEWS: dict[str, str | Promise] = {
@@ -21,7 +23,6 @@ NEWS: dict[str, str | Promise] = {
 }
 
 
-def refusal(reason: object) -> SafeString:
-    """Why something was not done. The router's functions say it in English, as they do
-    to API clients: the page's own language is another."""
-    return format_html('<span lang="en">{}</span>', reason)
+def refusal(error: RouterError) -> SafeString | str:
+    """Why something was not done; problems of single fields are in English."""
+    return in_english(error) if getattr(error, "problems", None) else str(error)

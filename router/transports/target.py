@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -67,9 +68,11 @@ class Target(BaseModel):
 
     mode: Mode = Field(
         Mode.BINARY,
-        title="Mode",
-        description="`binary`: the data is the body, the attributes are headers; "
-        "`structured`: the whole event is the body, as JSON.",
+        title=gettext_noop("Mode"),
+        description=gettext_noop(
+            "`binary`: the data is the body, the attributes are headers; "
+            "`structured`: the whole event is the body, as JSON."
+        ),
     )
 
     @field_validator("*")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import and_
 
+from django.contrib import admin
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.urls import reverse
@@ -88,5 +89,6 @@ class Product(models.Model):
         return reverse("shop:product", args=[self.slug])
 
     @property
+    @admin.display(description=_("price"))
     def price(self) -> str:
         return formatted(self.price_minor, self.currency)

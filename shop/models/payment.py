@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class PaymentState(models.TextChoices):
-    AUTHORISED = "authorised", "authorised"
-    CAPTURED = "captured", "captured"
+    AUTHORISED = "authorised", _("authorised")
+    CAPTURED = "captured", _("captured")
 
 
 class Payment(models.Model):

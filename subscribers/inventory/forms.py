@@ -32,7 +32,7 @@ class ReceiveStockForm(MovementForm):
         max_value=1_000_000,
         widget=UnfoldAdminIntegerFieldWidget(),
     )
-    token = forms.UUIDField(widget=forms.HiddenInput(), initial=uuid.uuid4)
+    token = forms.UUIDField(label="", widget=forms.HiddenInput(), initial=uuid.uuid4)
 
     class Meta:
         model = StockMovement

@@ -18,6 +18,7 @@ from router.operate.subscribers import create_subscriber
 from tests.conftest import private_rabbitmq
 from tests.integration.api import STRUCTURED, Call, Get, Post, a_key, send
 from tests.integration.lines import Line, line_to
+from tests.integration.marked import write_marked
 from tests.integration.rows import undone
 from tests.integration.shopping import a_product, put_in_basket
 from tests.receivers import Declare
@@ -142,6 +143,13 @@ def bridged(request: pytest.FixtureRequest) -> ForeignRouter:
     """Each kind that a bridge takes from, up and empty."""
     router: ForeignRouter = request.getfixturevalue(f"foreign_{request.param}")
     return router
+
+
+@pytest.fixture
+def marked(tmp_path: Path, settings: Any) -> None:
+    """German has each message in English, between marks."""
+    write_marked(tmp_path)
+    settings.LOCALE_PATHS = sorted(tmp_path.iterdir())
 
 
 @pytest.fixture

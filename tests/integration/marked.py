@@ -10,13 +10,14 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 from django import conf
+from django.apps import apps
 
 from tests.catalogues import TRANSLATIONS, compiled
 
 MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 WORD = re.compile(r"[^\W\d_]{2,}")
 #: What Django or Babel write by locale, what is code or data, and a name's letters.
-UNREAD = ("code", "option", "pre", "script", "style", "time")
+UNREAD = ("code", "option", "pre", "script", "style", "textarea", "time")
 VOID = ("br", "hr", "img", "input", "link", "meta", "path", "rect", "circle")
 READ_ATTRIBUTES = (
     "alt",
@@ -30,7 +31,7 @@ NAMES = ("Fanfare", "JavaScript (Node.js)", "PHP", "Python", "UTC", " ms")
 
 
 def write_marked(folder: Path) -> None:
-    """A catalogue of each of ours and of Django's own, for `LOCALE_PATHS`."""
+    """A catalogue of each of ours and of other apps, for `LOCALE_PATHS`."""
     for name, catalog in _catalogues():
         for message in catalog:
             forms = (message.id,) if isinstance(message.id, str) else message.id
@@ -43,9 +44,14 @@ def write_marked(folder: Path) -> None:
 
 
 def _catalogues() -> Iterator[tuple[str, Catalog]]:
-    own = Path(conf.__file__).parent / "locale/de/LC_MESSAGES/django.mo"
-    with own.open("rb") as file:
-        yield "django", read_mo(file)
+    folders = {"django": Path(conf.__file__).parent}
+    folders |= {app.label: Path(app.path) for app in apps.get_app_configs()}
+    ours = {each.folder for each in TRANSLATIONS}
+    for label in folders.keys() - ours:
+        shipped = folders[label] / "locale/de/LC_MESSAGES/django.mo"
+        if shipped.exists():
+            with shipped.open("rb") as file:
+                yield f"of-{label}", read_mo(file)
     for each in TRANSLATIONS:
         if each.language == "de":
             yield each.folder, each.read()
@@ -76,6 +82,9 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         known = dict(attrs)
         is_unread = tag in UNREAD or known.get("lang") == "en"
+        # A symbol's name is drawn as a picture by its font.
+        is_unread |= "material-symbols" in (known.get("class") or "")
+        is_unread |= known.get("aria-hidden") == "true"
         if tag not in VOID:
             self._open.append((tag, is_unread))
         if not self._is_unread:

@@ -1,4 +1,4 @@
-"""The browser chooses the language of pages; programs and staff read English."""
+"""The browser chooses the language of pages; programs read English."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
+from router.models import EventRecord, Subscriber, SubscriberState
+from router.operate.subscribers import create_subscriber
 from router.templatetags.router_portal import ago
 from shop.models import Order
 from subscribers.payload import read
 from subscribers.receipts.mail import receipt
 from subscribers.receipts.payloads import Purchase
+from tests.integration.api import Call
 from tests.integration.events import purchase
 from tests.integration.portal import an_attempt, an_owner, things_of
 from tests.integration.shopping import a_product, check_out, put_in_basket
@@ -50,7 +53,7 @@ def test_the_browser_chooses_the_language(
         ("/nowhere/", "de"),
         ("/portal/", "de"),
         ("/docs/", "en"),
-        ("/admin/login/", "en"),
+        ("/admin/login/", "de"),
         ("/api/docs/", "en"),
     ],
 )
@@ -67,6 +70,18 @@ def test_an_error_of_the_api_is_english(client: Client) -> None:
     answers = [client.post("/api/events/", headers=each) for each in ({}, GERMAN)]
     assert answers[0].json()["detail"] == answers[1].json()["detail"]
     assert "Accept-Language" not in answers[1].get("Vary", "")
+
+
+def test_an_answer_of_the_api_is_english_where_the_site_is_not(
+    client: Client, settings: Any, call: Call
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    wanted = {"transport": "pull", "events": ["*"], "by": "test"}
+    row = create_subscriber("erp", **wanted).subscriber
+    Subscriber.objects.filter(pk=row.pk).update(state=SubscriberState.PAUSED)
+    answer = call("POST", "subscribers/erp/test/")
+    assert answer.json()["held_because"] == "It is paused."
 
 
 def test_a_page_that_is_too_long_says_so_in_the_language(client: Client) -> None:
@@ -100,11 +115,36 @@ def test_an_order_is_dated_and_priced_as_the_language_does(client: Client) -> No
     assert "Allemagne" in pages["fr"].content.decode()
 
 
-def test_a_mail_is_in_the_site_s_language(settings: Any) -> None:
+@pytest.mark.parametrize(
+    ("ordered_in", "subject"),
+    [
+        ("de", "Ihr Beleg"),
+        ("de-at", "Ihr Beleg"),
+        ("fr", "Votre reçu"),
+        ("en", "Your receipt"),
+        # No language of the site, and an event of an older release.
+        ("nl", "Your receipt"),
+        ("", "Your receipt"),
+    ],
+)
+def test_a_mail_is_in_the_language_of_the_order(ordered_in: str, subject: str) -> None:
+    event = purchase()
+    event.data["order"] |= {"language": ordered_in} if ordered_in else {}
     with translation.override("fr"):
-        assert "receipt" in receipt(purchase(), read(Purchase, purchase())).subject
+        assert receipt(event, read(Purchase, event)).subject.startswith(subject)
+
+
+def test_another_mail_is_in_the_site_s_language(settings: Any) -> None:
     settings.LANGUAGE_CODE = "de"
     assert "Beleg" in receipt(purchase(), read(Purchase, purchase())).subject
+
+
+def test_an_order_tells_its_language(client: Client) -> None:
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de-AT"
+    put_in_basket(client, a_product())
+    check_out(client)
+    data = EventRecord.objects.get(type="purchase.completed").json_data()
+    assert data["order"]["language"] == Order.objects.get().language == "de"
 
 
 @pytest.mark.parametrize(
@@ -125,10 +165,12 @@ def test_the_portal_groups_numbers_as_the_language_does(empty_router: None) -> N
         assert expected in owner.text("endpoints/own-hook/")
 
 
-def test_the_router_s_reason_in_the_portal_says_that_it_is_english(
+def test_what_is_wrong_with_a_field_of_the_portal_says_that_it_is_english(
     empty_router: None,
 ) -> None:
     owner = an_owner(*things_of("own").rows)
     owner.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
     answer = owner.post("endpoints/own-pull/secret/")
+    assert "Nur Webhooks werden signiert" in answer.content.decode()
+    answer = owner.post("endpoints/own-hook/address/", url="ftp://own.example/")
     assert '<span lang="en">' in answer.content.decode()

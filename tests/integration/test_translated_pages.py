@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from shop.models import Order
 from subscribers.order_history.handler import keep_history
 from subscribers.order_history.links import history_link
 from tests.integration.events import purchase
-from tests.integration.marked import unmarked_words, write_marked
+from tests.integration.marked import unmarked_words
 from tests.integration.portal import Owner, a_link, an_owner, things_of
 from tests.integration.rows import a_delivery, a_subscriber, an_event
 from tests.integration.shopping import (
@@ -36,12 +35,6 @@ DATA = (
     "Deutschland",
 )
 BOUGHT = ("The mute", "The oil", "mute", "oil", "ord", "EUR", "€")
-
-
-@pytest.fixture
-def marked(tmp_path: Path, settings: Any) -> None:
-    write_marked(tmp_path)
-    settings.LOCALE_PATHS = sorted(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from router.admin.acting import ReasonForm, act, actor
+from router.admin.acting import ReasonForm, act, actor, unchanged
 from router.admin.base import ReadOnlyAdmin
 from router.admin.filters import FailedAtFilter
 from router.admin.run.forms import RateForm
@@ -28,7 +30,7 @@ from router.operate.runs import cancel_run, pause_run, resume_run, set_rate
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
     detail_template = "router/admin/run.html"
-    empty_list_hint = (
+    empty_list_hint = _(
         "A run gives a subscriber events of the past. Open a subscriber and choose "
         "Load history, or Replay."
     )
@@ -63,23 +65,23 @@ class RunAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
-    @admin.display(description="Run")
+    @admin.display(description=_("Run"))
     def name(self, run: Run) -> str:
         return str(run)
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, run: Run) -> SafeString:
         return badge(run.state)
 
-    @admin.display(description="Done")
+    @admin.display(description=_("Done"))
     def share(self, run: Any) -> str:
         return f"{percent_of(run)} %"
 
-    @admin.display(description="Events given")
+    @admin.display(description=_("Events given"))
     def events_given(self, run: Run) -> str:
         return number(run.count)
 
-    @admin.display(description="Begun")
+    @admin.display(description=_("Begun"))
     def begun(self, run: Run) -> SafeString:
         return ago(run.created_at)
 
@@ -100,7 +102,8 @@ class RunAdmin(ReadOnlyAdmin):
         limit = row.rate_per_second
         rate = {"rate_per_second": "" if limit is None else f"{limit:g}"}
         return {
-            "title": f"{self.name(row)} of {row.subscriber}",
+            "title": gettext("%(run)s of %(subscriber)s")
+            % {"run": row, "subscriber": row.subscriber},
             "name": self.name(row),
             "run": row,
             "progress": progress,
@@ -113,14 +116,15 @@ class RunAdmin(ReadOnlyAdmin):
         }
 
     def pause_view(self, request: HttpRequest, row: Run) -> HttpResponse:
-        message = "The run is paused; deliveries that are made already go on."
+        message = gettext("The run is paused; deliveries that are made already go on.")
         return self._act(request, row, pause_run, message, **act(request))
 
     def resume_view(self, request: HttpRequest, row: Run) -> HttpResponse:
-        return self._act(request, row, resume_run, "The run goes on.", **act(request))
+        message = gettext("The run goes on.")
+        return self._act(request, row, resume_run, message, **act(request))
 
     def cancel_view(self, request: HttpRequest, row: Run) -> HttpResponse:
-        message = "The run is cancelled; what it gave stays given."
+        message = gettext("The run is cancelled; what it gave stays given.")
         return self._act(request, row, cancel_run, message, **act(request))
 
     def rate_view(self, request: HttpRequest, row: Run) -> HttpResponse:
@@ -130,7 +134,7 @@ class RunAdmin(ReadOnlyAdmin):
             return self.page(request, self.detail_template, row, context)
         values = form.cleaned_data
         rate, reason = values["rate_per_second"], values["reason"]
-        message = "The rate is saved and applies from now."
+        message = gettext("The rate is saved and applies from now.")
         by = actor(request)
         return self._act(
             request, row, set_rate, message, rate=rate, by=by, reason=reason
@@ -147,7 +151,7 @@ class RunAdmin(ReadOnlyAdmin):
         try:
             change(row.pk, **options)
         except DoesNotApply as error:
-            messages.warning(request, f"{error} Nothing was changed.")
+            messages.warning(request, unchanged(error))
         else:
             self.log_change(request, row, message)
             messages.success(request, message)

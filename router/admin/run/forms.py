@@ -9,16 +9,19 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 from django.http import QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.admin.acting import reason_field
 from router.admin.run.place import PlaceChoice, TimeField, place_of
 from router.admin.subscriber.managed_form import JSONField
+from router.display import in_english
 from router.models import RunKind, Subscriber
 from router.operate.run_choice import numbers_meant
 from router.operate.run_request import MAX_RATE, MIN_RATE, RunRequest
 
-FROM = (("beginning", "The beginning of the log"),)
-UNTIL = (("now", "Now"),)
+FROM = (("beginning", _("The beginning of the log")),)
+UNTIL = (("now", _("Now")),)
 #: Pointer of a problem → the field that shows it.
 FIELD_OF = {"from": "start", "types": "types"}
 
@@ -27,15 +30,15 @@ class RunForm(forms.Form):
     """A run of a subscriber; `request` is what the fields ask for."""
 
     kind: RunKind
-    start = PlaceChoice(FROM, label="From")
-    start_time = TimeField(label="From this time")
-    start_position = forms.IntegerField(label="From this position", required=False)
+    start = PlaceChoice(FROM, label=_("From"))
+    start_time = TimeField(label=_("From this time"))
+    start_position = forms.IntegerField(label=_("From this position"), required=False)
     rate_per_second = forms.FloatField(
-        label="Rate",
+        label=_("Rate"),
         required=False,
         min_value=MIN_RATE,
         max_value=MAX_RATE,
-        help_text="Events a second. Empty: as many as the subscriber takes.",
+        help_text=_("Events a second. Empty: as many as the subscriber takes."),
     )
     reason = reason_field()
 
@@ -65,7 +68,7 @@ class RunForm(forms.Form):
         needed = f"{name}_{chosen}"
         if needed in self.fields and values.get(needed) is None:
             if needed not in self.errors:
-                self.add_error(needed, "Say which.")
+                self.add_error(needed, gettext("Say which."))
             return values
         moment: datetime | None = values.get(f"{name}_time")
         position: int | None = values.get(f"{name}_position")
@@ -86,7 +89,7 @@ class RunForm(forms.Form):
             name = pointer[1:].partition("/")[0]
             field = FIELD_OF.get(name, name)
             words = f"{problem[:1].upper()}{problem[1:]}."
-            self.add_error(field if field in self.fields else None, words)
+            self.add_error(field if field in self.fields else None, in_english(words))
 
 
 class BackfillForm(RunForm):
@@ -95,36 +98,39 @@ class BackfillForm(RunForm):
 
 class ReplayForm(RunForm):
     kind = RunKind.REPLAY
-    until = PlaceChoice(UNTIL, label="Until")
-    until_time = TimeField(label="Until this time")
-    until_position = forms.IntegerField(label="Until this position", required=False)
+    until = PlaceChoice(UNTIL, label=_("Until"))
+    until_time = TimeField(label=_("Until this time"))
+    until_position = forms.IntegerField(label=_("Until this position"), required=False)
     types = forms.CharField(
-        label="Event types",
+        label=_("Event types"),
         required=False,
         widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
-        help_text="One event type or pattern a line. Empty: its own.",
+        help_text=_("One event type or pattern a line. Empty: its own."),
     )
     filter = JSONField(
+        label=_("Filter"),
         required=False,
         widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
-        help_text='As JSON: {"prefix": {"subject": "vip-"}}. Empty: its own.',
+        help_text=_('As JSON: {"prefix": {"subject": "vip-"}}. Empty: its own.'),
     )
     events = forms.CharField(
-        label="One order, or chosen events",
+        label=_("One order, or chosen events"),
         required=False,
         max_length=2000,
-        help_text="An order's number, a subject, or numbers of events by commas. Then "
-        "leave From and Until as they are.",
+        help_text=_(
+            "An order's number, a subject, or numbers of events by commas. Then "
+            "leave From and Until as they are."
+        ),
     )
     only_failed = forms.BooleanField(
-        label="Only what was given up",
+        label=_("Only what was given up"),
         required=False,
-        help_text="Retries its failed tasks, and gives nothing else.",
+        help_text=_("Retries its failed tasks, and gives nothing else."),
     )
     confirm = forms.BooleanField(
-        label="The handler may do its work twice",
+        label=_("The handler may do its work twice"),
         required=False,
-        help_text="It does not say that it is idempotent.",
+        help_text=_("It does not say that it is idempotent."),
     )
     field_order = [
         "start", "start_time", "start_position", "until", "until_time",
@@ -152,7 +158,7 @@ class ReplayForm(RunForm):
             return [int(part) for part in parts]
         numbers = numbers_meant(self.subscriber, term, self.cleaned_data.get("types"))
         if not numbers:
-            raise forms.ValidationError("It gets no event that this means.")
+            raise forms.ValidationError(gettext("It gets no event that this means."))
         return numbers
 
     def request(self) -> RunRequest:
@@ -173,10 +179,10 @@ class RateForm(forms.Form):
     """Another rate for a run that goes on."""
 
     rate_per_second = forms.FloatField(
-        label="Rate",
+        label=_("Rate"),
         required=False,
         min_value=MIN_RATE,
         max_value=MAX_RATE,
-        help_text="Events a second. Empty: no limit.",
+        help_text=_("Events a second. Empty: no limit."),
     )
     reason = reason_field()

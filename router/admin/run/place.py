@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from router.operate.log_places import Place
 
-FURTHER = (("time", "A time"), ("position", "A position"))
+FURTHER = (("time", _("A time")), ("position", _("A position")))
+Places = Sequence[tuple[str, str | Promise]]
 
 
 class PlaceChoice(forms.ChoiceField):
@@ -18,8 +21,8 @@ class PlaceChoice(forms.ChoiceField):
 
     def __init__(
         self,
-        places: Sequence[tuple[str, str]],
-        further: Sequence[tuple[str, str]] = FURTHER,
+        places: Places,
+        further: Places = FURTHER,
         **options: Any,
     ) -> None:
         first, _ = places[0]
@@ -38,7 +41,9 @@ class TimeField(forms.DateTimeField):
         widget = forms.DateTimeInput(
             {"type": "datetime-local"}, format="%Y-%m-%dT%H:%M:%S"
         )
-        super().__init__(required=False, widget=widget, help_text="In UTC.", **options)
+        super().__init__(
+            required=False, widget=widget, help_text=_("In UTC."), **options
+        )
 
 
 def place_of(chosen: str, moment: datetime | None, position: int | None) -> Place:

@@ -9,13 +9,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from router.admin.acting import actor
 from router.admin.base import ReadOnlyAdmin
 from router.admin.run.forms import BackfillForm, ReplayForm, RunForm
 from router.contract.errors import DoesNotApply, InvalidRun, NotConfirmed
 from router.display import effect_of
-from router.models import Run, Subscriber
+from router.models import Run, RunKind, Subscriber
 from router.observe.run_progress import newest_runs
 from router.operate.run_preview import RunPreview, preview_run
 from router.operate.run_request import RunRequest, needs_confirmation
@@ -48,11 +49,11 @@ class RunViews(ReadOnlyAdmin):
 
     def load_history_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         form = BackfillForm(request.POST or None, subscriber=row)
-        return self._run_page(request, row, form, "Load history")
+        return self._run_page(request, row, form, gettext("Load history"))
 
     def replay_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         form = ReplayForm(request.POST or None, subscriber=row)
-        return self._run_page(request, row, form, "Replay")
+        return self._run_page(request, row, form, gettext("Replay"))
 
     def _run_page(
         self, request: HttpRequest, row: Subscriber, form: RunForm, title: str
@@ -74,6 +75,7 @@ class RunViews(ReadOnlyAdmin):
                 )
         context = _context(request, row, form, preview)
         context |= {"title": f"{title}: {row}", "verb": title, "refusal": refusal}
+        context["is_replay"] = form.kind == RunKind.REPLAY
         context["is_stale"] = "begin" in request.POST and not is_seen
         return self.page(request, TEMPLATE, row, context)
 
@@ -89,12 +91,12 @@ class RunViews(ReadOnlyAdmin):
                 row, wanted, by=actor(request), reason=reason, is_confirmed=is_confirmed
             )
         except NotConfirmed:
-            form.add_error("confirm", "Confirm that it may.")
+            form.add_error("confirm", gettext("Confirm that it may."))
             return None
         except (DoesNotApply, InvalidRun) as error:
             form.add_error(None, str(error))
             return None
-        messages.success(request, f"{run} has begun.")
+        messages.success(request, gettext("%(run)s has begun.") % {"run": run})
         self.log_change(request, row, f"{run} begun")
         return run
 

@@ -13,10 +13,12 @@ from django.urls import URLPattern, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
-from router.admin.acting import ReasonForm, act, actor
+from router.admin.acting import ReasonForm, act, actor, unchanged
 from router.admin.base import RowView
 from router.admin.subscriber.alerts import AlertViews
 from router.admin.subscriber.figures import attempts_page, figures
@@ -93,13 +95,13 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
     detail_template = "router/admin/subscriber.html"
     add_form = ManagedForm
     add_template = FORM
-    add_title = "New subscriber"
-    empty_list_hint = (
+    add_title = _("New subscriber")
+    empty_list_hint = _(
         "Add one that is reached by webhook or pulls. Functions of this project appear "
         "by themselves: decorate one with @subscriber, name its module in "
         "settings.ROUTER['HANDLERS'], and restart."
     )
-    list_acts = (("Add subscriber", "add_subscriber"),)
+    list_acts = ((_("Add subscriber"), "add_subscriber"),)
     ordering = ("name",)
     list_per_page = 100
     list_display = (
@@ -147,32 +149,32 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OverviewList
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state_badge(self, row: Any) -> SafeString:
         is_missing = bool(row.overview and row.overview.is_handler_missing)
         return subscriber_badge(row, is_missing=is_missing)
 
-    @admin.display(description="Backlog")
+    @admin.display(description=_("Backlog"))
     def backlog(self, row: Any) -> str:
         return (row.overview and backlog_words(row.overview)) or NOTHING
 
-    @admin.display(description="Oldest")
+    @admin.display(description=_("Oldest"))
     def oldest_waiting(self, row: Any) -> SafeString:
         return ago(row.overview and row.overview.oldest_waiting_at)
 
-    @admin.display(description="Last minute")
+    @admin.display(description=_("Last minute"))
     def last_minute(self, row: Any) -> str:
         return number(row.rate)
 
-    @admin.display(description="Last success")
+    @admin.display(description=_("Last success"))
     def last_success(self, row: Any) -> SafeString:
         return ago(row.last_acknowledged_at)
 
-    @admin.display(description="Last error")
+    @admin.display(description=_("Last error"))
     def last_error(self, row: Any) -> str:
         return row.words or NOTHING
 
-    @admin.display(description="Failed")
+    @admin.display(description=_("Failed"))
     def open_failures(self, row: Any) -> SafeString | str:
         if not (row.overview and row.overview.open_failed):
             return "0"
@@ -190,7 +192,10 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
             "subscriber": row,
             "rate": acknowledged_last_minute().get(row.pk, 0),
             "schedule": schedule_of(row),
-            "target": titled(row.transport, row.target),
+            "target": [
+                (gettext(title), value)
+                for title, value in titled(row.transport, row.target)
+            ],
             "is_managed": row.transport != Transport.HANDLER,
             "schedule_form": ScheduleForm(
                 subscriber=row, declared=declared_schedule(row)
@@ -214,35 +219,44 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         if not form.is_valid():
             return self.rerender(request, row, pause_form=form)
         if pause(row.pk, reason=form.cleaned_data["reason"], by=actor(request)):
-            self.notify(request, row, f"{row} is paused: its events are kept.")
+            message = gettext("%(subscriber)s is paused: its events are kept.")
+            self.notify(request, row, message % {"subscriber": row})
         else:
-            self.warn(request, f"{row} is already paused or disabled; nothing changed.")
+            message = gettext(
+                "%(subscriber)s is already paused or disabled; nothing changed."
+            )
+            self.warn(request, message % {"subscriber": row})
         return self.redirect_back(request, row)
 
     def resume_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         if resume(row.pk, **act(request)):
-            self.notify(request, row, f"{row} is resumed: held events go out now.")
+            message = gettext("%(subscriber)s is resumed: held events go out now.")
+            self.notify(request, row, message % {"subscriber": row})
         else:
-            self.warn(request, f"{row} is already active; nothing changed.")
+            message = gettext("%(subscriber)s is already active; nothing changed.")
+            self.warn(request, message % {"subscriber": row})
         return self.redirect_back(request, row)
 
     def test_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         sent = send_test_event(row.pk, **act(request))
         reason = held_because(row)
         if reason:
-            self.warn(request, f"Test event #{sent.number} waits. {reason}")
+            message = gettext("Test event #%(number)s waits. %(reason)s")
+            self.warn(request, message % {"number": sent.number, "reason": reason})
         else:
-            message = f"Test event #{sent.number} is on its way to {row}."
-            self.notify(request, row, message)
+            message = gettext("Test event #%(number)s is on its way to %(subscriber)s.")
+            values = {"number": sent.number, "subscriber": row}
+            self.notify(request, row, message % values)
         return HttpResponseRedirect(
             reverse("admin:router_eventrecord_change", args=[sent.number])
         )
 
     def try_now_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
-        return self._intervene(request, row, try_now, "One event is tried now.")
+        message = gettext("One event is tried now.")
+        return self._intervene(request, row, try_now, message)
 
     def close_breaker_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
-        message = "The breaker is closed: held events go out, a few at first."
+        message = gettext("The breaker is closed: held events go out, a few at first.")
         return self._intervene(request, row, close_breaker, message)
 
     def _intervene(
@@ -255,7 +269,7 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         try:
             intervention(row.pk, **act(request))
         except DoesNotApply as error:
-            self.warn(request, f"{error} Nothing was changed.")
+            self.warn(request, unchanged(error))
         else:
             self.notify(request, row, message)
         return self.redirect_back(request, row)
@@ -266,7 +280,8 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         if not form.is_valid():
             return self.rerender(request, row, schedule_form=form)
         set_schedule(row.pk, by=actor(request), **form.cleaned_data)
-        self.notify(request, row, "The retry schedule is saved and applies from now.")
+        message = gettext("The retry schedule is saved and applies from now.")
+        self.notify(request, row, message)
         return self.redirect_back(request, row)
 
     def pace_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
@@ -276,7 +291,7 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         if not form.is_valid():
             return self.rerender(request, row, pace_form=form)
         set_pace(row.pk, by=actor(request), **form.cleaned_data)
-        self.notify(request, row, "The pace is saved and applies from now.")
+        self.notify(request, row, gettext("The pace is saved and applies from now."))
         return self.redirect_back(request, row)
 
     @sensitive_variables()
@@ -291,7 +306,7 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         if created is None:
             return None
         self.log_addition(request, created.subscriber, "Added")
-        return self.shown(request, created, f"{created.subscriber} is added.")
+        return self.shown(request, created, gettext("%(subscriber)s is added."))
 
     @sensitive_variables()
     @method_decorator(sensitive_post_parameters())
@@ -304,7 +319,7 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
             )
             if changed:
                 self.log_change(request, row, f"Changed {', '.join(form.changed_data)}")
-                return self.shown(request, changed, f"{changed.subscriber} is saved.")
+                return self.shown(request, changed, gettext("%(subscriber)s is saved."))
         return self.page(request, FORM, row, {"form": form, "subscriber": row})
 
     @sensitive_variables("rotated")
@@ -332,8 +347,8 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
             self.warn(request, str(error))
             return self.redirect_back(request, row)
         self.log_deletions(request, Subscriber.objects.filter(pk=row.pk))
-        message = f"{row} is deleted; what it is owed is cancelled."
-        messages.success(request, message)
+        message = gettext("%(subscriber)s is deleted; what it is owed is cancelled.")
+        messages.success(request, message % {"subscriber": row})
         return self.redirect_to(request, "changelist")
 
     @sensitive_variables("managed")
@@ -341,7 +356,7 @@ class SubscriberAdmin(AlertViews, PortalLinkViews):
         self, request: HttpRequest, managed: Managed, message: str
     ) -> HttpResponse:
         """The new secret, once; without one, a redirect to the subscriber's page."""
-        messages.success(request, message)
+        messages.success(request, message % {"subscriber": managed.subscriber})
         if managed.secret is None:
             return self.redirect_back(request, managed.subscriber)
         context = {"subscriber": managed.subscriber, "secret": managed.secret}

@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.admin.acting import act, actor, reason_field
 from router.admin.run.views import RunViews
@@ -22,25 +24,25 @@ class AlertRulesForm(forms.Form):
     """The limits of a subscriber's alerts; an empty field means the settings'."""
 
     backlog_age_seconds = forms.IntegerField(
-        label="Backlog older than",
+        label=_("Backlog older than"),
         required=False,
         min_value=0,
         max_value=MAX_ALERT_AGE_SECONDS,
-        help_text="Seconds: the age of the oldest event that it is owed.",
+        help_text=_("Seconds: the age of the oldest event that it is owed."),
     )
     failure_rate = forms.FloatField(
-        label="Failing attempts",
+        label=_("Failing attempts"),
         required=False,
         min_value=0,
         max_value=1,
-        help_text="Share of the last ten minutes: 0.2 is one in five.",
+        help_text=_("Share of the last ten minutes: 0.2 is one in five."),
     )
     open_failed_tasks = forms.IntegerField(
-        label="Open failed tasks",
+        label=_("Open failed tasks"),
         required=False,
         min_value=0,
         max_value=MAX_ALERT_FAILED_TASKS,
-        help_text="So many, or more.",
+        help_text=_("So many, or more."),
     )
     reason = reason_field()
 
@@ -73,13 +75,16 @@ class AlertViews(RunViews):
         if not form.is_valid():
             return self.rerender(request, row, alerts_form=form)
         set_alert_rules(row.pk, by=actor(request), **form.cleaned_data)
-        self.notify(request, row, "The rules for alerts are saved and apply from now.")
+        message = gettext("The rules for alerts are saved and apply from now.")
+        self.notify(request, row, message)
         return self.redirect_to(request, "change", row.pk)
 
     def test_alert_view(self, request: HttpRequest, row: Subscriber) -> HttpResponse:
         sent = send_test_alert(row.pk, **act(request))
-        message = f"Test alert #{sent.number} is on its way to those that get alerts."
-        self.notify(request, row, message)
+        message = gettext(
+            "Test alert #%(number)s is on its way to those that get alerts."
+        )
+        self.notify(request, row, message % {"number": sent.number})
         return HttpResponseRedirect(
             reverse("admin:router_eventrecord_change", args=[sent.number])
         )

@@ -7,11 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from router.admin.incidents import strips
 from router.admin.subscriber.snippet import snippet
-from router.charts import all_charts, chosen_window, latency
-from router.display import NOTHING, counted, number
+from router.charts import WINDOWS, all_charts, chosen_window, latency
+from router.display import NOTHING
 from router.models import Subscriber
 from router.observe.attempts import last_tried
 from router.observe.incidents import of_subscribers
@@ -19,6 +20,7 @@ from router.observe.naming import whole_number
 from router.observe.series import ACKNOWLEDGED, Window
 from router.observe.situation import Situation
 from router.observe.statistics import Statistics, overview_of, statistics_in
+from router.observe.wording import attempts_counted, grouped
 
 MAX_TRIED = 20
 ON_PAGE, MAX_PAGES = 50, 20
@@ -35,7 +37,7 @@ def figures(request: HttpRequest, row: Subscriber) -> dict[str, Any]:
         "overview": found.overview,
         "strips": strips(wrong, page_of=row),
         "window": window,
-        "windows": list(Window),
+        "windows": WINDOWS.items(),
         "charts": all_charts(found.buckets, of_one=True),
         "success_rate": _success(found),
         "latencies": [
@@ -57,7 +59,8 @@ def attempts_page(request: HttpRequest, row: Subscriber) -> dict[str, Any]:
     found = last_tried(row, limit + 1, since=since, is_failed=is_failed)
     has_more = len(found) > limit and page < MAX_PAGES
     return {
-        "title": f"Attempts of {row} in the last 24 hours",
+        "title": gettext("Attempts of %(subscriber)s in the last 24 hours")
+        % {"subscriber": row},
         "subscriber": row,
         "tried": found[limit - ON_PAGE : limit],
         "is_failed": is_failed,
@@ -70,8 +73,12 @@ def _tried_today(found: Statistics) -> str:
     day = found.of(Window.DAY).attempts
     total = sum(day.values())
     failed = total - day.get(ACKNOWLEDGED, 0)
-    words = f"{counted(total, 'attempt')} in 24 hours"
-    return f"{words}, {number(failed)} failed" if failed else words
+    text = (
+        gettext("%(attempts)s in 24 hours, %(failed)s failed")
+        if failed
+        else gettext("%(attempts)s in 24 hours")
+    )
+    return text % {"attempts": attempts_counted(total), "failed": grouped(failed)}
 
 
 def _success(found: Statistics) -> str:
@@ -79,7 +86,7 @@ def _success(found: Statistics) -> str:
     rate = found.success_rate
     if rate is None:
         return NOTHING
-    return "100 %" if rate == 1 else f"{min(99.9, rate * 100):.1f} %"
+    return "100 %" if rate == 1 else f"{grouped(min(99.9, rate * 100), digits=1)} %"
 
 
 def _latency(found: Statistics, share: float) -> str:

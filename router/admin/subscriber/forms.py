@@ -4,6 +4,9 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.admin.acting import ReasonForm, reason_field
 from router.conf import HANDLER_QUEUES
@@ -21,17 +24,18 @@ FIELDS = {
 
 class RotateForm(ReasonForm):
     end_old_secrets = forms.BooleanField(
-        label="End old secrets now",
+        label=_("End old secrets now"),
         required=False,
-        help_text="Also those that an earlier rotation kept for a while.",
+        help_text=_("Also those that an earlier rotation kept for a while."),
     )
 
 
 class PauseForm(forms.Form):
     reason = forms.CharField(
+        label=_("Reason"),
         max_length=300,
-        help_text="Shown on this subscriber's page.",
-        error_messages={"required": "Say why: other people will ask."},
+        help_text=_("Shown on this subscriber's page."),
+        error_messages={"required": _("Say why: other people will ask.")},
     )
 
 
@@ -39,27 +43,27 @@ class PaceForm(forms.Form):
     """An operator's limits for a handler: its queue, rate and work in flight."""
 
     fixed_queue = forms.ChoiceField(
-        label="Queue",
+        label=_("Queue"),
         required=False,
-        help_text="Automatic: as declared, and slow while its runs are long.",
+        help_text=_("Automatic: as declared, and slow while its runs are long."),
         choices=[
-            ("", "Automatic"),
-            *((name, f"Always {name}") for name in HANDLER_QUEUES),
+            ("", _("Automatic")),
+            *((name, format_lazy(_("Always {}"), name)) for name in HANDLER_QUEUES),
         ],
     )
     rate_per_second = forms.FloatField(
-        label="Rate",
+        label=_("Rate"),
         required=False,
         min_value=MIN_RATE,
         max_value=MAX_PER_SECOND,
-        help_text="Events a second. Empty: no limit.",
+        help_text=_("Events a second. Empty: no limit."),
     )
     in_flight_limit = forms.IntegerField(
-        label="In flight",
+        label=_("In flight"),
         required=False,
         min_value=1,
         max_value=MAX_IN_FLIGHT,
-        help_text="Events under way. Empty: no limit.",
+        help_text=_("Events under way. Empty: no limit."),
     )
     reason = reason_field()
 
@@ -75,19 +79,19 @@ class ScheduleForm(forms.Form):
     """An operator's retry schedule; an empty field means the declaration's."""
 
     retry_first_seconds = forms.IntegerField(
-        label="First wait", required=False, min_value=1, help_text="Seconds."
+        label=_("First wait"), required=False, min_value=1, help_text=_("Seconds.")
     )
     retry_maximum_seconds = forms.IntegerField(
-        label="Longest wait",
+        label=_("Longest wait"),
         required=False,
         min_value=1,
-        help_text="Seconds; waits double up to it.",
+        help_text=_("Seconds; waits double up to it."),
     )
     max_failures = forms.IntegerField(
-        label="Gives up after",
+        label=_("Gives up after"),
         required=False,
         min_value=1,
-        help_text="Failures; then a failed task needs attention.",
+        help_text=_("Failures; then a failed task needs attention."),
     )
     reason = reason_field()
 
@@ -113,7 +117,8 @@ class ScheduleForm(forms.Form):
         try:
             RetrySchedule(**{**self.declared.__dict__, **chosen})
         except ValueError as error:
-            raise forms.ValidationError(f"This is not valid: {error}.") from None
+            message = gettext("This is not valid: %(error)s.") % {"error": error}
+            raise forms.ValidationError(message) from None
         return values
 
 

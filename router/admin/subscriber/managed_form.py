@@ -10,11 +10,15 @@ from django import forms
 from django.forms import BoundField
 from django.forms.utils import ErrorList
 from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from router.admin.acting import reason_field
 from router.admin.run.place import PlaceChoice, TimeField, place_of
 from router.admin.subscriber.target_form import TargetForm
 from router.contract.filters import EVERYTHING
+from router.display import in_english
 from router.models import OnDead, Ordering, Subscriber, Transport
 from router.operate.log_places import Place
 from router.operate.selection_preview import SelectionPreview
@@ -35,7 +39,7 @@ class Group:
     """The fields that one transport has alone, and what is wrong with all of them."""
 
     transport: str
-    title: str
+    title: str | Promise
     fields: list[BoundField]
     problems: ErrorList | str = ""
 
@@ -60,98 +64,124 @@ class ManagedForm(forms.Form):
     preview: SelectionPreview | None = None
 
     name = forms.CharField(
+        label=_("Name"),
         max_length=63,
-        help_text="Lower-case letters, digits, _ and -. It can't be changed later.",
+        help_text=_("Lower-case letters, digits, _ and -. It can't be changed later."),
     )
     title = forms.CharField(
-        max_length=120, required=False, help_text="What customers and staff read."
+        label=_("Title"),
+        max_length=120,
+        required=False,
+        help_text=_("What customers and staff read."),
     )
     transport = forms.ChoiceField(
+        label=_("Transport"),
         choices=TRANSPORTS,
-        help_text="Webhook: the router posts to its address. Pull: it asks by API. "
-        "Else the router publishes to a router that you run already.",
+        help_text=_(
+            "Webhook: the router posts to its address. Pull: it asks by API. "
+            "Else the router publishes to a router that you run already."
+        ),
     )
     url = forms.CharField(
-        label="Address", max_length=2000, required=False, help_text="https://…"
+        label=_("Address"), max_length=2000, required=False, help_text="https://…"
     )
     headers = forms.CharField(
+        label=_("Headers"),
         required=False,
         widget=_lines(3, autocomplete="off"),
-        help_text="Sent with every webhook. One a line: Name: value.",
+        help_text=_("Sent with every webhook. One a line: Name: value."),
     )
     events = forms.CharField(
-        label="Event types",
+        label=_("Event types"),
         initial="*",
         widget=_lines(3),
-        help_text="One event type or pattern a line: purchase.completed, purchase.*, *",
+        help_text=_(
+            "One event type or pattern a line: purchase.completed, purchase.*, *"
+        ),
     )
     filter = JSONField(
+        label=_("Filter"),
         required=False,
         widget=_lines(3),
-        help_text='Filter as JSON: {"prefix": {"subject": "vip-"}}, '
-        """{"sql": "subject LIKE 'vip-%'"}. Empty means all.""",
+        help_text=_(
+            'Filter as JSON: {"prefix": {"subject": "vip-"}}, '
+            """{"sql": "subject LIKE 'vip-%'"}. Empty means all."""
+        ),
     )
     dataschemas = JSONField(
-        label="Schema versions",
+        label=_("Schema versions"),
         required=False,
         widget=_lines(2),
-        help_text='Pins event types to a version, as JSON: {"purchase.completed": '
-        '"urn:…:1"}. Newer events are changed into it. Empty: as published.',
+        help_text=_(
+            'Pins event types to a version, as JSON: {"purchase.completed": '
+            '"urn:…:1"}. Newer events are changed into it. Empty: as published.'
+        ),
     )
     allowed_types = forms.CharField(
-        label="Types at most",
+        label=_("Types at most"),
         initial=EVERYTHING,
         required=False,
         widget=_lines(2),
-        help_text="What it may receive, whatever its event types: one pattern a line. "
-        "* for no limit.",
+        help_text=_(
+            "What it may receive, whatever its event types: one pattern a line. "
+            "* for no limit."
+        ),
     )
     allowed_sources = forms.CharField(
-        label="Sources at most",
+        label=_("Sources at most"),
         initial=EVERYTHING,
         required=False,
         widget=_lines(2),
-        help_text="One source or pattern a line: /partner, /shop/*. * for no limit.",
+        help_text=_("One source or pattern a line: /partner, /shop/*. * for no limit."),
     )
     rate_per_second = forms.FloatField(
-        label="Rate", required=False, help_text="Events a second. Empty: no limit."
+        label=_("Rate"),
+        required=False,
+        help_text=_("Events a second. Empty: no limit."),
     )
     in_flight_limit = forms.IntegerField(
-        label="In flight",
+        label=_("In flight"),
         required=False,
-        help_text="Requests under way. Empty: default.",
+        help_text=_("Requests under way. Empty: default."),
     )
     waits_seconds = forms.CharField(
-        label="Retry waits",
+        label=_("Retry waits"),
         required=False,
-        help_text="Seconds, by commas: 5, 300, 1800. Empty: default.",
+        help_text=_("Seconds, by commas: 5, 300, 1800. Empty: default."),
     )
     max_failures = forms.IntegerField(
-        label="Gives up after",
+        label=_("Gives up after"),
         required=False,
-        help_text="Failures. Empty: one more than there are waits.",
+        help_text=_("Failures. Empty: one more than there are waits."),
     )
 
     start = PlaceChoice(
-        (("now", "New events only"), ("beginning", "All of history")),
-        (("time", "Since a time"),),
-        label="Start with",
-        help_text="Events from before now are loaded beside the live ones; by key, "
-        "before them.",
+        (("now", _("New events only")), ("beginning", _("All of history"))),
+        (("time", _("Since a time")),),
+        label=_("Start with"),
+        help_text=_(
+            "Events from before now are loaded beside the live ones; by key, "
+            "before them."
+        ),
     )
-    start_time = TimeField(label="Since")
+    start_time = TimeField(label=_("Since"))
     ordering = forms.ChoiceField(
+        label=_("Ordering"),
         required=False,
         choices=Ordering.choices,
-        help_text="By key: events with the same partitionkey go one after the other, "
-        "in the order of the log.",
+        help_text=_(
+            "By key: events with the same partitionkey go one after the other, "
+            "in the order of the log."
+        ),
     )
     on_dead = forms.ChoiceField(
-        label="After a failed task",
+        label=_("After a failed task"),
         required=False,
         choices=OnDead.choices,
-        help_text="Of an ordered subscriber. To hold keeps the order exact: the key "
-        "goes on when the failed task is retried or discarded.",
+        help_text=_(
+            "Of an ordered subscriber. To hold keeps the order exact: the key "
+            "goes on when the failed task is retried or discarded."
+        ),
     )
 
     reason = reason_field()
@@ -171,10 +201,10 @@ class ManagedForm(forms.Form):
                 del self.fields[name]
             if subscriber.custom_headers:
                 names = ", ".join(sorted(subscriber.custom_headers))
-                self.fields["headers"].help_text = (
-                    f"Kept as they are while this is empty: {names}. New lines replace "
-                    f"them all; a single {NO_HEADERS} removes them."
-                )
+                self.fields["headers"].help_text = gettext(
+                    "Kept as they are while this is empty: %(names)s. New lines "
+                    "replace them all; a single %(mark)s removes them."
+                ) % {"names": names, "mark": NO_HEADERS}
 
     def first(self) -> Iterator[BoundField]:
         """The fields before those of the chosen transport."""
@@ -213,7 +243,7 @@ class ManagedForm(forms.Form):
         values = super().clean() or {}
         needs_time = values.get("start") == "time" and not values.get("start_time")
         if needs_time and "start_time" not in self.errors:
-            self.add_error("start_time", "Say since when.")
+            self.add_error("start_time", gettext("Say since when."))
         return values
 
     @property
@@ -246,8 +276,10 @@ class ManagedForm(forms.Form):
         texts = pins.values() if isinstance(pins, dict) else [None]
         if not all(isinstance(text, str) for text in texts):
             raise forms.ValidationError(
-                'Write an object of event type and schema: {"purchase.completed": '
-                '"urn:…:1"}.'
+                gettext(
+                    "Write an object of event type and schema: "
+                    '{"purchase.completed": "urn:…:1"}.'
+                )
             )
         return dict(pins)
 
@@ -267,7 +299,8 @@ class ManagedForm(forms.Form):
         try:
             return [int(part) for part in text.split(",")] if text.strip() else None
         except ValueError:
-            raise forms.ValidationError("Write whole seconds, by commas.") from None
+            message = gettext("Write whole seconds, by commas.")
+            raise forms.ValidationError(message) from None
 
     def clean_headers(self) -> dict[str, str] | None:
         """None keeps what there is."""
@@ -278,12 +311,14 @@ class ManagedForm(forms.Form):
             return {}
         pairs = [line.partition(":") for line in text.splitlines() if line.strip()]
         if not all(colon for _, colon, _ in pairs):
-            raise forms.ValidationError("Write one header a line: Name: value.")
+            message = gettext("Write one header a line: Name: value.")
+            raise forms.ValidationError(message)
         names = [name.strip() for name, _, _ in pairs]
         if doubled := doubled_names(names):
-            raise forms.ValidationError(
-                f"{doubled[0]} is given twice: upper and lower case are the same."
+            message = gettext(
+                "%(name)s is given twice: upper and lower case are the same."
             )
+            raise forms.ValidationError(message % {"name": doubled[0]})
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     def wanted(self) -> dict[str, Any]:
@@ -309,9 +344,8 @@ class ManagedForm(forms.Form):
             if field == "target" and target:
                 target.refuse(rest.partition("/")[0], problem)
             else:
-                self.add_error(
-                    field if field in self.fields else None, f"{pointer[1:]} {problem}."
-                )
+                words = in_english(f"{pointer[1:]} {problem}.")
+                self.add_error(field if field in self.fields else None, words)
 
 
 def _patterns(text: str) -> list[str]:

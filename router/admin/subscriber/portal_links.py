@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
@@ -31,16 +33,16 @@ SHOWN = "router/admin/portal_link_shown.html"
 
 class PortalLinkForm(forms.Form):
     label = forms.CharField(
-        label="Owner",
+        label=_("Owner"),
         max_length=MAX_LABEL_LENGTH,
-        help_text="Who gets the link; the audit has it.",
+        help_text=_("Who gets the link; the audit has it."),
     )
     days = forms.IntegerField(
-        label="Days",
+        label=_("Days"),
         min_value=1,
         max_value=MAX_DAYS,
         initial=DEFAULT_DAYS,
-        help_text="Until the link and what it opened end.",
+        help_text=_("Until the link and what it opened end."),
     )
     reason = reason_field()
 
@@ -91,7 +93,8 @@ class PortalLinkViews(RunViews):
     ) -> HttpResponse:
         link = live_links(row).filter(pk=_number(request.POST.get("link", ""))).first()
         if link is None:
-            messages.warning(request, "That link had ended already; nothing changed.")
+            message = gettext("That link had ended already; nothing changed.")
+            messages.warning(request, message)
         else:
             revoke(request, link)
             self.log_change(request, row, f"{link} revoked")
@@ -100,7 +103,8 @@ class PortalLinkViews(RunViews):
 
 def revoke(request: HttpRequest, link: PortalLink) -> None:
     revoke_portal_link(link, **act(request))
-    messages.success(request, f"{link} is revoked: what it opened is closed.")
+    message = gettext("The link of %(name)s is revoked: what it opened is closed.")
+    messages.success(request, message % {"name": link.label})
 
 
 def _number(text: str) -> int:

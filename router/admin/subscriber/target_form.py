@@ -8,14 +8,17 @@ from typing import Any, Literal, get_args, get_origin
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from pydantic.fields import FieldInfo
 
 from router.contract.masking import HIDDEN, is_secret_name
+from router.display import in_english
 from router.transports.kinds import KINDS
 
-KEPT = "Kept as it is"
+KEPT = _("Kept as it is")
 REMOVE = "-remove"
-SHOWN_IN_PART = " What is shown as … is kept while the rest stays as it is."
+SHOWN_IN_PART = _("What is shown as … is kept while the rest stays as it is.")
 
 
 class TargetForm(forms.Form):
@@ -41,7 +44,8 @@ class TargetForm(forms.Form):
             if name in self._kept:
                 self._offer_to_remove(name)
             elif HIDDEN in str(before.get(name)):
-                self.fields[name].help_text += SHOWN_IN_PART
+                field = self.fields[name]
+                field.help_text = f"{field.help_text} {SHOWN_IN_PART}".strip()
 
     def target(self) -> dict[str, Any]:
         """What is not as a field left out has it; `…` for a secret that is kept."""
@@ -58,7 +62,7 @@ class TargetForm(forms.Form):
         """Show what is wrong at the field of this name, or above all of them."""
         field = self.fields.get(name)
         words = f"{field.label if field else name} {problem}".strip()
-        self.add_error(name if field else None, f"{words}.")
+        self.add_error(name if field else None, in_english(f"{words}."))
 
     def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
         if is_secret_name(field_name):
@@ -69,20 +73,22 @@ class TargetForm(forms.Form):
         field = self.fields[name]
         field.widget.attrs["placeholder"] = KEPT
         self.fields[name + REMOVE] = forms.BooleanField(
-            label=f"Remove: {field.label}", required=False
+            label=gettext("Remove: %(field)s") % {"field": field.label},
+            required=False,
         )
 
 
 def _field(name: str, info: FieldInfo) -> forms.Field:
-    needed = "Required. " if info.is_required() else ""
+    needed = gettext("Required.") if info.is_required() else ""
+    description = gettext(info.description) if info.description else ""
     options: dict[str, Any] = {
-        "label": info.title,
+        "label": gettext(info.title or name),
         "required": False,
-        "help_text": f"{needed}{info.description or ''}",
+        "help_text": f"{needed} {description}".strip(),
         "initial": None if info.is_required() else info.default,
     }
     if choices := _choices(info):
-        pairs = [(choice or "", choice or "None") for choice in choices]
+        pairs = [(choice or "", choice or gettext("None")) for choice in choices]
         return forms.ChoiceField(choices=pairs, **options)
     if info.annotation is int:
         return forms.IntegerField(**options)

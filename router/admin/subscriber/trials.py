@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from router.admin.acting import actor
@@ -59,7 +60,7 @@ def _try_target(
         form.refuse(error.problems)
         return
     if failure is None:
-        messages.success(request, "The target has confirmed a test event.")
+        messages.success(request, gettext("The target has confirmed a test event."))
     else:
-        message = f"The target did not confirm a test event. {failure}"
-        messages.warning(request, message)
+        message = gettext("The target did not confirm a test event. %(failure)s")
+        messages.warning(request, message % {"failure": failure})

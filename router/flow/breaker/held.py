@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from router.models import (
     BreakerState,
@@ -14,15 +15,24 @@ from router.models import (
 def held_because(subscriber: Subscriber) -> str | None:
     """A sentence that says why its deliveries are held; None when they are sent."""
     if subscriber.state != SubscriberState.ACTIVE:
-        why = f": {subscriber.state_reason}" if subscriber.state_reason else ""
-        return f"It is {subscriber.state}{why}".rstrip(".") + "."
+        return _of_operator(subscriber)
     if subscriber.breaker == BreakerState.OPEN:
-        return "Its breaker is open: its receiver is unreachable or refuses everything."
-    if is_asked_to_wait(subscriber):
-        return (
-            f"Its receiver asked for nothing before {subscriber.not_before:%F %T} UTC."
+        return gettext(
+            "Its breaker is open: its receiver is unreachable or refuses everything."
         )
+    if is_asked_to_wait(subscriber):
+        text = gettext("Its receiver asked for nothing before %(moment)s UTC.")
+        return text % {"moment": f"{subscriber.not_before:%F %T}"}
     return None
+
+
+def _of_operator(subscriber: Subscriber) -> str:
+    is_paused = subscriber.state == SubscriberState.PAUSED
+    state = gettext("It is paused") if is_paused else gettext("It is disabled")
+    if subscriber.state_reason:
+        values = {"state": state, "cause": subscriber.state_reason}
+        state = gettext("%(state)s: %(cause)s") % values
+    return state.rstrip(".") + "."
 
 
 def is_held_back(subscriber: Subscriber) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
+from django.utils import translation
 
 from router.contract.times import format_time
 from router.flow.publish.publishing import publish_notice
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 OPENED = "router.alert.opened"
 CLOSED = "router.alert.closed"
+#: Programs read alerts too, and the audit and other pages quote them.
+ENGLISH = "en"
 #: In place of a rule.
 TEST = "test"
 
@@ -51,6 +54,7 @@ def is_about_notices_alone(overview: SubscriberOverview) -> bool:
     return 0 < owed <= notices
 
 
+@translation.override(ENGLISH)
 def publish_opened(row: Alert, overview: SubscriberOverview, now: datetime) -> None:
     """In the caller's transaction, which marks the row as opened."""
     is_of_tasks = row.rule == AlertRule.OPEN_FAILED_TASKS
@@ -66,6 +70,7 @@ def publish_opened(row: Alert, overview: SubscriberOverview, now: datetime) -> N
     publish_notice(OPENED, data, subject=overview.subscriber.name)
 
 
+@translation.override(ENGLISH)
 def publish_closed(
     row: Alert,
     subscriber: Subscriber,
@@ -93,6 +98,7 @@ def _left(overview: SubscriberOverview | None) -> str:
     return owed if overview.waiting else "Nothing is owed."
 
 
+@translation.override(ENGLISH)
 def publish_test(overview: SubscriberOverview, *, now: datetime) -> Published:
     """An alert that says that it is a test, of a subscriber as it is."""
     data = _data(None, TEST, overview.subscriber, overview, now)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from router.models import (
     LIVE,
@@ -118,7 +119,10 @@ class Case:
             }
         if others := [row for row in self.rows if row != self.row]:
             sections["other_runs"] = {
-                f"run_{row.run}": f"{row.origin}, {row.state}, delivery {row.pk}"
+                f"run_{row.run}": gettext(
+                    "%(origin)s, %(state)s, delivery %(delivery)s"
+                )
+                % {"origin": row.origin, "state": row.state, "delivery": row.pk}
                 for row in others
             }
         return sections
@@ -149,15 +153,5 @@ def facts_of_subscriber(subscriber: Subscriber) -> Facts:
 def moment(at: datetime | None) -> str:
     """A time in a sentence: `2026-07-02 10:49:05 UTC`."""
     if at is None:
-        return "an unknown time"
+        return gettext("an unknown time")
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 event`, `1,234 events`."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
-
-
-def ended(words: str) -> str:
-    """With a full stop, and no second one."""
-    return words.rstrip(".") + "."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 from router.models import (
     AuditEntry,
     Delivery,
@@ -16,12 +18,11 @@ from router.observe.explain.case import (
     Explanation,
     Facts,
     Verdict,
-    counted,
-    ended,
     moment,
 )
 from router.observe.explain.waiting import pending
 from router.observe.last_failure import printable_line
+from router.observe.wording import attempts_counted, because
 
 
 def of_delivery(case: Case, row: Delivery) -> Explanation:
@@ -44,10 +45,17 @@ def of_delivery(case: Case, row: Delivery) -> Explanation:
 
 def _at_work(case: Case, row: Delivery) -> Explanation:
     is_pulled = case.subscriber.transport == Transport.PULL
-    who = f"The consumer of {case.subscriber}" if is_pulled else "A worker"
+    text = (
+        gettext(
+            "The consumer of %(subscriber)s works on it now, under a lease until "
+            "%(moment)s."
+        )
+        if is_pulled
+        else gettext("A worker works on it now, under a lease until %(moment)s.")
+    )
     return case.explained(
         Verdict.WORKING,
-        f"{who} works on it now, under a lease until {moment(row.leased_until)}.",
+        text % {"subscriber": case.subscriber, "moment": moment(row.leased_until)},
         delivery=delivery_facts(row),
         **attempt_facts(row),
     )
@@ -56,8 +64,12 @@ def _at_work(case: Case, row: Delivery) -> Explanation:
 def _acknowledged(case: Case, row: Delivery) -> Explanation:
     return case.explained(
         Verdict.ACKNOWLEDGED,
-        f"{case.subscriber} acknowledged it at {moment(row.acknowledged_at)}, at "
-        f"attempt {row.attempts}.",
+        gettext("%(subscriber)s acknowledged it at %(moment)s, at attempt %(attempt)s.")
+        % {
+            "subscriber": case.subscriber,
+            "moment": moment(row.acknowledged_at),
+            "attempt": row.attempts,
+        },
         delivery=delivery_facts(row),
         **attempt_facts(row),
     )
@@ -66,11 +78,14 @@ def _acknowledged(case: Case, row: Delivery) -> Explanation:
 def _given_up(case: Case, row: Delivery) -> Explanation:
     failed = _failed_task(row)
     words = printable_line(failed.error) if failed else ""
-    tried = f"The router gave it up after {counted(row.attempts, 'attempt')}"
-    what_now = f" Retry or discard failed task {failed.pk}." if failed else ""
+    tried = gettext("The router gave it up after %(attempts)s")
+    sentences = [because(tried % {"attempts": attempts_counted(row.attempts)}, words)]
+    if failed:
+        what_now = gettext("Retry or discard failed task %(task)s.")
+        sentences.append(what_now % {"task": failed.pk})
     return case.explained(
         Verdict.GIVEN_UP,
-        f"{ended(f'{tried}: {words}' if words else tried)}{what_now}",
+        " ".join(sentences),
         **({"failed_task": _failed_facts(failed)} if failed else {}),
         delivery=delivery_facts(row),
         **attempt_facts(row),
@@ -81,40 +96,51 @@ def _cancelled(case: Case, row: Delivery) -> Explanation:
     failed = _failed_task(row)
     known = {"delivery": delivery_facts(row), **attempt_facts(row)}
     if failed and failed.state == FailedTaskState.DISCARDED and failed.settled_by_name:
-        note = f": {printable_line(failed.settled_note)}" if failed.settled_note else ""
+        discarded = gettext("%(person)s discarded its failed task at %(moment)s")
+        values = {"person": failed.settled_by_name, "moment": moment(failed.settled_at)}
         return case.explained(
             Verdict.CANCELLED,
-            ended(
-                f"{failed.settled_by_name} discarded its failed task at "
-                f"{moment(failed.settled_at)}{note}"
-            ),
+            because(discarded % values, printable_line(failed.settled_note)),
             failed_task=_failed_facts(failed),
             **known,
         )
     if failed and failed.successor:
         return case.explained(
             Verdict.CANCELLED,
-            f"{_substituted(failed, failed.successor)} at {moment(failed.settled_at)}.",
+            _substituted(failed, failed.successor),
             failed_task=_failed_facts(failed),
             successor=delivery_facts(failed.successor),
             **known,
         )
     if case.subscriber.deleted_at is not None:
         return of_deleted(case, **known)
-    is_beyond = not case.subscriber.may_receive(case.event)
-    why = (
-        f": it lies beyond what {case.subscriber} may receive since its limits changed"
-        if is_beyond
-        else ""
+    return case.explained(Verdict.CANCELLED, _without_operator(case), **known)
+
+
+def _without_operator(case: Case) -> str:
+    if case.subscriber.may_receive(case.event):
+        return gettext("It was cancelled.")
+    text = gettext(
+        "It was cancelled: it lies beyond what %(subscriber)s may receive since its "
+        "limits changed."
     )
-    return case.explained(Verdict.CANCELLED, f"It was cancelled{why}.", **known)
+    return text % {"subscriber": case.subscriber}
 
 
 def _substituted(failed: FailedTask, successor: Delivery) -> str:
-    by = failed.settled_by_name
-    if failed.state == FailedTaskState.REDIRECTED:
-        return f"{by} redirected it to {successor.subscriber}"
-    return f"{by} edited it: event #{successor.event_id} took its place"
+    text = (
+        gettext("%(person)s redirected it to %(subscriber)s at %(moment)s.")
+        if failed.state == FailedTaskState.REDIRECTED
+        else gettext(
+            "%(person)s edited it at %(moment)s: event #%(event)s took its place."
+        )
+    )
+    return text % {
+        "person": failed.settled_by_name,
+        "subscriber": successor.subscriber,
+        "event": successor.event_id,
+        "moment": moment(failed.settled_at),
+    }
 
 
 def of_deleted(case: Case, **evidence: Facts) -> Explanation:
@@ -124,11 +150,24 @@ def of_deleted(case: Case, **evidence: Facts) -> Explanation:
     acts = AuditEntry.objects.filter(action="subscriber.deleted", target=target)
     # One of the same name may have been deleted later.
     act = acts.filter(at__gte=subscriber.created_at).order_by("pk").first()
-    by = f" by {act.actor}" if act else ""
+    text = (
+        gettext(
+            "%(subscriber)s was deleted by %(person)s at %(moment)s: it is owed "
+            "nothing any more."
+        )
+        if act
+        else gettext(
+            "%(subscriber)s was deleted at %(moment)s: it is owed nothing any more."
+        )
+    )
     return case.explained(
         Verdict.CANCELLED,
-        f"{subscriber} was deleted{by} at {moment(subscriber.deleted_at)}: it is owed "
-        "nothing any more.",
+        text
+        % {
+            "subscriber": subscriber,
+            "person": act.actor if act else "",
+            "moment": moment(subscriber.deleted_at),
+        },
         deletion={
             "at": subscriber.deleted_at,
             "by": act.actor if act else None,

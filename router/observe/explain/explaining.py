@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 from router.models import (
     Acknowledgement,
     Delivery,
@@ -13,7 +15,6 @@ from router.observe.explain.case import (
     Case,
     Explanation,
     Verdict,
-    counted,
     facts_of_event,
     facts_of_subscriber,
     moment,
@@ -24,6 +25,7 @@ from router.observe.explain.runs import beside, of_backfill, runs_covering
 from router.observe.explain.waiting import above
 from router.observe.live_cursors import cursor_telling_of
 from router.observe.outcome import chunk_covering
+from router.observe.wording import events_counted, grouped
 
 
 def explain(event: EventRecord, subscriber: Subscriber) -> Explanation:
@@ -57,9 +59,12 @@ def explain_missing(number: int, subscriber: Subscriber) -> Explanation | None:
         return None
     return Explanation(
         verdict=Verdict.PRUNED,
-        sentence=f"Event #{number} is not in the log: events up to number "
-        f"{head.pruned_number:,} were pruned when they were old and owed to nobody. "
-        "What became of it is not kept.",
+        sentence=gettext(
+            "Event #%(number)s is not in the log: events up to number %(pruned)s were "
+            "pruned when they were old and owed to nobody. What became of it is not "
+            "kept."
+        )
+        % {"number": number, "pruned": grouped(head.pruned_number)},
         evidence={
             "log": {
                 "pruned_to_position": head.pruned_to,
@@ -73,8 +78,10 @@ def explain_missing(number: int, subscriber: Subscriber) -> Explanation | None:
 def _not_routed(event: EventRecord, subscriber: Subscriber) -> Explanation:
     return Explanation(
         verdict=Verdict.NOT_ROUTED,
-        sentence="It is recorded and has no position yet: the dispatcher gives it one, "
-        "and then decides which subscribers get it.",
+        sentence=gettext(
+            "It is recorded and has no position yet: the dispatcher gives it one, and "
+            "then decides which subscribers get it."
+        ),
         evidence={
             "event": facts_of_event(event),
             "subscriber": facts_of_subscriber(subscriber),
@@ -89,8 +96,15 @@ def _without_delivery(case: Case) -> Explanation:
     if case.position <= began and case.event.only_for_id != case.subscriber.pk:
         return case.explained(
             Verdict.BEFORE_SUBSCRIBER,
-            f"The event is from before {case.subscriber}: it has position "
-            f"{case.position:,}, and {case.subscriber} began after position {began:,}.",
+            gettext(
+                "The event is from before %(subscriber)s: it has position "
+                "%(position)s, and %(subscriber)s began after position %(began)s."
+            )
+            % {
+                "subscriber": case.subscriber,
+                "position": grouped(case.position),
+                "began": grouped(began),
+            },
             beginning={"after_position": began, "at": case.subscriber.created_at},
         )
     if rejected := not_asked_for(case):
@@ -109,9 +123,11 @@ def _without_delivery(case: Case) -> Explanation:
 def _imported(case: Case) -> Explanation:
     return case.explained(
         Verdict.BEFORE_SUBSCRIBER,
-        f"The event was imported at {moment(case.event.recorded_at)}: it is a fact "
-        f"from before the router, and {case.subscriber} gets it by a backfill or a "
-        "replay alone.",
+        gettext(
+            "The event was imported at %(moment)s: it is a fact from before the "
+            "router, and %(subscriber)s gets it by a backfill or a replay alone."
+        )
+        % {"moment": moment(case.event.recorded_at), "subscriber": case.subscriber},
     )
 
 
@@ -123,11 +139,21 @@ def _began(case: Case) -> int:
 
 
 def _acknowledged(case: Case, chunk: Acknowledgement) -> Explanation:
-    beside = f", in a chunk of {counted(chunk.count, 'event')}"
+    text = (
+        gettext(
+            "%(subscriber)s acknowledged it at %(moment)s, in a chunk of %(events)s."
+        )
+        if chunk.count > 1
+        else gettext("%(subscriber)s acknowledged it at %(moment)s.")
+    )
     return case.explained(
         Verdict.ACKNOWLEDGED,
-        f"{case.subscriber} acknowledged it at {moment(chunk.acknowledged_at)}"
-        f"{beside if chunk.count > 1 else ''}.",
+        text
+        % {
+            "subscriber": case.subscriber,
+            "moment": moment(chunk.acknowledged_at),
+            "events": events_counted(chunk.count),
+        },
         chunk={
             "first_position": chunk.first,
             "last_position": chunk.last,
@@ -142,7 +168,10 @@ def _acknowledged(case: Case, chunk: Acknowledgement) -> Explanation:
 def _unknown(case: Case) -> Explanation:
     return case.explained(
         Verdict.UNKNOWN,
-        f"The router has neither a delivery nor an acknowledgement of it for "
-        f"{case.subscriber}. The code or the limits of its filter may have been "
-        "different when the event was routed.",
+        gettext(
+            "The router has neither a delivery nor an acknowledgement of it for "
+            "%(subscriber)s. The code or the limits of its filter may have been "
+            "different when the event was routed."
+        )
+        % {"subscriber": case.subscriber},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 from router.contract.rejecting import Rejection, rejection
 from router.flow.cursor.asking import Asking
 from router.models import Subscriber
@@ -35,18 +37,28 @@ def not_asked_for(case: Case) -> Explanation | None:
 def _for_another(case: Case) -> Explanation:
     return case.explained(
         Verdict.FOR_ANOTHER_SUBSCRIBER,
-        f"The event is for another subscriber alone, so {case.subscriber} does not "
-        "get it.",
+        gettext(
+            "The event is for another subscriber alone, so %(subscriber)s does not get "
+            "it."
+        )
+        % {"subscriber": case.subscriber},
         addressee={"subscriber_id": case.event.only_for_id},
     )
 
 
 def _by_type(case: Case, asked: Subscriber, period: Facts) -> Explanation:
-    wanted = ", ".join(asked.events) or "no event type"
+    text = gettext(
+        "%(subscriber)s did not ask for %(type)s: at %(place)s it asked for %(wanted)s."
+    )
+    values = {
+        "subscriber": case.subscriber,
+        "type": case.event.type,
+        "place": place_name(case.position),
+        "wanted": ", ".join(asked.events) or gettext("no event type"),
+    }
     return case.explained(
         Verdict.FILTERED_BY_TYPE,
-        f"{case.subscriber} did not ask for {case.event.type}: at "
-        f"{place_name(case.position)} it asked for {wanted}.",
+        text % values,
         period=period,
     )
 
@@ -55,8 +67,15 @@ def _by_limits(case: Case, asked: Subscriber, period: Facts) -> Explanation:
     types, sources = asked.allowed_types, asked.allowed_sources
     return case.explained(
         Verdict.FILTERED_BY_LIMITS,
-        f"{case.subscriber} may not receive the event: it may receive the types "
-        f"{', '.join(types) or 'none'} of the sources {', '.join(sources) or 'none'}.",
+        gettext(
+            "%(subscriber)s may not receive the event: it may receive the types "
+            "%(types)s of the sources %(sources)s."
+        )
+        % {
+            "subscriber": case.subscriber,
+            "types": ", ".join(types) or gettext("none"),
+            "sources": ", ".join(sources) or gettext("none"),
+        },
         limits={"allowed_types": types, "allowed_sources": sources},
         period=period,
     )
@@ -65,8 +84,12 @@ def _by_limits(case: Case, asked: Subscriber, period: Facts) -> Explanation:
 def _by_clause(case: Case, rejected: Rejection, period: Facts) -> Explanation:
     return case.explained(
         Verdict.FILTERED_BY_CLAUSE,
-        f"The filter of {case.subscriber} rejects the event at {rejected.pointer}: "
-        f"{rejected.why}.",
+        gettext("The filter of %(subscriber)s rejects the event at %(place)s: %(why)s.")
+        % {
+            "subscriber": case.subscriber,
+            "place": rejected.pointer,
+            "why": rejected.why,
+        },
         clause={
             "pointer": rejected.pointer,
             "clause": rejected.clause,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 from router.models import BreakerState, SubscriberState
 from router.models.subscriber import is_handler_missing
-from router.observe.explain.case import Case, Explanation, Facts, Verdict, ended, moment
+from router.observe.explain.case import Case, Explanation, Facts, Verdict, moment
 from router.observe.last_failure import last_failure
+from router.observe.wording import because
 
 
 def held(case: Case, **evidence: Facts) -> Explanation | None:
@@ -16,7 +19,11 @@ def held(case: Case, **evidence: Facts) -> Explanation | None:
     if is_handler_missing(subscriber):
         return case.explained(
             Verdict.WAITING_FOR_CODE,
-            f"It waits for code: the handler of {subscriber} is not installed here.",
+            gettext(
+                "It waits for code: the handler of %(subscriber)s is not installed "
+                "here."
+            )
+            % {"subscriber": subscriber},
             **evidence,
         )
     if subscriber.breaker == BreakerState.OPEN:
@@ -24,8 +31,11 @@ def held(case: Case, **evidence: Facts) -> Explanation | None:
     if subscriber.not_before and subscriber.not_before > case.now:
         return case.explained(
             Verdict.WAITING_FOR_RECEIVER,
-            f"It waits for the receiver of {subscriber}, which asked for nothing "
-            f"before {moment(subscriber.not_before)}.",
+            gettext(
+                "It waits for the receiver of %(subscriber)s, which asked for nothing "
+                "before %(moment)s."
+            )
+            % {"subscriber": subscriber, "moment": moment(subscriber.not_before)},
             receiver={"not_before": subscriber.not_before},
             **evidence,
         )
@@ -34,12 +44,17 @@ def held(case: Case, **evidence: Facts) -> Explanation | None:
 
 def _of_operator(case: Case, **evidence: Facts) -> Explanation:
     subscriber = case.subscriber
-    why = f": {subscriber.state_reason}" if subscriber.state_reason else ""
+    text = (
+        gettext("%(subscriber)s is paused since %(moment)s")
+        if subscriber.state == SubscriberState.PAUSED
+        else gettext("%(subscriber)s is disabled since %(moment)s")
+    )
     since = moment(subscriber.state_changed_at)
-    is_held = ended(f"{subscriber} is {subscriber.state} since {since}{why}")
+    is_held = text % {"subscriber": subscriber, "moment": since}
+    resumed = gettext("It gets the event after an operator resumes it.")
     return case.explained(
         Verdict.WAITING_FOR_OPERATOR,
-        f"{is_held} It gets the event after an operator resumes it.",
+        f"{because(is_held, subscriber.state_reason)} {resumed}",
         pause={
             "state": subscriber.state,
             "since": subscriber.state_changed_at,
@@ -52,12 +67,14 @@ def _of_operator(case: Case, **evidence: Facts) -> Explanation:
 def _of_breaker(case: Case, **evidence: Facts) -> Explanation:
     subscriber = case.subscriber
     error = last_failure(subscriber)
+    text = gettext("The receiver of %(subscriber)s is unreachable since %(moment)s")
     since = moment(subscriber.incident_since)
-    is_down = f"The receiver of {subscriber} is unreachable since {since}"
+    is_down = text % {"subscriber": subscriber, "moment": since}
+    next_try = gettext("The next try is at %(moment)s.")
+    next_try %= {"moment": moment(subscriber.probe_at)}
     return case.explained(
         Verdict.WAITING_FOR_RECEIVER,
-        f"{ended(f'{is_down}: {error}' if error else is_down)} The next try is at "
-        f"{moment(subscriber.probe_at)}.",
+        f"{because(is_down, error)} {next_try}",
         breaker={
             "state": subscriber.breaker,
             "since": subscriber.incident_since,

@@ -7,11 +7,14 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+from django.utils.translation import gettext
+
 from router.models import Run, RunKind, RunState
 from router.models.gap import distance, place_name
 from router.observe.explain.case import Case, Explanation, Facts, Verdict, moment
 from router.observe.explain.filtering import rejected_by
 from router.observe.explain.holding import held
+from router.observe.wording import grouped
 
 #: Of a subscriber, the newest that cover the event.
 MAX_RUNS = 20
@@ -35,22 +38,42 @@ def of_backfill(case: Case, runs: Sequence[Any]) -> Explanation | None:
     if run is None:
         return None
     if run.state == RunState.CANCELLED:
-        sentence = (
-            f"Backfill {run.number} of {case.subscriber} was cancelled at "
-            f"{moment(run.finished_at)}, before it came to the event."
-        )
-        return case.explained(Verdict.CANCELLED, sentence, run=_facts(run))
+        return case.explained(Verdict.CANCELLED, _cancelled(case, run), run=_facts(run))
     if holding := held(case, run=_facts(run)):
         return holding
-    where = (
-        "is paused"
-        if run.state == RunState.PAUSED
-        else f"is at {place_name(run.position)}, {_ahead(case, run):,} before"
+    return case.explained(Verdict.WAITING_FOR_RUN, _waits(case, run), run=_facts(run))
+
+
+def _cancelled(case: Case, run: Any) -> str:
+    text = gettext(
+        "Backfill %(run)s of %(subscriber)s was cancelled at %(moment)s, before it "
+        "came to the event."
     )
-    sentence = f"It waits for backfill {run.number} of {case.subscriber}, which {where}"
-    is_paused = run.state == RunState.PAUSED
-    rest = ": it goes on after an operator resumes it." if is_paused else " the event."
-    return case.explained(Verdict.WAITING_FOR_RUN, sentence + rest, run=_facts(run))
+    return text % {
+        "run": run.number,
+        "subscriber": case.subscriber,
+        "moment": moment(run.finished_at),
+    }
+
+
+def _waits(case: Case, run: Any) -> str:
+    text = (
+        gettext(
+            "It waits for backfill %(run)s of %(subscriber)s, which is paused: it goes "
+            "on after an operator resumes it."
+        )
+        if run.state == RunState.PAUSED
+        else gettext(
+            "It waits for backfill %(run)s of %(subscriber)s, which is at %(place)s, "
+            "%(count)s before the event."
+        )
+    )
+    return text % {
+        "run": run.number,
+        "subscriber": case.subscriber,
+        "place": place_name(run.position),
+        "count": grouped(_ahead(case, run)),
+    }
 
 
 def _ahead(case: Case, run: Any) -> int:
@@ -58,7 +81,9 @@ def _ahead(case: Case, run: Any) -> int:
 
 
 def _state(run: Any) -> str:
-    return f"{run.state}, at {place_name(run.position)} of {run.end:,}"
+    text = gettext("%(state)s, at %(place)s of %(end)s")
+    values = {"state": run.state, "place": place_name(run.position)}
+    return text % {**values, "end": grouped(run.end)}
 
 
 def beside(found: Explanation, case: Case, runs: Sequence[Any]) -> Explanation:

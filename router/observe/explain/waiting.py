@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext, ngettext
+
 from router.conf import conf
 from router.flow.cursor.limit import open_count
 from router.models import Delivery, DeliveryState, Transport, Turn
@@ -12,13 +14,12 @@ from router.observe.explain.case import (
     Explanation,
     Facts,
     Verdict,
-    counted,
-    ended,
     moment,
 )
 from router.observe.explain.holding import held
 from router.observe.key_order import blocker_of
 from router.observe.live_cursors import LiveCursor
+from router.observe.wording import because, grouped
 
 #: Deliveries that came due earlier are counted so far.
 MAX_COUNTED = 10_000
@@ -39,17 +40,22 @@ def pending(case: Case, row: Delivery) -> Explanation:
 def _of_key(case: Case, row: Delivery, **evidence: Facts) -> Explanation:
     blocker = blocker_of(row)
     if blocker is None:
-        sentence = "It is the next event of its ordering key, and goes next."
+        sentence = gettext("It is the next event of its ordering key, and goes next.")
         return case.explained(Verdict.WAITING_FOR_KEY, sentence, **evidence)
-    given_up = (
-        ", which the router gave up: retry or discard its failed task"
+    text = (
+        gettext(
+            "It waits for event #%(event)s, which has the same ordering key and comes "
+            "first, which the router gave up: retry or discard its failed task."
+        )
         if blocker.state == DeliveryState.DEAD
-        else ""
+        else gettext(
+            "It waits for event #%(event)s, which has the same ordering key and comes "
+            "first."
+        )
     )
     return case.explained(
         Verdict.WAITING_FOR_KEY,
-        f"It waits for event #{blocker.event_id}, which has the same ordering key and "
-        f"comes first{given_up}.",
+        text % {"event": blocker.event_id},
         blocker={
             "event": blocker.event_id,
             "delivery": blocker.pk,
@@ -61,20 +67,26 @@ def _of_key(case: Case, row: Delivery, **evidence: Facts) -> Explanation:
 
 
 def _of_time(case: Case, row: Delivery, **evidence: Facts) -> Explanation:
-    error = evidence.get("attempt", {}).get("error")
-    words = f": {error}" if error else ""
-    tried = f"{counted(row.attempts, 'attempt')} did not acknowledge it{words}"
-    next_try = f"The next attempt is at {moment(row.due_at)}."
+    error = evidence.get("attempt", {}).get("error") or ""
+    text = ngettext(
+        "%(count)s attempt did not acknowledge it",
+        "%(count)s attempts did not acknowledge it",
+        row.attempts,
+    )
+    tried = because(text % {"count": grouped(row.attempts)}, error)
+    next_try = gettext("The next attempt is at %(moment)s.")
+    next_try %= {"moment": moment(row.due_at)}
     return case.explained(
         Verdict.WAITING_FOR_TIME,
-        f"{ended(tried)} {next_try}" if row.attempts else next_try,
+        f"{tried} {next_try}" if row.attempts else next_try,
         **evidence,
     )
 
 
 def _of_turn_of_row(case: Case, row: Delivery, **evidence: Facts) -> Explanation:
     if case.subscriber.transport == Transport.PULL:
-        sentence = f"It waits for its turn: {case.subscriber} has not pulled it yet."
+        text = gettext("It waits for its turn: %(subscriber)s has not pulled it yet.")
+        sentence = text % {"subscriber": case.subscriber}
         return case.explained(Verdict.WAITING_FOR_TURN, sentence, **evidence)
     earlier = Delivery.objects.filter(
         subscriber=row.subscriber_id,
@@ -83,14 +95,18 @@ def _of_turn_of_row(case: Case, row: Delivery, **evidence: Facts) -> Explanation
     )
     before = earlier[:MAX_COUNTED].count()
     is_on_its_way = row.dispatched_until is not None and row.dispatched_until > case.now
-    where = (
-        "a message for it is on its way to a worker"
+    text = (
+        gettext("It waits for its turn: a message for it is on its way to a worker.")
         if is_on_its_way
-        else f"{counted(before, 'delivery', 'deliveries')} came due earlier"
+        else ngettext(
+            "It waits for its turn: %(count)s delivery came due earlier.",
+            "It waits for its turn: %(count)s deliveries came due earlier.",
+            before,
+        )
     )
     return case.explained(
         Verdict.WAITING_FOR_TURN,
-        f"It waits for its turn: {where}.",
+        text % {"count": grouped(before)},
         turn={"due_earlier": before, "is_on_its_way": is_on_its_way},
         **evidence,
     )
@@ -106,15 +122,25 @@ def above(case: Case, cursor: LiveCursor) -> Explanation:
     if _is_full(case, turn):
         return case.explained(
             Verdict.WAITING_FOR_LIMIT,
-            f"It waits because {case.subscriber} has {conf().max_open:,} open "
-            "deliveries, which is the limit: some of them must end first.",
+            gettext(
+                "It waits because %(subscriber)s has %(count)s open deliveries, which "
+                "is the limit: some of them must end first."
+            )
+            % {"subscriber": case.subscriber, "count": grouped(conf().max_open)},
             limit={"max_open": conf().max_open},
         )
     distance = cursor.distance(case.position)
     return case.explained(
         Verdict.WAITING_FOR_TURN,
-        f"It waits for its turn: the cursor of {case.subscriber} is at "
-        f"{place_name(cursor.position)}, and the event {distance:,} further on.",
+        gettext(
+            "It waits for its turn: the cursor of %(subscriber)s is at %(place)s, and "
+            "the event %(count)s further on."
+        )
+        % {
+            "subscriber": case.subscriber,
+            "place": place_name(cursor.position),
+            "count": grouped(distance),
+        },
         turn={"distance": distance},
     )
 
@@ -123,8 +149,8 @@ def _at_work(case: Case, turn: Turn | None) -> Explanation:
     leased_until = turn.leased_until if turn else None
     return case.explained(
         Verdict.WORKING,
-        f"{case.subscriber} works on it now, under a lease until "
-        f"{moment(leased_until)}.",
+        gettext("%(subscriber)s works on it now, under a lease until %(moment)s.")
+        % {"subscriber": case.subscriber, "moment": moment(leased_until)},
         lease={"leased_until": leased_until},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
 from pydantic import Field, field_validator
 from yarl import URL
 
@@ -32,23 +33,29 @@ class AmqpTarget(Target):
     ADDRESS: ClassVar = ("url",)
 
     url: str = Field(
-        title="Address",
-        description="`amqps://user:password@host:5671/vhost`; the virtual host `/` is "
-        "`%2F`, and so is a `/` in a password.",
+        title=gettext_noop("Address"),
+        description=gettext_noop(
+            "`amqps://user:password@host:5671/vhost`; the virtual host `/` is "
+            "`%2F`, and so is a `/` in a password."
+        ),
     )
     exchange: str = Field(
         "",
-        title="Exchange",
+        title=gettext_noop("Exchange"),
         max_length=MAX_NAME_LENGTH,
-        description="It has to be there. Empty: the default exchange, whose routing "
-        "keys are names of queues.",
+        description=gettext_noop(
+            "It has to be there. Empty: the default exchange, whose routing "
+            "keys are names of queues."
+        ),
     )
     routing_key: str = Field(
         "{type}",
-        title="Routing key",
+        title=gettext_noop("Routing key"),
         max_length=MAX_NAME_LENGTH,
-        description="May have `{type}`, `{source}`, `{id}`, `{subject}` and "
-        "`{partitionkey}` of the event.",
+        description=gettext_noop(
+            "May have `{type}`, `{source}`, `{id}`, `{subject}` and "
+            "`{partitionkey}` of the event."
+        ),
     )
 
     @field_validator("url")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
+from django.utils.translation import gettext_noop
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,26 +28,33 @@ class Access(BaseModel):
     region: str = Field(
         "",
         max_length=64,
-        title="Region",
-        description="As `eu-west-1`. Left out: that of the address, else as boto3 "
-        "finds it.",
+        title=gettext_noop("Region"),
+        description=gettext_noop(
+            "As `eu-west-1`. Left out: that of the address, else as boto3 finds it."
+        ),
     )
     endpoint_url: str = Field(
         "",
-        title="Endpoint URL",
-        description="Of what is not Amazon's own, as a private endpoint.",
+        title=gettext_noop("Endpoint URL"),
+        description=gettext_noop("Of what is not Amazon's own, as a private endpoint."),
     )
     profile: str = Field(
         "",
-        title="Profile",
-        description="A profile of the files of AWS on the worker's machine. Without a "
-        "profile and keys boto3 finds its own: variables, files, a role.",
+        title=gettext_noop("Profile"),
+        description=gettext_noop(
+            "A profile of the files of AWS on the worker's machine. Without a "
+            "profile and keys boto3 finds its own: variables, files, a role."
+        ),
     )
     access_key_id: str = Field(
-        "", title="Access key id", description="Of an IAM user, in place of a profile."
+        "",
+        title=gettext_noop("Access key id"),
+        description=gettext_noop("Of an IAM user, in place of a profile."),
     )
     secret_access_key: str = Field(
-        "", title="Secret access key", description="Of the access key."
+        "",
+        title=gettext_noop("Secret access key"),
+        description=gettext_noop("Of the access key."),
     )
 
     @field_validator("endpoint_url")
@@ -69,8 +77,10 @@ class AwsTarget(Access, Target):
 
     mode: Literal[Mode.STRUCTURED] = Field(
         Mode.STRUCTURED,
-        title="Mode",
-        description="Always `structured`: the whole event is the body, as JSON.",
+        title=gettext_noop("Mode"),
+        description=gettext_noop(
+            "Always `structured`: the whole event is the body, as JSON."
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal, Self
 
+from django.utils.translation import gettext_noop
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from router.transports.target import (
@@ -31,41 +32,50 @@ class KafkaCluster(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     bootstrap_servers: str = Field(
-        title="Bootstrap servers", description="`host:port`, several with commas."
+        title=gettext_noop("Bootstrap servers"),
+        description=gettext_noop("`host:port`, several with commas."),
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = (
         Field(
             "PLAINTEXT",
-            title="Security protocol",
-            description="With `SSL` the connection is encrypted, with `SASL` the "
-            "router proves who it is.",
+            title=gettext_noop("Security protocol"),
+            description=gettext_noop(
+                "With `SSL` the connection is encrypted, with `SASL` the "
+                "router proves who it is."
+            ),
         )
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, title="SASL mechanism", description="For the protocols with `SASL`."
+        None,
+        title=gettext_noop("SASL mechanism"),
+        description=gettext_noop("For the protocols with `SASL`."),
     )
     sasl_username: str = Field(
-        "", title="SASL user name", description="For the protocols with `SASL`."
+        "",
+        title=gettext_noop("SASL user name"),
+        description=gettext_noop("For the protocols with `SASL`."),
     )
     sasl_password: str = Field(
-        "", title="SASL password", description="For the protocols with `SASL`."
+        "",
+        title=gettext_noop("SASL password"),
+        description=gettext_noop("For the protocols with `SASL`."),
     )
     ssl_ca: str = Field(
         "",
-        title="TLS authorities",
-        description="In PEM; left out: those that the system trusts.",
+        title=gettext_noop("TLS authorities"),
+        description=gettext_noop("In PEM; left out: those that the system trusts."),
         json_schema_extra=PEM,
     )
     ssl_certificate: str = Field(
         "",
-        title="TLS certificate",
-        description="Of the client, in PEM.",
+        title=gettext_noop("TLS certificate"),
+        description=gettext_noop("Of the client, in PEM."),
         json_schema_extra=PEM,
     )
     ssl_private_key: str = Field(
         "",
-        title="TLS private key",
-        description="Of the certificate, in PEM.",
+        title=gettext_noop("TLS private key"),
+        description=gettext_noop("Of the certificate, in PEM."),
         json_schema_extra=PEM,
     )
 
@@ -128,8 +138,10 @@ class KafkaTarget(KafkaCluster, Target):
     )
 
     topic: str = Field(
-        title="Topic",
-        description="A topic that is not there is made, where the brokers do that.",
+        title=gettext_noop("Topic"),
+        description=gettext_noop(
+            "A topic that is not there is made, where the brokers do that."
+        ),
         pattern=TOPIC,
         max_length=MAX_TOPIC_LENGTH,
     )
@@ -137,8 +149,8 @@ class KafkaTarget(KafkaCluster, Target):
         DEFAULT_MESSAGE_BYTES,
         ge=1_000,
         le=100_000_000,
-        title="Largest message",
-        description="In bytes: the topic's `max.message.bytes`, or less.",
+        title=gettext_noop("Largest message"),
+        description=gettext_noop("In bytes: the topic's `max.message.bytes`, or less."),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any, ClassVar, Self
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.utils.translation import gettext_noop
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from router.transports.target import Feed, FieldProblem, Target
@@ -25,15 +26,19 @@ class PubsubAccess(BaseModel):
 
     endpoint: str = Field(
         "",
-        title="Endpoint",
-        description="Of a region, as `https://europe-west1-pubsub.googleapis.com`; or "
-        "`http://host:port` of an emulator, without TLS and credentials.",
+        title=gettext_noop("Endpoint"),
+        description=gettext_noop(
+            "Of a region, as `https://europe-west1-pubsub.googleapis.com`; or "
+            "`http://host:port` of an emulator, without TLS and credentials."
+        ),
     )
     credentials: dict[str, Any] = Field(
         {},
-        title="Credentials",
-        description="The JSON key of a service account. Left out: what Google's "
-        "library finds on the machine.",
+        title=gettext_noop("Credentials"),
+        description=gettext_noop(
+            "The JSON key of a service account. Left out: what Google's "
+            "library finds on the machine."
+        ),
     )
 
     @property
@@ -80,8 +85,8 @@ class PubsubTarget(PubsubAccess, Target):
     ADDRESS: ClassVar = ("endpoint",)
 
     topic: str = Field(
-        title="Topic",
-        description="`projects/PROJECT/topics/NAME`. It has to be there.",
+        title=gettext_noop("Topic"),
+        description=gettext_noop("`projects/PROJECT/topics/NAME`. It has to be there."),
     )
 
     @field_validator("topic")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
 from pydantic import Field, field_validator
 
 from router.transports.aws.access import AwsTarget
@@ -18,7 +19,7 @@ class SnsTarget(AwsTarget):
     ADDRESS: ClassVar = ("topic_arn", "endpoint_url")
 
     topic_arn: str = Field(
-        title="Topic ARN",
+        title=gettext_noop("Topic ARN"),
         description="`arn:aws:sns:eu-west-1:123456789012:events.fifo`",
     )
 

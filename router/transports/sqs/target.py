@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
 from pydantic import Field
 
 from router.transports.aws.access import Access, AwsTarget, QueueUrl
@@ -16,7 +17,7 @@ class SqsTarget(AwsTarget):
     ADDRESS: ClassVar = ("queue_url", "endpoint_url")
 
     queue_url: QueueUrl = Field(
-        title="Queue URL",
+        title=gettext_noop("Queue URL"),
         description="`https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo`",
     )
 
