@@ -153,7 +153,7 @@ class TestEvent:
         assert "Receipts check_circle Acknowledged 1 0 –" in shown
         assert "Stock check_circle" not in shown
         shown = words(viewer.get(page_of(second)).content.decode())
-        assert "Receipts schedule Waiting 0 0 – –" in shown
+        assert "Receipts pause_circle Held 0 0 – –" in shown
         assert "Stock check_circle Acknowledged 1 0 –" in shown
 
     def test_the_api_tells_the_same(self, receipts: Subscriber, get: Get) -> None:
