@@ -30,6 +30,7 @@ PAGES = [
     "router/subscriber/{managed}/edit/",
     "router/subscriber/{managed}/remove/",
     "router/subscriber/{bus}/change/",
+    "router/subscriber/{bus}/attempts/",
     "router/subscriber/{bus}/edit/",
     "router/subscriber/{subscriber}/load-history/",
     "router/subscriber/{subscriber}/replay/",
