@@ -129,6 +129,7 @@ def test_what_a_subscriber_may_receive_is_shown_and_changed(
     [
         ("name", "Not A Name", "lower-case"),
         ("url", "", "required"),
+        ("url", "http://127.0.0.1:9100/", ">127.0.0.1 is this machine itself"),
         ("events", "no*pattern", "not an event type"),
         ("filter", "{", "JSON"),
         ("filter", '{"javascript": "true"}', "exact"),

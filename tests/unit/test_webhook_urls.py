@@ -52,7 +52,7 @@ HOSTILE = {
     "https://localhost/": "this machine",
     "https://LOCALHOST/": "this machine",
     "https://evil.localhost/": "this machine",
-    "https://127.0.0.1/": "not a public",
+    "https://127.0.0.1/": "this machine",
     "https://127.0.0.1./": "dot",
     # The many ways of writing an address.
     "https://2130706433/": "four numbers",
@@ -62,14 +62,14 @@ HOSTILE = {
     "https://0177.0.0.1/": "four numbers",
     "https://127.1/": "four numbers",
     "https://127.0.0.0x1/": "four numbers",
-    "https://１２７.0.0.1/": "public|four numbers|not a",
-    "https://①②⑦.⓪.⓪.①/": "public|four numbers|not a",
+    "https://１２７.0.0.1/": "this machine",
+    "https://①②⑦.⓪.⓪.①/": "this machine",
     "https://127%2e0%2e0%2e1/": "not a",
     "https://ⓛocalhost/": "this machine|not a",
-    "https://[::1]/": "not a public",
+    "https://[::1]/": "this machine",
     "https://[::]/": "not a public",
-    "https://[::ffff:127.0.0.1]/": "not a public",
-    "https://[::ffff:7f00:1]/": "not a public",
+    "https://[::ffff:127.0.0.1]/": "this machine",
+    "https://[::ffff:7f00:1]/": "this machine",
     "https://[::127.0.0.1]/": "not a public",
     # NAT64, its local form, 6to4 and Teredo carry an address inside.
     "https://[64:ff9b::7f00:1]/": "not a public",
@@ -153,6 +153,14 @@ def test_allowed_networks_are_reached_and_by_plain_http_too(
     settings.ROUTER = {"WEBHOOK_ALLOWED_NETWORKS": ["10.1.0.0/16", "fd00::/8"]}
 
     assert (url_problem(url) is None) == is_taken
+
+
+@pytest.mark.parametrize("host", ["localhost", "shop.localhost", "127.0.0.1", "[::1]"])
+def test_an_address_of_this_machine_says_how_it_is_allowed(host: str) -> None:
+    problem = url_problem(f"http://{host}:9100/")
+
+    assert problem is not None
+    assert "this machine itself: list 127.0.0.0/8" in problem
 
 
 @pytest.mark.parametrize(

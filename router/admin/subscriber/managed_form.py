@@ -344,8 +344,11 @@ class ManagedForm(forms.Form):
             if field == "target" and target:
                 target.refuse(rest.partition("/")[0], problem)
             else:
-                words = in_english(f"{pointer[1:]} {problem}.")
-                self.add_error(field if field in self.fields else None, words)
+                is_sentence = problem.endswith(".")
+                words = problem if is_sentence else f"{pointer[1:]} {problem}."
+                self.add_error(
+                    field if field in self.fields else None, in_english(words)
+                )
 
 
 def _patterns(text: str) -> list[str]:

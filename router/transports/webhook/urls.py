@@ -119,7 +119,13 @@ def _port_problems(port: int | None) -> Iterator[str]:
 
 
 def _host_problems(host: str, *, is_plain: bool) -> Iterator[str]:
-    if parse(host) is not None:
+    allowed = conf().webhook_allowed_networks
+    if _is_this_machine(host) and not any(each.is_loopback for each in allowed):
+        yield (
+            f"{host} is this machine itself: list 127.0.0.0/8 in "
+            "WEBHOOK_ALLOWED_NETWORKS where that is meant."
+        )
+    elif parse(host) is not None:
         problem = address_problem(host, is_plain=is_plain)
         if problem is not None:
             yield problem
@@ -129,20 +135,14 @@ def _host_problems(host: str, *, is_plain: bool) -> Iterator[str]:
         yield f"{host} is not an address: write it as four numbers from 0 to 255."
     elif len(host) > MAX_HOST_LENGTH or not HOST.fullmatch(host):
         yield "The URL's host is not a valid name."
-    else:
-        yield from _name_problems(host, is_plain=is_plain)
-
-
-def _name_problems(name: str, *, is_plain: bool) -> Iterator[str]:
-    allowed = conf().webhook_allowed_networks
-    is_local = name == "localhost" or name.endswith(".localhost")
-    if is_local and not any(network.is_loopback for network in allowed):
-        yield (
-            f"{name} is this machine itself: list 127.0.0.0/8 in "
-            "WEBHOOK_ALLOWED_NETWORKS where that is meant."
-        )
     elif is_plain and not allowed:
         yield (
             "The URL must begin with https://; plain http is for the networks that "
             "WEBHOOK_ALLOWED_NETWORKS lists."
         )
+
+
+def _is_this_machine(host: str) -> bool:
+    address = parse(host)
+    is_local_name = host == "localhost" or host.endswith(".localhost")
+    return is_local_name or (address is not None and address.is_loopback)
