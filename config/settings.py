@@ -187,6 +187,8 @@ CELERY_BROKER_URL = ENV.broker_url or (
     f"redis+socket://{embedded_broker_socket(VAR_DIR)}?virtual_host=0"
 )
 CELERY_DB_REUSE_MAX = 10_000
+# What a handler prints is read as it is; in production all output is log records.
+CELERY_WORKER_REDIRECT_STDOUTS = not DEBUG
 
 ROUTER: dict[str, Any] = {
     "SOURCES": {

@@ -112,11 +112,13 @@ def _notice(
     """Publish the notice; an error here must not undo that the delivery is dead."""
     log = logger.error if is_first else logger.info
     log(
-        "Gave up on delivery %s of event #%s to %s: %s",
+        "Gave up on delivery %s of event #%s to %s: %s after %s",
         delivery.pk,
         delivery.event_id,
         delivery.subscriber.name,
         failed.reason,
+        # Never the message, which may quote a customer.
+        kind or "no answer",
         extra={
             "subscriber": delivery.subscriber.name,
             "event": delivery.event_id,

@@ -252,13 +252,16 @@ def test_one_poison_event_among_successes_is_given_up_at_max_failures(
     assert breaker_of(picky) == BreakerState.CLOSED
 
 
-def test_a_lone_event_that_is_refused_dies_on_its_schedule(declare: Declare) -> None:
+def test_a_lone_event_that_is_refused_dies_on_its_schedule(
+    declare: Declare, caplog: pytest.LogCaptureFixture
+) -> None:
     declare("picky", Outage(ValueError("404")), max_failures=3)
     publish_events()
 
     drain()
 
     assert FailedTask.objects.get().attempts == 3
+    assert "to picky: EXHAUSTED after ValueError" in caplog.text
 
 
 def test_a_lone_event_beside_which_nothing_succeeds_is_not_given_up(
