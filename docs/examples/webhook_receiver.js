@@ -14,7 +14,7 @@
 
 const crypto = require("node:crypto");
 const http = require("node:http");
-const { DatabaseSync } = require("node:sqlite");
+const { DatabaseSync } = sqlite();
 
 const TOLERANCE_SECONDS = 5 * 60;
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
@@ -24,6 +24,16 @@ const TABLES = `
   );
   CREATE TABLE IF NOT EXISTS received (type TEXT, subject TEXT);
 `;
+
+/** Node's own SQLite; ends where this Node.js has none. */
+function sqlite() {
+  try {
+    return require("node:sqlite");
+  } catch {
+    console.error(`Node.js 22.13 or newer is needed: this is ${process.version}`);
+    process.exit(1);
+  }
+}
 
 /** The status of a request that is answered before any work. */
 class Refused extends Error {
