@@ -53,7 +53,7 @@ BUTTONS: dict[str, dict[str, str]] = {
         "Delete": MANAGER,
         "Rotate secret": MANAGER,
         "Create portal link": MANAGER,
-        "Revoke the link of Ada": MANAGER,
+        "Revoke": MANAGER,
     },
     "subscriber/{held}/change/": {
         "Load history": OPERATOR,

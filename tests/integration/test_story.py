@@ -201,7 +201,7 @@ def test_what_is_beyond_the_limits_is_named(
     assert [each.event for each in shown.events] == [first, last]
     assert [each.attempt.number for each in shown.events[1].parts[0].entries] == [2, 3]  # type: ignore[union-attr]
     page = page_of(last)
-    assert "the subject has more events than these 2" in page
+    assert "The subject has more events than these 2" in page
     assert "Only the newest attempts are here" in page
 
 

@@ -132,7 +132,7 @@ def _substituted(failed: FailedTask, successor: Delivery) -> str:
         gettext("%(person)s redirected it to %(subscriber)s at %(moment)s.")
         if failed.state == FailedTaskState.REDIRECTED
         else gettext(
-            "%(person)s edited it at %(moment)s: event #%(event)s took its place."
+            "%(person)s edited it: event #%(event)s took its place at %(moment)s."
         )
     )
     return text % {
