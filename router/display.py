@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from router.contract.json_text import repaired
@@ -50,7 +50,7 @@ BADGES: dict[str, tuple[str, str, Promise]] = {
     FailedTaskState.RETRIED: ("ok", "replay", _("Retried")),
     FailedTaskState.DISCARDED: ("quiet", "delete", _("Discarded")),
     FailedTaskState.REDIRECTED: ("ok", "alt_route", _("Redirected")),
-    AttemptResult.RETRY: ("retry", "replay", _("Retry")),
+    AttemptResult.RETRY: ("retry", "replay", pgettext_lazy("outcome", "Retry")),
     AttemptResult.VANISHED: ("retry", "visibility_off", _("Vanished")),
     AttemptResult.UNCOUNTED: ("quiet", "sensors", _("Probe failed")),
     "ramp-active": ("working", "replay", _("Retrying")),
