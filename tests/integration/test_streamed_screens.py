@@ -208,9 +208,9 @@ def test_a_search_for_deliveries_leads_to_the_event(receipts: Subscriber) -> Non
     page = viewer.get("/admin/router/delivery/", {"q": "order-1"}).content.decode()
     assert page_of(first) in page
     assert page_of(second) in page
-    assert "on the page of the event" in page
+    assert "The page of an event says" in page
     page = viewer.get("/admin/router/delivery/", {"q": "order-2"}).content.decode()
-    assert "on the page of the event" not in page
+    assert "The page of an event says" not in page
 
 
 def page_of(event: EventRecord) -> str:
