@@ -29,9 +29,8 @@ from router.observe.last_failure import words_of
 LOOK_BACK = 50_000
 #: A subscriber with fewer attempts among these is quiet, beside busy neighbours.
 QUIET = 500
-#: Of the types of a quiet subscriber, and of its runs, no more are looked at.
+#: Of the types of a quiet subscriber no more are looked at.
 MAX_TYPES = 20
-MAX_RUNS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +117,10 @@ def _newest_events(subscriber: Subscriber) -> list[int]:
 
 
 def _chunks(subscriber: Subscriber, limit: int) -> Iterator[Acknowledgement]:
-    """The newest chunks of its live cursor, and of its newest runs."""
+    """The newest chunks of its live cursor, and of its newest run."""
     cursors = Cursor.objects.filter(subscriber=subscriber).order_by("run")
     keys = list(cursors.values_list("pk", flat=True))
-    for pk in [*keys[:1], *keys[1:][-MAX_RUNS:]]:
+    for pk in {*keys[:1], *keys[-1:]}:
         chunks = Acknowledgement.objects.filter(cursor=pk)
         yield from chunks.order_by("-last")[:limit]
 

@@ -233,6 +233,8 @@ def statements(client: Client, address: str) -> int:
 
 def test_more_runs_and_events_cost_no_more_statements(erp: Subscriber) -> None:
     run, vera = a_run(erp, rate_per_second=1), a_viewer()
+    publish("ticket.sold", {}, source="/box")
+    route_batch()
     pages = [
         url("run_change", run),
         "/admin/router/run/",

@@ -41,7 +41,9 @@ WITH_EVENTS = {"publish_events", "pull", "ack", "nack", "release", "extend"}
 LOOKS = {"preview_filter"}
 OF_DJANGO = {"changelist", "history", "delete", "change"}
 #: Pages of the router that show, and change nothing.
-SHOWS = {"find", "explain", "story", "export_csv", "export_json", "object"}
+SHOWS = {
+    "find", "explain", "story", "export_csv", "export_json", "object", "attempts",
+}  # fmt: skip
 
 #: Command → its arguments.
 BY_COMMAND = {
