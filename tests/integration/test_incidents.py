@@ -84,6 +84,13 @@ def test_nothing_is_wrong_with_a_router_that_works() -> None:
     assert "Nothing is wrong. 1 subscriber gets what it is owed." in words_of_home()
 
 
+def test_what_will_be_retried_is_named_where_nothing_else_is_wrong() -> None:
+    now = timezone.now()
+    a_delivery(an_event(), a_webhook("erp"), failures=1, last_failed_at=now, attempts=1)
+    assert wrong() == []
+    assert ">1 event failed and will be retried</a>." in words_of_home()
+
+
 def words_of_home() -> str:
     return " ".join(a_viewer().get(HOME).content.decode().split())
 
