@@ -139,10 +139,11 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(scope="session")
-def django_db_keepdb() -> bool:
+def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
     """Whether the database is there: Django would delete the copy of a file."""
     is_file = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
-    return is_file and MIGRATED_SQLITE in os.environ
+    is_copy = is_file and MIGRATED_SQLITE in os.environ
+    return is_copy or bool(request.config.getoption("reuse_db"))
 
 
 @pytest.fixture(scope="session")

@@ -200,7 +200,7 @@ def every_health_check_passes(composition: Composition) -> None:
         check = service.get("healthcheck", {}).get("test", [])
         if check:
             wait_until(lambda check=check: composition.passes(*check[1:]))
-    composition.run("python", "manage.py", "alive", "web")
+    wait_until(lambda: composition.passes("python", "manage.py", "alive", "web"))
 
 
 def pages_have_their_style(composition: Composition) -> None:
