@@ -159,6 +159,9 @@ def django_db_setup(
             flush.Command, "handle", lambda self, **options: quick(self, **options)
         )
         yield
+        # Of `forget_connection`: Django closes its own, and can't drop the database
+        # while another is open.
+        connections.close_all()
 
 
 def forget_connection() -> None:
