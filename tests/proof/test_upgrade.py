@@ -210,7 +210,7 @@ def wait_for_the_end(site: Site, erp: Erp) -> None:
 
 
 def subscribe(site: Site, release: Path, url: str) -> Erp:
-    """Two subscribers outside, which the site is told of by its API."""
+    """Two subscribers outside, which are registered by the API."""
     scopes = ("--scopes", "publish,consume,manage")
     key = site.manage(release, "create_api_key", "outside", *scopes).strip()
     outside: Mapping[str, Mapping[str, Any]] = {
