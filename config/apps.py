@@ -21,7 +21,9 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         connection_created.connect(close_to_others)
-        translate_names(apps.get_app_config("shop"))
+        # A site without the store may have another one's events.
+        if apps.is_installed("shop"):
+            translate_names(apps.get_app_config("shop"))
         # Not above: they import models, which need every app.
         from config import checks as _checks
 
