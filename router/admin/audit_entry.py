@@ -33,7 +33,6 @@ from router.observe.audited import (
     row_of,
     search_entries,
 )
-from router.observe.naming import whole_number
 from router.operate.notes import note_entry
 
 #: Notes that the page of an entry shows.
@@ -56,13 +55,8 @@ class ActFilter(admin.SimpleListFilter):
 class ConcernsFilter(FailedAtFilter):
     """All that concerns a subscriber: its runs, deliveries and failed tasks too."""
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        chosen = whole_number(self.value() or "")
-        if chosen is None:
-            return None
-        row = Subscriber.objects.only("name").filter(pk=chosen).first()
+    def narrowed(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        row = Subscriber.objects.only("name").filter(pk=key).first()
         return queryset.filter(entries_of(row)) if row else queryset.none()
 
 

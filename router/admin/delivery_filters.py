@@ -13,7 +13,6 @@ from router.admin.base import MAX_ROWS
 from router.admin.filters import CauseFilter, Choices, FailedAtFilter, TypeFilter
 from router.models import Delivery, DeliveryState, EventRecord, FailedTask
 from router.observe.holds import Hold, held_subscribers
-from router.observe.naming import whole_number
 
 #: As `DeliveryQuerySet.open` asks, for the same reasons.
 OPEN = Q(attempts__gte=0) & (
@@ -83,13 +82,8 @@ class OpenAtFilter(FailedAtFilter):
 
     parameter_name = "open_at"
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        chosen = whole_number(self.value() or "")
-        if chosen is None:
-            return None
-        return _newest(queryset, OPEN & Q(subscriber_id=chosen))
+    def narrowed(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        return _newest(queryset, OPEN & Q(subscriber_id=key))
 
 
 class HoldFilter(admin.SimpleListFilter):
@@ -116,13 +110,8 @@ class HoldFilter(admin.SimpleListFilter):
 class FailedCauseFilter(CauseFilter):
     """Deliveries given up for one cause, while their failed tasks are open."""
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        chosen = whole_number(self.value() or "")
-        if chosen is None:
-            return None
-        tasks = FailedTask.objects.open().filter(group=chosen).order_by("-pk")
+    def narrowed(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        tasks = FailedTask.objects.open().filter(group=key).order_by("-pk")
         keys = tasks.values_list("delivery_id", flat=True)[: MAX_ROWS + 1]
         return queryset.filter(pk__in=list(keys))
 

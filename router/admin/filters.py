@@ -105,20 +105,28 @@ class EventRecordedFilter(RecordedFilter):
     field = "event__recorded_at"
 
 
-class FailedAtFilter(admin.SimpleListFilter):
+class KeyFilter(admin.SimpleListFilter):
+    """By a primary key; what is none changes nothing."""
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        chosen = whole_number(self.value() or "")
+        return None if chosen is None else self.narrowed(queryset, chosen)
+
+    def narrowed(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+class FailedAtFilter(KeyFilter):
     title = _("subscriber")
     parameter_name = "subscriber"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return subscriber_choices()
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        chosen = whole_number(self.value() or "")
-        if chosen is None:
-            return None
-        return queryset.filter(subscriber_id=chosen)
+    def narrowed(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        return queryset.filter(subscriber_id=key)
 
 
 class FailedTaskStateFilter(admin.SimpleListFilter):
@@ -134,7 +142,7 @@ class FailedTaskStateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() else None
 
 
-class CauseFilter(admin.SimpleListFilter):
+class CauseFilter(KeyFilter):
     """One cause, named by a link: there may be a hundred to choose from."""
 
     title = _("cause")
@@ -145,11 +153,8 @@ class CauseFilter(admin.SimpleListFilter):
         title = gettext("Cause %(cause)s") % {"cause": chosen}
         return [] if chosen is None else [(str(chosen), title)]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        chosen = whole_number(self.value() or "")
-        return None if chosen is None else queryset.filter(group=chosen)
+    def narrowed(self, queryset: QuerySet[Any], key: int) -> QuerySet[Any]:
+        return queryset.filter(group=key)
 
 
 class ReasonFilter(admin.SimpleListFilter):
