@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -226,7 +227,7 @@ def test_poison_kills_two_workers_at_most_before_it_is_alone(
         assert not FailedTask.objects.exists()
         with pytest.raises(WorkerDies):
             deliver_chunk(listener.row.pk, [suspect.pk])
-        Delivery.objects.update(leased_until=timezone.now())
+        Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         let_the_turn_run_out()
         sweep()
     assert FailedTask.objects.get().delivery == suspect

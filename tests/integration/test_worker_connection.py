@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -91,7 +93,7 @@ def test_an_event_with_which_the_session_is_lost_each_time_ends_by_its_count(
     assert is_wary()
     deliver(pk, [row.pk])
     assert Delivery.objects.get().state == DeliveryState.LEASED
-    Delivery.objects.update(leased_until=timezone.now())
+    Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     sweep()
 
     counts = range(1, conf().max_lost_leases + 1)
