@@ -61,6 +61,7 @@ def test_a_snippet_of_the_page_tells_the_genuine_from_the_forged(
     assert verdicts == [True] * len(genuine()) + [False] * len(forged())
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("stack")
 def test_the_puller_gets_a_purchase_and_acknowledges_it(
     stack: Stack, tmp_path: Path

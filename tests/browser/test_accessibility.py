@@ -136,6 +136,7 @@ def test_an_order_is_accessible_in_every_state(
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_a_history_and_a_mail_are_accessible(
     page: Page, site: Stack, bought: dict[str, str]
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_history_and_a_mail_are_accessible(
     assert_accessible(page)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "path",
     [

@@ -69,6 +69,7 @@ def test_no_list_is_filtered_by_what_it_does_not_offer(model: Any) -> None:
         assert not shown.lookup_allowed(lookup, "1", request), lookup
 
 
+@pytest.mark.long
 @EACH
 def test_no_value_of_a_filter_fails(root: Client, model: Any) -> None:
     for name, values in offered(model):
@@ -77,6 +78,7 @@ def test_no_value_of_a_filter_fails(root: Client, model: Any) -> None:
             assert answer.status_code in (200, 302, 400), (name, value)
 
 
+@pytest.mark.long
 @EACH
 def test_no_place_and_no_choice_fails(root: Client, model: Any) -> None:
     for place in (LARGE, "abc", "%00"):

@@ -59,6 +59,7 @@ def test_the_contents_name_every_page_once() -> None:
     assert listed == Counter(slug for slug in PAGES if slug)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slug", PAGES)
 def test_a_page_is_shown_and_all_its_links_lead_somewhere(
     client: Client, slug: str
@@ -154,6 +155,7 @@ def is_below(path: str, folders: list[str]) -> bool:
 # ── Search ───────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("term", [*SETTINGS, *CHECKS, *METRICS])
 def test_search_finds_each_setting_check_and_metric_first(term: str) -> None:
     first = search(term)[0]

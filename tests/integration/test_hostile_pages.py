@@ -209,6 +209,7 @@ ADDRESSES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "forged",
     [

@@ -28,7 +28,7 @@ from tests.integration.shopping import (
     two_in_stock,
 )
 
-pytestmark = pytest.mark.usefixtures("empty_router", "marked")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("empty_router", "marked")]
 DATA = (
     *("Quickwater valve oil", "Thin and quick.", "Oil & care", "CAR-301", "CAR", "oil"),
     *filter(None, DETAILS.values()),

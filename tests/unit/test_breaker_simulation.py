@@ -20,6 +20,8 @@ from tests.unit.receiver_simulation import (
     asked,
 )
 
+pytestmark = pytest.mark.long
+
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 QUICK = RetrySchedule(max_failures=3, waits_seconds=(2, 5, 10))
 HANDLER = RetrySchedule(max_failures=8, waits_seconds=(1, 2, 4, 8, 16, 32, 64))
