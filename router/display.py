@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from router.contract.json_text import repaired
@@ -223,8 +223,9 @@ def backlog_words(overview: SubscriberOverview) -> str:
     """`2,002+ held · 3 waiting · 1 moving`; "" where nothing is owed."""
     backlog = overview.backlog
     more = overview.has_more_waiting
+    held = ngettext("%(count)s held", "%(count)s held", backlog.held)
     counts = [
-        (backlog.held, gettext("%(count)s held"), more and overview.is_stopped),
+        (backlog.held, held, more and overview.is_stopped),
         (backlog.waiting, gettext("%(count)s waiting"), False),
         (backlog.moving, gettext("%(count)s moving"), more and not overview.is_stopped),
     ]

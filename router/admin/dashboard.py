@@ -26,7 +26,7 @@ from router.observe.series import (
     series,
 )
 from router.observe.situation import Situation
-from router.observe.wording import events_counted
+from router.observe.wording import retried_counted
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 #: Seconds between two looks: hours change more slowly than minutes.
@@ -153,11 +153,12 @@ def _backlog(overviews: Sequence[SubscriberOverview]) -> dict[str, Any]:
     backlogs = [each.backlog for each in overviews]
     has_more = {each.is_stopped for each in overviews if each.has_more_waiting}
     retrying = sum(each.retrying for each in overviews)
-    retried = gettext("%(events)s failed and will be retried")
+    held = sum(each.held for each in backlogs)
     return {
         "moving": at_least(sum(each.moving for each in backlogs), False in has_more),
         "waiting": sum(each.waiting for each in backlogs),
-        "held": at_least(sum(each.held for each in backlogs), True in has_more),
+        "held": at_least(held, True in has_more),
+        "held_count": held,
         "retrying": retrying,
-        "retried": retried % {"events": events_counted(retrying)},
+        "retried": retried_counted(retrying),
     }

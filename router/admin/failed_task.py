@@ -373,5 +373,9 @@ def notify(request: HttpRequest, verb: str, settled: Settled) -> None:
         messages.warning(request, message % {"task": task_id, "why": why})
     if len(refused) > MAX_LISTED:
         more = len(refused) - MAX_LISTED
-        message = gettext("%(count)s more were not changed, for similar reasons.")
+        message = ngettext(
+            "%(count)s more was not changed, for a similar reason.",
+            "%(count)s more were not changed, for similar reasons.",
+            more,
+        )
         messages.warning(request, message % {"count": grouped(more)})

@@ -31,6 +31,7 @@ from router.observe.wording import (
     ended,
     events_counted,
     grouped,
+    retried_counted,
     span,
 )
 
@@ -240,11 +241,14 @@ def _of_old_backlog(
 ) -> Iterator[str]:
     oldest = overview.oldest_owed_at or now
     age = span((now - oldest).total_seconds(), units=1)
-    owed = gettext("%(events)s owed, the oldest for %(age)s.")
+    owed = ngettext(
+        "%(events)s owed, the oldest for %(age)s.",
+        "%(events)s owed, the oldest for %(age)s.",
+        overview.waiting,
+    )
     yield owed % {"events": events_in_words(overview), "age": age}
     if overview.retrying:
-        retried = gettext("%(events)s failed and will be retried")
-        yield because(retried % {"events": events_counted(overview.retrying)}, cause)
+        yield because(retried_counted(overview.retrying), cause)
     elif overview.subscriber.transport == Transport.PULL:
         yield gettext("Its consumer does not pull them.")
     elif overview.held_in_order:
@@ -351,7 +355,8 @@ def _capped_events(count: int) -> str:
 def _held(overview: SubscriberOverview) -> str:
     if not overview.waiting:
         return gettext("Nothing is held yet.")
-    return gettext("%(events)s held.") % {"events": events_in_words(overview)}
+    text = ngettext("%(events)s held.", "%(events)s held.", overview.waiting)
+    return text % {"events": events_in_words(overview)}
 
 
 def _since(state: str, moment: datetime | None, now: datetime) -> str:

@@ -55,6 +55,16 @@ def events_counted(count: int) -> str:
     return text % {"count": grouped(count)}
 
 
+def retried_counted(count: int) -> str:
+    """`1 event failed and will be retried`."""
+    text = ngettext(
+        "%(events)s failed and will be retried",
+        "%(events)s failed and will be retried",
+        count,
+    )
+    return text % {"events": events_counted(count)}
+
+
 def attempts_counted(count: int) -> str:
     """`1 attempt`, `2 attempts`."""
     text = ngettext("%(count)s attempt", "%(count)s attempts", count)

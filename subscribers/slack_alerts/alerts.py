@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from router.public import Event
 from subscribers.alert import CLOSED, OPENED, announcement
@@ -131,9 +132,14 @@ def _purchase(purchase: Purchase) -> Alert:
         lines=[
             _("Order %(number)s") % {"number": purchase.order.name},
             *items[:MAX_LINES],
-            *([_("and %(count)d more") % {"count": more}] if more > 0 else []),
+            *([_and_more(more)] if more > 0 else []),
         ],
     )
+
+
+def _and_more(count: int) -> str:
+    text = ngettext("and %(count)d more", "and %(count)d more", count)
+    return text % {"count": count}
 
 
 def _throttled(throttled: Throttled) -> Alert:

@@ -56,6 +56,18 @@ def test_a_translation_keeps_the_places_of_values_and_the_markup(
             assert sorted(PLACEHOLDER.findall(text)) in expected, message.id
 
 
+def test_no_french_text_is_the_german_one() -> None:
+    """A single word may be the same in both."""
+    texts: dict[str, set[object]] = {language: set() for language in LANGUAGES}
+    for each in TRANSLATIONS:
+        texts[each.language] |= {
+            (message.id, message.string)
+            for message in each.read()
+            if message.string != message.id and " " in forms(message.string)[0]
+        }
+    assert texts["de"] & texts["fr"] == set()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_message_has_one_translation_wherever_it_is(language: str) -> None:
     """Django reads all catalogues as one: the first would win everywhere."""
