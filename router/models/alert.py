@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -18,6 +19,11 @@ class AlertRule(models.TextChoices):
     OPEN_FAILED_TASKS = "open_failed_tasks", "Open failed tasks"
 
 
+#: A failed task is open until a person acts. It explains only what begins soon after,
+#: so that one that is left alone hides no later incident.
+TASKS_EXPLAIN = timedelta(hours=1)
+
+
 class AlertQuerySet(models.QuerySet["Alert"]):
     def opened(self) -> AlertQuerySet:
         """Those that were published."""
@@ -27,11 +33,18 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         """Those whose value was not too high for long enough."""
         return self.filter(opened_at__isnull=True)
 
+    def locked_of(self, subscriber_id: int) -> list[Alert]:
+        """The subscriber's rows: until the transaction ends, no other dispatcher opens
+        or closes one."""
+        rows = self.select_for_update().filter(subscriber=subscriber_id)
+        return list(rows.order_by("pk"))
+
 
 class Alert(models.Model):
     """A value of a subscriber that is too high, or was a short while ago.
 
-    The row is deleted when the alert closes: the log has both of its events.
+    An alert that opens while another one of the same incident is open joins it, and is
+    not published. The row is deleted when its value is calm for long enough.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -43,13 +56,18 @@ class Alert(models.Model):
         related_name="alerts",
     )
     rule = models.CharField(max_length=17, choices=AlertRule)
-    #: Since when the value is too high.
+    #: Since when the value is too high; of one that joined, since when the incident is.
     since = models.DateTimeField()
-    #: When the alert was published; None: it has to be too high for longer.
+    #: When the incident was published; None: it has to be too high for longer.
     opened_at = models.DateTimeField(null=True)
+    #: The alert that it joined, and that one's rule; None: it was published itself.
+    joined_id = models.BigIntegerField(null=True)
+    joined_rule = models.CharField(
+        max_length=17, choices=AlertRule, default="", db_default=""
+    )
     #: Since when the value is calm, of an alert that was published.
     calm_since = models.DateTimeField(null=True)
-    #: As they were when the alert was published.
+    #: As they were when the alert opened.
     value = models.FloatField(default=0)
     limit = models.FloatField(default=0)
 
@@ -62,6 +80,34 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_rule_display()} of subscriber {self.subscriber_id}"
+
+    @property
+    def incident_id(self) -> int:
+        """The id in both events of the incident."""
+        return self.joined_id or self.pk
+
+    @property
+    def incident_rule(self) -> str:
+        return self.joined_rule or self.rule
+
+    @property
+    def incident(self) -> dict[str, Any]:
+        """The columns of an alert that joins this one."""
+        return {
+            "since": self.since,
+            "opened_at": self.opened_at,
+            "joined_id": self.incident_id,
+            "joined_rule": self.incident_rule,
+        }
+
+    def explains(self, rule: AlertRule, now: datetime) -> bool:
+        """Whether an alert by this rule is part of the same incident."""
+        if self.opened_at is None:
+            return False
+        if self.rule != AlertRule.OPEN_FAILED_TASKS:
+            return True
+        is_fresh = now - self.opened_at < TASKS_EXPLAIN
+        return is_fresh and rule != AlertRule.UNREACHABLE
 
     @property
     def watched(self) -> Watched:

@@ -12,6 +12,7 @@ from router.models import (
     Alert,
     BreakerState,
     Delivery,
+    FailedTask,
     Measure,
     Rollup,
     Span,
@@ -237,6 +238,47 @@ def test_failed_tasks_open_an_alert_that_leads_to_their_causes(
     assert alert["link"].endswith(causes)
 
 
+def test_a_second_rule_joins_the_open_alert_until_both_are_over(
+    erp: Subscriber,
+) -> None:
+    attempted(erp, acknowledged=69, failed=31)
+    look_for(4)
+    a_failed_task(a_delivery(an_event(), erp, "DEAD"))
+    look_for(4)
+    assert Alert.objects.opened().count() == 2
+    Rollup.objects.all().delete()
+    look_for(8)
+    assert published(CLOSED) == []
+
+    FailedTask.objects.all().delete()
+    look_for(8)
+
+    (alert,) = published(OPENED)
+    (over,) = published(CLOSED)
+    assert over["alert"] == alert["alert"]
+    assert alert["alert"]["rule"] == "failure_rate"
+    # From the first look at the one to the first calm look at the other.
+    assert over["seconds"] == pytest.approx(16 * 60, abs=30)
+    assert not Alert.objects.exists()
+
+
+def test_a_failed_task_that_is_left_alone_hides_no_later_incident(
+    erp: Subscriber,
+) -> None:
+    a_failed_task(a_delivery(an_event(), erp, "DEAD"))
+    look_for(4)
+    Subscriber.objects.update(state="disabled", state_changed_at=timezone.now())
+    look_for(4)
+    Subscriber.objects.update(state="active")
+    look_for(8)
+    assert rules(CLOSED) == ["unreachable"]
+
+    look(after_minutes=60)
+    attempted(erp, acknowledged=69, failed=31)
+    look_for(4)
+    assert rules(OPENED) == ["open_failed_tasks", "unreachable", "failure_rate"]
+
+
 def test_no_word_of_the_event_leaves_with_its_alert(erp: Subscriber) -> None:
     event = an_event(data={"customer": {"name": NAME, "city": ["Wien"]}})
     error = f"ValueError: unknown person {NAME} of Wien, horn@example.com"
@@ -270,7 +312,7 @@ def test_who_fails_on_notices_alone_makes_none(erp: Subscriber) -> None:
     a_delivery(an_event(), erp)
     make_owed_for(erp, 120)
     look_for(2)
-    assert len(published(OPENED)) == before + 2
+    assert len(published(OPENED)) == before + 1
 
 
 def test_the_alerts_of_a_deleted_subscriber_are_over(erp: Subscriber) -> None:

@@ -1,7 +1,8 @@
 """Opens and closes alerts: a dispatcher judges every subscriber once a minute.
 
 What was seen is kept in a row for each subscriber and rule, so that a restart forgets
-nothing. Of several dispatchers, the one whose statement changes the row publishes.
+nothing. Of several dispatchers, the one whose statement changes the row publishes: the
+first alert of an incident when it opens, and the last one when it is over.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -57,11 +59,11 @@ def judge_alerts(overviews: Sequence[SubscriberOverview]) -> None:
     now = _now()
     judged = [each for each in _judge(overviews, now) if each.step is not Step.NOTHING]
     _keep(judged, now)
-    for each in judged:
-        if each.step is Step.OPEN:
-            _publish(each, _open, now)
-        elif each.step is Step.CLOSE:
-            _publish(each, _close, now)
+    # What opens in the same minute as the rest is over still joins the incident.
+    for step, act in ((Step.OPEN, _open), (Step.CLOSE, _close)):
+        for each in judged:
+            if each.step is step:
+                _publish(each, act, now)
 
 
 def _now() -> datetime:
@@ -142,21 +144,33 @@ def _open(judged: Judged, now: datetime) -> None:
     # Failing to deliver a notice must not make another notice, and so on for ever.
     if overview is None or is_about_notices_alone(overview):
         return
-    row.opened_at, row.value, row.limit = now, reading.value, reading.limit
-    columns = {"opened_at": now, "value": row.value, "limit": row.limit}
-    if Alert.objects.pending().filter(pk=row.pk).update(**columns):
+    others = Alert.objects.locked_of(row.subscriber_id)
+    joined = next((each for each in others if each.explains(judged.rule, now)), None)
+    row.value, row.limit = reading.value, reading.limit
+    columns: dict[str, Any] = joined.incident if joined else {"opened_at": now}
+    columns |= {"value": row.value, "limit": row.limit}
+    if Alert.objects.pending().filter(pk=row.pk).update(**columns) and not joined:
         publish_opened(row, overview, now)
 
 
 def _close(judged: Judged, now: datetime) -> None:
     row, overview = _row_of(judged), judged.overview
+    others = Alert.objects.locked_of(row.subscriber_id)
     calm = Alert.objects.opened().filter(pk=row.pk, calm_since=row.calm_since)
-    if calm.delete()[0]:
+    if calm.delete()[0] and not _goes_on(row, others):
         known = Subscriber.objects.defer("custom_headers")
         subscriber = (
             overview.subscriber if overview else known.get(pk=row.subscriber_id)
         )
         publish_closed(row, subscriber, overview, over_at=row.calm_since or now)
+
+
+def _goes_on(row: Alert, others: Iterable[Alert]) -> bool:
+    """Whether another alert of the row's incident is open."""
+    return any(
+        each.opened_at and each.incident_id == row.incident_id and each.pk != row.pk
+        for each in others
+    )
 
 
 def _row_of(judged: Judged) -> Alert:

@@ -78,14 +78,15 @@ def publish_closed(
     *,
     over_at: datetime,
 ) -> None:
-    """In the caller's transaction, which deletes the row; without `overview` the
-    subscriber was deleted."""
+    """In the caller's transaction, which deletes the incident's last row; without
+    `overview` the subscriber was deleted."""
     logger.info(
-        "Alert over: %s %s", subscriber.name, row.rule,
+        "Alert over: %s %s", subscriber.name, row.incident_rule,
         extra={"subscriber": subscriber.name},
     )  # fmt: skip
     seconds = max(0.0, (over_at - row.since).total_seconds())
-    data = _data(row.pk, row.rule, subscriber, overview, over_at)
+    rule = row.incident_rule
+    data = _data(row.incident_id, rule, subscriber, overview, over_at)
     data |= {"status": f"over after {span(seconds)}. {_left(overview)}"}
     data |= {"since": format_time(row.since), "seconds": round(seconds, 3)}
     publish_notice(CLOSED, data, subject=subscriber.name)
