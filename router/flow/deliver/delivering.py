@@ -21,6 +21,7 @@ from router.contract.errors import LeaseLost
 from router.contract.log_ids import log_ids
 from router.contract.outcomes import Retry
 from router.db.guard import Guard, isolate_hooks
+from router.db.one_writer import others_may_write
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
 from router.flow.cursor import turn
@@ -152,7 +153,7 @@ def _run_in_transaction(work: Work) -> None:
     Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
     """
     deliveries = work.claim.deliveries
-    with own_transaction() as may_commit:
+    with others_may_write(), own_transaction() as may_commit:
         guard = Guard()
         with guard.watching(), alarm_taken():
             times = work.runner.run(deliveries)

@@ -20,6 +20,7 @@ from router.contract.errors import LeaseLost
 from router.contract.log_ids import log_ids
 from router.contract.outcomes import Retry
 from router.db.guard import Guard, isolate_hooks
+from router.db.one_writer import others_may_write
 from router.db.pipeline import own_transaction
 from router.db.transient import is_session_lost, is_transient, reset_connection
 from router.flow.breaker.pace import note_start
@@ -184,7 +185,7 @@ class Serving:
 
         Raises `NotAcknowledged`, `LeaseLost`, or what the database raises.
         """
-        with own_transaction() as may_commit:
+        with others_may_write(), own_transaction() as may_commit:
             guard = Guard()
             with guard.watching(), alarm_taken():
                 run_ms = self._runner.run(part.events)
