@@ -66,7 +66,9 @@ def set_aside(
         )
         claim = Claim(subscriber=chunk.subscriber, token=chunk.token, deliveries=(row,))
         is_left_alone = settle_failure(claim, outcome, run_ms=run_ms)
-        return stop_if_full(chunk.subscriber) or is_left_alone
+        # What is given up at once is no open delivery.
+        is_open = isinstance(outcome, Retry)
+        return (is_open and stop_if_full(chunk.subscriber)) or is_left_alone
 
 
 def give_up_unfiltered(chunk: Chunk, error: Exception, *, is_last: bool) -> None:

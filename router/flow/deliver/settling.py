@@ -138,7 +138,7 @@ def settle_failure(
     `is_beside_success` is `breaker.note_failure`'s. Returns whether the receiver is to
     be left alone now. A lease that was lost meanwhile is logged and dropped.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         row: Any = (
             claim.held()
             .annotate(now=Clock())
