@@ -248,8 +248,8 @@ def subscribe(stack: Stack, made: Endpoints) -> None:
 def give_up(stack: Stack) -> None:
     """10,000 failed tasks of three causes, as they would be after that many deliveries.
 
-    Deliveries that fail in truth take too long for that: each is settled in a
-    transaction of its own, five a second on two cores that had other work too.
+    Real deliveries take minutes for that, since each is settled in a transaction of its
+    own: `test_refusals.py` makes some.
     """
     run(stack, GIVE_UP, causes=CAUSES)
 
