@@ -205,8 +205,11 @@ class Serving:
         self, part: Part, failed: NotAcknowledged, started_at: float
     ) -> bool:
         """One event was not done; returns whether to go on with the others."""
-        if len(part.events) == 1:
-            return self._set_aside(part, failed)
+        if failed.owed == part.events[0]:
+            # It was alone: nothing ran before it in the transaction.
+            alone, after = part.split(1)
+            self._parts[:0] = [after] if after else []
+            return self._set_aside(alone, failed)
         self._note_run_time(part, started_at)
         if isinstance(failed.outcome, Retry) and failed.outcome.is_time_limit:
             # Another run would cost its neighbours another whole time limit. The cursor
@@ -216,9 +219,7 @@ class Serving:
             return self._set_aside(alone, failed)
         before, rest = part.split(part.events.index(failed.owed))
         alone, after = rest.split(1) if rest else (before, None)
-        self._parts[:0] = [
-            each for each in (before, alone, after) if each and each.events
-        ]
+        self._parts[:0] = [each for each in (before, alone, after) if each]
         return True
 
     def _blame(self, part: Part, error: Exception, started_at: float) -> bool:
