@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from tests.servers.receiving import Received, Receiver, status
@@ -190,6 +191,16 @@ class OnCall(Endpoint):
             for each in self.notices
             if each["type"] == f"router.alert.{kind}"
         )
+
+    def most_open(self) -> int:
+        """The most alerts of one subscriber that were open at the same time."""
+        now_open: Counter[str] = Counter()
+        most = 0
+        for each in sorted(self.notices, key=itemgetter("time")):
+            is_opened = each["type"] == "router.alert.opened"
+            now_open[each["subject"]] += 1 if is_opened else -1
+            most = max(most, *now_open.values())
+        return most
 
     def link(self, subject: str, rule: str) -> str:
         """The link of the alert that opened."""
