@@ -62,10 +62,15 @@ def give_up(
         traceback=evidence.traceback,
         attempts=delivery.attempts,
         opened_at=Clock(),
-        previous=FailedTask.objects.filter(delivery=delivery).order_by("-pk").first(),
+        previous_id=_last_task(delivery),
     )
     _notice(failed, delivery, evidence.kind, is_first=is_first)
     return failed
+
+
+def _last_task(delivery: Delivery) -> int | None:
+    tasks = FailedTask.objects.filter(delivery=delivery).order_by("-pk")
+    return tasks.values_list("pk", flat=True).first()
 
 
 def hold_or_pass(delivery: Delivery, reason: Reason) -> None:

@@ -19,6 +19,7 @@ from router.conf import conf
 from router.contract.breaker import RECENTLY, Breaker, Waits
 from router.contract.failures import Past, Receiver, Verdict, judge
 from router.contract.outcomes import Dead, FailureKind, Retry
+from router.db.statements import SUBSCRIBER, Select
 from router.flow import audit
 from router.flow.breaker import notices
 from router.flow.breaker.probes import jittered, probe_pause
@@ -76,8 +77,7 @@ def note_failure(
     Runs in the caller's transaction, which holds the delivery; locks the subscriber,
     and leaves `delivery.subscriber` as it is now.
     """
-    rows = Subscriber.objects.select_for_update().defer("custom_headers")
-    subscriber = rows.get(pk=claim.subscriber.pk)
+    [subscriber] = _LOCKED.models(subscriber_id=claim.subscriber.pk)
     delivery.subscriber = subscriber
     is_late = subscriber.breaker_epoch != claim.subscriber.breaker_epoch
     verdict = verdict_on(delivery, outcome, is_late=is_late)
@@ -268,3 +268,13 @@ def has_due(subscriber: Subscriber, *, beside: Collection[int] = ()) -> bool:
     """Whether deliveries are due, other than these."""
     owed = Delivery.objects.filter(subscriber=subscriber).due()
     return owed.exclude(pk__in_array=beside).exists()
+
+
+_LOCKED = Select(
+    lambda: (
+        Subscriber.objects.select_for_update()
+        .defer("custom_headers")
+        .filter(pk=SUBSCRIBER)
+        .order_by()
+    )
+)
