@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 
+import pytest
 from django.db import transaction
 
 from router.contract.errors import LeaseLost
 from router.contract.outcomes import Dead, Evidence, FailureKind, Retry
 from router.flow.cursor import turn
 from router.flow.cursor.reading import Chunk, next_chunk
+from router.flow.deliver.releasing import release
 from router.flow.deliver.set_aside import note_trouble, set_aside
+from router.flow.deliver.settling import acknowledge, settle_failure
 from router.flow.deliver.stream_settling import acknowledge_chunk
-from router.models import Turn
+from router.flow.lease import Claim
+from router.models import Delivery, DeliveryState, Turn
 from tests.contract.protocol_now import Owed
 
 OUTCOMES: list[Retry | Dead] = [
@@ -105,6 +110,23 @@ class Chunks:
 
     def _pop(self, pick: int) -> list[Chunk]:
         return [self.held.pop(pick % len(self.held))] if self.held else []
+
+
+def assert_a_late_writer_hits_nothing(pick: int) -> None:
+    """A worker that names a token that is not in the row changes nothing."""
+    before = list(Delivery.objects.order_by("pk").values())
+    leased = Delivery.objects.filter(state=DeliveryState.LEASED)
+    for delivery in leased.select_related("event", "subscriber")[:1]:
+        stale = Claim(
+            subscriber=delivery.subscriber,
+            token=uuid.uuid4(),
+            deliveries=(delivery,),
+        )
+        release(stale)
+        settle_failure(stale, OUTCOMES[pick % len(OUTCOMES)], run_ms=1)
+        with pytest.raises(LeaseLost), transaction.atomic():
+            acknowledge(stale, run_ms={})
+    assert list(Delivery.objects.order_by("pk").values()) == before
 
 
 def _cut(chunk: Chunk, count: int) -> tuple[Chunk, Chunk | None]:

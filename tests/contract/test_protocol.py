@@ -8,7 +8,6 @@ could have taken them.
 from __future__ import annotations
 
 import os
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -49,6 +48,7 @@ from router.models import (
     DeliveryState,
     EventRecord,
     FailedTask,
+    LogHead,
     Subscriber,
     SubscriberState,
     Turn,
@@ -58,7 +58,11 @@ from router.operate.declared import pause, resume
 from router.public import publish
 from router.testing import is_settled
 from tests.contract.keys import assert_keys_go_in_order
-from tests.contract.protocol_chunks import OUTCOMES, Chunks
+from tests.contract.protocol_chunks import (
+    OUTCOMES,
+    Chunks,
+    assert_a_late_writer_hits_nothing,
+)
 from tests.contract.protocol_now import (
     Now,
     Owed,
@@ -120,13 +124,15 @@ class Protocol(RuleBasedStateMachine):
         self.asked = dict(WANTED)
         self.owed: set[Owed] = set()
         self.places: dict[int, int] = {}
+        self.routed = 0
         self.olga, _ = User.objects.get_or_create(username="olga")
 
-    @initialize(count=st.integers(6, 20))
-    def something_is_owed(self, count: int) -> None:
+    @initialize(count=st.integers(6, 20), pick=PICK)
+    def something_is_owed(self, count: int, pick: int) -> None:
         for _ in range(count):
             self.happen("thing")
         self.route(0)
+        self.ask_for_other_types(pick)
 
     @rule(act=st.sampled_from(WORK), pick=PICK)
     def a_process_goes_on(self, act: str, pick: int) -> None:
@@ -162,7 +168,8 @@ class Protocol(RuleBasedStateMachine):
         self.messages += routed.chunks
         if pick % 3:
             self.wanted.note_routed(routed.after, routed.position, routed.wanted)
-        given = EventRecord.objects.filter(position__gt=len(self.positions))
+        given = EventRecord.objects.filter(position__gt=self.routed)
+        self.routed = LogHead.objects.get().position
         pks = dict(Subscriber.objects.values_list("name", "pk"))
         for number in given.values_list("number", flat=True):
             kind = self.kinds.get(number)
@@ -272,12 +279,16 @@ class Protocol(RuleBasedStateMachine):
 
     def ask_for_other_types(self, pick: int) -> None:
         name = HANDLERS[pick % len(HANDLERS)]
+        # A cursor that has this above it reads across the end of its period.
+        self.happen("thing")
+        self.route(pick)
         self.asked[name] = ASKED[pick // len(HANDLERS) % len(ASKED)]
         ask_for(name, self.asked[name])
         # Above a cursor that has not passed what it asked for before.
         for kind in KINDS:
             self.happen(kind)
         self.route(pick)
+        self.chunks.serve(Subscriber.objects.get(name=name).pk)
 
     def serve_in_another_way(self, pick: int) -> None:
         serve_otherwise(HANDLERS[pick % len(HANDLERS)])
@@ -290,20 +301,7 @@ class Protocol(RuleBasedStateMachine):
                 assert not repeat([failed.pk], by="command").settled
 
     def a_late_writer_hits_nothing(self, pick: int) -> None:
-        """A worker that names a token that is not in the row changes nothing."""
-        before = list(Delivery.objects.order_by("pk").values())
-        leased = Delivery.objects.filter(state=DeliveryState.LEASED)
-        for delivery in leased.select_related("event", "subscriber")[:1]:
-            stale = Claim(
-                subscriber=delivery.subscriber,
-                token=uuid.uuid4(),
-                deliveries=(delivery,),
-            )
-            release(stale)
-            settle_failure(stale, OUTCOMES[pick % len(OUTCOMES)], run_ms=1)
-            with pytest.raises(LeaseLost), transaction.atomic():
-                acknowledge(stale, run_ms={})
-        assert list(Delivery.objects.order_by("pk").values()) == before
+        assert_a_late_writer_hits_nothing(pick)
 
     @invariant()
     def everything_holds(self) -> None:
@@ -338,6 +336,8 @@ class Protocol(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened: once all is well again, everything arrives."""
+        while self.chunks.held:
+            self.chunks.acknowledge_all()
         for row in Subscriber.objects.exclude(state=SubscriberState.ACTIVE):
             resume(row.pk, by="olga")
         for _ in range(200):
