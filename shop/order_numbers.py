@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shop.models import Order
 
-#: A number is short, so two orders of a large shop may share one.
+#: A number is short, so two orders of a large shop may share one; a customer may have
+#: any number of them.
 MAX_ORDERS = 20
 
 
@@ -15,9 +16,11 @@ def spellings(typed: str) -> set[str]:
 
 
 def public_ids(typed: str) -> list[str]:
-    """The public ids of the orders of this number: the subjects of their events."""
-    orders = Order.objects.filter(number__in=spellings(typed)).order_by("-pk")
-    return list(orders.values_list("public_id", flat=True)[:MAX_ORDERS])
+    """The public ids of the orders of this number, or of the customer with this id,
+    the last first: the subjects of their events."""
+    orders = Order.objects.order_by("-pk").values_list("public_id", flat=True)
+    of_number = list(orders.filter(number__in=spellings(typed))[:MAX_ORDERS])
+    return of_number or list(orders.filter(customer_id=typed)[:MAX_ORDERS])
 
 
 def number_of(public_id: str) -> str:

@@ -23,7 +23,7 @@ from router.contract.errors import NotResendable
 from router.display import ago, badge
 from router.models import Delivery, DeliveryState, EventRecord, Subscriber
 from router.observe.key_order import with_blockers
-from router.observe.naming import event_numbers, title_of
+from router.observe.naming import customer_id, event_numbers, title_of
 from router.observe.outcome import Outcome, Outcomes, outcomes_of
 from router.observe.story import story_of
 from router.operate.resend import resend_event
@@ -141,17 +141,24 @@ class EventAdmin(ReadOnlyAdmin):
             ),
             path(
                 "find/",
-                self.admin_site.admin_view(require_safe(self.find_view)),
+                self.admin_site.admin_view(self.find_view),
                 name="router_eventrecord_find",
             ),
             *super().get_urls(),
         ]
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
-        """The story that the term means; the list where it means several or none."""
+        """The story that the term means; the list where it means several or none.
+
+        A mail address comes in a form's body, and no address of a page has it.
+        """
         require(request, "view_eventrecord")
-        term = request.GET.get("q", "").strip()
+        term = (request.POST or request.GET).get("q", "").strip()
+        term = customer_id(term) or term
         numbers = event_numbers(term)
+        if not numbers and "@" in term:
+            messages.warning(request, gettext("No customer has this mail address."))
+            return HttpResponseRedirect(self.url("changelist"))
         found = EventRecord.objects.filter(pk__in=numbers[:MAX_FOUND])
         stories = set(found.values_list("source", "subject"))
         if len(stories) == 1 and (len(numbers) == 1 or stories.pop()[1]):

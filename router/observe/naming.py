@@ -38,6 +38,14 @@ def _subjects(term: str) -> set[str]:
     return {term, *(import_string(name)(term) if name else ())}
 
 
+def customer_id(email: str) -> str:
+    """The id of the customer with this mail address, by `ROUTER["CUSTOMER_IDS"]`; ""
+    where there is none, or it is no address."""
+    name = conf().customer_ids if "@" in email else ""
+    ids = import_string(name)(email) if name else ()
+    return next(iter(ids), "")
+
+
 def title_of(event: EventRecord) -> str:
     """What people call the event's subject, by `ROUTER["SUBJECT_TITLE"]`; else the
     subject, or the event where it has none."""

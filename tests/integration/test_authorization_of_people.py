@@ -102,7 +102,7 @@ PAGES: dict[str, Row] = {
     "admin/router/auditentry/<int:pk>/note/": (NOBODY, OPERATOR),
     "admin/router/delivery/<int:pk>/resend/": (NOBODY, OPERATOR),
     "admin/router/delivery/<int:pk>/skip/": (NOBODY, OPERATOR),
-    "admin/router/eventrecord/find/": (VIEWER, NOBODY),
+    "admin/router/eventrecord/find/": (VIEWER, VIEWER),
     "admin/router/eventrecord/<int:pk>/explain/": (VIEWER, NOBODY),
     "admin/router/eventrecord/<int:pk>/story/": (VIEWER, NOBODY),
     "admin/router/eventrecord/<int:pk>/resend/": (NOBODY, OPERATOR),

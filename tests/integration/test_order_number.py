@@ -11,7 +11,7 @@ from django.test import Client
 
 from router.models import EventRecord
 from router.testing import deliver_due, register_declared
-from shop.models import Order
+from shop.models import Order, Product
 from shop.order_numbers import public_ids
 from subscribers.fulfilment.models import Shipment
 from subscribers.fulfilment.shipping import pack, ship
@@ -142,6 +142,24 @@ def test_an_order_is_found_by_the_address_as_its_owner_writes_it(
     answer = admin_client.get("/admin/shop/order/", {"q": "ada@bücher.example"})
 
     assert answer.context["cl"].queryset.count() == 1
+
+
+def test_the_events_of_a_customer_are_found_by_a_mail_address_that_no_page_s_has(
+    client: Client, admin_client: Client, order: Order
+) -> None:
+    def found(email: str) -> str:
+        return admin_client.post("/admin/router/eventrecord/find/", {"q": email}).url
+
+    put_in_basket(client, Product.objects.get())
+    check_out(client, email=order.email)
+    address = found(order.email.upper())
+    listed = admin_client.get(address).context["cl"].queryset
+
+    assert found("nobody@example.com") == "/admin/router/eventrecord/"
+    assert address == f"/admin/router/eventrecord/?q={order.customer_id}"
+    assert {event.subject for event in listed} == set(
+        Order.objects.values_list("public_id", flat=True)
+    )
 
 
 @pytest.mark.parametrize(
