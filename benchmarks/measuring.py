@@ -9,7 +9,7 @@ from benchmarks.bench import Bench
 from benchmarks.contenders import PUBLISHER, Contender, Setup
 from benchmarks.run import Run, running
 
-DONE_SECONDS = 900.0
+DONE_SECONDS = 300.0
 LIVE_PUBLISHERS = 2
 #: Of a backlog, that must be left when all workers are ready.
 MIN_SHARE = 0.25

@@ -160,9 +160,11 @@ def _growth(taken: Taken) -> tuple[str, list[str], Rows]:
     rows = [
         [f"{each['deliveries']:,}, {each['due']:,} due", number(each["ratio_to_empty"])]
         + [number(each["per_s"])]
+        + [f"{number(each[key])} ms" for key in ("status_ms", "empty_status_ms")]
         for each in taken["growth"]
     ]
-    return "Deliveries in the table", ["", "÷ empty", "per second"], rows
+    headings = ["", "÷ empty", "per second", "`manage.py status`", "empty"]
+    return "Deliveries in the table", headings, rows
 
 
 def _scaling(taken: Taken) -> tuple[str, list[str], Rows]:

@@ -12,6 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection
 from io import StringIO
+from statistics import median
 from typing import Any
 
 from django.core.management import call_command
@@ -90,6 +91,16 @@ def pull(options: argparse.Namespace) -> dict[str, Any]:
     return {"began_at": began_at, "ended_at": time.time()}
 
 
+def status(options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of what an operator sees first: the median of `--count` looks."""
+    times = []
+    for _ in range(options.count):
+        began_at = time.perf_counter()
+        call_command("status", no_color=True, stdout=StringIO())
+        times.append((time.perf_counter() - began_at) * 1000)
+    return {"status_ms": median(times)}
+
+
 def _called(http: HTTPConnection, key: str, path: str, body: Any) -> Any:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     http.request("POST", path, json.dumps(body), headers)
@@ -113,4 +124,5 @@ SCENARIOS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "outlive": outlive,
     "subscribe": subscribe,
     "pull": pull,
+    "status": status,
 }

@@ -18,6 +18,8 @@ Size = tuple[int, int]
 
 EMPTY: Size = (0, 0)
 SETUP = Setup()
+#: At the status, while all processes run.
+LOOKS = 7
 
 
 def growth(bench: Bench) -> dict[str, Any]:
@@ -33,14 +35,21 @@ def growth(bench: Bench) -> dict[str, Any]:
 
 def _beside_empty(bench: Bench, settled: int) -> Iterator[dict[str, Any]]:
     rates: dict[Size, list[float]] = defaultdict(list)
+    looks: dict[Size, list[float]] = defaultdict(list)
     with ExitStack() as stack:
         templates = _templates(bench, stack, settled)
         titles = {size: "{:,} deliveries, {:,} due".format(*size) for size in templates}
         for size in bench.in_turn(titles):
-            rates[size].append(_per_s(bench, size, templates[size]))
+            per_s, status_ms = _one_round(bench, size, templates[size])
+            rates[size].append(per_s)
+            looks[size].append(status_ms)
     empty = median(rates.pop(EMPTY))
     for size, each in rates.items():
-        yield _entry(size, median(each), empty)
+        yield {
+            **_entry(size, median(each), empty),
+            "status_ms": rounded(median(looks[size])),
+            "empty_status_ms": rounded(median(looks[EMPTY])),
+        }
 
 
 def _templates(bench: Bench, stack: ExitStack, settled: int) -> dict[Size, str]:
@@ -57,7 +66,8 @@ def _templates(bench: Bench, stack: ExitStack, settled: int) -> dict[Size, str]:
     }
 
 
-def _per_s(bench: Bench, size: Size, template: str) -> float:
+def _one_round(bench: Bench, size: Size, template: str) -> tuple[float, float]:
+    """Deliveries a second, and milliseconds of the status."""
     due = size[1]
     with running(bench, FANFARE, SETUP, template=template) as run:
         if not due:
@@ -67,7 +77,8 @@ def _per_s(bench: Bench, size: Size, template: str) -> float:
         ready_at = run.start()
         done = run.wait_done(whole, since=ready_at, seconds=DONE_SECONDS)
         count, seconds = run.after_first(done)
-    return count / max(seconds, 1e-3)
+        (look,) = run.play("status", count=LOOKS)
+    return count / max(seconds, 1e-3), look["status_ms"]
 
 
 def _entry(size: Size, per_s: float | None, empty: float | None) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.arithmetic import median, medians, ratios, rounded, spread
 from benchmarks.bench import Bench
 from benchmarks.contenders import BARE, FANFARE, NAIVE, PEERS, Contender, Setup
 from benchmarks.measuring import Measured, backlog, live
+from benchmarks.run import NotDone
 
 #: The size of a calibration ÷ that of a whole run.
 CALIBRATION = 0.5
@@ -64,12 +66,22 @@ def throughput(bench: Bench, chosen: Sequence[Cell] = ()) -> dict[str, Any]:
         for cell, contender in _runs(bench, wanted, with_peers=not chosen):
             bench.log(f"round {number + 1}: {contender.title}, {cell.name}")
             setup = cell.setup.but(prefetch=prefetch_of(bench, contender, cell))
-            run = MODES[cell.mode](bench, contender, setup)
-            measured[cell.name, contender.name].append(run)
+            run = partial(MODES[cell.mode], bench, contender, setup)
+            measured[cell.name, contender.name] += _that_ends(bench, run)
     return {
         "throughput": [_entry(bench, cell, measured) for cell in wanted],
         **_costs(wanted, measured),
     }
+
+
+def _that_ends(bench: Bench, run: Callable[[], Measured]) -> list[Measured]:
+    """One run; none where the contender came to a stop, which costs no other its
+    figures."""
+    try:
+        return [run()]
+    except NotDone as error:
+        bench.log(str(error))
+        return []
 
 
 def _runs(
@@ -96,7 +108,10 @@ def prefetch_of(bench: Bench, contender: Contender, cell: Cell) -> int:
         for prefetch in bench.sizes.prefetches:
             bench.log(f"bare Celery on {place} with prefetch {prefetch}")
             setup = cell.setup.but(prefetch=prefetch)
-            rates[prefetch] = backlog(bench, BARE, setup, share=CALIBRATION).per_s
+            run = partial(backlog, bench, BARE, setup, share=CALIBRATION)
+            rates[prefetch] = max(
+                (each.per_s for each in _that_ends(bench, run)), default=0.0
+            )
         bench.prefetch[place] = max(rates, key=lambda prefetch: rates[prefetch])
     return bench.prefetch[place]
 
