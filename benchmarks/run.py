@@ -125,14 +125,13 @@ class Run:
         Raises `NotDone`.
         """
         deadline = time.monotonic() + seconds
-        while self._is_open(expected) and time.monotonic() < deadline:
+        while self._is_open(expected):
+            if time.monotonic() > deadline:
+                count, title = self.finished(0.0).count, self.contender.title
+                raise NotDone(f"{title}: only {count:,} of {expected:,} were done")
             for process in self._processes:
                 process.check_runs()
             time.sleep(LOOK_SECONDS)
-        count = self.finished(0.0).count
-        if count < expected or self.is_open():
-            title = self.contender.title
-            raise NotDone(f"{title}: only {count:,} of {expected:,} were done")
         finished = self.finished(since)
         if self.contender.remembers or self._progress is None:
             return finished
