@@ -70,24 +70,16 @@ HOW = """
 * At a low pace no statement is shared with another event, and each wakes two processes
   that were idle. What was idle is slow: on the machine of 2026-11-27 `SELECT 1` took
   0.09 ms right after another, 0.37 ms after 20 ms of rest.
-* Two workers do an event's five deliveries in three rounds. At 20 a second the five
-  handlers began 7.8, 9.0, 11.4, 12.5 and 14.3 ms after publishing on the machine of
-  2026-11-28 (the same by hand: 6.7, 7.0, 9.1, 9.6 and 11.0), both with a look for new
-  events every 2 ms.
-* It is work, not waiting: an event took 26 ms of processor time there beside its
-  publisher's, 15 by hand, of two cores. On another such machine the middle handler
-  began no sooner with three, four or five workers.
-* A third of a lease was the planning of its statement, and its plan is kept: it takes
-  0.64 ms instead of 0.94 right after another there, 1.6 instead of 2.0 after a rest of
-  20 ms.
-* At half of what it can do Fanfare is at nine times the pace of naive Celery's half;
+* At half of what it can do Fanfare is at eleven times the pace of naive Celery's half;
   its events share turns, chunks and commits, and wait for each other.
 * What publishing adds beyond *one INSERT by hand* is Python: the event is checked,
   looked up among the schemas, digested, and given its id and trace.
-* Without Celery and Redis between, *pgqueuer* with batches and *graphile-worker* drain
-  a backlog faster. They keep no attempts, route nothing, and delete what is done. While
-  events are published, Fanfare does more a second than either with handlers that do
-  nothing.
+* A backlog of handlers in the same database is drained by position: a cursor moves over
+  a chunk of events in the transaction of their effects, and no row is written for each.
+  The others write or delete a row for each job. While events come one by one the chunks
+  are small, and the ratios with them.
+* A client that pulls, a webhook and a foreign router get a row for each event, since each
+  is acknowledged by itself.
 * *pgqueuer* and *procrastinate* run asynchronous handlers, which insert by Django's
   asynchronous ORM. Why that is so slow was not traced: do not quote their `orm` rows.
 """
