@@ -78,8 +78,8 @@ HOW = """
   a chunk of events in the transaction of their effects, and no row is written for each.
   The others write or delete a row for each job. While events come one by one the chunks
   are small, and the ratios with them.
-* A client that pulls, a webhook and a foreign router get a row for each event, since each
-  is acknowledged by itself.
+* A client that pulls, a webhook and a foreign router get a row for each event, since
+  each is acknowledged by itself.
 * *pgqueuer* and *procrastinate* run asynchronous handlers, which insert by Django's
   asynchronous ORM. Why that is so slow was not traced: do not quote their `orm` rows.
 """
