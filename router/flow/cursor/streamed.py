@@ -14,8 +14,9 @@ from router.models import Period, Subscriber, Transport
 
 #: What is read of each: to match event types, and to choose its queue.
 OF_STREAMED = ("name", "transport", "events", "mean_run_ms", "queue", "fixed_queue")
-#: Queue and run time of a subscriber change without a period: they may be so old.
-MAX_AGE_SECONDS = 10.0
+#: Queue and run time of a subscriber change without a period, and may be so old: until
+#: then a handler that has become slow holds up the quick ones.
+MAX_AGE_SECONDS = 1.0
 #: Code that creates a subscriber, or changes its event types, begins a period, under
 #: the head's lock: while the newest is the same, so is what each subscriber asks for.
 NEWEST_PERIOD = Select(lambda: Period.objects.order_by("-pk").values_list("pk")[:1])
