@@ -93,3 +93,30 @@ def test_a_text_that_repeats_a_secret_loses_it_in_every_form() -> None:
 def test_a_text_that_repeats_a_secret_as_json_or_html_loses_it(repeated: str) -> None:
     kept = scrubbed(f"no {repeated}", [SECRET])
     assert kept.replace('"', "") == "no …"
+
+
+@pytest.mark.parametrize(
+    ("secret", "repeated"),
+    [
+        # Letters beyond ASCII that are the same as an ASCII one, whatever the case.
+        ("secret-key-of-mine", "\u017fecret-\u212aey-of-mine"),
+        ("\u017fecret-\u212aey-of-mine", "SECRET-KEY-OF-MINE"),
+        ("Größe-ÄÖÜ", "gRÖßE-äöü"),
+    ],
+)
+def test_a_secret_is_known_by_letters_beyond_ascii_too(
+    secret: str, repeated: str
+) -> None:
+    assert scrubbed(f"no {repeated}!", [secret]) == "no …!"
+    assert scrubbed(repeated, [secret]) == "…"
+
+
+def test_a_text_without_any_secret_costs_no_pattern(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sub(*_: object, **__: object) -> None:
+        pytest.fail("a pattern was made")
+
+    monkeypatch.setattr("re.sub", sub)
+    for text in ("", "ok", json.dumps({"received": [f"event-{n}" for n in range(99)]})):
+        assert scrubbed(text, [TOKEN]) == text
