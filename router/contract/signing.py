@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from standardwebhooks import Webhook
 
@@ -42,9 +43,14 @@ def signed_headers(
     """
     # The library reads an aware time of another zone as if it were UTC.
     moment = at.astimezone(UTC)
-    signatures = [Webhook(key).sign(webhook_id, moment, body) for key in secrets]
+    signatures = [_signer(key).sign(webhook_id, moment, body) for key in secrets]
     return {
         "webhook-id": webhook_id,
         "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
+
+
+@lru_cache(maxsize=256)
+def _signer(secret: str) -> Webhook:
+    return Webhook(secret)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +27,6 @@ from router.transports.webhook.request import (
     sign,
 )
 from router.transports.webhook.statuses import outcome_of
-from router.transports.webhook.urls import wire_url
 
 #: Of the body no more is read; then the connection is closed.
 MAX_BYTES_READ = 16 * 1024
@@ -60,11 +58,11 @@ async def post(
     except ValueError as error:
         return fault(evidence_of(error), receiver)
     wire = Wire()
-    body = b""
+    body = bytearray()
     try:
         async with asyncio.timeout_at(ends_at):
             response = await _open(session, receiver, signed, wire)
-        body = await _read_by(ends_at, response)
+            await _read(response, body)
     except (ClientError, OSError, ValueError) as error:
         if wire.head.status is None:
             exchange = Exchange(request=_shown(signed, wire))
@@ -96,7 +94,7 @@ async def _send(
     session: ClientSession, receiver: Receiver, signed: SignedRequest
 ) -> ClientResponse:
     return await session.post(
-        wire_url(receiver.url),
+        receiver.wire_url,
         data=signed.body,
         headers=signed.headers,
         allow_redirects=False,
@@ -112,24 +110,18 @@ def _shown(signed: SignedRequest, wire: Wire) -> Mapping[str, Any]:
     )
 
 
-async def _read_by(ends_at: float, response: ClientResponse) -> bytes:
-    """The beginning of the body, as far as it arrives in time."""
-    read = bytearray()
+async def _read(response: ClientResponse, body: bytearray) -> None:
+    """Read the beginning of the response's body into `body`."""
+    content = response.content
     try:
-        with suppress(ClientError, OSError, ValueError):
-            async with asyncio.timeout_at(ends_at):
-                while len(read) <= MAX_BYTES_READ:
-                    chunk = await response.content.readany()
-                    if not chunk:
-                        break
-                    read += chunk
+        while len(body) <= MAX_BYTES_READ and not content.at_eof():
+            body += await content.readany()
     finally:
         # A connection whose answer was read to its end is used again; others close.
-        response.release() if response.content.at_eof() else response.close()
-    return bytes(read)
+        response.release() if content.at_eof() else response.close()
 
 
-def _kept(body: bytes, secrets: Sequence[str]) -> str:
+def _kept(body: bytearray, secrets: Sequence[str]) -> str:
     """The beginning of the answer; of a secret that it repeats, not even a part."""
     text = scrubbed(body.decode("utf-8", errors="replace"), secrets)
     return printable(text.encode()[:MAX_BYTES_KEPT])

@@ -8,11 +8,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from yarl import URL
+
 from router.contract.json_text import dumped
 from router.contract.masking import MIN_SCRUBBED, masked, secrets_in
 from router.contract.signing import signed_headers
 from router.transports.base import Request
 from router.transports.webhook.headers import merge_headers
+from router.transports.webhook.urls import wire_url
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 USER_AGENT = "Fanfare/1 (+https://www.standardwebhooks.com)"
@@ -25,6 +28,15 @@ class Receiver:
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def wire_url(self) -> URL:
+        """The address as it is sent. Raises `ValueError`."""
+        return wire_url(self.url)
+
+    @cached_property
+    def shown_url(self) -> str:
+        return masked(self.url)
 
     @cached_property
     def secret_texts(self) -> tuple[str, ...]:
@@ -72,5 +84,5 @@ def sign(
     return SignedRequest(
         body=body.encode(),
         headers=headers,
-        shown={"url": masked(receiver.url), "headers": shown},
+        shown={"url": receiver.shown_url, "headers": shown},
     )

@@ -14,7 +14,7 @@ from router.transports.webhook.errors import fault, refusal
 from router.transports.webhook.event_loop import EventLoop, event_loop
 from router.transports.webhook.posting import post
 from router.transports.webhook.request import Receiver
-from router.transports.webhook.urls import is_plain, wire_url
+from router.transports.webhook.urls import is_plain
 
 #: What has come within this time of the first answer is settled together with it.
 WAVE_SECONDS = 0.05
@@ -87,7 +87,7 @@ class WebhookTransport:
             return Answer(key=request.key, outcome=None)
         started_at = time.monotonic()
         try:
-            session = loop.session(is_plain=is_plain(wire_url(self._receiver.url)))
+            session = loop.session(is_plain=is_plain(self._receiver.wire_url))
             with posting(request, self._receiver.url) as span:
                 outcome = await post(
                     session,
