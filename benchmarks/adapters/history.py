@@ -29,7 +29,7 @@ from router.testing import (
 
 RECEIVER = os.environ.get("BENCH_RECEIVER", "")
 #: The most that one call may ask for.
-MAX_PULLED = 100
+MAX_PULLED = 1000
 #: What the handlers expect.
 DATA = {"number": 0, "at_ns": 0}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from router.contract.event import Event
+from router.db.statements import IDS, TOKEN, Select
 from router.models import (
     EVENT_COLUMNS,
     Delivery,
@@ -83,6 +84,14 @@ OWN = (
 
 
 OF_EVENT = tuple(f"event__{field}" for field in EVENT_COLUMNS)
+#: Those of these deliveries that are under this lease, in order of position.
+LEASED = Select(
+    lambda: (
+        Delivery.objects.filter(pk__in_array=IDS, lease_token=TOKEN)
+        .order_by("event__position")
+        .values_list(*OWN, *OF_EVENT)
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)

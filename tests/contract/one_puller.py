@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from router.flow.pull.leasing import pull
-from tests.contract.steps import ack
+from router.flow.pull import settling
+from tests.contract.steps import say, take_leases
 
 
 def main(subscriber_id: int) -> None:
@@ -18,8 +18,8 @@ def main(subscriber_id: int) -> None:
     sys.stdin.readline()
     given: list[int] = []
     acknowledged: list[int] = []
-    while pulled := pull(subscriber_id, most=7, lease_seconds=60).deliveries:
-        given += [delivery.pk for delivery in pulled]
-        went_through = zip(pulled, ack(pulled), strict=True)
-        acknowledged += [each.pk for each, is_done in went_through if is_done]
+    while held := take_leases(subscriber_id, most=7):
+        given += [lease.delivery_id for lease in held]
+        answers = zip(held, say(settling.ack, held), strict=True)
+        acknowledged += [lease.delivery_id for lease, is_done in answers if is_done]
     print(json.dumps({"given": given, "acknowledged": acknowledged}), flush=True)

@@ -108,7 +108,17 @@ def drain() -> None:
 def take(
     puller: Subscriber, most: int = 10, seconds: float = 30
 ) -> tuple[Delivery, ...]:
-    return pull(puller.pk, most=most, lease_seconds=seconds).deliveries
+    """What is leased, as it is in the database then."""
+    pulled = pull(puller.pk, most=most, lease_seconds=seconds).deliveries
+    rows = Delivery.objects.filter(pk__in=[each.pk for each in pulled])
+    return tuple(rows.select_related("event").order_by("event__position"))
+
+
+def take_leases(subscriber_id: int, most: int, seconds: float = 60) -> list[Lease]:
+    """The leases of one pull, without another look at the database."""
+    pulled = pull(subscriber_id, most=most, lease_seconds=seconds)
+    token = pulled.lease_token
+    return [Lease(delivery_id=row.pk, token=token) for row in pulled.deliveries]
 
 
 def leases(deliveries: Sequence[Delivery], seconds: float | None = None) -> list[Lease]:

@@ -123,10 +123,11 @@ class Pulling(RuleBasedStateMachine):
         assert pulled.state == self.puller.state
         assert pulled.state == SubscriberState.ACTIVE or not pulled.deliveries
         assert before.isdisjoint(delivery.pk for delivery in pulled.deliveries)
-        if any(delivery.vanished for delivery in pulled.deliveries):
-            assert len(pulled.deliveries) == 1
-        for delivery in pulled.deliveries:
-            assert delivery.lease_token is not None
+        given = Delivery.objects.filter(pk__in=[each.pk for each in pulled.deliveries])
+        if any(delivery.vanished for delivery in given):
+            assert len(given) == 1
+        for delivery in given:
+            assert delivery.lease_token == pulled.lease_token is not None
             self.live[delivery.pk] = delivery.lease_token
             self.given[pick % 2].extend(leases([delivery], LONG_SECONDS))
 

@@ -121,6 +121,13 @@ def test_a_puller_gets_a_run_without_a_dispatcher_and_not_while_it_is_paused() -
     assert positions(pulled) == list(range(1, 11))
 
 
+def test_a_puller_gets_as_many_of_a_run_as_it_takes_at_once() -> None:
+    """More than the window of a run, part of which the dispatcher has filled."""
+    row = create("beginning")
+    route()
+    assert positions(list(take(row))) == list(range(1, 11))
+
+
 def test_the_end_is_told_with_count_and_digest() -> None:
     row = create("beginning")
     pull_all(row)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from router.flow.pull.leasing import pull
+from router.flow.pull import settling
+from router.flow.pull.holding import Lease
 from router.models import Delivery
-from tests.contract.steps import ack
+from tests.contract.steps import say, take_leases
 
 #: The puller that is to be killed gets this word, and keeps what it pulls then.
 HOLD = "hold"
@@ -22,18 +23,18 @@ def main(subscriber_id: int) -> None:
     is_to_hold = sys.stdin.readline().strip() == HOLD
     pull_count = 0
     while Delivery.objects.open().exists():
-        pulled = pull(subscriber_id, most=7, lease_seconds=60).deliveries
-        if not pulled:
+        held = take_leases(subscriber_id, most=7)
+        if not held:
             time.sleep(PAUSE_SECONDS)
             continue
         pull_count += 1
-        report("given", [delivery.pk for delivery in pulled])
+        report("given", held)
         if is_to_hold and pull_count == PULLS_BEFORE_HOLDING:
-            report("holding", [delivery.pk for delivery in pulled])
+            report("holding", held)
             sys.stdin.readline()
-        answers = zip(pulled, ack(pulled), strict=True)
-        report("acknowledged", [each.pk for each, is_done in answers if is_done])
+        answers = zip(held, say(settling.ack, held), strict=True)
+        report("acknowledged", [lease for lease, is_done in answers if is_done])
 
 
-def report(what: str, ids: list[int]) -> None:
-    print(what, *ids, flush=True)
+def report(what: str, named: list[Lease]) -> None:
+    print(what, *(lease.delivery_id for lease in named), flush=True)

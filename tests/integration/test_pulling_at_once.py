@@ -18,9 +18,9 @@ from django.db import connection, transaction
 
 from router.contract.errors import NotPulling
 from router.flow.cancel import cancel_owed_to_deleted
-from router.flow.deliver import settling
+from router.flow.deliver.settling import acknowledge
+from router.flow.pull import settling
 from router.flow.pull.holding import holdings, lock_held
-from router.flow.pull.leasing import pull
 from router.flow.sweep import sweep
 from router.models import (
     Attempt,
@@ -33,7 +33,14 @@ from router.models import (
 )
 from router.operate.subscribers import delete_subscriber, edit_subscriber
 from tests.contract.puller_processes import begin, pullers
-from tests.contract.steps import ack, leases, publish_and_route, states, take
+from tests.contract.steps import (
+    leases,
+    publish_and_route,
+    say,
+    states,
+    take,
+    take_leases,
+)
 from tests.integration import patient_puller
 from tests.integration.steps import lock_waits
 from tests.servers.waiting import wait_until
@@ -118,13 +125,13 @@ def at_work(subscriber: Subscriber) -> Iterator[list[Future[list[int]]]]:
         done: list[int] = []
         while Delivery.objects.open().exists():
             try:
-                pulled = pull(subscriber.pk, most=5, lease_seconds=60).deliveries
+                held = take_leases(subscriber.pk, most=5)
             except NotPulling:
                 if Subscriber.objects.get(pk=subscriber.pk).deleted_at:
                     return done
                 continue
-            answers = zip(pulled, ack(pulled), strict=True)
-            done += [each.pk for each, is_done in answers if is_done]
+            answers = zip(held, say(settling.ack, held), strict=True)
+            done += [lease.delivery_id for lease, is_done in answers if is_done]
         return done
 
     with ThreadPoolExecutor(PULLERS) as pool:
@@ -190,7 +197,7 @@ def test_whoever_switches_waits_for_who_acknowledges_and_not_the_other_way(
             holding = begin_ack(pulled)
             edit = pool.submit(elsewhere(lambda: switched(puller, Transport.WEBHOOK)))
             wait_until(lock_waits)
-            settling.acknowledge(holding, run_ms={})
+            acknowledge(holding, run_ms={})
         edit.result(60)
 
     assert states() == [DeliveryState.ACKNOWLEDGED, DeliveryState.PENDING]
@@ -208,7 +215,7 @@ def test_what_is_pulled_while_a_switch_waits_is_no_trap_for_it(
             holding = begin_ack(early)
             is_begun.set()
             assert may_end.wait(60)
-            settling.acknowledge(holding, run_ms={})
+            acknowledge(holding, run_ms={})
 
     is_begun = threading.Event()
     with ThreadPoolExecutor(2) as pool:
@@ -222,7 +229,7 @@ def test_what_is_pulled_while_a_switch_waits_is_no_trap_for_it(
             may_end.set()
             slow.result(60)
             wait_until(lambda: lock_waits() or edit.done())
-            settling.acknowledge(holding, run_ms={})
+            acknowledge(holding, run_ms={})
         edit.result(60)
 
     assert states() == [DeliveryState.ACKNOWLEDGED] * 2

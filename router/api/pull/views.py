@@ -30,11 +30,12 @@ from router.api.pull.serializers import (
 )
 from router.api.view import View
 from router.contract.event import Event
+from router.flow.lease import Leased
 from router.flow.publish.downgrades import as_pinned
 from router.flow.pull import settling
 from router.flow.pull.holding import Lease, Refusal
 from router.flow.pull.leasing import Pulled, pull_or_wait
-from router.models import ApiKey, Delivery, Scope, Subscriber
+from router.models import ApiKey, Scope, Subscriber
 from router.transports.evidence import evidence_of
 
 
@@ -156,23 +157,24 @@ def _handed_out(pulled: Pulled) -> Iterator[dict[str, Any]]:
     its neighbours are leased already, and must reach the puller."""
     for delivery in pulled.deliveries:
         try:
-            event = as_pinned(delivery.event.to_event(), pulled.pins)
-            yield _described(delivery, event)
+            event = as_pinned(delivery.to_event(), pulled.pins)
+            yield _described(pulled, delivery, event)
         except (DatabaseError, InterfaceError):
             # The schemas could not be read: the leases run out, and it comes again.
             raise
         except Exception as error:  # noqa: BLE001 - the failure of this one alone
-            settling.reject(delivery, evidence_of(error))
+            lease = Lease(delivery_id=delivery.pk, token=pulled.lease_token)
+            settling.reject(lease, evidence_of(error))
 
 
-def _described(delivery: Delivery, event: Event) -> dict[str, Any]:
+def _described(pulled: Pulled, delivery: Leased, event: Event) -> dict[str, Any]:
     return {
         "id": delivery.pk,
-        "lease_token": str(delivery.lease_token),
+        "lease_token": str(pulled.lease_token),
         "attempt": delivery.attempts,
         "origin": delivery.origin,
-        "position": delivery.event.position,
-        "leased_until": delivery.leased_until,
+        "position": delivery.position,
+        "leased_until": pulled.leased_until,
         "event": event.to_cloudevent(),
     }
 

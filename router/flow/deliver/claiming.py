@@ -26,7 +26,7 @@ from router.db.statements import IDS, SUBSCRIBER, TOKEN, Select, Update
 from router.flow import order
 from router.flow.breaker.probes import lets_all_through, lets_through
 from router.flow.cursor import turn
-from router.flow.lease import OF_EVENT, OWN, Claim, Leased
+from router.flow.lease import LEASED, Claim, Leased
 from router.models import (
     FOREIGN,
     Clock,
@@ -92,7 +92,7 @@ def _claim(
     token = uuid.uuid4()
     rows, rows_beside = read_changed(
         lease,
-        _READ,
+        LEASED,
         _SUBSCRIBER,
         before=turn.take_for_deliveries(subscriber_id, token),
         ids=ids,
@@ -141,7 +141,7 @@ def _with_followers(claimed: Claim[Leased], ids: Collection[int]) -> Claim[Lease
         rows.update(**_leased(claimed.token), due_at=F("created_at"))
         left = Delivery.objects.held().filter(pk__in_array=named.difference(joining))
         left.update(dispatched_until=None, dispatch_count=0)
-    together = _READ.rows(ids=[*claimed.ids, *joining], token=claimed.token)
+    together = LEASED.rows(ids=[*claimed.ids, *joining], token=claimed.token)
     return replace(claimed, deliveries=tuple(map(Leased.of, together)))
 
 
@@ -211,13 +211,6 @@ _SHARED = Update(lambda: _lease(Q(vanished=0), AsyncCommit()))
 # On the disk before the work: what makes the database crash is known by its count.
 _WARY = Update(lambda: _lease(Q(vanished=0)))
 _ALONE = Update(_lease)
-_READ = Select(
-    lambda: (
-        Delivery.objects.filter(pk__in_array=IDS, lease_token=TOKEN)
-        .order_by("event__position")
-        .values_list(*OWN, *OF_EVENT)
-    )
-)
 _HEALTHY = Select(lambda: _claimable().filter(vanished=0).values_list("pk")[:1])
 _SUSPECTS = Select(
     lambda: _claimable().filter(vanished__gt=0).order_by("pk").values_list("pk")[:1]

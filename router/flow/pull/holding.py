@@ -6,10 +6,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import F
 
+from router.db.statements import IDS, TOKENS, Select
 from router.flow.lease import Claim
 from router.models import (
     Clock,
@@ -39,62 +41,99 @@ class Lease:
         return self.delivery_id, self.token
 
 
+@dataclass(frozen=True)
+class Held:
+    """What the end of a lease asks of its delivery; a model takes several times as long
+    to make."""
+
+    subscriber: Subscriber
+    pk: int
+    attempts: int
+    is_manual: bool
+    lease_token: uuid.UUID
+    #: The lease that ended before, and how.
+    settled_token: uuid.UUID | None
+    settlement: int | None
+    held_for: timedelta
+
+
 @dataclass(frozen=True, kw_only=True)
-class PullClaim(Claim[Delivery]):
+class PullClaim(Claim[Held]):
     """Deliveries of one subscriber under the leases of several pulls."""
 
     @property
     def tokens(self) -> Collection[uuid.UUID]:
-        return {row.lease_token for row in self.deliveries if row.lease_token}
-
-    def only(self, *deliveries: Delivery) -> PullClaim:
-        return PullClaim(
-            subscriber=self.subscriber, token=self.token, deliveries=deliveries
-        )
+        return {row.lease_token for row in self.deliveries}
 
 
-def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, Any]:
-    """The deliveries whose leases hold, locked, each with `now` by the database.
+def lock_held(leases: Iterable[Lease], *, may_touch: Authorizer) -> dict[Lease, Held]:
+    """The deliveries whose leases hold, locked.
 
     A lease past its time is lost even before the sweep has seen it: the next pull
     gets the delivery. What the caller may not touch is as if it were not there.
     """
     named = {lease.pair: lease for lease in leases if lease.token}
-    rows = (
-        Delivery.objects.filter(
-            pk__in={pk for pk, _ in named},
-            lease_token__in={token for _, token in named},
-            state=DeliveryState.LEASED,
-            leased_until__gt=Clock(),
-            subscriber__transport=Transport.PULL,
-        )
-        .annotate(now=Clock())
-        # Not joined: each row would bring a copy of its own, as large as itself.
-        .prefetch_related(
-            Prefetch("subscriber", Subscriber.objects.defer("custom_headers"))
-        )
-        .select_for_update(of=("self",))
-        .order_by("pk")
-    )
-    held = {named.get((row.pk, row.lease_token)): row for row in rows}
+    ids, tokens = {pk for pk, _ in named}, {token for _, token in named}
+    rows = _HELD.rows(ids=ids, tokens=tokens)
+    # Not joined: each row would bring a copy of its own, as large as itself.
+    owners = {owner for owner, *_ in rows}
+    subscriber_of = Subscriber.objects.defer("custom_headers").in_bulk(owners)
+    held = (Held(subscriber_of[owner], *values) for owner, *values in rows)
+    by_lease = {named.get((row.pk, row.lease_token)): row for row in held}
     return {
-        lease: row for lease, row in held.items() if lease and may_touch(row.subscriber)
+        lease: row
+        for lease, row in by_lease.items()
+        if lease and may_touch(row.subscriber)
     }
 
 
-def holdings(held: Iterable[Delivery]) -> list[PullClaim]:
+OF_HELD = (
+    "subscriber_id", "pk", "attempts", "is_manual", "lease_token", "settled_token",
+    "settlement",
+)  # fmt: skip
+
+
+def _held() -> Any:
+    held = Delivery.objects.filter(
+        pk__in_array=IDS,
+        lease_token__in_array=TOKENS,
+        state=DeliveryState.LEASED,
+        leased_until__gt=Clock(),
+        subscriber__transport=Transport.PULL,
+    )
+    return (
+        held.select_for_update(of=("self",))
+        .order_by("pk")
+        .values_list(*OF_HELD, Clock() - F("pulled_at"))
+    )
+
+
+_HELD = Select(_held)
+
+
+def holdings(held: Iterable[Held]) -> list[PullClaim]:
     """The deliveries as claims, one for each subscriber."""
-    of: defaultdict[int, list[Delivery]] = defaultdict(list)
-    for delivery in held:
-        of[delivery.subscriber_id].append(delivery)
+    of: defaultdict[int, list[Held]] = defaultdict(list)
+    for row in held:
+        of[row.subscriber.pk].append(row)
     return [
         PullClaim(
-            subscriber=deliveries[0].subscriber,
-            token=deliveries[0].lease_token or uuid.uuid4(),
-            deliveries=tuple(deliveries),
+            subscriber=rows[0].subscriber,
+            token=rows[0].lease_token,
+            deliveries=tuple(rows),
         )
-        for _, deliveries in sorted(of.items())
+        for _, rows in sorted(of.items())
     ]
+
+
+def models_of(held: Mapping[Lease, Held]) -> dict[Lease, Any]:
+    """The rows themselves, each with `now` by the database."""
+    ids = [row.pk for row in held.values()]
+    rows = Delivery.objects.filter(pk__in_array=ids).annotate(now=Clock())
+    of = {row.pk: row for row in rows}
+    for each in held.values():
+        of[each.pk].subscriber = each.subscriber
+    return {lease: of[row.pk] for lease, row in held.items()}
 
 
 NO_DELIVERY = "This API key reaches no delivery with this id."
@@ -110,7 +149,7 @@ WHERE = {
 
 def refusals(
     leases: Sequence[Lease],
-    held: Mapping[Lease, Any],
+    held: Mapping[Lease, Held],
     *,
     may_touch: Authorizer,
     settlement: Settlement | None,
@@ -151,7 +190,7 @@ def _rows(leases: Iterable[Lease], may_touch: Authorizer) -> dict[int, Any]:
     return {row.pk: row for row in rows if may_touch(row.subscriber)}
 
 
-def _recall(rows: Mapping[int, Any], held: Iterable[Any]) -> None:
+def _recall(rows: Mapping[int, Any], held: Iterable[Held]) -> None:
     """Let each row name the lease that ended before this call.
 
     A call may name two leases of one delivery: the one that it ends must not hide the

@@ -13,23 +13,27 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from itertools import takewhile
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import DurationField, Exists, F, OuterRef
 
 from router.conf import conf
 from router.contract.errors import NotPulling
+from router.db.pipeline import rows_of_all
+from router.db.statements import IDS, SUBSCRIBER, TOKEN, Param, Select, Update
 from router.flow.dispatch.chunk import within_bytes
+from router.flow.lease import LEASED, Leased
 from router.flow.route.window import fill_for
 from router.flow.sweep import sweep
 from router.models import (
     Clock,
     Cursor,
     Delivery,
+    DeliveryQuerySet,
     DeliveryState,
     Subscriber,
     SubscriberState,
@@ -42,7 +46,10 @@ class Pulled:
     """The result of a pull: deliveries with their events, in order of position."""
 
     state: SubscriberState
-    deliveries: tuple[Delivery, ...] = ()
+    deliveries: tuple[Leased, ...] = ()
+    #: What proves the lease of all of them, and when it ends.
+    lease_token: uuid.UUID | None = None
+    leased_until: datetime | None = None
     #: What the subscriber pins: event type → `dataschema`.
     pins: Mapping[str, str] = field(default_factory=dict)
     #: When to ask again, where nothing was due and the pull could not wait for it.
@@ -69,49 +76,33 @@ def pull(
     Raises `NotPulling` when the subscriber is gone or has another transport, and what
     `check` raises, before anything is leased.
     """
-    seen = _look(subscriber_id)
+    seen = _pulling(_look(most).rows(subscriber_id=subscriber_id))
     if seen.has_expired:
         sweep(subscriber_id=subscriber_id)
-    elif seen.state != SubscriberState.ACTIVE or not _is_any_due(seen):
+    elif seen.state != SubscriberState.ACTIVE or not _is_any_due(seen, most):
         return Pulled(state=SubscriberState(seen.state))
     with transaction.atomic():
-        subscriber = _lock(subscriber_id)
+        # Locked: no pause and no switch until the leases are committed.
+        subscriber = _pulling(_LOCKED.rows(subscriber_id=subscriber_id))
         state = SubscriberState(subscriber.state)
         if state != SubscriberState.ACTIVE:
             return Pulled(state=state)
         check()
-        ids = _choose(subscriber, most)
-        leased = _lease(ids, lease_seconds)
-        return Pulled(state=state, deliveries=leased, pins=subscriber.dataschemas)
+        if not (ids := _choose(subscriber_id, most)):
+            return Pulled(state=state)
+        return replace(_lease(ids, lease_seconds), pins=subscriber.dataschemas)
 
 
-def _is_any_due(seen: Any) -> bool:
+def _is_any_due(seen: _Subscriber, most: int) -> bool:
     """Whether there is anything to lease; what waits in the log above a cursor gets
     deliveries now: the dispatcher comes too seldom for a puller that catches up."""
-    return seen.has_due or (seen.is_behind and fill_for(seen.pk) > 0)
+    is_made = seen.is_behind and not seen.has_most and fill_for(seen.pk, most=most) > 0
+    return seen.has_due or is_made
 
 
-def _look(subscriber_id: int) -> Any:
-    """Whether there is anything to lease: one cheap statement without a transaction."""
-    of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
-    behind = Cursor.objects.filter(subscriber=OuterRef("pk"), is_behind=True)
-    return _pulling(
-        Subscriber.objects.filter(pk=subscriber_id)
-        .only("state", "transport", "deleted_at")
-        .annotate(has_due=Exists(of_subscriber.due()))
-        .annotate(has_expired=Exists(of_subscriber.expired()))
-        .annotate(is_behind=Exists(behind))
-        .first()
-    )
-
-
-def _lock(subscriber_id: int) -> Any:
-    """Lock the subscriber: no pause and no switch until the leases are committed."""
-    rows = Subscriber.objects.select_for_update(no_key=True).defer("custom_headers")
-    return _pulling(rows.filter(pk=subscriber_id).first())
-
-
-def _pulling(subscriber: Subscriber | None) -> Any:
+def _pulling(rows: Sequence[Any]) -> _Subscriber:
+    """The one of these rows. Raises `NotPulling`."""
+    subscriber = _Subscriber(*rows[0]) if rows else None
     if subscriber is None or subscriber.deleted_at is not None:
         raise NotPulling("This subscriber was deleted.")
     if subscriber.transport == Transport.HANDLER:
@@ -127,17 +118,9 @@ def _pulling(subscriber: Subscriber | None) -> Any:
     return subscriber
 
 
-def _choose(subscriber: Subscriber, most: int) -> tuple[int, ...]:
-    # Locked here, and updated by their ids: a LIMIT in the UPDATE's own subquery may
-    # be run twice by PostgreSQL, and then locks and leases more than it says.
-    due = (
-        Delivery.objects.filter(subscriber=subscriber)
-        .due()
-        .select_for_update(skip_locked=True, of=("self",))
-        .order_by("due_at", "id")
-        .values_list("id", "vanished", "event__size_bytes")
-    )
-    return _without_suspects(list(due[:most]))
+def _choose(subscriber_id: int, most: int) -> tuple[int, ...]:
+    due: Sequence[Any] = _first_due(most).rows(subscriber_id=subscriber_id)
+    return _without_suspects(due)
 
 
 def _without_suspects(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
@@ -149,19 +132,18 @@ def _without_suspects(due: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
     return within_bytes((pk, size) for pk, _, size in healthy)
 
 
-def _lease(ids: tuple[int, ...], lease_seconds: float) -> tuple[Delivery, ...]:
-    if not ids:
-        return ()
+def _lease(ids: tuple[int, ...], lease_seconds: float) -> Pulled:
     token = uuid.uuid4()
-    Delivery.objects.filter(pk__in_array=ids).update(
-        state=DeliveryState.LEASED,
+    named = {"ids": ids, "token": token, "lasts": timedelta(seconds=lease_seconds)}
+    steps = [each.bound(**named) for each in (_LEASE, LEASED, _UNTIL)]
+    _, rows, until = rows_of_all(steps)
+    [(leased_until,)] = _UNTIL.converted(until)
+    return Pulled(
+        state=SubscriberState.ACTIVE,
+        deliveries=tuple(map(Leased.of, LEASED.converted(rows))),
         lease_token=token,
-        leased_until=Clock() + timedelta(seconds=lease_seconds),
-        pulled_at=Clock(),
-        attempts=F("attempts") + 1,
+        leased_until=leased_until,
     )
-    leased = Delivery.objects.filter(pk__in_array=ids, lease_token=token)
-    return tuple(leased.select_related("event").order_by("event__position"))
 
 
 LOOK_SECONDS = 0.075
@@ -226,3 +208,78 @@ def _waiting_place() -> Iterator[bool]:
 @cache
 def _waiting_places(count: int) -> threading.Semaphore:
     return threading.Semaphore(count)
+
+
+@dataclass(frozen=True)
+class _Subscriber:
+    """What a pull reads of its subscriber, in the order of `OF_SUBSCRIBER`."""
+
+    pk: int
+    state: str
+    transport: str
+    deleted_at: datetime | None
+    dataschemas: Mapping[str, str]
+    has_due: bool = False
+    has_most: bool = False
+    has_expired: bool = False
+    is_behind: bool = False
+
+
+OF_SUBSCRIBER = ("pk", "state", "transport", "deleted_at", "dataschemas")
+
+
+@lru_cache(maxsize=16)
+def _look(most: int) -> Select:
+    """Whether there is anything to lease: one cheap statement without a transaction."""
+    of_subscriber = Delivery.objects.filter(subscriber=OuterRef("pk"))
+    in_turn = of_subscriber.due().order_by("due_at", "id").values("pk")
+    behind = Cursor.objects.filter(subscriber=OuterRef("pk"), is_behind=True)
+    return Select(
+        lambda: Subscriber.objects.filter(pk=SUBSCRIBER).values_list(
+            *OF_SUBSCRIBER,
+            Exists(of_subscriber.due()),
+            Exists(in_turn[most - 1 : most]),
+            Exists(of_subscriber.expired()),
+            Exists(behind),
+        )
+    )
+
+
+def _locked() -> Any:
+    rows = Subscriber.objects.select_for_update(no_key=True)
+    return rows.filter(pk=SUBSCRIBER).values_list(*OF_SUBSCRIBER)
+
+
+@lru_cache(maxsize=16)
+def _first_due(most: int) -> Select:
+    # Locked here, and updated by their ids: a LIMIT in the UPDATE's own subquery may
+    # be run twice by PostgreSQL, and then locks and leases more than it says.
+    return Select(
+        lambda: (
+            Delivery.objects.filter(subscriber=SUBSCRIBER)
+            .due()
+            .select_for_update(skip_locked=True, of=("self",))
+            .order_by("due_at", "id")
+            .values_list("id", "vanished", "event__size_bytes")[:most]
+        )
+    )
+
+
+def _leased() -> tuple[DeliveryQuerySet, dict[str, Any]]:
+    return Delivery.objects.filter(pk__in_array=IDS), {
+        "state": DeliveryState.LEASED,
+        "lease_token": TOKEN,
+        "leased_until": Clock() + Param("lasts", DurationField()),
+        "pulled_at": Clock(),
+        "attempts": F("attempts") + 1,
+    }
+
+
+def _until() -> Any:
+    leased = Delivery.objects.filter(pk__in_array=IDS, lease_token=TOKEN)
+    return leased.values_list("leased_until")[:1]
+
+
+_LOCKED = Select(_locked)
+_LEASE = Update(_leased)
+_UNTIL = Select(_until)

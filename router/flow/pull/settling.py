@@ -22,6 +22,7 @@ from router.flow.pull.holding import (
     Refusal,
     holdings,
     lock_held,
+    models_of,
     refusals,
 )
 from router.models import (
@@ -41,7 +42,7 @@ def ack(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
         for holding in holdings(held.values()):
-            run_ms = {row.pk: _held_for_ms(row) for row in holding.deliveries}
+            run_ms = {row.pk: _in_ms(row.held_for) for row in holding.deliveries}
             settling.acknowledge(holding, run_ms=run_ms, is_pulled=True)
     return refusals(leases, held, may_touch=may_touch, settlement=Settlement.ACK)
 
@@ -56,17 +57,20 @@ def nack(
     """
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
-        failures = [_failure(row, lease, reason) for lease, row in held.items()]
-        failing = {row.subscriber_id for row in held.values()}
+        rows = models_of(held)
+        failures = [_failure(row, lease, reason) for lease, row in rows.items()]
+        failing = {row.subscriber.pk for row in held.values()}
         Subscriber.objects.filter(pk__in=failing).update(last_failed_at=Clock())
         settling.settle_failures(failures, **settled_by(Settlement.NACK))
     return refusals(leases, held, may_touch=may_touch, settlement=Settlement.NACK)
 
 
-def reject(delivery: Delivery, evidence: Evidence) -> None:
+def reject(lease: Lease, evidence: Evidence) -> None:
     """Give up a delivery that can't be sent; a failed task keeps the evidence."""
-    for holding in holdings([delivery]):
-        settling.settle_failure(holding, Dead(evidence), run_ms=0.0)
+    with transaction.atomic():
+        held = lock_held([lease], may_touch=lambda _: True)
+        for holding in holdings(held.values()):
+            settling.settle_failure(holding, Dead(evidence), run_ms=0.0)
 
 
 def release(leases: Sequence[Lease], *, may_touch: Authorizer) -> list[Refusal]:
@@ -89,8 +93,9 @@ def extend(
     total = timedelta(seconds=conf().pull_total_maximum_seconds)
     with transaction.atomic():
         held = lock_held(leases, may_touch=may_touch)
+        rows = models_of(held)
         extended = {
-            lease: row for lease, row in held.items() if row.now < row.pulled_at + total
+            lease: row for lease, row in rows.items() if row.now < row.pulled_at + total
         }
         for lease, row in extended.items():
             row.leased_until = min(row.now + _asked(lease), row.pulled_at + total)
@@ -115,11 +120,9 @@ def _failure(row: Any, lease: Lease, reason: str) -> settling.Failure:
         delivery=row,
         outcome=outcome,
         verdict=verdict_on(row, outcome),
-        run_ms=_held_for_ms(row),
+        run_ms=_in_ms(row.now - row.pulled_at),
     )
 
 
-def _held_for_ms(row: Any) -> float:
-    """How long the puller has held the delivery."""
-    held_for: timedelta = row.now - row.pulled_at
+def _in_ms(held_for: timedelta) -> float:
     return held_for.total_seconds() * 1000

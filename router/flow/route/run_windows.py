@@ -5,6 +5,7 @@ A run has a window of its own, a small one: what is live must not wait behind it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -47,12 +48,13 @@ def run_window() -> int:
 def fill_runs() -> int:
     """Give the next events of active runs deliveries, where they get deliveries and
     have room; returns how many."""
-    return sum(_fill(*keys) for keys in _WITH_ROOM.rows())
+    return _fill_all(_WITH_ROOM.rows(), run_window())
 
 
-def fill_runs_of(subscriber_id: int) -> int:
-    """`fill_runs` for one subscriber."""
-    return sum(_fill(*keys) for keys in _OF_ONE.rows(subscriber_id=subscriber_id))
+def fill_runs_of(subscriber_id: int, *, most: int) -> int:
+    """`fill_runs` for one subscriber, which takes so many at once."""
+    runs = _OF_ONE.rows(subscriber_id=subscriber_id)
+    return _fill_all(runs, max(run_window(), most))
 
 
 def finish_runs() -> int:
@@ -61,8 +63,12 @@ def finish_runs() -> int:
     return sum(_finish(pk) for (pk,) in _AT_THE_END.rows())
 
 
+def _fill_all(runs: Iterable[Any], window: int) -> int:
+    return sum(_fill(run_id, only_failed, window) for run_id, only_failed in runs)
+
+
 @transaction.atomic
-def _fill(run_id: int, is_only_failed: bool) -> int:
+def _fill(run_id: int, is_only_failed: bool, window: int) -> int:
     if is_only_failed:
         # What is dead gets its place in the order again.
         lock_head()
@@ -75,10 +81,10 @@ def _fill(run_id: int, is_only_failed: bool) -> int:
     subscriber = Subscriber.objects.known().filter(pk=run.subscriber_id).first()
     if subscriber is None:
         return 0
-    ready = _of_run(run).due()[: run_window()].count()
+    ready = _of_run(run).due()[:window].count()
     open_before = open_count(subscriber.pk)
     free = conf().max_open - open_before
-    room = at_rate(run.rate_per_second, min(run_window() - ready, free))
+    room = at_rate(run.rate_per_second, min(window - ready, free))
     made = fill_run(cursor, subscriber, run, limit=room) if room > 0 else 0
     if open_before + made > conf().max_open * AGAIN:
         live = Cursor.objects.get(subscriber=subscriber, run=LIVE)
@@ -137,24 +143,29 @@ def _with_position() -> Any:
     return Run.objects.active().with_position().filter(Exists(known))
 
 
-def _with_room() -> Any:
+def _unlimited() -> Any:
+    """Runs that have more, get deliveries, and may get them now."""
     is_by_row = (
         Q(subscriber__is_streamed=False) | Q(only_failed=True) | Q(chosen__isnull=False)
     )
     is_time = Q(next_at__isnull=True) | Q(next_at__lte=Clock())
+    return (
+        _with_position()
+        .filter(is_by_row, is_time, IS_BESIDE_GAP, position__lt=F("end"))
+        .alias(open=_open_beyond(conf().max_open * AGAIN))
+        .filter(open__isnull=True)
+        .order_by("pk")
+        .values_list("pk", "only_failed")
+    )
+
+
+def _with_room() -> Any:
     of_run = Delivery.objects.filter(
         subscriber=OuterRef("subscriber_id"), run=OuterRef("number")
     )
     full = int(run_window() * CROWDED)
     ready = of_run.due().order_by("due_at", "id").values("pk")[full : full + 1]
-    return (
-        _with_position()
-        .filter(is_by_row, is_time, IS_BESIDE_GAP, position__lt=F("end"))
-        .alias(ready=Subquery(ready), open=_open_beyond(conf().max_open * AGAIN))
-        .filter(ready__isnull=True, open__isnull=True)
-        .order_by("pk")
-        .values_list("pk", "only_failed")
-    )
+    return _unlimited().alias(ready=Subquery(ready)).filter(ready__isnull=True)
 
 
 def _open_beyond(place: float) -> Subquery:
@@ -182,5 +193,5 @@ def _at_the_end() -> Any:
 
 
 _WITH_ROOM = Select(_with_room)
-_OF_ONE = Select(lambda: _with_room().filter(subscriber=SUBSCRIBER))
+_OF_ONE = Select(lambda: _unlimited().filter(subscriber=SUBSCRIBER))
 _AT_THE_END = Select(_at_the_end)

@@ -98,11 +98,12 @@ def fill_windows() -> int:
     return sum(_fill_window(pk) for (pk,) in _WITH_ROOM.rows())
 
 
-def fill_for(subscriber_id: int) -> int:
-    """Give the next events of one subscriber deliveries, live ones and those of runs,
-    as far as there is room; returns how many."""
+def fill_for(subscriber_id: int, *, most: int) -> int:
+    """Give the next events of one subscriber, which takes so many at once, deliveries,
+    live ones and those of runs, as far as there is room; returns how many."""
     rows = _OF_ONE.rows(subscriber_id=subscriber_id)
-    return sum(_fill_window(pk) for (pk,) in rows) + fill_runs_of(subscriber_id)
+    made = sum(_fill_window(pk) for (pk,) in rows)
+    return made + fill_runs_of(subscriber_id, most=most)
 
 
 @transaction.atomic
@@ -177,19 +178,24 @@ def _ready_beyond(place: float) -> Subquery:
     return _nth(rows.due().order_by("due_at", "id"), place)
 
 
-def _with_room() -> QuerySet[Subscriber, Any]:
+def _behind() -> QuerySet[Subscriber, Any]:
+    """Those that are behind, and not at the limit."""
     cursors = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE, is_behind=True)
     return (
         Subscriber.objects.known()
         .filter(Exists(cursors.filter(IS_BESIDE_GAP)))
-        .alias(ready=_ready_beyond(conf().window * CROWDED))
         .alias(open=_pending_beyond(conf().max_open * AGAIN, OuterRef("pk")))
-        .filter(ready__isnull=True, open__isnull=True)
+        .filter(open__isnull=True)
         .values_list("pk")
     )
+
+
+def _with_room() -> QuerySet[Subscriber, Any]:
+    ready = _ready_beyond(conf().window * CROWDED)
+    return _behind().alias(ready=ready).filter(ready__isnull=True)
 
 
 _CROWDED = Select(_crowded)
 _STOPPED = Select(_stopped)
 _WITH_ROOM = Select(_with_room)
-_OF_ONE = Select(lambda: _with_room().filter(pk=SUBSCRIBER))
+_OF_ONE = Select(lambda: _behind().filter(pk=SUBSCRIBER))
