@@ -74,6 +74,8 @@ def is_json(datacontenttype: str) -> bool:
 
 def type_problem(datacontenttype: object) -> str | None:
     """Why this is no media type, or None when it is one."""
+    if datacontenttype == JSON_TYPE:
+        return None
     if not isinstance(datacontenttype, str):
         return "must be text"
     if len(datacontenttype) > MAX_TYPE_LENGTH:

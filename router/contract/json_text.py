@@ -20,6 +20,13 @@ MAX_DIGITS = 4300
 REPLACEMENT = "\ufffd"
 
 
+# `json.dumps` makes one at each call.
+_DUMPED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+)
+
+
 class _Lost(float):
     """Stands for a number that a float can't hold, or that is too long."""
 
@@ -49,13 +56,7 @@ def canonical(value: Any) -> str:
     Raises `InvalidEvent` for what JSON can't say: NaN, infinity, other objects.
     """
     try:
-        return json.dumps(
-            value,
-            sort_keys=True,
-            separators=(",", ":"),
-            allow_nan=False,
-            ensure_ascii=False,
-        )
+        return _CANONICAL.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         detail = f"is not JSON: {error}"
         if "Decimal" in str(error):
@@ -70,7 +71,7 @@ def dumped(value: Any) -> str:
 
     Half of a surrogate pair, which older releases recorded, becomes U+FFFD.
     """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = _DUMPED.encode(value)
     return text if text.isascii() else SURROGATE.sub(REPLACEMENT, text)
 
 
@@ -124,7 +125,7 @@ def text_problems(value: Any, pointer: str) -> list[tuple[str, str]]:
     """
     text = canonical(value)
     problems = []
-    if "\\u0000" in text.replace("\\\\", " "):
+    if "\\u0000" in text and "\\u0000" in text.replace("\\\\", " "):
         problems.append((pointer, "contains the character U+0000; leave it out"))
     if not text.isascii() and SURROGATE.search(text):
         problems.append((pointer, "contains half of a surrogate pair; leave it out"))

@@ -48,6 +48,8 @@ def time_problem(moment: object, text: str) -> str | None:
     """Why these are no time of an event; None when they are."""
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         return HELP
+    if moment.tzinfo is UTC and not text:
+        return None
     try:
         formatted = format_time(moment, text)
     except OverflowError:

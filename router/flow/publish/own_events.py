@@ -12,6 +12,7 @@ import unicodedata
 from urllib.parse import unquote
 
 from router.conf import conf
+from router.contract.kept import kept
 
 NAMESPACE = "router"
 #: What the types of enqueued tasks begin with.
@@ -57,11 +58,13 @@ def own_problems(event_type: object, source: object) -> list[tuple[str, str]]:
     ]
 
 
+@kept
 def _as_read(text: str) -> str:
     """Equal for texts that look the same: case, width and unseen characters aside."""
     return UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold()).rstrip("/")
 
 
+@kept
 def _as_resolved(source: str) -> str:
     """Equal for URI references that lead to the same (RFC 3986, section 6.2)."""
     return posixpath.normpath(_as_read(unquote(source)).rstrip("#?"))
