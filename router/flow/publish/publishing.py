@@ -211,7 +211,8 @@ def _checked(entry: Mapping[str, Any], traceparent: str) -> Event:
         has_data=data is not NO_DATA,
     )
     event = schemas.with_schema(event)
-    schemas.check_data(event)
+    if event.dataschema:
+        schemas.check_data(event)
     return event
 
 
@@ -237,4 +238,5 @@ def _time(given: Any) -> tuple[Any, str]:
 def _traceparent(cause: causation.Cause | None) -> str:
     """A new W3C trace context, or a child of the cause's."""
     trace = cause.event.traceparent[3:35] if cause else ""
-    return f"00-{trace or secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    digits = secrets.token_hex(24)
+    return f"00-{trace or digits[:32]}-{digits[32:]}-01"

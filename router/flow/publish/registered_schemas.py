@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from router.conf import conf
@@ -19,6 +19,8 @@ from router.models import EventSchema
 #: `$id` → the schema, the oldest first; None for one that is retired, or that this
 #: release can't use: it checks nothing.
 Known = dict[str, CompiledSchema | None]
+#: Its type, `$id` and schema.
+Row = tuple[str, str, CompiledSchema | None]
 
 #: What changes when a row is checked against in another way.
 STATE = ("pk", "created_at", "retired_at")
@@ -27,10 +29,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """The rows as they were read at a time; never changed, only replaced."""
+    """The rows as they were read at a time; never changed, only replaced.
 
-    #: What names a row's state → its type, `$id` and schema, oldest first.
-    rows: dict[Hashable, tuple[str, str, CompiledSchema | None]]
+    Each publish asks for one type, however many schemas others have.
+    """
+
+    #: What names a row's state → the row, oldest first.
+    rows: dict[Hashable, Row]
+    by_type: Mapping[str, Known]
     read_at: float
     #: Looked for since then.
     looked_for: set[tuple[str, str]] = field(default_factory=set)
@@ -41,7 +47,7 @@ _known: _Known | None = None
 
 def of_type(event_type: str) -> Known:
     """The schemas of this type."""
-    return _select(_fresh(), event_type)
+    return {**_fresh().by_type.get(event_type, {})}
 
 
 def types() -> set[str]:
@@ -55,7 +61,7 @@ def look_again(event_type: str, dataschema: str) -> Known:
     if known is None or (event_type, dataschema) not in known.looked_for:
         known = _read(known)
         known.looked_for.add((event_type, dataschema))
-    return _select(known, event_type)
+    return {**known.by_type.get(event_type, {})}
 
 
 def forget() -> None:
@@ -75,18 +81,15 @@ def _read(before: _Known | None) -> _Known:
     global _known
     moment = time.monotonic()
     names = list(EventSchema.objects.order_by("pk").values_list(*STATE))
-    rows = before.rows if before else {}
-    new = [name[0] for name in names if name not in rows]
-    schemas = {**rows, **(_compiled(new) if new else {})}
-    _known = _Known(
-        rows={name: schemas[name] for name in names if name in schemas}, read_at=moment
-    )
+    seen = before.rows if before else {}
+    new = [name[0] for name in names if name not in seen]
+    schemas = {**seen, **(_compiled(new) if new else {})}
+    rows = {name: schemas[name] for name in names if name in schemas}
+    _known = _Known(rows=rows, by_type=_by_type(rows.values()), read_at=moment)
     return _known
 
 
-def _compiled(
-    keys: list[int],
-) -> dict[Hashable, tuple[str, str, CompiledSchema | None]]:
+def _compiled(keys: list[int]) -> dict[Hashable, Row]:
     return {
         tuple(getattr(row, name) for name in STATE): (
             row.type,
@@ -106,12 +109,11 @@ def _usable(row: EventSchema) -> CompiledSchema | None:
         return None
 
 
-def _select(known: _Known, event_type: str) -> Known:
-    return {
-        dataschema: schema
-        for kind, dataschema, schema in known.rows.values()
-        if kind == event_type
-    }
+def _by_type(rows: Iterable[Row]) -> dict[str, Known]:
+    by_type: dict[str, Known] = {}
+    for kind, dataschema, schema in rows:
+        by_type.setdefault(kind, {})[dataschema] = schema
+    return by_type
 
 
 def _age(known: _Known) -> float:

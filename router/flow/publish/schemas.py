@@ -93,6 +93,8 @@ def with_schema(event: Event) -> Event:
     if event.dataschema or not is_json(event.datacontenttype):
         return event
     newest = next(reversed(_live(_schemas_of(event.type))), "")
+    if not newest:
+        return event
     # Not checked again: an older release registered schemas under any `$id`.
     return Event.recorded({**event.__dict__, "dataschema": newest})
 
