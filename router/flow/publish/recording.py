@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -180,10 +181,20 @@ def _digest(event: Event, packed: Packed) -> str:
     body = "\x1f".join(
         (event.type, event.subject, event.dataschema, *_digested(event, packed))
     )
-    return hmac.digest(digest_key(), body.encode(), "sha256").hex()
+    keyed = _keyed(digest_key()).copy()
+    keyed.update(body.encode())
+    return keyed.hexdigest()
+
+
+@lru_cache(1)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """To be copied: making one takes longer than what it is made for."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def _is_plain_json(datacontenttype: str) -> bool:
+    if datacontenttype == JSON_TYPE:
+        return True
     return datacontenttype.partition(";")[0].rstrip().lower() == JSON_TYPE
 
 
