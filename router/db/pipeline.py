@@ -25,7 +25,7 @@ from router.db.plan_cache import (
     PlanForgotten,
     forget_all,
     keeps_plans,
-    plan_cursor,
+    run_by_plan,
 )
 from router.db.statements import Select, Statement, Update, changed, fetched
 
@@ -81,19 +81,15 @@ def rows_of_all(
     connection.ensure_connection()
     session: Any = connection.connection
     with connection.wrap_database_errors, session.pipeline():
-        cursors = [_sent(each, is_planned=is_planned) for each in statements]
+        send = run_by_plan if is_planned else _sent
+        cursors = [send(each) for each in statements]
     # `description` makes an object of each column.
     return [cursor.fetchall() if cursor.pgresult.nfields else () for cursor in cursors]
 
 
-def _sent(statement: Statement, *, is_planned: bool) -> Any:
-    database: Any = connections[DEFAULT_DB_ALIAS]
-    cursor = plan_cursor() if is_planned else database.cursor()
+def _sent(statement: Statement) -> Any:
+    cursor = connections[DEFAULT_DB_ALIAS].cursor()
     cursor.execute(statement.sql, statement.parameters)
-    if is_planned and database.queries_logged:
-        # Django asks the driver for the text, which has none of a plan that is kept.
-        text = database.ops.compose_sql(statement.sql, statement.parameters)
-        database.queries_log[-1]["sql"] = text
     return cursor
 
 

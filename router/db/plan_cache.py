@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import MutableSet
+from collections.abc import MutableSet, Sequence
 from typing import Any
 from weakref import WeakSet
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
-from router.db.statements import Statement
+from router.db.statements import Statement, fetched
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class PlanForgotten(DatabaseError):
 
 
 def keeps_plans() -> bool:
-    """Whether the session keeps the plans of what runs by a `plan_cursor`."""
+    """Whether the session keeps the plans of what runs by `run_by_plan`."""
     # A site sets it where a pooler stands before the database.
     database: Any = connections[DEFAULT_DB_ALIAS]
     is_behind_pooler = database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
@@ -63,13 +63,8 @@ def keeps_plans() -> bool:
     return getattr(database.connection, "prepare_threshold", None) is not None
 
 
-def plan_cursor() -> Any:
-    """Django's cursor whose values the server binds: psycopg keeps plans of no other.
-
-    `PLAN_SETTINGS` go before what runs by it.
-    """
-    # Not by the name `connection`, each use of which looks it up.
-    database: Any = connections[DEFAULT_DB_ALIAS]
+def _plan_cursor(database: Any) -> Any:
+    """A cursor whose values the server binds: psycopg keeps the plans of no other."""
     session = database.connection
     prepared = session._prepared
     if not prepared._prepared_idx:
@@ -77,6 +72,42 @@ def plan_cursor() -> Any:
         # of another process's statement: unknown there, it is an error instead.
         prepared._prepared_idx = secrets.randbits(48)
     return database._prepare_cursor(database.Database.Cursor(session))
+
+
+def run_by_plan(statement: Statement) -> Any:
+    """Django's cursor after this statement, whose plan the session keeps.
+
+    `PLAN_SETTINGS` go before it, unless it is an INSERT of values.
+    """
+    # Not by the name `connection`, each use of which looks it up.
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    cursor = _plan_cursor(database)
+    cursor.execute(statement.sql, statement.parameters)
+    if database.queries_logged:
+        # Django asks the driver for the text, which has none of a plan that is kept.
+        text = database.ops.compose_sql(statement.sql, statement.parameters)
+        database.queries_log[-1]["sql"] = text
+    return cursor
+
+
+def inserted(statement: Statement) -> Sequence[Any]:
+    """The rows that an INSERT of values returns, in the caller's transaction.
+
+    It has one plan, whatever is in the tables: no `PLAN_SETTINGS` go before it, which
+    the caller's own statements would have too. Raises `PlanForgotten` where the
+    transaction is lost by it.
+    """
+    if not keeps_plans():
+        return fetched(statement)
+    try:
+        rows: Sequence[Any] = run_by_plan(statement).fetchall()
+    except DatabaseError as error:
+        if not forget_all(error):
+            raise
+        if connections[DEFAULT_DB_ALIAS].in_atomic_block:
+            raise PlanForgotten from error
+        return fetched(statement)
+    return rows
 
 
 def forget_all(error: Exception) -> bool:

@@ -28,7 +28,7 @@ from router.db.pipeline import (
     rows_of_planned,
     update_expecting,
 )
-from router.db.plan_cache import PLAN_SETTINGS, plan_cursor
+from router.db.plan_cache import PLAN_SETTINGS, run_by_plan
 from router.db.session import look_at_session
 from router.db.statements import IDS, Select, Statement, Update, changed, fetched
 from router.models import Delivery, DeliveryState, Heartbeat, Subscriber
@@ -124,8 +124,9 @@ def test_canary_whole(row: Heartbeat, usual: str) -> None:
 
 
 def test_canary_plans(session: Any) -> None:
-    for cursor in (connection.cursor(), plan_cursor(), plan_cursor()):
-        cursor.execute("SELECT %s + 1", [1])
+    addition = Statement("SELECT %s + 1", [1])
+    for run in (fetched, run_by_plan, run_by_plan):
+        run(addition)
 
     names = asked("SELECT name FROM pg_prepared_statements")
     # Its number is no other process's.

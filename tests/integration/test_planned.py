@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from router.db import plan_cache
-from router.db.plan_cache import PLAN_SETTINGS
+from router.db.plan_cache import PLAN_SETTINGS, PlanForgotten
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import mark_chunks
@@ -32,7 +32,12 @@ from tests.receivers import Declare
 FULL = 100_000
 KEPT = """
     SELECT name, generic_plans, custom_plans FROM pg_prepared_statements
-    WHERE statement LIKE '%router%'"""
+    WHERE statement LIKE '%router%'
+    AND statement NOT LIKE 'INSERT INTO "router_event%'"""
+#: The INSERT of an event has no choice of plans.
+KEPT_INSERTS = """
+    SELECT generic_plans + custom_plans FROM pg_prepared_statements
+    WHERE statement LIKE 'INSERT INTO "router_event%'"""
 #: As a pooler does it: the driver does not see it.
 FORGET = "DO 'BEGIN EXECUTE ''DEALLOCATE ALL''; END'"
 SETTINGS = tuple(plan_cache.SETTINGS)
@@ -104,6 +109,34 @@ def test_all_of_a_chunk_runs_by_plans_that_are_kept(declare: Declare) -> None:
     plans = asked(KEPT)
     assert len(plans) > 5
     assert all(custom == 0 for _, _, custom in plans), plans
+
+
+def test_publishing_runs_by_a_plan_that_is_kept(kept: None) -> None:
+    for _ in range(3):
+        with transaction.atomic():
+            publish(TYPE, {})
+
+    assert asked(KEPT_INSERTS) == [(3,)]
+    assert settings_of_session() == UNTOUCHED
+
+
+@pytest.mark.parametrize("is_in_transaction", [True, False])
+def test_a_publisher_whose_plan_was_forgotten_goes_on_without(
+    kept: None, is_in_transaction: bool
+) -> None:
+    publish(TYPE, {})
+    asked_nothing(FORGET)
+
+    if is_in_transaction:
+        # The caller's transaction can't go on: nothing of it is there.
+        with pytest.raises(PlanForgotten), transaction.atomic():
+            publish(TYPE, {})
+    publish(TYPE, {})
+    with transaction.atomic():
+        publish(TYPE, {})
+
+    assert EventRecord.objects.count() == 3
+    assert asked(KEPT_INSERTS) == []
 
 
 @pytest.mark.parametrize("analysed", ["empty", "one row", "never"])

@@ -17,6 +17,8 @@ from router.contract.data import JSON_TYPE, DataEncoding, Packed, is_json, pack
 from router.contract.errors import EventConflict, EventTooLarge
 from router.contract.event import Event
 from router.contract.json_text import dumped
+from router.db.plan_cache import inserted
+from router.db.statements import Statement
 from router.models import EventRecord
 
 #: In the order of the values.
@@ -99,10 +101,14 @@ def values_of(
             "Publish a reference to the large part instead."
         )
     return (
-        *(getattr(event, name) for name in ("id", "source", "type", "subject")),
+        event.id,
+        event.source,
+        event.type,
+        event.subject,
         str(connection.ops.adapt_datetimefield_value(event.time)),
         event.time_text,
-        *(getattr(event, name) for name in ("dataschema", "partitionkey")),
+        event.dataschema,
+        event.partitionkey,
         event.traceparent,
         extensions,
         event.datacontenttype,
@@ -122,10 +128,8 @@ def _insert(*values: Any) -> int | None:
     nor needs a savepoint, which the ORM can't say. JSON goes as the text it is: dumped
     again by the field it would take as long as all other values together.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, values)
-        row = cursor.fetchone()
-    return int(row[0]) if row else None
+    rows = inserted(Statement(_INSERT, values))
+    return int(rows[0][0]) if rows else None
 
 
 def _existing(event: Event) -> EventRecord | None:
