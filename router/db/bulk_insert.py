@@ -17,6 +17,7 @@ from router.db.statements import Param, Prepared, Statement
 
 Rows = Sequence[tuple[Any, ...]]
 ROWS = "rows"
+JSONB = "jsonb"
 
 
 class Insert(Prepared):
@@ -88,12 +89,19 @@ class Insert(Prepared):
 class Column(Param):
     """Stands for one value of each row: an array, on PostgreSQL."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, kind: str) -> None:
         super().__init__(ROWS, Field())
         self._index = index
+        self._is_json = kind == JSONB
+        self.source = (
+            "jsonb_array_elements(%s::jsonb)"
+            if self._is_json
+            else f"unnest(%s::{kind}[])"
+        )
 
     def bind(self, value: Any, connection: Any) -> Any:
-        return [row[self._index] for row in value]
+        values = [row[self._index] for row in value]
+        return json.dumps(values) if self._is_json else values
 
 
 class AllRows(Param):
@@ -109,12 +117,24 @@ class AllRows(Param):
 def _given(kinds: Mapping[str, str], connection: Any) -> tuple[list[str], Statement]:
     """The values of a row, and what to select them from."""
     if connection.vendor == "postgresql":
-        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
-        columns = [Column(index) for index in range(len(kinds))]
-        given = Statement(f"unnest({arrays}) AS new({_quoted(kinds)})", columns)
-        return [f'"{name}"' for name in kinds], given
+        return _given_as_arrays(kinds)
     each = [f"json_extract(value, '$[{index}]')" for index in range(len(kinds))]
     return each, Statement("json_each(%s)", [AllRows()])
+
+
+def _given_as_arrays(kinds: Mapping[str, str]) -> tuple[list[str], Statement]:
+    """The same on PostgreSQL: an array for each column.
+
+    That of JSON is JSON as well: in an array of PostgreSQL's each quotation mark is
+    escaped, which costs ten times as much as all else of the row.
+    """
+    columns = [Column(index, kind) for index, kind in enumerate(kinds.values())]
+    sources = ", ".join(column.source for column in columns)
+    values = [
+        f"NULLIF(\"{name}\", 'null')" if kind == JSONB else f'"{name}"'
+        for name, kind in kinds.items()
+    ]
+    return values, Statement(f"ROWS FROM ({sources}) AS new({_quoted(kinds)})", columns)
 
 
 def _quoted(names: Iterable[str]) -> str:

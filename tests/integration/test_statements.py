@@ -6,17 +6,28 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from router.contract.outcomes import Exchange
 from router.db import pipeline
 from router.db.literals import with_literals
 from router.db.statements import Statement, fetched
 from router.flow.cursor.reading import next_chunk
 from router.flow.deliver.claiming import claim
 from router.flow.deliver.delivering import deliver_chunk
+from router.flow.deliver.settling import acknowledge
 from router.flow.deliver.stream import serve
-from router.models import Delivery, DeliveryState, EventRecord, Subscriber, Turn
+from router.flow.route.routing import route_batch
+from router.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    EventRecord,
+    Subscriber,
+    Turn,
+)
 from router.public import publish
+from tests.contract.steps import TYPE
 from tests.integration.steps import dispatched, position_of
 from tests.receivers import Declare
 
@@ -72,6 +83,29 @@ def test_all_of_it_works_where_the_server_binds_the_values(
 
     assert Delivery.objects.get().state == DeliveryState.ACKNOWLEDGED
     assert position_of(listener) == 1
+
+
+def test_each_success_keeps_its_own_request_and_one_without_keeps_none(
+    by_row: Subscriber,
+) -> None:
+    for _ in range(2):
+        publish(TYPE, {})
+    route_batch()
+    ids = Delivery.objects.values_list("pk", flat=True)
+    claimed = claim(by_row.pk, list(ids))
+    assert claimed is not None
+    with_response, without = claimed.ids
+    request = {"url": "https://a.example/é", "headers": {"x": '"a", \\b {%s}'}}
+    exchange = Exchange(request=request, status=201, answer='{"ok": "\\n"}')
+
+    with transaction.atomic():
+        acknowledge(claimed, run_ms={}, exchanges={with_response: exchange})
+
+    kept = Attempt.objects.get(delivery=with_response)
+    assert (kept.request, kept.http_status) == (request, 201)
+    assert kept.answer == exchange.answer
+    # The database's NULL, not JSON's.
+    assert Attempt.objects.get(request__isnull=True).delivery_id == without
 
 
 @pytest.mark.usefixtures("bound_there")

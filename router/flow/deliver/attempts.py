@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,8 +42,6 @@ def acknowledged_log(
 def _exchange_values(exchange: Exchange | None) -> tuple[Any, ...]:
     """The values of a row in the order of `OF_EXCHANGE`."""
     columns = exchange_columns(exchange)
-    if columns["request"] is not None:
-        columns["request"] = json.dumps(columns["request"])
     return tuple(columns[name] for name in OF_EXCHANGE)
 
 
