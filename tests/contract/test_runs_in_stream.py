@@ -35,7 +35,7 @@ from router.models import (
 )
 from router.operate.runs import cancel_run, pause_run
 from router.public import publish
-from router.testing import deliver_due, skip_waits
+from router.testing import deliver_due, route, skip_waits
 from tests.contract.run_steps import Handler, declare, drain, replay
 from tests.contract.steps import TYPE, publish_and_route, publish_events
 
@@ -66,7 +66,7 @@ def test_live_goes_three_times_before_a_run(
     handler: Handler, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.ROUTER = {**settings.ROUTER, "STREAM_LIMIT": 1}
-    runs_in_stream._places.clear()
+    runs_in_stream._live_in_a_row.clear()
     monkeypatch.setattr(stream, "SERVE_SECONDS", 60)
     row = declare(handler)
     publish_and_route(9)
@@ -79,6 +79,28 @@ def test_live_goes_three_times_before_a_run(
     assert sorted(handler.got) == sorted([*range(10), *range(9)])
 
 
+def test_no_live_event_waits_for_two_chunks_of_a_run(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """Each event of the run brings a live one."""
+    settings.ROUTER = {**settings.ROUTER, "STREAM_LIMIT": 1}
+    runs_in_stream._live_in_a_row.clear()
+    monkeypatch.setattr(stream, "SERVE_SECONDS", 60)
+    row = declare(handler)
+    deliver, live = stream._carry_out, iter(range(100, 110))
+
+    def carry_out(chunk: Any, *, ends_at: float) -> bool:
+        if chunk.run is not None:
+            publish(TYPE, {"n": next(live)})
+            route()
+        return deliver(chunk, ends_at=ends_at)
+
+    monkeypatch.setattr(stream, "_carry_out", carry_out)
+    runs_in_stream.look_again()
+    serve(row.pk)
+    assert handler.got == [n for at in range(10) for n in (at, 100 + at)]
+
+
 def test_a_run_takes_short_chunks_beside_live_events(
     handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +108,7 @@ def test_a_run_takes_short_chunks_beside_live_events(
     Subscriber.objects.filter(pk=row.pk).update(mean_run_ms=25)
     monkeypatch.setattr(stream, "SERVE_SECONDS", 0)
     publish_and_route(1)
-    runs_in_stream._places.clear()
+    runs_in_stream._live_in_a_row.clear()
     runs_in_stream.look_again()
     serve(row.pk)
     assert handler.got == [0]

@@ -17,8 +17,8 @@ from router.models import Clock, Run, Subscriber
 
 #: What is known of the runs that there are may be so old.
 LOOK_SECONDS = 1.0
-#: One chunk of so many is that of a run, where the live cursor has enough for all.
-PLACES = 4
+#: So many chunks of the live cursor in a row are followed by one of a run.
+MAX_LIVE = 3
 #: So long after a live event the chunks of the subscriber's runs are short: the next
 #: live one waits for such a chunk.
 LIVE_SECONDS, SHORT_SECONDS = 1.0, 0.05
@@ -43,7 +43,8 @@ class Looking:
 
 
 _looking = Looking()
-_places: Counter[int] = Counter()
+#: Primary key of a subscriber → chunks of its live cursor since the last of a run.
+_live_in_a_row: Counter[int] = Counter()
 #: Primary key of a subscriber → when this process last served a live event of it.
 _live_at: dict[int, float] = {}
 
@@ -64,14 +65,18 @@ def may_have(subscriber_id: int) -> bool:
 
 
 def is_turn_of_run(subscriber_id: int) -> bool:
-    """Whether the next chunk is to be a run's; each question counts as a chunk."""
-    _places[subscriber_id] = (_places[subscriber_id] + 1) % PLACES
-    return _places[subscriber_id] == 0
+    """Whether a run goes before live events now: never twice in a row, or a live event
+    would wait for two chunks."""
+    return _live_in_a_row[subscriber_id] >= MAX_LIVE
 
 
-def note_live(subscriber_id: int) -> None:
-    """A live event was served."""
-    _live_at[subscriber_id] = time.monotonic()
+def note_chunk(subscriber_id: int, *, is_live: bool, has_events: bool) -> None:
+    """A chunk of the live cursor, or of a run, was taken."""
+    _live_in_a_row[subscriber_id] += 1
+    if not is_live:
+        _live_in_a_row[subscriber_id] = 0
+    elif has_events:
+        _live_at[subscriber_id] = time.monotonic()
 
 
 def most_seconds(subscriber_id: int) -> float:

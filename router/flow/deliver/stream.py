@@ -86,7 +86,7 @@ def serve(subscriber_id: int) -> None:
 
 
 def _next_chunk(subscriber_id: int) -> Chunk | None:
-    """Of the live cursor three times, then of a run; an empty place is skipped."""
+    """Of the live cursor; of a run where that has none, or had several in a row."""
     if not runs.may_have(subscriber_id):
         return next_chunk(subscriber_id)
     places = [next_chunk, _chunk_of_run]
@@ -95,8 +95,11 @@ def _next_chunk(subscriber_id: int) -> Chunk | None:
     for place in places:
         chunk = place(subscriber_id)
         if chunk is not None and (chunk.events or chunk.has_more):
-            if chunk.run is None and chunk.events:
-                runs.note_live(subscriber_id)
+            runs.note_chunk(
+                subscriber_id,
+                is_live=chunk.run is None,
+                has_events=bool(chunk.events),
+            )
             return chunk
     return None
 
