@@ -13,6 +13,8 @@ from django.db.models import Count, F, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from router.conf import conf
+from router.db.pipeline import rows_of_first
+from router.db.statements import SUBSCRIBER, Select
 from router.flow.breaker.pace import is_in_pace
 from router.flow.breaker.probes import lets_all_through
 from router.models import (
@@ -79,31 +81,42 @@ def allowance(subscriber: Subscriber) -> int:
     Runs in the caller's transaction, which holds the subscriber's row from here on:
     two dispatchers must not fill the same room. 0 also while another holds it.
     """
-    rows = Subscriber.objects.known().filter(is_in_pace(), pk=subscriber.pk)
-    held = rows.select_for_update(skip_locked=True).first()
-    if held is None:
+    own = {"subscriber_id": subscriber.pk}
+    # The second reads later than the lock: what was read before may be of another
+    # dispatcher's past.
+    held, flight = rows_of_first([_HELD.bound(**own), _FLIGHT.bound(**own)])
+    if not held:
         return 0
-    # Only now: what was read before the lock may be of another dispatcher's past.
-    flight = _in_flight(held)
-    if flight["on_their_way"] or flight["chunks"] >= conf().webhook_chunks_in_flight:
+    [row] = _HELD.as_models(held)
+    leased, chunks, on_their_way = flight[0] if flight else (0, 0, 0)
+    if on_their_way or chunks >= conf().webhook_chunks_in_flight:
         return 0
-    room = in_flight_limit(held) - flight["leased"]
-    if held.rate_per_second:
-        room = min(room, max(1, int(held.rate_per_second * conf().chunk_seconds)))
+    room = in_flight_limit(row) - leased
+    if row.rate_per_second:
+        room = min(room, max(1, int(row.rate_per_second * conf().chunk_seconds)))
     return max(0, int(room))
 
 
-def _in_flight(subscriber: Subscriber) -> dict[str, Any]:
-    return (
-        Delivery.objects.filter(subscriber=subscriber)
-        .in_flight()
-        .aggregate(
-            leased=Count("pk", filter=IS_LEASED),
-            chunks=Count("lease_token", filter=IS_LEASED, distinct=True),
-            on_their_way=Count("pk", filter=IS_ON_ITS_WAY),
-        )
+def _held() -> QuerySet[Subscriber]:
+    rows = Subscriber.objects.known().filter(is_in_pace(), pk=SUBSCRIBER)
+    limits = rows.order_by().only("in_flight_limit", "rate_per_second")
+    return limits.select_for_update(skip_locked=True)
+
+
+def _flight() -> QuerySet[Delivery, Any]:
+    """Leased deliveries, their chunks, and deliveries on their way; no row if none."""
+    rows = Delivery.objects.filter(subscriber=SUBSCRIBER).in_flight().order_by()
+    counted = rows.values("subscriber").annotate(
+        leased=Count("pk", filter=IS_LEASED),
+        chunks=Count("lease_token", filter=IS_LEASED, distinct=True),
+        on_their_way=Count("pk", filter=IS_ON_ITS_WAY),
     )
+    return counted.values_list("leased", "chunks", "on_their_way")
 
 
 def _total(leased: QuerySet[Any, Any], count: Count) -> Coalesce:
     return Coalesce(Subquery(leased.annotate(total=count).values("total")), Value(0))
+
+
+_HELD = Select(_held)
+_FLIGHT = Select(_flight)
