@@ -36,6 +36,20 @@ def test_it_turns_again_at_once_only_where_more_is_likely_to_wait(
     assert Dispatcher(Letterbox()).turn() is is_more
 
 
+def test_it_does_not_look_for_more_of_one_whose_next_chunk_waits_for_this_one(
+    declare: Declare,
+) -> None:
+    """Of a limited subscriber one message is on its way, and no more."""
+    listen(declare, "limited")
+    Subscriber.objects.update(in_flight_limit=100)
+    publish_and_route(CHUNK + 1)
+    dispatcher = Dispatcher(Letterbox())
+
+    assert not dispatcher.turn()
+    assert Delivery.objects.on_its_way().count() == CHUNK
+    assert not subscribers_due()
+
+
 IN_TROUBLE = pytest.mark.parametrize(
     ("trouble", "marked"),
     [

@@ -13,11 +13,13 @@ from router.conf import QUEUES
 from router.flow.cursor.streamed import Streamed
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.stream import serve
+from router.flow.dispatch.dispatcher import Dispatcher
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.ring import Wanted
 from router.flow.route.routing import route_batch
 from router.models import Delivery, EventRecord, Subscriber, Turn
 from router.public import publish
+from tests.contract.letterbox import Letterbox
 from tests.contract.steps import TYPE
 from tests.integration.steps import dispatched, position_of, routed, silent, talking
 from tests.receivers import Declare
@@ -109,6 +111,15 @@ def test_a_chunk_of_the_stream_takes_two_and_what_its_handler_says(
 
     assert messages(lambda: serve(row.pk)) == count
     assert position_of(row) == 2
+
+
+def test_a_look_of_the_dispatcher_for_what_is_due_takes_one(declare: Declare) -> None:
+    declare(behave=silent)
+    declare("by_row", is_safe_concurrently=True)
+    dispatcher = Dispatcher(Letterbox())
+
+    # It knows nothing at first, and asks now and then what it may have missed.
+    assert min(messages(dispatcher.turn) for _ in range(5)) == 1
 
 
 @pytest.mark.parametrize("is_routed_by_another", [False, True])

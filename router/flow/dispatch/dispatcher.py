@@ -30,7 +30,8 @@ from router.flow.cursor import turn
 from router.flow.cursor.above import set_next_aside
 from router.flow.cursor.streamed import Streamed
 from router.flow.dispatch.chunk import Chunk, chunk_size, within_bytes
-from router.flow.dispatch.due import subscribers_due
+from router.flow.dispatch.due import DUE, subscribers_of
+from router.flow.dispatch.limits import is_limited
 from router.flow.dispatch.queues import queue_of
 from router.flow.dispatch.retries import CANDIDATE, due_unmarked, with_new_events
 from router.flow.dispatch.ring import RunsWaiting, Wanted, mark_rung
@@ -98,7 +99,7 @@ class Dispatcher:
                 self._count(queue)
 
     def turn(self) -> bool:
-        """Send what is due; returns whether more of it is likely to wait.
+        """Send what is due; returns whether more of it is likely to wait and may go.
 
         Raises `BrokerUnreachable` or `BrokerSilent`.
         """
@@ -110,15 +111,18 @@ class Dispatcher:
         chunks = mark_chunks([each for each, is_rung in all_admitted if not is_rung])
         rung = mark_rung([each for each, is_rung in all_admitted if is_rung])
         self.send([*chunks, *rung])
-        return any(chunk.is_full for chunk in chunks)
+        # Of a limited one nothing else goes while this is on its way.
+        return any(
+            chunk.is_full and not is_limited(chunk.subscriber) for chunk in chunks
+        )
 
     def _due(self) -> list[tuple[Subscriber, bool]]:
         """Subscribers that may get a message now, and whether it is for the cursor.
 
         A streamed subscriber with both gets them in turn: it has one lease for both.
         """
-        rows = subscribers_due()
-        rung = self.wanted.due()
+        owed, *found = rows_of_planned([DUE.bound(), *self.wanted.looks()])
+        rows, rung = subscribers_of(owed), self.wanted.due_of(found)
         rung += self._runs.due(but={row.pk for row in rung})
         both = {row.pk for row in rows} & {row.pk for row in rung}
         in_stream = both & self._had_deliveries

@@ -5,6 +5,9 @@ Dispatchers ask it many times a second.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from router.db.pipeline import rows_of_planned
@@ -31,8 +34,13 @@ IS_CONCURRENT = Q(is_transactional=False) | Q(is_safe_concurrently=True) | IS_RE
 
 def subscribers_due() -> list[Subscriber]:
     """Active subscribers for which a message can be sent now."""
-    (rows,) = rows_of_planned([_DUE.bound()])
-    return [row for row in _DUE.as_models(rows) if not is_handler_missing(row)]
+    (rows,) = rows_of_planned([DUE.bound()])
+    return subscribers_of(rows)
+
+
+def subscribers_of(rows: Sequence[Any]) -> list[Subscriber]:
+    """The subscribers of these rows of `DUE`, but those whose handler is missing."""
+    return [row for row in DUE.as_models(rows) if not is_handler_missing(row)]
 
 
 def _statement() -> QuerySet[Subscriber]:
@@ -66,4 +74,4 @@ def _statement() -> QuerySet[Subscriber]:
     )
 
 
-_DUE = Select(_statement)
+DUE = Select(_statement)

@@ -50,11 +50,20 @@ class Wanted:
         """The subscribers that may be rung for now: what lies above their cursors is
         wanted, as far as is known, they are free, and no message for them is on its
         way."""
+        return self.due_of(rows_of_planned(self.looks()))
+
+    def looks(self) -> list[Statement]:
+        """The statements whose rows `due_of` takes, for what is known now."""
+        return [_HEAD.bound(), *_looks(self._positions)]
+
+    def due_of(self, found: Sequence[Sequence[Any]]) -> list[Subscriber]:
+        """`due`, by the rows of the `looks`."""
         looked_at = set(self._positions)
-        head, *known = rows_of_planned([_HEAD.bound(), *_looks(looked_at)])
+        head, *known = found
         self._catch_up(head[0][0] if head else 0)
         learnt = self._positions.keys() - looked_at
-        known += rows_of_planned(_looks(learnt))
+        if learnt:
+            known += rows_of_planned(_looks(learnt))
         return list(self._of(_read(chain(*known))))
 
     def _of(self, known: dict[int, Any]) -> Iterator[Subscriber]:
