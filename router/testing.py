@@ -31,6 +31,7 @@ from router.flow.dispatch.dispatcher import mark_chunk
 from router.flow.dispatch.due import subscribers_due
 from router.flow.heartbeats import alive
 from router.flow.publish.publishing import publish
+from router.flow.rollup import Rollups
 from router.flow.route.batch import has_unrouted
 from router.flow.route.crossing import cross_gap
 from router.flow.route.routing import route_batch
@@ -61,6 +62,7 @@ __all__ = [
     "Recorded",
     "acknowledged",
     "add_history",
+    "count_log",
     "create_subscriber",
     "delete_subscriber",
     "deliver_due",
@@ -262,6 +264,13 @@ def add_history(count: int, type: str, data: object) -> None:
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [EventRecord]):
             cursor.execute(statement)
+
+
+def count_log() -> None:
+    """Count the log for screens and metrics, as a dispatcher does beside its work."""
+    rollups = Rollups()
+    while rollups.step():
+        pass
 
 
 @transaction.atomic

@@ -22,6 +22,7 @@ from benchmarks.adapters.fanfare import IN_FLIGHT
 from benchmarks.project.handler import COUNT, TYPE
 from router.testing import (
     add_history,
+    count_log,
     create_subscriber,
     delete_subscriber,
     register_declared,
@@ -51,6 +52,8 @@ def outlive(options: argparse.Namespace) -> dict[str, Any]:
         )
         add_history(options.count // options.first, type_, DATA)
         delete_subscriber(created.subscriber, by="bench")
+    # As a dispatcher did while these events came: it is no work of an idle one.
+    count_log()
     _tidy()
     return {}
 

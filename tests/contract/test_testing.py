@@ -8,13 +8,14 @@ import pytest
 from django.utils import timezone
 
 from router.flow.heartbeats import beat, heartbeat_name
-from router.models import EventRecord, Heartbeat
+from router.models import EventRecord, Heartbeat, Measure, Rollup, Span
 from router.public import publish
 from router.testing import (
     Acknowledged,
     Recorded,
     acknowledged,
     add_history,
+    count_log,
     deliver_due,
     has_dispatcher,
     is_settled,
@@ -78,6 +79,19 @@ def test_a_history_is_settled_and_the_log_goes_on_after_it(
     events = EventRecord.objects.order_by("number")
     assert list(events.values_list("position", flat=True)) == list(range(1, count + 3))
     assert is_settled()
+
+
+def test_a_history_is_counted_to_its_end(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.flow.rollup.STEP_ROWS", 2)
+    declare("first")
+    add_history(6, "thing.happened", {"n": 1})
+
+    count_log()
+
+    ever = Rollup.objects.filter(span=Span.EVER, measure=Measure.EVENTS)
+    assert ever.get().count == 7
 
 
 def test_a_dispatcher_is_known_by_its_heartbeat(transactional_db: None) -> None:
