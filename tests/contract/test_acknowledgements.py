@@ -118,6 +118,27 @@ def test_a_quiet_dispatcher_takes_small_steps_with_rests_between(
     assert len(ranges()) == 5
 
 
+def test_a_round_takes_no_step_for_a_cursor_with_nothing_to_merge(
+    cursor: Cursor, declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acknowledgements, "REST_FACTOR", 0)
+    monkeypatch.setattr(acknowledgements, "ROUND_SECONDS", 0)
+    young = Cursor.objects.exclude(pk=cursor.pk)
+    for name in ("silent", "young"):
+        declare(name)
+    an_acknowledgement(young.latest("pk"), 1, 1, timezone.now())
+    an_acknowledgement(cursor, 1, 1)
+    an_acknowledgement(cursor, 2, 2)
+    merging = Merging()
+
+    assert statements(merging.turn) > 1
+    assert ranges() == [(1, 1, 1), (1, 2, 2)]
+    # The look for more, and nothing of the cursor that is merged.
+    assert statements(merging.turn) == 1
+    an_acknowledgement(cursor, 3, 3)
+    assert statements(merging.turn) > 1
+
+
 def test_statements_do_not_grow_with_the_rows(cursor: Cursor) -> None:
     for place in range(1, 101):
         an_acknowledgement(cursor, place, place, at(place // 10, 0))
