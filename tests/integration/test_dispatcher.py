@@ -16,6 +16,7 @@ import pytest
 import redis
 from django.db import connection
 from django.utils import timezone
+from kombu.transport.redis import Channel
 
 from router.conf import QUEUES, conf
 from router.flow.loop import DispatcherLoop, Pauses
@@ -135,6 +136,26 @@ def test_messages_of_a_turn_leave_in_two_round_trips(broker_url: str) -> None:
     assert len(messages(broker_url)) == 9
     # The first opens the connection.
     assert reads[2] == reads[3] == reads[1] + 1
+
+
+def test_all_messages_leave_by_one_client(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    make = Channel._create_client
+
+    def counted(channel: Any, asynchronous: bool = False) -> Any:
+        made.append(asynchronous)
+        return make(channel, asynchronous)
+
+    monkeypatch.setattr(Channel, "_create_client", counted)
+    doorbell = doorbell_to(broker_url)
+    for _ in range(2):
+        doorbell.send([Message("default", 1, [pk]) for pk in range(3)])
+    doorbell.close()
+
+    assert made.count(False) == 1
+    assert len(messages(broker_url)) == 6
 
 
 @pytest.mark.parametrize(
