@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from tests.proof.late_project import LATE, LIVE, TYPE
 
 PROJECT = "tests.proof.late_project"
 CELL = Cell(database="postgresql", broker="valkey", pool="solo")
+#: Begin and end, in seconds since the epoch.
+Span = tuple[float, float]
 #: What the statements name.
 SAME = {"type": TYPE, "live": LIVE}
 #: The late one's place in the log.
@@ -172,15 +174,16 @@ class Waits:
             last[key] = max(last[key], wait.ms)
         self._last = last
 
-    def between(
-        self, begin: float, end: float, *, is_late: bool = False
+    def within(
+        self, spans: Sequence[Span], *, is_late: bool = False
     ) -> dict[str, float | None]:
-        """Of the events published between these times, at the standing subscribers or
+        """Of the events published within these times, at the standing subscribers or
         at the late one: percentiles, the longest, and how many there were."""
         ms = [
             waited
             for (number, at_ns), waited in self._last.items()
-            if begin <= at_ns / 1e9 <= end and (number == LATE) is is_late
+            if any(begin <= at_ns / 1e9 <= end for begin, end in spans)
+            and (number == LATE) is is_late
         ]
         shares = {"p50": 0.5, "p99": 0.99, "longest": 1.0}
         found = {name: percentile(ms, share) for name, share in shares.items()}
