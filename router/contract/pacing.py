@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class Every:
@@ -16,24 +17,43 @@ class Every:
     ) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._next_at = 0.0
+        self._last_at = -math.inf
+        self._jitter = 1.0
         self._may_wait = True
 
-    def is_due(self) -> bool:
-        if self._clock() < self._next_at:
+    def is_due(self, seconds: float | None = None) -> bool:
+        """Whether so many seconds are over, instead of those of the constructor."""
+        wanted = self._seconds if seconds is None else seconds
+        if self._clock() < self._last_at + wanted * self._jitter:
             return False
-        self._next_at = self._next()
+        self._begin()
         self._may_wait = True
         return True
 
     def postpone(self) -> None:
         """Wait anew, once between two times."""
         if self._may_wait:
-            self._next_at = self._next()
+            self._begin()
             self._may_wait = False
 
-    def _next(self) -> float:
-        return self._clock() + self._seconds * random.uniform(0.8, 1.2)  # nosec B311  # jitter
+    def _begin(self) -> None:
+        self._last_at = self._clock()
+        self._jitter = random.uniform(0.8, 1.2)  # nosec B311  # jitter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slowing:
+    """The seconds between two looks: a share of the time since something was there.
+
+    What comes seldom waits no longer, by its own measure, than what comes often.
+    """
+
+    share: float
+    least: float
+    most: float
+
+    def seconds(self, since: float) -> float:
+        return max(self.least, min(self.most, since * self.share))
 
 
 class Gathering:

@@ -7,6 +7,7 @@ outlives whatever the database or the broker do.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from threading import Event as Flag
 from django.db import DatabaseError, InterfaceError, connection
 
 from router.conf import conf
-from router.contract.pacing import Every, Gathering
+from router.contract.pacing import Every, Gathering, Slowing
 from router.db.reachability import why
 from router.flow.cancel import cancel_owed_to_deleted
 from router.flow.causes import delete_unused_causes, group_by_cause
@@ -48,8 +49,9 @@ MAX_PAUSE_SECONDS = 5.0
 #: What is left of processes that were killed, and of deleted subscribers, is deleted so
 #: often, and it is asked whether the release before is gone.
 STALE_LOOK_SECONDS = 60.0
-#: An event seldom comes alone.
-BUSY_SECONDS = 1.0
+#: Of the time since the last event until the next look for new ones, and of that since
+#: the last message until the next look at what is due.
+POLL_SHARE, DUE_SHARE = 0.025, 0.06
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Pauses:
     #: What is new is looked for at each poll, what else is due less often: the first
     #: look is the cheaper one, and a customer waits for it.
     due_look: float = 0.015
-    #: When nothing was sent for a while: a retry waits for half a second at least.
+    #: When nothing came for a while: a retry waits for half a second at least.
     idle_due_look: float = 0.1
     #: At a broker that is away.
     broker: float = 0.5
@@ -88,10 +90,12 @@ class DispatcherLoop:
         self._windows = Windows()
         self._gathering = Gathering(GATHER_SECONDS)
         self._due_look = Every(pauses.due_look)
-        self._idle_due_look = Every(pauses.idle_due_look)
+        self._due_pace = Slowing(
+            share=DUE_SHARE, least=pauses.due_look, most=pauses.idle_due_look
+        )
+        self._routed_at = -math.inf
         self._stale_look = Every(STALE_LOOK_SECONDS)
         self._last_look_seconds = self._look_seconds = 0.0
-        self._busy_until = 0.0
         self._is_more_due = False
         self._sweep = Every(conf().sweep_seconds)
         self._beat = Every(conf().heartbeat_seconds)
@@ -126,14 +130,11 @@ class DispatcherLoop:
 
     def poll_seconds(self) -> float:
         """The seconds to wait after a turn without work."""
-        pace = max(conf().poll_seconds, self._gathering.wait_seconds())
-        if not self._is_busy():
-            pace = max(pace, conf().idle_poll_seconds)
+        least, most = conf().poll_seconds, conf().idle_poll_seconds
+        slowing = Slowing(share=POLL_SHARE, least=least, most=most)
+        pace = slowing.seconds(time.monotonic() - self._routed_at)
         # A long look is one over the dead index entries that an old transaction keeps.
-        return max(pace, self._look_seconds)
-
-    def _is_busy(self) -> bool:
-        return time.monotonic() < self._busy_until
+        return max(pace, self._gathering.wait_seconds(), self._look_seconds)
 
     def tick(self) -> bool:
         """Do one turn; returns whether more work is likely to wait.
@@ -169,8 +170,9 @@ class DispatcherLoop:
         return routed.is_full or self._is_more_due
 
     def _is_due_look_due(self) -> bool:
-        is_at_work = self._is_busy() or self._dispatcher.has_just_sent()
-        return (self._due_look if is_at_work else self._idle_due_look).is_due()
+        last_at = max(self._routed_at, self._dispatcher.sent_at)
+        since = time.monotonic() - last_at
+        return self._due_look.is_due(self._due_pace.seconds(since))
 
     def _route(self) -> Routed:
         after = self.low_water.start()
@@ -188,7 +190,7 @@ class DispatcherLoop:
         self._dispatcher.wanted.note_routed(
             routed.after, routed.position, routed.wanted
         )
-        self._busy_until = time.monotonic() + BUSY_SECONDS
+        self._routed_at = time.monotonic()
         if routed.event_count:
             self._gathering.note_batch()
         return routed

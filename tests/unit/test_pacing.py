@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.contract.pacing import Every
+from router.contract.pacing import Every, Slowing
 
 PAUSE = 10.0
 #: The pause is jittered by a fifth.
@@ -66,3 +66,17 @@ def test_it_is_put_off_only_once(clock: Clock) -> None:
     assert look.is_due()
     look.postpone()
     assert not look.is_due()
+
+
+def test_a_pause_that_gets_shorter_counts_from_the_last_look(clock: Clock) -> None:
+    look = Every(PAUSE, clock=clock)
+    assert look.is_due()
+    clock.advance(2.0)
+    assert not look.is_due()
+    assert look.is_due(1.0)
+
+
+def test_looks_are_rarer_the_longer_nothing_comes() -> None:
+    slowing = Slowing(share=0.1, least=1.0, most=20.0)
+    since = (0.0, 10.0, 50.0, 200.0, float("inf"))
+    assert [slowing.seconds(each) for each in since] == [1.0, 1.0, 5.0, 20.0, 20.0]

@@ -46,7 +46,6 @@ from router.models import (
 )
 
 FULL_FOR_SECONDS = 10
-JUST_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -64,7 +63,8 @@ class Dispatcher:
         #: Class of work → messages as last counted, and sent since; empty while the
         #: broker is in trouble.
         self._waiting: dict[str, int] = {}
-        self._sent_at = -math.inf
+        #: When it last sent something, by the monotonic clock.
+        self.sent_at = -math.inf
         self.forget()
         self._runs = RunsWaiting()
         #: Of streamed subscribers: whose last message was for deliveries.
@@ -74,10 +74,6 @@ class Dispatcher:
         """Forget what it knew of the log and of who reads it: the database failed."""
         self.streamed = Streamed()
         self.wanted = Wanted(self.streamed)
-
-    def has_just_sent(self) -> bool:
-        """Whether it sent something within the last second."""
-        return time.monotonic() - self._sent_at < JUST_SECONDS
 
     def look_at_workers(self) -> None:
         """Read which queues workers serve; before the first look none is known."""
@@ -147,7 +143,7 @@ class Dispatcher:
         """
         if not chunks:
             return
-        self._sent_at = time.monotonic()
+        self.sent_at = time.monotonic()
         messages = [self._message(chunk) for chunk in chunks]
         try:
             self._doorbell.send(messages)
