@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from router.conf import conf
@@ -17,7 +18,11 @@ KEPT = timedelta(days=1)
 
 def heartbeat_name(kind: str, pid: int | str | None = None) -> str:
     """The name of a process of this host: of process `pid`, or of the caller's."""
-    return f"{kind}@{socket.gethostname()}:{os.getpid() if pid is None else pid}"
+    return f"{kind}@{_host()}:{os.getpid() if pid is None else pid}"
+
+
+#: Each acknowledgement names its worker, and the system takes its time to answer.
+_host = cache(socket.gethostname)
 
 
 def beat(

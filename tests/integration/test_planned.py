@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from router.db import plan_cache
 from router.db.plan_cache import PLAN_SETTINGS, PlanForgotten
+from router.flow.cursor.reading import _statement
 from router.flow.deliver.delivering import deliver_chunk
 from router.flow.deliver.stream import serve
 from router.flow.dispatch.dispatcher import mark_chunks
@@ -16,6 +19,7 @@ from router.flow.dispatch.due import subscribers_due
 from router.flow.dispatch.ring import Wanted, mark_rung
 from router.flow.route.routing import route_batch
 from router.models import (
+    LIVE,
     Delivery,
     DeliveryState,
     EventRecord,
@@ -137,6 +141,13 @@ def test_a_publisher_whose_plan_was_forgotten_goes_on_without(
 
     assert EventRecord.objects.count() == 3
     assert asked(KEPT_INSERTS) == []
+
+
+@pytest.mark.parametrize("run", [LIVE, LIVE + 1])
+def test_the_driver_remembers_the_text_of_a_claim(run: int) -> None:
+    sql = _statement(1, uuid4(), limit=1, run=run, seconds=0.25).sql
+
+    assert len(sql) <= MAX_CACHED_STATEMENT_LENGTH
 
 
 @pytest.mark.parametrize("analysed", ["empty", "one row", "never"])

@@ -100,8 +100,8 @@ WITH here AS MATERIALIZED (
     LIMIT COALESCE((SELECT size FROM here), 0)
 ), picked AS MATERIALIZED (
     SELECT * FROM (
-        SELECT found.*, SUM(size_bytes) OVER (
-            ORDER BY position ROWS UNBOUNDED PRECEDING) - size_bytes AS before
+        SELECT SUM(size_bytes) OVER (
+            ORDER BY position ROWS UNBOUNDED PRECEDING) - size_bytes AS before, found.*
         FROM found) AS found
     WHERE before < {bytes}
 )"""  # nosec B608  # names of our own
@@ -119,4 +119,4 @@ _LEASED = """, counted AS (
 )"""  # nosec B608  # names of our own
 _SELECTED = """
 SELECT {first} FROM here, (SELECT COUNT(*) AS count FROM found) AS found
-UNION ALL SELECT {others} FROM picked ORDER BY {place} NULLS FIRST"""  # nosec B608
+UNION ALL SELECT {others}, picked.* FROM picked ORDER BY {place} NULLS FIRST"""  # nosec B608

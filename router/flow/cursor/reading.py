@@ -57,6 +57,8 @@ OF_SUBSCRIBER = (
 )  # fmt: skip
 #: What is read of an event.
 OF_EVENT = ("position", "number", "causation_depth", "only_for", *EVENT_COLUMNS)
+#: The columns of `picked`.
+OF_PICKED = ("before", "size_bytes", *OF_EVENT)
 _parsed = json.JSONDecoder().raw_decode
 
 
@@ -177,7 +179,7 @@ def next_chunk(
     events = tuple(Streamed(row[-len(OF_EVENT) :]) for row in rows)
     is_all = len(events) == count < size
     return Chunk(
-        subscriber=_SUBSCRIBER.as_models([here[len(OF_CURSOR) : -len(OF_EVENT)]])[0],
+        subscriber=_SUBSCRIBER.as_models([here[len(OF_CURSOR) : -len(OF_PICKED)]])[0],
         token=token,
         cursor_id=cursor_id,
         position=position,
@@ -276,8 +278,9 @@ def _sql(
         rate_seconds=seconds,
         everything=stream_limit,
     )
-    # psycopg remembers what it made of a text only where that is short.
-    text = " ".join(text.split())
+    # psycopg remembers what it made of a text of up to 4096 characters; of a longer one
+    # each claim would make it anew.
+    text = " ".join(text.split()).replace(", ", ",")
     names = re.findall(r":(subscriber|token|limit|run)\b", text)
     return re.sub(r":(subscriber|token|limit|run)\b", "%s", text), names
 
@@ -285,14 +288,14 @@ def _sql(
 def _columns() -> Mapping[str, Any]:
     """The columns of an answer: of cursor and subscriber in its first row, of an event
     in each other."""
-    known = _SUBSCRIBER.column_names()
-    here = [*OF_CURSOR, *(f"of_{name}" for name in known)]
+    known = {f"of_{n}": name for n, name in enumerate(_SUBSCRIBER.column_names())}
+    here = [*OF_CURSOR, *known]
     return {
-        "columns": ", ".join(f'event."{field.column}"' for field in _fields()),
-        "known": ", ".join(f'subscriber."{name}" AS of_{name}' for name in known),
-        "first": ", ".join([*here, *["NULL"] * len(OF_EVENT)]),
-        "others": ", ".join([*["NULL"] * len(here), *_selected()]),
-        "place": len(here) + 1,
+        "columns": ", ".join(_selected()),
+        "known": ", ".join(f'subscriber."{name}" AS {n}' for n, name in known.items()),
+        "first": ", ".join([*here, *["NULL"] * len(OF_PICKED)]),
+        "others": ", ".join(["NULL"] * len(here)),
+        "place": len(here) + OF_PICKED.index("position") + 1,
     }
 
 
@@ -305,12 +308,12 @@ def _selected() -> Iterator[str]:
     the whole claim."""
     compiler = EventRecord.objects.all().query.get_compiler(connection=connection)
     for field in _fields():
-        sql, _ = field.select_format(compiler, f'picked."{field.column}"', ())
+        sql, _ = field.select_format(compiler, f'event."{field.column}"', ())
         # The driver's own reading of a time costs more than that of all others.
-        yield f"CAST({sql} AS text)" if field.name == "time" else sql
+        yield f'CAST({sql} AS text) AS "time"' if field.name == "time" else sql
 
 
 #: The columns of `here` in the first row of the answer, before those of the subscriber;
-#: then come those of an event.
+#: then come those of `picked`.
 OF_CURSOR = ("id", "position", "until", "head", "count", "size", "filter")
 _SUBSCRIBER = Select(lambda: Subscriber.objects.only(*OF_SUBSCRIBER).order_by())
