@@ -134,6 +134,9 @@ class RouterSettings(BaseModel):
     time_limit_seconds: float = Field(60, gt=0)
     lease_seconds: float = Field(90, gt=0)
     mark_seconds: float = Field(15, gt=0)
+    #: After a session was lost: the database may have crashed, by what ran, and may
+    #: again. Handlers get each event alone.
+    wary_seconds: float = Field(60, ge=0)
     #: While events come, and when none came for a while.
     poll_seconds: float = Field(0.001, gt=0, le=1)
     idle_poll_seconds: float = Field(0.02, gt=0, le=1)

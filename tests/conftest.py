@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import pytest_django
@@ -18,7 +19,6 @@ from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from router.db import session
 from router.flow.publish import registered_schemas
 from router.models import Subscriber
 from tests.contract.steps import a_puller
@@ -114,6 +114,13 @@ def quick_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_wariness() -> Iterator[None]:
+    """A process is wary for a minute after it lost a session; the next test is not."""
+    with override_settings(ROUTER={**settings.ROUTER, "WARY_SECONDS": 0}):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_known_schemas() -> None:
     """A process remembers registered schemas; one test's are not another's."""
@@ -170,16 +177,10 @@ def forget_connection() -> None:
     del connections[DEFAULT_DB_ALIAS]
 
 
-@pytest.fixture(autouse=True)
-def no_wariness(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process is wary for a minute after it lost a session; the next test is not."""
-    monkeypatch.setattr(session, "WARY_SECONDS", 0.0)
-
-
 @pytest.fixture
-def wariness(monkeypatch: pytest.MonkeyPatch, no_wariness: None) -> None:
+def wariness(settings: Any) -> None:
     """What a worker has."""
-    monkeypatch.setattr(session, "WARY_SECONDS", 60.0)
+    settings.ROUTER = {**settings.ROUTER, "WARY_SECONDS": 60}
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
-#: After a session was lost: the database may have crashed, by what ran, and may again.
-WARY_SECONDS = 60.0
+from router.conf import conf
+
 #: Django's connection, one a thread → when it last lost its session.
 _lost_at: MutableMapping[Any, float] = WeakKeyDictionary()
 
@@ -40,7 +40,7 @@ def drop_lost_session() -> None:
 def is_wary() -> bool:
     """Whether a session of this thread was lost a short while ago."""
     lost_at = _lost_at.get(connections[DEFAULT_DB_ALIAS], -math.inf)
-    return time.monotonic() - lost_at < WARY_SECONDS
+    return time.monotonic() - lost_at < conf().wary_seconds
 
 
 def _is_lost() -> bool:

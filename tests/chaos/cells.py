@@ -10,6 +10,7 @@ TIMES: dict[str, Any] = {
     "time_limit_seconds": 2,
     "lease_seconds": 3,
     "mark_seconds": 1,
+    "wary_seconds": 2,
     "heartbeat_seconds": 0.5,
     "stale_after_seconds": 5,
     "retry_maximum_seconds": 4,

@@ -218,7 +218,7 @@ def test_a_breaker_that_opens_holds_the_suspects_that_are_left(
 )
 def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
     declare: Declare,
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
     wary_seconds: float,
     leased_at_once: list[int],
 ) -> None:
@@ -229,7 +229,7 @@ def test_after_a_session_was_lost_each_has_a_lease_of_its_own_for_a_while(
     )
     publish_and_route(3)
     message = one_message(listener)
-    monkeypatch.setattr(session, "WARY_SECONDS", wary_seconds)
+    settings.ROUTER = {**settings.ROUTER, "WARY_SECONDS": wary_seconds}
     session.drop_lost_session()
 
     deliver_chunk(listener.row.pk, message)
