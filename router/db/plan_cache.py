@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import MutableSet, Sequence
+from collections.abc import MutableSet
 from typing import Any
 from weakref import WeakSet
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
-from router.db.statements import Statement, fetched
+from router.db.statements import Statement
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def _plan_cursor(database: Any) -> Any:
 def run_by_plan(statement: Statement) -> Any:
     """Django's cursor after this statement, whose plan the session keeps.
 
-    `PLAN_SETTINGS` go before it, unless it is an INSERT of values.
+    `PLAN_SETTINGS` go before it.
     """
     # Not by the name `connection`, each use of which looks it up.
     database: Any = connections[DEFAULT_DB_ALIAS]
@@ -88,26 +88,6 @@ def run_by_plan(statement: Statement) -> Any:
         text = database.ops.compose_sql(statement.sql, statement.parameters)
         database.queries_log[-1]["sql"] = text
     return cursor
-
-
-def inserted(statement: Statement) -> Sequence[Any]:
-    """The rows that an INSERT of values returns, in the caller's transaction.
-
-    It has one plan, whatever is in the tables: no `PLAN_SETTINGS` go before it, which
-    the caller's own statements would have too. Raises `PlanForgotten` where the
-    transaction is lost by it.
-    """
-    if not keeps_plans():
-        return fetched(statement)
-    try:
-        rows: Sequence[Any] = run_by_plan(statement).fetchall()
-    except DatabaseError as error:
-        if not forget_all(error):
-            raise
-        if connections[DEFAULT_DB_ALIAS].in_atomic_block:
-            raise PlanForgotten from error
-        return fetched(statement)
-    return rows
 
 
 def forget_all(error: Exception) -> bool:
