@@ -128,6 +128,11 @@ def test_a_puller_gets_as_many_of_a_run_as_it_takes_at_once() -> None:
     assert positions(list(take(row))) == list(range(1, 11))
 
 
+def test_a_puller_gets_no_more_of_a_run_than_the_window(settings: Any) -> None:
+    settings.ROUTER = {**settings.ROUTER, "WINDOW": 6}
+    assert positions(list(take(create("beginning")))) == list(range(1, 7))
+
+
 def test_the_end_is_told_with_count_and_digest() -> None:
     row = create("beginning")
     pull_all(row)

@@ -54,7 +54,7 @@ def fill_runs() -> int:
 def fill_runs_of(subscriber_id: int, *, most: int) -> int:
     """`fill_runs` for one subscriber, which takes so many at once."""
     runs = _OF_ONE.rows(subscriber_id=subscriber_id)
-    return _fill_all(runs, max(run_window(), most))
+    return _fill_all(runs, max(run_window(), min(most, conf().window)))
 
 
 def finish_runs() -> int:
@@ -143,8 +143,8 @@ def _with_position() -> Any:
     return Run.objects.active().with_position().filter(Exists(known))
 
 
-def _unlimited() -> Any:
-    """Runs that have more, get deliveries, and may get them now."""
+def _fillable() -> Any:
+    """Active runs that have more, and whose subscribers are not at the limit."""
     is_by_row = (
         Q(subscriber__is_streamed=False) | Q(only_failed=True) | Q(chosen__isnull=False)
     )
@@ -165,7 +165,7 @@ def _with_room() -> Any:
     )
     full = int(run_window() * CROWDED)
     ready = of_run.due().order_by("due_at", "id").values("pk")[full : full + 1]
-    return _unlimited().alias(ready=Subquery(ready)).filter(ready__isnull=True)
+    return _fillable().alias(ready=Subquery(ready)).filter(ready__isnull=True)
 
 
 def _open_beyond(place: float) -> Subquery:
@@ -193,5 +193,5 @@ def _at_the_end() -> Any:
 
 
 _WITH_ROOM = Select(_with_room)
-_OF_ONE = Select(lambda: _unlimited().filter(subscriber=SUBSCRIBER))
+_OF_ONE = Select(lambda: _fillable().filter(subscriber=SUBSCRIBER))
 _AT_THE_END = Select(_at_the_end)

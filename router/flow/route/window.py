@@ -178,7 +178,7 @@ def _ready_beyond(place: float) -> Subquery:
     return _nth(rows.due().order_by("due_at", "id"), place)
 
 
-def _behind() -> QuerySet[Subscriber, Any]:
+def _fillable() -> QuerySet[Subscriber, Any]:
     """Those that are behind, and not at the limit."""
     cursors = Cursor.objects.filter(subscriber=OuterRef("pk"), run=LIVE, is_behind=True)
     return (
@@ -192,10 +192,10 @@ def _behind() -> QuerySet[Subscriber, Any]:
 
 def _with_room() -> QuerySet[Subscriber, Any]:
     ready = _ready_beyond(conf().window * CROWDED)
-    return _behind().alias(ready=ready).filter(ready__isnull=True)
+    return _fillable().alias(ready=ready).filter(ready__isnull=True)
 
 
 _CROWDED = Select(_crowded)
 _STOPPED = Select(_stopped)
 _WITH_ROOM = Select(_with_room)
-_OF_ONE = Select(lambda: _behind().filter(pk=SUBSCRIBER))
+_OF_ONE = Select(lambda: _fillable().filter(pk=SUBSCRIBER))
