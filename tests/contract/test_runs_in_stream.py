@@ -62,12 +62,17 @@ def test_history_in_its_order_and_no_row(handler: Handler) -> None:
     assert EventRecord.objects.get(type="router.backfill.completed").data["count"] == 10
 
 
-def test_live_goes_three_times_before_a_run(
-    handler: Handler, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Chunks of one event, and a message that serves until there is no more."""
     settings.ROUTER = {**settings.ROUTER, "STREAM_LIMIT": 1}
     runs_in_stream._live_in_a_row.clear()
     monkeypatch.setattr(stream, "SERVE_SECONDS", 60)
+
+
+def test_live_goes_three_times_before_a_run(
+    handler: Handler, one_at_a_time: None
+) -> None:
     row = declare(handler)
     publish_and_route(9)
     runs_in_stream.look_again()
@@ -80,12 +85,9 @@ def test_live_goes_three_times_before_a_run(
 
 
 def test_no_live_event_waits_for_two_chunks_of_a_run(
-    handler: Handler, monkeypatch: pytest.MonkeyPatch, settings: Any
+    handler: Handler, one_at_a_time: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each event of the run brings a live one."""
-    settings.ROUTER = {**settings.ROUTER, "STREAM_LIMIT": 1}
-    runs_in_stream._live_in_a_row.clear()
-    monkeypatch.setattr(stream, "SERVE_SECONDS", 60)
     row = declare(handler)
     deliver, live = stream._carry_out, iter(range(100, 110))
 
