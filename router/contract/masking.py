@@ -103,7 +103,7 @@ def scrubbed(text: str, secrets: Iterable[str]) -> str:
 
 
 def _finder(text: str) -> Callable[[str], bool]:
-    """Whether a form may be in the text, whatever the case of its letters."""
+    """A function that says whether a form may be in the text, in any case."""
     if not text.isascii():
         # There a letter may equal another one without being its lower case.
         return lambda _: True

@@ -45,7 +45,8 @@ class Every:
 class Slowing:
     """The seconds between two looks: a share of the time since something was there.
 
-    What comes seldom waits no longer, by its own measure, than what comes often.
+    An event that comes seldom waits a little longer than one of many, and costs far
+    fewer looks.
     """
 
     share: float

@@ -49,8 +49,8 @@ MAX_PAUSE_SECONDS = 5.0
 #: What is left of processes that were killed, and of deleted subscribers, is deleted so
 #: often, and it is asked whether the release before is gone.
 STALE_LOOK_SECONDS = 60.0
-#: Of the time since the last event until the next look for new ones, and of that since
-#: the last message until the next look at what is due.
+#: The next look for new events comes after this share of the time since the last one;
+#: the next look at what is due, after that of the time since the last event or message.
 POLL_SHARE, DUE_SHARE = 0.025, 0.06
 
 

@@ -38,8 +38,11 @@ FIRST, BEFORE = 5 * PER_SECOND, 30 * PER_SECOND
 KILLS = (0.4, 0.7)
 #: The processes of the next release start meanwhile.
 START_SECONDS = 5.0
-#: A lease of a killed worker, and how long the two that died are felt.
+#: What a killed worker holds is free after the lease; the process in its place has
+#: started, and what waited is done, so long after the kill.
 LEASE_SECONDS, AFTER_KILL_SECONDS = 10, 20.0
+#: What was published so long before a kill may have been held by that worker.
+BEFORE_KILL_SECONDS = 1.0
 #: So slow is no machine.
 SECONDS = 300 + HISTORY / 200
 #: Shorter than in production, so that what was killed is soon tried again.
@@ -133,7 +136,7 @@ def show(
     for name, is_late in {"standing": False, "late, its own live events": True}.items():
         for title, spans in {
             "up to the first kill": [(begin, kills[0])],
-            "but for what followed a kill": _between_kills(begin, end, kills),
+            "apart from the kills": _between_kills(begin, end, kills),
             "all of the run": [(begin, end)],
         }.items():
             found = waits.within(spans, is_late=is_late)
@@ -142,10 +145,9 @@ def show(
 
 
 def _between_kills(begin: float, end: float, kills: list[float]) -> list[Span]:
-    """Without what was published while a lease was held by a killed worker, or soon
-    after it."""
+    """The run without the time around each kill."""
     begins = [begin, *(at + AFTER_KILL_SECONDS for at in kills)]
-    ends = [*(at - 1.0 for at in kills), end]
+    ends = [*(at - BEFORE_KILL_SECONDS for at in kills), end]
     return list(zip(begins, ends, strict=True))
 
 

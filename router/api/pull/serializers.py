@@ -58,8 +58,9 @@ class AckEntry(Body):
 
 
 class AckEntries(fields.ListField):
-    """Many entries: the framework's own look at each takes longer than the rest of the
-    call, and is left to those that are not as clients send them."""
+    """Entries, of which those of the usual form are checked in one go: the framework's
+    check of each takes longer than the rest of the call. It gets all where one is not.
+    """
 
     def run_child_validation(self, data: list[Any]) -> Any:
         return data if all(map(_is_usual, data)) else super().run_child_validation(data)
