@@ -14,6 +14,8 @@ from router.public import publish
 from router.testing import deliver_due
 from tests.receivers import Declare
 
+pytestmark = pytest.mark.one_database
+
 
 def attributes(**changes: Any) -> dict[str, Any]:
     return {"type": "thing.happened", "data": {}, "source": "/x", **changes}

@@ -31,7 +31,7 @@ from tests.contract.steps import TYPE, publish_and_route
 from tests.integration.api import a_key, assert_problem, pointers, send
 from tests.integration.rows import a_delivery, a_failed_task
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 RUNS = "subscribers/erp/runs/"
 
 
