@@ -38,22 +38,24 @@ FIRST, BEFORE = 5 * PER_SECOND, 30 * PER_SECOND
 KILLS = (0.4, 0.7)
 #: The processes of the next release start meanwhile.
 START_SECONDS = 5.0
-#: What a killed worker holds is free after the lease; the process in its place has
-#: started, and what waited is done, so long after the kill.
-LEASE_SECONDS, AFTER_KILL_SECONDS = 10, 20.0
+#: The process in the killed one's place has started, and what waited is done, so long
+#: after the kill.
+AFTER_KILL_SECONDS = 20.0
 #: What was published so long before a kill may have been held by that worker.
 BEFORE_KILL_SECONDS = 1.0
 #: So slow is no machine.
 SECONDS = 300 + HISTORY / 200
-#: Shorter than in production, so that what was killed is soon tried again.
+#: Thirty times shorter than in production: what a killed worker holds is free after the
+#: lease, and seen by the next sweep.
 ROUTER = json.dumps(
     {
-        "time_limit_seconds": 6,
-        "lease_seconds": LEASE_SECONDS,
-        "mark_seconds": 3,
+        "time_limit_seconds": 2,
+        "lease_seconds": 3,
+        "sweep_seconds": 0.25,
+        "mark_seconds": 1,
         "heartbeat_seconds": 1,
         "stale_after_seconds": 10,
-        "webhook_deadline_seconds": 3,
+        "webhook_deadline_seconds": 1,
         "handlers": [PROJECT],
     }
 )
