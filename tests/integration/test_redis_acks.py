@@ -38,6 +38,17 @@ def drain(connection: Any, taken: list[Any], count: int) -> bool:
     return len(taken) >= count
 
 
+def take_and_acknowledge(url: str, *, count: int) -> None:
+    taken: list[Any] = []
+    with Connection(url) as connection:
+        tolerate(connection)
+        channel = connection.channel()
+        with Consumer(channel, [QUEUE], on_message=taken.append, auto_declare=False):
+            assert drain(connection, taken, count)
+            for message in taken:
+                message.ack()
+
+
 def takes_another_after_a_missed_ack(valkey: Valkey, qos: type[redis.QoS]) -> bool:
     channels = type("Channel", (redis.Channel,), {"QoS": qos})
     transport = type("Transport", (redis.Transport,), {"Channel": channels})
@@ -80,22 +91,28 @@ def test_all_messages_of_a_channel_share_one_client(
     monkeypatch.setattr(
         redis.redis.Redis,
         "pipeline",
-        lambda client: [made.append(client), pipeline(client)][1],
+        lambda client, **options: [made.append(client), pipeline(client, **options)][1],
     )
-    taken: list[Any] = []
     for body in ("first", "second"):
         send(broker_url, body)
-    with Connection(broker_url) as connection:
-        tolerate(connection)
-        channel = connection.channel()
-        with Consumer(channel, [QUEUE], on_message=taken.append, auto_declare=False):
-            assert drain(connection, taken, 2)
-            for message in taken:
-                message.ack()
+    take_and_acknowledge(broker_url, count=2)
 
     # One pipeline to take each message, one to acknowledge it.
     (_, times), *_ = Counter(id(client) for client in made).most_common()
     assert times == 4
+
+
+def test_a_message_takes_no_transaction_of_the_broker(broker_url: str) -> None:
+    send(broker_url, "first")
+    with redis.redis.Redis.from_url(broker_url) as client:
+        client.config_resetstat()
+        take_and_acknowledge(broker_url, count=1)
+        asked = client.info("commandstats")
+        left = client.keys("unacked*")
+
+    assert [asked[f"cmdstat_{name}"]["calls"] for name in ("zadd", "zrem")] == [1, 1]
+    assert "cmdstat_multi" not in asked
+    assert not left
 
 
 def test_a_worker_has_it_by_its_settings_and_no_other_app_of_the_process(
