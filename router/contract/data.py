@@ -9,10 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from email.message import Message
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from router.contract import json_text
 from router.contract.errors import InvalidEvent
@@ -58,8 +57,7 @@ class DataEncoding(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(NamedTuple):
     """Data as the log keeps it; `size_bytes` is what it has in UTF-8."""
 
     text: str
@@ -153,17 +151,23 @@ def members(data: Any, *, has_data: bool) -> dict[str, Any]:
     return {"data": data}
 
 
-def pack(data: Any, *, has_data: bool, is_plain_text: bool = False) -> Packed:
-    """The data as the log keeps it.
+def pack(
+    data: Any,
+    *,
+    has_data: bool,
+    is_plain_text: bool = False,
+    text: str | None = None,
+) -> Packed:
+    """The data as the log keeps it. `text` is its canonical text, if it is there.
 
     The size of plain text is that of the text, without the escapes of JSON.
     """
     if not has_data:
         return Packed("null", DataEncoding.NONE, 0)
     if isinstance(data, bytes):
-        text = base64.b64encode(data).decode()
-        return Packed(f'"{text}"', DataEncoding.BASE64, len(data))
-    text = json_text.canonical(data)
+        encoded = base64.b64encode(data).decode()
+        return Packed(f'"{encoded}"', DataEncoding.BASE64, len(data))
+    text = json_text.canonical(data) if text is None else text
     size_bytes = len((data if is_plain_text else text).encode())
     if REWRITTEN.search(text):
         return Packed(json_text.canonical(text), DataEncoding.JSON, size_bytes)

@@ -11,7 +11,7 @@ from router.contract import data as event_data
 from router.contract.attributes import attribute_problems
 from router.contract.data import JSON_TYPE
 from router.contract.errors import InvalidEvent, named
-from router.contract.json_text import text_problems
+from router.contract.json_text import canonical, text_problems
 from router.contract.times import format_time
 
 
@@ -49,6 +49,16 @@ class Event:
             raise InvalidEvent(
                 f"The event is not valid: {named(problems)}.", problems=problems
             )
+
+    @classmethod
+    def checked(cls, attributes: Mapping[str, Any]) -> Self:
+        """The event of a publisher, every attribute named; raises as a call does.
+
+        A call of a frozen class sets the attributes one by one, which takes longer.
+        """
+        event = cls.recorded(attributes)
+        event.__post_init__()
+        return event
 
     @classmethod
     def recorded(cls, attributes: Mapping[str, Any]) -> Self:
@@ -97,6 +107,8 @@ class Event:
 
 #: Where an event has what reads its attributes.
 READ = "_read"
+#: Where it has the canonical text of its data, from the check until it is recorded.
+TEXT = "_text"
 
 
 class _Attribute:
@@ -122,7 +134,8 @@ def _data_problems(event: Event) -> list[tuple[str, str]]:
     problem = event_data.type_problem(event.datacontenttype)
     problems = [("/datacontenttype", problem)] if problem else []
     if not isinstance(event.data, bytes):
-        problems += text_problems(event.data, "/data")
+        text = event.__dict__[TEXT] = canonical(event.data)
+        problems += text_problems(event.data, "/data", text=text)
     elif not problem and event_data.is_json(event.datacontenttype):
         problems.append(("/data", "must be a JSON value, since its type is JSON"))
     return problems

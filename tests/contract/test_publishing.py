@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import ItemsView
 from datetime import timedelta
 
 import pytest
@@ -182,6 +183,26 @@ def test_publishing_is_one_statement_whatever_listens(
 
     with django_assert_num_queries(1):
         publish(TYPE, {})
+
+
+class CountedData(dict[str, int]):
+    """Data that counts how often a text is made of it."""
+
+    count = 0
+
+    def items(self) -> ItemsView[str, int]:
+        self.count += 1
+        return super().items()
+
+
+def test_publishing_makes_the_text_of_the_data_once(transactional_db: None) -> None:
+    data = CountedData(n=1)
+
+    published = publish(TYPE, data)
+
+    assert data.count == 1
+    assert EventRecord.objects.get().data == {"n": 1}
+    assert published.event == EventRecord.objects.get().to_event()
 
 
 def test_the_clock_is_the_database_s_and_moves(transactional_db: None) -> None:

@@ -6,15 +6,14 @@ can't hang on it. What commits is owed; what is rolled back is delivered to nobo
 
 from __future__ import annotations
 
-import secrets
+import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, transaction
-from django.utils import timezone
 
 from router.conf import conf
 from router.contract.data import (
@@ -195,22 +194,22 @@ def _checked(entry: Mapping[str, Any], traceparent: str) -> Event:
     given = entry.get
     data, datacontenttype = _data(given("data", NO_DATA), given("datacontenttype", ""))
     time, time_text = _time(given("time") or None)
-    event = Event(
-        id=given("id") or (cause.next_id() if cause else str(uuid.uuid4())),
-        source=given("source") or conf().own_source,
-        type=entry["type"],
-        subject=given("subject", ""),
-        time=time,
-        time_text=time_text,
-        datacontenttype=datacontenttype,
-        dataschema=given("dataschema", ""),
-        partitionkey=given("partitionkey", ""),
-        traceparent=given("traceparent") or traceparent or _traceparent(cause),
-        extensions=given("extensions") or {},
-        data=None if data is NO_DATA else data,
-        has_data=data is not NO_DATA,
-    )
-    event = schemas.with_schema(event)
+    attributes = {
+        "id": given("id") or (cause.next_id() if cause else str(uuid.uuid4())),
+        "source": given("source") or conf().own_source,
+        "type": entry["type"],
+        "subject": given("subject", ""),
+        "time": time,
+        "time_text": time_text,
+        "datacontenttype": datacontenttype,
+        "dataschema": given("dataschema", ""),
+        "partitionkey": given("partitionkey", ""),
+        "traceparent": given("traceparent") or traceparent or _traceparent(cause),
+        "extensions": given("extensions") or {},
+        "data": None if data is NO_DATA else data,
+        "has_data": data is not NO_DATA,
+    }
+    event = schemas.with_schema(Event.checked(attributes))
     if event.dataschema:
         schemas.check_data(event)
     return event
@@ -231,12 +230,12 @@ def _data(given: Any, datacontenttype: str) -> tuple[Any, str]:
 def _time(given: Any) -> tuple[Any, str]:
     """The moment, and its text where it says more; what is wrong stays as it is."""
     if not isinstance(given, str):
-        return timezone.now() if given is None else given, ""
+        return datetime.now(UTC) if given is None else given, ""
     return parse_time(given) or (given, "")
 
 
 def _traceparent(cause: causation.Cause | None) -> str:
     """A new W3C trace context, or a child of the cause's."""
     trace = cause.event.traceparent[3:35] if cause else ""
-    digits = secrets.token_hex(24)
+    digits = os.urandom(24).hex()
     return f"00-{trace or digits[:32]}-{digits[32:]}-01"

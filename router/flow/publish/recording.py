@@ -6,18 +6,18 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from router.conf import conf, digest_key
 from router.contract.attributes import attribute_text
 from router.contract.data import JSON_TYPE, DataEncoding, Packed, is_json, pack
 from router.contract.errors import EventConflict, EventTooLarge
-from router.contract.event import Event
+from router.contract.event import TEXT, Event
 from router.contract.json_text import dumped
-from router.db.statements import Statement, fetched
 from router.models import EventRecord
 
 #: In the order of the values.
@@ -90,8 +90,7 @@ def values_of(
 
     Raises `EventTooLarge`.
     """
-    is_plain_text = isinstance(event.data, str) and not is_json(event.datacontenttype)
-    packed = pack(event.data, has_data=event.has_data, is_plain_text=is_plain_text)
+    packed = _packed(event)
     extensions = dumped(event.extensions) if event.extensions else "{}"
     size = packed.size_bytes + (len(extensions.encode()) if event.extensions else 0)
     if size > conf().max_event_bytes:
@@ -104,7 +103,7 @@ def values_of(
         event.source,
         event.type,
         event.subject,
-        str(connection.ops.adapt_datetimefield_value(event.time)),
+        _time(event.time),
         event.time_text,
         event.dataschema,
         event.partitionkey,
@@ -120,6 +119,25 @@ def values_of(
     )
 
 
+def _packed(event: Event) -> Packed:
+    """Its data; the text that its check made is not needed again."""
+    return pack(
+        event.data,
+        has_data=event.has_data,
+        is_plain_text=isinstance(event.data, str)
+        and not is_json(event.datacontenttype),
+        text=event.__dict__.pop(TEXT, None),
+    )
+
+
+def _time(moment: datetime) -> str:
+    """The text of it that the database reads; SQLite keeps no zone."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "postgresql":
+        return str(moment)
+    return str(database.ops.adapt_datetimefield_value(moment))
+
+
 def _insert(*values: Any) -> int | None:
     """The new row's number, or None when `(source, id)` is there already.
 
@@ -129,8 +147,10 @@ def _insert(*values: Any) -> int | None:
     """
     # Not by a plan that the session keeps: behind a pooler that nobody named, a plan
     # that is not there would cost the caller's transaction, and so a sale.
-    rows = fetched(Statement(_INSERT, values))
-    return int(rows[0][0]) if rows else None
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_INSERT, values)
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 def _existing(event: Event) -> EventRecord | None:

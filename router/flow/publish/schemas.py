@@ -92,7 +92,8 @@ def with_schema(event: Event) -> Event:
     """
     if event.dataschema or not is_json(event.datacontenttype):
         return event
-    newest = next(reversed(_live(_schemas_of(event.type))), "")
+    known = _schemas_of(event.type)
+    newest = next(reversed(_live(known)), "") if known else ""
     if not newest:
         return event
     # Not checked again: an older release registered schemas under any `$id`.
