@@ -28,8 +28,10 @@ HOW = """
   database says that every delivery is done; bare Celery has none, its workers count.
 * An event is owed to five subscribers: five deliveries, tasks or jobs.
 * *bare Celery*: no Django, no database, tasks that do nothing, `acks_late`, at the best
-  of the prefetch counts 1, 4 and 16. It is divided by in every row, also where the
-  others' handlers insert rows.
+  of the prefetch counts 1, 4 and 16; on RabbitMQ without 1 for solo workers, which keep
+  acknowledgements back and come to a stop there. It is divided by in every row, also
+  where the others' handlers insert rows.
+* *PgQue* is not here: package registries have its client, and not its SQL.
 * *one INSERT by hand*: the event's row, in a table with the same indexes, and nothing
   else of what publishing does. It is the least that an outbox can cost on that machine.
 * *naive Django + Celery*: a row for each task, `delay_on_commit`, `CELERY_DB_REUSE_MAX`

@@ -13,6 +13,7 @@ from benchmarks.bench import Bench
 from benchmarks.contenders import BARE, FANFARE, NAIVE, PEERS, Contender, Setup
 from benchmarks.measuring import Measured, backlog, live
 from benchmarks.run import NotDone
+from benchmarks.sizes import Sizes
 
 #: The size of a calibration ÷ that of a whole run.
 CALIBRATION = 0.5
@@ -105,7 +106,7 @@ def prefetch_of(bench: Bench, contender: Contender, cell: Cell) -> int:
     place = f"{cell.setup.broker}-{cell.setup.pool}"
     if place not in bench.prefetch:
         rates = {}
-        for prefetch in bench.sizes.prefetches:
+        for prefetch in prefetches(bench.sizes, cell.setup):
             bench.log(f"bare Celery on {place} with prefetch {prefetch}")
             setup = cell.setup.but(prefetch=prefetch)
             run = partial(backlog, bench, BARE, setup, share=CALIBRATION)
@@ -114,6 +115,17 @@ def prefetch_of(bench: Bench, contender: Contender, cell: Cell) -> int:
             )
         bench.prefetch[place] = max(rates, key=lambda prefetch: rates[prefetch])
     return bench.prefetch[place]
+
+
+def prefetches(sizes: Sizes, setup: Setup) -> list[int]:
+    """What to try for bare Celery on this broker and pool.
+
+    A solo worker on RabbitMQ comes to a stop at 1: kombu puts an acknowledgement off to
+    the loop's next pass, then waits up to two seconds for a message or a timer, and
+    RabbitMQ sends no message before the acknowledgement.
+    """
+    stops = (setup.broker, setup.pool) == ("rabbitmq", "solo")
+    return [each for each in sizes.prefetches if each > 1 or not stops]
 
 
 def _entry(bench: Bench, cell: Cell, measured: Rates) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from benchmarks.contenders import (
     worker_count,
 )
 from benchmarks.figures.latency import ratios_to
+from benchmarks.figures.throughput import prefetches
 from benchmarks.figures.webhooks import ONE, OTHER, OURS, TEN, entry
 from benchmarks.measuring import Measured
 from benchmarks.peers import modules_for_node
@@ -161,6 +162,22 @@ def test_only_those_take_part_whose_packages_are_here(
             log=print,
         )
         assert bench.present([FANFARE, PGQUEUER, GRAPHILE]) == expected
+
+
+@pytest.mark.parametrize(
+    ("broker", "pool", "expected"),
+    [
+        ("redis", "solo", [1, 4, 16]),
+        ("rabbitmq", "prefork", [1, 4, 16]),
+        # A solo worker waits there for a message before it acknowledges the last one.
+        ("rabbitmq", "solo", [4, 16]),
+    ],
+)
+def test_bare_celery_is_tried_at_no_prefetch_that_comes_to_a_stop(
+    broker: str, pool: str, expected: list[int]
+) -> None:
+    setup = Setup(broker=broker, pool=pool)
+    assert prefetches(WHOLE, setup) == expected
 
 
 def test_without_node_its_peer_is_left_out_and_the_log_says_so(
