@@ -76,19 +76,20 @@ def rows_of_all(
     They run in their order, each with a snapshot of its own (at READ COMMITTED, which
     is PostgreSQL's default). `is_planned`: the session keeps their plans.
     """
-    if not (statements and _has_pipeline()):
+    # Not by the name `connection`, each use of which looks it up.
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if not (statements and _has_pipeline(database)):
         return [fetched(each) for each in statements]
-    connection.ensure_connection()
-    session: Any = connection.connection
-    with connection.wrap_database_errors, session.pipeline():
+    database.ensure_connection()
+    with database.wrap_database_errors, database.connection.pipeline():
         send = run_by_plan if is_planned else _sent
-        cursors = [send(each) for each in statements]
+        cursors = [send(each, database) for each in statements]
     # `description` makes an object of each column.
     return [cursor.fetchall() if cursor.pgresult.nfields else () for cursor in cursors]
 
 
-def _sent(statement: Statement) -> Any:
-    cursor = connections[DEFAULT_DB_ALIAS].cursor()
+def _sent(statement: Statement, database: Any) -> Any:
+    cursor = database.cursor()
     cursor.execute(statement.sql, statement.parameters)
     return cursor
 
@@ -101,10 +102,13 @@ def rows_of_first(
     Django begins none before a statement comes, and the driver sends a BEGIN of its
     own before that and waits for the answer.
     """
-    is_first = connection.in_atomic_block and _has_pipeline() and _is_unbegun()
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    session = database.connection
+    is_first = (
+        database.in_atomic_block and _has_pipeline(database) and _is_unbegun(session)
+    )
     if not (statements and is_first):
         return rows_of_all(statements, is_planned=is_planned)
-    session: Any = connection.connection
     session.autocommit = True
     try:
         if is_planned and statements[-1] is COMMIT and session not in _isolated:
@@ -114,7 +118,7 @@ def rows_of_first(
     finally:
         # Ended with them, or never begun. Else the driver sees that it has begun, and
         # takes this only when it is over, as Django then does.
-        if _is_unbegun():
+        if _is_unbegun(session):
             session.autocommit = False
 
 
@@ -156,7 +160,7 @@ def rows_of_planned(
     is_alone = transaction.get_autocommit()
     if owns_transaction is None:
         owns_transaction = is_alone
-    is_planned = owns_transaction and _has_pipeline() and keeps_plans()
+    is_planned = owns_transaction and keeps_plans()
     before = [*before, PLAN_SETTINGS] if is_planned else before
     is_single = len(statements) == 1 and not is_planned
     try:
@@ -174,16 +178,15 @@ def rows_of_planned(
     return results[len(before) : len(before) + len(statements)]
 
 
-def _is_unbegun() -> bool:
-    session: Any = connection.connection
+def _is_unbegun(session: Any) -> bool:
     if session is None:
         # Closed within the transaction: Django says so at the next statement.
         return False
     return str(session.info.transaction_status.name) == "IDLE"
 
 
-def _has_pipeline() -> bool:
-    return connection.vendor == "postgresql"
+def _has_pipeline(database: Any) -> bool:
+    return bool(database.vendor == "postgresql")
 
 
 @contextmanager
@@ -202,7 +205,7 @@ def commits(owns_transaction: bool) -> Sequence[Statement]:
 
     Django's own commit then finds it done, which costs nothing.
     """
-    return [COMMIT] if owns_transaction and _has_pipeline() else []
+    return [COMMIT] if owns_transaction and _has_pipeline(connection) else []
 
 
 #: In the database's own message, and in its log.

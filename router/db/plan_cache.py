@@ -74,13 +74,12 @@ def _plan_cursor(database: Any) -> Any:
     return database._prepare_cursor(database.Database.Cursor(session))
 
 
-def run_by_plan(statement: Statement) -> Any:
-    """Django's cursor after this statement, whose plan the session keeps.
+def run_by_plan(statement: Statement, database: Any) -> Any:
+    """The cursor of this connection of Django's after the statement, whose plan the
+    session keeps.
 
     `PLAN_SETTINGS` go before it.
     """
-    # Not by the name `connection`, each use of which looks it up.
-    database: Any = connections[DEFAULT_DB_ALIAS]
     cursor = _plan_cursor(database)
     cursor.execute(statement.sql, statement.parameters)
     if database.queries_logged:

@@ -23,12 +23,13 @@ def look_at_session() -> None:
     Celery never looks: a worker whose session the database ended would fail every
     task from then on.
     """
-    if connection.connection is not None and _is_lost():
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if database.connection is not None and _is_lost(database):
         drop_lost_session()
         return
-    connection.close_if_unusable_or_obsolete()
+    database.close_if_unusable_or_obsolete()
     # Django would ask `SELECT 1` now, a round trip for every task.
-    connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
+    database.health_check_done = True
 
 
 def drop_lost_session() -> None:
@@ -43,18 +44,18 @@ def is_wary() -> bool:
     return time.monotonic() - lost_at < conf().wary_seconds
 
 
-def _is_lost() -> bool:
+def _is_lost(database: Any) -> bool:
     """Whether the server has gone; asks only where there is a reason to."""
-    if connection.vendor != "postgresql":
+    if database.vendor != "postgresql":
         return False
-    if connection.connection.closed:
+    if database.connection.closed:
         return True
-    return _is_suspicious() and not connection.is_usable()
+    return _is_suspicious(database) and not database.is_usable()
 
 
-def _is_suspicious() -> bool:
+def _is_suspicious(database: Any) -> bool:
     """Whether a statement failed, or the server wrote since its last answer, as it does
     when it ends a session."""
     poll = select.poll()
-    poll.register(connection.connection.fileno(), select.POLLIN)
-    return connection.errors_occurred or bool(poll.poll(0))
+    poll.register(database.connection.fileno(), select.POLLIN)
+    return database.errors_occurred or bool(poll.poll(0))

@@ -125,8 +125,9 @@ def test_canary_whole(row: Heartbeat, usual: str) -> None:
 
 def test_canary_plans(session: Any) -> None:
     addition = Statement("SELECT %s + 1", [1])
-    for run in (fetched, run_by_plan, run_by_plan):
-        run(addition)
+    fetched(addition)
+    for _ in range(2):
+        run_by_plan(addition, connection)
 
     names = asked("SELECT name FROM pg_prepared_statements")
     # Its number is no other process's.
