@@ -6,10 +6,12 @@ from collections.abc import ItemsView
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from router.contract.errors import CausationTooDeep, EventConflict, InvalidEvent
+from router.flow.publish.causation import Cause, caused
 from router.models import (
     Acknowledgement,
     Clock,
@@ -183,6 +185,23 @@ def test_publishing_is_one_statement_whatever_listens(
 
     with django_assert_num_queries(1):
         publish(TYPE, {})
+
+
+def asks_for_a_double(id: str | None = None) -> bool:
+    with CaptureQueriesContext(connection) as captured:
+        publish(TYPE, {}, id=id)
+    return "ON CONFLICT" in captured.captured_queries[-1]["sql"]
+
+
+def test_only_an_event_that_may_be_there_is_looked_for(transactional_db: None) -> None:
+    cause = Cause(event=publish(TYPE, {}).event, subscriber="one", depth=0)
+
+    assert not asks_for_a_double()
+    assert asks_for_a_double(id="1")
+    with caused() as set_cause:
+        # A second run of the handler derives the same id.
+        set_cause(cause)
+        assert asks_for_a_double()
 
 
 class CountedData(dict[str, int]):

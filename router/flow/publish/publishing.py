@@ -112,7 +112,12 @@ def publish_given(entry: Mapping[str, Any]) -> Published:
 def _publish(entry: Mapping[str, Any], *, traceparent: str = "") -> Published:
     depth = causation.next_depth()
     event = checked_event(entry, traceparent=traceparent)
-    return record(event, depth=depth, is_settled=_is_settled(entry.get("id")))
+    return record(
+        event,
+        depth=depth,
+        is_settled=_is_settled(entry.get("id")),
+        has_random_id=not (entry.get("id") or causation.current()),
+    )
 
 
 def publish_notice(

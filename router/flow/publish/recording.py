@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -49,8 +49,10 @@ _INSERT = (
     # An older release leaves it NULL beside this one: see the model.
     '"is_webhook_id_derived") '
     f"VALUES ({', '.join(['%s'] * len(COLUMNS))}, TRUE) "
-    'ON CONFLICT ("source", "event_id") DO NOTHING RETURNING "number"'
 )
+_RETURNING = 'RETURNING "number"'
+_INSERT_NEW = _INSERT + _RETURNING
+_INSERT_ONCE = f'{_INSERT}ON CONFLICT ("source", "event_id") DO NOTHING {_RETURNING}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +70,16 @@ def record(
     depth: int = 0,
     only_for: int | None = None,
     is_settled: bool = False,
+    has_random_id: bool = False,
 ) -> Published:
     """Write the event in the caller's transaction. `is_settled`: what has its source
-    and id is the event, whatever differs.
+    and id is the event, whatever differs. `has_random_id`: no other event has its id.
 
     Raises `EventTooLarge` or `EventConflict`; then nothing is recorded.
     """
     values = values_of(event, depth=depth, only_for=only_for)
-    while (number := _insert(*values)) is None:
+    statement = _INSERT_NEW if has_random_id else _INSERT_ONCE
+    while (number := _insert(statement, values)) is None:
         if existing := _existing(event):
             digest = None if is_settled else values[DIGEST]
             return _same(event, existing, digest)
@@ -138,8 +142,11 @@ def _time(moment: datetime) -> str:
     return str(database.ops.adapt_datetimefield_value(moment))
 
 
-def _insert(*values: Any) -> int | None:
+def _insert(statement: str, values: Sequence[Any]) -> int | None:
     """The new row's number, or None when `(source, id)` is there already.
+
+    To look for another row of that name takes the database time, which an event whose
+    id is random saves.
 
     Raw SQL: one statement that neither aborts the caller's transaction on a double
     nor needs a savepoint, which the ORM can't say. JSON goes as the text it is: dumped
@@ -148,7 +155,7 @@ def _insert(*values: Any) -> int | None:
     # Not by a plan that the session keeps: behind a pooler that nobody named, a plan
     # that is not there would cost the caller's transaction, and so a sale.
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(_INSERT, values)
+        cursor.execute(statement, values)
         row = cursor.fetchone()
     return int(row[0]) if row else None
 
