@@ -151,14 +151,8 @@ def members(data: Any, *, has_data: bool) -> dict[str, Any]:
     return {"data": data}
 
 
-def pack(
-    data: Any,
-    *,
-    has_data: bool,
-    is_plain_text: bool = False,
-    text: str | None = None,
-) -> Packed:
-    """The data as the log keeps it. `text` is its canonical text, if it is there.
+def pack(data: Any, *, has_data: bool, is_plain_text: bool = False) -> Packed:
+    """The data as the log keeps it.
 
     The size of plain text is that of the text, without the escapes of JSON.
     """
@@ -167,7 +161,7 @@ def pack(
     if isinstance(data, bytes):
         encoded = base64.b64encode(data).decode()
         return Packed(f'"{encoded}"', DataEncoding.BASE64, len(data))
-    text = json_text.canonical(data) if text is None else text
+    text = json_text.canonical(data)
     size_bytes = len((data if is_plain_text else text).encode())
     if REWRITTEN.search(text):
         return Packed(json_text.canonical(text), DataEncoding.JSON, size_bytes)

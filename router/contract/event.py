@@ -11,7 +11,7 @@ from router.contract import data as event_data
 from router.contract.attributes import attribute_problems
 from router.contract.data import JSON_TYPE
 from router.contract.errors import InvalidEvent, named
-from router.contract.json_text import canonical, text_problems
+from router.contract.json_text import text_problems
 from router.contract.times import format_time
 
 
@@ -107,8 +107,6 @@ class Event:
 
 #: Where an event has what reads its attributes.
 READ = "_read"
-#: Where it has the canonical text of its data, from the check until it is recorded.
-TEXT = "_text"
 
 
 class _Attribute:
@@ -134,8 +132,7 @@ def _data_problems(event: Event) -> list[tuple[str, str]]:
     problem = event_data.type_problem(event.datacontenttype)
     problems = [("/datacontenttype", problem)] if problem else []
     if not isinstance(event.data, bytes):
-        text = event.__dict__[TEXT] = canonical(event.data)
-        problems += text_problems(event.data, "/data", text=text)
+        problems += text_problems(event.data, "/data")
     elif not problem and event_data.is_json(event.datacontenttype):
         problems.append(("/data", "must be a JSON value, since its type is JSON"))
     return problems

@@ -118,15 +118,12 @@ def parse(text: str, *, pointer: str = "") -> Any:
     )
 
 
-def text_problems(
-    value: Any, pointer: str, *, text: str | None = None
-) -> list[tuple[str, str]]:
+def text_problems(value: Any, pointer: str) -> list[tuple[str, str]]:
     """What of a JSON value no database keeps, or some reader can't follow.
 
-    `text` is its canonical text, if it is there. Raises `InvalidEvent` for what JSON
-    can't say.
+    Raises `InvalidEvent` for what JSON can't say.
     """
-    text = canonical(value) if text is None else text
+    text = canonical(value)
     problems = []
     if "\\u0000" in text and "\\u0000" in text.replace("\\\\", " "):
         problems.append((pointer, "contains the character U+0000; leave it out"))

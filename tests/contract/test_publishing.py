@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView
 from datetime import timedelta
 
 import pytest
@@ -202,26 +201,6 @@ def test_only_an_event_that_may_be_there_is_looked_for(transactional_db: None) -
         # A second run of the handler derives the same id.
         set_cause(cause)
         assert asks_for_a_double()
-
-
-class CountedData(dict[str, int]):
-    """Data that counts how often a text is made of it."""
-
-    count = 0
-
-    def items(self) -> ItemsView[str, int]:
-        self.count += 1
-        return super().items()
-
-
-def test_publishing_makes_the_text_of_the_data_once(transactional_db: None) -> None:
-    data = CountedData(n=1)
-
-    published = publish(TYPE, data)
-
-    assert data.count == 1
-    assert EventRecord.objects.get().data == {"n": 1}
-    assert published.event == EventRecord.objects.get().to_event()
 
 
 def test_the_clock_is_the_database_s_and_moves(transactional_db: None) -> None:

@@ -16,7 +16,7 @@ from router.conf import conf, digest_key
 from router.contract.attributes import attribute_text
 from router.contract.data import JSON_TYPE, DataEncoding, Packed, is_json, pack
 from router.contract.errors import EventConflict, EventTooLarge
-from router.contract.event import TEXT, Event
+from router.contract.event import Event
 from router.contract.json_text import dumped
 from router.models import EventRecord
 
@@ -94,7 +94,8 @@ def values_of(
 
     Raises `EventTooLarge`.
     """
-    packed = _packed(event)
+    is_plain_text = isinstance(event.data, str) and not is_json(event.datacontenttype)
+    packed = pack(event.data, has_data=event.has_data, is_plain_text=is_plain_text)
     extensions = dumped(event.extensions) if event.extensions else "{}"
     size = packed.size_bytes + (len(extensions.encode()) if event.extensions else 0)
     if size > conf().max_event_bytes:
@@ -120,17 +121,6 @@ def values_of(
         size,
         depth,
         only_for,
-    )
-
-
-def _packed(event: Event) -> Packed:
-    """Its data; the text that its check made is not needed again."""
-    return pack(
-        event.data,
-        has_data=event.has_data,
-        is_plain_text=isinstance(event.data, str)
-        and not is_json(event.datacontenttype),
-        text=event.__dict__.pop(TEXT, None),
     )
 
 
