@@ -47,6 +47,14 @@ def _let_it_run_out(row: Subscriber) -> None:
     Turn.objects.filter(pk=row.pk).update(leased_until=past)
 
 
+def _serve_all(row: Subscriber, handler: Handler) -> None:
+    """Message by message, until one brings nothing."""
+    before = -1
+    while before < len(handler.got):
+        before = len(handler.got)
+        serve(row.pk)
+
+
 def test_history_in_its_order_and_no_row(handler: Handler) -> None:
     declare(handler)
     publish_events(3)
@@ -76,7 +84,7 @@ def test_live_goes_three_times_before_a_run(
     row = declare(handler)
     publish_and_route(9)
     runs_in_stream.look_again()
-    serve(row.pk)
+    _serve_all(row, handler)
     # Of the run every fourth, from the first one on; then what is left of it.
     live_first = handler.got[:12]
     assert [live_first[at] for at in (3, 7, 11)] == [0, 1, 2]
@@ -99,8 +107,22 @@ def test_no_live_event_waits_for_two_chunks_of_a_run(
 
     monkeypatch.setattr(stream, "_carry_out", carry_out)
     runs_in_stream.look_again()
-    serve(row.pk)
+    _serve_all(row, handler)
     assert handler.got == [n for at in range(10) for n in (at, 100 + at)]
+
+
+def test_beside_live_events_a_message_serves_one_chunk_of_a_run(
+    handler: Handler, one_at_a_time: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another subscriber's message may wait for the worker."""
+    row = declare(handler)
+    publish_and_route(1)
+    runs_in_stream.look_again()
+    serve(row.pk)
+    assert handler.got == [0, 0]
+    monkeypatch.setattr(runs_in_stream, "LIVE_SECONDS", 0)
+    serve(row.pk)
+    assert handler.got == [0, *range(10)]
 
 
 def test_a_run_takes_short_chunks_beside_live_events(

@@ -79,11 +79,15 @@ def note_chunk(subscriber_id: int, *, is_live: bool, has_events: bool) -> None:
         _live_at[subscriber_id] = time.monotonic()
 
 
+def is_beside_live(subscriber_id: int) -> bool:
+    """Whether live events of it come as well."""
+    live_at = _live_at.get(subscriber_id, -math.inf)
+    return time.monotonic() - live_at < LIVE_SECONDS
+
+
 def most_seconds(subscriber_id: int) -> float:
     """How long a chunk of a run may take at most."""
-    live_at = _live_at.get(subscriber_id, -math.inf)
-    is_beside_live = time.monotonic() - live_at < LIVE_SECONDS
-    return SHORT_SECONDS if is_beside_live else math.inf
+    return SHORT_SECONDS if is_beside_live(subscriber_id) else math.inf
 
 
 def next_run(subscriber_id: int) -> Run | None:

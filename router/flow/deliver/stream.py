@@ -72,7 +72,7 @@ class Part:
 
 def serve(subscriber_id: int) -> None:
     """Serve the subscriber's live cursor and its runs, chunk by chunk, while there is
-    more."""
+    more; beside live events no more than one chunk of a run."""
     began_at = time.monotonic()
     while True:
         # By this process's clock the lease begins before it does in the database.
@@ -82,6 +82,9 @@ def serve(subscriber_id: int) -> None:
             return
         has_more = chunk.has_more or runs.may_have(subscriber_id)
         if not has_more or time.monotonic() - began_at > SERVE_SECONDS:
+            return
+        # What is live for others may wait for this worker as well.
+        if chunk.run is not None and runs.is_beside_live(subscriber_id):
             return
 
 
