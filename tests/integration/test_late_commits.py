@@ -96,6 +96,16 @@ def has_transaction_id(session: psycopg.Connection[Any]) -> bool:
     return row is not None and row[0] is not None
 
 
+def draw_number_without_transaction_id(session: psycopg.Connection[Any]) -> str:
+    """One of 32 draws, and the first after a checkpoint, is logged: for that the
+    transaction gets an id."""
+    number = draw_number(session)
+    while has_transaction_id(session):
+        session.rollback()
+        number = draw_number(session)
+    return number
+
+
 def route_others(loop: DispatcherLoop, count: int = 5) -> None:
     """Publish and route so often that the mark rises as far as it may."""
     for number in range(count):
@@ -142,8 +152,7 @@ def test_a_publisher_without_a_transaction_id_is_not_overtaken(
     loop: DispatcherLoop, open_session: OpenSession
 ) -> None:
     publisher = open_session()
-    number = draw_number(publisher)
-    assert not has_transaction_id(publisher)
+    number = draw_number_without_transaction_id(publisher)
     route_others(loop)
 
     insert(publisher, "late", number)
