@@ -3,7 +3,7 @@ benchmarks.shards`.
 
 A key's events belong to one log, so that the log with the most of them is full first:
 what all take is its share, turned over. The keys are weighted by Zipf's law, the n-th
-by n to the power of minus the exponent, as customers and articles of shops are.
+by n to the power of minus the exponent: an assumption, of which no shop was asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 KEYS = 100_000
-#: Exponent of Zipf's law → what it is like.
+#: Exponent of Zipf's law → what it may be like.
 EXPONENTS = {
     0.0: "all alike",
     0.5: "customers",

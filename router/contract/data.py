@@ -159,8 +159,8 @@ def pack(data: Any, *, has_data: bool, is_plain_text: bool = False) -> Packed:
     if not has_data:
         return Packed("null", DataEncoding.NONE, 0)
     if isinstance(data, bytes):
-        encoded = base64.b64encode(data).decode()
-        return Packed(f'"{encoded}"', DataEncoding.BASE64, len(data))
+        text = base64.b64encode(data).decode()
+        return Packed(f'"{text}"', DataEncoding.BASE64, len(data))
     text = json_text.canonical(data)
     size_bytes = len((data if is_plain_text else text).encode())
     if REWRITTEN.search(text):

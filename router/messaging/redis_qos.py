@@ -38,8 +38,9 @@ class OneClientQoS(redis.QoS):
     """Takes one client for all messages of a channel, and no transaction.
 
     Each message takes two pipelines. kombu makes a client for each: a sixth of the
-    processor's time that a message costs. It also has two commands in MULTI and EXEC;
-    they go together without, and one that is done without the other restores nothing.
+    processor's time that a message costs. It also puts the two commands of each into
+    MULTI and EXEC; without these they still go in one packet. If only one of them is
+    done, the message may be lost, and what it was for is due again.
     """
 
     _client: Any = None

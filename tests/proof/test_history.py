@@ -45,8 +45,8 @@ AFTER_KILL_SECONDS = 20.0
 BEFORE_KILL_SECONDS = 1.0
 #: So slow is no machine.
 SECONDS = 300 + HISTORY / 200
-#: Thirty times shorter than in production: what a killed worker holds is free after the
-#: lease, and seen by the next sweep.
+#: Shorter than in production, the lease by thirty times: what a killed worker holds is
+#: free after it, and seen by the next sweep.
 ROUTER = json.dumps(
     {
         "time_limit_seconds": 2,

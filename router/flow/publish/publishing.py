@@ -6,14 +6,15 @@ can't hang on it. What commits is owed; what is rolled back is delivered to nobo
 
 from __future__ import annotations
 
-import os
+import secrets
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from router.conf import conf
 from router.contract.data import (
@@ -235,12 +236,12 @@ def _data(given: Any, datacontenttype: str) -> tuple[Any, str]:
 def _time(given: Any) -> tuple[Any, str]:
     """The moment, and its text where it says more; what is wrong stays as it is."""
     if not isinstance(given, str):
-        return datetime.now(UTC) if given is None else given, ""
+        return timezone.now() if given is None else given, ""
     return parse_time(given) or (given, "")
 
 
 def _traceparent(cause: causation.Cause | None) -> str:
     """A new W3C trace context, or a child of the cause's."""
     trace = cause.event.traceparent[3:35] if cause else ""
-    digits = os.urandom(24).hex()
+    digits = secrets.token_hex(24)
     return f"00-{trace or digits[:32]}-{digits[32:]}-01"
